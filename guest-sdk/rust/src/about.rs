@@ -1,0 +1,65 @@
+//! What an experiment says of itself.
+
+use crate::bindings::{About, Clocks, DatasetInput, Parameter, Value};
+
+impl About {
+    /// A description without parameters or datasets.
+    pub fn new(name: &str, version: &str, summary: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            summary: summary.to_owned(),
+            parameters: Vec::new(),
+            datasets: Vec::new(),
+            clocks: Clocks::Seeded,
+        }
+    }
+
+    /// Adds a parameter that holds a whole number.
+    pub fn integer(self, name: &str, default: i64, summary: &str) -> Self {
+        self.parameter(name, Value::Integer(default), summary)
+    }
+
+    /// Adds a parameter that holds a number.
+    pub fn number(self, name: &str, default: f64, summary: &str) -> Self {
+        self.parameter(name, Value::Number(default), summary)
+    }
+
+    /// Adds a parameter that holds text.
+    pub fn text(self, name: &str, default: &str, summary: &str) -> Self {
+        self.parameter(name, Value::Text(default.to_owned()), summary)
+    }
+
+    /// Adds a parameter that is true or false.
+    pub fn boolean(self, name: &str, default: bool, summary: &str) -> Self {
+        self.parameter(name, Value::Boolean(default), summary)
+    }
+
+    /// Adds a dataset that may be granted.
+    pub fn dataset(self, name: &str, summary: &str) -> Self {
+        self.input(name, summary, false)
+    }
+
+    /// Adds a dataset without which the run is refused.
+    pub fn required_dataset(self, name: &str, summary: &str) -> Self {
+        self.input(name, summary, true)
+    }
+
+    /// Lets the language runtime's clocks follow the host's monotonic clock.
+    pub fn monotonic_clocks(mut self) -> Self {
+        self.clocks = Clocks::Monotonic;
+        self
+    }
+
+    fn parameter(mut self, name: &str, default: Value, summary: &str) -> Self {
+        let (name, summary) = (name.to_owned(), summary.to_owned());
+        self.parameters.push(Parameter { name, summary, default });
+        self
+    }
+
+    fn input(mut self, name: &str, summary: &str, required: bool) -> Self {
+        let (name, summary) = (name.to_owned(), summary.to_owned());
+        self.datasets.push(DatasetInput { name, summary, required });
+        self
+    }
+}

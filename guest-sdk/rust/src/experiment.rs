@@ -1,0 +1,114 @@
+//! The usual course of an experiment, on the guest's side.
+//!
+//! ```text
+//! warmup: next, generate, ... done ──► measure: next, generate, ... ──► derive
+//! ```
+
+use crate::{
+    Error, Result,
+    bindings::{
+        Level, Model, Phase, Request, Trial,
+        meter::{self, Condition},
+        report,
+    },
+    policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    warmup::FixedCount,
+    workload::Requests,
+};
+use std::time::Duration;
+
+/// Added to a rest's length as its timeout: it only guards against a clock that stands still.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A method, assembled.
+pub struct Experiment {
+    model: Model,
+    warmup: Box<dyn WarmupPolicy>,
+    workload: Box<dyn Workload>,
+    metrics: Option<Box<dyn Metrics>>,
+}
+
+impl Experiment {
+    /// Measures this model. Warms up by [`FixedCount`] unless told otherwise.
+    pub fn new(model: Model) -> Self {
+        Self {
+            model,
+            warmup: Box::new(FixedCount::default()),
+            workload: Box::new(Requests::new([])),
+            metrics: None,
+        }
+    }
+
+    /// How to warm up.
+    pub fn warmup(mut self, policy: impl WarmupPolicy + 'static) -> Self {
+        self.warmup = Box::new(policy);
+        self
+    }
+
+    /// What to ask.
+    pub fn workload(mut self, workload: impl Workload + 'static) -> Self {
+        self.workload = Box::new(workload);
+        self
+    }
+
+    /// What to derive.
+    pub fn metrics(mut self, metrics: impl Metrics + 'static) -> Self {
+        self.metrics = Some(Box::new(metrics));
+        self
+    }
+
+    /// Runs it, reports its metrics, and returns the measured trials.
+    pub fn run(mut self) -> Result<Vec<Trial>> {
+        let first = self.workload.next(&[])?.ok_or("the workload has no request")?;
+        self.warm_up(&first)?;
+        let trials = self.measure(first)?;
+        if let Some(metrics) = &mut self.metrics {
+            let _phase = Phase::begin("derive")?;
+            for metric in metrics.derive(&self.model.info(), &trials)? {
+                report::add_metric(&metric)?;
+            }
+        }
+        Ok(trials)
+    }
+
+    fn warm_up(&mut self, first: &Request) -> Result<()> {
+        let _phase = Phase::begin("warmup")?;
+        let mut history = Vec::new();
+        loop {
+            match self.warmup.next(&history)? {
+                Warmup::Run { request, max_new_tokens } => {
+                    let mut request = request.unwrap_or_else(|| first.clone());
+                    request.max_new_tokens =
+                        max_new_tokens.map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
+                    self.trial(&mut history, request)?;
+                }
+                Warmup::Wait(length) => {
+                    let nanoseconds = |time: Duration| time.as_nanos() as u64;
+                    meter::wait_until(Condition::Elapsed(nanoseconds(length)), nanoseconds(length + PATIENCE))?;
+                }
+                Warmup::Done(reason) => {
+                    report::log(Level::Info, &format!("warm: {reason}"));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn measure(&mut self, first: Request) -> Result<Vec<Trial>> {
+        let _phase = Phase::begin("measure")?;
+        let mut trials = Vec::new();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            report::show_progress(trials.len() as u64, self.workload.len().unwrap_or(0), &request.label);
+            self.trial(&mut trials, request)?;
+            next = self.workload.next(&trials)?;
+        }
+        Ok(trials)
+    }
+
+    fn trial(&self, trials: &mut Vec<Trial>, request: Request) -> Result<()> {
+        let generation = self.model.generate(&request).map_err(Error::from)?;
+        trials.push(Trial { index: trials.len() as u32, request, generation });
+        Ok(())
+    }
+}

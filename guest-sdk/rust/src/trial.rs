@@ -1,0 +1,76 @@
+//! What can be read off a trial, in the field's terms.
+
+use crate::bindings::{Quantity, Source, Trial};
+
+const NS: f64 = 1e-9;
+
+impl Trial {
+    /// When it ended, ns since the run began.
+    pub fn ended(&self) -> u64 {
+        let measurement = &self.generation.measurement;
+        measurement.started + measurement.wall_time
+    }
+
+    /// How long it took, s.
+    pub fn seconds(&self) -> f64 {
+        self.generation.measurement.wall_time as f64 * NS
+    }
+
+    /// Time to first token of each sequence, s.
+    pub fn ttft(&self) -> Vec<f64> {
+        let completions = self.generation.completions.iter();
+        completions
+            .filter_map(|completion| Some((completion.token_times.first()? - completion.submitted) as f64 * NS))
+            .collect()
+    }
+
+    /// Inter-token latencies of all sequences, s.
+    pub fn itl(&self) -> Vec<f64> {
+        let completions = self.generation.completions.iter();
+        completions
+            .flat_map(|completion| completion.token_times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 * NS))
+            .collect()
+    }
+
+    /// Tokens generated.
+    pub fn output_tokens(&self) -> u64 {
+        self.generation.measurement.activity.output_tokens
+    }
+
+    /// Prompt tokens per second of prefill; none where nothing was timed.
+    pub fn prefill_rate(&self) -> Option<Quantity> {
+        let tokens = self.generation.measurement.activity.prompt_tokens;
+        rate(tokens, self.generation.prefill_time)
+    }
+
+    /// Tokens after each sequence's first per second of decode; none where there was no decode.
+    pub fn decode_rate(&self) -> Option<Quantity> {
+        let sequences = self.generation.completions.len() as u64;
+        rate(self.output_tokens().saturating_sub(sequences), self.generation.decode_time)
+    }
+
+    /// Energy per generated token, or the reason why there is none.
+    pub fn joules_per_output_token(&self) -> Result<Quantity, String> {
+        let energy = self.generation.measurement.energy_total.clone()?;
+        energy.per(self.output_tokens() as f64, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
+    }
+}
+
+fn rate(tokens: u64, time: u64) -> Option<Quantity> {
+    Quantity::exact(tokens as f64, "{token}", Source::Counted)
+        .per(time as f64 * NS, "{token}/s")
+        .filter(|rate| rate.value > 0.0)
+}
+
+/// Trials by their requests' labels, in the order of first appearance.
+pub fn by_label(trials: &[Trial]) -> Vec<(&str, Vec<&Trial>)> {
+    let mut groups: Vec<(&str, Vec<&Trial>)> = Vec::new();
+    for trial in trials {
+        let label = trial.request.label.as_str();
+        match groups.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, group)) => group.push(trial),
+            None => groups.push((label, vec![trial])),
+        }
+    }
+    groups
+}

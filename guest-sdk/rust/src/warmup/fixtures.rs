@@ -1,0 +1,46 @@
+//! Trials with given latencies, to try policies without a host.
+
+use crate::{
+    bindings::{Generation, Measurement, Request, Trial, meter::Activity},
+    policy::{Warmup, WarmupPolicy},
+};
+
+/// Trials that lasted so many seconds each, one right after the other.
+pub fn lasting(seconds: &[f64]) -> Vec<Trial> {
+    let mut now = 1_000;
+    let trial = |(index, seconds): (usize, &f64)| {
+        let wall_time = (seconds * 1e9) as u64;
+        let started = now;
+        now += wall_time;
+        Trial {
+            index: index as u32,
+            request: Request::tokens([0]),
+            generation: Generation {
+                completions: Vec::new(),
+                prefill_time: 0,
+                decode_time: wall_time,
+                measurement: Measurement {
+                    label: String::new(),
+                    started,
+                    wall_time,
+                    energy: Vec::new(),
+                    energy_total: Err("no meter in this test".to_owned()),
+                    activity: Activity {
+                        requests: 1,
+                        prompt_tokens: 1,
+                        output_tokens: 1,
+                        prefill_time: 0,
+                        decode_time: wall_time,
+                        flops: 0.0,
+                    },
+                },
+            },
+        }
+    };
+    seconds.iter().enumerate().map(trial).collect()
+}
+
+/// After how many of the given trials a policy is done.
+pub fn drive(policy: &mut impl WarmupPolicy, trials: &[Trial]) -> Option<usize> {
+    (0..=trials.len()).find(|&runs| matches!(policy.next(&trials[..runs]), Ok(Warmup::Done(_))))
+}

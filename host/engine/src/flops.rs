@@ -1,0 +1,81 @@
+//! Floating-point operations from a model's shape.
+//!
+//! Matrix products only, a multiply-add counted as two (Kaplan et al., arXiv 2001.08361, table 1);
+//! embeddings look up and cost none. Attention is counted over the keys that each query really sees
+//! (causal), and the LM head only for positions whose logits are needed.
+
+use crate::families::Shape;
+
+/// Operations of one phase, FLOP.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Components {
+    /// Q, K, V and O projections.
+    pub attention_projections: f64,
+    /// Scores and weighted values.
+    pub attention: f64,
+    /// MLP projections.
+    pub mlp: f64,
+    /// LM head.
+    pub lm_head: f64,
+}
+
+impl Components {
+    /// Their sum.
+    pub fn total(&self) -> f64 {
+        self.attention_projections + self.attention + self.mlp + self.lm_head
+    }
+
+    /// Both.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            attention_projections: self.attention_projections + other.attention_projections,
+            attention: self.attention + other.attention,
+            mlp: self.mlp + other.mlp,
+            lm_head: self.lm_head + other.lm_head,
+        }
+    }
+}
+
+/// A forward pass of one sequence: `new` tokens after `past` cached ones, logits of `logits` rows.
+pub fn pass(shape: &Shape, new: usize, past: usize, logits: usize) -> Components {
+    let [n, p, layers] = [new, past, shape.layers].map(|count| count as f64);
+    let [hidden, inner, vocab] = [shape.hidden, shape.intermediate, shape.vocab].map(|width| width as f64);
+    let queries = (shape.heads * shape.head_dim) as f64;
+    let keys = (shape.kv_heads * shape.head_dim) as f64;
+    // Query i of the new ones sees past + i + 1 keys.
+    let pairs = n * p + n * (n + 1.0) / 2.0;
+    Components {
+        attention_projections: layers * 2.0 * n * hidden * (2.0 * queries + 2.0 * keys),
+        attention: layers * 2.0 * 2.0 * pairs * queries,
+        mlp: layers * 2.0 * n * 3.0 * hidden * inner,
+        lm_head: 2.0 * logits as f64 * hidden * vocab,
+    }
+}
+
+/// Prefill and decode of one sequence that generates `output` tokens after `prompt`. The first
+/// token comes from prefill; each later one is a pass of its own.
+pub fn generation(shape: &Shape, prompt: usize, output: usize) -> (Components, Components) {
+    let prefill = pass(shape, prompt, 0, 1);
+    let decode = (1..output)
+        .map(|step| pass(shape, 1, prompt + step - 1, 1))
+        .fold(Components::default(), |sum, step| sum.plus(&step));
+    (prefill, decode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{families, load::synthetic::Preset};
+
+    // 2 x parameters x tokens is the well-known approximation; with a one-token prompt, where
+    // attention is negligible, the exact count must meet it.
+    #[test]
+    fn one_token_costs_twice_the_parameters() {
+        let config = Preset::Named("llama-3.1-8b").config().expect("the preset parses");
+        let shape = families::shape(&config).expect("the preset is a Llama");
+        let embedding = (shape.vocab * shape.hidden) as f64;
+        let matmul_parameters = 8.030e9 - embedding;
+        let counted = pass(&shape, 1, 0, 1).total();
+        assert!((counted / (2.0 * matmul_parameters) - 1.0).abs() < 1e-3, "{counted}");
+    }
+}

@@ -1,0 +1,35 @@
+//! The model runtime: weights, tokenizer, decoder, KV cache, sampling and analytic FLOPs.
+//!
+//! ```text
+//! source ──► weights ─┐
+//! config ──► family ──┴─► Decoder ──► hidden states ──► logits ──► sampler ──► token
+//!                           │ packed rows of all sequences, [tokens, hidden]
+//!                           └ one KV cache a sequence
+//! ```
+//!
+//! Knows nothing of energy or WebAssembly. Every moment is an [`std::time::Instant`]; whoever
+//! meters the work turns it into its own time base.
+
+pub mod chat;
+pub mod config;
+pub mod decoder;
+pub mod dtype;
+pub mod error;
+pub mod families;
+pub mod flops;
+pub mod generate;
+pub mod kv_cache;
+pub mod layers;
+pub mod load;
+pub mod model;
+pub mod sampling;
+pub mod score;
+pub mod tokenizer;
+
+pub use config::Config;
+pub use dtype::{DType, Device};
+pub use error::{Error, Result};
+pub use generate::{Completion, Control, FinishReason, Generation, Request};
+pub use load::{LoadOptions, ModelSource};
+pub use model::{Info, Model};
+pub use sampling::Sampling;

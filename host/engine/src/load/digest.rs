@@ -1,0 +1,38 @@
+//! What identifies a model in a run record.
+
+use super::weights::Files;
+use crate::Result;
+use sha2::{Digest, Sha256};
+
+/// Up to here every byte is hashed; above, a large checkpoint would take longer to hash than to load.
+const WHOLE_LIMIT: u64 = 1 << 30;
+
+/// SHA-256 over the config and the weight files. `sha256:` covers every byte; `sha256-headers:`
+/// covers names, shapes, formats and sizes of all tensors and the first kilobyte of each file's data.
+pub fn of_files(config: &str, files: &Files) -> Result<String> {
+    let total: u64 = files.shards().iter().map(|shard| shard.bytes.len() as u64).sum();
+    let whole = total <= WHOLE_LIMIT;
+    let mut hash = Sha256::new_with_prefix(config);
+    for shard in files.shards() {
+        hash.update((shard.bytes.len() as u64).to_le_bytes());
+        if whole {
+            hash.update(&shard.bytes);
+        } else {
+            // A safetensors file begins with the length of its JSON header (its format's README).
+            let header = shard.bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+            let end = (8 + header as usize + 1024).min(shard.bytes.len());
+            hash.update(&shard.bytes[..end]);
+        }
+    }
+    Ok(format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash)))
+}
+
+/// SHA-256 over config and seed, which is all that a synthetic model consists of.
+pub fn of_synthetic(config: &str, seed: u64) -> String {
+    let hash = Sha256::new_with_prefix(config).chain_update(seed.to_le_bytes());
+    format!("sha256-synthetic:{}", hex(hash))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

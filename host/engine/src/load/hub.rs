@@ -1,0 +1,87 @@
+//! Models of the Hugging Face Hub: from its cache where they are there, from the network where not.
+//!
+//! Obeys the environment variables of `huggingface_hub`: `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`,
+//! `HF_TOKEN` and `HF_HUB_OFFLINE`.
+
+use super::weights::shard_names;
+use crate::{Error, Result};
+use hf_hub::{
+    Cache, Repo, RepoType,
+    api::sync::{ApiBuilder, ApiRepo},
+};
+use std::{env, path::PathBuf};
+
+/// Files that are worth having and may be absent.
+const OPTIONAL: &[&str] =
+    &["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+
+/// The local folder of a repository's snapshot, complete.
+pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
+    let repo = Repo::with_revision(id.to_owned(), RepoType::Model, revision.to_owned());
+    let cache = match env::var_os("HF_HUB_CACHE") {
+        Some(folder) => Cache::new(folder.into()),
+        None => Cache::from_env(),
+    };
+    if let Some(folder) = cached(&cache, &repo)? {
+        return Ok(folder);
+    }
+    if env::var("HF_HUB_OFFLINE").is_ok_and(|value| value != "0" && !value.is_empty()) {
+        return Err(Error::NotFound(format!(
+            "{id}@{revision} is not complete in the Hub cache {} and HF_HUB_OFFLINE forbids to fetch it",
+            cache.path().display()
+        )));
+    }
+    download(&cache, repo).map_err(|error| match error {
+        Error::NotFound(reason) => Error::NotFound(format!("cannot fetch {id}@{revision}: {reason}")),
+        other => other,
+    })
+}
+
+/// The snapshot's folder if the cache holds config and every weight file.
+fn cached(cache: &Cache, repo: &Repo) -> Result<Option<PathBuf>> {
+    let files = cache.repo(repo.clone());
+    let Some(config) = files.get("config.json") else { return Ok(None) };
+    let complete = match files.get("model.safetensors.index.json") {
+        Some(index) => shard_names(&index)?.iter().all(|name| files.get(name).is_some()),
+        None => files.get("model.safetensors").is_some(),
+    };
+    Ok(complete.then(|| config.parent().map(PathBuf::from)).flatten())
+}
+
+fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
+    let mut builder = ApiBuilder::from_cache(cache.clone()).with_progress(false);
+    if let Ok(endpoint) = env::var("HF_ENDPOINT") {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if let Ok(token) = env::var("HF_TOKEN") {
+        builder = builder.with_token(Some(token));
+    }
+    let remote = builder.build().map_err(unreachable)?.repo(repo);
+    let listing = remote.info().map_err(unreachable)?;
+    let has = |name: &str| listing.siblings.iter().any(|file| file.rfilename == name);
+
+    let config = get(&remote, "config.json")?;
+    for name in OPTIONAL.iter().filter(|name| has(name)) {
+        get(&remote, name)?;
+    }
+    if has("model.safetensors.index.json") {
+        for name in shard_names(&get(&remote, "model.safetensors.index.json")?)? {
+            get(&remote, &name)?;
+        }
+    } else {
+        get(&remote, "model.safetensors")?;
+    }
+    config
+        .parent()
+        .map(PathBuf::from)
+        .ok_or_else(|| Error::file(&config, "the Hub cache gave a path without a folder"))
+}
+
+fn get(remote: &ApiRepo, name: &str) -> Result<PathBuf> {
+    tracing::info!("fetching {name} from the Hub");
+    remote.get(name).map_err(|error| Error::NotFound(format!("{name}: {error}")))
+}
+
+fn unreachable(error: hf_hub::api::sync::ApiError) -> Error {
+    Error::NotFound(format!("{error}; check the id, HF_ENDPOINT and, for a gated model, HF_TOKEN"))
+}

@@ -1,0 +1,65 @@
+//! How people name a model.
+
+use super::synthetic::Preset;
+use crate::{Error, Result};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelSource {
+    /// A Hugging Face model folder.
+    Folder(PathBuf),
+    /// A repository of the Hugging Face Hub.
+    Hub {
+        /// `org/name`.
+        id: String,
+        /// Branch, tag or commit; `main` unless given as `org/name@revision`.
+        revision: String,
+    },
+    /// Seeded random weights of a named shape, or of a `config.json`.
+    Synthetic(Preset),
+}
+
+impl FromStr for ModelSource {
+    type Err = Error;
+
+    /// A folder that exists goes before a Hub id of the same spelling, as in transformers.
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(preset) = text.strip_prefix("synthetic:") {
+            return Ok(Self::Synthetic(preset.parse()?));
+        }
+        let path = PathBuf::from(text);
+        if path.is_dir() {
+            return Ok(Self::Folder(path));
+        }
+        if path.is_file() {
+            return Err(Error::Invalid(format!(
+                "{text} is a file: give the model's folder, the one that holds config.json"
+            )));
+        }
+        let (id, revision) = text.split_once('@').unwrap_or((text, "main"));
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        match id.split_once('/') {
+            Some((owner, name)) if is_part(owner) && is_part(name) => {
+                Ok(Self::Hub { id: id.to_owned(), revision: revision.to_owned() })
+            }
+            _ => Err(Error::NotFound(format!(
+                "no model '{text}': it is neither a folder, nor a Hub id (org/name), nor synthetic:PRESET"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Hub { id, revision } => write!(f, "{id}@{revision}"),
+            Self::Synthetic(preset) => write!(f, "synthetic:{preset}"),
+        }
+    }
+}

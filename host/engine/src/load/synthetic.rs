@@ -1,0 +1,106 @@
+//! Models made in memory: a named shape with seeded random weights, as vLLM's dummy loader makes
+//! them. Speed, memory and energy are those of the real shape; the text means nothing.
+
+use crate::{Config, Error, Result, config::read_text};
+use sha2::{Digest, Sha256};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// Standard deviation of the weights: transformers' `initializer_range`.
+const DEVIATION: f32 = 0.02;
+
+/// A shape to make.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Preset {
+    /// One of those that come along.
+    Named(&'static str),
+    /// The shape of a `config.json`.
+    ConfigFile(PathBuf),
+}
+
+/// The presets: name and config. Real models' shapes are their own config.json's, as on the Hub.
+const PRESETS: &[(&str, &str)] = &[
+    ("tiny", include_str!("presets/tiny.json")),
+    ("smollm2-135m", include_str!("presets/smollm2-135m.json")),
+    ("llama-3.2-1b", include_str!("presets/llama-3.2-1b.json")),
+    ("llama-3.1-8b", include_str!("presets/llama-3.1-8b.json")),
+];
+
+impl Preset {
+    /// The config to build.
+    pub fn config(&self) -> Result<Config> {
+        match self {
+            Self::Named(name) => Config::parse(self.text()?.as_str(), name.as_ref()),
+            Self::ConfigFile(path) => Config::read(path),
+        }
+    }
+
+    /// The config's text, for the model's digest.
+    pub fn text(&self) -> Result<String> {
+        match self {
+            Self::Named(name) => PRESETS
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, text)| (*text).to_owned())
+                .ok_or_else(|| Error::NotFound(format!("no preset '{name}'"))),
+            Self::ConfigFile(path) => read_text(path),
+        }
+    }
+}
+
+impl FromStr for Preset {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if let Some((known, _)) = PRESETS.iter().find(|(known, _)| *known == name) {
+            return Ok(Self::Named(known));
+        }
+        let path = PathBuf::from(name);
+        if path.is_file() {
+            return Ok(Self::ConfigFile(path));
+        }
+        let known: Vec<_> = PRESETS.iter().map(|(name, _)| *name).collect();
+        Err(Error::NotFound(format!(
+            "no synthetic model '{name}': use {} or the path of a config.json",
+            known.join(", ")
+        )))
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::ConfigFile(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Fills a tensor. Each value depends only on the seed, the tensor's name and its index, so that a
+/// shard can be made alone and every machine makes the same model. Uniform, with the standard
+/// deviation above: what matters for speed is that no value is special.
+pub fn fill(seed: u64, name: &str, values: &mut [f32]) {
+    use rayon::prelude::*;
+    if name.ends_with("norm.weight") {
+        values.fill(1.0);
+        return;
+    }
+    let key = Sha256::new_with_prefix(seed.to_le_bytes()).chain_update(name).finalize();
+    let key = key.iter().take(8).fold(0u64, |key, &byte| key << 8 | u64::from(byte));
+    let half_width = DEVIATION * 3f32.sqrt();
+    const CHUNK: usize = 1 << 14;
+    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
+        for (offset, value) in values.iter_mut().enumerate() {
+            let bits = split_mix(key.wrapping_add((chunk * CHUNK + offset) as u64));
+            let unit = (bits >> 40) as f32 / (1u64 << 24) as f32;
+            *value = (2.0 * unit - 1.0) * half_width;
+        }
+    });
+}
+
+/// SplitMix64's output function (Steele, Lea and Flood, OOPSLA 2014) of a counter.
+fn split_mix(counter: u64) -> u64 {
+    let z = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

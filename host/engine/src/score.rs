@@ -1,0 +1,104 @@
+//! Log-likelihoods of given continuations, as lm-evaluation-harness defines them.
+
+use crate::{
+    Control, Error, Result,
+    decoder::Decoder,
+    generate::passes,
+    kv_cache::CachePool,
+    layers::Segment,
+    sampling::argmax,
+};
+use candle_core::{DType, Tensor};
+
+/// A continuation whose likelihood is asked.
+#[derive(Clone, Debug)]
+pub struct ScoreRequest {
+    /// What comes before; at least one token.
+    pub context: Vec<u32>,
+    /// What is scored; at least one token.
+    pub continuation: Vec<u32>,
+}
+
+/// The likelihood of a continuation.
+#[derive(Clone, Debug)]
+pub struct Score {
+    /// Natural logarithm of each continuation token's probability given all before it.
+    pub log_likelihoods: Vec<f64>,
+    /// Whether greedy decoding would have produced exactly the continuation.
+    pub is_greedy: bool,
+}
+
+pub(crate) fn run(
+    decoder: &Decoder,
+    caches: &mut CachePool,
+    requests: &[ScoreRequest],
+    control: &Control<'_>,
+) -> Result<Vec<Score>> {
+    let shape = decoder.shape();
+    for (index, request) in requests.iter().enumerate() {
+        check(index, request, shape.vocab, shape.context)?;
+    }
+    let joined: Vec<Vec<u32>> =
+        requests.iter().map(|request| [&request.context[..], &request.continuation].concat()).collect();
+    // The last token predicts nothing that is asked, so it is never run.
+    let inputs: Vec<&[u32]> = joined.iter().map(|tokens| &tokens[..tokens.len() - 1]).collect();
+    let capacities: Vec<usize> = inputs.iter().map(|tokens| tokens.len()).collect();
+    let caches = caches.reserve(shape, &capacities, decoder.dtype(), decoder.device())?;
+    let mut scores: Vec<Score> =
+        requests.iter().map(|_| Score { log_likelihoods: Vec::new(), is_greedy: true }).collect();
+
+    for pass in passes(&inputs) {
+        if (control.cancelled)() {
+            return Err(Error::Unsupported("scoring was interrupted".to_owned()));
+        }
+        let segments: Vec<Segment<'_>> = pass
+            .iter()
+            .map(|piece| Segment { slot: piece.slot, tokens: &inputs[piece.slot][piece.from..piece.to] })
+            .collect();
+        if segments.is_empty() {
+            continue;
+        }
+        let hidden = decoder.forward(&segments, caches)?;
+        let mut start = 0;
+        for piece in &pass {
+            let first = piece.from.max(requests[piece.slot].context.len() - 1);
+            if first < piece.to {
+                let rows = hidden.narrow(0, start + first - piece.from, piece.to - first)?;
+                let targets = &joined[piece.slot][first + 1..=piece.to];
+                add(&mut scores[piece.slot], decoder, &rows, targets)?;
+            }
+            start += piece.to - piece.from;
+        }
+    }
+    Ok(scores)
+}
+
+fn check(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> Result<()> {
+    let length = request.context.len() + request.continuation.len();
+    let tokens = request.context.iter().chain(&request.continuation);
+    let refuse = |message: String| Err(Error::Invalid(format!("score request {index}: {message}")));
+    if request.context.is_empty() || request.continuation.is_empty() {
+        return refuse("context and continuation need at least one token each".to_owned());
+    }
+    if length > context + 1 {
+        return refuse(format!("{length} tokens do not fit the model's context of {context}"));
+    }
+    if let Some(token) = tokens.into_iter().find(|&&token| token as usize >= vocab) {
+        return refuse(format!("token {token} is beyond the vocabulary, which ends at {}", vocab - 1));
+    }
+    Ok(())
+}
+
+/// Adds the scores of `targets`, each predicted by the row of `hidden` in its place.
+fn add(score: &mut Score, decoder: &Decoder, hidden: &Tensor, targets: &[u32]) -> Result<()> {
+    let logits: Vec<Vec<f32>> = decoder.logits(hidden)?.to_dtype(DType::F32)?.to_vec2()?;
+    for (row, &target) in logits.iter().zip(targets) {
+        let best = argmax(row)?;
+        let top = f64::from(row[best as usize]);
+        // log softmax in f64: log p = x - max - ln sum exp(x - max)
+        let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - top).exp()).sum();
+        score.log_likelihoods.push(f64::from(row[target as usize]) - top - sum.ln());
+        score.is_greedy &= best == target;
+    }
+    Ok(())
+}

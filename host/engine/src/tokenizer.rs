@@ -1,0 +1,71 @@
+//! Text to tokens and back, through Hugging Face's `tokenizers`.
+
+use crate::{Error, Result};
+use std::path::Path;
+use tokenizers::{
+    AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE,
+    pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
+};
+
+/// The tokens 256 and 257 of the byte-level tokenizer.
+const BYTE_SPECIALS: [&str; 2] = ["<s>", "</s>"];
+
+/// A model's tokenizer.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let inner = tokenizers::Tokenizer::from_file(path)
+            .map_err(|error| Error::file(path, error.to_string()))?;
+        Ok(Self { inner })
+    }
+
+    /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
+    /// and 257 ends a sequence.
+    pub fn bytes() -> Result<Self> {
+        let internal = |error: tokenizers::Error| Error::Unsupported(error.to_string());
+        // GPT-2's printable stand-in for each byte, which is how byte-level BPE spells them.
+        let vocab: [(String, u32); 256] =
+            std::array::from_fn(|byte| (stand_in(byte as u8).to_string(), byte as u32));
+        let model = BPE::builder()
+            .vocab_and_merges(vocab, vec![])
+            .build()
+            .map_err(internal)?;
+        let mut inner = tokenizers::Tokenizer::new(model);
+        inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, false)));
+        inner.with_decoder(Some(ByteLevel::default()));
+        let specials = BYTE_SPECIALS.map(|token| AddedToken::from(token, true));
+        inner.add_special_tokens(specials).map_err(internal)?;
+        Ok(Self { inner })
+    }
+
+    /// Text to tokens. `special` adds what the tokenizer puts around a sequence (BOS and the like).
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let encoding = self
+            .inner
+            .encode_fast(text, special)
+            .map_err(|error| Error::Invalid(format!("cannot tokenize the text: {error}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Tokens to text, without special tokens. Ids beyond the vocabulary give nothing.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        self.inner
+            .decode(tokens, true)
+            .map_err(|error| Error::Invalid(format!("cannot turn tokens into text: {error}")))
+    }
+}
+
+/// The map of GPT-2's `bytes_to_unicode`: printable Latin-1 stays, the rest moves above U+00FF.
+fn stand_in(byte: u8) -> char {
+    let stays = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    if stays(byte) {
+        char::from(byte)
+    } else {
+        let moved_before = (0..byte).filter(|&other| !stays(other)).count() as u32;
+        char::from_u32(256 + moved_before).unwrap_or('\u{fffd}')
+    }
+}

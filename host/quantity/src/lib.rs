@@ -1,0 +1,158 @@
+//! A number that can be published: value, standard uncertainty, unit and source, and how they
+//! propagate.
+//!
+//! Propagation is first order and assumes independent inputs (JCGM 100:2008, GUM, 5.1.2).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Where a number came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A monotonic clock of the host.
+    Clock,
+    /// Counted exactly.
+    Counted,
+    /// NVML's cumulative energy counter.
+    NvmlCounter,
+    /// NVML's power field, integrated over time.
+    NvmlPower,
+    /// RAPL's cumulative energy counter, through powercap.
+    Rapl,
+    /// An instantaneous reading of a device.
+    Sensor,
+    /// From the model's shape.
+    Analytic,
+    /// Computed from other quantities.
+    Derived,
+    /// From a declared power model.
+    Modelled,
+}
+
+/// A value with its standard uncertainty, unit and source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quantity {
+    /// The value, in `unit`.
+    pub value: f64,
+    /// One standard deviation, in `unit`; 0 where exact.
+    pub uncertainty: f64,
+    /// The unit, in UCUM's spelling where it has one.
+    pub unit: String,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// A quantity, or the reason why there is none.
+pub type Reading = Result<Quantity, String>;
+
+/// [`Reading`] as it is written to JSON: either the quantity's fields or `{"unavailable": reason}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ReadingRecord {
+    /// There is a number.
+    Known(Quantity),
+    /// There is none.
+    Unavailable {
+        /// Why not.
+        unavailable: String,
+    },
+}
+
+impl From<&Reading> for ReadingRecord {
+    fn from(reading: &Reading) -> Self {
+        match reading {
+            Ok(quantity) => Self::Known(quantity.clone()),
+            Err(reason) => Self::Unavailable { unavailable: reason.clone() },
+        }
+    }
+}
+
+impl Quantity {
+    /// A value with a standard uncertainty.
+    pub fn new(value: f64, uncertainty: f64, unit: impl Into<String>, source: Source) -> Self {
+        Self { value, uncertainty: uncertainty.abs(), unit: unit.into(), source }
+    }
+
+    /// A value without uncertainty.
+    pub fn exact(value: f64, unit: impl Into<String>, source: Source) -> Self {
+        Self::new(value, 0.0, unit, source)
+    }
+
+    /// The sum of two quantities in the same unit; none where the units differ. The source stays
+    /// if both share it, and is `derived` otherwise.
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        (self.unit == other.unit).then(|| Self {
+            value: self.value + other.value,
+            uncertainty: self.uncertainty.hypot(other.uncertainty),
+            unit: self.unit.clone(),
+            source: if self.source == other.source { self.source } else { Source::Derived },
+        })
+    }
+
+    /// The ratio of two quantities, in the unit `unit`; none where the divisor is zero.
+    pub fn per(&self, divisor: &Self, unit: impl Into<String>) -> Option<Self> {
+        if divisor.value == 0.0 {
+            return None;
+        }
+        let value = self.value / divisor.value;
+        // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
+        let uncertainty =
+            self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value.abs();
+        Some(Self::new(value, uncertainty, unit, Source::Derived))
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", significant(self.value))?;
+        if self.uncertainty > 0.0 {
+            write!(f, " ± {}", significant(self.uncertainty))?;
+        }
+        write!(f, " {}", self.unit.replace(['{', '}'], ""))
+    }
+}
+
+/// Four significant digits, without an exponent where a person can do without.
+pub fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = value.abs().log10().floor();
+    match magnitude {
+        m if (-4.0..3.0).contains(&m) => format!("{value:.*}", (3.0 - m) as usize),
+        m if (3.0..7.0).contains(&m) => format!("{value:.0}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Independent values with 1 and 2 % relative uncertainty: the ratio has sqrt(1^2 + 2^2) %.
+    #[test]
+    fn relative_uncertainties_add_in_quadrature() {
+        let energy = Quantity::new(100.0, 1.0, "J", Source::Rapl);
+        let tokens = Quantity::new(50.0, 1.0, "{token}", Source::Counted);
+        let ratio = energy.per(&tokens, "J/{token}").expect("tokens are not zero");
+        assert_eq!(ratio.value, 2.0);
+        assert!((ratio.uncertainty - 2.0 * 0.05f64.sqrt() / 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn unlike_units_do_not_add() {
+        let joules = Quantity::exact(1.0, "J", Source::Rapl);
+        assert!(joules.plus(&Quantity::exact(1.0, "W", Source::Rapl)).is_none());
+        assert_eq!(joules.plus(&joules).map(|sum| sum.value), Some(2.0));
+    }
+
+    #[test]
+    fn people_see_four_digits() {
+        assert_eq!(significant(0.012_345_6), "0.01235");
+        assert_eq!(significant(12.345_6), "12.35");
+        assert_eq!(significant(123_456.0), "123456");
+        assert_eq!(Quantity::new(2.0, 0.1, "J/{token}", Source::Rapl).to_string(), "2.000 ± 0.1000 J/token");
+    }
+}

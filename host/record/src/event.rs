@@ -1,0 +1,238 @@
+//! What happens in a run: a line of `events.jsonl` each.
+
+use llem_quantity::{Quantity, ReadingRecord};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One line of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Line {
+    /// Nanoseconds since the run began.
+    pub t_ns: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run began.
+    Started {
+        /// The run's name.
+        id: String,
+        /// Version of this program.
+        llem_version: String,
+    },
+    /// A model was loaded.
+    Model(ModelRecord),
+    /// A phase began.
+    PhaseBegan {
+        /// Names of the open phases, outermost first, joined by `/`.
+        phase: String,
+    },
+    /// A phase ended.
+    PhaseEnded {
+        /// Names of the open phases, outermost first, joined by `/`.
+        phase: String,
+        /// How long it took.
+        wall_ns: u64,
+    },
+    /// A request was generated and measured.
+    Generation(GenerationRecord),
+    /// A window of the script was closed.
+    Window(WindowRecord),
+    /// Idle power was measured.
+    Baseline(WindowRecord),
+    /// A result.
+    Metric(Metric),
+    /// A curve.
+    Series(Series),
+    /// A table.
+    Table(Table),
+    /// A file was written.
+    Artifact(Artifact),
+    /// Something that a reader must know.
+    Warning {
+        /// What.
+        message: String,
+    },
+    /// A log line.
+    Log {
+        /// `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
+        level: String,
+        /// What it says.
+        message: String,
+    },
+    /// The run ended.
+    Ended {
+        /// How.
+        status: crate::Status,
+        /// Why, unless it completed.
+        error: Option<String>,
+    },
+}
+
+/// A loaded model.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRecord {
+    /// The source as it was resolved.
+    pub source: String,
+    /// The architecture's name in config.json.
+    pub architecture: String,
+    /// What identifies config and weights; the prefix says what was hashed.
+    pub digest: String,
+    /// Distinct weights.
+    pub parameters: u64,
+    /// Bytes of weights in memory.
+    pub weight_bytes: u64,
+    /// Number format of weights and activations.
+    pub dtype: String,
+    /// The device's id.
+    pub device: String,
+    /// Time from the call to the model being ready.
+    pub load_ns: u64,
+}
+
+/// A measured span.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WindowRecord {
+    /// The label it was opened with.
+    pub label: String,
+    /// The open phases, joined by `/`.
+    pub phase: String,
+    /// When it opened.
+    pub started_ns: u64,
+    /// How long it was open.
+    pub wall_ns: u64,
+    /// Energy of each device and domain, J (mean power, W, for a baseline).
+    pub energy: Vec<DeviceEnergyRecord>,
+    /// Their sum.
+    pub energy_total: ReadingRecord,
+    /// What the engine did meanwhile.
+    pub activity: Activity,
+}
+
+/// Energy of one device's power domain.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceEnergyRecord {
+    /// The device's id.
+    pub device: String,
+    /// The power domain within it.
+    pub domain: String,
+    /// The reading, or why there is none.
+    pub energy: ReadingRecord,
+}
+
+/// What the engine did in a span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Activity {
+    /// Sequences that began.
+    pub requests: u64,
+    /// Prompt tokens processed.
+    pub prompt_tokens: u64,
+    /// Tokens generated.
+    pub output_tokens: u64,
+    /// Time in prefill.
+    pub prefill_ns: u64,
+    /// Time in decode.
+    pub decode_ns: u64,
+    /// Floating-point operations; estimated from the model's shape, not observed.
+    pub flops_estimated: f64,
+}
+
+impl Activity {
+    /// What was done from `earlier` to `self`.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests - earlier.requests,
+            prompt_tokens: self.prompt_tokens - earlier.prompt_tokens,
+            output_tokens: self.output_tokens - earlier.output_tokens,
+            prefill_ns: self.prefill_ns - earlier.prefill_ns,
+            decode_ns: self.decode_ns - earlier.decode_ns,
+            flops_estimated: self.flops_estimated - earlier.flops_estimated,
+        }
+    }
+
+    /// Counts another span's work in.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.prompt_tokens += other.prompt_tokens;
+        self.output_tokens += other.output_tokens;
+        self.prefill_ns += other.prefill_ns;
+        self.decode_ns += other.decode_ns;
+        self.flops_estimated += other.flops_estimated;
+    }
+}
+
+/// A generated request.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct GenerationRecord {
+    /// Time and energy of exactly this request.
+    pub window: WindowRecord,
+    /// One for each prompt.
+    pub sequences: Vec<SequenceRecord>,
+}
+
+/// A generated sequence.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SequenceRecord {
+    /// Prompt length.
+    pub prompt_tokens: u32,
+    /// Generated tokens.
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub finish: String,
+    /// When it was submitted.
+    pub submitted_ns: u64,
+    /// When each token was on the host.
+    pub token_ns: Vec<u64>,
+}
+
+/// A result of the experiment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Metric {
+    /// Snake case.
+    pub name: String,
+    /// The number.
+    pub quantity: Quantity,
+    /// What tells it from others of its name.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A curve.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Series {
+    /// Snake case.
+    pub name: String,
+    /// Name and unit of x.
+    pub x: (String, String),
+    /// Name and unit of y.
+    pub y: (String, String),
+    /// The points, in order.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A table of text cells.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Table {
+    /// Snake case.
+    pub name: String,
+    /// Column heads.
+    pub columns: Vec<String>,
+    /// Rows, each as long as `columns`.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A file that the script wrote.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Artifact {
+    /// Its path within the run's folder.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub digest: String,
+}

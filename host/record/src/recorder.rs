@@ -1,0 +1,184 @@
+//! Keeps a run's record while it goes on: every event to the journal, and the sum of them in memory.
+
+use crate::{
+    Error, Journal,
+    event::{Event, Line},
+    schema::{ComponentRecord, Grants, Host, Phase, RunRecord, SCHEMA_VERSION, Status},
+    statistics::GroupSamples,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What is known of a run before it begins.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Version of this program.
+    pub llem_version: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The components.
+    pub components: Vec<ComponentRecord>,
+    /// Every declared parameter with its value.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// What is granted.
+    pub grants: Grants,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Limits in force.
+    pub limits: BTreeMap<String, u64>,
+    /// The machine.
+    pub host: Host,
+}
+
+/// A run's record in the making.
+pub struct Recorder {
+    folder: PathBuf,
+    journal: Journal,
+    record: RunRecord,
+    /// By phase, then label, in the order of first appearance.
+    groups: Vec<((String, String), GroupSamples)>,
+}
+
+impl Recorder {
+    /// Makes the run's folder and begins the record. Without `out`, the folder is
+    /// `runs/<UTC time>-<name>`.
+    pub fn create(out: Option<&Path>, name: &str, plan: Plan) -> Result<Self, Error> {
+        let now = jiff::Timestamp::now();
+        let folder = match out {
+            Some(folder) => given_folder(folder)?,
+            None => fresh_folder(&format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ")))?,
+        };
+        let id = folder.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let record = RunRecord {
+            schema_version: SCHEMA_VERSION.to_owned(),
+            id: id.clone(),
+            status: Status::Running,
+            error: None,
+            llem_version: plan.llem_version.clone(),
+            started_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            wall_ns: 0,
+            command: plan.command,
+            components: plan.components,
+            parameters: plan.parameters,
+            grants: plan.grants,
+            seed: plan.seed,
+            limits: plan.limits,
+            host: plan.host,
+            models: Vec::new(),
+            phases: Vec::new(),
+            groups: Vec::new(),
+            windows: Vec::new(),
+            baselines: Vec::new(),
+            metrics: Vec::new(),
+            series: Vec::new(),
+            tables: Vec::new(),
+            artifacts: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let journal = Journal::create(&folder)?;
+        let mut recorder = Self { folder, journal, record, groups: Vec::new() };
+        recorder.append(0, Event::Started { id, llem_version: plan.llem_version })?;
+        recorder.write_record()?;
+        Ok(recorder)
+    }
+
+    /// Appends an event to the journal and to the record.
+    pub fn append(&mut self, t_ns: u64, event: Event) -> Result<(), Error> {
+        let line = Line { t_ns, event };
+        self.journal.append(&line)?;
+        let record = &mut self.record;
+        match line.event {
+            Event::Model(model) => record.models.push(model),
+            Event::PhaseEnded { phase, wall_ns } => {
+                let started_ns = t_ns.saturating_sub(wall_ns);
+                record.phases.push(Phase { phase, started_ns, wall_ns });
+            }
+            Event::Generation(generation) => {
+                let window = &generation.window;
+                let key = (window.phase.clone(), window.label.clone());
+                let place = self.groups.iter().position(|(known, _)| *known == key);
+                let place = place.unwrap_or_else(|| {
+                    self.groups.push((key, GroupSamples::default()));
+                    self.groups.len() - 1
+                });
+                self.groups[place].1.add(&generation);
+            }
+            Event::Window(window) => record.windows.push(window),
+            Event::Baseline(window) => record.baselines.push(window),
+            Event::Metric(metric) => record.metrics.push(metric),
+            Event::Series(series) => record.series.push(series),
+            Event::Table(table) => record.tables.push(table),
+            Event::Artifact(artifact) => record.artifacts.push(artifact),
+            Event::Warning { message } => record.warnings.push(message),
+            Event::Started { .. } | Event::PhaseBegan { .. } | Event::Log { .. } | Event::Ended { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the run: the journal's last line, then the whole record.
+    pub fn finish(mut self, t_ns: u64, status: Status, error: Option<String>) -> Result<RunRecord, Error> {
+        self.append(t_ns, Event::Ended { status, error: error.clone() })?;
+        self.journal.sync()?;
+        self.record.status = status;
+        self.record.error = error;
+        self.record.wall_ns = t_ns;
+        let groups = self.groups.iter();
+        self.record.groups =
+            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        self.write_record()?;
+        Ok(self.record)
+    }
+
+    /// Writes a file of the script into the run's folder and returns its path within it.
+    pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<String, Error> {
+        let folder = self.folder.join("artifacts");
+        let path = folder.join(name);
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|source| Error::Io { path, source })?;
+        Ok(format!("artifacts/{name}"))
+    }
+
+    /// Where the record is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Under another name first, so that a reader never sees half of it.
+    fn write_record(&self) -> Result<(), Error> {
+        let path = self.folder.join("run.json");
+        let unfinished = self.folder.join("run.json.part");
+        serde_json::to_vec_pretty(&self.record)
+            .map_err(std::io::Error::from)
+            .and_then(|text| fs::write(&unfinished, text))
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .map_err(|source| Error::Io { path, source })
+    }
+}
+
+fn given_folder(folder: &Path) -> Result<PathBuf, Error> {
+    let io = |source| Error::Io { path: folder.to_path_buf(), source };
+    fs::create_dir_all(folder).map_err(io)?;
+    if fs::read_dir(folder).map_err(io)?.next().is_some() {
+        return Err(Error::NotEmpty(folder.to_path_buf()));
+    }
+    Ok(folder.to_path_buf())
+}
+
+/// A folder that no other run has, even one that began in the same second.
+fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
+    let root = PathBuf::from("runs");
+    fs::create_dir_all(&root).map_err(|source| Error::Io { path: root.clone(), source })?;
+    for attempt in 1.. {
+        let path = root.join(if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") });
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Error::Io { path, source }),
+            Ok(()) => return Ok(path),
+        }
+    }
+    unreachable!("a free name is found, or the file system says why not")
+}

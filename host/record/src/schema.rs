@@ -1,0 +1,142 @@
+//! `run.json`: the whole record of a run.
+
+use crate::{
+    event::{Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
+    statistics::Group,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the record's schema. A change that breaks readers raises the first number.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// Everything that is known of a run, and all that is needed to run it again.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecord {
+    /// Version of this schema.
+    pub schema_version: String,
+    /// The run's name: the name of its folder unless `--out` gave another.
+    pub id: String,
+    /// How it ended, or `running`.
+    pub status: Status,
+    /// Why it ended so, unless it completed.
+    pub error: Option<String>,
+    /// Version of this program.
+    pub llem_version: String,
+    /// When it began: RFC 3339, UTC.
+    pub started_at: String,
+    /// How long it took; 0 while it runs.
+    pub wall_ns: u64,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The components that held the method.
+    pub components: Vec<ComponentRecord>,
+    /// Every declared parameter with the value that it had.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// What was granted.
+    pub grants: Grants,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Limits that were in force.
+    pub limits: BTreeMap<String, u64>,
+    /// The machine.
+    pub host: Host,
+    /// Models, in the order of loading.
+    pub models: Vec<ModelRecord>,
+    /// Phases, in the order of ending.
+    pub phases: Vec<Phase>,
+    /// Generated requests, summarised by phase and label.
+    pub groups: Vec<Group>,
+    /// Windows of the script.
+    pub windows: Vec<WindowRecord>,
+    /// Idle baselines.
+    pub baselines: Vec<WindowRecord>,
+    /// Results.
+    pub metrics: Vec<Metric>,
+    /// Curves.
+    pub series: Vec<Series>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Files that the script wrote.
+    pub artifacts: Vec<Artifact>,
+    /// What a reader must know.
+    pub warnings: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It has not ended; or it was killed, and the journal holds all that it measured.
+    Running,
+    /// As the script meant.
+    Completed,
+    /// Midway; the error says why.
+    Failed,
+    /// By Ctrl-C or a termination signal.
+    Interrupted,
+}
+
+/// A component.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentRecord {
+    /// `experiment`, `warmup`, `workload` or `metrics`, joined by `+` where it is several.
+    pub role: String,
+    /// Its name in its own words.
+    pub name: String,
+    /// Its version in its own words.
+    pub version: String,
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// The file, as it was given.
+    pub file: String,
+}
+
+/// What the component was given beyond the contract.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Grants {
+    /// The model that it may load.
+    pub model: String,
+    /// The number format, where the command line gave one.
+    pub dtype: Option<String>,
+    /// The device.
+    pub device: String,
+    /// The datasets.
+    pub datasets: Vec<Dataset>,
+}
+
+/// A granted file.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Dataset {
+    /// The name that the script knows.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// SHA-256 of its content.
+    pub digest: String,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// Operating system and kernel.
+    pub system: String,
+    /// Processor and threads.
+    pub cpu: String,
+    /// Memory in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Threads of the engine.
+    pub threads: u32,
+}
+
+/// A phase that ended.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Phase {
+    /// Its name within the phases around it, joined by `/`.
+    pub phase: String,
+    /// When it began.
+    pub started_ns: u64,
+    /// How long it took.
+    pub wall_ns: u64,
+}

@@ -1,0 +1,181 @@
+//! Latency and throughput of requests, in the field's terms.
+//!
+//! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
+
+use crate::event::{Activity, GenerationRecord};
+use llem_quantity::{Quantity, ReadingRecord, Source};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A distribution of durations, s.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// How many.
+    pub count: u64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Sample standard deviation (n - 1); 0 for one value.
+    pub standard_deviation: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Distribution {
+    /// Of at least one value; none of no values.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (&min, &max) = (values.first()?, values.last()?);
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let standard_deviation = if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
+        let at = |share| percentile(&values, share);
+        Some(Self {
+            count: values.len() as u64,
+            mean,
+            standard_deviation,
+            min,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            max,
+        })
+    }
+}
+
+/// Linear interpolation between order statistics: Hyndman and Fan's type 7, numpy's default.
+/// `sorted` is not empty.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
+}
+
+/// Requests of one label in one phase, summarised.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// The phase.
+    pub phase: String,
+    /// The requests' label.
+    pub label: String,
+    /// Requests (batches).
+    pub requests: u64,
+    /// Sums over them; `requests` in here counts sequences.
+    pub activity: Activity,
+    /// Time to first token.
+    pub ttft_s: Option<Distribution>,
+    /// Inter-token latency, every gap of every sequence.
+    pub itl_s: Option<Distribution>,
+    /// Time per output token after the first, one value a sequence.
+    pub tpot_s: Option<Distribution>,
+    /// End-to-end latency.
+    pub e2el_s: Option<Distribution>,
+    /// Prompt tokens per second of prefill.
+    pub prefill_rate: Option<Quantity>,
+    /// Tokens after the first per second of decode.
+    pub decode_rate: Option<Quantity>,
+    /// Energy of the requests, J.
+    pub energy: ReadingRecord,
+    /// The same per generated token.
+    pub energy_per_output_token: ReadingRecord,
+}
+
+/// Samples of a group while the run goes on.
+#[derive(Debug, Default)]
+pub struct GroupSamples {
+    requests: u64,
+    activity: Activity,
+    /// Requests with a known energy, their sum, or the first reason without.
+    energy: Option<Result<Quantity, String>>,
+    ttft: Vec<f64>,
+    itl: Vec<f64>,
+    tpot: Vec<f64>,
+    e2el: Vec<f64>,
+    /// Tokens that decode steps made: all but the first of each sequence.
+    decoded: u64,
+}
+
+impl GroupSamples {
+    /// Counts a request in.
+    pub fn add(&mut self, generation: &GenerationRecord) {
+        self.requests += 1;
+        self.activity.add(&generation.window.activity);
+        let energy = match &generation.window.energy_total {
+            ReadingRecord::Known(quantity) => Ok(quantity.clone()),
+            ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
+        };
+        self.energy = Some(match (self.energy.take(), energy) {
+            (None, energy) => energy,
+            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
+            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
+        });
+        for sequence in &generation.sequences {
+            let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last()) else {
+                continue;
+            };
+            self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
+            self.e2el.push(seconds(last.saturating_sub(sequence.submitted_ns)));
+            self.itl.extend(sequence.token_ns.windows(2).map(|pair| seconds(pair[1] - pair[0])));
+            let after_first = sequence.token_ns.len() as u64 - 1;
+            if after_first > 0 {
+                self.tpot.push(seconds(last - first) / after_first as f64);
+            }
+            self.decoded += after_first;
+        }
+    }
+
+    /// The summary.
+    pub fn summarise(&self, phase: &str, label: &str) -> Group {
+        let rate = |tokens: u64, time: u64| {
+            (tokens > 0 && time > 0)
+                .then(|| Quantity::exact(tokens as f64 / seconds(time), "{token}/s", Source::Derived))
+        };
+        let energy = self.energy.clone().unwrap_or_else(|| Err("no request".to_owned()));
+        let tokens = Quantity::exact(self.activity.output_tokens as f64, "{token}", Source::Counted);
+        let per_token = energy.as_ref().map_err(Clone::clone).and_then(|energy| {
+            energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
+        });
+        Group {
+            phase: phase.to_owned(),
+            label: label.to_owned(),
+            requests: self.requests,
+            activity: self.activity,
+            ttft_s: Distribution::of(self.ttft.clone()),
+            itl_s: Distribution::of(self.itl.clone()),
+            tpot_s: Distribution::of(self.tpot.clone()),
+            e2el_s: Distribution::of(self.e2el.clone()),
+            prefill_rate: rate(self.activity.prompt_tokens, self.activity.prefill_ns),
+            decode_rate: rate(self.decoded, self.activity.decode_ns),
+            energy: (&energy).into(),
+            energy_per_output_token: (&per_token).into(),
+        }
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 * 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // numpy.percentile([1, 2, 3, 4, 10], [50, 90, 99]) = [3, 7.6, 9.76]; numpy.std(ddof=1) = 3.5355
+    #[test]
+    fn percentiles_are_those_of_numpy() {
+        let values = Distribution::of(vec![10.0, 1.0, 4.0, 2.0, 3.0]).expect("values");
+        assert!((values.p50 - 3.0).abs() < 1e-12);
+        assert!((values.p90 - 7.6).abs() < 1e-12);
+        assert!((values.p99 - 9.76).abs() < 1e-12);
+        assert!((values.standard_deviation - 3.535_533_905_932_737_8).abs() < 1e-12);
+        assert!(Distribution::of(vec![]).is_none());
+    }
+}

@@ -1,0 +1,70 @@
+//! How a run can end without results, in the terms of exit codes.
+
+use crate::stop::StopReason;
+
+/// Shorthand for this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a run did not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was given cannot be run; exit code 2.
+    #[error("{0}")]
+    Input(String),
+    /// The run failed midway; exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Ctrl-C or a termination signal; exit code 130.
+    #[error("interrupted; what was measured until then is kept")]
+    Interrupted,
+}
+
+impl From<llem_record::Error> for Error {
+    fn from(error: llem_record::Error) -> Self {
+        match error {
+            llem_record::Error::NotEmpty(_) => Self::Input(error.to_string()),
+            llem_record::Error::Io { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Ends the guest from inside a host call: a trap with a reason that is ours.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Halt {
+    /// The run was stopped.
+    #[error("{0}")]
+    Stopped(StopReason),
+    /// A limit was passed; the sentence names the flag that raises it.
+    #[error("{0}")]
+    Limit(String),
+    /// The record could not be written.
+    #[error("{0}")]
+    Record(String),
+}
+
+impl Halt {
+    /// As wasmtime carries it.
+    pub fn trap(self) -> wasmtime::Error {
+        wasmtime::Error::from(self)
+    }
+}
+
+/// The end of a guest call, in a sentence: our own reason where we ended it, and the trap's where
+/// WebAssembly did.
+pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
+    if let Some(halt) = error.downcast_ref::<Halt>() {
+        return match halt {
+            Halt::Stopped(StopReason::Interrupted) => Error::Interrupted,
+            halt => Error::Failed(format!("{what} was ended: {halt}")),
+        };
+    }
+    let cause = error.root_cause().to_string();
+    let cause = cause.lines().next().unwrap_or_default();
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::UnreachableCodeReached) => Error::Failed(format!(
+            "{what} panicked or aborted ({cause}); its last log lines, if any, are in the record"
+        )),
+        Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
+        None => Error::Failed(format!("{what} failed: {cause}")),
+    }
+}

@@ -1,0 +1,217 @@
+//! One run, from components to record.
+
+use crate::{
+    Error, Limits, Observer, Result, Stop,
+    bindings::experiment::Experiment,
+    component::Compiler,
+    error::explain,
+    host,
+    inspect::{Member, Role},
+    limits::Watchdog,
+    output::Output,
+    plan::{self, Given, ModelGrant},
+    runner,
+    state::{Run, State},
+};
+use llem_meter::Clock;
+use llem_record::{
+    Event, Plan, Recorder, RunRecord, Status,
+    schema::{ComponentRecord, Dataset, Grants, Host},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A component as it was given.
+pub struct Script {
+    /// Where it is from, for messages and the record.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What it was given as; none means whatever it can be.
+    pub role: Option<Role>,
+}
+
+/// All that decides a run.
+pub struct Options {
+    /// One experiment, or policies.
+    pub scripts: Vec<Script>,
+    /// Parameters and datasets.
+    pub given: Given,
+    /// The model that may be loaded.
+    pub model: ModelGrant,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// What the components may use.
+    pub limits: Limits,
+    /// The run's folder; none means a new one below `runs/`.
+    pub out: Option<PathBuf>,
+    /// Where compiled code is kept; none means nowhere.
+    pub cache: Option<PathBuf>,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+    /// This program's version, for the record.
+    pub version: String,
+}
+
+/// What became of a run.
+pub struct Outcome {
+    /// The run's folder; none where it ended before there was one.
+    pub folder: Option<PathBuf>,
+    /// The whole record, as far as the run came.
+    pub record: Option<RunRecord>,
+    /// Why it did not complete.
+    pub error: Option<Error>,
+}
+
+/// Executes a run to its end, whatever that is.
+pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>) -> Outcome {
+    let clock = Clock::start();
+    let output = Arc::new(Output::new(clock, observer, options.limits.output));
+    let run = Arc::new(Run::new(clock, stop, Arc::clone(&output), options.seed, options.model.clone()));
+    let mut folder = None;
+    let result = execute(options, &run, &mut folder).await;
+    let error = result.err().map(|error| blamed(&run, error));
+    let status = match &error {
+        None => Status::Completed,
+        Some(Error::Interrupted) => Status::Interrupted,
+        Some(_) => Status::Failed,
+    };
+    // A phase that an error cut short ends here, so that the record's phases add up.
+    let ended = run.end_phases(0).and_then(|()| Ok(output.finish(status, error.as_ref().map(ToString::to_string))?));
+    match ended {
+        Ok(record) => Outcome { folder, record, error },
+        Err(unwritten) => {
+            let unwritten = Error::Failed(format!("the record could not be completed: {unwritten}"));
+            Outcome { folder, record: None, error: error.or(Some(unwritten)) }
+        }
+    }
+}
+
+async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
+    let compiler = Compiler::new(options.cache.clone())?;
+    let _watchdog = Watchdog::start(compiler.engine(), Arc::clone(&run.stop), options.limits.deadline);
+    let mut members = start(&compiler, &options.scripts, run, &options.limits).await?;
+    let abouts: Vec<_> = members.iter().map(|member| member.about.clone()).collect();
+    let inputs = plan::resolve(&options.given, &abouts)?;
+    let mut parameters = BTreeMap::new();
+    for (member, inputs) in members.iter_mut().zip(inputs) {
+        parameters.extend(inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))));
+        member.store.data_mut().inputs = inputs;
+    }
+    let name = members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
+    let recorder = Recorder::create(
+        options.out.as_deref(),
+        &folder_name(&name),
+        Plan {
+            llem_version: options.version.clone(),
+            command: options.command.clone(),
+            components: members.iter().map(component_record).collect(),
+            parameters,
+            grants: grants(&options)?,
+            seed: options.seed,
+            limits: options.limits.record(),
+            host: this_host(),
+        },
+    )?;
+    *folder = Some(recorder.folder().to_path_buf());
+    run.output.record_to(recorder);
+
+    match &mut members[..] {
+        [member] if member.roles.contains(&Role::Experiment) => experiment(member).await,
+        members => runner::run(members, run, &options.limits).await,
+    }
+}
+
+/// Loads, links and instantiates every script, and asks each what it is.
+pub async fn start(compiler: &Compiler, scripts: &[Script], run: &Arc<Run>, limits: &Limits) -> Result<Vec<Member>> {
+    let linker = host::linker(compiler.engine())
+        .map_err(|error| Error::Failed(format!("the host's own interfaces do not link: {error}")))?;
+    let mut members = Vec::with_capacity(scripts.len());
+    for script in scripts {
+        let compiling = || {
+            let message = format!("compiling {} (kept for the next run)", script.file);
+            run.output.observer().event(&Event::Log { level: "info".to_owned(), message });
+        };
+        let loaded = compiler.load(&script.file, &script.bytes, compiling)?;
+        let mut member = Member::start(&linker, loaded, State::new(run, limits)).await?;
+        if let Some(role) = script.role {
+            if !member.roles.contains(&role) {
+                let (file, name) = (&script.file, role.name());
+                return Err(Error::Input(format!("{file} was given as --{name}, but exports no {name} policy")));
+            }
+            member.roles = vec![role];
+        }
+        members.push(member);
+    }
+    Ok(members)
+}
+
+async fn experiment(member: &mut Member) -> Result<()> {
+    let world = Experiment::new(&mut member.store, &member.instance)
+        .map_err(|error| explain(&member.file, &error))?;
+    let ended = world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
+    ended.map_err(Error::Failed)
+}
+
+/// A failure that follows from something given to the run is the giver's to mend.
+fn blamed(run: &Run, error: Error) -> Error {
+    match (error, run.progress().blame.take()) {
+        (Error::Failed(reason), Some(blame)) if reason.contains(&blame) || reason.contains("panicked") => {
+            Error::Input(blame)
+        }
+        (error, _) => error,
+    }
+}
+
+fn component_record(member: &Member) -> ComponentRecord {
+    ComponentRecord {
+        role: member.role_names(),
+        name: member.about.name.clone(),
+        version: member.about.version.clone(),
+        digest: member.digest.clone(),
+        file: member.file.clone(),
+    }
+}
+
+fn grants(options: &Options) -> Result<Grants> {
+    let datasets = options.given.datasets.iter().map(|(name, file)| {
+        let digest = file_digest(file)
+            .map_err(|error| Error::Input(format!("dataset '{name}', {}: {error}", file.display())))?;
+        Ok(Dataset { name: name.clone(), file: file.display().to_string(), digest })
+    });
+    Ok(Grants {
+        model: options.model.source.to_string(),
+        dtype: options.model.dtype.map(|dtype| dtype.to_string()),
+        device: options.model.device.to_string(),
+        datasets: datasets.collect::<Result<_>>()?,
+    })
+}
+
+fn file_digest(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(format!("sha256:{}", crate::component::hex(&hash.finalize())))
+}
+
+/// The script's name as far as a file system takes it.
+fn folder_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    name.chars().take(60).map(plain).collect()
+}
+
+fn this_host() -> Host {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let cpu = llem_meter::device::cpu(Err(String::new()));
+    Host {
+        system: format!("{} {}", read("/proc/sys/kernel/ostype"), read("/proc/sys/kernel/osrelease")),
+        cpu: cpu.name,
+        memory_bytes: cpu.memory_bytes,
+        threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+    }
+}

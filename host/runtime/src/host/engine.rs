@@ -1,0 +1,374 @@
+//! `engine.wit`: models. The work itself runs on the engine's thread, bracketed there by the
+//! meter, so that no guest instruction falls between a reading and what it measures.
+
+use super::{
+    meter::{measurement, window_record},
+    types::Answer,
+};
+use crate::{
+    bindings::{
+        engine::{self, FinishReason},
+        types::{self, Error},
+    },
+    engine_thread::EngineThread,
+    state::{Run, State},
+};
+use llem_engine::{
+    Control, Generation, Info, LoadOptions, Model, ModelSource, Request, Sampling, chat::Message, flops,
+    score::ScoreRequest,
+};
+use llem_meter::Span;
+use llem_record::{
+    Event,
+    event::{Activity, GenerationRecord, ModelRecord, SequenceRecord},
+};
+use std::{sync::Arc, time::Instant};
+use wasmtime::component::Resource;
+
+/// A model that a script holds.
+pub struct LoadedModel {
+    pub(super) thread: EngineThread,
+}
+
+/// A continuous batch. This version opens none.
+pub enum Batch {}
+
+const NO_ADAPTERS: &str = "this version of llem has no LoRA adapters yet";
+const NO_BATCHES: &str = "this version of llem has no continuous batches yet; use generate";
+
+impl engine::Host for State {}
+
+impl engine::HostModel for State {
+    async fn load(&mut self, options: engine::LoadOptions) -> Answer<Resource<LoadedModel>> {
+        if !self.run.output.is_recording() {
+            let error = Error::NotGranted("describe must not load a model: load it in run".to_owned());
+            return Ok(Err(error));
+        }
+        let options = match self.load_options(options) {
+            Ok(options) => options,
+            Err(error) => return Ok(Err(self.blame(error))),
+        };
+        let depth = self.run.begin_phase("load".to_owned())?;
+        let loaded = tokio::select! {
+            loaded = EngineThread::load(options) => loaded?,
+            _ = self.run.stop.requested() => {
+                self.run.check_stop()?;
+                return Ok(Err(Error::Failed("loading was interrupted".to_owned())));
+            }
+        };
+        self.run.end_phases(depth)?;
+        match loaded {
+            Ok(thread) => {
+                self.run.output.write(Event::Model(model_record(thread.info())))?;
+                self.run.progress().engines.push(thread.clone());
+                Ok(Ok(self.table.push(LoadedModel { thread })?))
+            }
+            Err(error) if error.is_input() => Ok(Err(self.blame(error.into()))),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn info(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<engine::ModelInfo> {
+        Ok(model_info(self.table.get(&model)?.thread.info()))
+    }
+
+    async fn tokenize(&mut self, model: Resource<LoadedModel>, text: String) -> Answer<Vec<u32>> {
+        self.ask(&model, move |model| model.tokenize(&text)).await
+    }
+
+    async fn detokenize(&mut self, model: Resource<LoadedModel>, tokens: Vec<u32>) -> Answer<String> {
+        self.ask(&model, move |model| model.detokenize(&tokens)).await
+    }
+
+    async fn apply_chat_template(
+        &mut self,
+        model: Resource<LoadedModel>,
+        messages: Vec<engine::Message>,
+    ) -> Answer<String> {
+        let messages: Vec<Message> = messages.into_iter().map(message).collect();
+        self.ask(&model, move |model| model.apply_chat_template(&messages)).await
+    }
+
+    async fn generate(
+        &mut self,
+        model: Resource<LoadedModel>,
+        request: engine::Request,
+    ) -> Answer<engine::Generation> {
+        self.run.check_stop()?;
+        let submitted = Instant::now();
+        let thread = self.table.get(&model)?.thread.clone();
+        let run = Arc::clone(&self.run);
+        let measured = thread.call(move |model| measure(model, &run, request)).await?;
+        let (label, generation, span) = match measured {
+            Ok(measured) => measured,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let before = self.run.progress().activity;
+        self.run.progress().activity.add(&activity(thread.info(), &generation));
+        let window = window_record(&self.run, &label, &span, before);
+        let sequences = sequences(&self.run, &generation, submitted);
+        let answer = engine::Generation {
+            completions: completions(&generation, &sequences),
+            prefill_time: (generation.prefilled - generation.started).as_nanos() as u64,
+            decode_time: (generation.finished - generation.prefilled).as_nanos() as u64,
+            measurement: measurement(&self.run, label, &span, &window.activity),
+        };
+        self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
+        // The request is recorded as far as it came; then the run ends.
+        self.run.check_stop()?;
+        Ok(Ok(answer))
+    }
+
+    async fn score(
+        &mut self,
+        model: Resource<LoadedModel>,
+        requests: Vec<engine::ScoreRequest>,
+    ) -> Answer<Vec<engine::Score>> {
+        let stop = Arc::clone(&self.run.stop);
+        let requests: Vec<ScoreRequest> = requests
+            .into_iter()
+            .map(|request| ScoreRequest { context: request.context, continuation: request.continuation })
+            .collect();
+        let scores = self
+            .ask(&model, move |model| {
+                let control = Control { cancelled: &|| stop.is_requested(), progress: &|_| () };
+                model.score(&requests, &control)
+            })
+            .await?;
+        self.run.check_stop()?;
+        let convert = |score: llem_engine::score::Score| engine::Score {
+            log_likelihoods: score.log_likelihoods,
+            is_greedy: score.is_greedy,
+        };
+        Ok(scores.map(|scores| scores.into_iter().map(convert).collect()))
+    }
+
+    fn open_batch(&mut self, _: Resource<LoadedModel>, _: u32) -> Answer<Resource<Batch>> {
+        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    }
+
+    fn attach_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<String> {
+        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    }
+
+    fn merge_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<()> {
+        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    }
+
+    fn detach_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<()> {
+        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    }
+
+    fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {
+        let dropped = self.table.delete(model)?;
+        let mut progress = self.run.progress();
+        let same = |engine: &EngineThread| std::ptr::eq(engine.info(), dropped.thread.info());
+        progress.engines.retain(|engine| !same(engine));
+        Ok(())
+    }
+}
+
+/// No batch is ever opened, so no method of one is ever called.
+impl engine::HostBatch for State {
+    fn submit(&mut self, _: Resource<Batch>, _: engine::Request, _: Option<u64>) -> Answer<Vec<u64>> {
+        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    }
+
+    fn step(&mut self, _: Resource<Batch>) -> Answer<Vec<engine::StepToken>> {
+        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    }
+
+    fn cancel(&mut self, _: Resource<Batch>, _: u64) -> Answer<()> {
+        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    }
+
+    fn drain(&mut self, _: Resource<Batch>) -> Answer<Vec<engine::Completion>> {
+        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    }
+
+    fn drop(&mut self, _: Resource<Batch>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    /// Asks a model something that is not measured.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        job: impl FnOnce(&mut Model) -> llem_engine::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let thread = self.table.get(model)?.thread.clone();
+        Ok(thread.call(job).await?.map_err(Into::into))
+    }
+
+    /// What a script asks to load, held against what was granted.
+    fn load_options(&self, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
+        let granted = &self.run.model;
+        if let Some(split) = options.parallelism
+            && (split.tensor, split.pipeline, split.data) != (1, 1, 1)
+        {
+            return Err(Error::Unsupported("this version of llem runs a model on one device".to_owned()));
+        }
+        let source = match options.source {
+            None => granted.source.clone(),
+            Some(text) => {
+                let source: ModelSource = text.parse()?;
+                if source != granted.source && !matches!(source, ModelSource::Synthetic(_)) {
+                    return Err(Error::NotGranted(format!("model '{text}' is not granted: add --model {text}")));
+                }
+                source
+            }
+        };
+        let device = match options.device {
+            None => granted.device,
+            Some(text) => {
+                let device = text.parse()?;
+                if device != granted.device {
+                    return Err(Error::NotGranted(format!("device '{text}' is not granted: add --device {text}")));
+                }
+                device
+            }
+        };
+        Ok(LoadOptions {
+            source,
+            dtype: options.dtype.map(Into::into).or(granted.dtype),
+            device,
+            seed: options.seed.unwrap_or(self.run.seed),
+        })
+    }
+}
+
+/// Tokenizes, then generates within a window. Runs on the engine's thread.
+fn measure(
+    model: &mut Model,
+    run: &Run,
+    request: engine::Request,
+) -> llem_engine::Result<(String, Generation, Span)> {
+    let prompts = request
+        .prompts
+        .into_iter()
+        .map(|prompt| match prompt {
+            engine::Prompt::Text(text) => model.tokenize(&text),
+            engine::Prompt::Tokens(tokens) => Ok(tokens),
+            engine::Prompt::Chat(turns) => {
+                model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
+            }
+        })
+        .collect::<llem_engine::Result<Vec<_>>>()?;
+    let most = prompts.len() as u64 * u64::from(request.max_new_tokens);
+    let label = request.label;
+    let request = Request {
+        prompts,
+        max_new_tokens: request.max_new_tokens as usize,
+        ignore_eos: request.ignore_eos,
+        stop: request.stop,
+        sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
+        keep_logits: false,
+    };
+    let control = Control {
+        cancelled: &|| run.stop.is_requested(),
+        progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
+    };
+    model.synchronize()?;
+    let window = run.meter().open();
+    let generation = model.generate(&request, &control);
+    let span = run.meter().close(window);
+    Ok((label, generation?, span))
+}
+
+fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
+    Sampling {
+        temperature: chosen.temperature,
+        top_k: chosen.top_k.map(|k| k as usize),
+        top_p: chosen.top_p,
+        repetition_penalty: chosen.repetition_penalty,
+        seed: chosen.seed.unwrap_or(seed),
+    }
+}
+
+fn message(message: engine::Message) -> Message {
+    Message { role: message.role, content: message.content }
+}
+
+fn activity(info: &Info, generation: &Generation) -> Activity {
+    let completions = &generation.completions;
+    let flops = |completion: &llem_engine::Completion| {
+        let (prefill, decode) = flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
+        prefill.total() + decode.total()
+    };
+    Activity {
+        requests: completions.len() as u64,
+        prompt_tokens: completions.iter().map(|completion| completion.prompt_tokens as u64).sum(),
+        output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
+        prefill_ns: (generation.prefilled - generation.started).as_nanos() as u64,
+        decode_ns: (generation.finished - generation.prefilled).as_nanos() as u64,
+        flops_estimated: completions.iter().map(flops).sum(),
+    }
+}
+
+fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
+    let sequence = |completion: &llem_engine::Completion| SequenceRecord {
+        prompt_tokens: completion.prompt_tokens as u32,
+        tokens: completion.tokens.clone(),
+        finish: format!("{:?}", completion.finish).to_lowercase(),
+        submitted_ns: run.clock.at(submitted),
+        token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+    };
+    generation.completions.iter().map(sequence).collect()
+}
+
+fn completions(generation: &Generation, sequences: &[SequenceRecord]) -> Vec<engine::Completion> {
+    let pairs = generation.completions.iter().zip(sequences);
+    pairs
+        .map(|(completion, sequence)| engine::Completion {
+            prompt_tokens: sequence.prompt_tokens,
+            tokens: sequence.tokens.clone(),
+            text: completion.text.clone(),
+            finish: match completion.finish {
+                llem_engine::FinishReason::Eos => FinishReason::Eos,
+                llem_engine::FinishReason::Length => FinishReason::Length,
+                llem_engine::FinishReason::Stop => FinishReason::Stop,
+                llem_engine::FinishReason::Context => FinishReason::Context,
+                llem_engine::FinishReason::Interrupted => FinishReason::Interrupted,
+            },
+            submitted: sequence.submitted_ns,
+            token_times: sequence.token_ns.clone(),
+        })
+        .collect()
+}
+
+fn model_record(info: &Info) -> ModelRecord {
+    ModelRecord {
+        source: info.source.clone(),
+        architecture: info.architecture.clone(),
+        digest: info.digest.clone(),
+        parameters: info.parameters,
+        weight_bytes: info.weight_bytes(),
+        dtype: info.dtype.to_string(),
+        device: info.device.to_string(),
+        load_ns: info.load_time.as_nanos() as u64,
+    }
+}
+
+fn model_info(info: &Info) -> engine::ModelInfo {
+    let shape = &info.shape;
+    engine::ModelInfo {
+        source: info.source.clone(),
+        architecture: info.architecture.clone(),
+        digest: info.digest.clone(),
+        parameters: info.parameters,
+        weight_bytes: info.weight_bytes(),
+        dtype: info.dtype.into(),
+        device: info.device.to_string(),
+        context_length: shape.context as u32,
+        vocab_size: shape.vocab as u32,
+        layers: shape.layers as u32,
+        hidden_size: shape.hidden as u32,
+        heads: shape.heads as u32,
+        kv_heads: shape.kv_heads as u32,
+        eos_tokens: info.eos.clone(),
+        has_tokenizer: info.has_tokenizer,
+        load_time: info.load_time.as_nanos() as u64,
+    }
+}

@@ -1,0 +1,41 @@
+//! `flops.wit`: operations from the model's shape.
+
+use super::{engine::LoadedModel, types::Answer};
+use crate::{
+    bindings::{flops, types},
+    state::State,
+};
+use llem_engine::flops::{Components, generation};
+use wasmtime::component::Resource;
+
+impl flops::Host for State {
+    fn estimate(&mut self, model: Resource<LoadedModel>, shape: flops::Shape) -> Answer<flops::Count> {
+        let decoder = &self.table.get(&model)?.thread.info().shape;
+        let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
+        if shape.batch == 0 || prompt == 0 {
+            return Ok(Err(types::Error::InvalidArgument("batch and prompt-tokens must be at least 1".to_owned())));
+        }
+        if prompt + output > decoder.context {
+            return Ok(Err(types::Error::InvalidArgument(format!(
+                "{prompt} + {output} tokens do not fit the context of {}",
+                decoder.context
+            ))));
+        }
+        let (prefill, decode) = generation(decoder, prompt, output);
+        let batch = f64::from(shape.batch);
+        Ok(Ok(flops::Count {
+            total: (prefill.total() + decode.total()) * batch,
+            prefill: components(&prefill, batch),
+            decode: components(&decode, batch),
+        }))
+    }
+}
+
+fn components(one: &Components, batch: f64) -> flops::Components {
+    flops::Components {
+        attention_projections: one.attention_projections * batch,
+        attention: one.attention * batch,
+        mlp: one.mlp * batch,
+        lm_head: one.lm_head * batch,
+    }
+}

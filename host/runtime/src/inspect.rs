@@ -1,0 +1,186 @@
+//! What a component is: its imports and exports, and what it says of itself.
+
+use crate::{
+    Error, Result,
+    bindings::{description::About, experiment::Experiment, metrics::Metrics, warmup::Warmup, workload::Workload},
+    component::{Loaded, last},
+    error::explain,
+    state::State,
+};
+use wasmtime::{
+    Engine, Store, UpdateDeadline,
+    component::{Instance, Linker, types::ComponentItem},
+};
+
+/// The WIT package's version, as import and export names spell it.
+const VERSION: &str = "@0.1.0";
+const PACKAGE: &str = "llem:experiment/";
+
+/// What a component can be run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It drives everything.
+    Experiment,
+    /// It decides how to warm up.
+    Warmup,
+    /// It decides what to ask.
+    Workload,
+    /// It derives metrics.
+    Metrics,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Experiment, Self::Warmup, Self::Workload, Self::Metrics];
+
+    /// The world's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Experiment => "experiment",
+            Self::Warmup => "warmup",
+            Self::Workload => "workload",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// The export that tells it.
+    fn export(self) -> String {
+        match self {
+            Self::Experiment => "run".to_owned(),
+            policy => format!("{PACKAGE}{}-policy{VERSION}", policy.name()),
+        }
+    }
+}
+
+/// The names at a component's border.
+#[derive(Clone, Debug)]
+pub struct Border {
+    /// What it needs.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub exports: Vec<String>,
+    /// What it can be run as.
+    pub roles: Vec<Role>,
+}
+
+/// Reads a component's border without running anything of it.
+pub fn border(loaded: &Loaded, engine: &Engine) -> Border {
+    let component = loaded.component.component_type();
+    // A type import is not a capability.
+    let imports = component
+        .imports(engine)
+        .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_)))
+        .map(|(name, _)| name.to_owned());
+    let exports: Vec<String> = component.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let roles = Role::ALL.into_iter().filter(|role| exports.contains(&role.export())).collect();
+    Border { imports: imports.collect(), exports, roles }
+}
+
+/// A component at work: its store and what it can be run as.
+pub struct Member {
+    /// The file, for messages.
+    pub file: String,
+    /// Digest of the file.
+    pub digest: String,
+    /// What it can be run as; never empty.
+    pub roles: Vec<Role>,
+    /// What it says of itself, its policies' words merged.
+    pub about: About,
+    /// Its memory and host state.
+    pub store: Store<State>,
+    /// It.
+    pub instance: Instance,
+}
+
+impl Member {
+    /// Links, instantiates and asks a component what it is.
+    pub async fn start(linker: &Linker<State>, loaded: Loaded, state: State) -> Result<Self> {
+        let engine = linker.engine().clone();
+        let border = border(&loaded, &engine);
+        if border.roles.is_empty() {
+            let exports = if border.exports.is_empty() { "nothing".to_owned() } else { border.exports.join(", ") };
+            return Err(Error::Input(format!(
+                "{} is a component for another world: it exports {exports}, and none of run, {}",
+                loaded.file,
+                Role::ALL[1..].iter().map(|role| role.export()).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let linked = linker
+            .instantiate_pre(&loaded.component)
+            .map_err(|error| refuse_import(&loaded.file, &error))?;
+        let mut store = Store::new(&engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            store.data().run.check_stop()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let instance =
+            linked.instantiate_async(&mut store).await.map_err(|error| explain(&loaded.file, &error))?;
+        let about = describe(&loaded.file, &mut store, &instance, &border.roles).await?;
+        store.data().wasi_clock.set(about.clocks);
+        Ok(Self { file: loaded.file, digest: loaded.digest, roles: border.roles, about, store, instance })
+    }
+
+    /// Its roles' names, joined by `+`.
+    pub fn role_names(&self) -> String {
+        self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+")
+    }
+}
+
+async fn describe(file: &str, store: &mut Store<State>, instance: &Instance, roles: &[Role]) -> Result<About> {
+    let mut merged: Option<About> = None;
+    for role in roles {
+        let about = describe_as(*role, store, instance).await.map_err(|error| explain(file, &error))?;
+        match &mut merged {
+            None => merged = Some(about),
+            Some(merged) => {
+                let new_parameters = about
+                    .parameters
+                    .into_iter()
+                    .filter(|new| !merged.parameters.iter().any(|known| known.name == new.name))
+                    .collect::<Vec<_>>();
+                merged.parameters.extend(new_parameters);
+                let new_datasets = about
+                    .datasets
+                    .into_iter()
+                    .filter(|new| !merged.datasets.iter().any(|known| known.name == new.name))
+                    .collect::<Vec<_>>();
+                merged.datasets.extend(new_datasets);
+            }
+        }
+    }
+    merged.ok_or_else(|| Error::Input(format!("{file} has no role")))
+}
+
+async fn describe_as(role: Role, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<About> {
+    match role {
+        Role::Experiment => Experiment::new(&mut *store, instance)?.call_describe(store).await,
+        Role::Warmup => {
+            let policy = Warmup::new(&mut *store, instance)?;
+            policy.llem_experiment_warmup_policy().call_describe(store).await
+        }
+        Role::Workload => {
+            let policy = Workload::new(&mut *store, instance)?;
+            policy.llem_experiment_workload_policy().call_describe(store).await
+        }
+        Role::Metrics => {
+            let policy = Metrics::new(&mut *store, instance)?;
+            policy.llem_experiment_metrics_policy().call_describe(store).await
+        }
+    }
+}
+
+/// wasmtime names the import in backquotes, in a sentence about its linker; people want the name.
+fn refuse_import(file: &str, error: &wasmtime::Error) -> Error {
+    let outer = error.to_string();
+    let name = outer.split('`').nth(1).unwrap_or(&outer).to_owned();
+    let cause = last(error);
+    if cause == outer {
+        Error::Input(format!(
+            "{file} imports {name}, which llem does not provide; scripts get {PACKAGE}*{VERSION} and an \
+             empty WASI 0.2 world"
+        ))
+    } else {
+        Error::Input(format!("{file} imports {name} in a form that llem does not provide: {cause}"))
+    }
+}

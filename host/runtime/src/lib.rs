@@ -1,0 +1,30 @@
+//! Runs WebAssembly experiments: compiles and caches components, limits and grants, and adapts
+//! engine, meter and record to the WIT package.
+//!
+//! ```text
+//! bytes ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
+//!            │ cache                        (no grants)                      │
+//!            └ core modules are encoded                     host/<interface>.rs answers its calls
+//! ```
+
+pub mod bindings;
+pub mod component;
+pub mod engine_thread;
+pub mod error;
+pub mod exec;
+pub mod host;
+pub mod inspect;
+pub mod limits;
+pub mod output;
+pub mod plan;
+pub mod runner;
+pub mod state;
+pub mod stop;
+mod wasi;
+
+pub use error::{Error, Result};
+pub use exec::{Options, Outcome, Script, exec};
+
+pub use limits::Limits;
+pub use output::Observer;
+pub use stop::{Stop, StopReason};

@@ -1,0 +1,103 @@
+//! What leaves a run: to the journal, and to whoever watches.
+
+use crate::error::Halt;
+use llem_meter::Clock;
+use llem_record::{Event, Recorder, RunRecord, Status};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Watches a run while it goes on: a console, or nobody.
+pub trait Observer: Send + Sync {
+    /// Something was written to the journal.
+    fn event(&self, _event: &Event) {}
+    /// The script says how far it is; `total` of 0 means unknown.
+    fn progress(&self, _done: u64, _total: u64, _label: &str) {}
+    /// A request has generated this many of at most `total` tokens.
+    fn tokens(&self, _generated: u64, _total: u64, _label: &str) {}
+}
+
+/// Watches nothing.
+pub struct Nobody;
+
+impl Observer for Nobody {}
+
+/// The way out of a run, shared by all that write to it.
+pub struct Output {
+    clock: Clock,
+    /// None while a component is only asked what it is.
+    recorder: Mutex<Option<Recorder>>,
+    observer: Box<dyn Observer>,
+    /// Bytes that the script may still write.
+    budget: AtomicU64,
+    limit: u64,
+}
+
+impl Output {
+    /// An output that may take `limit` bytes from the script.
+    pub fn new(clock: Clock, observer: Box<dyn Observer>, limit: u64) -> Self {
+        Self { clock, recorder: Mutex::new(None), observer, budget: AtomicU64::new(limit), limit }
+    }
+
+    /// From here on events go to this record.
+    pub fn record_to(&self, recorder: Recorder) {
+        *self.lock() = Some(recorder);
+    }
+
+    /// Whether a run has begun; before, a component is only asked what it is.
+    pub fn is_recording(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Writes an event of the host's own.
+    pub fn write(&self, event: Event) -> wasmtime::Result<()> {
+        self.observer.event(&event);
+        match self.lock().as_mut() {
+            Some(recorder) => recorder
+                .append(self.clock.now(), event)
+                .map_err(|error| Halt::Record(error.to_string()).trap()),
+            None => Ok(()),
+        }
+    }
+
+    /// Charges the script for `bytes` of output.
+    pub fn charge(&self, bytes: usize) -> wasmtime::Result<()> {
+        let charged = self
+            .budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes as u64));
+        charged.map(|_| ()).map_err(|_| {
+            Halt::Limit(format!(
+                "it wrote more than {} MiB into the record; --max-output raises the limit",
+                self.limit >> 20
+            ))
+            .trap()
+        })
+    }
+
+    /// Writes a file of the script.
+    pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<String> {
+        match self.lock().as_ref() {
+            Some(recorder) => recorder
+                .write_artifact(name, content)
+                .map_err(|error| Halt::Record(error.to_string()).trap()),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// Whoever watches.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    /// Ends the record. None where there was none.
+    pub fn finish(&self, status: Status, error: Option<String>) -> Result<Option<RunRecord>, llem_record::Error> {
+        let recorder = self.lock().take();
+        recorder.map(|recorder| recorder.finish(self.clock.now(), status, error)).transpose()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recorder>> {
+        // A panic elsewhere does not make the record less worth writing.
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

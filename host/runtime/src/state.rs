@@ -1,0 +1,140 @@
+//! What a component's host calls work on: one a component instance, over one run that they share.
+
+use crate::{
+    bindings::types,
+    engine_thread::EngineThread,
+    error::Halt,
+    limits::{Limiter, Limits},
+    output::Output,
+    plan::ModelGrant,
+    stop::Stop,
+    wasi::{self, WasiClock},
+};
+use llem_meter::{Clock, Meter};
+use llem_record::event::Activity;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// The data of a component's store.
+pub struct State {
+    /// The host's side of the resources that the component holds.
+    pub table: ResourceTable,
+    /// Memory and table limits.
+    pub limiter: Limiter,
+    /// The run that it is part of.
+    pub run: Arc<Run>,
+    /// What this component declared, with the values that it got.
+    pub inputs: Inputs,
+    /// WASI's clocks, until `describe` has said which.
+    pub wasi_clock: Arc<WasiClock>,
+    wasi: WasiCtx,
+}
+
+/// What a component may read.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    /// Declared parameters with their values.
+    pub parameters: BTreeMap<String, types::Value>,
+    /// Granted datasets.
+    pub datasets: BTreeMap<String, PathBuf>,
+}
+
+/// A run: what all its components share.
+pub struct Run {
+    /// Zero is when the run began.
+    pub clock: Clock,
+    /// Ends the run early.
+    pub stop: Arc<Stop>,
+    /// To the journal and the console.
+    pub output: Arc<Output>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The model that may be loaded.
+    pub model: ModelGrant,
+    /// Found when first asked for: looking for GPUs takes longer than a short run.
+    meter: OnceLock<Arc<Meter>>,
+    progress: Mutex<Progress>,
+}
+
+/// What changes while a run goes on.
+#[derive(Default)]
+pub struct Progress {
+    /// Open phases, outermost first: name and beginning.
+    pub phases: Vec<(String, u64)>,
+    /// What the engine has done since the run began.
+    pub activity: Activity,
+    /// Loaded models, for synchronising their devices.
+    pub engines: Vec<EngineThread>,
+    /// The last sentence that blamed something given to the run. If the run then fails, that is
+    /// why, and it is the giver's to mend.
+    pub blame: Option<String>,
+}
+
+impl Run {
+    /// A run that begins now.
+    pub fn new(clock: Clock, stop: Arc<Stop>, output: Arc<Output>, seed: u64, model: ModelGrant) -> Self {
+        Self { clock, stop, output, seed, model, meter: OnceLock::new(), progress: Mutex::default() }
+    }
+
+    /// Devices and counters of this machine.
+    pub fn meter(&self) -> &Arc<Meter> {
+        self.meter.get_or_init(|| Arc::new(Meter::discover()))
+    }
+
+    /// What changes while the run goes on.
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The open phases, joined by `/`.
+    pub fn phase_path(&self) -> String {
+        let progress = self.progress();
+        let names: Vec<&str> = progress.phases.iter().map(|(name, _)| name.as_str()).collect();
+        names.join("/")
+    }
+
+    /// Ends the guest if the run is to end.
+    pub fn check_stop(&self) -> wasmtime::Result<()> {
+        self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
+    }
+}
+
+impl Run {
+    /// Sleeps, unless the run is to end.
+    pub async fn rest(&self, length: Duration) -> wasmtime::Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            _ = self.stop.requested() => {}
+        }
+        self.check_stop()
+    }
+}
+
+impl State {
+    /// The state of a component that has not been asked what it is yet.
+    pub fn new(run: &Arc<Run>, limits: &Limits) -> Self {
+        let wasi_clock = Arc::new(WasiClock::new(run.clock));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resources);
+        Self {
+            table,
+            limiter: Limiter::new(limits),
+            inputs: Inputs::default(),
+            wasi: wasi::world(&run.output, &wasi_clock, run.seed),
+            wasi_clock,
+            run: Arc::clone(run),
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

@@ -1,0 +1,21 @@
+//! Is a component for another world.
+
+mod bindings {
+    wit_bindgen::generate!({
+        inline: "
+            package test:other;
+            world guest { export greet: func() -> string; }
+        ",
+        world: "guest",
+    });
+}
+
+struct Guest;
+
+impl bindings::Guest for Guest {
+    fn greet() -> String {
+        "hello".to_owned()
+    }
+}
+
+bindings::export!(Guest with_types_in bindings);

@@ -1,0 +1,1 @@
+//! Small components, one behaviour a file in `examples/`, that the whole-program tests run.
