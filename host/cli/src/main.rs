@@ -1,1 +1,30 @@
-fn main(){}
+//! The binary `llem`: one file a command.
+
+mod commands;
+mod console;
+mod exit;
+mod signals;
+mod summary;
+
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Runs WebAssembly experiments that measure LLM inference: time, energy, FLOPs.
+#[derive(Parser)]
+#[command(name = "llem", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    // Warnings of the program itself; a run's own go to its record and summary.
+    let filter = EnvFilter::try_from_env("LLEM_LOG").unwrap_or_else(|_| EnvFilter::new("llem=warn,llem_engine=info,warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let cli = Cli::parse();
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}

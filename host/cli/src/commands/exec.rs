@@ -1,0 +1,136 @@
+//! `llem exec`: run an experiment.
+
+use super::{ModelArgs, compiled_cache, parse, read_component};
+use crate::{console::Console, signals, summary};
+use llem_engine::ModelSource;
+use llem_runtime::{
+    Error, Limits, Options, Script, Stop, exec::exec, inspect::Role,
+    plan::{Given, ModelGrant},
+};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+/// Run an experiment, or policies through the standard runner.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Components: one experiment, or policies; `quickstart` is the one that ships with llem
+    #[arg(required_unless_present = "workload")]
+    components: Vec<String>,
+    /// A component whose warm-up policy is used
+    #[arg(long, value_name = "FILE")]
+    warmup: Option<String>,
+    /// A component whose workload is used
+    #[arg(long, value_name = "FILE")]
+    workload: Option<String>,
+    /// A component whose metrics are used
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
+
+    /// The model that may be loaded: a folder, a Hub id (org/name[@revision]) or synthetic:PRESET
+    #[arg(long, default_value = "synthetic:tiny", value_parser = parse::<ModelSource>)]
+    model: ModelSource,
+    #[command(flatten)]
+    model_args: ModelArgs,
+    /// Set a parameter that the experiment declares
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    parameters: Vec<(String, String)>,
+    /// Grant a file under a name that the experiment declares: .jsonl, .csv or .txt
+    #[arg(long = "dataset", value_name = "NAME=FILE", value_parser = pair)]
+    datasets: Vec<(String, String)>,
+
+    /// Folder of the run's record [default: runs/<time>-<name>]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Print the run record as JSON instead of a summary
+    #[arg(long)]
+    json: bool,
+
+    /// End the run after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().deadline.as_secs_f64())]
+    deadline: f64,
+    /// Memory that a component may use, MiB
+    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().memory >> 20) as u32)]
+    max_memory: u32,
+    /// Host resources that a component may hold at a time
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().resources as u32)]
+    max_resources: u32,
+    /// What a component may write into the record, MiB
+    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().output >> 20) as u32)]
+    max_output: u32,
+}
+
+impl Args {
+    /// Runs it and shows what came of it.
+    pub fn run(self) -> anyhow::Result<()> {
+        let json = self.json;
+        let options = self.options()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let stop = Arc::new(Stop::default());
+        let outcome = runtime.block_on(async {
+            signals::watch(Arc::clone(&stop))?;
+            anyhow::Ok(exec(options, Box::new(Console::new()), stop).await)
+        })?;
+        // An engine that is still loading is not waited for.
+        runtime.shutdown_background();
+        if let Some(record) = &outcome.record {
+            if json {
+                println!("{}", serde_json::to_string_pretty(record)?);
+            } else {
+                summary::print(record, outcome.folder.as_deref());
+            }
+        }
+        outcome.error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn options(self) -> anyhow::Result<Options> {
+        if !(self.deadline > 0.0 && self.deadline <= 1e9) {
+            return Err(Error::Input(format!("--deadline {} must be above 0 and at most 1e9 s", self.deadline)).into());
+        }
+        let given = [
+            (Some(Role::Warmup), self.warmup),
+            (Some(Role::Workload), self.workload),
+            (Some(Role::Metrics), self.metrics),
+        ];
+        let files = self.components.into_iter().map(|file| (None, Some(file))).chain(given);
+        let scripts = files
+            .filter_map(|(role, file)| Some((role, file?)))
+            .map(|(role, file)| Ok(Script { bytes: read_component(&file)?, file, role }))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let datasets = unique("dataset", self.datasets)?;
+        Ok(Options {
+            scripts,
+            given: Given {
+                parameters: unique("parameter", self.parameters)?,
+                datasets: datasets.into_iter().map(|(name, file)| (name, PathBuf::from(file))).collect(),
+            },
+            model: ModelGrant { source: self.model, dtype: self.model_args.dtype, device: self.model_args.device },
+            seed: self.model_args.seed,
+            limits: Limits {
+                deadline: Duration::from_secs_f64(self.deadline),
+                memory: (self.max_memory as usize) << 20,
+                resources: self.max_resources as usize,
+                output: u64::from(self.max_output) << 20,
+            },
+            out: self.out,
+            cache: compiled_cache(),
+            command: std::env::args().collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+fn unique(what: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Error> {
+    let mut map = BTreeMap::new();
+    for (name, value) in pairs {
+        if map.insert(name.clone(), value).is_some() {
+            return Err(Error::Input(format!("{what} '{name}' is given twice")));
+        }
+    }
+    Ok(map)
+}

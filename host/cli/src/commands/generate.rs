@@ -1,0 +1,174 @@
+//! `llem generate`: a model without an experiment, and the way to check the engine against others.
+
+use super::{ModelArgs, parse};
+use llem_engine::{
+    Completion, Control, Generation, LoadOptions, Model, ModelSource, Request, Sampling,
+};
+use safetensors::{Dtype, tensor::TensorView};
+use serde_json::json;
+use std::{path::PathBuf, time::Duration};
+
+/// Generate text or tokens with a model, without an experiment.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A folder, a Hub id (org/name[@revision]) or synthetic:PRESET
+    #[arg(value_parser = parse::<ModelSource>)]
+    model: ModelSource,
+    /// The prompt
+    #[arg(required_unless_present = "tokens", conflicts_with = "tokens")]
+    prompt: Option<String>,
+    /// The prompt as token ids; needs no tokenizer
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    tokens: Option<Vec<u32>>,
+    #[command(flatten)]
+    model_args: ModelArgs,
+
+    /// Most tokens to generate
+    #[arg(long, default_value_t = 32)]
+    max_new_tokens: usize,
+    /// Go on past end-of-sequence tokens
+    #[arg(long)]
+    ignore_eos: bool,
+    /// End when the text contains this; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// 0 takes the most likely token; above, tokens are drawn
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Draw from the k most likely tokens
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Draw from the smallest set of this probability
+    #[arg(long)]
+    top_p: Option<f32>,
+    /// Make tokens that are already there less likely (above 1) or more (below 1)
+    #[arg(long, default_value_t = 1.0)]
+    repetition_penalty: f32,
+
+    /// Print one JSON object: tokens, text, timings
+    #[arg(long)]
+    json: bool,
+    /// Write float32 logits [positions, vocab] to a safetensors file: row i is the distribution of
+    /// token i + 1, over the prompt and all generated tokens but the last
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
+}
+
+impl Args {
+    /// Generates and prints.
+    pub fn run(self) -> anyhow::Result<()> {
+        let mut model = Model::load(&LoadOptions {
+            source: self.model,
+            dtype: self.model_args.dtype,
+            device: self.model_args.device,
+            seed: self.model_args.seed,
+        })?;
+        let prompt = match (self.tokens, &self.prompt) {
+            (Some(tokens), _) => tokens,
+            (None, text) => model.tokenize(text.as_deref().unwrap_or_default())?,
+        };
+        let request = Request {
+            prompts: vec![prompt],
+            max_new_tokens: self.max_new_tokens,
+            ignore_eos: self.ignore_eos,
+            stop: self.stop,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                repetition_penalty: self.repetition_penalty,
+                seed: self.model_args.seed,
+            },
+            keep_logits: self.logits.is_some(),
+        };
+        let generation = model.generate(&request, &Control::none())?;
+        let completion = &generation.completions[0];
+        if let Some(path) = &self.logits {
+            write_logits(path, completion, model.info().shape.vocab)?;
+        }
+        if self.json {
+            println!("{}", to_json(&model, &generation, completion));
+        } else {
+            print(&model, &generation, completion);
+        }
+        Ok(())
+    }
+}
+
+fn write_logits(path: &PathBuf, completion: &Completion, vocab: usize) -> anyhow::Result<()> {
+    let bytes: Vec<u8> = completion.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![completion.logits.len() / vocab, vocab], &bytes)?;
+    safetensors::serialize_to_file([("logits", view)], None, path)
+        .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
+}
+
+/// What a generation took, s.
+struct Timings {
+    ttft: f64,
+    prefill: f64,
+    decode: f64,
+}
+
+impl Timings {
+    fn of(generation: &Generation) -> Self {
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        let first = generation.completions[0].token_times.first();
+        Self {
+            ttft: first.map_or(0.0, |first| seconds(first.duration_since(generation.started))),
+            prefill: seconds(generation.prefilled - generation.started),
+            decode: seconds(generation.finished - generation.prefilled),
+        }
+    }
+
+    /// Tokens after the first per second; none where there were none.
+    fn decode_rate(&self, completion: &Completion) -> Option<f64> {
+        (completion.tokens.len() > 1).then(|| (completion.tokens.len() - 1) as f64 / self.decode)
+    }
+}
+
+fn to_json(model: &Model, generation: &Generation, completion: &Completion) -> serde_json::Value {
+    let info = model.info();
+    let timings = Timings::of(generation);
+    let token_times: Vec<f64> = completion
+        .token_times
+        .iter()
+        .map(|time| time.duration_since(generation.started).as_secs_f64())
+        .collect();
+    json!({
+        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "device": info.device.to_string() },
+        "prompt_tokens": completion.prompt_tokens,
+        "tokens": completion.tokens,
+        "text": completion.text,
+        "finish": format!("{:?}", completion.finish).to_lowercase(),
+        "timings": {
+            "load_s": info.load_time.as_secs_f64(),
+            "ttft_s": timings.ttft,
+            "prefill_s": timings.prefill,
+            "decode_s": timings.decode,
+            "prefill_tokens_per_s": completion.prompt_tokens as f64 / timings.prefill,
+            "decode_tokens_per_s": timings.decode_rate(completion),
+            "token_times_s": token_times,
+        },
+    })
+}
+
+fn print(model: &Model, generation: &Generation, completion: &Completion) {
+    let timings = Timings::of(generation);
+    match &completion.text {
+        Some(text) => println!("{text}"),
+        None => {
+            let ids: Vec<String> = completion.tokens.iter().map(u32::to_string).collect();
+            println!("{}", ids.join(","));
+        }
+    }
+    let decode = timings.decode_rate(completion).map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
+    eprintln!(
+        "{} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
+        model.info().source,
+        model.info().dtype,
+        completion.prompt_tokens,
+        completion.tokens.len(),
+        timings.ttft * 1e3,
+        completion.prompt_tokens as f64 / timings.prefill,
+    );
+}

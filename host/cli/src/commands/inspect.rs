@@ -1,0 +1,123 @@
+//! `llem inspect`: what a component is.
+
+use super::{compiled_cache, read_component};
+use llem_engine::{Device, ModelSource};
+use llem_meter::Clock;
+use llem_runtime::{
+    Error, Limits, Script, Stop,
+    bindings::{description::About, types::Value},
+    component::Compiler,
+    exec::start,
+    inspect::{Border, border},
+    limits::Watchdog,
+    output::{Nobody, Output},
+    plan::{ModelGrant, to_json},
+    state::Run,
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// A component has this long to say what it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Show what a component is: exports, imports, parameters, digest.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A component, or `quickstart`
+    component: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Asks the component and prints what it says.
+    pub fn run(self) -> anyhow::Result<()> {
+        let bytes = read_component(&self.component)?;
+        let compiler = Compiler::new(compiled_cache())?;
+        let loaded = compiler.load(&self.component, &bytes, || ())?;
+        let border = border(&loaded, compiler.engine());
+        let about = describe(&compiler, &self.component, bytes)?;
+        if self.json {
+            println!("{}", to_object(&loaded.digest, &border, &about));
+        } else {
+            print(&loaded.digest, &border, &about);
+        }
+        Ok(())
+    }
+}
+
+fn describe(compiler: &Compiler, file: &str, bytes: Vec<u8>) -> Result<About, Error> {
+    let limits = Limits { deadline: PATIENCE, ..Limits::default() };
+    let clock = Clock::start();
+    let output = Arc::new(Output::new(clock, Box::new(Nobody), limits.output));
+    let nothing = "synthetic:tiny".parse::<ModelSource>().map_err(|error| Error::Failed(error.to_string()))?;
+    let grant = ModelGrant { source: nothing, dtype: None, device: Device::Cpu };
+    let stop = Arc::new(Stop::default());
+    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant));
+    let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);
+    let script = Script { file: file.to_owned(), bytes, role: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;
+    let members = runtime.block_on(start(compiler, &[script], &run, &limits))?;
+    members.into_iter().next().map(|member| member.about).ok_or_else(|| Error::Failed("nothing was started".to_owned()))
+}
+
+fn to_object(digest: &str, border: &Border, about: &About) -> serde_json::Value {
+    let roles: Vec<_> = border.roles.iter().map(|role| role.name()).collect();
+    let parameters = about.parameters.iter().map(
+        |parameter| json!({ "name": parameter.name, "default": to_json(&parameter.default), "summary": parameter.summary }),
+    );
+    let datasets = about.datasets.iter().map(
+        |dataset| json!({ "name": dataset.name, "required": dataset.required, "summary": dataset.summary }),
+    );
+    json!({
+        "name": about.name,
+        "version": about.version,
+        "summary": about.summary,
+        "roles": roles,
+        "digest": digest,
+        "imports": border.imports,
+        "exports": border.exports,
+        "parameters": parameters.collect::<Vec<_>>(),
+        "datasets": datasets.collect::<Vec<_>>(),
+    })
+}
+
+fn print(digest: &str, border: &Border, about: &About) {
+    let head = |text: &str| println!("{}", console::style(text).bold());
+    let list = |name: &str, items: &[String]| {
+        head(name);
+        for item in items {
+            println!("  {item}");
+        }
+    };
+    head(&format!("{} {}", about.name, about.version));
+    println!("  {}", about.summary);
+    let roles: Vec<_> = border.roles.iter().map(|role| role.name()).collect();
+    println!("  {}, {digest}", roles.join(" + "));
+    if !about.parameters.is_empty() {
+        head("parameters (-p name=value)");
+    }
+    for parameter in &about.parameters {
+        println!("  {} = {}  {}", parameter.name, default(&parameter.default), parameter.summary);
+    }
+    if !about.datasets.is_empty() {
+        head("datasets (--dataset name=file)");
+    }
+    for dataset in &about.datasets {
+        let need = if dataset.required { "required" } else { "optional" };
+        println!("  {} ({need})  {}", dataset.name, dataset.summary);
+    }
+    list("imports", &border.imports);
+    list("exports", &border.exports);
+}
+
+fn default(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Integer(integer) => integer.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Boolean(boolean) => boolean.to_string(),
+    }
+}

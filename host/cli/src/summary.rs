@@ -1,0 +1,144 @@
+//! The end of a run, at a glance.
+
+use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
+use llem_quantity::{Quantity, ReadingRecord, significant};
+use llem_record::{RunRecord, Status, statistics::{Distribution, Group}};
+use std::path::Path;
+
+/// Prints phases, requests, metrics, warnings, and where the record is.
+pub fn print(record: &RunRecord, folder: Option<&Path>) {
+    let status = match record.status {
+        Status::Completed => console::style("completed").green(),
+        Status::Interrupted => console::style("interrupted").yellow(),
+        Status::Failed | Status::Running => console::style("failed").red(),
+    };
+    let bold = |text: &str| console::style(text.to_owned()).bold();
+    println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
+    for model in &record.models {
+        println!(
+            "{} {}, {} parameters in {} on {}, loaded in {}",
+            bold("model"),
+            model.source,
+            millions(model.parameters),
+            model.dtype,
+            model.device,
+            duration(model.load_ns as f64 * 1e-9),
+        );
+    }
+    let phases: Vec<String> = record
+        .phases
+        .iter()
+        .map(|phase| format!("{} {}", phase.phase, duration(phase.wall_ns as f64 * 1e-9)))
+        .collect();
+    if !phases.is_empty() {
+        println!("{} {}", bold("phases"), phases.join(", "));
+    }
+    print_groups(&record.groups);
+    print_energy(&record.groups);
+    if !record.metrics.is_empty() {
+        println!("\n{}", bold("metrics"));
+        println!("{}", metrics(record));
+    }
+    for warning in &record.warnings {
+        println!("{} {warning}", console::style("warning").yellow().bold());
+    }
+    if let Some(folder) = folder {
+        println!("\n{} {}", bold("record"), folder.display());
+    }
+}
+
+/// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.
+fn print_groups(groups: &[Group]) {
+    if groups.is_empty() {
+        return;
+    }
+    let mut table = plain_table([
+        "phase", "requests", "n", "prompt tok", "output tok", "TTFT ms", "ITL ms", "TPOT ms", "prefill tok/s",
+        "decode tok/s", "J/token",
+    ]);
+    for group in groups {
+        let mut cells = vec![
+            Cell::new(if group.phase.is_empty() { "-" } else { &group.phase }),
+            Cell::new(&group.label),
+        ];
+        let numbers = [
+            group.requests.to_string(),
+            group.activity.prompt_tokens.to_string(),
+            group.activity.output_tokens.to_string(),
+            milliseconds(group.ttft_s.as_ref()),
+            milliseconds(group.itl_s.as_ref()),
+            milliseconds(group.tpot_s.as_ref()),
+            rate(group.prefill_rate.as_ref()),
+            rate(group.decode_rate.as_ref()),
+            match &group.energy_per_output_token {
+                ReadingRecord::Known(joules) => {
+                    format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
+                }
+                ReadingRecord::Unavailable { .. } => "-".to_owned(),
+            },
+        ];
+        cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
+        table.add_row(cells);
+    }
+    println!("\n{}\n{}", console::style("requests").bold(), table.trim_fmt());
+    println!("  latencies: median, 99th percentile");
+}
+
+fn print_energy(groups: &[Group]) {
+    let mut reasons: Vec<&str> = groups
+        .iter()
+        .filter_map(|group| match &group.energy {
+            ReadingRecord::Unavailable { unavailable } => Some(unavailable.as_str()),
+            ReadingRecord::Known(_) => None,
+        })
+        .collect();
+    reasons.dedup();
+    for reason in reasons {
+        println!("{} not measured: {reason}", console::style("energy").bold());
+    }
+}
+
+fn metrics(record: &RunRecord) -> String {
+    let mut table = plain_table(["metric", "labels", "value", "source"]);
+    for metric in &record.metrics {
+        let labels: Vec<String> = metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let source = serde_json::to_value(metric.quantity.source).unwrap_or_default();
+        table.add_row([
+            Cell::new(&metric.name),
+            Cell::new(labels.join(", ")),
+            Cell::new(metric.quantity.to_string()).set_alignment(CellAlignment::Right),
+            Cell::new(source.as_str().unwrap_or_default()),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn plain_table<const N: usize>(heads: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(heads.map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)));
+    table
+}
+
+fn milliseconds(distribution: Option<&Distribution>) -> String {
+    distribution.map_or_else(
+        || "-".to_owned(),
+        |times| format!("{} {}", significant(times.p50 * 1e3), significant(times.p99 * 1e3)),
+    )
+}
+
+fn rate(rate: Option<&Quantity>) -> String {
+    rate.map_or_else(|| "-".to_owned(), |rate| significant(rate.value))
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.2} s"),
+        s => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
+    }
+}
+
+fn millions(count: u64) -> String {
+    if count < 1_000_000_000 { format!("{:.1} M", count as f64 / 1e6) } else { format!("{:.2} B", count as f64 / 1e9) }
+}
