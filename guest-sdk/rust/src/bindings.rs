@@ -17,10 +17,14 @@ pub mod imports {
     });
 }
 
-pub use imports::llem::experiment::{description, devices, engine, flops, inputs, meter, report, trials, types};
+pub use imports::llem::experiment::{
+    description, devices, engine, flops, inputs, meter, report, trials, types,
+};
 
 pub use description::{About, Clocks, DatasetInput, Parameter};
-pub use engine::{Completion, FinishReason, Generation, Message, Model, ModelInfo, Prompt, Request};
+pub use engine::{
+    Completion, FinishReason, Generation, Message, Model, ModelInfo, Prompt, Request,
+};
 pub use meter::{Measurement, Window};
 pub use report::{Level, Metric, Phase};
 pub use trials::Trial;

@@ -20,9 +20,15 @@ impl std::error::Error for Error {}
 
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
-        use types::Error::{Failed, InvalidArgument, LimitReached, NotFound, NotGranted, Unsupported};
-        let (InvalidArgument(sentence) | NotFound(sentence) | NotGranted(sentence) | Unsupported(sentence)
-        | LimitReached(sentence) | Failed(sentence)) = error;
+        use types::Error::{
+            Failed, InvalidArgument, LimitReached, NotFound, NotGranted, Unsupported,
+        };
+        let (InvalidArgument(sentence)
+        | NotFound(sentence)
+        | NotGranted(sentence)
+        | Unsupported(sentence)
+        | LimitReached(sentence)
+        | Failed(sentence)) = error;
         Self(sentence)
     }
 }

@@ -78,13 +78,16 @@ impl Experiment {
             match self.warmup.next(&history)? {
                 Warmup::Run { request, max_new_tokens } => {
                     let mut request = request.unwrap_or_else(|| first.clone());
-                    request.max_new_tokens =
-                        max_new_tokens.map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
+                    request.max_new_tokens = max_new_tokens
+                        .map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
                     self.trial(&mut history, request)?;
                 }
                 Warmup::Wait(length) => {
                     let nanoseconds = |time: Duration| time.as_nanos() as u64;
-                    meter::wait_until(Condition::Elapsed(nanoseconds(length)), nanoseconds(length + PATIENCE))?;
+                    meter::wait_until(
+                        Condition::Elapsed(nanoseconds(length)),
+                        nanoseconds(length + PATIENCE),
+                    )?;
                 }
                 Warmup::Done(reason) => {
                     report::log(Level::Info, &format!("warm: {reason}"));
@@ -99,7 +102,11 @@ impl Experiment {
         let mut trials = Vec::new();
         let mut next = Some(first);
         while let Some(request) = next {
-            report::show_progress(trials.len() as u64, self.workload.len().unwrap_or(0), &request.label);
+            report::show_progress(
+                trials.len() as u64,
+                self.workload.len().unwrap_or(0),
+                &request.label,
+            );
             self.trial(&mut trials, request)?;
             next = self.workload.next(&trials)?;
         }

@@ -1,7 +1,10 @@
 //! The macros that make a crate a component.
 
 use crate::{
-    bindings::{Level, Metric, ModelInfo, Request, Trial, report, warmup::exports::llem::experiment::warmup_policy as wit},
+    bindings::{
+        Level, Metric, ModelInfo, Request, Trial, report,
+        warmup::exports::llem::experiment::warmup_policy as wit,
+    },
     policy::{Metrics, Warmup, WarmupPolicy, Workload},
 };
 use std::cell::RefCell;
@@ -164,7 +167,9 @@ impl<P: WarmupPolicy> Driver<WarmupRole<P>> {
         history.extend(last);
         let step = policy.0.next(history).map_err(|error| error.to_string())?;
         Ok(match step {
-            Warmup::Run { request, max_new_tokens } => wit::Step::Run(wit::Plan { request, max_new_tokens }),
+            Warmup::Run { request, max_new_tokens } => {
+                wit::Step::Run(wit::Plan { request, max_new_tokens })
+            }
             Warmup::Wait(length) => wit::Step::Wait(length.as_nanos() as u64),
             Warmup::Done(reason) => wit::Step::Done(reason),
         })

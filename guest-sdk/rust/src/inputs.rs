@@ -10,7 +10,8 @@ pub use inputs::{Dataset, Random, seed};
 /// The value of a declared parameter, as the Rust type that is asked for.
 pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
     let value = inputs::parameter(name)?;
-    T::from_value(&value).ok_or_else(|| Error(format!("parameter '{name}' is out of range: {value:?}")))
+    T::from_value(&value)
+        .ok_or_else(|| Error(format!("parameter '{name}' is out of range: {value:?}")))
 }
 
 /// What a parameter or a field of a row can be read as.
@@ -70,7 +71,8 @@ impl Row {
             let known: Vec<_> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
             Error(format!("row {} has no field '{name}'; it has {}", self.index, known.join(", ")))
         })?;
-        T::from_value(value).ok_or_else(|| Error(format!("row {}: field '{name}' is of another kind", self.index)))
+        T::from_value(value)
+            .ok_or_else(|| Error(format!("row {}: field '{name}' is of another kind", self.index)))
     }
 }
 

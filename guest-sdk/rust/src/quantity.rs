@@ -18,7 +18,8 @@ impl Quantity {
         }
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let uncertainty = if values.len() > 1 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
+        let uncertainty =
+            if values.len() > 1 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
         Some(Self { value: mean, uncertainty, unit: unit.to_owned(), source: Source::Derived })
     }
 

@@ -56,6 +56,12 @@ impl Request {
 impl Model {
     /// Loads the model that was given on the command line.
     pub fn granted() -> Result<Self> {
-        Ok(Self::load(&LoadOptions { source: None, dtype: None, device: None, parallelism: None, seed: None })?)
+        Ok(Self::load(&LoadOptions {
+            source: None,
+            dtype: None,
+            device: None,
+            parallelism: None,
+            seed: None,
+        })?)
     }
 }

@@ -20,7 +20,9 @@ impl Trial {
     pub fn ttft(&self) -> Vec<f64> {
         let completions = self.generation.completions.iter();
         completions
-            .filter_map(|completion| Some((completion.token_times.first()? - completion.submitted) as f64 * NS))
+            .filter_map(|completion| {
+                Some((completion.token_times.first()? - completion.submitted) as f64 * NS)
+            })
             .collect()
     }
 
@@ -28,7 +30,9 @@ impl Trial {
     pub fn itl(&self) -> Vec<f64> {
         let completions = self.generation.completions.iter();
         completions
-            .flat_map(|completion| completion.token_times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 * NS))
+            .flat_map(|completion| {
+                completion.token_times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 * NS)
+            })
             .collect()
     }
 
@@ -52,7 +56,9 @@ impl Trial {
     /// Energy per generated token, or the reason why there is none.
     pub fn joules_per_output_token(&self) -> Result<Quantity, String> {
         let energy = self.generation.measurement.energy_total.clone()?;
-        energy.per(self.output_tokens() as f64, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
+        energy
+            .per(self.output_tokens() as f64, "J/{token}")
+            .ok_or_else(|| "no token was generated".to_owned())
     }
 }
 

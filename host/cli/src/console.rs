@@ -43,7 +43,9 @@ impl Observer for Console {
                 self.bar.tick();
             }
             Event::Warning { message } => self.say(console::style("warning:").yellow(), message),
-            Event::Log { level, message } if level == "error" => self.say(console::style("script:").red(), message),
+            Event::Log { level, message } if level == "error" => {
+                self.say(console::style("script:").red(), message)
+            }
             Event::Log { level, message } if level == "warn" => {
                 self.say(console::style("script:").yellow(), message);
             }
@@ -56,7 +58,8 @@ impl Observer for Console {
     }
 
     fn progress(&self, done: u64, total: u64, label: &str) {
-        let count = if total > 0 { format!("{}/{total}", done + 1) } else { format!("{}", done + 1) };
+        let count =
+            if total > 0 { format!("{}/{total}", done + 1) } else { format!("{}", done + 1) };
         self.bar.set_message(format!(" {count} {label}"));
         self.bar.tick();
     }

@@ -2,7 +2,10 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_quantity::{Quantity, ReadingRecord, significant};
-use llem_record::{RunRecord, Status, statistics::{Distribution, Group}};
+use llem_record::{
+    RunRecord, Status,
+    statistics::{Distribution, Group},
+};
 use std::path::Path;
 
 /// Prints phases, requests, metrics, warnings, and where the record is.
@@ -53,8 +56,17 @@ fn print_groups(groups: &[Group]) {
         return;
     }
     let mut table = plain_table([
-        "phase", "requests", "n", "prompt tok", "output tok", "TTFT ms", "ITL ms", "TPOT ms", "prefill tok/s",
-        "decode tok/s", "J/token",
+        "phase",
+        "requests",
+        "n",
+        "prompt tok",
+        "output tok",
+        "TTFT ms",
+        "ITL ms",
+        "TPOT ms",
+        "prefill tok/s",
+        "decode tok/s",
+        "J/token",
     ]);
     for group in groups {
         let mut cells = vec![
@@ -101,7 +113,8 @@ fn print_energy(groups: &[Group]) {
 fn metrics(record: &RunRecord) -> String {
     let mut table = plain_table(["metric", "labels", "value", "source"]);
     for metric in &record.metrics {
-        let labels: Vec<String> = metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let labels: Vec<String> =
+            metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let source = serde_json::to_value(metric.quantity.source).unwrap_or_default();
         table.add_row([
             Cell::new(&metric.name),
@@ -115,7 +128,9 @@ fn metrics(record: &RunRecord) -> String {
 
 fn plain_table<const N: usize>(heads: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(heads.map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)));
+    table
+        .load_preset(NOTHING)
+        .set_header(heads.map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)));
     table
 }
 
@@ -140,5 +155,9 @@ fn duration(seconds: f64) -> String {
 }
 
 fn millions(count: u64) -> String {
-    if count < 1_000_000_000 { format!("{:.1} M", count as f64 / 1e6) } else { format!("{:.2} B", count as f64 / 1e9) }
+    if count < 1_000_000_000 {
+        format!("{:.1} M", count as f64 / 1e6)
+    } else {
+        format!("{:.2} B", count as f64 / 1e9)
+    }
 }

@@ -180,7 +180,10 @@ impl Config {
 
     /// The checkpoint's own number format; f32 where the file names none.
     pub fn dtype(&self) -> Result<DType> {
-        self.dtype.as_ref().or(self.torch_dtype.as_ref()).map_or(Ok(DType::F32), |name| name.parse())
+        self.dtype
+            .as_ref()
+            .or(self.torch_dtype.as_ref())
+            .map_or(Ok(DType::F32), |name| name.parse())
     }
 
     /// RoPE's parameters wherever the file keeps them.

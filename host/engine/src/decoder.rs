@@ -61,8 +61,11 @@ impl Decoder {
         for (index, layer) in self.layers.iter().enumerate() {
             let mut layer_caches: Vec<_> =
                 caches.iter_mut().map(|cache| &mut cache.layers[index]).collect();
-            let attended =
-                layer.attention.forward(&layer.attention_norm.forward(&x)?, &packing, &mut layer_caches)?;
+            let attended = layer.attention.forward(
+                &layer.attention_norm.forward(&x)?,
+                &packing,
+                &mut layer_caches,
+            )?;
             x = (x + attended)?;
             let mixed = layer.mlp.forward(&layer.mlp_norm.forward(&x)?)?;
             x = (x + mixed)?;

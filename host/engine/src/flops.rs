@@ -39,7 +39,8 @@ impl Components {
 /// A forward pass of one sequence: `new` tokens after `past` cached ones, logits of `logits` rows.
 pub fn pass(shape: &Shape, new: usize, past: usize, logits: usize) -> Components {
     let [n, p, layers] = [new, past, shape.layers].map(|count| count as f64);
-    let [hidden, inner, vocab] = [shape.hidden, shape.intermediate, shape.vocab].map(|width| width as f64);
+    let [hidden, inner, vocab] =
+        [shape.hidden, shape.intermediate, shape.vocab].map(|width| width as f64);
     let queries = (shape.heads * shape.head_dim) as f64;
     let keys = (shape.kv_heads * shape.head_dim) as f64;
     // Query i of the new ones sees past + i + 1 keys.

@@ -117,7 +117,11 @@ struct Sequence<'a> {
     finish: Option<FinishReason>,
 }
 
-pub(crate) fn run(parts: Parts<'_>, request: &Request, control: &Control<'_>) -> Result<Generation> {
+pub(crate) fn run(
+    parts: Parts<'_>,
+    request: &Request,
+    control: &Control<'_>,
+) -> Result<Generation> {
     let Parts { decoder, caches, tokenizer, eos } = parts;
     let shape = decoder.shape();
     check(request, shape.vocab, shape.context, tokenizer.is_some())?;
@@ -158,7 +162,10 @@ fn check(request: &Request, vocab: usize, context: usize, has_tokenizer: bool) -
         return refuse("max-new-tokens must be at least 1".to_owned());
     }
     if !request.stop.is_empty() && !has_tokenizer {
-        return refuse("stop strings need a tokenizer, and the model's folder has no tokenizer.json".to_owned());
+        return refuse(
+            "stop strings need a tokenizer, and the model's folder has no tokenizer.json"
+                .to_owned(),
+        );
     }
     for (index, prompt) in request.prompts.iter().enumerate() {
         if prompt.is_empty() {
@@ -171,7 +178,10 @@ fn check(request: &Request, vocab: usize, context: usize, has_tokenizer: bool) -
             ));
         }
         if let Some(token) = prompt.iter().find(|&&token| token as usize >= vocab) {
-            return refuse(format!("prompt {index} holds token {token}, but the vocabulary ends at {}", vocab - 1));
+            return refuse(format!(
+                "prompt {index} holds token {token}, but the vocabulary ends at {}",
+                vocab - 1
+            ));
         }
     }
     Ok(())
@@ -187,7 +197,8 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn prefill(&mut self, caches: &mut [KvCache], control: &Control<'_>) -> Result<()> {
-        let prompts: Vec<&'a [u32]> = self.sequences.iter().map(|sequence| sequence.prompt).collect();
+        let prompts: Vec<&'a [u32]> =
+            self.sequences.iter().map(|sequence| sequence.prompt).collect();
         for pass in passes(&prompts) {
             if (control.cancelled)() {
                 self.interrupt();
@@ -195,7 +206,10 @@ impl<'a> Batch<'a> {
             }
             let segments: Vec<Segment<'_>> = pass
                 .iter()
-                .map(|piece| Segment { slot: piece.slot, tokens: &prompts[piece.slot][piece.from..piece.to] })
+                .map(|piece| Segment {
+                    slot: piece.slot,
+                    tokens: &prompts[piece.slot][piece.from..piece.to],
+                })
                 .collect();
             let hidden = self.decoder.forward(&segments, caches)?;
             if self.request.keep_logits {
@@ -222,8 +236,9 @@ impl<'a> Batch<'a> {
 
     fn decode(&mut self, caches: &mut [KvCache], control: &Control<'_>) -> Result<()> {
         loop {
-            let active: Vec<usize> =
-                (0..self.sequences.len()).filter(|&slot| self.sequences[slot].finish.is_none()).collect();
+            let active: Vec<usize> = (0..self.sequences.len())
+                .filter(|&slot| self.sequences[slot].finish.is_none())
+                .collect();
             if active.is_empty() {
                 return Ok(());
             }
@@ -237,7 +252,8 @@ impl<'a> Batch<'a> {
                 .collect();
             let hidden = self.decoder.forward(&segments, caches)?;
             if self.request.keep_logits {
-                let pass: Vec<_> = active.iter().map(|&slot| Piece { slot, from: 0, to: 1 }).collect();
+                let pass: Vec<_> =
+                    active.iter().map(|&slot| Piece { slot, from: 0, to: 1 }).collect();
                 self.keep(&hidden, &pass)?;
             }
             self.sample(&hidden, &active)?;
@@ -249,17 +265,20 @@ impl<'a> Batch<'a> {
     fn sample(&mut self, hidden: &Tensor, slots: &[usize]) -> Result<()> {
         let logits = self.decoder.logits(hidden)?.to_dtype(DType::F32)?;
         let greedy = self.request.sampling.is_plain_greedy();
-        let tokens: Vec<u32> = if greedy && !logits.device().is_cpu() {
-            // Only the ids cross to the host.
-            logits.argmax(1)?.to_vec1()?
-        } else {
-            let mut rows: Vec<Vec<f32>> = logits.to_vec2()?;
-            slots
-                .iter()
-                .zip(&mut rows)
-                .map(|(&slot, row)| if greedy { argmax(row) } else { self.sequences[slot].sampler.choose(row) })
-                .collect::<Result<_>>()?
-        };
+        let tokens: Vec<u32> =
+            if greedy && !logits.device().is_cpu() {
+                // Only the ids cross to the host.
+                logits.argmax(1)?.to_vec1()?
+            } else {
+                let mut rows: Vec<Vec<f32>> = logits.to_vec2()?;
+                slots
+                    .iter()
+                    .zip(&mut rows)
+                    .map(|(&slot, row)| {
+                        if greedy { argmax(row) } else { self.sequences[slot].sampler.choose(row) }
+                    })
+                    .collect::<Result<_>>()?
+            };
         let now = Instant::now();
         for (&slot, token) in slots.iter().zip(tokens) {
             self.sequences[slot].tokens.push(token);
@@ -280,7 +299,11 @@ impl<'a> Batch<'a> {
             }
         }
         let full = sequence.tokens.len() == sequence.limit;
-        Ok(full.then_some(if sequence.limit_is_context { FinishReason::Context } else { FinishReason::Length }))
+        Ok(full.then_some(if sequence.limit_is_context {
+            FinishReason::Context
+        } else {
+            FinishReason::Length
+        }))
     }
 
     /// Keeps the logits of every row of a pass with the sequence that it belongs to.
@@ -310,7 +333,10 @@ impl<'a> Batch<'a> {
         self.sequences
             .into_iter()
             .map(|sequence| {
-                let text = self.tokenizer.map(|tokenizer| tokenizer.decode(&sequence.tokens)).transpose()?;
+                let text = self
+                    .tokenizer
+                    .map(|tokenizer| tokenizer.decode(&sequence.tokens))
+                    .transpose()?;
                 Ok(Completion {
                     prompt_tokens: sequence.prompt.len(),
                     tokens: sequence.tokens,

@@ -80,10 +80,13 @@ impl Model {
                     config,
                 }
             }
-            ModelSource::Folder(folder) => Loaded::from_folder(folder, options.source.to_string(), dtype_of, &device)?,
+            ModelSource::Folder(folder) => {
+                Loaded::from_folder(folder, options.source.to_string(), dtype_of, &device)?
+            }
             ModelSource::Hub { id, revision } => {
                 let folder = hub::fetch(id, revision)?;
-                let source = format!("{id}@{}", commit(&folder).unwrap_or_else(|| revision.clone()));
+                let source =
+                    format!("{id}@{}", commit(&folder).unwrap_or_else(|| revision.clone()));
                 Loaded::from_folder(&folder, source, dtype_of, &device)?
             }
         };
@@ -129,7 +132,10 @@ impl Model {
     /// Renders a conversation by the model's chat template.
     pub fn apply_chat_template(&self, messages: &[Message]) -> Result<String> {
         let template = self.chat_template.as_ref().ok_or_else(|| {
-            Error::Unsupported(format!("{} has no chat template; give the prompt as text", self.info.source))
+            Error::Unsupported(format!(
+                "{} has no chat template; give the prompt as text",
+                self.info.source
+            ))
         })?;
         template.render(messages)
     }
@@ -151,7 +157,11 @@ impl Model {
     }
 
     /// Log-likelihoods of given continuations.
-    pub fn score(&mut self, requests: &[ScoreRequest], control: &Control<'_>) -> Result<Vec<Score>> {
+    pub fn score(
+        &mut self,
+        requests: &[ScoreRequest],
+        control: &Control<'_>,
+    ) -> Result<Vec<Score>> {
         score::run(&self.decoder, &mut self.caches, requests, control)
     }
 
@@ -162,7 +172,10 @@ impl Model {
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| {
-            Error::Unsupported(format!("{} has no tokenizer.json; give token ids instead of text", self.info.source))
+            Error::Unsupported(format!(
+                "{} has no tokenizer.json; give token ids instead of text",
+                self.info.source
+            ))
         })
     }
 }
@@ -195,10 +208,12 @@ impl Loaded {
         let hashing = Instant::now();
         let digest = digest::of_files(&config_text, &files)?;
         let digest_time = hashing.elapsed();
-        let tokenizer = present(folder, "tokenizer.json").map(|path| Tokenizer::read(&path)).transpose()?;
+        let tokenizer =
+            present(folder, "tokenizer.json").map(|path| Tokenizer::read(&path)).transpose()?;
         let generation = present(folder, "generation_config.json")
             .map(|path| {
-                serde_json::from_str(&read_text(&path)?).map_err(|error| Error::file(&path, error.to_string()))
+                serde_json::from_str(&read_text(&path)?)
+                    .map_err(|error| Error::file(&path, error.to_string()))
             })
             .transpose()?
             .unwrap_or_default();

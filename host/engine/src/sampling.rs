@@ -45,7 +45,10 @@ impl Sampling {
             return refuse(format!("top-p {p} must be above 0 and at most 1"));
         }
         if !(self.repetition_penalty > 0.0 && self.repetition_penalty.is_finite()) {
-            return refuse(format!("repetition-penalty {} must be above 0", self.repetition_penalty));
+            return refuse(format!(
+                "repetition-penalty {} must be above 0",
+                self.repetition_penalty
+            ));
         }
         Ok(())
     }
@@ -77,7 +80,8 @@ impl Sampler {
                 *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
             }
         }
-        let token = if self.options.temperature == 0.0 { argmax(logits)? } else { self.draw(logits)? };
+        let token =
+            if self.options.temperature == 0.0 { argmax(logits)? } else { self.draw(logits)? };
         self.note(token);
         Ok(token)
     }
@@ -94,9 +98,8 @@ impl Sampler {
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
         order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
         order.truncate(self.options.top_k.unwrap_or(order.len()));
-        let weight = |token: u32| {
-            f64::from((logits[token as usize] - top) / self.options.temperature).exp()
-        };
+        let weight =
+            |token: u32| f64::from((logits[token as usize] - top) / self.options.temperature).exp();
         let mut weights: Vec<f64> = order.iter().map(|&token| weight(token)).collect();
         if let Some(p) = self.options.top_p {
             let enough = f64::from(p) * weights.iter().sum::<f64>();
@@ -138,4 +141,3 @@ pub fn argmax(logits: &[f32]) -> Result<u32> {
     }
     Ok(best.0 as u32)
 }
-

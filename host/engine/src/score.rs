@@ -1,12 +1,8 @@
 //! Log-likelihoods of given continuations, as lm-evaluation-harness defines them.
 
 use crate::{
-    Control, Error, Result,
-    decoder::Decoder,
-    generate::passes,
-    kv_cache::CachePool,
-    layers::Segment,
-    sampling::argmax,
+    Control, Error, Result, decoder::Decoder, generate::passes, kv_cache::CachePool,
+    layers::Segment, sampling::argmax,
 };
 use candle_core::{DType, Tensor};
 
@@ -38,8 +34,10 @@ pub(crate) fn run(
     for (index, request) in requests.iter().enumerate() {
         check(index, request, shape.vocab, shape.context)?;
     }
-    let joined: Vec<Vec<u32>> =
-        requests.iter().map(|request| [&request.context[..], &request.continuation].concat()).collect();
+    let joined: Vec<Vec<u32>> = requests
+        .iter()
+        .map(|request| [&request.context[..], &request.continuation].concat())
+        .collect();
     // The last token predicts nothing that is asked, so it is never run.
     let inputs: Vec<&[u32]> = joined.iter().map(|tokens| &tokens[..tokens.len() - 1]).collect();
     let capacities: Vec<usize> = inputs.iter().map(|tokens| tokens.len()).collect();
@@ -53,7 +51,10 @@ pub(crate) fn run(
         }
         let segments: Vec<Segment<'_>> = pass
             .iter()
-            .map(|piece| Segment { slot: piece.slot, tokens: &inputs[piece.slot][piece.from..piece.to] })
+            .map(|piece| Segment {
+                slot: piece.slot,
+                tokens: &inputs[piece.slot][piece.from..piece.to],
+            })
             .collect();
         if segments.is_empty() {
             continue;
@@ -84,7 +85,10 @@ fn check(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> 
         return refuse(format!("{length} tokens do not fit the model's context of {context}"));
     }
     if let Some(token) = tokens.into_iter().find(|&&token| token as usize >= vocab) {
-        return refuse(format!("token {token} is beyond the vocabulary, which ends at {}", vocab - 1));
+        return refuse(format!(
+            "token {token} is beyond the vocabulary, which ends at {}",
+            vocab - 1
+        ));
     }
     Ok(())
 }

@@ -30,10 +30,7 @@ impl Tokenizer {
         // GPT-2's printable stand-in for each byte, which is how byte-level BPE spells them.
         let vocab: [(String, u32); 256] =
             std::array::from_fn(|byte| (stand_in(byte as u8).to_string(), byte as u32));
-        let model = BPE::builder()
-            .vocab_and_merges(vocab, vec![])
-            .build()
-            .map_err(internal)?;
+        let model = BPE::builder().vocab_and_merges(vocab, vec![]).build().map_err(internal)?;
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, false)));
         inner.with_decoder(Some(ByteLevel::default()));

@@ -77,14 +77,18 @@ pub fn cpu_state() -> State {
         .filter_map(|line| line.split(':').nth(1)?.trim().parse().ok())
         .collect();
     let mean_clock = (!clocks.is_empty()).then(|| clocks.iter().sum::<f64>() / clocks.len() as f64);
-    let used = memory("MemTotal").zip(memory("MemAvailable")).map(|(all, free)| (all - free) as f64);
-    let not_instant = || Err("a processor's power is told by its energy counter only: use a window".to_owned());
+    let used =
+        memory("MemTotal").zip(memory("MemAvailable")).map(|(all, free)| (all - free) as f64);
+    let not_instant =
+        || Err("a processor's power is told by its energy counter only: use a window".to_owned());
     State {
         power: not_instant(),
         temperature: sensor(cpu_temperature(), "Cel", "the processor's temperature"),
         core_clock: sensor(mean_clock, "MHz", "the processor's clock"),
         memory_clock: Err("the kernel does not tell the memory's clock".to_owned()),
-        utilisation: Err("a processor's utilisation is a difference of two readings: use a window".to_owned()),
+        utilisation: Err(
+            "a processor's utilisation is a difference of two readings: use a window".to_owned()
+        ),
         memory_used: sensor(used, "By", "how much memory is in use"),
         throttle_reasons: Vec::new(),
     }

@@ -84,11 +84,12 @@ impl Meter {
     /// Closes a window. The clock is read first, next to the work.
     pub fn close(&self, window: Window) -> Span {
         let wall = window.started.elapsed();
-        let measured = self.counters.iter().zip(window.readings).map(|(counter, before)| DeviceEnergy {
-            device: counter.device().to_owned(),
-            domain: counter.domain().to_owned(),
-            energy: energy(&**counter, before, wall),
-        });
+        let measured =
+            self.counters.iter().zip(window.readings).map(|(counter, before)| DeviceEnergy {
+                device: counter.device().to_owned(),
+                domain: counter.domain().to_owned(),
+                energy: energy(&**counter, before, wall),
+            });
         let missing = self.unavailable.iter().map(|(device, reason)| DeviceEnergy {
             device: device.clone(),
             domain: "all".to_owned(),
@@ -157,9 +158,15 @@ impl Span {
             let reasons: Vec<_> = self
                 .energy
                 .iter()
-                .filter_map(|part| Some(format!("{}: {}", part.device, part.energy.as_ref().err()?)))
+                .filter_map(|part| {
+                    Some(format!("{}: {}", part.device, part.energy.as_ref().err()?))
+                })
                 .collect();
-            return Err(if reasons.is_empty() { "no device".to_owned() } else { reasons.join("; ") });
+            return Err(if reasons.is_empty() {
+                "no device".to_owned()
+            } else {
+                reasons.join("; ")
+            });
         };
         if let Some((part, reason)) = self.measured_failure() {
             return Err(format!("{} {}: {reason}", part.device, part.domain));
@@ -181,7 +188,11 @@ impl Span {
 ///
 /// An edge falls anywhere within an update period T, during which the device drew about the mean
 /// power P, so each edge is uniform over P·T: u² = 2 (P·T)²/12 (GUM 4.3.7).
-fn energy(counter: &dyn Counter, before: Result<CounterReading, String>, wall: Duration) -> Reading {
+fn energy(
+    counter: &dyn Counter,
+    before: Result<CounterReading, String>,
+    wall: Duration,
+) -> Reading {
     let joules = counter.joules(before?, counter.read()?);
     let period = counter.update_period();
     if joules == 0.0 && wall < period {
@@ -205,7 +216,9 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let domain = root.path().join("intel-rapl:0");
         fs::create_dir(&domain).expect("a domain");
-        for (name, content) in [("name", "package-0"), ("max_energy_range_uj", "262143328850"), ("energy_uj", energy)] {
+        for (name, content) in
+            [("name", "package-0"), ("max_energy_range_uj", "262143328850"), ("energy_uj", energy)]
+        {
             fs::write(domain.join(name), content).expect("a file");
         }
         let counters = rapl::discover(root.path());
@@ -234,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_machine_without_counters_says_so() {
-        let counters = Counters { unavailable: vec![("cpu".into(), "no RAPL".into())], ..Default::default() };
+        let counters =
+            Counters { unavailable: vec![("cpu".into(), "no RAPL".into())], ..Default::default() };
         let meter = Meter::with(counters, Err("no GPU".to_owned()));
         let span = meter.close(meter.open());
         assert_eq!(span.total(), Err("cpu: no RAPL".to_owned()));

@@ -98,8 +98,7 @@ impl Quantity {
         }
         let value = self.value / divisor.value;
         // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
-        let uncertainty =
-            self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value.abs();
+        let uncertainty = self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value.abs();
         Some(Self::new(value, uncertainty, unit, Source::Derived))
     }
 }
@@ -153,6 +152,9 @@ mod tests {
         assert_eq!(significant(0.012_345_6), "0.01235");
         assert_eq!(significant(12.345_6), "12.35");
         assert_eq!(significant(123_456.0), "123456");
-        assert_eq!(Quantity::new(2.0, 0.1, "J/{token}", Source::Rapl).to_string(), "2.000 ± 0.1000 J/token");
+        assert_eq!(
+            Quantity::new(2.0, 0.1, "J/{token}", Source::Rapl).to_string(),
+            "2.000 ± 0.1000 J/token"
+        );
     }
 }

@@ -51,7 +51,9 @@ impl Recorder {
             Some(folder) => given_folder(folder)?,
             None => fresh_folder(&format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ")))?,
         };
-        let id = folder.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let id = folder
+            .file_name()
+            .map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
         let record = RunRecord {
             schema_version: SCHEMA_VERSION.to_owned(),
             id: id.clone(),
@@ -113,13 +115,21 @@ impl Recorder {
             Event::Table(table) => record.tables.push(table),
             Event::Artifact(artifact) => record.artifacts.push(artifact),
             Event::Warning { message } => record.warnings.push(message),
-            Event::Started { .. } | Event::PhaseBegan { .. } | Event::Log { .. } | Event::Ended { .. } => {}
+            Event::Started { .. }
+            | Event::PhaseBegan { .. }
+            | Event::Log { .. }
+            | Event::Ended { .. } => {}
         }
         Ok(())
     }
 
     /// Ends the run: the journal's last line, then the whole record.
-    pub fn finish(mut self, t_ns: u64, status: Status, error: Option<String>) -> Result<RunRecord, Error> {
+    pub fn finish(
+        mut self,
+        t_ns: u64,
+        status: Status,
+        error: Option<String>,
+    ) -> Result<RunRecord, Error> {
         self.append(t_ns, Event::Ended { status, error: error.clone() })?;
         self.journal.sync()?;
         self.record.status = status;
@@ -173,7 +183,8 @@ fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
     let root = PathBuf::from("runs");
     fs::create_dir_all(&root).map_err(|source| Error::Io { path: root.clone(), source })?;
     for attempt in 1.. {
-        let path = root.join(if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") });
+        let path =
+            root.join(if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") });
         match fs::create_dir(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::Io { path, source }),

@@ -36,7 +36,8 @@ impl Distribution {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let standard_deviation = if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
+        let standard_deviation =
+            if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
         let at = |share| percentile(&values, share);
         Some(Self {
             count: values.len() as u64,
@@ -118,7 +119,8 @@ impl GroupSamples {
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
         for sequence in &generation.sequences {
-            let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last()) else {
+            let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last())
+            else {
                 continue;
             };
             self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
@@ -135,11 +137,13 @@ impl GroupSamples {
     /// The summary.
     pub fn summarise(&self, phase: &str, label: &str) -> Group {
         let rate = |tokens: u64, time: u64| {
-            (tokens > 0 && time > 0)
-                .then(|| Quantity::exact(tokens as f64 / seconds(time), "{token}/s", Source::Derived))
+            (tokens > 0 && time > 0).then(|| {
+                Quantity::exact(tokens as f64 / seconds(time), "{token}/s", Source::Derived)
+            })
         };
         let energy = self.energy.clone().unwrap_or_else(|| Err("no request".to_owned()));
-        let tokens = Quantity::exact(self.activity.output_tokens as f64, "{token}", Source::Counted);
+        let tokens =
+            Quantity::exact(self.activity.output_tokens as f64, "{token}", Source::Counted);
         let per_token = energy.as_ref().map_err(Clone::clone).and_then(|energy| {
             energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
         });

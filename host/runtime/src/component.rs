@@ -40,8 +40,9 @@ impl Compiler {
         config.epoch_interruption(true);
         // A trap is reported by its cause; addresses in a stripped guest say nothing.
         config.wasm_backtrace_max_frames(None);
-        let engine = Engine::new(&config)
-            .map_err(|error| Error::Failed(format!("WebAssembly does not start on this machine: {error}")))?;
+        let engine = Engine::new(&config).map_err(|error| {
+            Error::Failed(format!("WebAssembly does not start on this machine: {error}"))
+        })?;
         Ok(Self { engine, cache })
     }
 
@@ -60,8 +61,9 @@ impl Compiler {
             None => {
                 compiling();
                 let encoded = encode(file, bytes)?;
-                let component = Component::new(&self.engine, &encoded)
-                    .map_err(|error| Error::Input(format!("{file} is not a valid component: {}", last(&error))))?;
+                let component = Component::new(&self.engine, &encoded).map_err(|error| {
+                    Error::Input(format!("{file} is not a valid component: {}", last(&error)))
+                })?;
                 if let Some(path) = &cached {
                     keep(path, &component);
                 }
@@ -88,7 +90,9 @@ impl Compiler {
         // write; whoever can change it could as well change this program.
         let component = unsafe { Component::deserialize_file(&self.engine, path) };
         component
-            .inspect_err(|error| tracing::warn!("compiling anew, for {} does not load: {error}", path.display()))
+            .inspect_err(|error| {
+                tracing::warn!("compiling anew, for {} does not load: {error}", path.display())
+            })
             .ok()
     }
 }
@@ -96,7 +100,9 @@ impl Compiler {
 /// A component's bytes: as they are, or made from a core module that carries its component type.
 fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
     if !bytes.starts_with(MAGIC) {
-        return Err(Error::Input(format!("{file} is not a WebAssembly file (it does not begin with \\0asm)")));
+        return Err(Error::Input(format!(
+            "{file} is not a WebAssembly file (it does not begin with \\0asm)"
+        )));
     }
     if bytes.get(4..8) != Some(&CORE_MODULE) {
         return Ok(bytes.into());

@@ -49,6 +49,9 @@ impl Halt {
     }
 }
 
+/// What is said of a guest that reached an `unreachable`, which is how languages abort.
+pub const ABORTED: &str = "panicked or aborted";
+
 /// The end of a guest call, in a sentence: our own reason where we ended it, and the trap's where
 /// WebAssembly did.
 pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
@@ -61,9 +64,7 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
     let cause = error.root_cause().to_string();
     let cause = cause.lines().next().unwrap_or_default();
     match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::UnreachableCodeReached) => Error::Failed(format!(
-            "{what} panicked or aborted ({cause}); its last log lines, if any, are in the record"
-        )),
+        Some(wasmtime::Trap::UnreachableCodeReached) => Error::Failed(format!("{what} {ABORTED}")),
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
         None => Error::Failed(format!("{what} failed: {cause}")),
     }

@@ -4,7 +4,7 @@ use crate::{
     Error, Limits, Observer, Result, Stop,
     bindings::experiment::Experiment,
     component::Compiler,
-    error::explain,
+    error::{ABORTED, explain},
     host,
     inspect::{Member, Role},
     limits::Watchdog,
@@ -73,7 +73,8 @@ pub struct Outcome {
 pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>) -> Outcome {
     let clock = Clock::start();
     let output = Arc::new(Output::new(clock, observer, options.limits.output));
-    let run = Arc::new(Run::new(clock, stop, Arc::clone(&output), options.seed, options.model.clone()));
+    let run =
+        Arc::new(Run::new(clock, stop, Arc::clone(&output), options.seed, options.model.clone()));
     let mut folder = None;
     let result = execute(options, &run, &mut folder).await;
     let error = result.err().map(|error| blamed(&run, error));
@@ -83,11 +84,14 @@ pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>
         Some(_) => Status::Failed,
     };
     // A phase that an error cut short ends here, so that the record's phases add up.
-    let ended = run.end_phases(0).and_then(|()| Ok(output.finish(status, error.as_ref().map(ToString::to_string))?));
+    let ended = run
+        .end_phases(0)
+        .and_then(|()| Ok(output.finish(status, error.as_ref().map(ToString::to_string))?));
     match ended {
         Ok(record) => Outcome { folder, record, error },
         Err(unwritten) => {
-            let unwritten = Error::Failed(format!("the record could not be completed: {unwritten}"));
+            let unwritten =
+                Error::Failed(format!("the record could not be completed: {unwritten}"));
             Outcome { folder, record: None, error: error.or(Some(unwritten)) }
         }
     }
@@ -95,16 +99,20 @@ pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>
 
 async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
     let compiler = Compiler::new(options.cache.clone())?;
-    let _watchdog = Watchdog::start(compiler.engine(), Arc::clone(&run.stop), options.limits.deadline);
+    let _watchdog =
+        Watchdog::start(compiler.engine(), Arc::clone(&run.stop), options.limits.deadline);
     let mut members = start(&compiler, &options.scripts, run, &options.limits).await?;
     let abouts: Vec<_> = members.iter().map(|member| member.about.clone()).collect();
     let inputs = plan::resolve(&options.given, &abouts)?;
     let mut parameters = BTreeMap::new();
     for (member, inputs) in members.iter_mut().zip(inputs) {
-        parameters.extend(inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))));
+        parameters.extend(
+            inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))),
+        );
         member.store.data_mut().inputs = inputs;
     }
-    let name = members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
+    let name =
+        members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
     let recorder = Recorder::create(
         options.out.as_deref(),
         &folder_name(&name),
@@ -129,9 +137,15 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
 }
 
 /// Loads, links and instantiates every script, and asks each what it is.
-pub async fn start(compiler: &Compiler, scripts: &[Script], run: &Arc<Run>, limits: &Limits) -> Result<Vec<Member>> {
-    let linker = host::linker(compiler.engine())
-        .map_err(|error| Error::Failed(format!("the host's own interfaces do not link: {error}")))?;
+pub async fn start(
+    compiler: &Compiler,
+    scripts: &[Script],
+    run: &Arc<Run>,
+    limits: &Limits,
+) -> Result<Vec<Member>> {
+    let linker = host::linker(compiler.engine()).map_err(|error| {
+        Error::Failed(format!("the host's own interfaces do not link: {error}"))
+    })?;
     let mut members = Vec::with_capacity(scripts.len());
     for script in scripts {
         let compiling = || {
@@ -143,7 +157,9 @@ pub async fn start(compiler: &Compiler, scripts: &[Script], run: &Arc<Run>, limi
         if let Some(role) = script.role {
             if !member.roles.contains(&role) {
                 let (file, name) = (&script.file, role.name());
-                return Err(Error::Input(format!("{file} was given as --{name}, but exports no {name} policy")));
+                return Err(Error::Input(format!(
+                    "{file} was given as --{name}, but exports no {name} policy"
+                )));
             }
             member.roles = vec![role];
         }
@@ -155,17 +171,26 @@ pub async fn start(compiler: &Compiler, scripts: &[Script], run: &Arc<Run>, limi
 async fn experiment(member: &mut Member) -> Result<()> {
     let world = Experiment::new(&mut member.store, &member.instance)
         .map_err(|error| explain(&member.file, &error))?;
-    let ended = world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
+    let ended =
+        world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
     ended.map_err(Error::Failed)
 }
 
-/// A failure that follows from something given to the run is the giver's to mend.
+/// A failure that follows from something given to the run is the giver's to mend, and one that the
+/// script explained with its last words is told in them.
 fn blamed(run: &Run, error: Error) -> Error {
-    match (error, run.progress().blame.take()) {
-        (Error::Failed(reason), Some(blame)) if reason.contains(&blame) || reason.contains("panicked") => {
-            Error::Input(blame)
+    let Error::Failed(reason) = error else { return error };
+    let aborted = reason.ends_with(ABORTED);
+    let (blame, last_words) = {
+        let mut progress = run.progress();
+        (progress.blame.take(), progress.last_words.take())
+    };
+    match (blame, last_words) {
+        (Some(blame), _) if aborted || reason.contains(&blame) => Error::Input(blame),
+        (_, Some(words)) if aborted => {
+            Error::Failed(format!("{reason}: {}", words.replace('\n', " ")))
         }
-        (error, _) => error,
+        _ => Error::Failed(reason),
     }
 }
 
@@ -181,8 +206,9 @@ fn component_record(member: &Member) -> ComponentRecord {
 
 fn grants(options: &Options) -> Result<Grants> {
     let datasets = options.given.datasets.iter().map(|(name, file)| {
-        let digest = file_digest(file)
-            .map_err(|error| Error::Input(format!("dataset '{name}', {}: {error}", file.display())))?;
+        let digest = file_digest(file).map_err(|error| {
+            Error::Input(format!("dataset '{name}', {}: {error}", file.display()))
+        })?;
         Ok(Dataset { name: name.clone(), file: file.display().to_string(), digest })
     });
     Ok(Grants {
@@ -209,7 +235,11 @@ fn this_host() -> Host {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let cpu = llem_meter::device::cpu(Err(String::new()));
     Host {
-        system: format!("{} {}", read("/proc/sys/kernel/ostype"), read("/proc/sys/kernel/osrelease")),
+        system: format!(
+            "{} {}",
+            read("/proc/sys/kernel/ostype"),
+            read("/proc/sys/kernel/osrelease")
+        ),
         cpu: cpu.name,
         memory_bytes: cpu.memory_bytes,
         threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),

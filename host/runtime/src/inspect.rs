@@ -2,7 +2,10 @@
 
 use crate::{
     Error, Result,
-    bindings::{description::About, experiment::Experiment, metrics::Metrics, warmup::Warmup, workload::Workload},
+    bindings::{
+        description::About, experiment::Experiment, metrics::Metrics, warmup::Warmup,
+        workload::Workload,
+    },
     component::{Loaded, last},
     error::explain,
     state::State,
@@ -68,7 +71,9 @@ pub fn border(loaded: &Loaded, engine: &Engine) -> Border {
     // A type import is not a capability.
     let imports = component
         .imports(engine)
-        .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_)))
+        .filter(|(_, item)| {
+            matches!(item.ty, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_))
+        })
         .map(|(name, _)| name.to_owned());
     let exports: Vec<String> = component.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let roles = Role::ALL.into_iter().filter(|role| exports.contains(&role.export())).collect();
@@ -97,7 +102,11 @@ impl Member {
         let engine = linker.engine().clone();
         let border = border(&loaded, &engine);
         if border.roles.is_empty() {
-            let exports = if border.exports.is_empty() { "nothing".to_owned() } else { border.exports.join(", ") };
+            let exports = if border.exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                border.exports.join(", ")
+            };
             return Err(Error::Input(format!(
                 "{} is a component for another world: it exports {exports}, and none of run, {}",
                 loaded.file,
@@ -114,11 +123,20 @@ impl Member {
             store.data().run.check_stop()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance =
-            linked.instantiate_async(&mut store).await.map_err(|error| explain(&loaded.file, &error))?;
+        let instance = linked
+            .instantiate_async(&mut store)
+            .await
+            .map_err(|error| explain(&loaded.file, &error))?;
         let about = describe(&loaded.file, &mut store, &instance, &border.roles).await?;
         store.data().wasi_clock.set(about.clocks);
-        Ok(Self { file: loaded.file, digest: loaded.digest, roles: border.roles, about, store, instance })
+        Ok(Self {
+            file: loaded.file,
+            digest: loaded.digest,
+            roles: border.roles,
+            about,
+            store,
+            instance,
+        })
     }
 
     /// Its roles' names, joined by `+`.
@@ -127,10 +145,16 @@ impl Member {
     }
 }
 
-async fn describe(file: &str, store: &mut Store<State>, instance: &Instance, roles: &[Role]) -> Result<About> {
+async fn describe(
+    file: &str,
+    store: &mut Store<State>,
+    instance: &Instance,
+    roles: &[Role],
+) -> Result<About> {
     let mut merged: Option<About> = None;
     for role in roles {
-        let about = describe_as(*role, store, instance).await.map_err(|error| explain(file, &error))?;
+        let about =
+            describe_as(*role, store, instance).await.map_err(|error| explain(file, &error))?;
         match &mut merged {
             None => merged = Some(about),
             Some(merged) => {
@@ -152,7 +176,11 @@ async fn describe(file: &str, store: &mut Store<State>, instance: &Instance, rol
     merged.ok_or_else(|| Error::Input(format!("{file} has no role")))
 }
 
-async fn describe_as(role: Role, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<About> {
+async fn describe_as(
+    role: Role,
+    store: &mut Store<State>,
+    instance: &Instance,
+) -> wasmtime::Result<About> {
     match role {
         Role::Experiment => Experiment::new(&mut *store, instance)?.call_describe(store).await,
         Role::Warmup => {
@@ -174,13 +202,14 @@ async fn describe_as(role: Role, store: &mut Store<State>, instance: &Instance) 
 fn refuse_import(file: &str, error: &wasmtime::Error) -> Error {
     let outer = error.to_string();
     let name = outer.split('`').nth(1).unwrap_or(&outer).to_owned();
-    let cause = last(error);
-    if cause == outer {
-        Error::Input(format!(
-            "{file} imports {name}, which llem does not provide; scripts get {PACKAGE}*{VERSION} and an \
-             empty WASI 0.2 world"
-        ))
-    } else {
-        Error::Input(format!("{file} imports {name} in a form that llem does not provide: {cause}"))
+    if name.starts_with(PACKAGE) || name.starts_with("wasi:") {
+        let cause = last(error);
+        return Error::Input(format!(
+            "{file} imports {name} in a form that llem does not provide: {cause}"
+        ));
     }
+    Error::Input(format!(
+        "{file} imports {name}, which llem does not provide; scripts get {PACKAGE}*{VERSION} and an empty \
+         WASI 0.2 world"
+    ))
 }

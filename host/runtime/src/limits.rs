@@ -68,10 +68,15 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let total = self.used - current.min(self.used) + desired;
         if total > self.memory {
-            let mebibytes = |bytes: usize| bytes >> 20;
+            let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
             return Err(Halt::Limit(format!(
                 "it asked for {} MiB of memory and the limit is {} MiB; --max-memory raises it",
                 mebibytes(total),
@@ -83,9 +88,16 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if desired > TABLE_ENTRIES {
-            let reason = format!("it asked for a table of {desired} entries and the limit is {TABLE_ENTRIES}");
+            let reason = format!(
+                "it asked for a table of {desired} entries and the limit is {TABLE_ENTRIES}"
+            );
             return Err(Halt::Limit(reason).trap());
         }
         Ok(true)

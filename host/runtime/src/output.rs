@@ -63,9 +63,9 @@ impl Output {
 
     /// Charges the script for `bytes` of output.
     pub fn charge(&self, bytes: usize) -> wasmtime::Result<()> {
-        let charged = self
-            .budget
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes as u64));
+        let charged = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(bytes as u64)
+        });
         charged.map(|_| ()).map_err(|_| {
             Halt::Limit(format!(
                 "it wrote more than {} MiB into the record; --max-output raises the limit",
@@ -91,7 +91,11 @@ impl Output {
     }
 
     /// Ends the record. None where there was none.
-    pub fn finish(&self, status: Status, error: Option<String>) -> Result<Option<RunRecord>, llem_record::Error> {
+    pub fn finish(
+        &self,
+        status: Status,
+        error: Option<String>,
+    ) -> Result<Option<RunRecord>, llem_record::Error> {
         let recorder = self.lock().take();
         recorder.map(|recorder| recorder.finish(self.clock.now(), status, error)).transpose()
     }

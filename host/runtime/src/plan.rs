@@ -33,12 +33,18 @@ pub fn resolve(given: &Given, components: &[About]) -> Result<Vec<Inputs>> {
     refuse_unknown(
         "parameter",
         given.parameters.keys(),
-        components.iter().flat_map(|about| about.parameters.iter().map(|p| p.name.as_str())).collect(),
+        components
+            .iter()
+            .flat_map(|about| about.parameters.iter().map(|p| p.name.as_str()))
+            .collect(),
     )?;
     refuse_unknown(
         "dataset",
         given.datasets.keys(),
-        components.iter().flat_map(|about| about.datasets.iter().map(|d| d.name.as_str())).collect(),
+        components
+            .iter()
+            .flat_map(|about| about.datasets.iter().map(|d| d.name.as_str()))
+            .collect(),
     )?;
     components.iter().map(|about| inputs(given, about)).collect()
 }
@@ -84,7 +90,8 @@ fn refuse_unknown<'a>(
 
 /// Reads a value of the same case as the default.
 fn parse(name: &str, text: &str, default: &Value) -> Result<Value> {
-    let refuse = |kind: &str| Error::Input(format!("parameter '{name}' must be {kind}, not '{text}'"));
+    let refuse =
+        |kind: &str| Error::Input(format!("parameter '{name}' must be {kind}, not '{text}'"));
     match default {
         Value::Text(_) => Ok(Value::Text(text.to_owned())),
         Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| refuse("a whole number")),

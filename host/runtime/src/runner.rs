@@ -34,11 +34,16 @@ pub async fn run(members: &mut [Member], run: &Arc<Run>, limits: &Limits) -> Res
     }
     for role in [Role::Warmup, Role::Workload, Role::Metrics] {
         if members.iter().filter(|member| member.roles.contains(&role)).count() > 1 {
-            return Err(Error::Input(format!("two components export a {} policy: give one", role.name())));
+            return Err(Error::Input(format!(
+                "two components export a {} policy: give one",
+                role.name()
+            )));
         }
     }
     if find(members, Role::Workload).is_none() {
-        return Err(Error::Input("no component exports a workload policy: add --workload FILE".to_owned()));
+        return Err(Error::Input(
+            "no component exports a workload policy: add --workload FILE".to_owned(),
+        ));
     }
     let mut session = Session::start(run, limits).await?;
     let first = next_request(members, None).await?;
@@ -61,8 +66,13 @@ struct Session {
 impl Session {
     async fn start(run: &Arc<Run>, limits: &Limits) -> Result<Self> {
         let mut host = State::new(run, limits);
-        let as_granted =
-            engine::LoadOptions { source: None, dtype: None, device: None, parallelism: None, seed: None };
+        let as_granted = engine::LoadOptions {
+            source: None,
+            dtype: None,
+            device: None,
+            parallelism: None,
+            seed: None,
+        };
         let model = answered(host.load(as_granted).await)?;
         let rep = model.rep();
         let info = host.info(model).map_err(|error| explain("the engine", &error))?;
@@ -71,7 +81,8 @@ impl Session {
 
     async fn warm_up(&mut self, members: &mut [Member], first: Option<&Request>) -> Result<()> {
         let Some(member) = find(members, Role::Warmup).map(|index| &mut members[index]) else {
-            let message = "no warm-up policy was given: the first measured requests are cold".to_owned();
+            let message =
+                "no warm-up policy was given: the first measured requests are cold".to_owned();
             return self.write(Event::Warning { message });
         };
         let failed = |error: wasmtime::Error| explain("the warm-up policy", &error);
@@ -87,7 +98,10 @@ impl Session {
                 .map_err(Error::Failed)?;
             match step {
                 Step::Done(reason) => {
-                    self.write(Event::Log { level: "info".to_owned(), message: format!("warm: {reason}") })?;
+                    self.write(Event::Log {
+                        level: "info".to_owned(),
+                        message: format!("warm: {reason}"),
+                    })?;
                     break;
                 }
                 Step::Wait(length) => {
@@ -96,7 +110,10 @@ impl Session {
                 }
                 Step::Run(plan) => {
                     let mut request = plan.request.or_else(|| first.cloned()).ok_or_else(|| {
-                        Error::Failed("the warm-up policy borrows a request, but the workload has none".to_owned())
+                        Error::Failed(
+                            "the warm-up policy borrows a request, but the workload has none"
+                                .to_owned(),
+                        )
                     })?;
                     if let Some(most) = plan.max_new_tokens {
                         request.max_new_tokens = request.max_new_tokens.min(most);
@@ -108,13 +125,21 @@ impl Session {
         self.end(depth)
     }
 
-    async fn measure(&mut self, members: &mut [Member], first: Option<Request>) -> Result<Vec<Trial>> {
+    async fn measure(
+        &mut self,
+        members: &mut [Member],
+        first: Option<Request>,
+    ) -> Result<Vec<Trial>> {
         let depth = self.begin("measure")?;
         let mut trials: Vec<Trial> = Vec::new();
         let mut next = first;
         while let Some(request) = next {
             let trial = self.trial(trials.len() as u32, request).await?;
-            self.host.run.output.observer().progress(trials.len() as u64 + 1, 0, "requests measured");
+            self.host.run.output.observer().progress(
+                trials.len() as u64 + 1,
+                0,
+                "requests measured",
+            );
             trials.push(trial);
             next = next_request(members, trials.last()).await?;
         }
@@ -177,6 +202,8 @@ fn answered<T>(answer: Answer<T>) -> Result<T> {
         | types::Error::NotFound(sentence)
         | types::Error::NotGranted(sentence)
         | types::Error::Unsupported(sentence) => Error::Input(sentence),
-        types::Error::LimitReached(sentence) | types::Error::Failed(sentence) => Error::Failed(sentence),
+        types::Error::LimitReached(sentence) | types::Error::Failed(sentence) => {
+            Error::Failed(sentence)
+        }
     })
 }

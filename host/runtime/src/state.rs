@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// The data of a component's store.
@@ -74,12 +74,28 @@ pub struct Progress {
     /// The last sentence that blamed something given to the run. If the run then fails, that is
     /// why, and it is the giver's to mend.
     pub blame: Option<String>,
+    /// The script's last log line of level error: a panic's message, if it then aborts.
+    pub last_words: Option<String>,
 }
 
 impl Run {
     /// A run that begins now.
-    pub fn new(clock: Clock, stop: Arc<Stop>, output: Arc<Output>, seed: u64, model: ModelGrant) -> Self {
-        Self { clock, stop, output, seed, model, meter: OnceLock::new(), progress: Mutex::default() }
+    pub fn new(
+        clock: Clock,
+        stop: Arc<Stop>,
+        output: Arc<Output>,
+        seed: u64,
+        model: ModelGrant,
+    ) -> Self {
+        Self {
+            clock,
+            stop,
+            output,
+            seed,
+            model,
+            meter: OnceLock::new(),
+            progress: Mutex::default(),
+        }
     }
 
     /// Devices and counters of this machine.
@@ -130,6 +146,19 @@ impl State {
             wasi_clock,
             run: Arc::clone(run),
         }
+    }
+}
+
+impl State {
+    /// Gives the component a handle to `resource`, unless it holds too many.
+    pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
+        self.table.push(resource).map_err(|_| {
+            Halt::Limit(
+                "it holds too many host resources at a time; --max-resources raises the limit"
+                    .to_owned(),
+            )
+            .trap()
+        })
     }
 }
 

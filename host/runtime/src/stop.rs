@@ -27,7 +27,11 @@ impl fmt::Display for StopReason {
         match self {
             Self::Interrupted => f.write_str("interrupted"),
             Self::Deadline(limit) => {
-                write!(f, "the run's deadline of {} s has passed; --deadline raises it", limit.as_secs_f64())
+                write!(
+                    f,
+                    "the run's deadline of {} s has passed; --deadline raises it",
+                    limit.as_secs_f64()
+                )
             }
         }
     }

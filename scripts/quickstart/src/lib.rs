@@ -9,11 +9,15 @@ llem_sdk::experiment!(about, run);
 const WORDS: [usize; 3] = [16, 64, 256];
 
 fn about() -> About {
-    About::new("quickstart", env!("CARGO_PKG_VERSION"), "Speed and energy for prompts of several lengths")
-        .integer("new-tokens", 32, "tokens generated for each prompt")
-        .integer("rounds", 5, "how often each prompt is measured")
-        .integer("prompts", 8, "how many prompts of the dataset are used, spread over their lengths")
-        .dataset("prompts", "JSONL with a field 'prompt'; without it three built-in lengths are used")
+    About::new(
+        "quickstart",
+        env!("CARGO_PKG_VERSION"),
+        "Speed and energy for prompts of several lengths",
+    )
+    .integer("new-tokens", 32, "tokens generated for each prompt")
+    .integer("rounds", 5, "how often each prompt is measured")
+    .integer("prompts", 8, "how many prompts of the dataset are used, spread over their lengths")
+    .dataset("prompts", "JSONL with a field 'prompt'; without it three built-in lengths are used")
 }
 
 fn run() -> Result<Vec<Trial>> {
@@ -45,11 +49,17 @@ fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
     let mut metrics = Vec::new();
     for (label, group) in by_label(trials) {
         let mean = |values: Vec<f64>, unit| Quantity::mean(&values, unit);
-        let joules: Result<Vec<_>, _> = group.iter().map(|trial| trial.joules_per_output_token()).collect();
-        let joules = joules.ok().and_then(|all| mean(all.iter().map(|q| q.value).collect(), "J/{token}"));
+        let joules: Result<Vec<_>, _> =
+            group.iter().map(|trial| trial.joules_per_output_token()).collect();
+        let joules =
+            joules.ok().and_then(|all| mean(all.iter().map(|q| q.value).collect(), "J/{token}"));
         let rates = group.iter().filter_map(|trial| Some(trial.decode_rate()?.value)).collect();
-        metrics.extend(joules.map(|mean| mean.named("joules_per_output_token").label("prompt", label)));
-        metrics.extend(mean(rates, "{token}/s").map(|mean| mean.named("decode_rate").label("prompt", label)));
+        metrics.extend(
+            joules.map(|mean| mean.named("joules_per_output_token").label("prompt", label)),
+        );
+        metrics.extend(
+            mean(rates, "{token}/s").map(|mean| mean.named("decode_rate").label("prompt", label)),
+        );
     }
     Ok(metrics)
 }

@@ -5,8 +5,11 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("host_calls", "0.1.0", "Times host calls and empty windows, from inside.")
-        .integer("calls", 100_000, "how many calls are timed")
+    About::new("host_calls", "0.1.0", "Times host calls and empty windows, from inside.").integer(
+        "calls",
+        100_000,
+        "how many calls are timed",
+    )
 }
 
 fn run() -> Result<()> {

@@ -14,9 +14,12 @@ fn run() -> Result<()> {
     let tokens = model.tokenize("hello")?;
     let phase = Phase::begin("outer")?;
     let window = Window::open("both")?;
-    let generation = model.generate(&Request::tokens(tokens.clone()).label("first").max_new_tokens(8).ignore_eos())?;
+    let generation = model
+        .generate(&Request::tokens(tokens.clone()).label("first").max_new_tokens(8).ignore_eos())?;
     let inner = Phase::begin("inner")?;
-    model.generate(&Request::tokens(tokens.clone()).label("second").max_new_tokens(8).ignore_eos())?;
+    model.generate(
+        &Request::tokens(tokens.clone()).label("second").max_new_tokens(8).ignore_eos(),
+    )?;
     Phase::end(inner)?;
     let measurement = Window::close(window)?;
     Phase::end(phase)?;
@@ -48,7 +51,10 @@ fn run() -> Result<()> {
         columns: vec!["layers".to_owned(), "hidden".to_owned()],
         rows: vec![vec![info.layers.to_string(), info.hidden_size.to_string()]],
     })?;
-    report::write_artifact("text.txt", generation.completions[0].text.clone().unwrap_or_default().as_bytes())?;
+    report::write_artifact(
+        "text.txt",
+        generation.completions[0].text.clone().unwrap_or_default().as_bytes(),
+    )?;
     report::warn("this run is a test");
     for device in llem_sdk::devices::list_devices() {
         llem_sdk::devices::read_state(&device.id)?;

@@ -11,6 +11,8 @@ fn about() -> About {
 fn run() -> Result<()> {
     let model = Model::granted()?;
     loop {
-        model.generate(&Request::text("on and on").label("endless").max_new_tokens(4000).ignore_eos())?;
+        model.generate(
+            &Request::text("on and on").label("endless").max_new_tokens(4000).ignore_eos(),
+        )?;
     }
 }

@@ -12,7 +12,12 @@ fn run() -> Result<()> {
     let model = Model::granted()?;
     let _phase = Phase::begin("measure")?;
     for index in 0..100_000 {
-        model.generate(&Request::tokens([1, 2, 3]).label(format!("request {index}")).max_new_tokens(4).ignore_eos())?;
+        model.generate(
+            &Request::tokens([1, 2, 3])
+                .label(format!("request {index}"))
+                .max_new_tokens(4)
+                .ignore_eos(),
+        )?;
     }
     Ok(())
 }

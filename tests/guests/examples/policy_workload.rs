@@ -16,6 +16,7 @@ impl Describe for Growing {
 impl Workload for Growing {
     fn next(&mut self, history: &[Trial]) -> Result<Option<Request>> {
         let tokens: Vec<u32> = (0..=history.len() as u32).collect();
-        Ok((tokens.len() <= 4).then(|| Request::tokens(tokens).label("growing").max_new_tokens(4).ignore_eos()))
+        Ok((tokens.len() <= 4)
+            .then(|| Request::tokens(tokens).label("growing").max_new_tokens(4).ignore_eos()))
     }
 }

@@ -32,7 +32,10 @@ impl WarmupPolicy for CvConvergence {
                 history[history.len() - self.window..].iter().map(Trial::seconds).collect();
             let cv = coefficient_of_variation(&latencies);
             if cv < self.threshold {
-                return Ok(Warmup::Done(format!("CV of latency {cv:.4} after {} runs", history.len())));
+                return Ok(Warmup::Done(format!(
+                    "CV of latency {cv:.4} after {} runs",
+                    history.len()
+                )));
             }
             if history.len() >= self.most_runs {
                 return Ok(Warmup::Done(format!(

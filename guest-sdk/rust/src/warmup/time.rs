@@ -28,7 +28,11 @@ impl WarmupPolicy for TimeFloor {
         Ok(if elapsed(history) < self.floor {
             Warmup::reduced(self.max_new_tokens)
         } else {
-            Warmup::Done(format!("{:.1} s in {} runs", elapsed(history).as_secs_f64(), history.len()))
+            Warmup::Done(format!(
+                "{:.1} s in {} runs",
+                elapsed(history).as_secs_f64(),
+                history.len()
+            ))
         })
     }
 }
@@ -71,7 +75,8 @@ mod tests {
     #[test]
     fn count_then_floor_needs_both() {
         let floor = TimeFloor { floor: Duration::from_secs(1), max_new_tokens: None };
-        let policy = |runs| CountThenFloor { count: FixedCount { runs, max_new_tokens: None }, floor };
+        let policy =
+            |runs| CountThenFloor { count: FixedCount { runs, max_new_tokens: None }, floor };
         assert_eq!(drive(&mut policy(6), &lasting(&[0.3; 9])), Some(6));
         assert_eq!(drive(&mut policy(2), &lasting(&[0.3; 9])), Some(4));
     }

@@ -70,7 +70,10 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
         match &resolution.source {
             Ok(source) => {
                 let period = resolution.update_period.unwrap_or_default().as_millis();
-                println!("  energy       {} by {source:?}, a step every {period} ms", resolution.domain);
+                println!(
+                    "  energy       {} by {source:?}, a step every {period} ms",
+                    resolution.domain
+                );
             }
             Err(reason) => println!("  energy       {}: {reason}", console::style("none").yellow()),
         }
@@ -78,7 +81,9 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
 }
 
 fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> serde_json::Value {
-    let known = |reading: &Reading| serde_json::to_value(llem_quantity::ReadingRecord::from(reading)).unwrap_or_default();
+    let known = |reading: &Reading| {
+        serde_json::to_value(llem_quantity::ReadingRecord::from(reading)).unwrap_or_default()
+    };
     let devices = devices.iter().map(|device| {
         let state = meter.state(&device.id);
         json!({

@@ -4,7 +4,9 @@ use super::{ModelArgs, compiled_cache, parse, read_component};
 use crate::{console::Console, signals, summary};
 use llem_engine::ModelSource;
 use llem_runtime::{
-    Error, Limits, Options, Script, Stop, exec::exec, inspect::Role,
+    Error, Limits, Options, Script, Stop,
+    exec::exec,
+    inspect::Role,
     plan::{Given, ModelGrant},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -63,7 +65,8 @@ impl Args {
     pub fn run(self) -> anyhow::Result<()> {
         let json = self.json;
         let options = self.options()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let outcome = runtime.block_on(async {
             signals::watch(Arc::clone(&stop))?;
@@ -83,7 +86,11 @@ impl Args {
 
     fn options(self) -> anyhow::Result<Options> {
         if !(self.deadline > 0.0 && self.deadline <= 1e9) {
-            return Err(Error::Input(format!("--deadline {} must be above 0 and at most 1e9 s", self.deadline)).into());
+            return Err(Error::Input(format!(
+                "--deadline {} must be above 0 and at most 1e9 s",
+                self.deadline
+            ))
+            .into());
         }
         let given = [
             (Some(Role::Warmup), self.warmup),
@@ -100,9 +107,16 @@ impl Args {
             scripts,
             given: Given {
                 parameters: unique("parameter", self.parameters)?,
-                datasets: datasets.into_iter().map(|(name, file)| (name, PathBuf::from(file))).collect(),
+                datasets: datasets
+                    .into_iter()
+                    .map(|(name, file)| (name, PathBuf::from(file)))
+                    .collect(),
             },
-            model: ModelGrant { source: self.model, dtype: self.model_args.dtype, device: self.model_args.device },
+            model: ModelGrant {
+                source: self.model,
+                dtype: self.model_args.dtype,
+                device: self.model_args.device,
+            },
             seed: self.model_args.seed,
             limits: Limits {
                 deadline: Duration::from_secs_f64(self.deadline),

@@ -161,7 +161,9 @@ fn print(model: &Model, generation: &Generation, completion: &Completion) {
             println!("{}", ids.join(","));
         }
     }
-    let decode = timings.decode_rate(completion).map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
+    let decode = timings
+        .decode_rate(completion)
+        .map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
     eprintln!(
         "{} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
         model.info().source,

@@ -51,7 +51,9 @@ fn describe(compiler: &Compiler, file: &str, bytes: Vec<u8>) -> Result<About, Er
     let limits = Limits { deadline: PATIENCE, ..Limits::default() };
     let clock = Clock::start();
     let output = Arc::new(Output::new(clock, Box::new(Nobody), limits.output));
-    let nothing = "synthetic:tiny".parse::<ModelSource>().map_err(|error| Error::Failed(error.to_string()))?;
+    let nothing = "synthetic:tiny"
+        .parse::<ModelSource>()
+        .map_err(|error| Error::Failed(error.to_string()))?;
     let grant = ModelGrant { source: nothing, dtype: None, device: Device::Cpu };
     let stop = Arc::new(Stop::default());
     let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant));
@@ -60,7 +62,11 @@ fn describe(compiler: &Compiler, file: &str, bytes: Vec<u8>) -> Result<About, Er
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;
     let members = runtime.block_on(start(compiler, &[script], &run, &limits))?;
-    members.into_iter().next().map(|member| member.about).ok_or_else(|| Error::Failed("nothing was started".to_owned()))
+    members
+        .into_iter()
+        .next()
+        .map(|member| member.about)
+        .ok_or_else(|| Error::Failed("nothing was started".to_owned()))
 }
 
 fn to_object(digest: &str, border: &Border, about: &About) -> serde_json::Value {

@@ -52,7 +52,8 @@ pub struct ModelArgs {
 
 /// Where compiled components are kept: `LLEM_CACHE`, or the user's cache folder.
 fn compiled_cache() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("LLEM_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("llem")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/llem")))
@@ -65,7 +66,9 @@ fn read_component(name: &str) -> Result<Vec<u8>, llem_runtime::Error> {
         return Ok(include_bytes!("../../../../scripts/quickstart/quickstart.wasm").to_vec());
     }
     std::fs::read(name).map_err(|error| {
-        llem_runtime::Error::Input(format!("cannot read {name}: {error}; give a .wasm file, or quickstart"))
+        llem_runtime::Error::Input(format!(
+            "cannot read {name}: {error}; give a .wasm file, or quickstart"
+        ))
     })
 }
 

@@ -13,7 +13,11 @@ pub struct Args {
 impl Args {
     /// Prints it.
     pub fn run(self) -> anyhow::Result<()> {
-        let schema = if self.events { schemars::schema_for!(Line) } else { schemars::schema_for!(RunRecord) };
+        let schema = if self.events {
+            schemars::schema_for!(Line)
+        } else {
+            schemars::schema_for!(RunRecord)
+        };
         println!("{}", serde_json::to_string_pretty(&schema)?);
         Ok(())
     }

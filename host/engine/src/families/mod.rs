@@ -11,8 +11,7 @@ struct Family {
     shape: fn(&Config) -> Result<Shape>,
 }
 
-const FAMILIES: &[Family] =
-    &[Family { architectures: &["LlamaForCausalLM"], shape: llama::shape }];
+const FAMILIES: &[Family] = &[Family { architectures: &["LlamaForCausalLM"], shape: llama::shape }];
 
 /// All that the decoder needs to know of a model.
 #[derive(Clone, Debug)]
@@ -54,7 +53,8 @@ fn find(architecture: &str) -> Option<&'static Family> {
 /// Whether the engine has the family of an architecture; the reason where it has not.
 pub(crate) fn check(architecture: &str) -> std::result::Result<(), String> {
     find(architecture).map(|_| ()).ok_or_else(|| {
-        let known: Vec<_> = FAMILIES.iter().flat_map(|family| family.architectures).copied().collect();
+        let known: Vec<_> =
+            FAMILIES.iter().flat_map(|family| family.architectures).copied().collect();
         format!(
             "unknown architecture '{architecture}' in \"architectures\"; this version runs {}",
             known.join(", ")

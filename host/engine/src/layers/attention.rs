@@ -34,7 +34,12 @@ impl Attention {
     }
 
     /// `[tokens, hidden]` to the same. `caches[slot]` takes the new keys and values.
-    pub fn forward(&self, x: &Tensor, packing: &Packing, caches: &mut [&mut LayerCache]) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        packing: &Packing,
+        caches: &mut [&mut LayerCache],
+    ) -> Result<Tensor> {
         let tokens = x.dim(0)?;
         let rotate = |projected: Tensor, heads: usize| -> Result<Tensor> {
             let split = projected.reshape((1, tokens, heads, self.head_dim))?;
@@ -47,7 +52,8 @@ impl Attention {
         let mut rows = Vec::with_capacity(packing.spans.len());
         for span in &packing.spans {
             let cache = &mut caches[span.slot];
-            let heads_first = |x: &Tensor| x.narrow(0, span.start, span.len)?.transpose(0, 1)?.contiguous();
+            let heads_first =
+                |x: &Tensor| x.narrow(0, span.start, span.len)?.transpose(0, 1)?.contiguous();
             cache.write(&heads_first(&key)?, &heads_first(&value)?, span.past)?;
             rows.push(self.attend(&heads_first(&query)?, span, cache)?);
         }
@@ -64,10 +70,11 @@ impl Attention {
         let mut rows = Vec::with_capacity(span.blocks.len());
         for block in &span.blocks {
             let (keys, values) = cache.read(block.visible)?;
-            let stacked = query
-                .narrow(1, block.start, block.len)?
-                .contiguous()?
-                .reshape((self.kv_heads, group * block.len, self.head_dim))?;
+            let stacked = query.narrow(1, block.start, block.len)?.contiguous()?.reshape((
+                self.kv_heads,
+                group * block.len,
+                self.head_dim,
+            ))?;
             let scores = (stacked.matmul(&keys.t()?)?.to_dtype(DType::F32)? * scale)?;
             let scores = match &block.mask {
                 Some(mask) => scores

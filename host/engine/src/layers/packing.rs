@@ -53,7 +53,13 @@ pub struct Packing {
 
 impl Span {
     /// Lays `len` new tokens after `past` old ones. Masks are f32, for scores are.
-    pub fn new(slot: usize, start: usize, len: usize, past: usize, device: &Device) -> Result<Self> {
+    pub fn new(
+        slot: usize,
+        start: usize,
+        len: usize,
+        past: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let mut blocks = Vec::with_capacity(len.div_ceil(QUERY_BLOCK));
         for first in (0..len).step_by(QUERY_BLOCK) {
             let count = QUERY_BLOCK.min(len - first);

@@ -15,8 +15,8 @@ impl Rope {
     /// `modeling_rope_utils.py`; `llama3` is from Meta's `llama_models`, `apply_scaling`.
     pub fn new(parameters: &RopeParameters, head_dim: usize) -> Result<Self> {
         let theta = parameters.rope_theta.unwrap_or(10_000.0);
-        let plain = (0..head_dim / 2)
-            .map(|pair| 1.0 / theta.powf(2.0 * pair as f64 / head_dim as f64));
+        let plain =
+            (0..head_dim / 2).map(|pair| 1.0 / theta.powf(2.0 * pair as f64 / head_dim as f64));
         let kind = parameters.rope_type.as_deref().unwrap_or("default");
         let inverse_frequencies: Vec<f64> = match kind {
             "default" => plain.collect(),
@@ -48,7 +48,12 @@ impl Rope {
 
     /// Cosines and sines at each position, both `[positions, head_dim / 2]`. The angle is taken
     /// in f32, as transformers does, so that long contexts round alike.
-    pub fn angles(&self, positions: &[usize], dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    pub fn angles(
+        &self,
+        positions: &[usize],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<(Tensor, Tensor)> {
         let angles: Vec<f32> = positions
             .iter()
             .flat_map(|&position| self.inverse_frequencies.iter().map(move |f| position as f32 * f))

@@ -32,7 +32,9 @@ pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
         )));
     }
     download(&cache, repo).map_err(|error| match error {
-        Error::NotFound(reason) => Error::NotFound(format!("cannot fetch {id}@{revision}: {reason}")),
+        Error::NotFound(reason) => {
+            Error::NotFound(format!("cannot fetch {id}@{revision}: {reason}"))
+        }
         other => other,
     })
 }

@@ -74,7 +74,9 @@ impl Weights {
         let name = self.full_name(name);
         let store = &*self.store;
         let tensor = match &store.origin {
-            Origin::Files(files) => files.load(&name, dims, &store.device)?.to_dtype(store.dtype)?,
+            Origin::Files(files) => {
+                files.load(&name, dims, &store.device)?.to_dtype(store.dtype)?
+            }
             Origin::Synthetic { seed } => {
                 let mut values = vec![0f32; dims.iter().product()];
                 synthetic::fill(*seed, &name, &mut values);
@@ -132,7 +134,10 @@ impl Files {
 
     fn load(&self, name: &str, dims: &[usize], device: &Device) -> Result<Tensor> {
         let place = self.places.get(name).ok_or_else(|| {
-            Error::file(&self.folder, format!("tensor {name} is missing from its safetensors files"))
+            Error::file(
+                &self.folder,
+                format!("tensor {name} is missing from its safetensors files"),
+            )
         })?;
         let shard = &self.shards[*place];
         let tensors = shard.tensors()?;
@@ -140,12 +145,18 @@ impl Files {
         if view.shape() != dims {
             return Err(Error::file(
                 &shard.path,
-                format!("tensor {name} has shape {:?}, but config.json implies {dims:?}", view.shape()),
+                format!(
+                    "tensor {name} has shape {:?}, but config.json implies {dims:?}",
+                    view.shape()
+                ),
             ));
         }
         let dtype = DType::try_from(view.dtype()).map_err(|_| {
             let kind = view.dtype();
-            Error::file(&shard.path, format!("tensor {name} has the number format {kind:?}; use f32, bf16 or f16"))
+            Error::file(
+                &shard.path,
+                format!("tensor {name} has the number format {kind:?}; use f32, bf16 or f16"),
+            )
         })?;
         Ok(Tensor::from_raw_buffer(view.data(), dtype, dims, device)?)
     }
@@ -156,7 +167,8 @@ impl Shard {
         let file = File::open(&path).map_err(|error| Error::file(&path, error.to_string()))?;
         // SAFETY: the map is read-only; a file that another program shortens meanwhile ends this
         // process with SIGBUS, as it does in every loader that maps checkpoints.
-        let bytes = unsafe { Mmap::map(&file) }.map_err(|error| Error::file(&path, error.to_string()))?;
+        let bytes =
+            unsafe { Mmap::map(&file) }.map_err(|error| Error::file(&path, error.to_string()))?;
         let shard = Self { path, bytes };
         shard.tensors()?;
         Ok(shard)
@@ -168,7 +180,10 @@ impl Shard {
     }
 
     fn damaged(&self, error: &safetensors::SafeTensorError) -> Error {
-        Error::file(&self.path, format!("truncated or damaged safetensors file ({error}); fetch it again"))
+        Error::file(
+            &self.path,
+            format!("truncated or damaged safetensors file ({error}); fetch it again"),
+        )
     }
 }
 

@@ -43,9 +43,12 @@ impl Gpus {
             }
             error => format!("NVML does not start: {error}"),
         })?;
-        let count = nvml.device_count().map_err(|error| format!("NVML counts no devices: {error}"))?;
+        let count =
+            nvml.device_count().map_err(|error| format!("NVML counts no devices: {error}"))?;
         let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
-        let uuid = |index: u32| nvml.device_by_index(index).and_then(|device| device.uuid()).unwrap_or_default();
+        let uuid = |index: u32| {
+            nvml.device_by_index(index).and_then(|device| device.uuid()).unwrap_or_default()
+        };
         let indices = match visible {
             None => (0..count).collect(),
             Some(list) => visible_indices(&list, count, uuid),
@@ -89,7 +92,9 @@ impl Gpus {
                 continue;
             }
             match has(|device| device.power_usage().map(|_| ())) {
-                Ok(()) => counters.available.push(Box::new(Integrated::start(&self.nvml, index, id))),
+                Ok(()) => {
+                    counters.available.push(Box::new(Integrated::start(&self.nvml, index, id)))
+                }
                 Err(error) => counters.unavailable.push((id, denied(&error))),
             }
         }
@@ -104,9 +109,9 @@ impl Gpus {
                 .map(|value| Quantity::exact(value, unit, Source::Sensor))
                 .map_err(|error| format!("NVML: {error}"))
         };
-        let reasons = device.current_throttle_reasons().map(|reasons| {
-            reasons.iter_names().map(|(name, _)| name.to_lowercase()).collect()
-        });
+        let reasons = device
+            .current_throttle_reasons()
+            .map(|reasons| reasons.iter_names().map(|(name, _)| name.to_lowercase()).collect());
         Some(State {
             power: sensor(device.power_usage().map(|milliwatts| f64::from(milliwatts) / 1e3), "W"),
             temperature: sensor(device.temperature(TemperatureSensor::Gpu).map(f64::from), "Cel"),
@@ -134,9 +139,11 @@ fn visible_indices(list: &str, count: u32, uuid: impl Fn(u32) -> String) -> Vec<
 
 fn denied(error: &NvmlError) -> String {
     match error {
-        NvmlError::NoPermission => "NVML denies its energy readings to this user: run as root, or ask the \
+        NvmlError::NoPermission => {
+            "NVML denies its energy readings to this user: run as root, or ask the \
              administrator for access to /dev/nvidiactl"
-            .to_owned(),
+                .to_owned()
+        }
         error => format!("NVML gives neither energy nor power: {error}"),
     }
 }
@@ -188,12 +195,8 @@ struct Integrated {
 
 impl Integrated {
     fn start(nvml: &Arc<Nvml>, index: u32, id: String) -> Self {
-        let counter = Self {
-            id,
-            microjoules: Arc::default(),
-            failed: Arc::default(),
-            ended: Arc::default(),
-        };
+        let counter =
+            Self { id, microjoules: Arc::default(), failed: Arc::default(), ended: Arc::default() };
         let (nvml, total) = (Arc::clone(nvml), Arc::clone(&counter.microjoules));
         let (failed, ended) = (Arc::clone(&counter.failed), Arc::clone(&counter.ended));
         thread::spawn(move || {

@@ -61,7 +61,9 @@ impl Domain {
     /// None where the folder is not a package or DRAM domain. Core and uncore are parts of a
     /// package and psys holds it: to count them too would be to count twice.
     fn open(folder: &Path) -> Result<Option<Self>, String> {
-        let is_rapl = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("intel-rapl:"));
+        let is_rapl = folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("intel-rapl:"));
         let Ok(label) = fs::read_to_string(folder.join("name")) else { return Ok(None) };
         let label = label.trim();
         if !is_rapl || !(label.starts_with("package") || label == "dram") {

@@ -30,7 +30,9 @@ impl devices::Host for State {
 
     fn read_state(&mut self, id: String) -> Answer<devices::State> {
         let Some(state) = self.run.meter().state(&id) else {
-            return Ok(Err(types::Error::NotFound(format!("no device '{id}'; list-devices names them"))));
+            return Ok(Err(types::Error::NotFound(format!(
+                "no device '{id}'; list-devices names them"
+            ))));
         };
         Ok(Ok(devices::State {
             at: self.run.clock.now(),

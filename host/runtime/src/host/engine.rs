@@ -14,8 +14,8 @@ use crate::{
     state::{Run, State},
 };
 use llem_engine::{
-    Control, Generation, Info, LoadOptions, Model, ModelSource, Request, Sampling, chat::Message, flops,
-    score::ScoreRequest,
+    Control, Generation, Info, LoadOptions, Model, ModelSource, Request, Sampling, chat::Message,
+    flops, score::ScoreRequest,
 };
 use llem_meter::Span;
 use llem_record::{
@@ -41,7 +41,8 @@ impl engine::Host for State {}
 impl engine::HostModel for State {
     async fn load(&mut self, options: engine::LoadOptions) -> Answer<Resource<LoadedModel>> {
         if !self.run.output.is_recording() {
-            let error = Error::NotGranted("describe must not load a model: load it in run".to_owned());
+            let error =
+                Error::NotGranted("describe must not load a model: load it in run".to_owned());
             return Ok(Err(error));
         }
         let options = match self.load_options(options) {
@@ -61,7 +62,7 @@ impl engine::HostModel for State {
             Ok(thread) => {
                 self.run.output.write(Event::Model(model_record(thread.info())))?;
                 self.run.progress().engines.push(thread.clone());
-                Ok(Ok(self.table.push(LoadedModel { thread })?))
+                Ok(Ok(self.hand_out(LoadedModel { thread })?))
             }
             Err(error) if error.is_input() => Ok(Err(self.blame(error.into()))),
             Err(error) => Ok(Err(error.into())),
@@ -76,7 +77,11 @@ impl engine::HostModel for State {
         self.ask(&model, move |model| model.tokenize(&text)).await
     }
 
-    async fn detokenize(&mut self, model: Resource<LoadedModel>, tokens: Vec<u32>) -> Answer<String> {
+    async fn detokenize(
+        &mut self,
+        model: Resource<LoadedModel>,
+        tokens: Vec<u32>,
+    ) -> Answer<String> {
         self.ask(&model, move |model| model.detokenize(&tokens)).await
     }
 
@@ -127,7 +132,10 @@ impl engine::HostModel for State {
         let stop = Arc::clone(&self.run.stop);
         let requests: Vec<ScoreRequest> = requests
             .into_iter()
-            .map(|request| ScoreRequest { context: request.context, continuation: request.continuation })
+            .map(|request| ScoreRequest {
+                context: request.context,
+                continuation: request.continuation,
+            })
             .collect();
         let scores = self
             .ask(&model, move |model| {
@@ -170,7 +178,12 @@ impl engine::HostModel for State {
 
 /// No batch is ever opened, so no method of one is ever called.
 impl engine::HostBatch for State {
-    fn submit(&mut self, _: Resource<Batch>, _: engine::Request, _: Option<u64>) -> Answer<Vec<u64>> {
+    fn submit(
+        &mut self,
+        _: Resource<Batch>,
+        _: engine::Request,
+        _: Option<u64>,
+    ) -> Answer<Vec<u64>> {
         Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
     }
 
@@ -208,14 +221,18 @@ impl State {
         if let Some(split) = options.parallelism
             && (split.tensor, split.pipeline, split.data) != (1, 1, 1)
         {
-            return Err(Error::Unsupported("this version of llem runs a model on one device".to_owned()));
+            return Err(Error::Unsupported(
+                "this version of llem runs a model on one device".to_owned(),
+            ));
         }
         let source = match options.source {
             None => granted.source.clone(),
             Some(text) => {
                 let source: ModelSource = text.parse()?;
                 if source != granted.source && !matches!(source, ModelSource::Synthetic(_)) {
-                    return Err(Error::NotGranted(format!("model '{text}' is not granted: add --model {text}")));
+                    return Err(Error::NotGranted(format!(
+                        "model '{text}' is not granted: add --model {text}"
+                    )));
                 }
                 source
             }
@@ -225,7 +242,9 @@ impl State {
             Some(text) => {
                 let device = text.parse()?;
                 if device != granted.device {
-                    return Err(Error::NotGranted(format!("device '{text}' is not granted: add --device {text}")));
+                    return Err(Error::NotGranted(format!(
+                        "device '{text}' is not granted: add --device {text}"
+                    )));
                 }
                 device
             }
@@ -263,7 +282,9 @@ fn measure(
         max_new_tokens: request.max_new_tokens as usize,
         ignore_eos: request.ignore_eos,
         stop: request.stop,
-        sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
+        sampling: request
+            .sampling
+            .map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
         keep_logits: false,
     };
     let control = Control {
@@ -294,7 +315,8 @@ fn message(message: engine::Message) -> Message {
 fn activity(info: &Info, generation: &Generation) -> Activity {
     let completions = &generation.completions;
     let flops = |completion: &llem_engine::Completion| {
-        let (prefill, decode) = flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
+        let (prefill, decode) =
+            flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
         prefill.total() + decode.total()
     };
     Activity {

@@ -9,11 +9,17 @@ use llem_engine::flops::{Components, generation};
 use wasmtime::component::Resource;
 
 impl flops::Host for State {
-    fn estimate(&mut self, model: Resource<LoadedModel>, shape: flops::Shape) -> Answer<flops::Count> {
+    fn estimate(
+        &mut self,
+        model: Resource<LoadedModel>,
+        shape: flops::Shape,
+    ) -> Answer<flops::Count> {
         let decoder = &self.table.get(&model)?.thread.info().shape;
         let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
         if shape.batch == 0 || prompt == 0 {
-            return Ok(Err(types::Error::InvalidArgument("batch and prompt-tokens must be at least 1".to_owned())));
+            return Ok(Err(types::Error::InvalidArgument(
+                "batch and prompt-tokens must be at least 1".to_owned(),
+            )));
         }
         if prompt + output > decoder.context {
             return Ok(Err(types::Error::InvalidArgument(format!(

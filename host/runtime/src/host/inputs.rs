@@ -38,7 +38,10 @@ impl inputs::Host for State {
     fn parameter(&mut self, name: String) -> Answer<Value> {
         Ok(self.inputs.parameters.get(&name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.inputs.parameters.keys().map(String::as_str).collect();
-            Error::NotFound(format!("parameter '{name}' was not declared by describe; declared: {}", known.join(", ")))
+            Error::NotFound(format!(
+                "parameter '{name}' was not declared by describe; declared: {}",
+                known.join(", ")
+            ))
         }))
     }
 
@@ -50,11 +53,13 @@ impl inputs::Host for State {
 impl inputs::HostDataset for State {
     fn open(&mut self, name: String) -> Answer<Resource<Rows>> {
         let Some(path) = self.inputs.datasets.get(&name) else {
-            let error = Error::NotGranted(format!("dataset '{name}' is not granted: add --dataset {name}=FILE"));
+            let error = Error::NotGranted(format!(
+                "dataset '{name}' is not granted: add --dataset {name}=FILE"
+            ));
             return Ok(Err(self.blame(error)));
         };
         match Rows::open(&name, path) {
-            Ok(rows) => Ok(Ok(self.table.push(rows)?)),
+            Ok(rows) => Ok(Ok(self.hand_out(rows)?)),
             Err(reason) => Ok(Err(self.blame(Error::InvalidArgument(reason)))),
         }
     }
@@ -120,7 +125,8 @@ impl Rows {
     fn next(&mut self) -> Result<Option<Fields>, String> {
         loop {
             self.line += 1;
-            let at = |reason: String| format!("dataset '{}', line {}: {reason}", self.name, self.line);
+            let at =
+                |reason: String| format!("dataset '{}', line {}: {reason}", self.name, self.line);
             match &mut self.reader {
                 Reader::Text(lines) => {
                     return match lines.next() {
@@ -134,7 +140,11 @@ impl Rows {
                         None => Ok(None),
                         Some(Ok(record)) => {
                             let pairs = header.iter().zip(record.iter());
-                            Ok(Some(pairs.map(|(name, text)| (name.to_owned(), csv_value(text))).collect()))
+                            Ok(Some(
+                                pairs
+                                    .map(|(name, text)| (name.to_owned(), csv_value(text)))
+                                    .collect(),
+                            ))
                         }
                         Some(Err(error)) => Err(at(error.to_string())),
                     };
@@ -151,7 +161,9 @@ impl Rows {
                     if row.contains_key("_provenance") {
                         continue;
                     }
-                    return Ok(Some(row.into_iter().map(|(name, value)| (name, json_value(value))).collect()));
+                    return Ok(Some(
+                        row.into_iter().map(|(name, value)| (name, json_value(value))).collect(),
+                    ));
                 }
             }
         }
@@ -190,7 +202,7 @@ impl inputs::HostRandom for State {
         let number = name.iter().take(8).fold(0u64, |number, &byte| number << 8 | u64::from(byte));
         let mut random = ChaCha8Rng::seed_from_u64(self.run.seed);
         random.set_stream(number);
-        Ok(self.table.push(Stream(random))?)
+        Ok(self.hand_out(Stream(random))?)
     }
 
     fn next_u64(&mut self, stream: Resource<Stream>) -> wasmtime::Result<u64> {

@@ -22,7 +22,8 @@ pub struct OpenWindow {
 }
 
 /// Bounds of an idle baseline: shorter tells nothing, longer is a mistake.
-const BASELINE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+const BASELINE: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
 
 /// How often `wait-until` looks.
 const POLL: Duration = Duration::from_millis(100);
@@ -86,26 +87,33 @@ impl meter::Host for State {
         let timeout = Duration::from_nanos(timeout);
         let started = Instant::now();
         let waited = |started: Instant| started.elapsed().as_nanos() as u64;
-        let (limit, span, unit, read): (f64, Duration, &str, fn(llem_meter::State) -> Reading) = match condition {
-            meter::Condition::Elapsed(length) => {
-                self.run.rest(Duration::from_nanos(length).min(timeout)).await?;
-                return Ok(if length > timeout.as_nanos() as u64 {
-                    Err(types::Error::Failed("the timeout is shorter than the time to wait".to_owned()))
-                } else {
-                    Ok(waited(started))
-                });
-            }
-            meter::Condition::PowerSteady(watts) => (watts, Duration::from_secs(1), "W", |state| state.power),
-            meter::Condition::TemperatureSteady(kelvin) => {
-                (kelvin, Duration::from_secs(10), "K", |state| state.temperature)
-            }
-        };
+        let (limit, span, unit, read): (f64, Duration, &str, fn(llem_meter::State) -> Reading) =
+            match condition {
+                meter::Condition::Elapsed(length) => {
+                    self.run.rest(Duration::from_nanos(length).min(timeout)).await?;
+                    return Ok(if length > timeout.as_nanos() as u64 {
+                        Err(types::Error::Failed(
+                            "the timeout is shorter than the time to wait".to_owned(),
+                        ))
+                    } else {
+                        Ok(waited(started))
+                    });
+                }
+                meter::Condition::PowerSteady(watts) => {
+                    (watts, Duration::from_secs(1), "W", |state| state.power)
+                }
+                meter::Condition::TemperatureSteady(kelvin) => {
+                    (kelvin, Duration::from_secs(10), "K", |state| state.temperature)
+                }
+            };
         let device = self.measured_device();
         let mut seen: Vec<(Instant, f64)> = Vec::new();
         loop {
             let value = match self.run.meter().state(&device).map(read) {
                 Some(Ok(quantity)) => quantity.value,
-                Some(Err(reason)) => return Ok(Err(types::Error::Unsupported(format!("{device}: {reason}")))),
+                Some(Err(reason)) => {
+                    return Ok(Err(types::Error::Unsupported(format!("{device}: {reason}"))));
+                }
                 None => return Ok(Err(types::Error::NotFound(format!("no device '{device}'")))),
             };
             let now = Instant::now();
@@ -134,7 +142,7 @@ impl meter::HostWindow for State {
         self.synchronise().await?;
         let activity = self.run.progress().activity;
         let window = self.run.meter().open();
-        Ok(Ok(self.table.push(OpenWindow { label, window, activity })?))
+        Ok(Ok(self.hand_out(OpenWindow { label, window, activity })?))
     }
 
     async fn close(&mut self, window: Resource<OpenWindow>) -> Answer<meter::Measurement> {
@@ -149,7 +157,9 @@ impl meter::HostWindow for State {
     }
 
     fn timeline(&mut self, _: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
-        Ok(Err(types::Error::Unsupported("this host has no sampler; a window's energy needs none".to_owned())))
+        Ok(Err(types::Error::Unsupported(
+            "this host has no sampler; a window's energy needs none".to_owned(),
+        )))
     }
 
     fn drop(&mut self, window: Resource<OpenWindow>) -> wasmtime::Result<()> {
@@ -164,7 +174,9 @@ impl State {
     async fn synchronise(&mut self) -> wasmtime::Result<()> {
         let engines: Vec<_> = {
             let progress = self.run.progress();
-            let asynchronous = |engine: &&crate::engine_thread::EngineThread| engine.info().device != llem_engine::Device::Cpu;
+            let asynchronous = |engine: &&crate::engine_thread::EngineThread| {
+                engine.info().device != llem_engine::Device::Cpu
+            };
             progress.engines.iter().filter(asynchronous).cloned().collect()
         };
         for engine in engines {
@@ -176,7 +188,8 @@ impl State {
     /// The device of the last loaded model, or the one that was granted.
     fn measured_device(&self) -> String {
         let progress = self.run.progress();
-        let device = progress.engines.last().map_or(self.run.model.device, |engine| engine.info().device);
+        let device =
+            progress.engines.last().map_or(self.run.model.device, |engine| engine.info().device);
         device.to_string()
     }
 }
@@ -203,7 +216,12 @@ pub fn window_record(run: &Run, label: &str, span: &Span, before: Activity) -> W
 }
 
 /// A span as the guest sees it.
-pub fn measurement(run: &Run, label: String, span: &Span, activity: &Activity) -> meter::Measurement {
+pub fn measurement(
+    run: &Run,
+    label: String,
+    span: &Span,
+    activity: &Activity,
+) -> meter::Measurement {
     meter::Measurement {
         label,
         started: run.clock.at(span.started),

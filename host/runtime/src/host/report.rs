@@ -32,6 +32,9 @@ impl report::Host for State {
             report::Level::Error => "error",
         };
         self.run.output.charge(message.len())?;
+        if level == "error" {
+            self.run.progress().last_words = Some(message.clone());
+        }
         self.run.output.write(Event::Log { level: level.to_owned(), message })
     }
 
@@ -40,9 +43,13 @@ impl report::Host for State {
             return Ok(Err(error));
         }
         if !(metric.quantity.value.is_finite() && metric.quantity.uncertainty.is_finite()) {
-            return Ok(Err(Error::InvalidArgument(format!("metric '{}' is not a finite number", metric.name))));
+            return Ok(Err(Error::InvalidArgument(format!(
+                "metric '{}' is not a finite number",
+                metric.name
+            ))));
         }
-        let labels: usize = metric.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let labels: usize =
+            metric.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.run.output.charge(metric.name.len() + metric.quantity.unit.len() + labels)?;
         self.run.output.write(Event::Metric(event::Metric {
             name: metric.name,
@@ -57,9 +64,14 @@ impl report::Host for State {
             return Ok(Err(error));
         }
         if series.points.iter().any(|(x, y)| !(x.is_finite() && y.is_finite())) {
-            return Ok(Err(Error::InvalidArgument(format!("series '{}' holds a point that is no number", series.name))));
+            return Ok(Err(Error::InvalidArgument(format!(
+                "series '{}' holds a point that is no number",
+                series.name
+            ))));
         }
-        self.run.output.charge(series.name.len() + series.points.len() * size_of::<(f64, f64)>())?;
+        self.run
+            .output
+            .charge(series.name.len() + series.points.len() * size_of::<(f64, f64)>())?;
         self.run.output.write(Event::Series(event::Series {
             name: series.name,
             x: series.x,
@@ -123,7 +135,7 @@ impl report::HostPhase for State {
         }
         self.run.output.charge(name.len())?;
         let depth = self.run.begin_phase(name)?;
-        Ok(Ok(self.table.push(OpenPhase { depth })?))
+        Ok(Ok(self.hand_out(OpenPhase { depth })?))
     }
 
     fn end(&mut self, phase: Resource<OpenPhase>) -> Answer<()> {

@@ -1,0 +1,122 @@
+//! The commands beside exec.
+
+use crate::support::{Desk, fixtures, guest};
+
+#[test]
+fn inspect_shows_what_a_component_is() {
+    let shown = Desk::new().llem(&["inspect", "quickstart", "--json"]).ok().json();
+    assert_eq!(shown["roles"][0], "experiment");
+    assert_eq!(shown["parameters"][0]["name"], "new-tokens");
+    assert_eq!(shown["datasets"][0]["name"], "prompts");
+    let imports = shown["imports"].as_array().unwrap();
+    assert!(
+        imports.iter().all(|import| import.as_str().unwrap().starts_with("llem:experiment/")),
+        "{imports:?}"
+    );
+    assert!(shown["digest"].as_str().unwrap().starts_with("sha256:"));
+}
+
+#[test]
+fn inspect_refuses_what_exec_refuses() {
+    Desk::new().llem(&["inspect", &guest("unknown_import")]).refused(2, &["test:hostile/secrets"]);
+}
+
+#[test]
+fn doctor_names_the_cpu_and_every_source_or_its_reason() {
+    let shown = Desk::new().llem(&["doctor", "--json"]).ok().json();
+    assert_eq!(shown["devices"][0]["id"], "cpu");
+    for counter in shown["counters"].as_array().unwrap() {
+        assert!(counter["source"].is_string() || counter["unavailable"].is_string());
+    }
+    Desk::new().llem(&["doctor"]).ok();
+}
+
+#[test]
+fn schema_describes_the_record() {
+    let desk = Desk::new();
+    let schema = desk.llem(&["schema"]).ok().json();
+    desk.llem(&["exec", &guest("noop")]).ok();
+    let record = desk.record();
+    let named: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    for field in record.as_object().unwrap().keys() {
+        assert!(named.contains(&field), "run.json has the undescribed field {field}");
+    }
+    let required = schema["required"].as_array().unwrap();
+    assert!(required.iter().all(|field| !record[field.as_str().unwrap()].is_null()));
+    assert_eq!(record["schema_version"], "1.0");
+}
+
+#[test]
+fn the_byte_tokenizer_gives_a_token_a_byte() {
+    let generate = |prompt: &str| {
+        Desk::new().llem(&["generate", "synthetic:tiny", prompt, "--json"]).ok().json()
+    };
+    assert_eq!(generate("hello")["prompt_tokens"], 5);
+    assert_eq!(generate("é ∑\n")["prompt_tokens"], 7);
+    let by_text = generate("Hi");
+    let args = ["generate", "synthetic:tiny", "--tokens", "72,105", "--json"];
+    assert_eq!(by_text["tokens"], Desk::new().llem(&args).ok().json()["tokens"]);
+}
+
+#[test]
+fn sampling_follows_its_seed_and_its_limits() {
+    let generate = |more: &[&str]| {
+        let mut args = vec!["generate", "synthetic:tiny", "once", "--json", "--ignore-eos"];
+        args.extend(more);
+        Desk::new().llem(&args).ok().json()["tokens"].clone()
+    };
+    let greedy = generate(&[]);
+    // The model is the seed's, too, so only sampling options may differ here.
+    assert_eq!(generate(&["--temperature", "1.0", "--top-k", "1"]), greedy);
+    assert_eq!(generate(&["--temperature", "1.0", "--top-p", "1e-9"]), greedy);
+    let drawn = generate(&["--temperature", "2.0"]);
+    assert_eq!(generate(&["--temperature", "2.0"]), drawn);
+    assert_ne!(drawn, greedy);
+    // A penalty that strong forbids every repetition.
+    let penalised = generate(&["--repetition-penalty", "1e6"]);
+    let tokens: std::collections::BTreeSet<u64> =
+        penalised.as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
+    assert_eq!(tokens.len(), 32);
+}
+
+#[test]
+fn eos_ends_a_sequence_unless_it_is_ignored() {
+    let model = fixtures().join("llama/tied");
+    let desk = Desk::new();
+    let folder = desk.folder.path().join("model");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(model.join(name), folder.join(name)).unwrap();
+    }
+    let folder = folder.to_str().unwrap();
+    let generate = |more: &[&str]| {
+        let mut args =
+            vec!["generate", folder, "--tokens", "5,6,7", "--max-new-tokens", "8", "--json"];
+        args.extend(more);
+        desk.llem(&args).ok().json()
+    };
+    let free = generate(&["--ignore-eos"]);
+    let third = &free["tokens"][2];
+    let first_of_it =
+        free["tokens"].as_array().unwrap().iter().position(|token| token == third).unwrap();
+    // generation_config.json goes before config.json, and may name several.
+    std::fs::write(
+        format!("{folder}/generation_config.json"),
+        format!("{{\"eos_token_id\": [{third}, 199]}}"),
+    )
+    .unwrap();
+    let ended = generate(&[]);
+    assert_eq!(ended["finish"], "eos");
+    assert_eq!(ended["tokens"].as_array().unwrap().len(), first_of_it + 1);
+    assert_eq!(generate(&["--ignore-eos"])["tokens"], free["tokens"]);
+}
+
+#[test]
+fn a_config_gives_a_synthetic_model_its_shape() {
+    let config = fixtures().join("llama/biased-mha/config.json");
+    let model = format!("synthetic:{}", config.display());
+    let ran = Desk::new()
+        .llem(&["generate", &model, "--tokens", "1,2", "--json", "--ignore-eos", "--dtype", "bf16"])
+        .ok();
+    assert_eq!(ran.json()["tokens"].as_array().unwrap().len(), 32);
+}

@@ -1,0 +1,155 @@
+//! What experiments do and what their records hold.
+
+use crate::support::{Desk, fixtures, guest, of_kind};
+
+#[test]
+fn the_quickstart_measures_its_lengths() {
+    let desk = Desk::new();
+    let ran = desk.llem(&["exec", "quickstart", "-p", "rounds=2", "-p", "new-tokens=4"]).ok();
+    for word in ["warmup", "measure", "16 words", "256 words", "TTFT", "decode_rate", "run"] {
+        assert!(ran.stdout.contains(word), "'{word}' is not in:\n{}", ran.stdout);
+    }
+    let record = desk.record();
+    assert_eq!(record["status"], "completed");
+    assert_eq!(record["parameters"]["rounds"], 2);
+    assert!(record["components"][0]["digest"].as_str().unwrap().starts_with("sha256:"));
+    let groups = record["groups"].as_array().unwrap();
+    let measured: Vec<_> = groups.iter().filter(|group| group["phase"] == "measure").collect();
+    assert_eq!(measured.len(), 3);
+    for group in &measured {
+        assert_eq!(group["activity"]["output_tokens"], 8);
+        let [ttft, tpot, e2el] =
+            ["ttft_s", "tpot_s", "e2el_s"].map(|name| group[name]["mean"].as_f64().unwrap());
+        assert!(ttft > 0.0 && tpot > 0.0);
+        // E2EL = TTFT + (n - 1) TPOT, by TPOT's definition.
+        assert!((e2el - ttft - 3.0 * tpot).abs() < 1e-9, "{e2el} {ttft} {tpot}");
+    }
+    // Without a counter there is a reason instead of a number.
+    let energy = &measured[0]["energy"];
+    assert!(energy["value"].is_number() || energy["unavailable"].is_string());
+}
+
+#[test]
+fn the_quickstart_runs_on_a_dataset() {
+    let desk = Desk::new();
+    let grant = format!("prompts={}", fixtures().join("prompts.jsonl").display());
+    let args = [
+        "exec",
+        "quickstart",
+        "--dataset",
+        &grant,
+        "-p",
+        "prompts=4",
+        "-p",
+        "rounds=1",
+        "-p",
+        "new-tokens=2",
+    ];
+    desk.llem(&args).ok();
+    let events = desk.events();
+    let generations = of_kind(&events, "generation");
+    let measured: Vec<_> =
+        generations.iter().filter(|event| event["window"]["phase"] == "measure").collect();
+    assert_eq!(measured.len(), 4);
+    let lengths: Vec<u64> = measured
+        .iter()
+        .map(|event| event["sequences"][0]["prompt_tokens"].as_u64().unwrap())
+        .collect();
+    assert!(lengths.is_sorted() && lengths[0] < lengths[3], "{lengths:?}");
+    assert!(
+        desk.record()["grants"]["datasets"][0]["digest"].as_str().unwrap().starts_with("sha256:")
+    );
+}
+
+#[test]
+fn a_seed_decides_the_tokens() {
+    let tokens = |seed: &str| {
+        let desk = Desk::new();
+        desk.llem(&["exec", "quickstart", "-p", "rounds=1", "-p", "new-tokens=8", "--seed", seed])
+            .ok();
+        let events = desk.events();
+        let sequences = of_kind(&events, "generation")
+            .into_iter()
+            .map(|event| event["sequences"][0]["tokens"].clone());
+        sequences.collect::<Vec<_>>()
+    };
+    assert_eq!(tokens("7"), tokens("7"));
+    assert_ne!(tokens("7"), tokens("8"));
+}
+
+#[test]
+fn policies_of_three_components_are_composed() {
+    let desk = Desk::new();
+    let (warmup, workload, metrics) =
+        (guest("policy_warmup"), guest("policy_workload"), guest("policy_metrics"));
+    let args = [
+        "exec",
+        "--warmup",
+        &warmup,
+        "--workload",
+        &workload,
+        "--metrics",
+        &metrics,
+        "-p",
+        "warmup-runs=2",
+    ];
+    desk.llem(&args).ok();
+    let record = desk.record();
+    let phases: Vec<_> = record["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|phase| phase["phase"].as_str().unwrap())
+        .collect();
+    assert_eq!(phases, ["load", "warmup", "measure", "derive"]);
+    let value = |name: &str| {
+        let metrics = record["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()["quantity"]["value"]
+            .as_f64()
+            .unwrap()
+    };
+    assert_eq!((value("trials"), value("tokens")), (4.0, 16.0));
+    let groups = record["groups"].as_array().unwrap();
+    assert_eq!(groups[0]["phase"], "warmup");
+    assert_eq!(
+        (groups[0]["requests"].as_u64(), groups[0]["activity"]["output_tokens"].as_u64()),
+        (Some(2), Some(4))
+    );
+}
+
+#[test]
+fn policies_of_one_component_are_composed() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("policies")]).ok();
+    let record = desk.record();
+    assert_eq!(record["components"][0]["role"], "warmup+workload+metrics");
+    assert_eq!(record["metrics"][0]["quantity"]["value"], 8.0);
+}
+
+#[test]
+fn a_script_can_make_every_call_itself() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("imperative")]).ok();
+    let record = desk.record();
+    let window = &record["windows"][0];
+    assert_eq!((window["label"].as_str(), window["phase"].as_str()), (Some("both"), Some("outer")));
+    assert_eq!(window["activity"]["requests"], 2);
+    let phases: Vec<_> = record["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|phase| phase["phase"].as_str().unwrap())
+        .collect();
+    assert_eq!(phases, ["load", "outer/inner", "outer"]);
+    assert_eq!(record["tables"][0]["rows"][0][0], "4");
+    assert_eq!(record["warnings"][0], "this run is a test");
+    assert!(desk.folder.path().join("run/artifacts/text.txt").is_file());
+    // ChaCha8 of seed 0 gives the same on every machine.
+    let draws: Vec<f64> = record["series"][0]["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| point[1].as_f64().unwrap())
+        .collect();
+    assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)) && draws[0] != draws[1]);
+}

@@ -1,0 +1,246 @@
+//! Whatever goes wrong ends in one clear sentence and the right exit code.
+
+use crate::support::{Desk, fixtures, guest};
+use std::fs;
+
+fn refuses(args: &[&str], code: i32, words: &[&str]) -> Desk {
+    let desk = Desk::new();
+    desk.llem(args).refused(code, words);
+    desk
+}
+
+#[test]
+fn a_file_that_is_not_wasm() {
+    let desk = Desk::new();
+    let file = desk.file("notes.wasm", "not a component");
+    desk.llem(&["exec", &file]).refused(2, &["notes.wasm", "not a WebAssembly file"]);
+}
+
+#[test]
+fn a_damaged_component() {
+    let desk = Desk::new();
+    let bytes = fs::read(guest("noop")).unwrap();
+    let file = desk.file("half.wasm", &bytes[..bytes.len() / 2]);
+    desk.llem(&["exec", &file]).refused(2, &["half.wasm"]);
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    refuses(&["exec", "nowhere.wasm"], 2, &["nowhere.wasm"]);
+}
+
+#[test]
+fn a_component_for_another_world() {
+    refuses(&["exec", &guest("other_world")], 2, &["another world", "greet"]);
+}
+
+#[test]
+fn an_unknown_import() {
+    refuses(&["exec", &guest("unknown_import")], 2, &["imports test:hostile/secrets"]);
+}
+
+#[test]
+fn a_panic_is_told_in_its_own_words() {
+    let desk = refuses(&["exec", &guest("panics")], 1, &["panicked", "index out of thin air"]);
+    assert_eq!(desk.record()["status"], "failed");
+}
+
+#[test]
+fn an_error_of_the_script() {
+    refuses(&["exec", &guest("fails")], 1, &["no steady state"]);
+}
+
+#[test]
+fn an_endless_loop() {
+    let desk = refuses(
+        &["exec", &guest("loops"), "--deadline", "1"],
+        1,
+        &["deadline of 1 s", "--deadline"],
+    );
+    let wall = desk.record()["wall_ns"].as_u64().unwrap();
+    assert!((1_000_000_000..3_000_000_000).contains(&wall), "{wall} ns");
+}
+
+#[test]
+fn a_guest_that_allocates_without_end() {
+    refuses(
+        &["exec", &guest("hungry"), "--max-memory", "64"],
+        1,
+        &["memory", "64 MiB", "--max-memory"],
+    );
+}
+
+#[test]
+fn a_guest_that_writes_without_end() {
+    refuses(&["exec", &guest("wordy"), "--max-output", "1"], 1, &["1 MiB", "--max-output"]);
+}
+
+#[test]
+fn a_guest_that_hoards_resources() {
+    refuses(
+        &["exec", &guest("hoards_resources"), "--max-resources", "50"],
+        1,
+        &["--max-resources"],
+    );
+}
+
+#[test]
+fn an_unknown_parameter() {
+    refuses(
+        &["exec", "quickstart", "-p", "speed=9"],
+        2,
+        &["unknown parameter 'speed'", "new-tokens"],
+    );
+}
+
+#[test]
+fn a_parameter_of_another_kind() {
+    refuses(
+        &["exec", "quickstart", "-p", "rounds=many"],
+        2,
+        &["'rounds'", "a whole number", "many"],
+    );
+}
+
+#[test]
+fn a_dataset_that_is_not_granted() {
+    refuses(&["exec", &guest("needs_dataset")], 2, &["'prompts'", "--dataset prompts=FILE"]);
+}
+
+#[test]
+fn a_dataset_that_is_not_declared() {
+    refuses(&["exec", "quickstart", "--dataset", "texts=a.jsonl"], 2, &["unknown dataset 'texts'"]);
+}
+
+#[test]
+fn a_broken_dataset_names_the_line() {
+    let desk = Desk::new();
+    let file = desk.file("rows.jsonl", "{\"prompt\": \"one\"}\n{\"prompt\": \n");
+    let grant = format!("prompts={file}");
+    desk.llem(&["exec", "quickstart", "--dataset", &grant]).refused(2, &["'prompts'", "line 2"]);
+}
+
+#[test]
+fn policies_without_a_workload() {
+    refuses(&["exec", &guest("policy_warmup")], 2, &["--workload"]);
+}
+
+#[test]
+fn a_component_in_the_wrong_role() {
+    refuses(&["exec", "--workload", &guest("policy_warmup")], 2, &["--workload"]);
+}
+
+#[test]
+fn a_folder_that_holds_another_run() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("noop")]).ok();
+    desk.llem(&["exec", &guest("noop")]).refused(2, &["not empty", "--out"]);
+}
+
+#[test]
+fn a_model_that_does_not_exist() {
+    let desk = Desk::new();
+    let ran = desk.llem(&["generate", "nowhere", "hello"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no model 'nowhere'"), "{}", ran.stderr);
+}
+
+/// A copy of a fixture that a test may break.
+fn model_copy(desk: &Desk) -> String {
+    let folder = desk.folder.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(fixtures().join("llama/untied-llama3").join(name), folder.join(name)).unwrap();
+    }
+    folder.to_str().unwrap().to_owned()
+}
+
+/// Both ways to load a model refuse it alike.
+fn refuses_model(desk: &Desk, model: &str, words: &[&str]) {
+    desk.llem(&["generate", model, "--tokens", "1,2,3"]).refused(2, words);
+    desk.llem(&["exec", "quickstart", "--model", model]).refused(2, words);
+}
+
+#[test]
+fn a_missing_tensor() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    let config = fs::read_to_string(format!("{model}/config.json")).unwrap();
+    fs::write(
+        format!("{model}/config.json"),
+        config.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4"),
+    )
+    .unwrap();
+    refuses_model(&desk, &model, &["model.layers.3.input_layernorm.weight", "missing"]);
+}
+
+#[test]
+fn a_tensor_of_another_shape() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    let config = fs::read_to_string(format!("{model}/config.json")).unwrap();
+    fs::write(
+        format!("{model}/config.json"),
+        config.replace("\"intermediate_size\": 160", "\"intermediate_size\": 161"),
+    )
+    .unwrap();
+    refuses_model(&desk, &model, &["mlp.gate_proj.weight", "[160, 64]", "[161, 64]"]);
+}
+
+#[test]
+fn a_truncated_safetensors_file() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    let path = format!("{model}/model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1000]).unwrap();
+    refuses_model(&desk, &model, &["model.safetensors", "truncated"]);
+}
+
+#[test]
+fn an_unknown_architecture() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    fs::write(
+        format!("{model}/config.json"),
+        r#"{"architectures": ["MambaForCausalLM"], "d_model": 64}"#,
+    )
+    .unwrap();
+    refuses_model(&desk, &model, &["config.json", "MambaForCausalLM", "LlamaForCausalLM"]);
+}
+
+#[test]
+fn a_folder_without_weights() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    fs::remove_file(format!("{model}/model.safetensors")).unwrap();
+    refuses_model(&desk, &model, &["no model.safetensors"]);
+}
+
+#[test]
+fn requests_that_cannot_be_run() {
+    let model = fixtures().join("llama/tied");
+    let model = model.to_str().unwrap();
+    let long = vec!["5"; 256].join(",");
+    refuses(&["generate", model, "--tokens", &long], 2, &["256 tokens", "context"]);
+    refuses(&["generate", model, "--tokens", "1,200"], 2, &["token 200", "199"]);
+    refuses(&["generate", model, "hello"], 2, &["tokenizer.json", "token ids"]);
+    refuses(&["generate", "synthetic:tiny", ""], 2, &["no tokens"]);
+    refuses(
+        &["generate", model, "--tokens", "1", "--top-p", "1.5", "--temperature", "1"],
+        2,
+        &["top-p"],
+    );
+    refuses(&["generate", model, "--tokens", "1", "--max-new-tokens", "0"], 2, &["max-new-tokens"]);
+}
+
+#[test]
+fn a_gpu_that_this_build_cannot_use() {
+    if !cfg!(feature = "cuda") {
+        refuses(
+            &["generate", "synthetic:tiny", "hello", "--device", "cuda:0"],
+            2,
+            &["cuda:0", "--features cuda"],
+        );
+    }
+}

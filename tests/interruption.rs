@@ -1,0 +1,92 @@
+//! A run that is cut short keeps what it measured.
+
+use crate::support::{Desk, Ran, guest, of_kind};
+use std::{
+    fs,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+fn start(desk: &Desk, component: &str) -> Child {
+    let mut command = desk.command(&["exec", &guest(component)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// Waits until the journal holds `text`.
+fn wait_for(desk: &Desk, text: &str) {
+    let journal = desk.folder.path().join("run/events.jsonl");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !fs::read_to_string(&journal).is_ok_and(|events| events.contains(text)) {
+        assert!(Instant::now() < patience, "the journal never held '{text}'");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_decode() {
+    let desk = Desk::new();
+    let child = start(&desk, "long_decode");
+    wait_for(&desk, "\"event\":\"model\"");
+    thread::sleep(Duration::from_millis(500));
+    signal(&child, "-INT");
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    ran.refused(130, &["interrupted"]);
+
+    let events = desk.events();
+    let cut = *of_kind(&events, "generation").last().unwrap();
+    assert_eq!(cut["sequences"][0]["finish"], "interrupted");
+    let tokens = cut["sequences"][0]["tokens"].as_array().unwrap().len();
+    assert!(tokens > 1 && tokens < 4000, "{tokens} tokens");
+    assert_eq!(cut["sequences"][0]["token_ns"].as_array().unwrap().len(), tokens);
+    let last = events.last().unwrap();
+    assert_eq!(
+        (last["event"].as_str(), last["status"].as_str()),
+        (Some("ended"), Some("interrupted"))
+    );
+    assert_eq!(desk.record()["status"], "interrupted");
+}
+
+#[test]
+fn a_deadline_in_the_middle_of_decode() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("long_decode"), "--deadline", "1"]).refused(1, &["deadline of 1 s"]);
+    let events = desk.events();
+    assert_eq!(
+        of_kind(&events, "generation").last().unwrap()["sequences"][0]["finish"],
+        "interrupted"
+    );
+}
+
+#[test]
+fn kill_9_at_a_random_moment_loses_no_complete_line() {
+    // Ten moments, spread unevenly over the second after the first measured request.
+    let mut seed = u64::from(std::process::id());
+    for attempt in 0..10 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let desk = Desk::new();
+        let mut child = start(&desk, "many_requests");
+        wait_for(&desk, "\"event\":\"generation\"");
+        thread::sleep(Duration::from_micros((seed >> 33) % 1_000_000));
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+
+        let text = fs::read_to_string(desk.folder.path().join("run/events.jsonl")).unwrap();
+        let complete = &text[..text.rfind('\n').unwrap() + 1];
+        let events: Vec<serde_json::Value> =
+            complete.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let labels: Vec<String> = of_kind(&events, "generation")
+            .iter()
+            .map(|event| event["window"]["label"].as_str().unwrap().to_owned())
+            .collect();
+        let expected: Vec<String> =
+            (0..labels.len()).map(|index| format!("request {index}")).collect();
+        assert_eq!(labels, expected, "attempt {attempt}");
+        assert_eq!(desk.record()["status"], "running");
+    }
+}

@@ -1,0 +1,12 @@
+//! Whole-program tests: the binary as a user runs it. Components come from `scripts/build-guests`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(missing_docs, reason = "tests are named for what they show")]
+
+mod commands;
+mod experiments;
+mod failures;
+mod hub;
+mod interruption;
+mod parity;
+mod prebuilt;
+mod support;

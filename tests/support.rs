@@ -1,0 +1,118 @@
+//! Runs the binary in a folder of its own and reads what it left there.
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+use tempfile::TempDir;
+
+/// The repository's `tests/fixtures/`.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").canonicalize().unwrap()
+}
+
+/// Where `scripts/build-guests` puts components: `guests/` beside the profile's folder.
+pub fn guests() -> PathBuf {
+    let guests =
+        Path::new(env!("CARGO_BIN_EXE_llem")).parent().unwrap().parent().unwrap().join("guests");
+    assert!(guests.is_dir(), "no test components: run scripts/build-guests");
+    guests
+}
+
+/// A test component, as an argument.
+pub fn guest(name: &str) -> String {
+    let path = guests().join(format!("{name}.wasm"));
+    assert!(path.is_file(), "no component {name}: run scripts/build-guests");
+    path.to_str().unwrap().to_owned()
+}
+
+/// A folder to run in.
+pub struct Desk {
+    pub folder: TempDir,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A file of this desk, as an argument.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The binary, about to run here; what it records goes to `run/`.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llem"));
+        command.args(args).current_dir(self.folder.path()).env("RUST_BACKTRACE", "1");
+        if args.first() == Some(&"exec") {
+            command.args(["--out", "run"]);
+        }
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn llem(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// `run.json` of the run here.
+    pub fn record(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.folder.path().join("run/run.json")).unwrap()).unwrap()
+    }
+
+    /// The lines of `events.jsonl`; each must parse.
+    pub fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("run/events.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// How the binary ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// It ended well.
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
+    }
+
+    /// It printed one JSON object.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    /// It ended with this code and one sentence, which holds each of `words`.
+    pub fn refused(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        let errors: Vec<&str> =
+            self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        assert_eq!(errors.len(), 1, "one sentence: {}", self.stderr);
+        assert!(!self.stderr.contains("stack backtrace"), "{}", self.stderr);
+        for word in words {
+            assert!(errors[0].contains(word), "'{word}' is not in: {}", errors[0]);
+        }
+    }
+}
+
+/// The events of one kind.
+pub fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
