@@ -153,3 +153,39 @@ fn a_script_can_make_every_call_itself() {
         .collect();
     assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)) && draws[0] != draws[1]);
 }
+
+#[test]
+fn wasi_is_an_empty_world() {
+    let look = |seed: &str| {
+        let desk = Desk::new();
+        let mut command = desk.command(&["exec", &guest("wasi"), "--seed", seed]);
+        command.env("SECRET", "do not tell");
+        assert!(command.output().unwrap().status.success());
+        let record = desk.record();
+        let seen: Vec<(String, f64)> = record["metrics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|metric| {
+                (
+                    metric["name"].as_str().unwrap().to_owned(),
+                    metric["quantity"]["value"].as_f64().unwrap(),
+                )
+            })
+            .collect();
+        let events = desk.events();
+        let lines: Vec<String> = of_kind(&events, "log")
+            .iter()
+            .filter(|event| event["level"] == "stdout")
+            .map(|event| event["message"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(lines, ["one line", "and another"]);
+        seen
+    };
+    let seen = look("1");
+    for (name, value) in &seen {
+        assert!(name == "random" || *value == 0.0, "{name} is {value}");
+    }
+    assert_eq!(seen, look("1"));
+    assert_ne!(seen, look("2"));
+}

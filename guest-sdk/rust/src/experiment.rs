@@ -104,7 +104,7 @@ impl Experiment {
         while let Some(request) = next {
             report::show_progress(
                 trials.len() as u64,
-                self.workload.len().unwrap_or(0),
+                self.workload.total().unwrap_or(0),
                 &request.label,
             );
             self.trial(&mut trials, request)?;

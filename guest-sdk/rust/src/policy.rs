@@ -47,7 +47,7 @@ pub trait Workload {
     fn next(&mut self, history: &[Trial]) -> Result<Option<Request>>;
 
     /// How many requests there will be, where that is known.
-    fn len(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         None
     }
 }

@@ -33,7 +33,7 @@ impl Workload for Requests {
         Ok(more.then(|| self.requests[done % self.requests.len()].clone()))
     }
 
-    fn len(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         Some((self.requests.len() * self.rounds) as u64)
     }
 }

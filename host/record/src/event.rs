@@ -25,6 +25,8 @@ pub enum Event {
         id: String,
         /// Version of this program.
         llem_version: String,
+        /// When `t_ns` was 0, in nanoseconds since 1970-01-01 UTC: the way to other tools' logs.
+        unix_ns: i64,
     },
     /// A model was loaded.
     Model(ModelRecord),

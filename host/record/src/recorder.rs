@@ -43,9 +43,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the run's folder and begins the record. Without `out`, the folder is
+    /// Makes the run's folder and begins the record, `t_ns` after the run began. Without `out`, the folder is
     /// `runs/<UTC time>-<name>`.
-    pub fn create(out: Option<&Path>, name: &str, plan: Plan) -> Result<Self, Error> {
+    pub fn create(out: Option<&Path>, name: &str, t_ns: u64, plan: Plan) -> Result<Self, Error> {
         let now = jiff::Timestamp::now();
         let folder = match out {
             Some(folder) => given_folder(folder)?,
@@ -82,7 +82,8 @@ impl Recorder {
         };
         let journal = Journal::create(&folder)?;
         let mut recorder = Self { folder, journal, record, groups: Vec::new() };
-        recorder.append(0, Event::Started { id, llem_version: plan.llem_version })?;
+        let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
+        recorder.append(t_ns, Event::Started { id, llem_version: plan.llem_version, unix_ns })?;
         recorder.write_record()?;
         Ok(recorder)
     }

@@ -56,7 +56,7 @@ impl Compiler {
     pub fn load(&self, file: &str, bytes: &[u8], compiling: impl FnOnce()) -> Result<Loaded> {
         let digest = hex(&Sha256::digest(bytes));
         let cached = self.cached_path(bytes);
-        let component = match cached.as_deref().and_then(|path| self.from_cache(path)) {
+        let component = match cached.as_deref().and_then(|path| self.cached(path)) {
             Some(component) => component,
             None => {
                 compiling();
@@ -82,7 +82,7 @@ impl Compiler {
         Some(self.cache.as_ref()?.join(format!("{name}.cwasm")))
     }
 
-    fn from_cache(&self, path: &Path) -> Option<Component> {
+    fn cached(&self, path: &Path) -> Option<Component> {
         if !path.is_file() {
             return None;
         }

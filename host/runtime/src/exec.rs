@@ -116,6 +116,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     let recorder = Recorder::create(
         options.out.as_deref(),
         &folder_name(&name),
+        run.clock.now(),
         Plan {
             llem_version: options.version.clone(),
             command: options.command.clone(),

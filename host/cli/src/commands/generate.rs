@@ -6,7 +6,10 @@ use llem_engine::{
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Generate text or tokens with a model, without an experiment.
 #[derive(clap::Args)]
@@ -95,7 +98,7 @@ impl Args {
     }
 }
 
-fn write_logits(path: &PathBuf, completion: &Completion, vocab: usize) -> anyhow::Result<()> {
+fn write_logits(path: &Path, completion: &Completion, vocab: usize) -> anyhow::Result<()> {
     let bytes: Vec<u8> = completion.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, vec![completion.logits.len() / vocab, vocab], &bytes)?;
     safetensors::serialize_to_file([("logits", view)], None, path)
