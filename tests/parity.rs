@@ -1,6 +1,6 @@
 //! The engine against transformers, on folders that `fixtures/make-llama` made with it.
 
-use crate::support::{Desk, fixtures};
+use crate::support::{Desk, fixtures, guest};
 use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
@@ -150,4 +150,45 @@ fn the_config_of_older_transformers() {
     fields.insert("torch_dtype".into(), dtype);
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
     check(&folder, &expected("untied-llama3"));
+}
+
+#[test]
+fn scores_are_log_likelihoods() {
+    let folder = fixtures().join("llama/untied-llama3");
+    let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let scores = tensors.tensor("scores").unwrap();
+    let theirs: Vec<f64> =
+        scores.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+
+    let expected = expected("untied-llama3");
+    let desk = Desk::new();
+    let context = format!("context={}", joined(&expected.prompt));
+    let continuation = format!("continuation={}", joined(&expected.tokens));
+    let model = folder.to_str().unwrap();
+    let args = [
+        "exec",
+        &guest("scores"),
+        "--model",
+        model,
+        "--dtype",
+        "f32",
+        "-p",
+        &context,
+        "-p",
+        &continuation,
+    ];
+    desk.llem(&args).ok();
+    let record = desk.record();
+    let ours = record["series"][0]["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| point[1].as_f64().unwrap());
+    let worst =
+        ours.zip(&theirs).fold(0f64, |most, (ours, theirs)| most.max((ours - theirs).abs()));
+    assert_eq!(theirs.len(), 64);
+    assert!(worst < 1e-4, "{worst}");
+    assert_eq!(record["metrics"][0]["quantity"]["value"], 1.0, "the greedy continuation is greedy");
+    assert_eq!(record["windows"][0]["activity"]["prompt_tokens"], 83);
 }

@@ -12,7 +12,7 @@
 //!     About::new("hello", "0.1.0", "Generates once.").integer("new-tokens", 16, "tokens to generate")
 //! }
 //!
-//! fn run() -> Result<()> {
+//! fn run() -> Result<Vec<Trial>> {
 //!     let request = Request::text("The quick brown fox").max_new_tokens(parameter("new-tokens")?);
 //!     Experiment::new(Model::granted()?)
 //!         .warmup(FixedCount::default())

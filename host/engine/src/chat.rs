@@ -76,3 +76,36 @@ impl ChatTemplate {
             .map_err(broken)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixtures() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat")
+    }
+
+    /// What transformers rendered (`tests/fixtures/make-chat`).
+    #[test]
+    fn conversations_look_as_transformers_renders_them() {
+        let template = ChatTemplate::read(&fixtures()).expect("readable").expect("a template");
+        let expected = read_text(&fixtures().join("expected.json")).expect("readable");
+        let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
+        for case in expected["cases"].as_array().expect("cases") {
+            let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+            let turns = case["messages"].as_array().expect("messages").iter();
+            let messages: Vec<Message> = turns
+                .map(|turn| Message { role: text(&turn["role"]), content: text(&turn["content"]) })
+                .collect();
+            assert_eq!(template.render(&messages).expect("rendered"), text(&case["rendered"]));
+        }
+    }
+
+    #[test]
+    fn a_template_may_refuse_in_its_own_words() {
+        let template = ChatTemplate::read(&fixtures()).expect("readable").expect("a template");
+        let message = Message { role: "tool".to_owned(), content: "4".to_owned() };
+        let refusal = template.render(&[message]).expect_err("refused").to_string();
+        assert!(refusal.contains("unknown role tool"), "{refusal}");
+    }
+}

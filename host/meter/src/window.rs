@@ -59,6 +59,9 @@ pub struct Resolution {
     pub update_period: Option<Duration>,
 }
 
+/// Stands for the domains of a device that nothing measures.
+const UNMEASURED: &str = "all";
+
 impl Meter {
     /// Looks for every device and counter.
     pub fn discover() -> Self {
@@ -92,7 +95,7 @@ impl Meter {
             });
         let missing = self.unavailable.iter().map(|(device, reason)| DeviceEnergy {
             device: device.clone(),
-            domain: "all".to_owned(),
+            domain: UNMEASURED.to_owned(),
             energy: Err(reason.clone()),
         });
         Span { started: window.started, wall, energy: measured.chain(missing).collect() }
@@ -108,7 +111,7 @@ impl Meter {
         });
         let missing = self.unavailable.iter().map(|(device, reason)| Resolution {
             device: device.clone(),
-            domain: "all".to_owned(),
+            domain: UNMEASURED.to_owned(),
             source: Err(reason.clone()),
             update_period: None,
         });
@@ -149,38 +152,32 @@ impl Meter {
 }
 
 impl Span {
-    /// The sum over devices and domains: none where nothing was measured, and none where a part
-    /// failed, since a sum without it would pass for the whole. A device without any counter is
-    /// not part of the sum if others have one; `devices_measured` says which are.
-    pub fn total(&self) -> Reading {
-        let mut known = self.energy.iter().filter_map(|part| part.energy.as_ref().ok());
+    /// The sum over the domains of `devices`: none where nothing was measured, and none where a
+    /// part failed, since a sum without it would pass for the whole. A device without any counter
+    /// is not part of the sum if others have one; `energy` says which are.
+    pub fn total(&self, devices: &[String]) -> Reading {
+        let parts: Vec<&DeviceEnergy> =
+            self.energy.iter().filter(|part| devices.contains(&part.device)).collect();
+        let mut known = parts.iter().filter_map(|part| part.energy.as_ref().ok());
         let Some(first) = known.next() else {
-            let reasons: Vec<_> = self
-                .energy
-                .iter()
-                .filter_map(|part| {
-                    Some(format!("{}: {}", part.device, part.energy.as_ref().err()?))
-                })
-                .collect();
+            let reason = |part: &&DeviceEnergy| {
+                Some(format!("{}: {}", part.device, part.energy.as_ref().err()?))
+            };
+            let reasons: Vec<String> = parts.iter().filter_map(reason).collect();
             return Err(if reasons.is_empty() {
                 "no device".to_owned()
             } else {
                 reasons.join("; ")
             });
         };
-        if let Some((part, reason)) = self.measured_failure() {
-            return Err(format!("{} {}: {reason}", part.device, part.domain));
+        let failed = parts.iter().filter(|part| part.domain != UNMEASURED);
+        for part in failed {
+            if let Err(reason) = &part.energy {
+                return Err(format!("{} {}: {reason}", part.device, part.domain));
+            }
         }
         let sum = known.try_fold(first.clone(), |sum, next| sum.plus(next));
         sum.ok_or_else(|| "energies are in different units".to_owned())
-    }
-
-    /// A counter that exists and could not be read in this window.
-    fn measured_failure(&self) -> Option<(&DeviceEnergy, &String)> {
-        self.energy
-            .iter()
-            .filter(|part| part.domain != "all")
-            .find_map(|part| Some((part, part.energy.as_ref().err()?)))
     }
 }
 
@@ -225,13 +222,17 @@ mod tests {
         (root, Meter::with(counters, Err("no GPU in this test".to_owned())))
     }
 
+    fn cpu() -> Vec<String> {
+        vec!["cpu".to_owned()]
+    }
+
     #[test]
     fn a_window_holds_what_the_counter_gained() {
         let (root, meter) = meter("1000000");
         let window = meter.open();
         thread::sleep(Duration::from_millis(20));
         fs::write(root.path().join("intel-rapl:0/energy_uj"), "3500000").expect("written");
-        let total = meter.close(window).total().expect("measured");
+        let total = meter.close(window).total(&cpu()).expect("measured");
         assert!((total.value - 2.5).abs() < 1e-9);
         assert!(total.uncertainty > 0.0 && total.uncertainty < 0.1);
         assert_eq!(total.source, Source::Rapl);
@@ -242,7 +243,7 @@ mod tests {
         let (root, meter) = meter("1000000");
         let window = meter.open();
         fs::remove_file(root.path().join("intel-rapl:0/energy_uj")).expect("removed");
-        assert!(meter.close(window).total().is_err());
+        assert!(meter.close(window).total(&cpu()).is_err());
     }
 
     #[test]
@@ -251,6 +252,6 @@ mod tests {
             Counters { unavailable: vec![("cpu".into(), "no RAPL".into())], ..Default::default() };
         let meter = Meter::with(counters, Err("no GPU".to_owned()));
         let span = meter.close(meter.open());
-        assert_eq!(span.total(), Err("cpu: no RAPL".to_owned()));
+        assert_eq!(span.total(&cpu()), Err("cpu: no RAPL".to_owned()));
     }
 }

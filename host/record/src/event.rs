@@ -111,7 +111,7 @@ pub struct WindowRecord {
     pub wall_ns: u64,
     /// Energy of each device and domain, J (mean power, W, for a baseline).
     pub energy: Vec<DeviceEnergyRecord>,
-    /// Their sum.
+    /// Their sum over the CPU and the devices that hold a model.
     pub energy_total: ReadingRecord,
     /// What the engine did meanwhile.
     pub activity: Activity,

@@ -115,6 +115,15 @@ impl Run {
         names.join("/")
     }
 
+    /// The devices whose energy a run's total covers: the CPU, which feeds every other, and those
+    /// that hold a model. An idle GPU beside them is measured, but is not part of the sum.
+    pub fn participants(&self) -> Vec<String> {
+        let mut devices = vec!["cpu".to_owned()];
+        let progress = self.progress();
+        devices.extend(progress.engines.iter().map(|engine| engine.info().device.to_string()));
+        devices
+    }
+
     /// Ends the guest if the run is to end.
     pub fn check_stop(&self) -> wasmtime::Result<()> {
         self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))

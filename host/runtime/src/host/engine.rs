@@ -137,6 +137,8 @@ impl engine::HostModel for State {
                 continuation: request.continuation,
             })
             .collect();
+        let work = scoring(self.table.get(&model)?.thread.info(), &requests);
+        let began = Instant::now();
         let scores = self
             .ask(&model, move |model| {
                 let control = Control { cancelled: &|| stop.is_requested(), progress: &|_| () };
@@ -144,6 +146,10 @@ impl engine::HostModel for State {
             })
             .await?;
         self.run.check_stop()?;
+        if scores.is_ok() {
+            let prefill_ns = began.elapsed().as_nanos() as u64;
+            self.run.progress().activity.add(&Activity { prefill_ns, ..work });
+        }
         let convert = |score: llem_engine::score::Score| engine::Score {
             log_likelihoods: score.log_likelihoods,
             is_greedy: score.is_greedy,
@@ -326,6 +332,22 @@ fn activity(info: &Info, generation: &Generation) -> Activity {
         prefill_ns: (generation.prefilled - generation.started).as_nanos() as u64,
         decode_ns: (generation.finished - generation.prefilled).as_nanos() as u64,
         flops_estimated: completions.iter().map(flops).sum(),
+    }
+}
+
+/// What scoring does: all of it is prefill, and logits are needed for the continuations only.
+fn scoring(info: &Info, requests: &[ScoreRequest]) -> Activity {
+    let tokens = |request: &ScoreRequest| {
+        (request.context.len() + request.continuation.len()).saturating_sub(1)
+    };
+    let flops = |request: &ScoreRequest| {
+        flops::pass(&info.shape, tokens(request), 0, request.continuation.len()).total()
+    };
+    Activity {
+        requests: requests.len() as u64,
+        prompt_tokens: requests.iter().map(|request| tokens(request) as u64).sum(),
+        flops_estimated: requests.iter().map(flops).sum(),
+        ..Activity::default()
     }
 }
 

@@ -210,7 +210,7 @@ pub fn window_record(run: &Run, label: &str, span: &Span, before: Activity) -> W
                 energy: (&part.energy).into(),
             })
             .collect(),
-        energy_total: (&span.total()).into(),
+        energy_total: (&span.total(&run.participants())).into(),
         activity: run.progress().activity.since(&before),
     }
 }
@@ -226,7 +226,7 @@ pub fn measurement(
         label,
         started: run.clock.at(span.started),
         wall_time: span.wall.as_nanos() as u64,
-        energy_total: reading(span.total()),
+        energy_total: reading(span.total(&run.participants())),
         energy: span.energy.iter().cloned().map(device_energy).collect(),
         activity: meter::Activity {
             requests: activity.requests,
