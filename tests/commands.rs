@@ -120,3 +120,57 @@ fn a_config_gives_a_synthetic_model_its_shape() {
         .ok();
     assert_eq!(ran.json()["tokens"].as_array().unwrap().len(), 32);
 }
+
+/// What transformers does with the same tokenizer and model (`fixtures/make-tokenizer`).
+#[test]
+fn text_is_tokenized_as_transformers_does() {
+    let desk = Desk::new();
+    let folder = desk.folder.path().join("model");
+    std::fs::create_dir(&folder).unwrap();
+    for source in
+        ["llama/tied/config.json", "llama/tied/model.safetensors", "tokenizer/tokenizer.json"]
+    {
+        let source = fixtures().join(source);
+        std::fs::copy(&source, folder.join(source.file_name().unwrap())).unwrap();
+    }
+    let expected = std::fs::read(fixtures().join("tokenizer/expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+    let generate = |more: &[&str]| {
+        let mut args =
+            vec!["generate", folder.to_str().unwrap(), "--max-new-tokens", "16", "--json"];
+        args.extend(more);
+        desk.llem(&args).ok().json()
+    };
+    for case in expected["cases"].as_array().unwrap() {
+        let prompt = case["prompt"].as_str().unwrap();
+        let output = generate(&[prompt, "--ignore-eos"]);
+        assert_eq!(
+            output["prompt_tokens"],
+            case["prompt_ids"].as_array().unwrap().len(),
+            "{prompt}"
+        );
+        assert_eq!(output["tokens"], case["tokens"], "{prompt}");
+        assert_eq!(output["text"], case["text"], "{prompt}");
+    }
+    // A stop string ends a sequence with the token that completes it.
+    let case = &expected["cases"][0];
+    let text = case["text"].as_str().unwrap();
+    let stop: String = text.chars().skip(text.chars().count() / 2).take(3).collect();
+    let stopped = generate(&[case["prompt"].as_str().unwrap(), "--ignore-eos", "--stop", &stop]);
+    assert_eq!(stopped["finish"], "stop");
+    let shorter = stopped["text"].as_str().unwrap();
+    assert!(
+        text.starts_with(shorter) && shorter.contains(&stop) && shorter.len() < text.len(),
+        "{shorter} of {text}"
+    );
+}
+
+#[test]
+fn every_number_format_runs() {
+    for dtype in ["f32", "bf16", "f16"] {
+        let ran = Desk::new()
+            .llem(&["generate", "synthetic:tiny", "hello", "--dtype", dtype, "--json"])
+            .ok();
+        assert_eq!(ran.json()["model"]["dtype"], dtype);
+    }
+}

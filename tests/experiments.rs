@@ -189,3 +189,13 @@ fn wasi_is_an_empty_world() {
     assert_eq!(seen, look("1"));
     assert_ne!(seen, look("2"));
 }
+
+#[test]
+fn a_sequence_does_not_depend_on_its_neighbours() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("batch")]).ok();
+    let events = desk.events();
+    let together = of_kind(&events, "generation")[0];
+    assert_eq!(together["window"]["activity"]["requests"], 6);
+    assert_eq!(together["window"]["activity"]["prompt_tokens"], 1123);
+}
