@@ -23,6 +23,20 @@ impl Quantity {
         Some(Self { value: mean, uncertainty, unit: unit.to_owned(), source: Source::Derived })
     }
 
+    /// The same of quantities in one unit; none where there is none or the units differ. The spread
+    /// of the values says more than their own uncertainties, unless those are larger.
+    pub fn mean_of(quantities: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let quantities: Vec<Self> = quantities.into_iter().collect();
+        let unit = &quantities.first()?.unit;
+        if quantities.iter().any(|quantity| quantity.unit != *unit) {
+            return None;
+        }
+        let values: Vec<f64> = quantities.iter().map(|quantity| quantity.value).collect();
+        let own = quantities.iter().fold(0.0, |sum: f64, quantity| sum.hypot(quantity.uncertainty));
+        let mean = Self::mean(&values, unit)?;
+        Some(Self { uncertainty: mean.uncertainty.max(own / values.len() as f64), ..mean })
+    }
+
     /// The sum; none where the units differ.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {

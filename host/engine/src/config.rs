@@ -117,18 +117,9 @@ fn default_activation() -> String {
 }
 
 impl Config {
-    /// Reads and checks a `config.json`.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&read_text(path)?, path)
-    }
-
-    /// Parses `text`; `path` is for messages.
-    pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        // The architecture first: another family's file may lack the fields asked for below.
-        let json: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| Error::file(path, error.to_string()))?;
-        let architecture = json["architectures"][0].as_str().unwrap_or("none");
-        crate::families::check(architecture).map_err(|reason| Error::file(path, reason))?;
+    /// Reads a `config.json` that is already JSON and checks that its numbers go together; `path`
+    /// is for messages.
+    pub fn from_json(json: serde_json::Value, path: &Path) -> Result<Self> {
         let config: Self =
             serde_json::from_value(json).map_err(|error| Error::file(path, error.to_string()))?;
         config.check().map_err(|reason| Error::file(path, reason))?;

@@ -202,7 +202,7 @@ impl Loaded {
     ) -> Result<Self> {
         let config_path = folder.join("config.json");
         let config_text = read_text(&config_path)?;
-        let config = Config::parse(&config_text, &config_path)?;
+        let config = families::parse_config(&config_text, &config_path)?;
         let dtype = dtype_of(&config)?;
         let files = Files::open(folder)?;
         let hashing = Instant::now();

@@ -15,6 +15,7 @@ pub mod exec;
 pub mod host;
 pub mod inspect;
 pub mod limits;
+pub mod measure;
 pub mod output;
 pub mod plan;
 pub mod runner;

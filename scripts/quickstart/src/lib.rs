@@ -48,18 +48,11 @@ fn prompts() -> Result<Vec<(String, String)>> {
 fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
     let mut metrics = Vec::new();
     for (label, group) in by_label(trials) {
-        let mean = |values: Vec<f64>, unit| Quantity::mean(&values, unit);
-        let joules: Result<Vec<_>, _> =
-            group.iter().map(|trial| trial.joules_per_output_token()).collect();
-        let joules =
-            joules.ok().and_then(|all| mean(all.iter().map(|q| q.value).collect(), "J/{token}"));
-        let rates = group.iter().filter_map(|trial| Some(trial.decode_rate()?.value)).collect();
-        metrics.extend(
-            joules.map(|mean| mean.named("joules_per_output_token").label("prompt", label)),
-        );
-        metrics.extend(
-            mean(rates, "{token}/s").map(|mean| mean.named("decode_rate").label("prompt", label)),
-        );
+        let joules = group.iter().filter_map(|trial| trial.joules_per_output_token().ok());
+        let rates = group.iter().filter_map(|trial| trial.decode_rate());
+        let joules = Quantity::mean_of(joules).map(|mean| mean.named("joules_per_output_token"));
+        let rate = Quantity::mean_of(rates).map(|mean| mean.named("decode_rate"));
+        metrics.extend(joules.into_iter().chain(rate).map(|mean| mean.label("prompt", label)));
     }
     Ok(metrics)
 }

@@ -4,6 +4,7 @@
 mod llama;
 
 use crate::{Config, Error, Result, layers::rope::Rope};
+use std::path::Path;
 
 /// A family: the architectures it serves and how it reads their config.
 struct Family {
@@ -50,8 +51,18 @@ fn find(architecture: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|family| family.architectures.contains(&architecture))
 }
 
+/// Parses a `config.json`; `path` is for messages. The architecture is looked at first, for another
+/// family's file may lack the fields that ours need.
+pub fn parse_config(text: &str, path: &Path) -> Result<Config> {
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| Error::file(path, error.to_string()))?;
+    let architecture = json["architectures"][0].as_str().unwrap_or("none");
+    check(architecture).map_err(|reason| Error::file(path, reason))?;
+    Config::from_json(json, path)
+}
+
 /// Whether the engine has the family of an architecture; the reason where it has not.
-pub(crate) fn check(architecture: &str) -> std::result::Result<(), String> {
+fn check(architecture: &str) -> std::result::Result<(), String> {
     find(architecture).map(|_| ()).ok_or_else(|| {
         let known: Vec<_> =
             FAMILIES.iter().flat_map(|family| family.architectures).copied().collect();

@@ -1,7 +1,7 @@
 //! Models made in memory: a named shape with seeded random weights, as vLLM's dummy loader makes
 //! them. Speed, memory and energy are those of the real shape; the text means nothing.
 
-use crate::{Config, Error, Result, config::read_text};
+use crate::{Config, Error, Result, config::read_text, families};
 use sha2::{Digest, Sha256};
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -28,10 +28,11 @@ const PRESETS: &[(&str, &str)] = &[
 impl Preset {
     /// The config to build.
     pub fn config(&self) -> Result<Config> {
-        match self {
-            Self::Named(name) => Config::parse(self.text()?.as_str(), name.as_ref()),
-            Self::ConfigFile(path) => Config::read(path),
-        }
+        let path = match self {
+            Self::Named(name) => name.as_ref(),
+            Self::ConfigFile(path) => path.as_path(),
+        };
+        families::parse_config(&self.text()?, path)
     }
 
     /// The config's text, for the model's digest.

@@ -1,26 +1,21 @@
-//! `engine.wit`: models. The work itself runs on the engine's thread, bracketed there by the
-//! meter, so that no guest instruction falls between a reading and what it measures.
+//! `engine.wit`: models.
 
 use super::{
     meter::{measurement, window_record},
     types::Answer,
 };
 use crate::{
-    bindings::{
-        engine::{self, FinishReason},
-        types::{self, Error},
-    },
+    bindings::{engine, types::Error},
     engine_thread::EngineThread,
-    state::{Run, State},
+    measure,
+    state::State,
 };
 use llem_engine::{
-    Control, Generation, Info, LoadOptions, Model, ModelSource, Request, Sampling, chat::Message,
-    flops, score::ScoreRequest,
+    Control, Info, LoadOptions, Model, ModelSource, chat::Message, score::ScoreRequest,
 };
-use llem_meter::Span;
 use llem_record::{
     Event,
-    event::{Activity, GenerationRecord, ModelRecord, SequenceRecord},
+    event::{Activity, GenerationRecord, ModelRecord},
 };
 use std::{sync::Arc, time::Instant};
 use wasmtime::component::Resource;
@@ -90,7 +85,7 @@ impl engine::HostModel for State {
         model: Resource<LoadedModel>,
         messages: Vec<engine::Message>,
     ) -> Answer<String> {
-        let messages: Vec<Message> = messages.into_iter().map(message).collect();
+        let messages: Vec<Message> = messages.into_iter().map(measure::message).collect();
         self.ask(&model, move |model| model.apply_chat_template(&messages)).await
     }
 
@@ -103,17 +98,17 @@ impl engine::HostModel for State {
         let submitted = Instant::now();
         let thread = self.table.get(&model)?.thread.clone();
         let run = Arc::clone(&self.run);
-        let measured = thread.call(move |model| measure(model, &run, request)).await?;
+        let measured = thread.call(move |model| measure::generate(model, &run, request)).await?;
         let (label, generation, span) = match measured {
             Ok(measured) => measured,
             Err(error) => return Ok(Err(error.into())),
         };
         let before = self.run.progress().activity;
-        self.run.progress().activity.add(&activity(thread.info(), &generation));
+        self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
         let window = window_record(&self.run, &label, &span, before);
-        let sequences = sequences(&self.run, &generation, submitted);
+        let sequences = measure::sequences(&self.run, &generation, submitted);
         let answer = engine::Generation {
-            completions: completions(&generation, &sequences),
+            completions: measure::completions(&generation, &sequences),
             prefill_time: (generation.prefilled - generation.started).as_nanos() as u64,
             decode_time: (generation.finished - generation.prefilled).as_nanos() as u64,
             measurement: measurement(&self.run, label, &span, &window.activity),
@@ -137,7 +132,7 @@ impl engine::HostModel for State {
                 continuation: request.continuation,
             })
             .collect();
-        let work = scoring(self.table.get(&model)?.thread.info(), &requests);
+        let work = measure::scoring(self.table.get(&model)?.thread.info(), &requests);
         let began = Instant::now();
         let scores = self
             .ask(&model, move |model| {
@@ -262,124 +257,6 @@ impl State {
             seed: options.seed.unwrap_or(self.run.seed),
         })
     }
-}
-
-/// Tokenizes, then generates within a window. Runs on the engine's thread.
-fn measure(
-    model: &mut Model,
-    run: &Run,
-    request: engine::Request,
-) -> llem_engine::Result<(String, Generation, Span)> {
-    let prompts = request
-        .prompts
-        .into_iter()
-        .map(|prompt| match prompt {
-            engine::Prompt::Text(text) => model.tokenize(&text),
-            engine::Prompt::Tokens(tokens) => Ok(tokens),
-            engine::Prompt::Chat(turns) => {
-                model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
-            }
-        })
-        .collect::<llem_engine::Result<Vec<_>>>()?;
-    let most = prompts.len() as u64 * u64::from(request.max_new_tokens);
-    let label = request.label;
-    let request = Request {
-        prompts,
-        max_new_tokens: request.max_new_tokens as usize,
-        ignore_eos: request.ignore_eos,
-        stop: request.stop,
-        sampling: request
-            .sampling
-            .map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
-        keep_logits: false,
-    };
-    let control = Control {
-        cancelled: &|| run.stop.is_requested(),
-        progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
-    };
-    model.synchronize()?;
-    let window = run.meter().open();
-    let generation = model.generate(&request, &control);
-    let span = run.meter().close(window);
-    Ok((label, generation?, span))
-}
-
-fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
-    Sampling {
-        temperature: chosen.temperature,
-        top_k: chosen.top_k.map(|k| k as usize),
-        top_p: chosen.top_p,
-        repetition_penalty: chosen.repetition_penalty,
-        seed: chosen.seed.unwrap_or(seed),
-    }
-}
-
-fn message(message: engine::Message) -> Message {
-    Message { role: message.role, content: message.content }
-}
-
-fn activity(info: &Info, generation: &Generation) -> Activity {
-    let completions = &generation.completions;
-    let flops = |completion: &llem_engine::Completion| {
-        let (prefill, decode) =
-            flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
-        prefill.total() + decode.total()
-    };
-    Activity {
-        requests: completions.len() as u64,
-        prompt_tokens: completions.iter().map(|completion| completion.prompt_tokens as u64).sum(),
-        output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
-        prefill_ns: (generation.prefilled - generation.started).as_nanos() as u64,
-        decode_ns: (generation.finished - generation.prefilled).as_nanos() as u64,
-        flops_estimated: completions.iter().map(flops).sum(),
-    }
-}
-
-/// What scoring does: all of it is prefill, and logits are needed for the continuations only.
-fn scoring(info: &Info, requests: &[ScoreRequest]) -> Activity {
-    let tokens = |request: &ScoreRequest| {
-        (request.context.len() + request.continuation.len()).saturating_sub(1)
-    };
-    let flops = |request: &ScoreRequest| {
-        flops::pass(&info.shape, tokens(request), 0, request.continuation.len()).total()
-    };
-    Activity {
-        requests: requests.len() as u64,
-        prompt_tokens: requests.iter().map(|request| tokens(request) as u64).sum(),
-        flops_estimated: requests.iter().map(flops).sum(),
-        ..Activity::default()
-    }
-}
-
-fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
-    let sequence = |completion: &llem_engine::Completion| SequenceRecord {
-        prompt_tokens: completion.prompt_tokens as u32,
-        tokens: completion.tokens.clone(),
-        finish: format!("{:?}", completion.finish).to_lowercase(),
-        submitted_ns: run.clock.at(submitted),
-        token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
-    };
-    generation.completions.iter().map(sequence).collect()
-}
-
-fn completions(generation: &Generation, sequences: &[SequenceRecord]) -> Vec<engine::Completion> {
-    let pairs = generation.completions.iter().zip(sequences);
-    pairs
-        .map(|(completion, sequence)| engine::Completion {
-            prompt_tokens: sequence.prompt_tokens,
-            tokens: sequence.tokens.clone(),
-            text: completion.text.clone(),
-            finish: match completion.finish {
-                llem_engine::FinishReason::Eos => FinishReason::Eos,
-                llem_engine::FinishReason::Length => FinishReason::Length,
-                llem_engine::FinishReason::Stop => FinishReason::Stop,
-                llem_engine::FinishReason::Context => FinishReason::Context,
-                llem_engine::FinishReason::Interrupted => FinishReason::Interrupted,
-            },
-            submitted: sequence.submitted_ns,
-            token_times: sequence.token_ns.clone(),
-        })
-        .collect()
 }
 
 fn model_record(info: &Info) -> ModelRecord {

@@ -1,0 +1,142 @@
+//! The measured work itself: on the engine's thread, bracketed there by the meter, so that no guest
+//! instruction falls between a reading and what it measures. And what is kept of it.
+
+use crate::{
+    bindings::{
+        engine::{self, FinishReason},
+        types,
+    },
+    state::Run,
+};
+use llem_engine::{
+    Completion, Control, Generation, Info, Model, Request, Sampling, chat::Message, flops,
+    score::ScoreRequest,
+};
+use llem_meter::Span;
+use llem_record::event::{Activity, SequenceRecord};
+use std::time::Instant;
+
+/// Tokenizes, then generates within a window. Runs on the engine's thread.
+pub fn generate(
+    model: &mut Model,
+    run: &Run,
+    request: engine::Request,
+) -> llem_engine::Result<(String, Generation, Span)> {
+    let prompts = request
+        .prompts
+        .into_iter()
+        .map(|prompt| match prompt {
+            engine::Prompt::Text(text) => model.tokenize(&text),
+            engine::Prompt::Tokens(tokens) => Ok(tokens),
+            engine::Prompt::Chat(turns) => {
+                model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
+            }
+        })
+        .collect::<llem_engine::Result<Vec<_>>>()?;
+    let most = prompts.len() as u64 * u64::from(request.max_new_tokens);
+    let label = request.label;
+    let request = Request {
+        prompts,
+        max_new_tokens: request.max_new_tokens as usize,
+        ignore_eos: request.ignore_eos,
+        stop: request.stop,
+        sampling: request
+            .sampling
+            .map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
+        keep_logits: false,
+    };
+    let control = Control {
+        cancelled: &|| run.stop.is_requested(),
+        progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
+    };
+    model.synchronize()?;
+    let window = run.meter().open();
+    let generation = model.generate(&request, &control);
+    let span = run.meter().close(window);
+    Ok((label, generation?, span))
+}
+
+fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
+    Sampling {
+        temperature: chosen.temperature,
+        top_k: chosen.top_k.map(|k| k as usize),
+        top_p: chosen.top_p,
+        repetition_penalty: chosen.repetition_penalty,
+        seed: chosen.seed.unwrap_or(seed),
+    }
+}
+
+/// A turn as the engine takes it.
+pub fn message(message: engine::Message) -> Message {
+    Message { role: message.role, content: message.content }
+}
+
+/// What a generation did.
+pub fn activity(info: &Info, generation: &Generation) -> Activity {
+    let completions = &generation.completions;
+    let flops = |completion: &Completion| {
+        let (prefill, decode) =
+            flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
+        prefill.total() + decode.total()
+    };
+    Activity {
+        requests: completions.len() as u64,
+        prompt_tokens: completions.iter().map(|completion| completion.prompt_tokens as u64).sum(),
+        output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
+        prefill_ns: (generation.prefilled - generation.started).as_nanos() as u64,
+        decode_ns: (generation.finished - generation.prefilled).as_nanos() as u64,
+        flops_estimated: completions.iter().map(flops).sum(),
+    }
+}
+
+/// What scoring does: all of it is prefill, and logits are needed for the continuations only.
+pub fn scoring(info: &Info, requests: &[ScoreRequest]) -> Activity {
+    let tokens = |request: &ScoreRequest| {
+        (request.context.len() + request.continuation.len()).saturating_sub(1)
+    };
+    let flops = |request: &ScoreRequest| {
+        flops::pass(&info.shape, tokens(request), 0, request.continuation.len()).total()
+    };
+    Activity {
+        requests: requests.len() as u64,
+        prompt_tokens: requests.iter().map(|request| tokens(request) as u64).sum(),
+        flops_estimated: requests.iter().map(flops).sum(),
+        ..Activity::default()
+    }
+}
+
+/// Its sequences as the record keeps them.
+pub fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
+    let sequence = |completion: &Completion| SequenceRecord {
+        prompt_tokens: completion.prompt_tokens as u32,
+        tokens: completion.tokens.clone(),
+        finish: format!("{:?}", completion.finish).to_lowercase(),
+        submitted_ns: run.clock.at(submitted),
+        token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+    };
+    generation.completions.iter().map(sequence).collect()
+}
+
+/// Its sequences as the guest sees them.
+pub fn completions(
+    generation: &Generation,
+    sequences: &[SequenceRecord],
+) -> Vec<engine::Completion> {
+    let pairs = generation.completions.iter().zip(sequences);
+    pairs
+        .map(|(completion, sequence)| engine::Completion {
+            prompt_tokens: sequence.prompt_tokens,
+            tokens: sequence.tokens.clone(),
+            text: completion.text.clone(),
+            finish: match completion.finish {
+                llem_engine::FinishReason::Eos => FinishReason::Eos,
+                llem_engine::FinishReason::Length => FinishReason::Length,
+                llem_engine::FinishReason::Stop => FinishReason::Stop,
+                llem_engine::FinishReason::Context => FinishReason::Context,
+                llem_engine::FinishReason::Interrupted => FinishReason::Interrupted,
+            },
+            submitted: sequence.submitted_ns,
+            token_times: sequence.token_ns.clone(),
+        })
+        .collect()
+}
