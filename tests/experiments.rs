@@ -199,3 +199,26 @@ fn a_sequence_does_not_depend_on_its_neighbours() {
     assert_eq!(together["window"]["activity"]["requests"], 6);
     assert_eq!(together["window"]["activity"]["prompt_tokens"], 1123);
 }
+
+#[test]
+fn compiled_code_is_kept_by_content() {
+    let desk = Desk::new();
+    let cache = desk.folder.path().join("cache");
+    let run = |out: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_llem"));
+        command.args(["exec", &guest("noop"), "--out", out]).env("LLEM_CACHE", &cache);
+        assert!(command.current_dir(desk.folder.path()).output().unwrap().status.success());
+        let entries = std::fs::read_dir(cache.join("compiled")).unwrap().flatten();
+        entries
+            .map(|entry| (entry.path(), entry.metadata().unwrap().modified().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let first = run("one");
+    assert_eq!(first.len(), 1);
+    assert_eq!(run("two"), first, "the second run compiled nothing");
+    // A damaged entry is compiled anew.
+    std::fs::write(&first[0].0, "half of it").unwrap();
+    let third = run("three");
+    assert_eq!(third[0].0, first[0].0);
+    assert!(std::fs::metadata(&third[0].0).unwrap().len() > 1000);
+}

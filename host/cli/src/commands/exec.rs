@@ -74,6 +74,9 @@ impl Args {
         })?;
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();
+        // From here on a closed pipe ends the program, as it does every other; before, it must not
+        // end a run.
+        sigpipe::reset();
         if let Some(record) = &outcome.record {
             if json {
                 println!("{}", serde_json::to_string_pretty(record)?);

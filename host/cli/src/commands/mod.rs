@@ -26,6 +26,10 @@ pub enum Command {
 impl Command {
     /// Does it.
     pub fn run(self) -> anyhow::Result<()> {
+        if !matches!(self, Self::Exec(_)) {
+            // `llem schema | head` is no failure.
+            sigpipe::reset();
+        }
         match self {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
