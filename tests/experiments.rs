@@ -62,6 +62,17 @@ fn the_quickstart_runs_on_a_dataset() {
 }
 
 #[test]
+fn prompts_beyond_the_context_are_left_out_and_said() {
+    let desk = Desk::new();
+    let rows = format!("{{\"prompt\": \"short\"}}\n{{\"prompt\": \"{}\"}}\n", "long ".repeat(2000));
+    let grant = format!("prompts={}", desk.file("rows.jsonl", rows));
+    desk.llem(&["exec", "quickstart", "--dataset", &grant, "-p", "rounds=1", "-p", "new-tokens=2"])
+        .ok();
+    let record = desk.record();
+    assert!(record["warnings"][0].as_str().unwrap().starts_with("1 of 2 requests are left out"));
+}
+
+#[test]
 fn a_seed_decides_the_tokens() {
     let tokens = |seed: &str| {
         let desk = Desk::new();

@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    bindings::{Request, Trial},
+    bindings::{Model, Prompt, Request, Trial, report},
     policy::Workload,
 };
 
@@ -19,11 +19,42 @@ impl Requests {
         Self { requests: requests.into_iter().collect(), rounds: 1 }
     }
 
+    /// Leaves out requests that do not fit the model's context, and warns of it in the record.
+    pub fn fitting(mut self, model: &Model) -> Result<Self> {
+        let (context, all) = (model.info().context_length as usize, self.requests.len());
+        let mut fitting = Vec::with_capacity(all);
+        for request in self.requests {
+            let mut longest = 0;
+            for prompt in &request.prompts {
+                longest = longest.max(token_count(model, prompt)?);
+            }
+            if longest + request.max_new_tokens as usize <= context {
+                fitting.push(request);
+            }
+        }
+        if fitting.len() < all {
+            let left_out = all - fitting.len();
+            report::warn(&format!(
+                "{left_out} of {all} requests are left out: they do not fit the model's context of {context} tokens"
+            ));
+        }
+        self.requests = fitting;
+        Ok(self)
+    }
+
     /// The whole list this often: rounds are interleaved, so that drift falls on all alike.
     pub fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
+}
+
+fn token_count(model: &Model, prompt: &Prompt) -> Result<usize> {
+    Ok(match prompt {
+        Prompt::Tokens(tokens) => tokens.len(),
+        Prompt::Text(text) => model.tokenize(text)?.len(),
+        Prompt::Chat(messages) => model.tokenize(&model.apply_chat_template(messages)?)?.len(),
+    })
 }
 
 impl Workload for Requests {

@@ -21,15 +21,12 @@ fn about() -> About {
 }
 
 fn run() -> Result<Vec<Trial>> {
-    let new_tokens = parameter("new-tokens")?;
+    let (model, new_tokens) = (Model::granted()?, parameter("new-tokens")?);
     let requests = prompts()?.into_iter().map(|(label, prompt)| {
         Request::text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()
     });
-    Experiment::new(Model::granted()?)
-        .warmup(FixedCount::default())
-        .workload(Requests::new(requests).rounds(parameter("rounds")?))
-        .metrics(derive)
-        .run()
+    let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
+    Experiment::new(model).warmup(FixedCount::default()).workload(workload).metrics(derive).run()
 }
 
 /// Labelled prompts: from the dataset, shortest to longest, or else the built-in ones.

@@ -4,7 +4,7 @@ use super::synthetic;
 use crate::{Error, Result, config::read_text};
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
-use safetensors::SafeTensors;
+use safetensors::{SafeTensors, tensor::Metadata};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -46,7 +46,14 @@ pub struct Shard {
     pub path: PathBuf,
     /// Its bytes.
     pub bytes: Mmap,
+    /// Its table of contents, whose offsets count from `data`.
+    contents: Metadata,
+    /// Where the tensors' bytes begin.
+    data: usize,
 }
+
+/// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
+const LENGTH_BYTES: usize = 8;
 
 impl Weights {
     /// Tensors of a folder's files, in the number format and on the device asked for.
@@ -119,9 +126,7 @@ impl Files {
         let mut places = HashMap::new();
         for name in names {
             let shard = Shard::open(folder.join(name))?;
-            for tensor in shard.tensors()?.names() {
-                places.insert(tensor.to_owned(), shards.len());
-            }
+            places.extend(shard.contents.tensors().into_keys().map(|name| (name, shards.len())));
             shards.push(shard);
         }
         Ok(Self { folder: folder.to_path_buf(), shards, places })
@@ -140,25 +145,20 @@ impl Files {
             )
         })?;
         let shard = &self.shards[*place];
-        let tensors = shard.tensors()?;
-        let view = tensors.tensor(name).map_err(|error| shard.damaged(&error))?;
-        if view.shape() != dims {
-            return Err(Error::file(
-                &shard.path,
-                format!(
-                    "tensor {name} has shape {:?}, but config.json implies {dims:?}",
-                    view.shape()
-                ),
-            ));
+        let bad = |reason: String| Error::file(&shard.path, format!("tensor {name} {reason}"));
+        let info = shard.contents.info(name).ok_or_else(|| bad("is missing".to_owned()))?;
+        if info.shape != dims {
+            return Err(bad(format!(
+                "has shape {:?}, but config.json implies {dims:?}",
+                info.shape
+            )));
         }
-        let dtype = DType::try_from(view.dtype()).map_err(|_| {
-            let kind = view.dtype();
-            Error::file(
-                &shard.path,
-                format!("tensor {name} has the number format {kind:?}; use f32, bf16 or f16"),
-            )
+        let dtype = DType::try_from(info.dtype).map_err(|_| {
+            bad(format!("has the number format {:?}; use f32, bf16 or f16", info.dtype))
         })?;
-        Ok(Tensor::from_raw_buffer(view.data(), dtype, dims, device)?)
+        let (begin, end) = info.data_offsets;
+        let bytes = &shard.bytes[shard.data + begin..shard.data + end];
+        Ok(Tensor::from_raw_buffer(bytes, dtype, dims, device)?)
     }
 }
 
@@ -169,21 +169,17 @@ impl Shard {
         // process with SIGBUS, as it does in every loader that maps checkpoints.
         let bytes =
             unsafe { Mmap::map(&file) }.map_err(|error| Error::file(&path, error.to_string()))?;
-        let shard = Self { path, bytes };
-        shard.tensors()?;
-        Ok(shard)
+        // Also checks that the file is as long as its table of contents says.
+        let (header, contents) = SafeTensors::read_metadata(&bytes).map_err(|error| {
+            let reason = format!("truncated or damaged safetensors file ({error}); fetch it again");
+            Error::file(&path, reason)
+        })?;
+        Ok(Self { path, bytes, contents, data: LENGTH_BYTES + header })
     }
 
-    /// The file's table of contents.
-    pub fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).map_err(|error| self.damaged(&error))
-    }
-
-    fn damaged(&self, error: &safetensors::SafeTensorError) -> Error {
-        Error::file(
-            &self.path,
-            format!("truncated or damaged safetensors file ({error}); fetch it again"),
-        )
+    /// The header and the first kilobyte of data: what a file is, without reading all of it.
+    pub fn beginning(&self) -> &[u8] {
+        &self.bytes[..(self.data + 1024).min(self.bytes.len())]
     }
 }
 
