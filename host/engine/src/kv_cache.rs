@@ -12,9 +12,14 @@ pub struct LayerCache {
 impl LayerCache {
     /// Writes `[kv_heads, n, head_dim]` at position `past`.
     pub fn write(&mut self, keys: &Tensor, values: &Tensor, past: usize) -> Result<()> {
-        self.keys.slice_set(keys, 1, past)?;
-        self.values.slice_set(values, 1, past)?;
+        self.keys.slice_set(&keys.to_dtype(self.keys.dtype())?, 1, past)?;
+        self.values.slice_set(&values.to_dtype(self.values.dtype())?, 1, past)?;
         Ok(())
+    }
+
+    /// The format that keys and values are kept in.
+    pub fn dtype(&self) -> DType {
+        self.keys.dtype()
     }
 
     /// The first `len` positions, `[kv_heads, len, head_dim]` each, without a copy.
@@ -33,6 +38,7 @@ pub struct KvCache {
 impl KvCache {
     /// Reserves room for `capacity` tokens.
     pub fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let dtype = stored_dtype(dtype, device);
         let dims = (shape.kv_heads, capacity, shape.head_dim);
         let layers = (0..shape.layers)
             .map(|_| {
@@ -59,6 +65,12 @@ impl KvCache {
     pub fn capacity(&self) -> usize {
         self.capacity
     }
+}
+
+/// The format that keys and values are kept in. On a CPU, bf16 values are kept widened to f32: the
+/// very same numbers, for twice the memory, since candle's bf16 products are slow there.
+fn stored_dtype(dtype: DType, device: &Device) -> DType {
+    if device.is_cpu() && dtype == DType::BF16 { DType::F32 } else { dtype }
 }
 
 /// The caches of a batch, kept from one request to the next, so that reserving memory is not part

@@ -67,6 +67,8 @@ impl Attention {
     fn attend(&self, query: &Tensor, span: &Span, cache: &LayerCache) -> Result<Tensor> {
         let group = self.heads / self.kv_heads;
         let scale = 1.0 / (self.head_dim as f64).sqrt();
+        let dtype = query.dtype();
+        let query = query.to_dtype(cache.dtype())?;
         let mut rows = Vec::with_capacity(span.blocks.len());
         for block in &span.blocks {
             let (keys, values) = cache.read(block.visible)?;
@@ -88,7 +90,8 @@ impl Attention {
                 .matmul(&values)?
                 .reshape((self.heads, block.len, self.head_dim))?
                 .transpose(0, 1)?
-                .reshape((block.len, self.heads * self.head_dim))?;
+                .reshape((block.len, self.heads * self.head_dim))?
+                .to_dtype(dtype)?;
             rows.push(mixed);
         }
         Ok(if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? })

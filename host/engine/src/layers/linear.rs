@@ -1,7 +1,8 @@
 //! A matrix product with a weight: the one place where adapters and shards will attach.
 
+use super::bf16;
 use crate::{Result, load::Weights};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// `y = x Wᵀ + b`, with `W` as checkpoints keep it: `[out, in]`.
 pub struct Linear {
@@ -24,7 +25,11 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?;
+        let y = if x.device().is_cpu() && x.dtype() == DType::BF16 {
+            x.contiguous()?.apply_op2_no_bwd(&self.weight, &bf16::Product)?
+        } else {
+            x.matmul(&self.weight.t()?)?
+        };
         Ok(match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,

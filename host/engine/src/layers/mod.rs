@@ -3,6 +3,7 @@
 //! sequences one after another, without padding.
 
 pub mod attention;
+mod bf16;
 pub mod linear;
 pub mod mlp;
 pub mod norm;
