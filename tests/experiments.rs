@@ -1,6 +1,17 @@
 //! What experiments do and what their records hold.
 
 use crate::support::{Desk, fixtures, guest, of_kind};
+use serde_json::Value;
+
+/// The names of a record's phases, in the order of ending.
+fn phases(record: &Value) -> Vec<&str> {
+    record["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|phase| phase["phase"].as_str().unwrap())
+        .collect()
+}
 
 #[test]
 fn the_quickstart_measures_its_lengths() {
@@ -106,13 +117,7 @@ fn policies_of_three_components_are_composed() {
     ];
     desk.llem(&args).ok();
     let record = desk.record();
-    let phases: Vec<_> = record["phases"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|phase| phase["phase"].as_str().unwrap())
-        .collect();
-    assert_eq!(phases, ["load", "warmup", "measure", "derive"]);
+    assert_eq!(phases(&record), ["load", "warmup", "measure", "derive"]);
     let value = |name: &str| {
         let metrics = record["metrics"].as_array().unwrap();
         metrics.iter().find(|metric| metric["name"] == name).unwrap()["quantity"]["value"]
@@ -145,13 +150,7 @@ fn a_script_can_make_every_call_itself() {
     let window = &record["windows"][0];
     assert_eq!((window["label"].as_str(), window["phase"].as_str()), (Some("both"), Some("outer")));
     assert_eq!(window["activity"]["requests"], 2);
-    let phases: Vec<_> = record["phases"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|phase| phase["phase"].as_str().unwrap())
-        .collect();
-    assert_eq!(phases, ["load", "outer/inner", "outer"]);
+    assert_eq!(phases(&record), ["load", "outer/inner", "outer"]);
     assert_eq!(record["tables"][0]["rows"][0][0], "4");
     assert_eq!(record["warnings"][0], "this run is a test");
     assert!(desk.folder.path().join("run/artifacts/text.txt").is_file());

@@ -58,7 +58,7 @@ fn an_endless_loop() {
         &["deadline of 1 s", "--deadline"],
     );
     let wall = desk.record()["wall_ns"].as_u64().unwrap();
-    assert!((1_000_000_000..3_000_000_000).contains(&wall), "{wall} ns");
+    assert!((1_000_000_000..10_000_000_000).contains(&wall), "{wall} ns");
 }
 
 #[test]
@@ -155,6 +155,14 @@ fn model_copy(desk: &Desk) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
+/// Changes what a model's config.json says.
+fn reconfigure(model: &str, from: &str, to: &str) {
+    let path = format!("{model}/config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.contains(from));
+    fs::write(path, config.replace(from, to)).unwrap();
+}
+
 /// Both ways to load a model refuse it alike.
 fn refuses_model(desk: &Desk, model: &str, words: &[&str]) {
     desk.llem(&["generate", model, "--tokens", "1,2,3"]).refused(2, words);
@@ -165,12 +173,7 @@ fn refuses_model(desk: &Desk, model: &str, words: &[&str]) {
 fn a_missing_tensor() {
     let desk = Desk::new();
     let model = model_copy(&desk);
-    let config = fs::read_to_string(format!("{model}/config.json")).unwrap();
-    fs::write(
-        format!("{model}/config.json"),
-        config.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4"),
-    )
-    .unwrap();
+    reconfigure(&model, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
     refuses_model(&desk, &model, &["model.layers.3.input_layernorm.weight", "missing"]);
 }
 
@@ -178,12 +181,7 @@ fn a_missing_tensor() {
 fn a_tensor_of_another_shape() {
     let desk = Desk::new();
     let model = model_copy(&desk);
-    let config = fs::read_to_string(format!("{model}/config.json")).unwrap();
-    fs::write(
-        format!("{model}/config.json"),
-        config.replace("\"intermediate_size\": 160", "\"intermediate_size\": 161"),
-    )
-    .unwrap();
+    reconfigure(&model, "\"intermediate_size\": 160", "\"intermediate_size\": 161");
     refuses_model(&desk, &model, &["mlp.gate_proj.weight", "[160, 64]", "[161, 64]"]);
 }
 

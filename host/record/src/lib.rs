@@ -18,8 +18,8 @@ pub mod statistics;
 
 pub use event::{Event, Line};
 pub use journal::Journal;
-pub use recorder::{Plan, Recorder};
-pub use schema::{RunRecord, Status};
+pub use recorder::Recorder;
+pub use schema::{Plan, RunRecord, Status};
 
 /// Why a record could not be written.
 #[derive(Debug, thiserror::Error)]

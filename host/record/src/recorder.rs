@@ -3,35 +3,13 @@
 use crate::{
     Error, Journal,
     event::{Event, Line},
-    schema::{ComponentRecord, Grants, Host, Phase, RunRecord, SCHEMA_VERSION, Status},
+    schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
     statistics::GroupSamples,
 };
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
-
-/// What is known of a run before it begins.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// Version of this program.
-    pub llem_version: String,
-    /// The command line.
-    pub command: Vec<String>,
-    /// The components.
-    pub components: Vec<ComponentRecord>,
-    /// Every declared parameter with its value.
-    pub parameters: BTreeMap<String, serde_json::Value>,
-    /// What is granted.
-    pub grants: Grants,
-    /// The seed of everything random.
-    pub seed: u64,
-    /// Limits in force.
-    pub limits: BTreeMap<String, u64>,
-    /// The machine.
-    pub host: Host,
-}
 
 /// A run's record in the making.
 pub struct Recorder {
@@ -54,21 +32,15 @@ impl Recorder {
         let id = folder
             .file_name()
             .map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let llem_version = plan.llem_version.clone();
         let record = RunRecord {
             schema_version: SCHEMA_VERSION.to_owned(),
             id: id.clone(),
             status: Status::Running,
             error: None,
-            llem_version: plan.llem_version.clone(),
             started_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             wall_ns: 0,
-            command: plan.command,
-            components: plan.components,
-            parameters: plan.parameters,
-            grants: plan.grants,
-            seed: plan.seed,
-            limits: plan.limits,
-            host: plan.host,
+            plan,
             models: Vec::new(),
             phases: Vec::new(),
             groups: Vec::new(),
@@ -83,7 +55,7 @@ impl Recorder {
         let journal = Journal::create(&folder)?;
         let mut recorder = Self { folder, journal, record, groups: Vec::new() };
         let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
-        recorder.append(t_ns, Event::Started { id, llem_version: plan.llem_version, unix_ns })?;
+        recorder.append(t_ns, Event::Started { id, llem_version, unix_ns })?;
         recorder.write_record()?;
         Ok(recorder)
     }

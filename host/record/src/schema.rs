@@ -22,26 +22,13 @@ pub struct RunRecord {
     pub status: Status,
     /// Why it ended so, unless it completed.
     pub error: Option<String>,
-    /// Version of this program.
-    pub llem_version: String,
     /// When it began: RFC 3339, UTC.
     pub started_at: String,
     /// How long it took; 0 while it runs.
     pub wall_ns: u64,
-    /// The command line.
-    pub command: Vec<String>,
-    /// The components that held the method.
-    pub components: Vec<ComponentRecord>,
-    /// Every declared parameter with the value that it had.
-    pub parameters: BTreeMap<String, serde_json::Value>,
-    /// What was granted.
-    pub grants: Grants,
-    /// The seed of everything random.
-    pub seed: u64,
-    /// Limits that were in force.
-    pub limits: BTreeMap<String, u64>,
-    /// The machine.
-    pub host: Host,
+    /// What was known before it began.
+    #[serde(flatten)]
+    pub plan: Plan,
     /// Models, in the order of loading.
     pub models: Vec<ModelRecord>,
     /// Phases, in the order of ending.
@@ -62,6 +49,27 @@ pub struct RunRecord {
     pub artifacts: Vec<Artifact>,
     /// What a reader must know.
     pub warnings: Vec<String>,
+}
+
+/// What is known of a run before it begins. Its fields stand beside the others in `run.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Version of this program.
+    pub llem_version: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The components that held the method.
+    pub components: Vec<ComponentRecord>,
+    /// Every declared parameter with the value that it had.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// What was granted.
+    pub grants: Grants,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Limits that were in force.
+    pub limits: BTreeMap<String, u64>,
+    /// The machine.
+    pub host: Host,
 }
 
 /// How a run ended.

@@ -158,22 +158,21 @@ async fn describe(
         match &mut merged {
             None => merged = Some(about),
             Some(merged) => {
-                let new_parameters = about
-                    .parameters
-                    .into_iter()
-                    .filter(|new| !merged.parameters.iter().any(|known| known.name == new.name))
-                    .collect::<Vec<_>>();
-                merged.parameters.extend(new_parameters);
-                let new_datasets = about
-                    .datasets
-                    .into_iter()
-                    .filter(|new| !merged.datasets.iter().any(|known| known.name == new.name))
-                    .collect::<Vec<_>>();
-                merged.datasets.extend(new_datasets);
+                add_new(&mut merged.parameters, about.parameters, |parameter| &parameter.name);
+                add_new(&mut merged.datasets, about.datasets, |dataset| &dataset.name);
             }
         }
     }
     merged.ok_or_else(|| Error::Input(format!("{file} has no role")))
+}
+
+/// Adds those items of `more` whose names are not among `known`.
+fn add_new<T>(known: &mut Vec<T>, more: Vec<T>, name: impl Fn(&T) -> &String) {
+    for item in more {
+        if !known.iter().any(|known| name(known) == name(&item)) {
+            known.push(item);
+        }
+    }
 }
 
 async fn describe_as(

@@ -141,8 +141,8 @@ fn few_rows_with<const FUSED: bool>(x: &[f32], w: &[bf16], inputs: usize, sums: 
             let group = std::array::from_fn(|offset| row(first + offset));
             sums[first..first + ROWS].copy_from_slice(&dots::<FUSED, ROWS>(w, group));
         }
-        for index in grouped..rows {
-            [sums[index]] = dots::<FUSED, 1>(w, [row(index)]);
+        for (index, sum) in sums.iter_mut().enumerate().skip(grouped) {
+            [*sum] = dots::<FUSED, 1>(w, [row(index)]);
         }
     }
 }
