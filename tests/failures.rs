@@ -76,6 +76,11 @@ fn a_guest_that_writes_without_end() {
 }
 
 #[test]
+fn a_guest_that_writes_through_its_labels() {
+    refuses(&["exec", &guest("long_labels"), "--max-output", "1"], 1, &["1 MiB", "--max-output"]);
+}
+
+#[test]
 fn a_guest_that_hoards_resources() {
     refuses(
         &["exec", &guest("hoards_resources"), "--max-resources", "50"],

@@ -95,6 +95,7 @@ impl engine::HostModel for State {
         request: engine::Request,
     ) -> Answer<engine::Generation> {
         self.run.check_stop()?;
+        self.run.output.charge(request.label.len())?;
         let submitted = Instant::now();
         let thread = self.table.get(&model)?.thread.clone();
         let run = Arc::clone(&self.run);
@@ -109,8 +110,8 @@ impl engine::HostModel for State {
         let sequences = measure::sequences(&self.run, &generation, submitted);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),
-            prefill_time: (generation.prefilled - generation.started).as_nanos() as u64,
-            decode_time: (generation.finished - generation.prefilled).as_nanos() as u64,
+            prefill_time: window.activity.prefill_ns,
+            decode_time: window.activity.decode_ns,
             measurement: measurement(&self.run, label, &span, &window.activity),
         };
         self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
