@@ -14,7 +14,10 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use candle_core::{DType, Tensor};
-use std::time::Instant;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// Prompt tokens of one forward pass. Bounds activation memory; large enough that the matrix
 /// products run at their full rate.
@@ -81,6 +84,30 @@ pub struct Generation {
     pub prefilled: Instant,
     /// When the last token was on the host.
     pub finished: Instant,
+}
+
+impl Generation {
+    /// Prompt processing of the whole batch, to the last first token.
+    pub fn prefill_time(&self) -> Duration {
+        self.prefilled - self.started
+    }
+
+    /// From there to the last token.
+    pub fn decode_time(&self) -> Duration {
+        self.finished - self.prefilled
+    }
+}
+
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eos => "eos",
+            Self::Length => "length",
+            Self::Stop => "stop",
+            Self::Context => "context",
+            Self::Interrupted => "interrupted",
+        })
+    }
 }
 
 /// How the caller follows and ends long work. Both are asked once a step.

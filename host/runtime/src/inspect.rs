@@ -66,7 +66,7 @@ pub struct Border {
 }
 
 /// Reads a component's border without running anything of it.
-pub fn border(loaded: &Loaded, engine: &Engine) -> Border {
+fn border(loaded: &Loaded, engine: &Engine) -> Border {
     let component = loaded.component.component_type();
     // A type import is not a capability.
     let imports = component
@@ -86,7 +86,9 @@ pub struct Member {
     pub file: String,
     /// Digest of the file.
     pub digest: String,
-    /// What it can be run as; never empty.
+    /// Its names at the border.
+    pub border: Border,
+    /// What it is run as; never empty.
     pub roles: Vec<Role>,
     /// What it says of itself, its policies' words merged.
     pub about: About,
@@ -127,16 +129,10 @@ impl Member {
             .instantiate_async(&mut store)
             .await
             .map_err(|error| explain(&loaded.file, &error))?;
-        let about = describe(&loaded.file, &mut store, &instance, &border.roles).await?;
+        let roles = border.roles.clone();
+        let about = describe(&loaded.file, &mut store, &instance, &roles).await?;
         store.data().wasi_clock.set(about.clocks);
-        Ok(Self {
-            file: loaded.file,
-            digest: loaded.digest,
-            roles: border.roles,
-            about,
-            store,
-            instance,
-        })
+        Ok(Self { file: loaded.file, digest: loaded.digest, border, roles, about, store, instance })
     }
 
     /// Its roles' names, joined by `+`.

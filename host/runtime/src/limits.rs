@@ -6,7 +6,10 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -106,17 +109,17 @@ impl ResourceLimiter for Limiter {
 
 /// Ticks a wasmtime engine's epoch and watches the deadline until it is dropped.
 pub struct Watchdog {
-    ended: Arc<Stop>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Watchdog {
     /// Starts the thread. The deadline counts from now.
     pub fn start(engine: &wasmtime::Engine, stop: Arc<Stop>, deadline: Duration) -> Self {
-        let ended = Arc::new(Stop::default());
+        let ended = Arc::new(AtomicBool::new(false));
         let (engine, mine) = (engine.weak(), Arc::clone(&ended));
         let started = Instant::now();
         thread::spawn(move || {
-            while !mine.is_requested() {
+            while !mine.load(Ordering::Relaxed) {
                 thread::sleep(TICK);
                 if started.elapsed() > deadline {
                     stop.request(StopReason::Deadline(deadline));
@@ -133,6 +136,6 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.ended.request(StopReason::Interrupted);
+        self.ended.store(true, Ordering::Relaxed);
     }
 }

@@ -83,8 +83,8 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
         requests: completions.len() as u64,
         prompt_tokens: completions.iter().map(|completion| completion.prompt_tokens as u64).sum(),
         output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
-        prefill_ns: (generation.prefilled - generation.started).as_nanos() as u64,
-        decode_ns: (generation.finished - generation.prefilled).as_nanos() as u64,
+        prefill_ns: generation.prefill_time().as_nanos() as u64,
+        decode_ns: generation.decode_time().as_nanos() as u64,
         flops_estimated: completions.iter().map(flops).sum(),
     }
 }
@@ -110,7 +110,7 @@ pub fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<
     let sequence = |completion: &Completion| SequenceRecord {
         prompt_tokens: completion.prompt_tokens as u32,
         tokens: completion.tokens.clone(),
-        finish: format!("{:?}", completion.finish).to_lowercase(),
+        finish: completion.finish.to_string(),
         submitted_ns: run.clock.at(submitted),
         token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
     };

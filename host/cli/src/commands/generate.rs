@@ -6,10 +6,7 @@ use llem_engine::{
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 /// Generate text or tokens with a model, without an experiment.
 #[derive(clap::Args)]
@@ -114,12 +111,11 @@ struct Timings {
 
 impl Timings {
     fn of(generation: &Generation) -> Self {
-        let seconds = |duration: Duration| duration.as_secs_f64();
         let first = generation.completions[0].token_times.first();
         Self {
-            ttft: first.map_or(0.0, |first| seconds(first.duration_since(generation.started))),
-            prefill: seconds(generation.prefilled - generation.started),
-            decode: seconds(generation.finished - generation.prefilled),
+            ttft: first.map_or(0.0, |first| first.duration_since(generation.started).as_secs_f64()),
+            prefill: generation.prefill_time().as_secs_f64(),
+            decode: generation.decode_time().as_secs_f64(),
         }
     }
 
@@ -142,7 +138,7 @@ fn to_json(model: &Model, generation: &Generation, completion: &Completion) -> s
         "prompt_tokens": completion.prompt_tokens,
         "tokens": completion.tokens,
         "text": completion.text,
-        "finish": format!("{:?}", completion.finish).to_lowercase(),
+        "finish": completion.finish.to_string(),
         "timings": {
             "load_s": info.load_time.as_secs_f64(),
             "ttft_s": timings.ttft,

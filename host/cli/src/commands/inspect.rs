@@ -8,7 +8,7 @@ use llem_runtime::{
     bindings::{description::About, types::Value},
     component::Compiler,
     exec::start,
-    inspect::{Border, border},
+    inspect::{Border, Member},
     limits::Watchdog,
     output::{Nobody, Output},
     plan::{ModelGrant, to_json},
@@ -33,21 +33,20 @@ pub struct Args {
 impl Args {
     /// Asks the component and prints what it says.
     pub fn run(self) -> anyhow::Result<()> {
-        let bytes = read_component(&self.component)?;
-        let compiler = Compiler::new(compiled_cache())?;
-        let loaded = compiler.load(&self.component, &bytes, || ())?;
-        let border = border(&loaded, compiler.engine());
-        let about = describe(&compiler, &self.component, bytes)?;
+        let Member { digest, border, about, .. } = start_alone(&self.component)?;
         if self.json {
-            println!("{}", to_object(&loaded.digest, &border, &about));
+            println!("{}", to_object(&digest, &border, &about));
         } else {
-            print(&loaded.digest, &border, &about);
+            print(&digest, &border, &about);
         }
         Ok(())
     }
 }
 
-fn describe(compiler: &Compiler, file: &str, bytes: Vec<u8>) -> Result<About, Error> {
+/// Instantiates a component without granting it anything, and asks it what it is.
+fn start_alone(file: &str) -> Result<Member, Error> {
+    let script = Script { file: file.to_owned(), bytes: read_component(file)?, role: None };
+    let compiler = Compiler::new(compiled_cache())?;
     let limits = Limits { deadline: PATIENCE, ..Limits::default() };
     let clock = Clock::start();
     let output = Arc::new(Output::new(clock, Box::new(Nobody), limits.output));
@@ -58,15 +57,10 @@ fn describe(compiler: &Compiler, file: &str, bytes: Vec<u8>) -> Result<About, Er
     let stop = Arc::new(Stop::default());
     let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant));
     let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);
-    let script = Script { file: file.to_owned(), bytes, role: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;
-    let members = runtime.block_on(start(compiler, &[script], &run, &limits))?;
-    members
-        .into_iter()
-        .next()
-        .map(|member| member.about)
-        .ok_or_else(|| Error::Failed("nothing was started".to_owned()))
+    let members = runtime.block_on(start(&compiler, &[script], &run, &limits))?;
+    members.into_iter().next().ok_or_else(|| Error::Failed("nothing was started".to_owned()))
 }
 
 fn to_object(digest: &str, border: &Border, about: &About) -> serde_json::Value {

@@ -57,8 +57,7 @@ impl Attention {
             cache.write(&heads_first(&key)?, &heads_first(&value)?, span.past)?;
             rows.push(self.attend(&heads_first(&query)?, span, cache)?);
         }
-        let attended = if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? };
-        self.output.forward(&attended)
+        self.output.forward(&stack(rows)?)
     }
 
     /// Scaled dot-product attention of one sequence: queries `[heads, len, head_dim]` to
@@ -94,6 +93,11 @@ impl Attention {
                 .to_dtype(dtype)?;
             rows.push(mixed);
         }
-        Ok(if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? })
+        stack(rows)
     }
+}
+
+/// Rows below one another; one alone, as in decode of one sequence, is not copied.
+fn stack(mut rows: Vec<Tensor>) -> Result<Tensor> {
+    Ok(if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? })
 }

@@ -1,7 +1,7 @@
 //! How the tokens of several sequences lie in one packed batch.
 
 use crate::Result;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 /// Queries that attend at once. Bounds the score matrix of a long prompt.
 const QUERY_BLOCK: usize = 128;
@@ -72,7 +72,7 @@ impl Span {
                     let values: Vec<f32> = (0..count)
                         .flat_map(|query| (0..visible).map(move |key| cell(query, key)))
                         .collect();
-                    Tensor::from_vec(values, (count, visible), device)?.to_dtype(DType::F32)
+                    Tensor::from_vec(values, (count, visible), device)
                 })
                 .transpose()?;
             blocks.push(QueryBlock { start: first, len: count, visible, mask });
