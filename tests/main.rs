@@ -5,6 +5,7 @@
 mod commands;
 mod experiments;
 mod failures;
+mod families;
 mod hub;
 mod interruption;
 mod parity;

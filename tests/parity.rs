@@ -5,7 +5,7 @@ use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
 /// Largest difference allowed in f32, over the largest magnitude of the expected logits.
-const F32_TOLERANCE: f32 = 1e-4;
+pub const F32_TOLERANCE: f32 = 1e-4;
 /// Root mean square of the difference allowed in bf16, over that of the expected logits.
 const BF16_TOLERANCE: f32 = 1e-2;
 /// How much larger our bf16 error against f32 may be than transformers' own.
@@ -18,22 +18,51 @@ struct Expected {
     logits_bf16: Vec<f32>,
 }
 
-fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+pub fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
     let bytes = tensors.tensor(name).unwrap();
     bytes.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+pub fn ids(tensors: &SafeTensors<'_>, name: &str) -> Vec<i64> {
+    let view = tensors.tensor(name).unwrap();
+    view.data().as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
+}
+
+/// What `llem generate` prints, and the logits of every position.
+pub fn generate(
+    folder: &Path,
+    prompt: &[i64],
+    count: usize,
+    dtype: &str,
+) -> (serde_json::Value, Vec<f32>) {
+    let desk = Desk::new();
+    let (folder, prompt, count) = (folder.to_str().unwrap(), joined(prompt), count.to_string());
+    let args = [
+        "generate",
+        folder,
+        "--json",
+        "--ignore-eos",
+        "--logits",
+        "logits.safetensors",
+        "--tokens",
+        &prompt,
+        "--max-new-tokens",
+        &count,
+        "--dtype",
+        dtype,
+    ];
+    let ran = desk.llem(&args).ok();
+    let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
+    (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
 }
 
 fn expected(model: &str) -> Expected {
     let bytes =
         fs::read(fixtures().join("llama").join(model).join("expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let ids = |name: &str| {
-        let view = tensors.tensor(name).unwrap();
-        view.data().as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
-    };
     Expected {
-        prompt: ids("prompt"),
-        tokens: ids("tokens"),
+        prompt: ids(&tensors, "prompt"),
+        tokens: ids(&tensors, "tokens"),
         logits: floats(&tensors, "logits"),
         logits_bf16: floats(&tensors, "logits_bf16"),
     }
@@ -43,7 +72,7 @@ fn joined(ids: &[i64]) -> String {
     ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
+pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(actual.len(), expected.len());
     let scale = expected.iter().fold(0f32, |most, logit| most.max(logit.abs()));
     let worst = actual.iter().zip(expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
@@ -64,31 +93,17 @@ fn relative_rms(actual: &[f32], expected: &[f32]) -> f32 {
 
 /// Returns how far bf16 is from transformers' bf16.
 fn check(folder: &Path, expected: &Expected) -> f32 {
-    let desk = Desk::new();
-    let folder = folder.to_str().unwrap();
-    let (prompt, count) = (joined(&expected.prompt), expected.tokens.len().to_string());
-    let generate = |more: &[&str]| {
-        let mut args =
-            vec!["generate", folder, "--json", "--ignore-eos", "--logits", "logits.safetensors"];
-        args.extend(more);
-        let ran = desk.llem(&args).ok();
-        let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
-        (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
-    };
-
     // Greedy decoding, step by step through the KV cache.
-    let (output, logits) =
-        generate(&["--tokens", &prompt, "--max-new-tokens", &count, "--dtype", "f32"]);
+    let (output, logits) = generate(folder, &expected.prompt, expected.tokens.len(), "f32");
     assert_eq!(output["tokens"], serde_json::json!(expected.tokens));
     assert!(output["text"].is_null(), "a folder without a tokenizer has no text");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
 
     // The same positions at once, as a prompt. bf16 rounds, so its own tokens may part; these do not.
-    let all =
-        joined(&[&expected.prompt[..], &expected.tokens[..expected.tokens.len() - 1]].concat());
-    let (_, logits) = generate(&["--tokens", &all, "--max-new-tokens", "1", "--dtype", "f32"]);
+    let all = [&expected.prompt[..], &expected.tokens[..expected.tokens.len() - 1]].concat();
+    let (_, logits) = generate(folder, &all, 1, "f32");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
-    let (_, logits) = generate(&["--tokens", &all, "--max-new-tokens", "1", "--dtype", "bf16"]);
+    let (_, logits) = generate(folder, &all, 1, "bf16");
     let (ours, theirs) = (
         relative_rms(&logits, &expected.logits),
         relative_rms(&expected.logits_bf16, &expected.logits),

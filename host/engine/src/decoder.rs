@@ -1,74 +1,99 @@
 //! The decoder: embedding, layers, norm and head, on packed rows.
 
 use crate::{
-    Result,
-    families::Shape,
+    DType, Result,
+    families::{LayerKind, Shape},
+    kernels::pointwise,
     kv_cache::KvCache,
-    layers::{Attention, GatedMlp, Linear, Packing, RmsNorm, Segment, packing::Span},
+    layers::{Attention, Experts, Linear, Mlp, Norm, Packing, Segment, host},
     load::Weights,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
-/// A pre-norm transformer decoder.
+/// A transformer decoder of any family.
 pub struct Decoder {
     shape: Shape,
-    embedding: Tensor,
+    embedding: Linear,
+    positions: Option<Linear>,
     layers: Vec<Layer>,
-    norm: RmsNorm,
-    head: Linear,
+    norm: Norm,
+    /// None where the embedding is the head.
+    head: Option<Linear>,
     dtype: DType,
     device: Device,
 }
 
 struct Layer {
-    attention_norm: RmsNorm,
+    attention_in: Option<Norm>,
     attention: Attention,
-    mlp_norm: RmsNorm,
-    mlp: GatedMlp,
+    attention_out: Option<Norm>,
+    mlp_in: Option<Norm>,
+    mlp: MlpOrExperts,
+    mlp_out: Option<Norm>,
+    parallel: bool,
+}
+
+enum MlpOrExperts {
+    Mlp(Mlp),
+    Experts(Experts),
 }
 
 impl Decoder {
     /// Loads every tensor of the shape from `weights`.
     pub fn load(weights: &Weights, shape: Shape) -> Result<Self> {
-        let body = weights.at("model");
-        let embedding = body.at("embed_tokens").get("weight", &[shape.vocab, shape.hidden])?;
-        let layers = (0..shape.layers)
-            .map(|index| Layer::load(&body.at(&format!("layers.{index}")), &shape))
-            .collect::<Result<_>>()?;
-        let head = if shape.tied_head {
-            Linear::tied(embedding.clone())
-        } else {
-            Linear::load(&weights.at("lm_head"), shape.hidden, shape.vocab, false)?
+        let names = shape.names;
+        let body = weights.at_if_present(names.base);
+        let table = |name: &str, rows: usize| -> Result<Linear> {
+            let matrix = body.at(name).matrix("weight", rows, shape.hidden, false)?;
+            Linear::new(&body, &[matrix], vec![None])
         };
+        let embedding = table(names.embedding, shape.vocab)?;
+        let positions = names.positions.map(|name| table(name, shape.context)).transpose()?;
+        let layers = shape
+            .layer_kinds
+            .iter()
+            .enumerate()
+            .map(|(index, &kind)| {
+                Layer::load(&body.at(names.layers).at(&index.to_string()), &shape, kind)
+            })
+            .collect::<Result<_>>()?;
+        let norm = Norm::load(&body.at(names.norm), shape.hidden, shape.norm, shape.norm_eps)?;
+        let head = (!shape.tied_head)
+            .then(|| {
+                let parts = [(names.head, shape.vocab)];
+                Linear::load(weights, &parts, shape.hidden, false, false)
+            })
+            .transpose()?;
+        weights.check()?;
         Ok(Self {
-            norm: RmsNorm::load(&body.at("norm"), shape.hidden, shape.norm_eps)?,
-            dtype: embedding.dtype(),
-            device: embedding.device().clone(),
-            shape,
             embedding,
+            positions,
             layers,
+            norm,
             head,
+            dtype: weights.dtype(),
+            device: weights.device().clone(),
+            shape,
         })
     }
 
     /// Runs new tokens of several sequences and returns their last hidden states, normalised,
     /// `[tokens, hidden]` in the segments' order. `caches[segment.slot]` grows by the tokens.
     pub fn forward(&self, segments: &[Segment<'_>], caches: &mut [KvCache]) -> Result<Tensor> {
-        let packing = self.pack(segments, caches)?;
+        let packing = Packing::new(segments, |slot| caches[slot].len, &self.shape.ropes);
         let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.tokens).copied().collect();
-        let ids = Tensor::new(ids, &self.device)?;
-        let mut x = self.embedding.index_select(&ids, 0)?;
+        let mut x = self.embedding.lookup(&ids)?;
+        if self.shape.embedding_scale != 1.0 {
+            x = (x * f64::from(self.shape.embedding_scale))?;
+        }
+        if let Some(positions) = &self.positions {
+            let ids: Vec<u32> = packing.positions.iter().map(|&at| at as u32).collect();
+            x = add(&x, &positions.lookup(&ids)?)?;
+        }
         for (index, layer) in self.layers.iter().enumerate() {
-            let mut layer_caches: Vec<_> =
+            let mut caches: Vec<_> =
                 caches.iter_mut().map(|cache| &mut cache.layers[index]).collect();
-            let attended = layer.attention.forward(
-                &layer.attention_norm.forward(&x)?,
-                &packing,
-                &mut layer_caches,
-            )?;
-            x = (x + attended)?;
-            let mixed = layer.mlp.forward(&layer.mlp_norm.forward(&x)?)?;
-            x = (x + mixed)?;
+            x = layer.forward(&x, &packing, &mut caches)?;
         }
         for segment in segments {
             caches[segment.slot].len += segment.tokens.len();
@@ -78,7 +103,11 @@ impl Decoder {
 
     /// Hidden states `[rows, hidden]` to logits `[rows, vocab]`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.head.forward(hidden)
+        let logits = self.head.as_ref().unwrap_or(&self.embedding).forward(hidden)?;
+        Ok(match self.shape.logit_softcap.map(f64::from) {
+            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
+            None => logits,
+        })
     }
 
     /// The model's shape.
@@ -86,7 +115,7 @@ impl Decoder {
         &self.shape
     }
 
-    /// The number format of weights, activations and KV cache.
+    /// The number format of weights and KV cache.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -95,29 +124,57 @@ impl Decoder {
     pub fn device(&self) -> &Device {
         &self.device
     }
-
-    fn pack(&self, segments: &[Segment<'_>], caches: &[KvCache]) -> Result<Packing> {
-        let mut spans = Vec::with_capacity(segments.len());
-        let mut start = 0;
-        for segment in segments {
-            let past = caches[segment.slot].len;
-            spans.push(Span::new(segment.slot, start, segment.tokens.len(), past, &self.device)?);
-            start += segment.tokens.len();
-        }
-        let positions: Vec<usize> = spans.iter().flat_map(Span::positions).collect();
-        let (cos, sin) = self.shape.rope.angles(&positions, self.dtype, &self.device)?;
-        Ok(Packing { spans, cos, sin })
-    }
 }
 
 impl Layer {
-    fn load(weights: &Weights, shape: &Shape) -> Result<Self> {
-        let norm = |name: &str| RmsNorm::load(&weights.at(name), shape.hidden, shape.norm_eps);
+    fn load(weights: &Weights, shape: &Shape, kind: LayerKind) -> Result<Self> {
+        let names = &shape.names;
+        let norm = |name: Option<&'static str>| {
+            name.map(|name| Norm::load(&weights.at(name), shape.hidden, shape.norm, shape.norm_eps))
+                .transpose()
+        };
         Ok(Self {
-            attention_norm: norm("input_layernorm")?,
-            attention: Attention::load(&weights.at("self_attn"), shape)?,
-            mlp_norm: norm("post_attention_layernorm")?,
-            mlp: GatedMlp::load(&weights.at("mlp"), shape)?,
+            attention_in: norm(names.attention_in_norm)?,
+            attention: Attention::load(weights, shape, kind)?,
+            attention_out: norm(names.attention_out_norm)?,
+            mlp_in: norm(names.mlp_in_norm)?,
+            mlp: match shape.experts.filter(|_| kind.experts) {
+                Some(experts) => MlpOrExperts::Experts(Experts::load(weights, shape, &experts)?),
+                None => MlpOrExperts::Mlp(Mlp::load(weights, shape)?),
+            },
+            mlp_out: norm(names.mlp_out_norm)?,
+            parallel: shape.parallel,
         })
     }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        packing: &Packing,
+        caches: &mut [&mut crate::kv_cache::LayerCache],
+    ) -> Result<Tensor> {
+        let attended = self.attention.forward(&normed(&self.attention_in, x)?, packing, caches)?;
+        let attended = add(x, &normed(&self.attention_out, &attended)?)?;
+        let source = if self.parallel { x } else { &attended };
+        let source = normed(&self.mlp_in, source)?;
+        let mixed = match &self.mlp {
+            MlpOrExperts::Mlp(mlp) => mlp.forward(&source)?,
+            MlpOrExperts::Experts(experts) => experts.forward(&source)?,
+        };
+        add(&attended, &normed(&self.mlp_out, &mixed)?)
+    }
+}
+
+fn normed(norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
+    norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))
+}
+
+/// `a + b` of one shape.
+fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !a.device().is_cpu() {
+        return Ok((a + b)?);
+    }
+    let width = a.dim(1)?;
+    let sum = host::with_slice(a, |a| host::with_slice(b, |b| pointwise::add(a, b)))??;
+    host::rows(sum, width)
 }

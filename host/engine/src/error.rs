@@ -26,6 +26,10 @@ pub enum Error {
     #[error("{0}")]
     NotFound(String),
 
+    /// Memory that was reserved is taken.
+    #[error("{0}")]
+    Full(String),
+
     /// This build or model cannot do it.
     #[error("{0}")]
     Unsupported(String),

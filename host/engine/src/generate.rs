@@ -6,22 +6,15 @@
 //! ```
 
 use crate::{
-    Error, Result, Sampling,
-    decoder::Decoder,
-    kv_cache::{CachePool, KvCache},
-    layers::Segment,
-    sampling::{Sampler, argmax},
-    tokenizer::Tokenizer,
+    Result, Sampling,
+    batch::{Completion, FinishReason, Parts, Sequence, Work, check, run_pass},
+    kv_cache::CachePool,
 };
-use candle_core::{DType, Tensor};
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Prompt tokens of one forward pass. Bounds activation memory; large enough that the matrix
 /// products run at their full rate.
-const PREFILL_ROWS: usize = 1024;
+pub const PREFILL_ROWS: usize = 1024;
 
 /// A static batch.
 #[derive(Clone, Debug)]
@@ -38,39 +31,6 @@ pub struct Request {
     pub sampling: Sampling,
     /// Keeps the logits of every position.
     pub keep_logits: bool,
-}
-
-/// Why a sequence ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinishReason {
-    /// An end-of-sequence token, the last of its tokens.
-    Eos,
-    /// As many tokens as asked for.
-    Length,
-    /// A stop string appeared.
-    Stop,
-    /// The context is full.
-    Context,
-    /// The run was interrupted.
-    Interrupted,
-}
-
-/// What became of one prompt.
-#[derive(Clone, Debug)]
-pub struct Completion {
-    /// Prompt length.
-    pub prompt_tokens: usize,
-    /// Generated tokens.
-    pub tokens: Vec<u32>,
-    /// Their text; none without a tokenizer.
-    pub text: Option<String>,
-    /// Why it ended.
-    pub finish: FinishReason,
-    /// When each token was on the host.
-    pub token_times: Vec<Instant>,
-    /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`. Row i is the distribution
-    /// of token i + 1.
-    pub logits: Vec<f32>,
 }
 
 /// A finished (or interrupted) batch.
@@ -98,18 +58,6 @@ impl Generation {
     }
 }
 
-impl fmt::Display for FinishReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Eos => "eos",
-            Self::Length => "length",
-            Self::Stop => "stop",
-            Self::Context => "context",
-            Self::Interrupted => "interrupted",
-        })
-    }
-}
-
 /// How the caller follows and ends long work. Both are asked once a step.
 pub struct Control<'a> {
     /// Whether to stop now.
@@ -125,287 +73,42 @@ impl Control<'_> {
     }
 }
 
-/// What `run` works with: a model's parts.
-pub(crate) struct Parts<'a> {
-    pub decoder: &'a Decoder,
-    pub caches: &'a mut CachePool,
-    pub tokenizer: Option<&'a Tokenizer>,
-    pub eos: &'a [u32],
-}
-
-struct Sequence<'a> {
-    prompt: &'a [u32],
-    limit: usize,
-    limit_is_context: bool,
-    sampler: Sampler,
-    tokens: Vec<u32>,
-    times: Vec<Instant>,
-    logits: Vec<f32>,
-    finish: Option<FinishReason>,
-}
-
+/// Runs a request, with KV caches of `pool`.
 pub(crate) fn run(
     parts: Parts<'_>,
+    pool: &mut CachePool,
     request: &Request,
     control: &Control<'_>,
 ) -> Result<Generation> {
-    let Parts { decoder, caches, tokenizer, eos } = parts;
-    let shape = decoder.shape();
-    check(request, shape.vocab, shape.context, tokenizer.is_some())?;
-    let room = |prompt: &Vec<u32>| (prompt.len() + request.max_new_tokens).min(shape.context);
-    let capacities: Vec<usize> = request.prompts.iter().map(room).collect();
-    let caches = caches.reserve(shape, &capacities, decoder.dtype(), decoder.device())?;
-    let sequences = request.prompts.iter().enumerate().map(|(index, prompt)| {
-        let limit = request.max_new_tokens.min(shape.context - prompt.len());
-        Sequence {
-            prompt,
-            limit,
-            limit_is_context: limit < request.max_new_tokens,
-            sampler: Sampler::new(&request.sampling, index, prompt),
-            tokens: Vec::with_capacity(limit),
-            times: Vec::with_capacity(limit),
-            logits: Vec::new(),
-            finish: None,
-        }
-    });
-    let mut batch = Batch { decoder, tokenizer, eos, request, sequences: sequences.collect() };
+    let shape = parts.decoder.shape();
+    check(request, shape, parts.tokenizer.is_some())?;
+    let mut sequences: Vec<Sequence> = (0..request.prompts.len())
+        .map(|index| Sequence::new(request, index, index, shape.context))
+        .collect();
+    let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
+    let caches = pool.reserve(shape, &rooms, parts.decoder.dtype(), parts.decoder.device())?;
 
-    let started = Instant::now();
-    batch.prefill(caches, control)?;
-    let prefilled = Instant::now();
-    batch.decode(caches, control)?;
-    let finished = Instant::now();
-    Ok(Generation { completions: batch.completions()?, started, prefilled, finished })
-}
-
-/// Refuses what cannot be run before any work is done.
-fn check(request: &Request, vocab: usize, context: usize, has_tokenizer: bool) -> Result<()> {
-    let refuse = |message: String| Err(Error::Invalid(message));
-    request.sampling.check()?;
-    if request.prompts.is_empty() {
-        return refuse("a request needs at least one prompt".to_owned());
-    }
-    if request.max_new_tokens == 0 {
-        return refuse("max-new-tokens must be at least 1".to_owned());
-    }
-    if !request.stop.is_empty() && !has_tokenizer {
-        return refuse(
-            "stop strings need a tokenizer, and the model's folder has no tokenizer.json"
-                .to_owned(),
-        );
-    }
-    for (index, prompt) in request.prompts.iter().enumerate() {
-        if prompt.is_empty() {
-            return refuse(format!("prompt {index} has no tokens"));
-        }
-        if prompt.len() >= context {
-            return refuse(format!(
-                "prompt {index} has {} tokens, but the model's context holds {context} with at least one to generate",
-                prompt.len()
-            ));
-        }
-        if let Some(token) = prompt.iter().find(|&&token| token as usize >= vocab) {
-            return refuse(format!(
-                "prompt {index} holds token {token}, but the vocabulary ends at {}",
-                vocab - 1
-            ));
-        }
-    }
-    Ok(())
-}
-
-struct Batch<'a> {
-    decoder: &'a Decoder,
-    tokenizer: Option<&'a Tokenizer>,
-    eos: &'a [u32],
-    request: &'a Request,
-    sequences: Vec<Sequence<'a>>,
-}
-
-impl<'a> Batch<'a> {
-    fn prefill(&mut self, caches: &mut [KvCache], control: &Control<'_>) -> Result<()> {
-        let prompts: Vec<&'a [u32]> =
-            self.sequences.iter().map(|sequence| sequence.prompt).collect();
-        for pass in passes(&prompts) {
-            if (control.cancelled)() {
-                self.interrupt();
-                return Ok(());
-            }
-            let segments: Vec<Segment<'_>> = pass
-                .iter()
-                .map(|piece| Segment {
-                    slot: piece.slot,
-                    tokens: &prompts[piece.slot][piece.from..piece.to],
-                })
-                .collect();
-            let hidden = self.decoder.forward(&segments, caches)?;
-            if self.request.keep_logits {
-                self.keep(&hidden, &pass)?;
-            }
-            let mut done = Vec::new();
-            let mut rows = Vec::new();
-            let mut end = 0;
-            for piece in &pass {
-                end += piece.to - piece.from;
-                if piece.to == prompts[piece.slot].len() {
-                    done.push(piece.slot);
-                    rows.push(end as u32 - 1);
-                }
-            }
-            if !done.is_empty() {
-                let rows = Tensor::new(rows, self.decoder.device())?;
-                self.sample(&hidden.index_select(&rows, 0)?, &done)?;
-                (control.progress)(self.generated());
-            }
-        }
-        Ok(())
-    }
-
-    fn decode(&mut self, caches: &mut [KvCache], control: &Control<'_>) -> Result<()> {
+    let mut until_none_is_left = |work: Work| -> Result<()> {
         loop {
-            let active: Vec<usize> = (0..self.sequences.len())
-                .filter(|&slot| self.sequences[slot].finish.is_none())
-                .collect();
-            if active.is_empty() {
-                return Ok(());
-            }
             if (control.cancelled)() {
-                self.interrupt();
+                let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
+                sequences.iter_mut().for_each(interrupt);
+            }
+            let pieces = run_pass(parts, &mut sequences, caches, work, PREFILL_ROWS)?;
+            if pieces.is_empty() {
                 return Ok(());
             }
-            let segments: Vec<Segment<'_>> = active
-                .iter()
-                .map(|&slot| Segment { slot, tokens: last(&self.sequences[slot].tokens) })
-                .collect();
-            let hidden = self.decoder.forward(&segments, caches)?;
-            if self.request.keep_logits {
-                let pass: Vec<_> =
-                    active.iter().map(|&slot| Piece { slot, from: 0, to: 1 }).collect();
-                self.keep(&hidden, &pass)?;
-            }
-            self.sample(&hidden, &active)?;
-            (control.progress)(self.generated());
-        }
-    }
-
-    /// Chooses a token for each of `slots` from the hidden states `[slots, hidden]`, and stamps it.
-    fn sample(&mut self, hidden: &Tensor, slots: &[usize]) -> Result<()> {
-        let logits = self.decoder.logits(hidden)?.to_dtype(DType::F32)?;
-        let greedy = self.request.sampling.is_plain_greedy();
-        let tokens: Vec<u32> =
-            if greedy && !logits.device().is_cpu() {
-                // Only the ids cross to the host.
-                logits.argmax(1)?.to_vec1()?
-            } else {
-                let mut rows: Vec<Vec<f32>> = logits.to_vec2()?;
-                slots
-                    .iter()
-                    .zip(&mut rows)
-                    .map(|(&slot, row)| {
-                        if greedy { argmax(row) } else { self.sequences[slot].sampler.choose(row) }
-                    })
-                    .collect::<Result<_>>()?
-            };
-        let now = Instant::now();
-        for (&slot, token) in slots.iter().zip(tokens) {
-            self.sequences[slot].tokens.push(token);
-            self.sequences[slot].times.push(now);
-            self.sequences[slot].finish = self.finish(&self.sequences[slot], token)?;
-        }
-        Ok(())
-    }
-
-    fn finish(&self, sequence: &Sequence<'_>, token: u32) -> Result<Option<FinishReason>> {
-        if !self.request.ignore_eos && self.eos.contains(&token) {
-            return Ok(Some(FinishReason::Eos));
-        }
-        if let (Some(tokenizer), false) = (self.tokenizer, self.request.stop.is_empty()) {
-            let text = tokenizer.decode(&sequence.tokens)?;
-            if self.request.stop.iter().any(|stop| text.contains(stop)) {
-                return Ok(Some(FinishReason::Stop));
+            if pieces.iter().any(|piece| piece.sampled) {
+                (control.progress)(sequences.iter().map(Sequence::generated).sum());
             }
         }
-        let full = sequence.tokens.len() == sequence.limit;
-        Ok(full.then_some(if sequence.limit_is_context {
-            FinishReason::Context
-        } else {
-            FinishReason::Length
-        }))
-    }
-
-    /// Keeps the logits of every row of a pass with the sequence that it belongs to.
-    fn keep(&mut self, hidden: &Tensor, pass: &[Piece]) -> Result<()> {
-        let logits = self.decoder.logits(hidden)?.to_dtype(DType::F32)?;
-        let mut start = 0;
-        for piece in pass {
-            let len = piece.to - piece.from;
-            let rows: Vec<f32> = logits.narrow(0, start, len)?.flatten_all()?.to_vec1()?;
-            self.sequences[piece.slot].logits.extend(rows);
-            start += len;
-        }
-        Ok(())
-    }
-
-    fn interrupt(&mut self) {
-        for sequence in &mut self.sequences {
-            sequence.finish.get_or_insert(FinishReason::Interrupted);
-        }
-    }
-
-    fn generated(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.tokens.len()).sum()
-    }
-
-    fn completions(self) -> Result<Vec<Completion>> {
-        self.sequences
-            .into_iter()
-            .map(|sequence| {
-                let text = self
-                    .tokenizer
-                    .map(|tokenizer| tokenizer.decode(&sequence.tokens))
-                    .transpose()?;
-                Ok(Completion {
-                    prompt_tokens: sequence.prompt.len(),
-                    tokens: sequence.tokens,
-                    text,
-                    finish: sequence.finish.unwrap_or(FinishReason::Interrupted),
-                    token_times: sequence.times,
-                    logits: sequence.logits,
-                })
-            })
-            .collect()
-    }
-}
-
-/// A part of a sequence's prompt.
-pub(crate) struct Piece {
-    pub slot: usize,
-    pub from: usize,
-    pub to: usize,
-}
-
-/// Cuts prompts into forward passes of at most [`PREFILL_ROWS`] rows each.
-pub(crate) fn passes(prompts: &[&[u32]]) -> Vec<Vec<Piece>> {
-    let mut passes = vec![Vec::new()];
-    let mut room = PREFILL_ROWS;
-    for (slot, prompt) in prompts.iter().enumerate() {
-        let mut from = 0;
-        while from < prompt.len() {
-            if room == 0 {
-                passes.push(Vec::new());
-                room = PREFILL_ROWS;
-            }
-            let to = prompt.len().min(from + room);
-            room -= to - from;
-            if let Some(pass) = passes.last_mut() {
-                pass.push(Piece { slot, from, to });
-            }
-            from = to;
-        }
-    }
-    passes
-}
-
-fn last(tokens: &[u32]) -> &[u32] {
-    &tokens[tokens.len().saturating_sub(1)..]
+    };
+    let started = Instant::now();
+    until_none_is_left(Work::Prefill)?;
+    let prefilled = Instant::now();
+    until_none_is_left(Work::Decode)?;
+    let finished = Instant::now();
+    let completions =
+        sequences.into_iter().map(|sequence| sequence.complete(parts)).collect::<Result<_>>()?;
+    Ok(Generation { completions, started, prefilled, finished })
 }

@@ -1,32 +1,87 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
-use crate::{Result, families::Shape};
-use candle_core::{DType, Device, Tensor};
+use crate::{
+    DType, Error, Result, families::Shape, kernels::attention::Cache, layers::attention::AsHost,
+};
+use candle_core::{Device, Tensor};
+use half::{bf16, f16};
 
-/// One layer's part: both `[kv_heads, capacity, head_dim]`.
-pub struct LayerCache {
-    keys: Tensor,
-    values: Tensor,
+/// One layer's part: in the CPU's memory as its kernels want it, or on a device.
+pub enum LayerCache {
+    /// f32, on the CPU.
+    F32(Cache<f32>),
+    /// bf16, on the CPU.
+    Bf16(Cache<bf16>),
+    /// f16, on the CPU.
+    F16(Cache<f16>),
+    /// Both `[kv_heads, capacity, head_dim]`.
+    Device {
+        /// Keys.
+        keys: Tensor,
+        /// Values.
+        values: Tensor,
+    },
 }
 
 impl LayerCache {
-    /// Writes `[kv_heads, n, head_dim]` at position `past`.
-    pub fn write(&mut self, keys: &Tensor, values: &Tensor, past: usize) -> Result<()> {
-        self.keys.slice_set(&keys.to_dtype(self.keys.dtype())?, 1, past)?;
-        self.values.slice_set(&values.to_dtype(self.values.dtype())?, 1, past)?;
+    fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let (heads, dim) = (shape.kv_heads, shape.head_dim);
+        if device.is_cpu() {
+            return Ok(match dtype {
+                DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
+                DType::Bf16 => Self::Bf16(Cache::new(heads, dim, capacity)),
+                DType::F16 => Self::F16(Cache::new(heads, dim, capacity)),
+            });
+        }
+        let zeros = || Tensor::zeros((heads, capacity, dim), dtype.candle(), device);
+        Ok(Self::Device { keys: zeros()?, values: zeros()? })
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::F32(cache) => cache.bytes(),
+            Self::Bf16(cache) => cache.bytes(),
+            Self::F16(cache) => cache.bytes(),
+            Self::Device { keys, .. } => 2 * keys.elem_count() * keys.dtype().size_in_bytes(),
+        }
+    }
+
+    /// Writes `[kv_heads, n, head_dim]` at position `past`, on a device.
+    pub fn write(&mut self, new_keys: &Tensor, new_values: &Tensor, past: usize) -> Result<()> {
+        let Self::Device { keys, values } = self else { return Err(elsewhere()) };
+        keys.slice_set(new_keys, 1, past)?;
+        values.slice_set(new_values, 1, past)?;
         Ok(())
     }
 
-    /// The format that keys and values are kept in.
-    pub fn dtype(&self) -> DType {
-        self.keys.dtype()
-    }
-
-    /// The first `len` positions, `[kv_heads, len, head_dim]` each, without a copy.
-    pub fn read(&self, len: usize) -> Result<(Tensor, Tensor)> {
-        Ok((self.keys.narrow(1, 0, len)?, self.values.narrow(1, 0, len)?))
+    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, without a copy.
+    pub fn read(&self, start: usize, len: usize) -> Result<(Tensor, Tensor)> {
+        let Self::Device { keys, values } = self else { return Err(elsewhere()) };
+        Ok((keys.narrow(1, start, len)?, values.narrow(1, start, len)?))
     }
 }
+
+fn elsewhere() -> Error {
+    Error::Unsupported("the KV cache is not where its layer is".to_owned())
+}
+
+macro_rules! as_host {
+    ($number:ty, $variant:ident) => {
+        impl AsHost<$number> for LayerCache {
+            fn host(&mut self) -> Result<&mut Cache<$number>> {
+                if let Self::$variant(cache) = self { Ok(cache) } else { Err(elsewhere()) }
+            }
+            fn shared(&self) -> Result<&Cache<$number>> {
+                if let Self::$variant(cache) = self { Ok(cache) } else { Err(elsewhere()) }
+            }
+        }
+    };
+}
+
+as_host!(f32, F32);
+as_host!(bf16, Bf16);
+as_host!(f16, F16);
 
 /// All layers of one sequence.
 pub struct KvCache {
@@ -38,17 +93,22 @@ pub struct KvCache {
 impl KvCache {
     /// Reserves room for `capacity` tokens.
     pub fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
-        let dtype = stored_dtype(dtype, device);
-        let dims = (shape.kv_heads, capacity, shape.head_dim);
         let layers = (0..shape.layers)
-            .map(|_| {
-                Ok(LayerCache {
-                    keys: Tensor::zeros(dims, dtype, device)?,
-                    values: Tensor::zeros(dims, dtype, device)?,
-                })
-            })
+            .map(|_| LayerCache::new(shape, capacity, dtype, device))
             .collect::<Result<_>>()?;
         Ok(Self { layers, len: 0, capacity })
+    }
+
+    /// Reserves `count` caches of the same room, unless the CPU has not got the memory.
+    pub fn several(
+        shape: &Shape,
+        count: usize,
+        capacity: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Vec<Self>> {
+        check_memory(shape, &vec![capacity; count], dtype, device)?;
+        (0..count).map(|_| Self::new(shape, capacity, dtype, device)).collect()
     }
 
     /// Tokens it holds.
@@ -65,12 +125,16 @@ impl KvCache {
     pub fn capacity(&self) -> usize {
         self.capacity
     }
-}
 
-/// The format that keys and values are kept in. On a CPU, bf16 values are kept widened to f32: the
-/// very same numbers, for twice the memory, since candle's bf16 products are slow there.
-fn stored_dtype(dtype: DType, device: &Device) -> DType {
-    if device.is_cpu() && dtype == DType::BF16 { DType::F32 } else { dtype }
+    /// Bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(LayerCache::bytes).sum()
+    }
+
+    /// Forgets its tokens and keeps its memory.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
 }
 
 /// The caches of a batch, kept from one request to the next, so that reserving memory is not part
@@ -90,9 +154,18 @@ impl CachePool {
         device: &Device,
     ) -> Result<&mut [KvCache]> {
         self.caches.truncate(capacities.len());
+        let missing: Vec<usize> = capacities
+            .iter()
+            .enumerate()
+            .filter(|(index, needed)| {
+                self.caches.get(*index).is_none_or(|cache| cache.capacity < **needed)
+            })
+            .map(|(_, needed)| *needed)
+            .collect();
+        check_memory(shape, &missing, dtype, device)?;
         for (index, &needed) in capacities.iter().enumerate() {
             match self.caches.get_mut(index) {
-                Some(cache) if cache.capacity >= needed => cache.len = 0,
+                Some(cache) if cache.capacity >= needed => cache.clear(),
                 Some(cache) => *cache = KvCache::new(shape, rounded(needed), dtype, device)?,
                 None => self.caches.push(KvCache::new(shape, rounded(needed), dtype, device)?),
             }
@@ -104,4 +177,30 @@ impl CachePool {
 /// In steps, so that requests of nearly one length share a reservation.
 fn rounded(capacity: usize) -> usize {
     capacity.next_multiple_of(64)
+}
+
+/// Refuses a reservation that the machine's memory cannot hold: the kernel would grant it and then
+/// end the process in the middle of a run. What is not known is not refused.
+fn check_memory(shape: &Shape, capacities: &[usize], dtype: DType, device: &Device) -> Result<()> {
+    let per_token = shape.kv_bytes_per_token(dtype.size());
+    let needed = capacities.iter().map(|&capacity| rounded(capacity) * per_token).sum::<usize>();
+    match available_memory().filter(|_| device.is_cpu()) {
+        Some(available) if needed > available => {
+            let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+            Err(Error::Invalid(format!(
+                "the KV cache of {} sequences needs {:.1} GiB and {:.1} GiB of memory are free: ask for fewer sequences or tokens",
+                capacities.len(),
+                gib(needed),
+                gib(available)
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that programs can still be given (`MemAvailable`, proc_meminfo(5)).
+fn available_memory() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
 }

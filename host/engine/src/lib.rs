@@ -10,6 +10,7 @@
 //! Knows nothing of energy or WebAssembly. Every moment is an [`std::time::Instant`]; whoever
 //! meters the work turns it into its own time base.
 
+pub mod batch;
 pub mod chat;
 pub mod config;
 pub mod decoder;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod families;
 pub mod flops;
 pub mod generate;
+pub mod kernels;
 pub mod kv_cache;
 pub mod layers;
 pub mod load;
@@ -26,10 +28,11 @@ pub mod sampling;
 pub mod score;
 pub mod tokenizer;
 
+pub use batch::{Batch, Completion, FinishReason};
 pub use config::Config;
 pub use dtype::{DType, Device};
 pub use error::{Error, Result};
-pub use generate::{Completion, Control, FinishReason, Generation, Request};
+pub use generate::{Control, Generation, Request};
 pub use load::{LoadOptions, ModelSource};
 pub use model::{Info, Model};
 pub use sampling::Sampling;

@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Control, DType, Device, Error, Generation, LoadOptions, ModelSource, Request, Result,
+    batch::Parts,
     chat::{ChatTemplate, Message},
     config::{GenerationConfig, read_text},
     decoder::Decoder,
@@ -69,7 +70,7 @@ impl Model {
                 let config = preset.config()?;
                 let dtype = dtype_of(&config)?;
                 Loaded {
-                    weights: Weights::synthetic(options.seed, dtype.candle(), &device),
+                    weights: Weights::synthetic(options.seed, dtype, &device),
                     digest: digest::of_synthetic(&preset.text()?, options.seed),
                     eos: eos_tokens(&config, &GenerationConfig::default()),
                     tokenizer: Some(Tokenizer::bytes()?),
@@ -147,13 +148,17 @@ impl Model {
 
     /// Generates for a static batch.
     pub fn generate(&mut self, request: &Request, control: &Control<'_>) -> Result<Generation> {
-        let parts = generate::Parts {
+        let parts = Parts {
             decoder: &self.decoder,
-            caches: &mut self.caches,
             tokenizer: self.tokenizer.as_ref(),
             eos: &self.info.eos,
         };
-        generate::run(parts, request, control)
+        generate::run(parts, &mut self.caches, request, control)
+    }
+
+    /// What sequences run on.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { decoder: &self.decoder, tokenizer: self.tokenizer.as_ref(), eos: &self.info.eos }
     }
 
     /// Log-likelihoods of given continuations.
@@ -163,6 +168,31 @@ impl Model {
         control: &Control<'_>,
     ) -> Result<Vec<Score>> {
         score::run(&self.decoder, &mut self.caches, requests, control)
+    }
+
+    /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first
+    /// after `prefix`. Returns one score a text; an empty text has no tokens to score.
+    pub fn score_rolling(
+        &mut self,
+        texts: &[Vec<u32>],
+        prefix: u32,
+        control: &Control<'_>,
+    ) -> Result<Vec<Score>> {
+        let context = self.info.shape.context;
+        texts
+            .iter()
+            .map(|text| {
+                let windows =
+                    self.score(&score::rolling_windows(text, prefix, context), control)?;
+                Ok(Score {
+                    is_greedy: windows.iter().all(|window| window.is_greedy),
+                    log_likelihoods: windows
+                        .into_iter()
+                        .flat_map(|window| window.log_likelihoods)
+                        .collect(),
+                })
+            })
+            .collect()
     }
 
     /// Waits until the device has done all that it was given.
@@ -220,7 +250,7 @@ impl Loaded {
         Ok(Self {
             source,
             eos: eos_tokens(&config, &generation),
-            weights: Weights::from_files(files, dtype.candle(), device),
+            weights: Weights::from_files(files, dtype, device),
             chat_template: ChatTemplate::read(folder)?,
             config,
             dtype,

@@ -1,7 +1,8 @@
-//! Log-likelihoods of given continuations, as lm-evaluation-harness defines them.
+//! Log-likelihoods of given continuations, as lm-evaluation-harness defines them: `loglikelihood`
+//! ([`run`]) and `loglikelihood_rolling` ([`rolling_windows`]).
 
 use crate::{
-    Control, Error, Result, decoder::Decoder, generate::passes, kv_cache::CachePool,
+    Control, Error, Result, decoder::Decoder, generate::PREFILL_ROWS, kv_cache::CachePool,
     layers::Segment, sampling::argmax,
 };
 use candle_core::{DType, Tensor};
@@ -24,6 +25,9 @@ pub struct Score {
     pub is_greedy: bool,
 }
 
+/// Tokens whose keys and values are held at a time. Requests beyond it are scored after.
+const WAVE_TOKENS: usize = 4 * PREFILL_ROWS;
+
 pub(crate) fn run(
     decoder: &Decoder,
     caches: &mut CachePool,
@@ -34,6 +38,50 @@ pub(crate) fn run(
     for (index, request) in requests.iter().enumerate() {
         check(index, request, shape.vocab, shape.context)?;
     }
+    let mut scores = Vec::with_capacity(requests.len());
+    let mut left = requests;
+    while !left.is_empty() {
+        let mut tokens = 0;
+        let fits = left.iter().take_while(|request| {
+            tokens += request.context.len() + request.continuation.len();
+            tokens <= WAVE_TOKENS
+        });
+        let (wave, rest) = left.split_at(fits.count().max(1));
+        scores.extend(run_wave(decoder, caches, wave, control)?);
+        left = rest;
+    }
+    Ok(scores)
+}
+
+/// The requests whose likelihoods make up that of a text of any length: every token is scored once,
+/// with as much before it as the context holds, and the first after `prefix` (lm-evaluation-harness,
+/// `lm_eval/utils.py`, `get_rolling_token_windows` with a context of 1 and `make_disjoint_window`).
+pub fn rolling_windows(tokens: &[u32], prefix: u32, context: usize) -> Vec<ScoreRequest> {
+    let first = context.min(tokens.len());
+    if first == 0 {
+        return Vec::new();
+    }
+    let start = ScoreRequest { context: vec![prefix], continuation: tokens[..first].to_vec() };
+    let mut windows = vec![start];
+    let mut scored = first;
+    while scored < tokens.len() {
+        let end = tokens.len().min(scored + context);
+        windows.push(ScoreRequest {
+            context: tokens[end - context - 1..scored].to_vec(),
+            continuation: tokens[scored..end].to_vec(),
+        });
+        scored = end;
+    }
+    windows
+}
+
+fn run_wave(
+    decoder: &Decoder,
+    caches: &mut CachePool,
+    requests: &[ScoreRequest],
+    control: &Control<'_>,
+) -> Result<Vec<Score>> {
+    let shape = decoder.shape();
     let joined: Vec<Vec<u32>> = requests
         .iter()
         .map(|request| [&request.context[..], &request.continuation].concat())
@@ -105,4 +153,55 @@ fn add(score: &mut Score, decoder: &Decoder, hidden: &Tensor, targets: &[u32]) -
         score.is_greedy &= best == target;
     }
     Ok(())
+}
+
+/// A part of a request's tokens.
+struct Piece {
+    slot: usize,
+    from: usize,
+    to: usize,
+}
+
+/// Cuts requests into forward passes of at most [`PREFILL_ROWS`] rows each.
+fn passes(inputs: &[&[u32]]) -> Vec<Vec<Piece>> {
+    let mut passes = vec![Vec::new()];
+    let mut room = PREFILL_ROWS;
+    for (slot, input) in inputs.iter().enumerate() {
+        let mut from = 0;
+        while from < input.len() {
+            if room == 0 {
+                passes.push(Vec::new());
+                room = PREFILL_ROWS;
+            }
+            let to = input.len().min(from + room);
+            room -= to - from;
+            if let Some(pass) = passes.last_mut() {
+                pass.push(Piece { slot, from, to });
+            }
+            from = to;
+        }
+    }
+    passes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lm-evaluation-harness 0.4.9 yields for ten tokens, prefix 99 and a context of 4.
+    #[test]
+    fn rolling_windows_are_those_of_lm_eval() {
+        let tokens: Vec<u32> = (0..10).collect();
+        let windows: Vec<_> = rolling_windows(&tokens, 99, 4)
+            .into_iter()
+            .map(|window| (window.context, window.continuation))
+            .collect();
+        let expected = vec![
+            (vec![99], vec![0, 1, 2, 3]),
+            (vec![3], vec![4, 5, 6, 7]),
+            (vec![5, 6, 7], vec![8, 9]),
+        ];
+        assert_eq!(windows, expected);
+        assert!(rolling_windows(&[], 99, 4).is_empty());
+    }
 }

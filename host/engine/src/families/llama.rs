@@ -1,29 +1,38 @@
 //! Llama 1 to 3 (arXiv 2302.13971, 2307.09288, 2407.21783): pre-norm RMSNorm, RoPE, GQA, SwiGLU.
+//! What most other families start from.
 
-use super::Shape;
-use crate::{Config, Error, Result, layers::rope::Rope};
+use super::{LayerKind, Names, NormKind, QueryNorm, Shape};
+use crate::{Config, Result, kernels::pointwise::Activation, layers::rope::Rope};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
-    if config.hidden_act != "silu" {
-        return Err(Error::Unsupported(format!(
-            "hidden_act '{}' in config.json: Llama models use silu",
-            config.hidden_act
-        )));
-    }
     Ok(Shape {
         hidden: config.hidden_size,
         layers: config.num_hidden_layers,
         heads: config.num_attention_heads,
         kv_heads: config.kv_heads(),
         head_dim: config.head_dim(),
-        intermediate: config.intermediate_size,
+        intermediate: config.intermediate_size(),
         vocab: config.vocab_size,
         context: config.max_position_embeddings,
-        norm_eps: config.rms_norm_eps,
-        rope: Rope::new(&config.rope(), config.head_dim())?,
-        qkv_bias: config.attention_bias,
-        output_bias: config.attention_bias,
+        norm: NormKind::Rms,
+        norm_eps: config.rms_norm_eps.unwrap_or(1e-6) as f32,
+        parallel: false,
+        ropes: vec![Rope::new(&config.rope(None), config.head_dim())?],
+        layer_kinds: vec![
+            LayerKind { window: None, rope: Some(0), experts: false };
+            config.num_hidden_layers
+        ],
+        query_norm: QueryNorm::None,
+        attention_scale: 1.0 / (config.head_dim() as f32).sqrt(),
+        attention_softcap: None,
+        logit_softcap: None,
+        embedding_scale: 1.0,
+        activation: config.activation(Activation::Silu)?,
+        experts: None,
+        qkv_bias: config.attention_bias.unwrap_or(false),
+        output_bias: config.attention_bias.unwrap_or(false),
         mlp_bias: config.mlp_bias,
-        tied_head: config.tie_word_embeddings,
+        tied_head: config.tie_word_embeddings.unwrap_or(false),
+        names: Names::LLAMA,
     })
 }

@@ -1,54 +1,58 @@
-//! The table of model families. A family says how a `config.json` becomes a decoder's shape; the
+//! The table of model families. A family says how a `config.json` becomes a decoder's [`Shape`]; the
 //! decoder itself is assembled from the parts in `layers`.
+//!
+//! | family | norms | positions | attention | MLP |
+//! |---|---|---|---|---|
+//! | Llama, Mistral | RMS before | rotary | Mistral: sliding window | SwiGLU |
+//! | Qwen2 | RMS before | rotary | biases; windows in upper layers | SwiGLU |
+//! | Qwen3 | RMS before | rotary | norms on Q and K of each head | SwiGLU, or experts |
+//! | Gemma 2 | RMS (1 + w) around | rotary | every other layer windowed, soft caps | GeGLU |
+//! | Gemma 3 | RMS (1 + w) around | rotary, two bases | Q and K norms, 5 of 6 layers windowed | GeGLU |
+//! | Phi-3 | RMS before | rotary, partial | one QKV tensor, sliding window | SwiGLU, one tensor |
+//! | OLMo 2 | RMS after | rotary | norms on Q and K of all heads | SwiGLU |
+//! | Mixtral | RMS before | rotary | sliding window | 8 experts, 2 a token |
+//! | GPT-2 | LayerNorm before | learned | one QKV tensor | GELU |
+//! | GPT-NeoX | LayerNorm before | rotary, partial | beside the MLP | GELU |
 
+mod gemma;
+mod gpt2;
+mod gpt_neox;
 mod llama;
+mod mistral;
+mod mixtral;
+mod olmo2;
+mod phi3;
+mod qwen;
+mod shape;
 
-use crate::{Config, Error, Result, layers::rope::Rope};
+pub use shape::{Experts, LayerKind, MlpIn, Names, NormKind, Qkv, QueryNorm, Shape};
+
+use crate::{Config, Error, Result};
 use std::path::Path;
 
 /// A family: the architectures it serves and how it reads their config.
 struct Family {
-    architectures: &'static [&'static str],
+    architecture: &'static str,
     shape: fn(&Config) -> Result<Shape>,
 }
 
-const FAMILIES: &[Family] = &[Family { architectures: &["LlamaForCausalLM"], shape: llama::shape }];
-
-/// All that the decoder needs to know of a model.
-#[derive(Clone, Debug)]
-pub struct Shape {
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Decoder layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads.
-    pub kv_heads: usize,
-    /// Width of a head.
-    pub head_dim: usize,
-    /// Width of the MLP.
-    pub intermediate: usize,
-    /// Rows of the embedding.
-    pub vocab: usize,
-    /// Longest sequence.
-    pub context: usize,
-    /// Epsilon of the norms.
-    pub norm_eps: f64,
-    /// Rotary frequencies.
-    pub rope: Rope,
-    /// Biases on Q, K and V.
-    pub qkv_bias: bool,
-    /// A bias on O.
-    pub output_bias: bool,
-    /// Biases in the MLP.
-    pub mlp_bias: bool,
-    /// Whether the LM head is the embedding.
-    pub tied_head: bool,
-}
+const FAMILIES: &[Family] = &[
+    Family { architecture: "LlamaForCausalLM", shape: llama::shape },
+    Family { architecture: "MistralForCausalLM", shape: mistral::shape },
+    Family { architecture: "MixtralForCausalLM", shape: mixtral::shape },
+    Family { architecture: "Qwen2ForCausalLM", shape: qwen::qwen2 },
+    Family { architecture: "Qwen3ForCausalLM", shape: qwen::qwen3 },
+    Family { architecture: "Qwen3MoeForCausalLM", shape: qwen::qwen3_moe },
+    Family { architecture: "Gemma2ForCausalLM", shape: gemma::gemma2 },
+    Family { architecture: "Gemma3ForCausalLM", shape: gemma::gemma3 },
+    Family { architecture: "Phi3ForCausalLM", shape: phi3::shape },
+    Family { architecture: "Olmo2ForCausalLM", shape: olmo2::shape },
+    Family { architecture: "GPT2LMHeadModel", shape: gpt2::shape },
+    Family { architecture: "GPTNeoXForCausalLM", shape: gpt_neox::shape },
+];
 
 fn find(architecture: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| family.architectures.contains(&architecture))
+    FAMILIES.iter().find(|family| family.architecture == architecture)
 }
 
 /// Parses a `config.json`; `path` is for messages. The architecture is looked at first, for another
@@ -64,8 +68,7 @@ pub fn parse_config(text: &str, path: &Path) -> Result<Config> {
 /// Whether the engine has the family of an architecture; the reason where it has not.
 fn check(architecture: &str) -> std::result::Result<(), String> {
     find(architecture).map(|_| ()).ok_or_else(|| {
-        let known: Vec<_> =
-            FAMILIES.iter().flat_map(|family| family.architectures).copied().collect();
+        let known: Vec<_> = FAMILIES.iter().map(|family| family.architecture).collect();
         format!(
             "unknown architecture '{architecture}' in \"architectures\"; this version runs {}",
             known.join(", ")

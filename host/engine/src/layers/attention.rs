@@ -1,35 +1,63 @@
 //! Grouped-query attention (arXiv 2305.13245) of packed sequences, each on its own KV cache.
 
-use super::{Linear, Packing, packing::Span};
-use crate::{Result, families::Shape, kv_cache::LayerCache, load::Weights};
-use candle_core::{DType, Tensor};
+use super::{Linear, Norm, Packing, host, rope::Angles};
+use crate::{
+    Result,
+    families::{LayerKind, Qkv, QueryNorm, Shape},
+    kernels::attention::{self, Cached, Heads, Queries},
+    kv_cache::LayerCache,
+    load::Weights,
+};
+use candle_core::Tensor;
 
-/// Q, K, V and O projections with rotary positions.
+/// Q, K, V and O projections, norms of Q and K, and a rotary embedding.
 pub struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Q above K above V.
+    qkv: Linear,
     output: Linear,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
+    pub(super) norms: Option<[Norm; 2]>,
+    pub(super) query_norm: QueryNorm,
+    pub(super) heads: Heads,
+    pub(super) rope: Option<usize>,
 }
 
 impl Attention {
-    /// Loads `q_proj`, `k_proj`, `v_proj` and `o_proj`.
-    pub fn load(weights: &Weights, shape: &Shape) -> Result<Self> {
-        let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let project = |name: &str, outputs| {
-            Linear::load(&weights.at(name), shape.hidden, outputs, shape.qkv_bias)
+    /// Loads a layer's attention.
+    pub fn load(layer: &Weights, shape: &Shape, kind: LayerKind) -> Result<Self> {
+        let (names, dim) = (&shape.names, shape.head_dim);
+        let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
+        let load = |parts: &[(&str, usize)]| {
+            Linear::load(layer, parts, shape.hidden, shape.qkv_bias, names.transposed)
         };
+        let qkv = match names.qkv {
+            Qkv::Separate([q, k, v]) => load(&[(q, queries), (k, keys), (v, keys)])?,
+            Qkv::Stacked(all) => load(&[(all, queries + 2 * keys)])?,
+            Qkv::ByHead(all) => by_head(&layer.at(all), shape)?,
+        };
+        let norm = |name: &str, heads: usize| {
+            let width = if shape.query_norm == QueryNorm::AllHeads { heads * dim } else { dim };
+            Norm::load(&layer.at(name), width, shape.norm, shape.norm_eps)
+        };
+        let [query_norm, key_norm] = names.query_key_norms;
+        let norms = (shape.query_norm != QueryNorm::None)
+            .then(|| Ok([norm(query_norm, shape.heads)?, norm(key_norm, shape.kv_heads)?]))
+            .transpose()
+            .map_err(|error: crate::Error| error)?;
+        let output = [(names.output, shape.hidden)];
         Ok(Self {
-            query: project("q_proj", queries)?,
-            key: project("k_proj", keys)?,
-            value: project("v_proj", keys)?,
-            output: Linear::load(&weights.at("o_proj"), queries, shape.hidden, shape.output_bias)?,
-            heads: shape.heads,
-            kv_heads: shape.kv_heads,
-            head_dim: shape.head_dim,
+            qkv,
+            output: Linear::load(layer, &output, queries, shape.output_bias, names.transposed)?,
+            norms,
+            query_norm: shape.query_norm,
+            heads: Heads {
+                queries: shape.heads,
+                keys: shape.kv_heads,
+                dim,
+                scale: shape.attention_scale,
+                softcap: shape.attention_softcap,
+                window: kind.window,
+            },
+            rope: kind.rope,
         })
     }
 
@@ -40,64 +68,111 @@ impl Attention {
         packing: &Packing,
         caches: &mut [&mut LayerCache],
     ) -> Result<Tensor> {
-        let tokens = x.dim(0)?;
-        let rotate = |projected: Tensor, heads: usize| -> Result<Tensor> {
-            let split = projected.reshape((1, tokens, heads, self.head_dim))?;
-            Ok(candle_nn::rotary_emb::rope_thd(&split, &packing.cos, &packing.sin)?.squeeze(0)?)
+        let qkv = self.qkv.forward(x)?;
+        let mixed = if x.device().is_cpu() {
+            let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
+            host::rows(mixed, self.heads.queries * self.heads.dim)?
+        } else {
+            self.on_device(&qkv, packing, caches)?
         };
-        let query = rotate(self.query.forward(x)?, self.heads)?;
-        let key = rotate(self.key.forward(x)?, self.kv_heads)?;
-        let value = self.value.forward(x)?.reshape((tokens, self.kv_heads, self.head_dim))?;
-
-        let mut rows = Vec::with_capacity(packing.spans.len());
-        for span in &packing.spans {
-            let cache = &mut caches[span.slot];
-            let heads_first =
-                |x: &Tensor| x.narrow(0, span.start, span.len)?.transpose(0, 1)?.contiguous();
-            cache.write(&heads_first(&key)?, &heads_first(&value)?, span.past)?;
-            rows.push(self.attend(&heads_first(&query)?, span, cache)?);
-        }
-        self.output.forward(&stack(rows)?)
+        self.output.forward(&mixed)
     }
 
-    /// Scaled dot-product attention of one sequence: queries `[heads, len, head_dim]` to
-    /// `[len, heads * head_dim]`. Query heads of a group share a KV head, so they are stacked as
-    /// more queries of it. The softmax is taken in f32.
-    fn attend(&self, query: &Tensor, span: &Span, cache: &LayerCache) -> Result<Tensor> {
-        let group = self.heads / self.kv_heads;
-        let scale = 1.0 / (self.head_dim as f64).sqrt();
-        let dtype = query.dtype();
-        let query = query.to_dtype(cache.dtype())?;
-        let mut rows = Vec::with_capacity(span.blocks.len());
-        for block in &span.blocks {
-            let (keys, values) = cache.read(block.visible)?;
-            let stacked = query.narrow(1, block.start, block.len)?.contiguous()?.reshape((
-                self.kv_heads,
-                group * block.len,
-                self.head_dim,
-            ))?;
-            let scores = (stacked.matmul(&keys.t()?)?.to_dtype(DType::F32)? * scale)?;
-            let scores = match &block.mask {
-                Some(mask) => scores
-                    .reshape((self.heads, block.len, block.visible))?
-                    .broadcast_add(mask)?
-                    .reshape((self.kv_heads, group * block.len, block.visible))?,
-                None => scores,
-            };
-            let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(query.dtype())?;
-            let mixed = weights
-                .matmul(&values)?
-                .reshape((self.heads, block.len, self.head_dim))?
-                .transpose(0, 1)?
-                .reshape((block.len, self.heads * self.head_dim))?
-                .to_dtype(dtype)?;
-            rows.push(mixed);
+    fn on_host(
+        &self,
+        qkv: &[f32],
+        packing: &Packing,
+        caches: &mut [&mut LayerCache],
+    ) -> Result<Vec<f32>> {
+        match caches.first() {
+            Some(LayerCache::F32(_)) => self.attend::<f32>(qkv, packing, caches),
+            Some(LayerCache::Bf16(_)) => self.attend::<half::bf16>(qkv, packing, caches),
+            Some(LayerCache::F16(_)) => self.attend::<half::f16>(qkv, packing, caches),
+            Some(LayerCache::Device { .. }) | None => {
+                Err(crate::Error::Unsupported("the KV cache is not on the CPU".to_owned()))
+            }
         }
-        stack(rows)
+    }
+
+    fn attend<T: Cached>(
+        &self,
+        qkv: &[f32],
+        packing: &Packing,
+        caches: &mut [&mut LayerCache],
+    ) -> Result<Vec<f32>>
+    where
+        LayerCache: AsHost<T>,
+    {
+        let Heads { queries, keys, dim, .. } = self.heads;
+        let angles = self.rope.map(|index| &packing.angles[index]);
+        let width = (queries + 2 * keys) * dim;
+        let mut rotated = vec![0f32; qkv.len() / width * queries * dim];
+        let mut key = vec![0f32; keys * dim];
+        for span in &packing.spans {
+            let cache = caches[span.slot].host()?;
+            for row in span.start..span.start + span.len {
+                let (query, rest) = qkv[row * width..][..width].split_at(queries * dim);
+                let (new_key, value) = rest.split_at(keys * dim);
+                let out = &mut rotated[row * queries * dim..][..queries * dim];
+                out.copy_from_slice(query);
+                self.prepare(out, 0, row, angles);
+                key.copy_from_slice(new_key);
+                self.prepare(&mut key, 1, row, angles);
+                let position = packing.positions[row];
+                for head in 0..keys {
+                    let at = head * dim..(head + 1) * dim;
+                    cache.write(head, position, &key[at.clone()], &value[at]);
+                }
+            }
+        }
+        let mut sequences = Vec::with_capacity(packing.spans.len());
+        for span in &packing.spans {
+            sequences.push(Queries {
+                rows: &rotated[span.start * queries * dim..][..span.len * queries * dim],
+                past: span.past,
+                cache: AsHost::<T>::shared(&*caches[span.slot])?,
+            });
+        }
+        Ok(attention::attend(&self.heads, &sequences))
+    }
+
+    /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys.
+    fn prepare(&self, heads: &mut [f32], which: usize, row: usize, angles: Option<&Angles>) {
+        if let Some(norms) = &self.norms {
+            norms[which].in_place(heads);
+        }
+        if let Some(angles) = angles {
+            for head in heads.chunks_exact_mut(self.heads.dim) {
+                angles.rotate(row, head);
+            }
+        }
     }
 }
 
-/// Rows below one another; one alone, as in decode of one sequence, is not copied.
-fn stack(mut rows: Vec<Tensor>) -> Result<Tensor> {
-    Ok(if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? })
+/// A layer's cache as the kernels want it.
+pub trait AsHost<T> {
+    /// To write to.
+    fn host(&mut self) -> Result<&mut attention::Cache<T>>;
+    /// To read from.
+    fn shared(&self) -> Result<&attention::Cache<T>>;
+}
+
+/// `query_key_value` of GPT-NeoX: Q, K and V of each head in turn, as Q above K above V.
+fn by_head(place: &Weights, shape: &Shape) -> Result<Linear> {
+    let (heads, dim) = (shape.heads, shape.head_dim);
+    let rows = 3 * heads * dim;
+    let order = move |row: usize| {
+        let (part, head, index) = (row / (heads * dim), row / dim % heads, row % dim);
+        (head * 3 + part) * dim + index
+    };
+    let matrix = place.matrix("weight", rows, shape.hidden, false)?.select(rows, order);
+    let bias = shape
+        .qkv_bias
+        .then(|| {
+            let bias = place.vector("bias", rows)?;
+            Ok((0..rows).map(|row| bias[order(row)]).collect())
+        })
+        .transpose()
+        .map_err(|error: crate::Error| error)?;
+    Linear::new(place, &[matrix], vec![bias])
 }

@@ -1,38 +1,176 @@
 //! A matrix product with a weight: the one place where adapters and shards will attach.
 
-use super::bf16;
-use crate::{Result, load::Weights};
-use candle_core::{DType, Tensor};
+use super::host;
+use crate::{
+    DType, Result,
+    kernels::PackedFormat,
+    load::{
+        Weights,
+        matrix::{HostWeight, Matrix},
+    },
+};
+use candle_core::{DType as CandleType, Device, Module, Tensor};
+use std::sync::Arc;
 
-/// `y = x Wᵀ + b`, with `W` as checkpoints keep it: `[out, in]`.
+/// `y = x Wᵀ + b`.
+///
+/// On the CPU activations are f32 whatever the weights' format, and the product is ours, or
+/// candle's for quantised blocks other than Q8_0. Elsewhere both are tensors of one format.
+#[derive(Clone)]
 pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    /// Output features one after another. More than one where they are quantised differently.
+    pieces: Vec<Piece>,
+    outputs: usize,
+}
+
+#[derive(Clone)]
+struct Piece {
+    weight: Arc<Weight>,
+    bias: Option<Vec<f32>>,
+    /// The bias on a device.
+    bias_tensor: Option<Tensor>,
+    outputs: usize,
+}
+
+enum Weight {
+    Host(HostWeight),
+    Device(Tensor),
 }
 
 impl Linear {
-    /// Loads `weight` (and `bias`) under the prefix that `weights` stands at.
-    pub fn load(weights: &Weights, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
-        let weight = weights.get("weight", &[outputs, inputs])?;
-        let bias = bias.then(|| weights.get("bias", &[outputs])).transpose()?;
-        Ok(Self { weight, bias })
+    /// A product with one or more matrices stacked below one another, and their biases.
+    pub fn new(weights: &Weights, parts: &[Matrix], biases: Vec<Option<Vec<f32>>>) -> Result<Self> {
+        let outputs = parts.iter().map(|part| part.rows).sum();
+        let pieces = match Matrix::stack(parts) {
+            Some(whole) => {
+                let joined: Vec<f32> = biases.into_iter().flatten().flatten().collect();
+                let bias = (!joined.is_empty()).then_some(joined);
+                vec![Piece::new(weights, &whole, bias)?]
+            }
+            None => parts
+                .iter()
+                .zip(biases)
+                .map(|(part, bias)| Piece::new(weights, part, bias))
+                .collect::<Result<_>>()?,
+        };
+        Ok(Self { pieces, outputs })
     }
 
-    /// A product with a weight that is already there (a tied head).
-    pub fn tied(weight: Tensor) -> Self {
-        Self { weight, bias: None }
+    /// Loads `weight` `[outputs, inputs]` (and `bias`) under each of `names` and stacks them.
+    pub fn load(
+        weights: &Weights,
+        names: &[(&str, usize)],
+        inputs: usize,
+        bias: bool,
+        transposed: bool,
+    ) -> Result<Self> {
+        let mut parts = Vec::new();
+        let mut biases = Vec::new();
+        for &(name, outputs) in names {
+            let place = weights.at(name);
+            parts.push(place.matrix("weight", outputs, inputs, transposed)?);
+            biases.push(bias.then(|| place.vector("bias", outputs)).transpose()?);
+        }
+        Self::new(weights, &parts, biases)
     }
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = if x.device().is_cpu() && x.dtype() == DType::BF16 {
-            x.contiguous()?.apply_op2_no_bwd(&self.weight, &bf16::Product)?
-        } else {
-            x.matmul(&self.weight.t()?)?
+        if let [piece] = &self.pieces[..] {
+            return piece.forward(x);
+        }
+        let parts = self.pieces.iter().map(|piece| piece.forward(x)).collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::cat(&parts, 1)?)
+    }
+
+    /// Rows of the weight: an embedding that is also the head is looked up here.
+    pub fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
+        match &*self.pieces[0].weight {
+            Weight::Host(weight) => {
+                let width = weight.inputs();
+                let mut numbers = vec![0f32; ids.len() * width];
+                for (out, &id) in numbers.chunks_exact_mut(width).zip(ids) {
+                    weight.row(id as usize, out)?;
+                }
+                host::rows(numbers, width)
+            }
+            Weight::Device(weight) => {
+                Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
+            }
+        }
+    }
+
+    /// Output features.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Bytes of weights and biases in memory.
+    pub fn bytes(&self) -> usize {
+        let piece = |piece: &Piece| {
+            let weight = match &*piece.weight {
+                Weight::Host(weight) => weight.bytes(),
+                Weight::Device(weight) => weight.elem_count() * weight.dtype().size_in_bytes(),
+            };
+            weight + piece.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]))
         };
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
+        self.pieces.iter().map(piece).sum()
+    }
+}
+
+impl Piece {
+    fn new(weights: &Weights, matrix: &Matrix, bias: Option<Vec<f32>>) -> Result<Self> {
+        let device = weights.device();
+        let weight = if device.is_cpu() {
+            Weight::Host(matrix.to_host(packed_format(weights.dtype()))?)
+        } else {
+            Weight::Device(matrix.to_tensor(weights.dtype().candle(), device)?)
+        };
+        let bias_tensor = match (&weight, &bias) {
+            (Weight::Device(weight), Some(bias)) => Some(on_device(bias, weight.dtype(), device)?),
+            _ => None,
+        };
+        Ok(Self { weight: Arc::new(weight), bias, bias_tensor, outputs: matrix.rows })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = match &*self.weight {
+            Weight::Host(HostWeight::Packed(weight)) => {
+                let product = |x: &[f32]| weight.product(x, self.bias.as_deref());
+                return host::rows(host::with_slice(x, product)?, self.outputs);
+            }
+            Weight::Host(HostWeight::Blocks(weight, _)) => {
+                let y = weight.forward(x)?;
+                match &self.bias {
+                    Some(bias) => {
+                        y.broadcast_add(&on_device(bias, CandleType::F32, &Device::Cpu)?)?
+                    }
+                    None => y,
+                }
+            }
+            Weight::Device(weight) => {
+                let y = x.matmul(&weight.t()?)?;
+                match &self.bias_tensor {
+                    Some(bias) => y.broadcast_add(bias)?,
+                    None => y,
+                }
+            }
+        };
+        Ok(y)
+    }
+}
+
+/// A vector as a tensor.
+pub(super) fn on_device(numbers: &[f32], dtype: CandleType, device: &Device) -> Result<Tensor> {
+    Ok(Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?
+        .to_dtype(dtype)?
+        .to_device(device)?)
+}
+
+fn packed_format(dtype: DType) -> PackedFormat {
+    match dtype {
+        DType::F32 => PackedFormat::F32,
+        DType::Bf16 => PackedFormat::Bf16,
+        DType::F16 => PackedFormat::F16,
     }
 }

@@ -1,30 +1,78 @@
-//! The gated MLP of Llama and its kin (SwiGLU, arXiv 2002.05202).
+//! The MLP: with a gate (SwiGLU and kin, arXiv 2002.05202), or plain.
 
-use super::Linear;
-use crate::{Result, families::Shape, load::Weights};
+use super::{Linear, host};
+use crate::{
+    Result,
+    families::{MlpIn, Shape},
+    kernels::pointwise::{self, Activation},
+    load::Weights,
+};
 use candle_core::Tensor;
 
-/// `down(silu(gate(x)) · up(x))`
-pub struct GatedMlp {
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+/// `out(act(gate(x)) · up(x))`, or `out(act(in(x)))`.
+pub struct Mlp {
+    /// Gate above up, or the one projection.
+    input: Linear,
+    output: Linear,
+    inner: usize,
+    gated: bool,
+    activation: Activation,
 }
 
-impl GatedMlp {
-    /// Loads `gate_proj`, `up_proj` and `down_proj`.
-    pub fn load(weights: &Weights, shape: &Shape) -> Result<Self> {
-        let (hidden, inner, bias) = (shape.hidden, shape.intermediate, shape.mlp_bias);
+impl Mlp {
+    /// Loads a layer's MLP.
+    pub fn load(layer: &Weights, shape: &Shape) -> Result<Self> {
+        let (inner, bias, names) = (shape.intermediate, shape.mlp_bias, &shape.names);
+        let parts = match names.mlp_in {
+            MlpIn::Gated([gate, up]) => vec![(gate, inner), (up, inner)],
+            MlpIn::GatedStacked(both) => vec![(both, 2 * inner)],
+            MlpIn::Plain(one) => vec![(one, inner)],
+        };
+        let out = [(names.mlp_out, shape.hidden)];
         Ok(Self {
-            gate: Linear::load(&weights.at("gate_proj"), hidden, inner, bias)?,
-            up: Linear::load(&weights.at("up_proj"), hidden, inner, bias)?,
-            down: Linear::load(&weights.at("down_proj"), inner, hidden, bias)?,
+            input: Linear::load(layer, &parts, shape.hidden, bias, names.transposed)?,
+            output: Linear::load(layer, &out, inner, bias, names.transposed)?,
+            inner,
+            gated: shape.is_gated(),
+            activation: shape.activation,
+        })
+    }
+
+    /// Loads one expert, whose three projections lie directly under `place`.
+    pub fn load_expert(place: &Weights, shape: &Shape, inner: usize) -> Result<Self> {
+        let [gate, up, down] = shape.names.expert;
+        let (hidden, parts) = (shape.hidden, [(gate, inner), (up, inner)]);
+        Ok(Self {
+            input: Linear::load(place, &parts, hidden, false, false)?,
+            output: Linear::load(place, &[(down, hidden)], inner, false, false)?,
+            inner,
+            gated: true,
+            activation: shape.activation,
         })
     }
 
     /// `[rows, hidden]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let gated = (candle_nn::ops::silu(&self.gate.forward(x)?)? * self.up.forward(x)?)?;
-        self.down.forward(&gated)
+        self.output.forward(&self.activate(&self.input.forward(x)?)?)
+    }
+
+    fn activate(&self, x: &Tensor) -> Result<Tensor> {
+        let (inner, activation) = (self.inner, self.activation);
+        if x.device().is_cpu() {
+            let numbers = host::with_slice(x, |x| match self.gated {
+                true => pointwise::gate(x, inner, activation),
+                false => pointwise::activate(x, activation),
+            })?;
+            return host::rows(numbers, inner);
+        }
+        let act = |x: &Tensor| match activation {
+            Activation::Silu => candle_nn::ops::silu(x),
+            Activation::Gelu => x.gelu_erf(),
+            Activation::GeluTanh => x.gelu(),
+        };
+        Ok(match self.gated {
+            true => (act(&x.narrow(1, 0, inner)?.contiguous()?)? * x.narrow(1, inner, inner)?)?,
+            false => act(x)?,
+        })
     }
 }

@@ -1,9 +1,12 @@
 //! The parts that decoders are made of. Each is built from [`crate::load::Weights`] under the
 //! checkpoint's own names, and works on packed rows: `[tokens, width]`, the tokens of all
-//! sequences one after another, without padding.
+//! sequences one after another, without padding. On the CPU rows are f32 and the work is done by
+//! [`crate::kernels`]; on a device they are in the model's format and the work is candle's.
 
 pub mod attention;
-mod bf16;
+mod attention_device;
+pub mod experts;
+pub mod host;
 pub mod linear;
 pub mod mlp;
 pub mod norm;
@@ -11,7 +14,8 @@ pub mod packing;
 pub mod rope;
 
 pub use attention::Attention;
+pub use experts::Experts;
 pub use linear::Linear;
-pub use mlp::GatedMlp;
-pub use norm::RmsNorm;
+pub use mlp::Mlp;
+pub use norm::Norm;
 pub use packing::{Packing, Segment};

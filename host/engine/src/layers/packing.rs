@@ -1,10 +1,6 @@
 //! How the tokens of several sequences lie in one packed batch.
 
-use crate::Result;
-use candle_core::{Device, Tensor};
-
-/// Queries that attend at once. Bounds the score matrix of a long prompt.
-const QUERY_BLOCK: usize = 128;
+use super::rope::{Angles, Rope};
 
 /// New tokens of one sequence.
 pub struct Segment<'a> {
@@ -24,64 +20,33 @@ pub struct Span {
     pub len: usize,
     /// Tokens already in the KV cache.
     pub past: usize,
-    /// The queries in blocks.
-    pub blocks: Vec<QueryBlock>,
-}
-
-/// Consecutive queries of one sequence and what they see.
-pub struct QueryBlock {
-    /// First query, relative to the span.
-    pub start: usize,
-    /// Queries.
-    pub len: usize,
-    /// Keys that the last query sees.
-    pub visible: usize,
-    /// 0 where a query sees a key and -inf where not, `[len, visible]`; none for one query, which
-    /// sees everything.
-    pub mask: Option<Tensor>,
 }
 
 /// What every layer of a forward pass shares.
 pub struct Packing {
     /// The sequences, in row order.
     pub spans: Vec<Span>,
-    /// RoPE's cosines, `[tokens, head_dim / 2]`.
-    pub cos: Tensor,
-    /// RoPE's sines, `[tokens, head_dim / 2]`.
-    pub sin: Tensor,
+    /// The position of each row.
+    pub positions: Vec<usize>,
+    /// Of each of the model's rotary embeddings.
+    pub angles: Vec<Angles>,
 }
 
-impl Span {
-    /// Lays `len` new tokens after `past` old ones. Masks are f32, for scores are.
-    pub fn new(
-        slot: usize,
-        start: usize,
-        len: usize,
-        past: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let mut blocks = Vec::with_capacity(len.div_ceil(QUERY_BLOCK));
-        for first in (0..len).step_by(QUERY_BLOCK) {
-            let count = QUERY_BLOCK.min(len - first);
-            let visible = past + first + count;
-            let mask = (count > 1)
-                .then(|| {
-                    let cell = |query: usize, key: usize| {
-                        if key > past + first + query { f32::NEG_INFINITY } else { 0.0 }
-                    };
-                    let values: Vec<f32> = (0..count)
-                        .flat_map(|query| (0..visible).map(move |key| cell(query, key)))
-                        .collect();
-                    Tensor::from_vec(values, (count, visible), device)
-                })
-                .transpose()?;
-            blocks.push(QueryBlock { start: first, len: count, visible, mask });
-        }
-        Ok(Self { slot, start, len, past, blocks })
-    }
-
-    /// The positions of its tokens.
-    pub fn positions(&self) -> impl Iterator<Item = usize> {
-        self.past..self.past + self.len
+impl Packing {
+    /// Lays out segments; `past` is how many tokens a slot's cache holds.
+    pub fn new(segments: &[Segment<'_>], past: impl Fn(usize) -> usize, ropes: &[Rope]) -> Self {
+        let mut start = 0;
+        let spans: Vec<Span> = segments
+            .iter()
+            .map(|segment| {
+                let len = segment.tokens.len();
+                start += len;
+                Span { slot: segment.slot, start: start - len, len, past: past(segment.slot) }
+            })
+            .collect();
+        let positions: Vec<usize> =
+            spans.iter().flat_map(|span| span.past..span.past + span.len).collect();
+        let angles = ropes.iter().map(|rope| rope.angles(&positions)).collect();
+        Self { spans, positions, angles }
     }
 }

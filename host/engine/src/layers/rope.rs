@@ -1,69 +1,126 @@
-//! Rotary position embedding (arXiv 2104.09864) with the frequency scalings of Llama configs.
+//! Rotary position embedding (arXiv 2104.09864) with the frequency scalings of published configs.
 
 use crate::{Error, Result, config::RopeParameters};
-use candle_core::{DType, Device, Tensor};
 use std::f64::consts::PI;
 
-/// Inverse frequencies of one head, `[head_dim / 2]`, radians per position.
+/// Inverse frequencies of the rotated part of a head, radians per position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
+    /// `[rotated / 2]`
     inverse_frequencies: Vec<f32>,
+    /// Cosines and sines are multiplied by this (YaRN's attention factor).
+    factor: f32,
+}
+
+/// Cosines and sines at some positions, both `[positions, half]`.
+pub struct Angles {
+    /// Pairs of dimensions that are rotated.
+    pub half: usize,
+    /// `[positions, half]`
+    pub cos: Vec<f32>,
+    /// `[positions, half]`
+    pub sin: Vec<f32>,
 }
 
 impl Rope {
     /// Computes the frequencies that a config asks for. Formulas: transformers'
-    /// `modeling_rope_utils.py`; `llama3` is from Meta's `llama_models`, `apply_scaling`.
+    /// `modeling_rope_utils.py`; `llama3` is from Meta's `llama_models`, `apply_scaling`; `yarn` is
+    /// arXiv 2309.00071.
     pub fn new(parameters: &RopeParameters, head_dim: usize) -> Result<Self> {
         let theta = parameters.rope_theta.unwrap_or(10_000.0);
-        let plain =
-            (0..head_dim / 2).map(|pair| 1.0 / theta.powf(2.0 * pair as f64 / head_dim as f64));
+        let share = parameters.partial_rotary_factor.unwrap_or(1.0);
+        let rotated = (head_dim as f64 * share) as usize;
+        if rotated == 0 || !rotated.is_multiple_of(2) {
+            return Err(Error::Invalid(format!(
+                "config.json rotates {rotated} of {head_dim} dimensions of a head: RoPE needs an even number"
+            )));
+        }
+        let plain = (0..rotated / 2).map(|pair| theta.powf(-2.0 * pair as f64 / rotated as f64));
         let kind = parameters.rope_type.as_deref().unwrap_or("default");
+        let required = |value: Option<f64>, field: &str| {
+            value.ok_or_else(|| {
+                Error::Invalid(format!("rope_type '{kind}' in config.json needs the field {field}"))
+            })
+        };
+        let original = || {
+            required(
+                parameters.original_max_position_embeddings,
+                "original_max_position_embeddings",
+            )
+        };
+        let mut attention_factor = 1.0;
         let inverse_frequencies: Vec<f64> = match kind {
             "default" => plain.collect(),
             "linear" => {
-                let factor = required(parameters.factor, kind, "factor")?;
+                let factor = required(parameters.factor, "factor")?;
                 plain.map(|frequency| frequency / factor).collect()
             }
             "llama3" => {
                 let scaling = Llama3 {
-                    factor: required(parameters.factor, kind, "factor")?,
-                    low: required(parameters.low_freq_factor, kind, "low_freq_factor")?,
-                    high: required(parameters.high_freq_factor, kind, "high_freq_factor")?,
-                    original: required(
-                        parameters.original_max_position_embeddings,
-                        kind,
-                        "original_max_position_embeddings",
-                    )?,
+                    factor: required(parameters.factor, "factor")?,
+                    low: required(parameters.low_freq_factor, "low_freq_factor")?,
+                    high: required(parameters.high_freq_factor, "high_freq_factor")?,
+                    original: original()?,
                 };
                 plain.map(|frequency| scaling.scale(frequency)).collect()
             }
+            "yarn" => {
+                let factor = required(parameters.factor, "factor")?;
+                attention_factor =
+                    parameters.attention_factor.unwrap_or(0.1 * factor.max(1.0).ln() + 1.0);
+                // The pair that turns so many times over the original context.
+                let context = original()?;
+                let pair_of = |rotations: f64| {
+                    rotated as f64 * (context / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln())
+                };
+                let low = pair_of(parameters.beta_fast.unwrap_or(32.0)).floor().max(0.0);
+                let high = pair_of(parameters.beta_slow.unwrap_or(1.0)).ceil();
+                let high = high.min(rotated as f64 - 1.0).max(low + 1e-3);
+                let stretch = |(pair, frequency): (usize, f64)| {
+                    let share = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                    frequency / factor * share + frequency * (1.0 - share)
+                };
+                plain.enumerate().map(stretch).collect()
+            }
             other => {
                 return Err(Error::Unsupported(format!(
-                    "rope_type '{other}' in config.json; this version has default, linear and llama3"
+                    "rope_type '{other}' in config.json; this version has default, linear, llama3 and yarn"
                 )));
             }
         };
-        Ok(Self { inverse_frequencies: inverse_frequencies.iter().map(|&f| f as f32).collect() })
+        Ok(Self {
+            inverse_frequencies: inverse_frequencies.iter().map(|&f| f as f32).collect(),
+            factor: attention_factor as f32,
+        })
     }
 
-    /// Cosines and sines at each position, both `[positions, head_dim / 2]`. The angle is taken
-    /// in f32, as transformers does, so that long contexts round alike.
-    pub fn angles(
-        &self,
-        positions: &[usize],
-        dtype: DType,
-        device: &Device,
-    ) -> Result<(Tensor, Tensor)> {
-        let angles: Vec<f32> = positions
-            .iter()
-            .flat_map(|&position| self.inverse_frequencies.iter().map(move |f| position as f32 * f))
-            .collect();
-        let dims = (positions.len(), self.inverse_frequencies.len());
-        let table = |function: fn(f32) -> f32| -> Result<Tensor> {
-            let values: Vec<f32> = angles.iter().map(|&angle| function(angle)).collect();
-            Ok(Tensor::from_vec(values, dims, device)?.to_dtype(dtype)?)
-        };
-        Ok((table(f32::cos)?, table(f32::sin)?))
+    /// Cosines and sines at each position. The angle is taken in f32, as transformers does, so
+    /// that long contexts round alike.
+    pub fn angles(&self, positions: &[usize]) -> Angles {
+        let half = self.inverse_frequencies.len();
+        let mut cos = Vec::with_capacity(positions.len() * half);
+        let mut sin = Vec::with_capacity(positions.len() * half);
+        for &position in positions {
+            for frequency in &self.inverse_frequencies {
+                let (sine, cosine) = (position as f32 * frequency).sin_cos();
+                cos.push(cosine * self.factor);
+                sin.push(sine * self.factor);
+            }
+        }
+        Angles { half, cos, sin }
+    }
+}
+
+impl Angles {
+    /// Rotates one head in place: dimension i with dimension i + half.
+    #[inline]
+    pub fn rotate(&self, position: usize, head: &mut [f32]) {
+        let cos = &self.cos[position * self.half..][..self.half];
+        let sin = &self.sin[position * self.half..][..self.half];
+        let (first, rest) = head.split_at_mut(self.half);
+        for (((a, b), cos), sin) in first.iter_mut().zip(rest).zip(cos).zip(sin) {
+            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+        }
     }
 }
 
@@ -87,10 +144,4 @@ impl Llama3 {
             (1.0 - smooth) * frequency / self.factor + smooth * frequency
         }
     }
-}
-
-fn required(value: Option<f64>, kind: &str, field: &str) -> Result<f64> {
-    value.ok_or_else(|| {
-        Error::Invalid(format!("rope_type '{kind}' in config.json needs the field {field}"))
-    })
 }

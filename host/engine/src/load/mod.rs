@@ -1,7 +1,9 @@
 //! From what a person typed to weights in memory.
 
 pub mod digest;
+pub mod gguf;
 pub mod hub;
+pub mod matrix;
 pub mod source;
 pub mod synthetic;
 pub mod weights;

@@ -76,26 +76,18 @@ impl fmt::Display for Preset {
     }
 }
 
-/// Fills a tensor. Each value depends only on the seed, the tensor's name and its index, so that a
-/// shard can be made alone and every machine makes the same model. Uniform, with the standard
-/// deviation above: what matters for speed is that no value is special.
-pub fn fill(seed: u64, name: &str, values: &mut [f32]) {
-    use rayon::prelude::*;
-    if name.ends_with("norm.weight") {
-        values.fill(1.0);
-        return;
-    }
+/// Fills the numbers of a tensor from `start` on. Each depends only on the seed, the tensor's name
+/// and its index, so that a shard can be made alone and every machine makes the same model. Uniform,
+/// with the standard deviation above: what matters for speed is that no value is special.
+pub fn fill(seed: u64, name: &str, start: usize, values: &mut [f32]) {
     let key = Sha256::new_with_prefix(seed.to_le_bytes()).chain_update(name).finalize();
     let key = key.iter().take(8).fold(0u64, |key, &byte| key << 8 | u64::from(byte));
     let half_width = DEVIATION * 3f32.sqrt();
-    const CHUNK: usize = 1 << 14;
-    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        for (offset, value) in values.iter_mut().enumerate() {
-            let bits = split_mix(key.wrapping_add((chunk * CHUNK + offset) as u64));
-            let unit = (bits >> 40) as f32 / (1u64 << 24) as f32;
-            *value = (2.0 * unit - 1.0) * half_width;
-        }
-    });
+    for (index, value) in (start..).zip(values) {
+        let bits = split_mix(key.wrapping_add(index as u64));
+        let unit = (bits >> 40) as f32 / (1u64 << 24) as f32;
+        *value = (2.0 * unit - 1.0) * half_width;
+    }
 }
 
 /// SplitMix64's output function (Steele, Lea and Flood, OOPSLA 2014) of a counter.

@@ -1,22 +1,25 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
-use super::synthetic;
-use crate::{Error, Result, config::read_text};
-use candle_core::{DType, Device, Tensor};
+use super::{gguf::Gguf, matrix::Matrix, synthetic};
+use crate::{DType, Error, Result, config::read_text};
+use candle_core::Device;
+use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{SafeTensors, tensor::Metadata};
 use std::{
-    cell::Cell,
     collections::{BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
-    rc::Rc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// A place within a checkpoint: its tensors under a dotted prefix.
 #[derive(Clone)]
 pub struct Weights {
-    store: Rc<Store>,
+    store: Arc<Store>,
     prefix: String,
 }
 
@@ -24,11 +27,14 @@ struct Store {
     origin: Origin,
     dtype: DType,
     device: Device,
-    parameters: Cell<u64>,
+    parameters: AtomicU64,
+    /// The first tensor that was found to hold NaN or infinity.
+    damaged: OnceLock<String>,
 }
 
 enum Origin {
     Files(Files),
+    Gguf(Gguf),
     Synthetic { seed: u64 },
 }
 
@@ -55,10 +61,49 @@ pub struct Shard {
 /// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
 const LENGTH_BYTES: usize = 8;
 
+/// Numbers of a tensor in a mapped file.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    dtype: DType,
+    bytes: &'a [u8],
+}
+
+impl Raw<'_> {
+    /// Numbers `start, start + stride, ...`.
+    fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
+        fn each<const N: usize>(
+            bytes: &[u8],
+            start: usize,
+            stride: usize,
+            out: &mut [f32],
+            widen: impl Fn([u8; N]) -> f32,
+        ) {
+            let numbers = bytes.as_chunks::<N>().0[start..].iter().step_by(stride);
+            for (out, number) in out.iter_mut().zip(numbers) {
+                *out = widen(*number);
+            }
+        }
+        match self.dtype {
+            DType::F32 => each(self.bytes, start, stride, out, f32::from_le_bytes),
+            DType::Bf16 => {
+                each(self.bytes, start, stride, out, |bytes| bf16::from_le_bytes(bytes).to_f32());
+            }
+            DType::F16 => {
+                each(self.bytes, start, stride, out, |bytes| f16::from_le_bytes(bytes).to_f32());
+            }
+        }
+    }
+}
+
 impl Weights {
     /// Tensors of a folder's files, in the number format and on the device asked for.
     pub fn from_files(files: Files, dtype: DType, device: &Device) -> Self {
         Self::new(Origin::Files(files), dtype, device)
+    }
+
+    /// Tensors of a GGUF file; those that are quantised stay so on the CPU.
+    pub fn from_gguf(gguf: Gguf, dtype: DType, device: &Device) -> Self {
+        Self::new(Origin::Gguf(gguf), dtype, device)
     }
 
     /// Tensors made from a seed.
@@ -67,42 +112,133 @@ impl Weights {
     }
 
     fn new(origin: Origin, dtype: DType, device: &Device) -> Self {
-        let store = Store { origin, dtype, device: device.clone(), parameters: Cell::new(0) };
-        Self { store: Rc::new(store), prefix: String::new() }
+        let store = Store {
+            origin,
+            dtype,
+            device: device.clone(),
+            parameters: AtomicU64::new(0),
+            damaged: OnceLock::new(),
+        };
+        Self { store: Arc::new(store), prefix: String::new() }
     }
 
     /// The place `name` below this one.
     pub fn at(&self, name: &str) -> Self {
-        Self { store: Rc::clone(&self.store), prefix: self.full_name(name) }
+        Self { store: Arc::clone(&self.store), prefix: self.full_name(name) }
     }
 
-    /// Loads a tensor, which must have exactly the shape `dims`.
-    pub fn get(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
+    /// The place `base`, or this one where the checkpoint has nothing there: models saved without
+    /// their head leave the prefix out.
+    pub fn at_if_present(&self, base: &str) -> Self {
+        let below = self.at(base);
+        let start = format!("{}.", below.prefix);
+        match &self.store.origin {
+            Origin::Files(files) if !files.places.keys().any(|name| name.starts_with(&start)) => {
+                self.clone()
+            }
+            _ => below,
+        }
+    }
+
+    /// The format that weights are to be in.
+    pub fn dtype(&self) -> DType {
+        self.store.dtype
+    }
+
+    /// Where weights are to live.
+    pub fn device(&self) -> &Device {
+        &self.store.device
+    }
+
+    /// A vector, which must have exactly `len` numbers.
+    pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         let name = self.full_name(name);
-        let store = &*self.store;
-        let tensor = match &store.origin {
+        let mut numbers = vec![0f32; len];
+        match &self.store.origin {
+            Origin::Files(files) => files.find(&name, &[len])?.read(0, 1, &mut numbers),
+            Origin::Gguf(gguf) => gguf.vector(&name, &mut numbers)?,
+            // Gains are one, as before training; biases are not zero, so that adding them shows.
+            Origin::Synthetic { .. } if name.ends_with("weight") => numbers.fill(1.0),
+            Origin::Synthetic { seed } => synthetic::fill(*seed, &name, 0, &mut numbers),
+        }
+        self.store.note(&name, &numbers);
+        self.store.parameters.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(numbers)
+    }
+
+    /// A matrix `[rows, columns]`, which must have exactly that shape. Kept `transposed`, it is
+    /// `[columns, rows]` in the checkpoint.
+    pub fn matrix(
+        &self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+        transposed: bool,
+    ) -> Result<Matrix> {
+        let name = self.full_name(name);
+        let store = Arc::clone(&self.store);
+        store.parameters.fetch_add((rows * columns) as u64, Ordering::Relaxed);
+        match &self.store.origin {
             Origin::Files(files) => {
-                files.load(&name, dims, &store.device)?.to_dtype(store.dtype)?
+                let kept = if transposed { [columns, rows] } else { [rows, columns] };
+                files.find(&name, &kept)?;
             }
-            Origin::Synthetic { seed } => {
-                let mut values = vec![0f32; dims.iter().product()];
-                synthetic::fill(*seed, &name, &mut values);
-                Tensor::from_vec(values, dims, &Device::Cpu)?
-                    .to_dtype(store.dtype)?
-                    .to_device(&store.device)?
+            Origin::Gguf(gguf) => return gguf.matrix(&name, rows, columns),
+            Origin::Synthetic { .. } => {}
+        }
+        let read = move |row: usize, out: &mut [f32]| {
+            match &store.origin {
+                Origin::Files(files) => {
+                    if let Ok(raw) = files.raw(&name) {
+                        let (start, stride) =
+                            if transposed { (row, rows) } else { (row * columns, 1) };
+                        raw.read(start, stride, out);
+                    }
+                }
+                Origin::Synthetic { seed } => {
+                    synthetic::fill(*seed, &name, row * columns, out);
+                }
+                Origin::Gguf(_) => {}
             }
+            store.note(&name, out);
         };
-        store.parameters.set(store.parameters.get() + tensor.elem_count() as u64);
-        Ok(tensor)
+        Ok(Matrix::of_numbers(rows, columns, Arc::new(read)))
     }
 
     /// Distinct numbers loaded so far.
     pub fn parameters(&self) -> u64 {
-        self.store.parameters.get()
+        self.store.parameters.load(Ordering::Relaxed)
+    }
+
+    /// Refuses a checkpoint of which a tensor read so far holds NaN or infinity.
+    pub fn check(&self) -> Result<()> {
+        match (self.store.damaged.get(), &self.store.origin) {
+            (None, _) => Ok(()),
+            (Some(name), Origin::Files(files)) => Err(Error::file(
+                &files.folder,
+                format!(
+                    "tensor {name} holds NaN or infinity: the checkpoint is damaged, fetch it again"
+                ),
+            )),
+            (Some(name), _) => Err(Error::Invalid(format!("tensor {name} holds NaN or infinity"))),
+        }
     }
 
     fn full_name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        match (self.prefix.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
+            (_, true) => self.prefix.clone(),
+            _ => format!("{}.{name}", self.prefix),
+        }
+    }
+}
+
+impl Store {
+    fn note(&self, name: &str, numbers: &[f32]) {
+        // A sum is finite only if all of its terms are, and is quicker than asking each.
+        if !numbers.iter().map(|x| x * 0.0).sum::<f32>().is_finite() {
+            let _ = self.damaged.set(name.to_owned());
+        }
     }
 }
 
@@ -137,7 +273,8 @@ impl Files {
         &self.shards
     }
 
-    fn load(&self, name: &str, dims: &[usize], device: &Device) -> Result<Tensor> {
+    /// A tensor that must have exactly the shape `dims`.
+    fn find(&self, name: &str, dims: &[usize]) -> Result<Raw<'_>> {
         let place = self.places.get(name).ok_or_else(|| {
             Error::file(
                 &self.folder,
@@ -153,12 +290,27 @@ impl Files {
                 info.shape
             )));
         }
-        let dtype = DType::try_from(info.dtype).map_err(|_| {
-            bad(format!("has the number format {:?}; use f32, bf16 or f16", info.dtype))
-        })?;
+        self.raw(name)
+    }
+
+    fn raw(&self, name: &str) -> Result<Raw<'_>> {
+        let shard = self.places.get(name).map(|&place| &self.shards[place]);
+        let info = shard.and_then(|shard| Some((shard, shard.contents.info(name)?)));
+        let (shard, info) =
+            info.ok_or_else(|| Error::file(&self.folder, format!("tensor {name} is missing")))?;
+        let dtype = match info.dtype {
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::BF16 => DType::Bf16,
+            safetensors::Dtype::F16 => DType::F16,
+            other => {
+                return Err(Error::file(
+                    &shard.path,
+                    format!("tensor {name} has the number format {other:?}; use f32, bf16 or f16"),
+                ));
+            }
+        };
         let (begin, end) = info.data_offsets;
-        let bytes = &shard.bytes[shard.data + begin..shard.data + end];
-        Ok(Tensor::from_raw_buffer(bytes, dtype, dims, device)?)
+        Ok(Raw { dtype, bytes: &shard.bytes[shard.data + begin..shard.data + end] })
     }
 }
 

@@ -1,0 +1,276 @@
+//! Continuous batching (Orca, OSDI 2022) under the caller's control: sequences join and leave at any
+//! step, and prompts may be run in chunks beside the decode rows of others (Sarathi, arXiv 2308.16369).
+
+use super::{
+    Completion, FinishReason, Sequence,
+    pass::{self, Parts, Piece, Work},
+    sequence::check,
+};
+use crate::{Control, Error, Model, Request, Result, kv_cache::KvCache};
+use std::{collections::VecDeque, time::Instant};
+
+/// How a batch is run.
+#[derive(Clone, Debug)]
+pub struct BatchOptions {
+    /// Most sequences that run at a time; at least 1.
+    pub max_sequences: usize,
+    /// Most tokens of one sequence, prompt and output; none means the model's context.
+    pub max_tokens: Option<usize>,
+    /// Most rows of a pass in which prompt is run; at least 1.
+    pub prefill_chunk: usize,
+    /// What `submit` does when all sequences' KV memory is taken.
+    pub when_full: WhenFull,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self { max_sequences: 8, max_tokens: None, prefill_chunk: 512, when_full: WhenFull::Wait }
+    }
+}
+
+/// What becomes of a sequence for which there is no KV memory now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It waits, first come first served.
+    Wait,
+    /// Its request is refused.
+    Refuse,
+}
+
+/// A continuous batch. Its KV memory is reserved when it is opened.
+pub struct Batch {
+    options: BatchOptions,
+    /// One for each sequence that may run.
+    caches: Vec<KvCache>,
+    free: Vec<usize>,
+    running: Vec<Sequence>,
+    /// Their names, in the same order.
+    names: Vec<u64>,
+    waiting: VecDeque<(u64, Sequence)>,
+    /// Sequences that ended without ever having run.
+    left: Vec<(u64, Sequence)>,
+    next_name: u64,
+}
+
+/// What one step did.
+#[derive(Debug)]
+pub struct Step {
+    /// The tokens that it produced.
+    pub tokens: Vec<StepToken>,
+    /// The sequences that ended with it, or were cancelled since the last.
+    pub ended: Vec<Ended>,
+    /// The rows that it ran.
+    pub pieces: Vec<Piece>,
+    /// When it began.
+    pub started: Instant,
+    /// When its tokens were on the host.
+    pub finished: Instant,
+}
+
+/// A token of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepToken {
+    /// The sequence.
+    pub sequence: u64,
+    /// The token.
+    pub token: u32,
+    /// When it was on the host.
+    pub at: Instant,
+    /// With the sequence's last token.
+    pub finish: Option<FinishReason>,
+}
+
+/// A sequence that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The sequence.
+    pub sequence: u64,
+    /// What became of it.
+    pub completion: Completion,
+}
+
+/// How full a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Sequences that run.
+    pub running: usize,
+    /// Sequences that wait for KV memory.
+    pub waiting: usize,
+    /// Bytes of KV memory that are reserved.
+    pub kv_bytes: usize,
+    /// Positions that are reserved.
+    pub kv_capacity: usize,
+    /// Positions that hold a token.
+    pub kv_used: usize,
+}
+
+impl Batch {
+    /// Reserves the KV memory of all sequences.
+    pub fn open(model: &Model, options: BatchOptions) -> Result<Self> {
+        let decoder = model.parts().decoder;
+        let shape = decoder.shape();
+        let refuse = |message: String| Err(Error::Invalid(message));
+        if options.max_sequences == 0 || options.prefill_chunk == 0 {
+            return refuse("max-sequences and prefill-chunk must be at least 1".to_owned());
+        }
+        let tokens = options.max_tokens.unwrap_or(shape.context);
+        if tokens < 2 || tokens > shape.context {
+            return refuse(format!(
+                "max-tokens {tokens} must be between 2 and the model's context of {}",
+                shape.context
+            ));
+        }
+        let count = options.max_sequences;
+        let caches = KvCache::several(shape, count, tokens, decoder.dtype(), decoder.device())?;
+        Ok(Self {
+            free: (0..count).rev().collect(),
+            caches,
+            options: BatchOptions { max_tokens: Some(tokens), ..options },
+            running: Vec::new(),
+            names: Vec::new(),
+            waiting: VecDeque::new(),
+            left: Vec::new(),
+            next_name: 0,
+        })
+    }
+
+    /// Adds every prompt of a request and returns the sequences' names, counted from 0.
+    pub fn submit(&mut self, model: &Model, request: &Request) -> Result<Vec<u64>> {
+        let (parts, most) = (model.parts(), self.options.max_tokens.unwrap_or(usize::MAX));
+        let context = parts.decoder.shape().context;
+        check(request, parts.decoder.shape(), parts.tokenizer.is_some())?;
+        let sequences: Vec<Sequence> = (0..request.prompts.len())
+            .map(|index| Sequence::new(request, index, 0, context))
+            .collect();
+        for (index, sequence) in sequences.iter().enumerate() {
+            if sequence.room() > most {
+                return Err(Error::Invalid(format!(
+                    "prompt {index} and its max-new-tokens come to {} tokens, but the batch was opened with max-tokens {most}",
+                    sequence.room()
+                )));
+            }
+        }
+        let free = self.free.len().saturating_sub(self.waiting.len());
+        if self.options.when_full == WhenFull::Refuse && sequences.len() > free {
+            return Err(Error::Full(format!(
+                "the batch has KV memory for {free} more of its {} sequences, and {} were submitted",
+                self.options.max_sequences,
+                sequences.len()
+            )));
+        }
+        let first = self.next_name;
+        self.next_name += sequences.len() as u64;
+        self.waiting.extend((first..).zip(sequences));
+        self.admit();
+        Ok((first..self.next_name).collect())
+    }
+
+    /// Runs one pass of all sequences.
+    pub fn step(&mut self, model: &Model) -> Result<Step> {
+        self.admit();
+        let parts = model.parts();
+        let rows = self.options.prefill_chunk.max(self.running.len());
+        let started = Instant::now();
+        let pieces = pass::run(parts, &mut self.running, &mut self.caches, Work::Mixed, rows)?;
+        let finished = Instant::now();
+        let sampled = pieces.iter().filter(|piece| piece.sampled);
+        let tokens = sampled
+            .filter_map(|piece| {
+                let sequence = &self.running[piece.sequence];
+                let (token, at) = sequence.last()?;
+                let name = self.names[piece.sequence];
+                Some(StepToken { sequence: name, token, at, finish: sequence.finish() })
+            })
+            .collect();
+        Ok(Step { tokens, ended: self.take_ended(parts)?, pieces, started, finished })
+    }
+
+    /// Ends a sequence now; the next step returns what became of it.
+    pub fn cancel(&mut self, name: u64) -> Result<()> {
+        if let Some(place) = self.names.iter().position(|&known| known == name) {
+            self.running[place].end(FinishReason::Cancelled);
+            return Ok(());
+        }
+        if let Some(place) = self.waiting.iter().position(|(known, _)| *known == name)
+            && let Some((name, mut sequence)) = self.waiting.remove(place)
+        {
+            sequence.end(FinishReason::Cancelled);
+            self.left.push((name, sequence));
+            return Ok(());
+        }
+        Err(Error::NotFound(format!("no sequence {name} runs or waits in this batch")))
+    }
+
+    /// Ends every sequence with the same reason and returns what became of them.
+    pub fn end_all(&mut self, model: &Model, reason: FinishReason) -> Result<Vec<Ended>> {
+        self.running.iter_mut().for_each(|sequence| sequence.end(reason));
+        self.left.extend(self.waiting.drain(..));
+        self.left.iter_mut().for_each(|(_, sequence)| sequence.end(reason));
+        self.take_ended(model.parts())
+    }
+
+    /// Steps until no sequence is left, or the work is cancelled; `each` is told of every step.
+    pub fn drain(
+        &mut self,
+        model: &Model,
+        control: &Control<'_>,
+        mut each: impl FnMut(Step),
+    ) -> Result<()> {
+        let mut generated = 0;
+        while !self.is_empty() && !(control.cancelled)() {
+            let step = self.step(model)?;
+            generated += step.tokens.len();
+            (control.progress)(generated);
+            each(step);
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing left to run or to tell.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty() && self.left.is_empty()
+    }
+
+    /// How full it is.
+    pub fn status(&self) -> Status {
+        Status {
+            running: self.running.len(),
+            waiting: self.waiting.len(),
+            kv_bytes: self.caches.iter().map(KvCache::bytes).sum(),
+            kv_capacity: self.caches.iter().map(KvCache::capacity).sum(),
+            kv_used: self.running.iter().map(Sequence::past).sum(),
+        }
+    }
+
+    /// Gives free KV caches to the sequences that have waited longest.
+    fn admit(&mut self) {
+        while !self.waiting.is_empty()
+            && let Some(slot) = self.free.pop()
+            && let Some((name, mut sequence)) = self.waiting.pop_front()
+        {
+            self.caches[slot].clear();
+            sequence.slot = slot;
+            self.names.push(name);
+            self.running.push(sequence);
+        }
+    }
+
+    /// Takes out the sequences that have ended and frees their caches.
+    fn take_ended(&mut self, parts: Parts<'_>) -> Result<Vec<Ended>> {
+        let mut ended = Vec::new();
+        let mut place = 0;
+        while place < self.running.len() {
+            if self.running[place].is_running() {
+                place += 1;
+                continue;
+            }
+            let (name, sequence) = (self.names.remove(place), self.running.remove(place));
+            self.free.push(sequence.slot);
+            ended.push(Ended { sequence: name, completion: sequence.complete(parts)? });
+        }
+        for (name, sequence) in self.left.drain(..) {
+            ended.push(Ended { sequence: name, completion: sequence.complete(parts)? });
+        }
+        Ok(ended)
+    }
+}

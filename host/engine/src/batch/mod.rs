@@ -1,0 +1,18 @@
+//! Sequences that share forward passes, whether they all start together ([`crate::generate`]) or
+//! join and leave as a script likes ([`Batch`]).
+//!
+//! ```text
+//! pass   a a a a a a b b b b c      prompt pieces of a and b, one decode row of c
+//!        └────────── rows of one matrix: every product reads its weights once for all
+//! attention: each sequence over its own KV cache, so that no token depends on its neighbours
+//! ```
+
+mod continuous;
+mod pass;
+mod sequence;
+
+pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
+pub use pass::Piece;
+pub(crate) use pass::{Parts, Work, run as run_pass};
+pub use sequence::{Completion, FinishReason};
+pub(crate) use sequence::{Sequence, check};

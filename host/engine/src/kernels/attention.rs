@@ -1,0 +1,378 @@
+//! Scaled dot-product attention of one sequence over its KV cache.
+//!
+//! Query heads that share a KV head are rows of one tile, as are neighbouring positions. Scores of a
+//! tile are kept for all keys, so memory grows with the context's length and not with its square.
+//!
+//! ```text
+//! queries [R, head_dim] · keys [head_dim, 32] a block  ->  scores [R, keys]
+//! softmax of each row over the keys that it sees        ->  weights [R, keys]
+//! weights · values [keys, head_dim]                     ->  [R, head_dim]
+//! ```
+
+use super::{
+    parallel::{SharedRows, for_each_chunk},
+    simd::{self, LANES, Simd, Task},
+};
+use half::{bf16, f16};
+use std::cell::RefCell;
+
+/// Positions of a block of keys.
+pub const KEY_BLOCK: usize = 2 * LANES;
+/// Most rows of a tile.
+const ROWS: usize = 8;
+/// Multiply-adds that are sooner done by one thread than handed to several.
+const WORTH_SHARING: usize = 1 << 16;
+
+/// A number format of cached keys and values.
+pub trait Cached: Copy + Default + Send + Sync + 'static {
+    /// Rounds.
+    fn from_f32(x: f32) -> Self;
+    /// Sixteen, widened.
+    ///
+    /// # Safety
+    /// The processor has `S`, and sixteen numbers lie at `from`.
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V;
+}
+
+impl Cached for f32 {
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::load(from) }
+    }
+}
+
+impl Cached for bf16 {
+    fn from_f32(x: f32) -> Self {
+        Self::from_f32(x)
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::load_bf16(from) }
+    }
+}
+
+impl Cached for f16 {
+    fn from_f32(x: f32) -> Self {
+        Self::from_f32(x)
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const Self) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::load_f16(from) }
+    }
+}
+
+/// Keys and values of one layer of one sequence.
+pub struct Cache<T> {
+    /// `[kv_heads, capacity / KEY_BLOCK, head_dim, KEY_BLOCK]`: a vector holds one dimension of
+    /// sixteen keys.
+    keys: Vec<T>,
+    /// `[kv_heads, capacity, padded_dim]`
+    values: Vec<T>,
+    capacity: usize,
+    head_dim: usize,
+    padded_dim: usize,
+}
+
+impl<T: Cached> Cache<T> {
+    /// Room for `capacity` positions, rounded up to whole blocks.
+    pub fn new(kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
+        let capacity = capacity.next_multiple_of(KEY_BLOCK);
+        let padded_dim = head_dim.next_multiple_of(LANES);
+        Self {
+            keys: vec![T::default(); kv_heads * capacity * head_dim],
+            values: vec![T::default(); kv_heads * capacity * padded_dim],
+            capacity,
+            head_dim,
+            padded_dim,
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.keys[..]) + size_of_val(&self.values[..])
+    }
+
+    /// Writes the key and value of one head at a position.
+    pub fn write(&mut self, head: usize, position: usize, key: &[f32], value: &[f32]) {
+        let block = (head * self.capacity + position / KEY_BLOCK * KEY_BLOCK) * self.head_dim;
+        let keys = &mut self.keys[block..][..KEY_BLOCK * self.head_dim];
+        for (dim, &number) in key.iter().enumerate() {
+            keys[dim * KEY_BLOCK + position % KEY_BLOCK] = T::from_f32(number);
+        }
+        let row = (head * self.capacity + position) * self.padded_dim;
+        for (slot, &number) in self.values[row..].iter_mut().zip(value) {
+            *slot = T::from_f32(number);
+        }
+    }
+}
+
+/// What the heads are like.
+#[derive(Clone, Copy)]
+pub struct Heads {
+    /// Query heads.
+    pub queries: usize,
+    /// Key and value heads.
+    pub keys: usize,
+    /// Width of a head.
+    pub dim: usize,
+    /// Scores are multiplied by this.
+    pub scale: f32,
+    /// Scores become `cap · tanh(score / cap)`.
+    pub softcap: Option<f32>,
+    /// Keys that a query sees at most, itself included.
+    pub window: Option<usize>,
+}
+
+/// Consecutive new tokens of a sequence, whose keys and values are already in the cache.
+pub struct Queries<'a, T> {
+    /// `[tokens, heads.queries * heads.dim]`
+    pub rows: &'a [f32],
+    /// Tokens that were in the cache before.
+    pub past: usize,
+    /// The layer's cache.
+    pub cache: &'a Cache<T>,
+}
+
+impl<T> Queries<'_, T> {
+    fn tokens(&self, heads: &Heads) -> usize {
+        self.rows.len() / (heads.queries * heads.dim)
+    }
+}
+
+/// Attention of several sequences, `[tokens, heads.queries * heads.dim]` one after another.
+pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Vec<f32> {
+    let width = heads.queries * heads.dim;
+    let group = heads.queries / heads.keys;
+    let mut items = Vec::new();
+    let mut work = 0;
+    let mut first_row = 0;
+    for (index, sequence) in sequences.iter().enumerate() {
+        let tokens = sequence.tokens(heads);
+        work += tokens * width * (sequence.past + tokens);
+        for start in (0..tokens * group).step_by(ROWS) {
+            let count = ROWS.min(tokens * group - start);
+            items.extend((0..heads.keys).map(|head| Item {
+                sequence: index,
+                head,
+                start,
+                count,
+                first_row,
+            }));
+        }
+        first_row += tokens;
+    }
+    let mut mixed: Vec<f32> = Vec::with_capacity(first_row * width);
+    let target = SharedRows::new(&mut mixed.spare_capacity_mut()[..first_row * width], width);
+    let attend = |range: std::ops::Range<usize>| {
+        simd::run(Attend { heads, sequences, items: &items[range], target: &target });
+    };
+    if work < WORTH_SHARING {
+        attend(0..items.len());
+    } else {
+        for_each_chunk(items.len(), attend);
+    }
+    // SAFETY: every head of every token has been written.
+    unsafe { mixed.set_len(first_row * width) };
+    mixed
+}
+
+/// A tile: rows `start..start + count` of the queries of one KV head, where row r is query head
+/// `r % group` of the head's group at token `r / group`.
+struct Item {
+    sequence: usize,
+    head: usize,
+    start: usize,
+    count: usize,
+    /// Row of the output at which the sequence begins.
+    first_row: usize,
+}
+
+struct Attend<'a, T> {
+    heads: &'a Heads,
+    sequences: &'a [Queries<'a, T>],
+    items: &'a [Item],
+    target: &'a SharedRows<'a, f32>,
+}
+
+thread_local! {
+    /// Queries and scores of a tile, kept from one to the next.
+    static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+impl<T: Cached> Task for Attend<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        SCRATCH.with_borrow_mut(|(queries, scores)| {
+            for item in self.items {
+                // SAFETY: `run` chose S for this processor.
+                unsafe {
+                    match item.count {
+                        1 => self.tile::<S, 1>(item, queries, scores),
+                        2 => self.tile::<S, 2>(item, queries, scores),
+                        3 | 4 => self.tile::<S, 4>(item, queries, scores),
+                        _ => self.tile::<S, 8>(item, queries, scores),
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl<T: Cached> Attend<'_, T> {
+    /// One tile of at most `R` rows; rows beyond its own are zeros whose result nobody reads.
+    ///
+    /// # Safety
+    /// The processor has `S`.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize>(
+        &self,
+        item: &Item,
+        queries: &mut Vec<f32>,
+        scores: &mut Vec<f32>,
+    ) {
+        let (heads, sequence) = (self.heads, &self.sequences[item.sequence]);
+        let (dim, group, cache) = (heads.dim, heads.queries / heads.keys, sequence.cache);
+        let place = |row: usize| {
+            let (token, head) = ((item.start + row) / group, (item.start + row) % group);
+            (token, token * heads.queries * dim + (item.head * group + head) * dim)
+        };
+        queries.clear();
+        queries.resize(dim * R, 0.0);
+        for row in 0..item.count {
+            let (_, at) = place(row);
+            for (index, &number) in sequence.rows[at..at + dim].iter().enumerate() {
+                queries[index * R + row] = number;
+            }
+        }
+        // Row r sees keys from..to.
+        let sees = |row: usize| {
+            let to = sequence.past + place(row.min(item.count - 1)).0 + 1;
+            (heads.window.map_or(0, |window| to.saturating_sub(window)), to)
+        };
+        let first_block = sees(0).0 / KEY_BLOCK;
+        let blocks = sees(item.count - 1).1.div_ceil(KEY_BLOCK) - first_block;
+        let stride = blocks * KEY_BLOCK;
+        scores.resize((R * stride).max(scores.len()), 0.0);
+        let scores = &mut scores[..R * stride];
+        // SAFETY: blocks up to the last visible key lie within the cache; the scratch was sized.
+        unsafe {
+            self.score::<S, R>(item.head, cache, queries, first_block, stride, scores);
+            let mut sums = [1f32; R];
+            for (row, scores) in scores.chunks_exact_mut(stride).enumerate().take(item.count) {
+                let (from, to) = sees(row);
+                let seen = (from - first_block * KEY_BLOCK, to - first_block * KEY_BLOCK);
+                sums[row] = softmax::<S>(scores, seen);
+            }
+            let values = (item.head * cache.capacity + first_block * KEY_BLOCK) * cache.padded_dim;
+            let keys = sees(item.count - 1).1 - first_block * KEY_BLOCK;
+            for column in (0..cache.padded_dim).step_by(LANES) {
+                let mut mixed = [S::splat(0.0); R];
+                let mut value = cache.values.as_ptr().add(values + column);
+                for key in 0..keys {
+                    let numbers = T::load::<S>(value);
+                    for (row, mixed) in mixed.iter_mut().enumerate() {
+                        let weight = S::splat(*scores.get_unchecked(row * stride + key));
+                        *mixed = S::fma(weight, numbers, *mixed);
+                    }
+                    value = value.add(cache.padded_dim);
+                }
+                let width = LANES.min(dim - column);
+                for row in 0..item.count {
+                    let mut numbers = [0f32; LANES];
+                    S::store(S::mul(mixed[row], S::splat(1.0 / sums[row])), numbers.as_mut_ptr());
+                    let (_, at) = place(row);
+                    let start = item.first_row * heads.queries * dim;
+                    self.target.copy(start + at + column, &numbers[..width]);
+                }
+            }
+        }
+    }
+
+    /// Scores of all keys from `first_block` on, scaled and capped.
+    ///
+    /// # Safety
+    /// The processor has `S`, the blocks lie within the cache, and `queries` is `[head_dim, R]`.
+    #[inline(always)]
+    unsafe fn score<S: Simd, const R: usize>(
+        &self,
+        head: usize,
+        cache: &Cache<T>,
+        queries: &[f32],
+        first_block: usize,
+        stride: usize,
+        scores: &mut [f32],
+    ) {
+        let dim = cache.head_dim;
+        // SAFETY: the caller's.
+        unsafe {
+            let scale = S::splat(self.heads.scale);
+            for block in 0..stride / KEY_BLOCK {
+                let start = (head * cache.capacity + (first_block + block) * KEY_BLOCK) * dim;
+                let mut key = cache.keys.as_ptr().add(start);
+                let mut query = queries.as_ptr();
+                let mut sums = [[S::splat(0.0); 2]; R];
+                for _ in 0..dim {
+                    let keys = [T::load::<S>(key), T::load::<S>(key.add(LANES))];
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let number = S::splat(*query.add(row));
+                        sums[0] = S::fma(keys[0], number, sums[0]);
+                        sums[1] = S::fma(keys[1], number, sums[1]);
+                    }
+                    key = key.add(KEY_BLOCK);
+                    query = query.add(R);
+                }
+                for (row, sums) in sums.iter().enumerate() {
+                    for (half, &sum) in sums.iter().enumerate() {
+                        let mut score = S::mul(sum, scale);
+                        if let Some(cap) = self.heads.softcap {
+                            let share = S::div(score, S::splat(cap));
+                            score = S::mul(S::tanh(share), S::splat(cap));
+                        }
+                        let at = row * stride + block * KEY_BLOCK + half * LANES;
+                        S::store(score, scores.as_mut_ptr().add(at));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns the scores of the keys that a row sees into unnormalised weights, those of the others into
+/// zeros, and returns the weights' sum.
+///
+/// # Safety
+/// The processor has `S`; `scores` are whole blocks.
+#[inline(always)]
+unsafe fn softmax<S: Simd>(scores: &mut [f32], (from, to): (usize, usize)) -> f32 {
+    scores[..from].fill(0.0);
+    scores[to..].fill(f32::NEG_INFINITY);
+    scores[from / LANES * LANES..from].fill(f32::NEG_INFINITY);
+    let begin = from / LANES * LANES;
+    let end = to.next_multiple_of(LANES);
+    // SAFETY: whole vectors within the row.
+    unsafe {
+        let start = scores.as_mut_ptr();
+        let mut most = S::splat(f32::NEG_INFINITY);
+        for at in (begin..end).step_by(LANES) {
+            most = S::max(most, S::load(start.add(at)));
+        }
+        let mut lanes = [0f32; LANES];
+        S::store(most, lanes.as_mut_ptr());
+        let most = lanes.iter().fold(f32::NEG_INFINITY, |most, &x| most.max(x));
+        let shift = S::splat(-most);
+        let mut sum = S::splat(0.0);
+        for at in (begin..end).step_by(LANES) {
+            let weight = S::exp(S::add(S::load(start.add(at)), shift));
+            S::store(weight, start.add(at));
+            sum = S::add(sum, weight);
+        }
+        scores[end..].fill(0.0);
+        S::sum(sum)
+    }
+}

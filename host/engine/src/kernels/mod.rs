@@ -1,0 +1,20 @@
+//! What the CPU computes itself, on slices of f32: products with packed weights, attention, norms,
+//! activations. Activations and sums are f32 whatever the weights' format.
+//!
+//! | file | what |
+//! |---|---|
+//! | `simd` | vectors of sixteen numbers on AVX-512, AVX2 or plain Rust, chosen at run time |
+//! | `format` | how weights of each number format lie in memory and meet activations |
+//! | `product` | packing and matrix products |
+//! | `attention` | the KV cache and attention over it |
+//! | `pointwise` | norms, activations, sums |
+//! | `parallel` | sharing work among cores |
+
+pub mod attention;
+pub mod format;
+pub mod parallel;
+pub mod pointwise;
+pub mod product;
+pub mod simd;
+
+pub use product::{Packed, PackedFormat};

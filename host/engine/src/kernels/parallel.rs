@@ -1,0 +1,68 @@
+//! Work shared among the processor's cores by candle's pool, whose threads spin for a moment before
+//! they sleep: a decode step is hundreds of short products one after another.
+
+use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
+
+/// Runs `work` on chunks of `0..count` on all threads, and returns when all are done.
+pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
+    candle_core::utils::barrier_pool().execute_chunked(count, work);
+}
+
+/// The `index`th chunk of `0..count` in chunks of `size`.
+pub fn chunks(count: usize, size: usize, index: usize) -> Range<usize> {
+    index * size..count.min((index + 1) * size)
+}
+
+/// Memory that several threads fill, each its own part.
+pub struct SharedRows<'a, T> {
+    start: *mut MaybeUninit<T>,
+    len: usize,
+    width: usize,
+    owner: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: whoever writes promises that no two threads touch the same part.
+unsafe impl<T: Send> Sync for SharedRows<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for SharedRows<'_, T> {}
+
+impl<'a, T: Copy> SharedRows<'a, T> {
+    /// Over memory in rows of `width`.
+    pub fn new(memory: &'a mut [MaybeUninit<T>], width: usize) -> Self {
+        Self { start: memory.as_mut_ptr(), len: memory.len(), width, owner: PhantomData }
+    }
+
+    /// One row.
+    ///
+    /// # Safety
+    /// No other thread touches the row meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn row(&self, row: usize) -> &mut [MaybeUninit<T>] {
+        assert!((row + 1) * self.width <= self.len, "row {row} is beyond the memory");
+        // SAFETY: within the memory, and the caller has it alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.width), self.width) }
+    }
+
+    /// Writes one element.
+    ///
+    /// # Safety
+    /// No other thread touches it meanwhile.
+    pub unsafe fn write(&self, place: usize, value: T) {
+        assert!(place < self.len, "element {place} is beyond the memory");
+        // SAFETY: within the memory, and the caller has it alone.
+        unsafe { self.start.add(place).write(MaybeUninit::new(value)) };
+    }
+
+    /// Writes several.
+    ///
+    /// # Safety
+    /// No other thread touches them meanwhile.
+    #[inline(always)]
+    pub unsafe fn copy(&self, place: usize, values: &[T]) {
+        assert!(place + values.len() <= self.len, "element {place} is beyond the memory");
+        // SAFETY: within the memory, and the caller has it alone.
+        unsafe {
+            values.as_ptr().copy_to_nonoverlapping(self.start.add(place).cast(), values.len());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A sparse mixture of experts (arXiv 1701.06538, 2101.03961): each row goes to the few experts that
+//! its router likes best.
+
+use super::{Linear, mlp::Mlp};
+use crate::{
+    Error, Result,
+    families::{self, Shape},
+    load::Weights,
+    sampling::argmax,
+};
+use candle_core::{DType, Tensor};
+
+/// The router and its experts.
+pub struct Experts {
+    router: Linear,
+    experts: Vec<Mlp>,
+    active: usize,
+    renormalise: bool,
+}
+
+impl Experts {
+    /// Loads a layer's router and experts.
+    pub fn load(layer: &Weights, shape: &Shape, spec: &families::Experts) -> Result<Self> {
+        if spec.active == 0 || spec.active > spec.count {
+            return Err(Error::Invalid(format!(
+                "num_experts_per_tok ({}) in config.json must be between 1 and the number of experts, {}",
+                spec.active, spec.count
+            )));
+        }
+        let place = layer.at(shape.names.experts);
+        let router = [(shape.names.router, spec.count)];
+        Ok(Self {
+            router: Linear::load(layer, &router, shape.hidden, false, false)?,
+            experts: (0..spec.count)
+                .map(|index| {
+                    Mlp::load_expert(&place.at(&index.to_string()), shape, spec.intermediate)
+                })
+                .collect::<Result<_>>()?,
+            active: spec.active,
+            renormalise: spec.renormalise,
+        })
+    }
+
+    /// `[rows, hidden]` to the same.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let logits: Vec<Vec<f32>> = self.router.forward(x)?.to_dtype(DType::F32)?.to_vec2()?;
+        let mut rows = vec![Vec::new(); self.experts.len()];
+        let mut shares = vec![Vec::new(); self.experts.len()];
+        for (row, logits) in logits.iter().enumerate() {
+            for (expert, share) in self.choose(logits)? {
+                rows[expert].push(row as u32);
+                shares[expert].push(share);
+            }
+        }
+        let mut sum = x.zeros_like()?;
+        for ((expert, rows), shares) in self.experts.iter().zip(rows).zip(shares) {
+            if rows.is_empty() {
+                continue;
+            }
+            let count = rows.len();
+            let rows = Tensor::from_vec(rows, count, x.device())?;
+            let shares = Tensor::from_vec(shares, (count, 1), x.device())?.to_dtype(x.dtype())?;
+            let mixed = expert.forward(&x.index_select(&rows, 0)?)?.broadcast_mul(&shares)?;
+            sum = sum.index_add(&rows, &mixed, 0)?;
+        }
+        Ok(sum)
+    }
+
+    /// The best experts of a row and their shares: a softmax over all, then the largest.
+    fn choose(&self, logits: &[f32]) -> Result<Vec<(usize, f32)>> {
+        let mut left = logits.to_vec();
+        let top = left[argmax(&left)? as usize];
+        let total: f32 = left.iter().map(|logit| (logit - top).exp()).sum();
+        let mut chosen = Vec::with_capacity(self.active);
+        for _ in 0..self.active {
+            let best = argmax(&left)? as usize;
+            chosen.push((best, (left[best] - top).exp() / total));
+            left[best] = f32::NEG_INFINITY;
+        }
+        if self.renormalise {
+            let kept: f32 = chosen.iter().map(|(_, share)| share).sum();
+            chosen.iter_mut().for_each(|(_, share)| *share /= kept);
+        }
+        Ok(chosen)
+    }
+}

@@ -1,0 +1,206 @@
+//! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
+//! turned, stacked and reordered before a single number is copied.
+
+use crate::{
+    Result,
+    kernels::{Packed, PackedFormat, parallel::for_each_chunk},
+};
+use candle_core::{
+    DType, Device, Tensor,
+    quantized::{GgmlDType, QMatMul, QStorage, QTensor},
+};
+use std::{borrow::Cow, sync::Arc};
+
+/// Reads row `index` as f32 numbers.
+pub type ReadRow = Arc<dyn Fn(usize, &mut [f32]) + Send + Sync>;
+/// The bytes of row `index`, whole blocks of a quantised format.
+pub type RowBytes = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
+
+/// `[rows, columns]`: output features by input features.
+#[derive(Clone)]
+pub struct Matrix {
+    /// Output features.
+    pub rows: usize,
+    /// Input features.
+    pub columns: usize,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Numbers(ReadRow),
+    Blocks(GgmlDType, RowBytes),
+}
+
+impl Matrix {
+    /// Rows of numbers.
+    pub fn of_numbers(rows: usize, columns: usize, read: ReadRow) -> Self {
+        Self { rows, columns, source: Source::Numbers(read) }
+    }
+
+    /// Rows of quantised blocks.
+    pub fn of_blocks(rows: usize, columns: usize, dtype: GgmlDType, bytes: RowBytes) -> Self {
+        Self { rows, columns, source: Source::Blocks(dtype, bytes) }
+    }
+
+    /// Rows `order(0), order(1), ...`, `count` of them.
+    pub fn select(
+        &self,
+        count: usize,
+        order: impl Fn(usize) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        let source = match self.source.clone() {
+            Source::Numbers(read) => {
+                Source::Numbers(Arc::new(move |row, out: &mut [f32]| read(order(row), out)))
+            }
+            Source::Blocks(dtype, bytes) => {
+                Source::Blocks(dtype, Arc::new(move |row| bytes(order(row))))
+            }
+        };
+        Self { rows: count, columns: self.columns, source }
+    }
+
+    /// The rows of several below one another. They have one width and, if quantised, one format.
+    pub fn stack(parts: &[Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let ends: Vec<usize> = parts
+            .iter()
+            .scan(0, |end, part| {
+                *end += part.rows;
+                Some(*end)
+            })
+            .collect();
+        let rows = *ends.last()?;
+        let place = move |row: usize| {
+            let part = ends.partition_point(|&end| end <= row);
+            (part, if part == 0 { row } else { row - ends[part - 1] })
+        };
+        let source = match &first.source {
+            Source::Numbers(_) => {
+                let reads: Vec<ReadRow> = parts.iter().map(Self::numbers).collect::<Option<_>>()?;
+                Source::Numbers(Arc::new(move |row, out: &mut [f32]| {
+                    let (part, row) = place(row);
+                    reads[part](row, out);
+                }))
+            }
+            Source::Blocks(dtype, _) => {
+                let all: Vec<RowBytes> =
+                    parts.iter().map(|part| part.blocks(*dtype)).collect::<Option<_>>()?;
+                Source::Blocks(
+                    *dtype,
+                    Arc::new(move |row| {
+                        let (part, row) = place(row);
+                        all[part](row)
+                    }),
+                )
+            }
+        };
+        Some(Self { rows, columns: first.columns, source })
+    }
+
+    fn numbers(&self) -> Option<ReadRow> {
+        match &self.source {
+            Source::Numbers(read) => Some(Arc::clone(read)),
+            Source::Blocks(..) => None,
+        }
+    }
+
+    fn blocks(&self, wanted: GgmlDType) -> Option<RowBytes> {
+        match &self.source {
+            Source::Blocks(dtype, bytes) if *dtype == wanted => Some(Arc::clone(bytes)),
+            _ => None,
+        }
+    }
+
+    /// Packs it for the CPU's kernels; blocks other than Q8_0 stay as candle multiplies them.
+    pub fn to_host(&self, format: PackedFormat) -> Result<HostWeight> {
+        Ok(match &self.source {
+            Source::Numbers(read) => {
+                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &**read))
+            }
+            Source::Blocks(GgmlDType::Q8_0, bytes) => {
+                HostWeight::Packed(Packed::from_q8_rows(self.rows, self.columns, &**bytes))
+            }
+            Source::Blocks(dtype, bytes) => {
+                let data: Vec<u8> = (0..self.rows).flat_map(|row| bytes(row)).collect();
+                let storage = QStorage::from_data(Cow::Owned(data), &Device::Cpu, *dtype)?;
+                let tensor = Arc::new(QTensor::new(storage, (self.rows, self.columns))?);
+                HostWeight::Blocks(QMatMul::from_arc(Arc::clone(&tensor))?, tensor)
+            }
+        })
+    }
+
+    /// All of it as a tensor. Quantised weights are widened.
+    pub fn to_tensor(&self, dtype: DType, device: &Device) -> Result<Tensor> {
+        let read = match &self.source {
+            Source::Numbers(read) => Arc::clone(read),
+            Source::Blocks(..) => {
+                let HostWeight::Blocks(_, tensor) = self.to_host(PackedFormat::F32)? else {
+                    let packed = self.to_host(PackedFormat::F32)?;
+                    let mut numbers = vec![0f32; self.rows * self.columns];
+                    for (row, out) in numbers.chunks_exact_mut(self.columns).enumerate() {
+                        packed.row(row, out)?;
+                    }
+                    let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), device)?;
+                    return Ok(tensor.to_dtype(dtype)?);
+                };
+                return Ok(tensor.dequantize(&Device::Cpu)?.to_dtype(dtype)?.to_device(device)?);
+            }
+        };
+        let mut numbers: Vec<f32> = vec![0.0; self.rows * self.columns];
+        let rows = std::sync::Mutex::new(numbers.chunks_exact_mut(self.columns).enumerate());
+        for_each_chunk(self.rows, |range| {
+            for _ in range {
+                let next = rows.lock().map(|mut rows| rows.next());
+                if let Ok(Some((row, out))) = next {
+                    read(row, out);
+                }
+            }
+        });
+        drop(rows);
+        let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), &Device::Cpu)?;
+        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+    }
+}
+
+/// A weight in the CPU's memory, ready to multiply with.
+pub enum HostWeight {
+    /// For our own kernels.
+    Packed(Packed),
+    /// For candle's quantised products, with the tensor behind them.
+    Blocks(QMatMul, Arc<QTensor>),
+}
+
+impl HostWeight {
+    /// One row, as f32.
+    pub fn row(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        match self {
+            Self::Packed(packed) => packed.row(index, out),
+            Self::Blocks(_, tensor) => {
+                let row_bytes = tensor.storage_size_in_bytes() / tensor.shape().dims()[0];
+                let data = tensor.data()?;
+                let bytes = data[index * row_bytes..][..row_bytes].to_vec();
+                let storage = QStorage::from_data(Cow::Owned(bytes), &Device::Cpu, tensor.dtype())?;
+                let row = QTensor::new(storage, (1, out.len()))?.dequantize(&Device::Cpu)?;
+                out.copy_from_slice(&row.flatten_all()?.to_vec1::<f32>()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Input features.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::Packed(packed) => packed.inputs(),
+            Self::Blocks(_, tensor) => tensor.shape().dims()[1],
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Packed(packed) => packed.bytes(),
+            Self::Blocks(_, tensor) => tensor.storage_size_in_bytes(),
+        }
+    }
+}

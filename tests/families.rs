@@ -1,0 +1,70 @@
+//! Every model family against transformers, on folders that `fixtures/make-families` made with it.
+
+use crate::parity::{assert_close, generate};
+use crate::support::fixtures;
+
+/// Greedy tokens step by step through the KV cache, then the same positions as one prompt.
+fn check(model: &str) {
+    let folder = fixtures().join("families").join(model);
+    let expected = std::fs::read(folder.join("expected.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
+    for prompt in ["", "_one"] {
+        let ids = |name: &str| crate::parity::ids(&expected, &format!("{name}{prompt}"));
+        let logits = crate::parity::floats(&expected, &format!("logits{prompt}"));
+        let (prompt, tokens) = (ids("prompt"), ids("tokens"));
+        let (output, ours) = generate(&folder, &prompt, tokens.len(), "f32");
+        assert_eq!(output["tokens"], serde_json::json!(tokens), "{model}");
+        assert_close(&ours, &logits, crate::parity::F32_TOLERANCE);
+        let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
+        let (_, ours) = generate(&folder, &all, 1, "f32");
+        assert_close(&ours, &logits, crate::parity::F32_TOLERANCE);
+    }
+}
+
+macro_rules! families {
+    ($($test:ident: $folder:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check($folder);
+            }
+        )*
+
+        /// A folder without a test would be a promise that nobody keeps.
+        #[test]
+        fn every_folder_has_a_test() {
+            let mut folders: Vec<String> = std::fs::read_dir(fixtures().join("families"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            folders.sort();
+            let mut tested = vec![$($folder.to_owned()),*];
+            tested.sort();
+            assert_eq!(folders, tested);
+        }
+    };
+}
+
+families! {
+    mistral_with_a_window: "mistral",
+    mistral_without_a_window: "mistral-no-window",
+    qwen2_with_seven_query_heads_a_key: "qwen2",
+    qwen2_with_windows_in_upper_layers: "qwen2-tied",
+    qwen3_with_seven_query_heads_a_key: "qwen3",
+    qwen3_without_grouping: "qwen3-tied",
+    gemma2_with_soft_caps: "gemma2",
+    gemma3_with_two_rotary_bases: "gemma3",
+    gemma3_with_linear_scaling: "gemma3-linear",
+    phi3_with_a_window: "phi3",
+    phi3_with_a_partial_rotary_embedding: "phi3-partial",
+    gpt2_tied: "gpt2",
+    gpt2_untied_with_exact_gelu: "gpt2-untied",
+    gpt_neox_in_parallel: "gpt-neox",
+    gpt_neox_in_series: "gpt-neox-serial",
+    olmo2_grouped: "olmo2",
+    olmo2_without_grouping: "olmo2-mha",
+    mixtral: "mixtral",
+    qwen3_moe: "qwen3-moe",
+    qwen3_moe_with_a_dense_layer: "qwen3-moe-mixed",
+    llama_with_yarn: "llama-yarn",
+}
