@@ -232,3 +232,19 @@ fn compiled_code_is_kept_by_content() {
     assert_eq!(third[0].0, first[0].0);
     assert!(std::fs::metadata(&third[0].0).unwrap().len() > 1000);
 }
+
+/// Sequences join, wait, are cancelled and leave; the component compares each with itself alone.
+#[test]
+fn a_continuous_batch_gives_each_sequence_its_own_tokens() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("continuous"), "--dtype", "f32"]).ok();
+    let events = desk.events();
+    let ended = of_kind(&events, "batch-sequence");
+    assert_eq!(ended.len(), 9, "seven, one that was cancelled, and one of the second batch");
+    let finished =
+        |reason: &str| ended.iter().filter(|event| event["sequence"]["finish"] == reason).count();
+    assert_eq!((finished("length"), finished("cancelled")), (8, 1));
+    let record = desk.record();
+    let group = record["groups"].as_array().unwrap().iter().find(|group| group["label"] == "batch");
+    assert_eq!(group.unwrap()["ttft_s"]["count"], 15, "eight of batches, seven alone");
+}

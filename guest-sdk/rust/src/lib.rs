@@ -45,8 +45,8 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::{
         bindings::{
-            About, Generation, Measurement, Metric, Model, ModelInfo, Phase, Quantity, Request,
-            Source, Trial, Window, report,
+            About, Batch, BatchOptions, Generation, Measurement, Metric, Model, ModelInfo, Phase,
+            Quantity, Request, Source, Trial, Window, report,
         },
         error::{Error, Result},
         experiment::Experiment,

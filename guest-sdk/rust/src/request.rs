@@ -1,8 +1,8 @@
-//! Requests and models, in fewer words.
+//! Requests, batches and models, in fewer words.
 
 use crate::{
     Result,
-    bindings::{Model, Prompt, Request, Sampling, engine::LoadOptions},
+    bindings::{BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions},
 };
 
 impl Request {
@@ -49,6 +49,36 @@ impl Request {
     /// Draws tokens instead of taking the most likely.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = Some(sampling);
+        self
+    }
+}
+
+impl BatchOptions {
+    /// A continuous batch of so many sequences at a time; more wait.
+    pub fn sequences(most: u32) -> Self {
+        Self {
+            max_sequences: most,
+            max_tokens: None,
+            prefill_chunk: None,
+            when_full: WhenFull::Wait,
+        }
+    }
+
+    /// Most tokens of one sequence, prompt and output: what its KV memory is reserved for.
+    pub fn max_tokens(mut self, most: u32) -> Self {
+        self.max_tokens = Some(most);
+        self
+    }
+
+    /// Most rows of a step in which prompt is run.
+    pub fn prefill_chunk(mut self, rows: u32) -> Self {
+        self.prefill_chunk = Some(rows);
+        self
+    }
+
+    /// Refuses requests for which there is no KV memory, instead of letting them wait.
+    pub fn refuse_when_full(mut self) -> Self {
+        self.when_full = WhenFull::Refuse;
         self
     }
 }

@@ -44,6 +44,8 @@ pub enum Event {
     },
     /// A request was generated and measured.
     Generation(GenerationRecord),
+    /// A sequence of a continuous batch ended.
+    BatchSequence(BatchSequenceRecord),
     /// A window of the script was closed.
     Window(WindowRecord),
     /// Idle power was measured.
@@ -176,6 +178,20 @@ pub struct GenerationRecord {
     pub window: WindowRecord,
     /// One for each prompt.
     pub sequences: Vec<SequenceRecord>,
+}
+
+/// A sequence of a continuous batch. Its energy cannot be told from its neighbours'; windows around
+/// the steps have theirs together.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BatchSequenceRecord {
+    /// The label of its request.
+    pub label: String,
+    /// The open phases, joined by `/`.
+    pub phase: String,
+    /// Its name within its batch.
+    pub name: u64,
+    /// What became of it.
+    pub sequence: SequenceRecord,
 }
 
 /// A generated sequence.

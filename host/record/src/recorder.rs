@@ -17,7 +17,19 @@ pub struct Recorder {
     journal: Journal,
     record: RunRecord,
     /// By phase, then label, in the order of first appearance.
-    groups: Vec<((String, String), GroupSamples)>,
+    groups: Groups,
+}
+
+type Groups = Vec<((String, String), GroupSamples)>;
+
+/// The group of a phase and label, made if there is none.
+fn group<'a>(groups: &'a mut Groups, phase: &str, label: &str) -> &'a mut GroupSamples {
+    let known = groups.iter().position(|((p, l), _)| p == phase && l == label);
+    let place = known.unwrap_or_else(|| {
+        groups.push(((phase.to_owned(), label.to_owned()), GroupSamples::default()));
+        groups.len() - 1
+    });
+    &mut groups[place].1
 }
 
 impl Recorder {
@@ -72,14 +84,11 @@ impl Recorder {
                 record.phases.push(Phase { phase, started_ns, wall_ns });
             }
             Event::Generation(generation) => {
-                let window = &generation.window;
-                let key = (window.phase.clone(), window.label.clone());
-                let place = self.groups.iter().position(|(known, _)| *known == key);
-                let place = place.unwrap_or_else(|| {
-                    self.groups.push((key, GroupSamples::default()));
-                    self.groups.len() - 1
-                });
-                self.groups[place].1.add(&generation);
+                let (phase, label) = (&generation.window.phase, &generation.window.label);
+                group(&mut self.groups, phase, label).add(&generation);
+            }
+            Event::BatchSequence(ended) => {
+                group(&mut self.groups, &ended.phase, &ended.label).add_sequence(&ended.sequence);
             }
             Event::Window(window) => record.windows.push(window),
             Event::Baseline(window) => record.baselines.push(window),

@@ -2,7 +2,7 @@
 //!
 //! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
 
-use crate::event::{Activity, GenerationRecord};
+use crate::event::{Activity, GenerationRecord, SequenceRecord};
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,20 +118,39 @@ impl GroupSamples {
             (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
-        for sequence in &generation.sequences {
-            let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last())
-            else {
-                continue;
-            };
-            self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
-            self.e2el.push(seconds(last.saturating_sub(sequence.submitted_ns)));
-            self.itl.extend(sequence.token_ns.windows(2).map(|pair| seconds(pair[1] - pair[0])));
-            let after_first = sequence.token_ns.len() as u64 - 1;
-            if after_first > 0 {
-                self.tpot.push(seconds(last - first) / after_first as f64);
-            }
-            self.decoded += after_first;
+        generation.sequences.iter().for_each(|sequence| self.add_latencies(sequence));
+    }
+
+    /// Counts a sequence of a continuous batch in. It shares its steps, and so has no rates and no
+    /// energy of its own.
+    pub fn add_sequence(&mut self, sequence: &SequenceRecord) {
+        self.requests += 1;
+        self.activity.add(&Activity {
+            requests: 1,
+            prompt_tokens: u64::from(sequence.prompt_tokens),
+            output_tokens: sequence.tokens.len() as u64,
+            ..Activity::default()
+        });
+        self.energy = Some(Err(
+            "sequences of a continuous batch share their steps; a window around them has the energy"
+                .to_owned(),
+        ));
+        self.add_latencies(sequence);
+    }
+
+    fn add_latencies(&mut self, sequence: &SequenceRecord) {
+        let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last())
+        else {
+            return;
+        };
+        self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
+        self.e2el.push(seconds(last.saturating_sub(sequence.submitted_ns)));
+        self.itl.extend(sequence.token_ns.windows(2).map(|pair| seconds(pair[1] - pair[0])));
+        let after_first = sequence.token_ns.len() as u64 - 1;
+        if after_first > 0 {
+            self.tpot.push(seconds(last - first) / after_first as f64);
         }
+        self.decoded += after_first;
     }
 
     /// The summary.

@@ -9,7 +9,10 @@ use crate::{
     state::Run,
 };
 use llem_engine::{
-    Completion, Control, Generation, Info, Model, Request, Sampling, chat::Message, flops,
+    Completion, Control, Generation, Info, Model, Request, Sampling,
+    batch::{Piece, Step},
+    chat::Message,
+    flops,
     score::ScoreRequest,
 };
 use llem_meter::Span;
@@ -22,29 +25,9 @@ pub fn generate(
     run: &Run,
     request: engine::Request,
 ) -> llem_engine::Result<(String, Generation, Span)> {
-    let prompts = request
-        .prompts
-        .into_iter()
-        .map(|prompt| match prompt {
-            engine::Prompt::Text(text) => model.tokenize(&text),
-            engine::Prompt::Tokens(tokens) => Ok(tokens),
-            engine::Prompt::Chat(turns) => {
-                model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
-            }
-        })
-        .collect::<llem_engine::Result<Vec<_>>>()?;
-    let most = prompts.len() as u64 * u64::from(request.max_new_tokens);
-    let label = request.label;
-    let request = Request {
-        prompts,
-        max_new_tokens: request.max_new_tokens as usize,
-        ignore_eos: request.ignore_eos,
-        stop: request.stop,
-        sampling: request
-            .sampling
-            .map_or_else(Sampling::default, |chosen| sampling(&chosen, run.seed)),
-        keep_logits: false,
-    };
+    let label = request.label.clone();
+    let request = tokenized(model, request, run.seed)?;
+    let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
     let control = Control {
         cancelled: &|| run.stop.is_requested(),
         progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
@@ -54,6 +37,29 @@ pub fn generate(
     let generation = model.generate(&request, &control);
     let span = run.meter().close(window);
     Ok((label, generation?, span))
+}
+
+/// A script's request as the engine takes it.
+pub fn tokenized(
+    model: &Model,
+    request: engine::Request,
+    seed: u64,
+) -> llem_engine::Result<Request> {
+    let tokens = |prompt| match prompt {
+        engine::Prompt::Text(text) => model.tokenize(&text),
+        engine::Prompt::Tokens(tokens) => Ok(tokens),
+        engine::Prompt::Chat(turns) => {
+            model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
+        }
+    };
+    Ok(Request {
+        prompts: request.prompts.into_iter().map(tokens).collect::<llem_engine::Result<_>>()?,
+        max_new_tokens: request.max_new_tokens as usize,
+        ignore_eos: request.ignore_eos,
+        stop: request.stop,
+        sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, seed)),
+        keep_logits: false,
+    })
 }
 
 fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
@@ -105,38 +111,79 @@ pub fn scoring(info: &Info, requests: &[ScoreRequest]) -> Activity {
     }
 }
 
-/// Its sequences as the record keeps them.
-pub fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
-    let sequence = |completion: &Completion| SequenceRecord {
-        prompt_tokens: completion.prompt_tokens as u32,
-        tokens: completion.tokens.clone(),
-        finish: completion.finish.to_string(),
-        submitted_ns: run.clock.at(submitted),
-        token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+/// What a batch's step did: steps that ran any prompt count as prefill.
+pub fn step_activity(info: &Info, step: &Step) -> Activity {
+    let prompt_tokens = prompt_tokens(step);
+    let time = (step.finished - step.started).as_nanos() as u64;
+    let (prefill_ns, decode_ns) = if prompt_tokens > 0 { (time, 0) } else { (0, time) };
+    let flops = |piece: &Piece| {
+        flops::pass(&info.shape, piece.new, piece.past, usize::from(piece.sampled)).total()
     };
+    let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
+    Activity {
+        requests: step.pieces.iter().filter(begun).count() as u64,
+        prompt_tokens,
+        output_tokens: step.tokens.len() as u64,
+        prefill_ns,
+        decode_ns,
+        flops_estimated: step.pieces.iter().map(flops).sum(),
+    }
+}
+
+/// Prompt tokens that a step ran.
+pub fn prompt_tokens(step: &Step) -> u64 {
+    step.pieces.iter().filter(|piece| piece.prompt).map(|piece| piece.new as u64).sum()
+}
+
+/// Sequences as the record keeps them.
+pub fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
+    let submitted = run.clock.at(submitted);
+    let sequence = |completion: &Completion| sequence(run, completion, submitted);
     generation.completions.iter().map(sequence).collect()
 }
 
-/// Its sequences as the guest sees them.
+/// A sequence as the record keeps it.
+pub fn sequence(run: &Run, completion: &Completion, submitted_ns: u64) -> SequenceRecord {
+    SequenceRecord {
+        prompt_tokens: completion.prompt_tokens as u32,
+        tokens: completion.tokens.clone(),
+        finish: completion.finish.to_string(),
+        submitted_ns,
+        token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+    }
+}
+
+/// Sequences as the guest sees them.
 pub fn completions(
     generation: &Generation,
     sequences: &[SequenceRecord],
 ) -> Vec<engine::Completion> {
     let pairs = generation.completions.iter().zip(sequences);
-    pairs
-        .map(|(completion, sequence)| engine::Completion {
-            prompt_tokens: sequence.prompt_tokens,
-            tokens: sequence.tokens.clone(),
-            text: completion.text.clone(),
-            finish: match completion.finish {
-                llem_engine::FinishReason::Eos => FinishReason::Eos,
-                llem_engine::FinishReason::Length => FinishReason::Length,
-                llem_engine::FinishReason::Stop => FinishReason::Stop,
-                llem_engine::FinishReason::Context => FinishReason::Context,
-                llem_engine::FinishReason::Interrupted => FinishReason::Interrupted,
-            },
-            submitted: sequence.submitted_ns,
-            token_times: sequence.token_ns.clone(),
-        })
-        .collect()
+    pairs.map(|(completion, sequence)| self::completion(completion, sequence)).collect()
+}
+
+/// A sequence as the guest sees it.
+pub fn completion(completion: &Completion, sequence: &SequenceRecord) -> engine::Completion {
+    engine::Completion {
+        prompt_tokens: sequence.prompt_tokens,
+        tokens: sequence.tokens.clone(),
+        text: completion.text.clone(),
+        finish: completion.finish.into(),
+        submitted: sequence.submitted_ns,
+        token_times: sequence.token_ns.clone(),
+    }
+}
+
+impl From<llem_engine::FinishReason> for FinishReason {
+    fn from(reason: llem_engine::FinishReason) -> Self {
+        use llem_engine::FinishReason as Reason;
+        match reason {
+            Reason::Eos => Self::Eos,
+            Reason::Length => Self::Length,
+            Reason::Stop => Self::Stop,
+            Reason::Context => Self::Context,
+            Reason::Interrupted => Self::Interrupted,
+            Reason::Cancelled => Self::Cancelled,
+        }
+    }
 }

@@ -59,7 +59,7 @@ fn run() -> Result<()> {
     for device in llem_sdk::devices::list_devices() {
         llem_sdk::devices::read_state(&device.id)?;
     }
-    if model.open_batch(4).is_ok() || model.attach_adapter("none").is_ok() {
+    if model.attach_adapter("none").is_ok() {
         return Err("what is not there yet must say so".into());
     }
     Ok(())

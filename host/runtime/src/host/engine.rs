@@ -1,6 +1,7 @@
 //! `engine.wit`: models.
 
 use super::{
+    batch::{self, OpenBatch},
     meter::{measurement, window_record},
     types::Answer,
 };
@@ -11,7 +12,9 @@ use crate::{
     state::State,
 };
 use llem_engine::{
-    Control, Info, LoadOptions, Model, ModelSource, chat::Message, score::ScoreRequest,
+    Control, Info, LoadOptions, Model, ModelSource,
+    chat::Message,
+    score::{Score, ScoreRequest, rolling_windows},
 };
 use llem_record::{
     Event,
@@ -25,11 +28,7 @@ pub struct LoadedModel {
     pub(super) thread: EngineThread,
 }
 
-/// A continuous batch. This version opens none.
-pub enum Batch {}
-
 const NO_ADAPTERS: &str = "this version of llem has no LoRA adapters yet";
-const NO_BATCHES: &str = "this version of llem has no continuous batches yet; use generate";
 
 impl engine::Host for State {}
 
@@ -125,7 +124,6 @@ impl engine::HostModel for State {
         model: Resource<LoadedModel>,
         requests: Vec<engine::ScoreRequest>,
     ) -> Answer<Vec<engine::Score>> {
-        let stop = Arc::clone(&self.run.stop);
         let requests: Vec<ScoreRequest> = requests
             .into_iter()
             .map(|request| ScoreRequest {
@@ -134,27 +132,37 @@ impl engine::HostModel for State {
             })
             .collect();
         let work = measure::scoring(self.table.get(&model)?.thread.info(), &requests);
-        let began = Instant::now();
-        let scores = self
-            .ask(&model, move |model| {
-                let control = Control { cancelled: &|| stop.is_requested(), progress: &|_| () };
-                model.score(&requests, &control)
-            })
-            .await?;
-        self.run.check_stop()?;
-        if scores.is_ok() {
-            let prefill_ns = began.elapsed().as_nanos() as u64;
-            self.run.progress().activity.add(&Activity { prefill_ns, ..work });
-        }
-        let convert = |score: llem_engine::score::Score| engine::Score {
-            log_likelihoods: score.log_likelihoods,
-            is_greedy: score.is_greedy,
-        };
-        Ok(scores.map(|scores| scores.into_iter().map(convert).collect()))
+        self.scores(&model, work, move |model, control| model.score(&requests, control)).await
     }
 
-    fn open_batch(&mut self, _: Resource<LoadedModel>, _: u32) -> Answer<Resource<Batch>> {
-        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
+    async fn score_rolling(
+        &mut self,
+        model: Resource<LoadedModel>,
+        texts: Vec<Vec<u32>>,
+        prefix: u32,
+    ) -> Answer<Vec<engine::Score>> {
+        let info = self.table.get(&model)?.thread.info();
+        let windows: Vec<ScoreRequest> = texts
+            .iter()
+            .flat_map(|text| rolling_windows(text, prefix, info.shape.context))
+            .collect();
+        let work = measure::scoring(info, &windows);
+        self.scores(&model, work, move |model, control| {
+            model.score_rolling(&texts, prefix, control)
+        })
+        .await
+    }
+
+    async fn open_batch(
+        &mut self,
+        model: Resource<LoadedModel>,
+        options: engine::BatchOptions,
+    ) -> Answer<Resource<OpenBatch>> {
+        let thread = self.table.get(&model)?.thread.clone();
+        match batch::open(thread, options).await? {
+            Ok(batch) => Ok(Ok(self.hand_out(batch)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
     fn attach_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<String> {
@@ -178,34 +186,6 @@ impl engine::HostModel for State {
     }
 }
 
-/// No batch is ever opened, so no method of one is ever called.
-impl engine::HostBatch for State {
-    fn submit(
-        &mut self,
-        _: Resource<Batch>,
-        _: engine::Request,
-        _: Option<u64>,
-    ) -> Answer<Vec<u64>> {
-        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
-    }
-
-    fn step(&mut self, _: Resource<Batch>) -> Answer<Vec<engine::StepToken>> {
-        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
-    }
-
-    fn cancel(&mut self, _: Resource<Batch>, _: u64) -> Answer<()> {
-        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
-    }
-
-    fn drain(&mut self, _: Resource<Batch>) -> Answer<Vec<engine::Completion>> {
-        Ok(Err(Error::Unsupported(NO_BATCHES.to_owned())))
-    }
-
-    fn drop(&mut self, _: Resource<Batch>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-}
-
 impl State {
     /// Asks a model something that is not measured.
     async fn ask<T: Send + 'static>(
@@ -215,6 +195,32 @@ impl State {
     ) -> Answer<T> {
         let thread = self.table.get(model)?.thread.clone();
         Ok(thread.call(job).await?.map_err(Into::into))
+    }
+
+    /// Scores on the engine's thread, and counts the work.
+    async fn scores(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        work: Activity,
+        job: impl FnOnce(&mut Model, &Control<'_>) -> llem_engine::Result<Vec<Score>> + Send + 'static,
+    ) -> Answer<Vec<engine::Score>> {
+        let stop = Arc::clone(&self.run.stop);
+        let began = Instant::now();
+        let scores = self
+            .ask(model, move |model| {
+                job(model, &Control { cancelled: &|| stop.is_requested(), progress: &|_| () })
+            })
+            .await?;
+        self.run.check_stop()?;
+        if scores.is_ok() {
+            let prefill_ns = began.elapsed().as_nanos() as u64;
+            self.run.progress().activity.add(&Activity { prefill_ns, ..work });
+        }
+        let convert = |score: Score| engine::Score {
+            log_likelihoods: score.log_likelihoods,
+            is_greedy: score.is_greedy,
+        };
+        Ok(scores.map(|scores| scores.into_iter().map(convert).collect()))
     }
 
     /// What a script asks to load, held against what was granted.

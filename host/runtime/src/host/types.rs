@@ -71,6 +71,7 @@ impl From<llem_engine::Error> for types::Error {
         match error {
             Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
             Error::NotFound(_) => Self::NotFound(sentence),
+            Error::Full(_) => Self::LimitReached(sentence),
             Error::Unsupported(_) => Self::Unsupported(sentence),
             Error::Tensor(_) => Self::Failed(sentence),
         }
