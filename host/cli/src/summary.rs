@@ -23,7 +23,7 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
             bold("model"),
             model.source,
             millions(model.parameters),
-            model.dtype,
+            model.quantization.as_ref().unwrap_or(&model.dtype),
             model.device,
             duration(model.load_ns as f64 * 1e-9),
         );

@@ -1,7 +1,7 @@
 //! Chat templates: Jinja, rendered as transformers does (`trim_blocks`, `lstrip_blocks`,
 //! `raise_exception`, `strftime_now` left out because a run has no date).
 
-use crate::{Error, Result, config::read_text};
+use crate::{Error, Result, config::read_text, load::gguf::Gguf};
 use minijinja::{Environment, ErrorKind, context, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 use std::path::Path;
@@ -49,6 +49,16 @@ impl ChatTemplate {
             bos_token: token("bos_token"),
             eos_token: token("eos_token"),
         }))
+    }
+
+    /// The template of a GGUF file.
+    pub fn from_gguf(gguf: &Gguf) -> Option<Self> {
+        let token = |name: &str| gguf.token(&format!("tokenizer.ggml.{name}_token_id"));
+        Some(Self {
+            source: gguf.text("tokenizer.chat_template")?,
+            bos_token: token("bos").unwrap_or_default(),
+            eos_token: token("eos").unwrap_or_default(),
+        })
     }
 
     /// Renders a conversation, ready for the assistant's turn.

@@ -1,22 +1,18 @@
 //! A loaded model: decoder, tokenizer, caches and what is known of them.
 
 use crate::{
-    Config, Control, DType, Device, Error, Generation, LoadOptions, ModelSource, Request, Result,
+    Control, DType, Device, Error, Generation, LoadOptions, Request, Result,
     batch::Parts,
     chat::{ChatTemplate, Message},
-    config::{GenerationConfig, read_text},
     decoder::Decoder,
-    families::{self, Shape},
+    families::Shape,
     generate,
     kv_cache::CachePool,
-    load::{Weights, digest, hub, weights::Files},
+    load::checkpoint::Checkpoint,
     score::{self, Score, ScoreRequest},
     tokenizer::Tokenizer,
 };
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// A model, ready to run.
 pub struct Model {
@@ -38,8 +34,12 @@ pub struct Info {
     pub digest: String,
     /// Distinct weights; a tied head counts once.
     pub parameters: u64,
-    /// Number format of weights and activations.
+    /// Bytes of weights in memory.
+    pub weight_bytes: u64,
+    /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: DType,
+    /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
+    pub quantization: Option<String>,
     /// Where it lives.
     pub device: Device,
     /// Tokens that end a sequence.
@@ -52,65 +52,33 @@ pub struct Info {
     pub shape: Shape,
 }
 
-impl Info {
-    /// Bytes of weights in memory.
-    pub fn weight_bytes(&self) -> u64 {
-        self.parameters * self.dtype.size() as u64
-    }
-}
-
 impl Model {
     /// Loads a model: resolves the source, maps or makes its weights, and reads its tokenizer.
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
         let device = options.device.open()?;
-        let dtype_of = |config: &Config| options.dtype.map_or_else(|| config.dtype(), Ok);
-        let loaded = match &options.source {
-            ModelSource::Synthetic(preset) => {
-                let config = preset.config()?;
-                let dtype = dtype_of(&config)?;
-                Loaded {
-                    weights: Weights::synthetic(options.seed, dtype, &device),
-                    digest: digest::of_synthetic(&preset.text()?, options.seed),
-                    eos: eos_tokens(&config, &GenerationConfig::default()),
-                    tokenizer: Some(Tokenizer::bytes()?),
-                    chat_template: None,
-                    digest_time: Duration::ZERO,
-                    source: options.source.to_string(),
-                    dtype,
-                    config,
-                }
-            }
-            ModelSource::Folder(folder) => {
-                Loaded::from_folder(folder, options.source.to_string(), dtype_of, &device)?
-            }
-            ModelSource::Hub { id, revision } => {
-                let folder = hub::fetch(id, revision)?;
-                let source =
-                    format!("{id}@{}", commit(&folder).unwrap_or_else(|| revision.clone()));
-                Loaded::from_folder(&folder, source, dtype_of, &device)?
-            }
-        };
-        let shape = families::shape(&loaded.config)?;
-        let decoder = Decoder::load(&loaded.weights, shape.clone())?;
+        let checkpoint = Checkpoint::open(options, &device)?;
+        let decoder = Decoder::load(&checkpoint.weights, checkpoint.shape.clone())?;
         device.synchronize()?;
         let info = Info {
-            architecture: loaded.config.architectures.first().cloned().unwrap_or_default(),
-            parameters: loaded.weights.parameters(),
-            has_tokenizer: loaded.tokenizer.is_some(),
-            load_time: started.elapsed().saturating_sub(loaded.digest_time),
-            source: loaded.source,
-            digest: loaded.digest,
-            dtype: loaded.dtype,
+            architecture: checkpoint.architecture,
+            parameters: checkpoint.weights.parameters(),
+            weight_bytes: checkpoint.weights.bytes(),
+            has_tokenizer: checkpoint.tokenizer.is_some(),
+            load_time: started.elapsed().saturating_sub(checkpoint.digest_time),
+            source: checkpoint.source,
+            digest: checkpoint.digest,
+            dtype: checkpoint.dtype,
+            quantization: checkpoint.quantization,
             device: options.device,
-            eos: loaded.eos,
-            shape,
+            eos: checkpoint.eos,
+            shape: checkpoint.shape,
         };
         Ok(Self {
             decoder,
             caches: CachePool::default(),
-            tokenizer: loaded.tokenizer,
-            chat_template: loaded.chat_template,
+            tokenizer: checkpoint.tokenizer,
+            chat_template: checkpoint.chat_template,
             info,
         })
     }
@@ -208,70 +176,4 @@ impl Model {
             ))
         })
     }
-}
-
-/// A model's parts before the decoder is built.
-struct Loaded {
-    source: String,
-    config: Config,
-    weights: Weights,
-    dtype: DType,
-    digest: String,
-    digest_time: Duration,
-    eos: Vec<u32>,
-    tokenizer: Option<Tokenizer>,
-    chat_template: Option<ChatTemplate>,
-}
-
-impl Loaded {
-    fn from_folder(
-        folder: &Path,
-        source: String,
-        dtype_of: impl FnOnce(&Config) -> Result<DType>,
-        device: &candle_core::Device,
-    ) -> Result<Self> {
-        let config_path = folder.join("config.json");
-        let config_text = read_text(&config_path)?;
-        let config = families::parse_config(&config_text, &config_path)?;
-        let dtype = dtype_of(&config)?;
-        let files = Files::open(folder)?;
-        let hashing = Instant::now();
-        let digest = digest::of_files(&config_text, &files)?;
-        let digest_time = hashing.elapsed();
-        let tokenizer =
-            present(folder, "tokenizer.json").map(|path| Tokenizer::read(&path)).transpose()?;
-        let generation = present(folder, "generation_config.json")
-            .map(|path| {
-                serde_json::from_str(&read_text(&path)?)
-                    .map_err(|error| Error::file(&path, error.to_string()))
-            })
-            .transpose()?
-            .unwrap_or_default();
-        Ok(Self {
-            source,
-            eos: eos_tokens(&config, &generation),
-            weights: Weights::from_files(files, dtype, device),
-            chat_template: ChatTemplate::read(folder)?,
-            config,
-            dtype,
-            digest,
-            digest_time,
-            tokenizer,
-        })
-    }
-}
-
-fn present(folder: &Path, name: &str) -> Option<PathBuf> {
-    let path = folder.join(name);
-    path.is_file().then_some(path)
-}
-
-fn eos_tokens(config: &Config, generation: &GenerationConfig) -> Vec<u32> {
-    let ids = generation.eos_token_id.as_ref().or(config.eos_token_id.as_ref());
-    ids.map_or_else(Vec::new, |ids| ids.to_vec())
-}
-
-/// The commit of a Hub snapshot: its folder's name.
-fn commit(snapshot: &Path) -> Option<String> {
-    Some(snapshot.file_name()?.to_str()?.to_owned())
 }

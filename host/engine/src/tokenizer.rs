@@ -1,6 +1,7 @@
 //! Text to tokens and back, through Hugging Face's `tokenizers`.
 
-use crate::{Error, Result};
+use crate::{Error, Result, load::gguf::Gguf};
+use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use std::path::Path;
 use tokenizers::{
     AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE,
@@ -21,6 +22,16 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_file(path)
             .map_err(|error| Error::file(path, error.to_string()))?;
         Ok(Self { inner })
+    }
+
+    /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Option<Self>> {
+        if gguf.text("tokenizer.ggml.model").as_deref() != Some("gpt2") {
+            return Ok(None);
+        }
+        let inner = tokenizers::Tokenizer::from_gguf(&gguf.content)
+            .map_err(|error| Error::file(&gguf.path, format!("its tokenizer: {error}")))?;
+        Ok(Some(Self { inner }))
     }
 
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins

@@ -92,8 +92,11 @@ pub struct ModelRecord {
     pub parameters: u64,
     /// Bytes of weights in memory.
     pub weight_bytes: u64,
-    /// Number format of weights and activations.
+    /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: String,
+    /// Formats of quantised weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
     /// The device's id.
     pub device: String,
     /// Time from the call to the model being ready.

@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     metrics: Option<String>,
 
-    /// The model that may be loaded: a folder, a Hub id (org/name[@revision]) or synthetic:PRESET
+    /// The model that may be loaded: a folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
     #[arg(long, default_value = "synthetic:tiny", value_parser = parse::<ModelSource>)]
     model: ModelSource,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Generate text or tokens with a model, without an experiment.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A folder, a Hub id (org/name[@revision]) or synthetic:PRESET
+    /// A folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
     #[arg(value_parser = parse::<ModelSource>)]
     model: ModelSource,
     /// The prompt

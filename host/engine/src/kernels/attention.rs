@@ -208,19 +208,20 @@ thread_local! {
 impl<T: Cached> Task for Attend<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        SCRATCH.with_borrow_mut(|(queries, scores)| {
-            for item in self.items {
-                // SAFETY: `run` chose S for this processor.
-                unsafe {
-                    match item.count {
-                        1 => self.tile::<S, 1>(item, queries, scores),
-                        2 => self.tile::<S, 2>(item, queries, scores),
-                        3 | 4 => self.tile::<S, 4>(item, queries, scores),
-                        _ => self.tile::<S, 8>(item, queries, scores),
-                    }
+        // Taken rather than borrowed: a closure would be compiled without the instruction set.
+        let (mut queries, mut scores) = SCRATCH.take();
+        for item in self.items {
+            // SAFETY: `run` chose S for this processor.
+            unsafe {
+                match item.count {
+                    1 => self.tile::<S, 1>(item, &mut queries, &mut scores),
+                    2 => self.tile::<S, 2>(item, &mut queries, &mut scores),
+                    3 | 4 => self.tile::<S, 4>(item, &mut queries, &mut scores),
+                    _ => self.tile::<S, 8>(item, &mut queries, &mut scores),
                 }
             }
-        });
+        }
+        SCRATCH.set((queries, scores));
     }
 }
 

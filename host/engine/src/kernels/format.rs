@@ -9,7 +9,10 @@
 //! sum is ever taken across lanes. Each output has one running sum over the inputs in order, so its
 //! value does not depend on how many rows are multiplied with it.
 
-use super::simd::{LANES, Simd};
+use super::{
+    amx::TILE_ROWS,
+    simd::{LANES, Simd},
+};
 use half::{bf16, f16};
 
 /// Output features of a panel.
@@ -34,6 +37,10 @@ pub trait Format: 'static {
     /// Most rows of a tile: as many as there are registers for their sums.
     const ROWS: usize;
 
+    /// Steps of a panel.
+    fn steps(inputs: usize) -> usize {
+        inputs.div_ceil(Self::DEPTH)
+    }
     /// One step from `inputs[output][depth]`.
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Self::Weights;
     /// One output's inputs of a step, `DEPTH` numbers.
@@ -98,7 +105,7 @@ impl Format for F32 {
         inputs[0] = weights[output];
     }
     fn activate(x: &[f32]) -> f32 {
-        x[0]
+        x.first().copied().unwrap_or(0.0)
     }
     #[inline(always)]
     unsafe fn multiply<S: Simd, const R: usize>(
@@ -131,7 +138,7 @@ impl Format for F16 {
         inputs[0] = weights[output].to_f32();
     }
     fn activate(x: &[f32]) -> f32 {
-        x[0]
+        x.first().copied().unwrap_or(0.0)
     }
     #[inline(always)]
     unsafe fn multiply<S: Simd, const R: usize>(
@@ -156,6 +163,11 @@ impl Format for Bf16 {
     type Activations = [bf16; 2];
     const DEPTH: usize = 2;
     const ROWS: usize = 12;
+
+    /// Whole tiles (`amx`), the last one filled up with zeros.
+    fn steps(inputs: usize) -> usize {
+        inputs.div_ceil(Self::DEPTH).next_multiple_of(TILE_ROWS)
+    }
 
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Self::Weights {
         std::array::from_fn(|output| [0, 1].map(|depth| bf16::from_f32(inputs[output][depth])))

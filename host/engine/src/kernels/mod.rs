@@ -5,16 +5,20 @@
 //! |---|---|
 //! | `simd` | vectors of sixteen numbers on AVX-512, AVX2 or plain Rust, chosen at run time |
 //! | `format` | how weights of each number format lie in memory and meet activations |
+//! | `amx` | tile registers, where the processor has them |
+//! | `tiles` | products by them |
 //! | `product` | packing and matrix products |
 //! | `attention` | the KV cache and attention over it |
 //! | `pointwise` | norms, activations, sums |
 //! | `parallel` | sharing work among cores |
 
+pub mod amx;
 pub mod attention;
 pub mod format;
 pub mod parallel;
 pub mod pointwise;
 pub mod product;
 pub mod simd;
+pub mod tiles;
 
 pub use product::{Packed, PackedFormat};

@@ -1,9 +1,11 @@
 //! Matrix products with packed weights.
 
 use super::{
+    amx,
     format::{Bf16, F16, F32, Format, PANEL, Q8, Q8Weights, Step, Sums},
     parallel::{SharedRows, chunks, for_each_chunk},
     simd::{self, LANES, Simd, Task},
+    tiles,
 };
 
 /// A weight `[outputs, inputs]` in panels.
@@ -108,7 +110,7 @@ impl Packed {
     /// One row, `inputs` numbers: an embedding that is also the LM head is looked up here.
     pub fn row(&self, output: usize, out: &mut [f32]) {
         for_format!(&self.panels, |steps: F| {
-            let count = self.inputs.div_ceil(F::DEPTH);
+            let count = F::steps(self.inputs);
             let panel = &steps[output / PANEL * count..][..count];
             for (step, out) in panel.iter().zip(out.chunks_mut(F::DEPTH)) {
                 F::unpack(&step.0, output % PANEL, out);
@@ -118,6 +120,9 @@ impl Packed {
 
     /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias.
     pub fn product(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        if let (Panels::Bf16(steps), true) = (&self.panels, amx::available()) {
+            return tiles::product_bf16(steps, x, self.inputs, self.outputs, bias);
+        }
         for_format!(&self.panels, |steps: F| product::<F>(
             steps,
             x,
@@ -133,7 +138,7 @@ fn pack<F: Format>(
     inputs: usize,
     read: &(dyn Fn(usize, &mut [f32]) + Sync),
 ) -> Vec<Step<F::Weights>> {
-    pack_with(outputs, inputs.div_ceil(F::DEPTH), &|panel, steps| {
+    pack_with(outputs, F::steps(inputs), &|panel, steps| {
         let mut rows = vec![0f32; PANEL * inputs];
         for (output, row) in rows.chunks_exact_mut(inputs).enumerate() {
             if panel * PANEL + output < outputs {
@@ -142,7 +147,7 @@ fn pack<F: Format>(
         }
         let mut window = [[0f32; 32]; PANEL];
         for (index, step) in steps.iter_mut().enumerate() {
-            let first = index * F::DEPTH;
+            let first = (index * F::DEPTH).min(inputs);
             let count = F::DEPTH.min(inputs - first);
             for (window, row) in window.iter_mut().zip(rows.chunks_exact(inputs)) {
                 window[..count].copy_from_slice(&row[first..first + count]);
@@ -191,7 +196,7 @@ fn product<F: Format>(
     let rows = x.len() / inputs;
     let tiles = Tiles::new(rows, F::ROWS);
     let x = arrange::<F>(x, inputs, &tiles);
-    let steps = inputs.div_ceil(F::DEPTH);
+    let steps = F::steps(inputs);
     let mut y: Vec<f32> = Vec::with_capacity(rows * outputs);
     let target = SharedRows::new(&mut y.spare_capacity_mut()[..rows * outputs], outputs);
     let panel_count = outputs.div_ceil(PANEL);
@@ -235,7 +240,7 @@ impl Tiles {
 
 /// Activations tile by tile, in each step by step, in each row by row.
 fn arrange<F: Format>(x: &[f32], inputs: usize, tiles: &Tiles) -> Vec<F::Activations> {
-    let steps = inputs.div_ceil(F::DEPTH);
+    let steps = F::steps(inputs);
     let mut arranged: Vec<F::Activations> = Vec::with_capacity(tiles.rows * steps);
     let target = SharedRows::new(&mut arranged.spare_capacity_mut()[..tiles.rows * steps], steps);
     let arrange_tiles = |range: std::ops::Range<usize>| {
@@ -243,7 +248,8 @@ fn arrange<F: Format>(x: &[f32], inputs: usize, tiles: &Tiles) -> Vec<F::Activat
             let rows = tiles.range(tile);
             for (offset, row) in rows.clone().enumerate() {
                 let numbers = &x[row * inputs..][..inputs];
-                for (step, x) in numbers.chunks(F::DEPTH).enumerate() {
+                let padding = std::iter::repeat(&[][..]);
+                for (step, x) in numbers.chunks(F::DEPTH).chain(padding).take(steps).enumerate() {
                     let place = rows.start * steps + step * rows.len() + offset;
                     // SAFETY: a place belongs to one row and step.
                     unsafe { target.write(place, F::activate(x)) };

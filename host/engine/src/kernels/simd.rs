@@ -36,6 +36,8 @@ pub trait Simd: Copy {
     unsafe fn load_bf16(from: *const bf16) -> Self::V;
     /// To memory.
     unsafe fn store(x: Self::V, to: *mut f32);
+    /// To memory as bf16, rounded to nearest, ties to even.
+    unsafe fn store_bf16(x: Self::V, to: *mut bf16);
     /// a + b
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// a · b
@@ -161,6 +163,11 @@ impl Simd for Portable {
         unsafe { to.cast::<Self::V>().write_unaligned(x) }
     }
     #[inline(always)]
+    unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[bf16; LANES]>().write_unaligned(x.map(bf16::from_f32)) }
+    }
+    #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         each(|lane| a[lane] + b[lane])
     }
@@ -267,6 +274,14 @@ mod x86 {
             }
         }
         #[inline(always)]
+        unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
+            unsafe {
+                let mut lanes = [0f32; LANES];
+                Self::store(x, lanes.as_mut_ptr());
+                Portable::store_bf16(lanes, to);
+            }
+        }
+        #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
             both(|half| unsafe { _mm256_add_ps(a[half], b[half]) })
         }
@@ -362,6 +377,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(x: Self::V, to: *mut f32) {
             unsafe { _mm512_storeu_ps(to, x) }
+        }
+        #[inline(always)]
+        unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
+            // SAFETY: both types are 256 bits; only the view of them differs.
+            unsafe {
+                let pairs = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+                _mm256_storeu_si256(to.cast(), pairs);
+            }
         }
         #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {

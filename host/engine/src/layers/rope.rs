@@ -94,6 +94,18 @@ impl Rope {
         })
     }
 
+    /// Pairs of dimensions that are rotated.
+    pub fn pairs(&self) -> usize {
+        self.inverse_frequencies.len()
+    }
+
+    /// Divides each pair's frequency, as GGUF files keep llama3's scaling.
+    pub fn divide(&mut self, divisors: &[f32]) {
+        for (frequency, divisor) in self.inverse_frequencies.iter_mut().zip(divisors) {
+            *frequency /= divisor;
+        }
+    }
+
     /// Cosines and sines at each position. The angle is taken in f32, as transformers does, so
     /// that long contexts round alike.
     pub fn angles(&self, positions: &[usize]) -> Angles {

@@ -1,6 +1,6 @@
 //! What identifies a model in a run record.
 
-use super::weights::Files;
+use super::{gguf::Gguf, weights::Files};
 use crate::Result;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +18,16 @@ pub fn of_files(config: &str, files: &Files) -> Result<String> {
         hash.update(if whole { &shard.bytes[..] } else { shard.beginning() });
     }
     Ok(format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash)))
+}
+
+/// SHA-256 over a GGUF file: of every byte, or as above of its header and what follows.
+pub fn of_gguf(gguf: &Gguf) -> String {
+    let whole = gguf.bytes.len() as u64 <= WHOLE_LIMIT;
+    let beginning = (gguf.content.tensor_data_offset as usize + 1024).min(gguf.bytes.len());
+    let covered = if whole { &gguf.bytes[..] } else { &gguf.bytes[..beginning] };
+    let hash =
+        Sha256::new_with_prefix((gguf.bytes.len() as u64).to_le_bytes()).chain_update(covered);
+    format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash))
 }
 
 /// SHA-256 over config and seed, which is all that a synthetic model consists of.

@@ -3,10 +3,13 @@
 //! the rest by candle's.
 
 use super::matrix::Matrix;
-use crate::{Error, Result};
+use crate::{DType, Error, Result};
 use candle_core::{
     Device,
-    quantized::{GgmlDType, QStorage, QTensor, gguf_file::Content},
+    quantized::{
+        GgmlDType, QStorage, QTensor,
+        gguf_file::{Content, Value},
+    },
 };
 use memmap2::Mmap;
 use std::{
@@ -63,18 +66,108 @@ impl Gguf {
         self.content.tensor_infos.contains_key(name)
     }
 
+    /// A number among the metadata.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        Some(match self.content.metadata.get(key)? {
+            Value::U8(number) => f64::from(*number),
+            Value::I8(number) => f64::from(*number),
+            Value::U16(number) => f64::from(*number),
+            Value::I16(number) => f64::from(*number),
+            Value::U32(number) => f64::from(*number),
+            Value::I32(number) => f64::from(*number),
+            Value::U64(number) => *number as f64,
+            Value::I64(number) => *number as f64,
+            Value::F32(number) => f64::from(*number),
+            Value::F64(number) => *number,
+            _ => return None,
+        })
+    }
+
+    /// A text among the metadata.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.content.metadata.get(key)?.to_string().ok().cloned()
+    }
+
+    /// A token of its vocabulary, by the key of its id.
+    pub fn token(&self, id_key: &str) -> Option<String> {
+        let id = self.number(id_key)? as usize;
+        let tokens = self.content.metadata.get("tokenizer.ggml.tokens")?.to_vec().ok()?;
+        tokens.get(id)?.to_string().ok().cloned()
+    }
+
+    /// Rows of a tensor of two dimensions.
+    pub fn rows(&self, name: &str) -> Result<usize> {
+        let info = self.content.tensor_infos.get(name);
+        info.and_then(|info| info.shape.dims().first().copied())
+            .ok_or_else(|| Error::file(&self.path, format!("tensor {name} is missing")))
+    }
+
+    /// The number format of what is not quantised, as it is best kept: that of most of its numbers,
+    /// or f16 where most are quantised.
+    pub fn dtype(&self) -> DType {
+        match self.formats().first() {
+            Some((GgmlDType::F32, _)) => DType::F32,
+            Some((GgmlDType::BF16, _)) => DType::Bf16,
+            _ => DType::F16,
+        }
+    }
+
+    /// Its quantised formats, the one with the most bytes first.
+    pub fn quantization(&self) -> Option<String> {
+        let plain = [GgmlDType::F32, GgmlDType::F16, GgmlDType::BF16];
+        let names: Vec<String> = self
+            .formats()
+            .iter()
+            .filter(|(format, _)| !plain.contains(format))
+            .map(|(format, _)| match format {
+                // candle spells the k-quants Q4K.
+                GgmlDType::Q2K
+                | GgmlDType::Q3K
+                | GgmlDType::Q4K
+                | GgmlDType::Q5K
+                | GgmlDType::Q6K
+                | GgmlDType::Q8K => format!("{format:?}").replace('K', "_K"),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        (!names.is_empty()).then(|| names.join("+"))
+    }
+
+    /// Number formats and their bytes, most first.
+    fn formats(&self) -> Vec<(GgmlDType, usize)> {
+        let mut formats: Vec<(GgmlDType, usize)> = Vec::new();
+        for info in self.content.tensor_infos.values() {
+            let bytes = info.shape.elem_count() / info.ggml_dtype.block_size()
+                * info.ggml_dtype.type_size();
+            match formats.iter_mut().find(|(format, _)| *format == info.ggml_dtype) {
+                Some((_, sum)) => *sum += bytes,
+                None => formats.push((info.ggml_dtype, bytes)),
+            }
+        }
+        formats.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
+        formats
+    }
+
     /// Fills `out` with a vector, which must have that length.
     pub fn vector(&self, name: &str, out: &mut [f32]) -> Result<()> {
-        let (dtype, bytes) = self.tensor(name, &[out.len()])?;
+        let (dtype, bytes) = self.tensor(name, &[out.len()], None)?;
         let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, dtype)?;
         let tensor = QTensor::new(storage, out.len())?.dequantize(&Device::Cpu)?;
         out.copy_from_slice(&tensor.to_vec1::<f32>()?);
         Ok(())
     }
 
-    /// A matrix of exactly that shape.
-    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
-        let (dtype, all) = self.tensor(name, &[rows, columns])?;
+    /// A matrix of exactly that shape, and its bytes if it is quantised. An expert's is part of the
+    /// tensor of all: `blk.0.experts.3.ffn_up_exps.weight` is the fourth of `blk.0.ffn_up_exps.weight`.
+    pub fn matrix(
+        &self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<(Matrix, Option<usize>)> {
+        let (name, expert) = without_expert(name);
+        let name = name.as_str();
+        let (dtype, all) = self.tensor(name, &[rows, columns], expert)?;
         let row_bytes = all.len() / rows;
         let begin = all.as_ptr() as usize - self.bytes.as_ptr() as usize;
         let bytes = Arc::clone(&self.bytes);
@@ -98,31 +191,53 @@ impl Gguf {
             _ => Matrix::of_blocks(rows, columns, dtype, Arc::new(row)),
         };
         let reordered = name.ends_with("attn_q.weight") || name.ends_with("attn_k.weight");
-        Ok(match self.interleaved_head.filter(|_| reordered) {
+        let quantised = !matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
+        let matrix = match self.interleaved_head.filter(|_| reordered) {
             None => matrix,
             // Ours are all first halves of a head's pairs, then all second halves.
             Some(width) => matrix.select(rows, move |row| {
                 let (head, place) = (row / width, row % width);
                 head * width + place % (width / 2) * 2 + place / (width / 2)
             }),
-        })
+        };
+        Ok((matrix, quantised.then_some(all.len())))
     }
 
-    fn tensor(&self, name: &str, dims: &[usize]) -> Result<(GgmlDType, &[u8])> {
+    /// A tensor's bytes, or those of one of the equal parts of a tensor that has a dimension more.
+    fn tensor(
+        &self,
+        name: &str,
+        dims: &[usize],
+        part: Option<usize>,
+    ) -> Result<(GgmlDType, &[u8])> {
         let bad = |reason: String| Error::file(&self.path, format!("tensor {name} {reason}"));
         let info =
             self.content.tensor_infos.get(name).ok_or_else(|| bad("is missing".to_owned()))?;
-        if info.shape.dims() != dims {
+        let (parts, shape) = match (part, info.shape.dims()) {
+            (Some(_), [parts, shape @ ..]) => (*parts, shape),
+            (_, shape) => (1, shape),
+        };
+        let part = part.unwrap_or(0);
+        if shape != dims || part >= parts {
             return Err(bad(format!(
                 "has shape {:?}, but the metadata imply {dims:?}",
                 info.shape.dims()
             )));
         }
         let dtype = info.ggml_dtype;
-        let size = info.shape.elem_count() / dtype.block_size() * dtype.type_size();
-        let begin = (self.content.tensor_data_offset + info.offset) as usize;
+        let size = dims.iter().product::<usize>() / dtype.block_size() * dtype.type_size();
+        let begin = (self.content.tensor_data_offset + info.offset) as usize + part * size;
         Ok((dtype, &self.bytes[begin..begin + size]))
     }
+}
+
+/// `blk.0.experts.3.x` as `blk.0.x` and 3.
+fn without_expert(name: &str) -> (String, Option<usize>) {
+    let split = name.split_once(".experts.").and_then(|(before, rest)| {
+        let (index, after) = rest.split_once('.')?;
+        Some((format!("{before}.{after}"), index.parse().ok()?))
+    });
+    split.map_or_else(|| (name.to_owned(), None), |(name, index)| (name, Some(index)))
 }
 
 fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], one: impl Fn([u8; N]) -> f32) {

@@ -1,7 +1,9 @@
 //! From what a person typed to weights in memory.
 
+pub mod checkpoint;
 pub mod digest;
 pub mod gguf;
+mod gguf_metadata;
 pub mod hub;
 pub mod matrix;
 pub mod source;

@@ -9,6 +9,8 @@ use std::{fmt, path::PathBuf, str::FromStr};
 pub enum ModelSource {
     /// A Hugging Face model folder.
     Folder(PathBuf),
+    /// A file in llama.cpp's format.
+    Gguf(PathBuf),
     /// A repository of the Hugging Face Hub.
     Hub {
         /// `org/name`.
@@ -32,9 +34,15 @@ impl FromStr for ModelSource {
         if path.is_dir() {
             return Ok(Self::Folder(path));
         }
+        if path.extension().is_some_and(|extension| extension == "gguf") {
+            return match path.is_file() {
+                true => Ok(Self::Gguf(path)),
+                false => Err(Error::NotFound(format!("no file '{text}'"))),
+            };
+        }
         if path.is_file() {
             return Err(Error::Invalid(format!(
-                "{text} is a file: give the model's folder, the one that holds config.json"
+                "{text} is a file: give the model's folder, the one that holds config.json, or a .gguf file"
             )));
         }
         let (id, revision) = text.split_once('@').unwrap_or((text, "main"));
@@ -48,7 +56,7 @@ impl FromStr for ModelSource {
                 Ok(Self::Hub { id: id.to_owned(), revision: revision.to_owned() })
             }
             _ => Err(Error::NotFound(format!(
-                "no model '{text}': it is neither a folder, nor a Hub id (org/name), nor synthetic:PRESET"
+                "no model '{text}': it is neither a folder, nor a .gguf file, nor a Hub id (org/name), nor synthetic:PRESET"
             ))),
         }
     }
@@ -57,7 +65,7 @@ impl FromStr for ModelSource {
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Folder(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
             Self::Hub { id, revision } => write!(f, "{id}@{revision}"),
             Self::Synthetic(preset) => write!(f, "synthetic:{preset}"),
         }

@@ -28,6 +28,7 @@ struct Store {
     dtype: DType,
     device: Device,
     parameters: AtomicU64,
+    bytes: AtomicU64,
     /// The first tensor that was found to hold NaN or infinity.
     damaged: OnceLock<String>,
 }
@@ -117,6 +118,7 @@ impl Weights {
             dtype,
             device: device.clone(),
             parameters: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             damaged: OnceLock::new(),
         };
         Self { store: Arc::new(store), prefix: String::new() }
@@ -162,7 +164,7 @@ impl Weights {
             Origin::Synthetic { seed } => synthetic::fill(*seed, &name, 0, &mut numbers),
         }
         self.store.note(&name, &numbers);
-        self.store.parameters.fetch_add(len as u64, Ordering::Relaxed);
+        self.store.count(len, size_of_val(&numbers[..]));
         Ok(numbers)
     }
 
@@ -177,15 +179,20 @@ impl Weights {
     ) -> Result<Matrix> {
         let name = self.full_name(name);
         let store = Arc::clone(&self.store);
-        store.parameters.fetch_add((rows * columns) as u64, Ordering::Relaxed);
+        let count = rows * columns;
         match &self.store.origin {
             Origin::Files(files) => {
                 let kept = if transposed { [columns, rows] } else { [rows, columns] };
                 files.find(&name, &kept)?;
             }
-            Origin::Gguf(gguf) => return gguf.matrix(&name, rows, columns),
+            Origin::Gguf(gguf) => {
+                let (matrix, bytes) = gguf.matrix(&name, rows, columns)?;
+                self.store.count(count, bytes.unwrap_or(count * store.dtype.size()));
+                return Ok(matrix);
+            }
             Origin::Synthetic { .. } => {}
         }
+        self.store.count(count, count * store.dtype.size());
         let read = move |row: usize, out: &mut [f32]| {
             match &store.origin {
                 Origin::Files(files) => {
@@ -208,6 +215,11 @@ impl Weights {
     /// Distinct numbers loaded so far.
     pub fn parameters(&self) -> u64 {
         self.store.parameters.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of what was loaded so far, in the formats that it is kept in.
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes.load(Ordering::Relaxed)
     }
 
     /// Refuses a checkpoint of which a tensor read so far holds NaN or infinity.
@@ -234,6 +246,11 @@ impl Weights {
 }
 
 impl Store {
+    fn count(&self, numbers: usize, bytes: usize) {
+        self.parameters.fetch_add(numbers as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     fn note(&self, name: &str, numbers: &[f32]) {
         // A sum is finite only if all of its terms are, and is quicker than asking each.
         if !numbers.iter().map(|x| x * 0.0).sum::<f32>().is_finite() {

@@ -1,0 +1,163 @@
+//! What a source yields, before the decoder is built of it.
+
+use super::{
+    LoadOptions, ModelSource, Weights, digest, gguf::Gguf, gguf_metadata, hub, weights::Files,
+};
+use crate::{
+    Config, DType, Error, Result,
+    chat::ChatTemplate,
+    config::{GenerationConfig, read_text},
+    families::{self, Shape},
+    tokenizer::Tokenizer,
+};
+use candle_core::Device;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// A model's parts.
+pub struct Checkpoint {
+    /// The source as it was resolved.
+    pub source: String,
+    /// The architecture's name in config.json.
+    pub architecture: String,
+    /// How the decoder is built.
+    pub shape: Shape,
+    /// Of what.
+    pub weights: Weights,
+    /// Number format of what is not quantised.
+    pub dtype: DType,
+    /// Formats of quantised weights.
+    pub quantization: Option<String>,
+    /// What identifies it.
+    pub digest: String,
+    /// How long that took to find out.
+    pub digest_time: Duration,
+    /// Tokens that end a sequence.
+    pub eos: Vec<u32>,
+    /// Text to tokens, where the source says how.
+    pub tokenizer: Option<Tokenizer>,
+    /// Conversations to text, where the source says how.
+    pub chat_template: Option<ChatTemplate>,
+}
+
+impl Checkpoint {
+    /// Resolves a source and maps or makes its weights.
+    pub fn open(options: &LoadOptions, device: &Device) -> Result<Self> {
+        let source = options.source.to_string();
+        match &options.source {
+            ModelSource::Synthetic(preset) => {
+                let config = preset.config()?;
+                let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
+                Ok(Self {
+                    weights: Weights::synthetic(options.seed, dtype, device),
+                    digest: digest::of_synthetic(&preset.text()?, options.seed),
+                    eos: eos_tokens(&config, &GenerationConfig::default()),
+                    tokenizer: Some(Tokenizer::bytes()?),
+                    chat_template: None,
+                    digest_time: Duration::ZERO,
+                    quantization: None,
+                    architecture: architecture(&config),
+                    shape: families::shape(&config)?,
+                    source,
+                    dtype,
+                })
+            }
+            ModelSource::Folder(folder) => Self::of_folder(folder, source, options.dtype, device),
+            ModelSource::Gguf(path) => Self::of_gguf(path, source, options.dtype, device),
+            ModelSource::Hub { id, revision } => {
+                let folder = hub::fetch(id, revision)?;
+                let source =
+                    format!("{id}@{}", commit(&folder).unwrap_or_else(|| revision.clone()));
+                Self::of_folder(&folder, source, options.dtype, device)
+            }
+        }
+    }
+
+    fn of_folder(
+        folder: &Path,
+        source: String,
+        dtype: Option<DType>,
+        device: &Device,
+    ) -> Result<Self> {
+        let config_path = folder.join("config.json");
+        let config_text = read_text(&config_path)?;
+        let config = families::parse_config(&config_text, &config_path)?;
+        let dtype = dtype.map_or_else(|| config.dtype(), Ok)?;
+        let files = Files::open(folder)?;
+        let hashing = Instant::now();
+        let digest = digest::of_files(&config_text, &files)?;
+        let digest_time = hashing.elapsed();
+        let generation = present(folder, "generation_config.json")
+            .map(|path| {
+                serde_json::from_str(&read_text(&path)?)
+                    .map_err(|error| Error::file(&path, error.to_string()))
+            })
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Self {
+            source,
+            architecture: architecture(&config),
+            shape: families::shape(&config)?,
+            eos: eos_tokens(&config, &generation),
+            weights: Weights::from_files(files, dtype, device),
+            chat_template: ChatTemplate::read(folder)?,
+            tokenizer: tokenizer_in(folder)?,
+            quantization: None,
+            dtype,
+            digest,
+            digest_time,
+        })
+    }
+
+    fn of_gguf(path: &Path, source: String, dtype: Option<DType>, device: &Device) -> Result<Self> {
+        let mut gguf = Gguf::open(path)?;
+        let (config, shape) = gguf_metadata::read(&mut gguf)?;
+        let hashing = Instant::now();
+        let digest = digest::of_gguf(&gguf);
+        let digest_time = hashing.elapsed();
+        let dtype = dtype.unwrap_or_else(|| gguf.dtype());
+        // llama.cpp's SentencePiece vocabularies are not read; the original's file may lie beside.
+        let tokenizer = match Tokenizer::from_gguf(&gguf)? {
+            Some(tokenizer) => Some(tokenizer),
+            None => path.parent().map(tokenizer_in).transpose()?.flatten(),
+        };
+        Ok(Self {
+            source,
+            architecture: architecture(&config),
+            eos: eos_tokens(&config, &GenerationConfig::default()),
+            chat_template: ChatTemplate::from_gguf(&gguf),
+            quantization: gguf.quantization(),
+            weights: Weights::from_gguf(gguf, dtype, device),
+            tokenizer,
+            shape,
+            dtype,
+            digest,
+            digest_time,
+        })
+    }
+}
+
+fn tokenizer_in(folder: &Path) -> Result<Option<Tokenizer>> {
+    present(folder, "tokenizer.json").map(|path| Tokenizer::read(&path)).transpose()
+}
+
+fn architecture(config: &Config) -> String {
+    config.architectures.first().cloned().unwrap_or_default()
+}
+
+fn present(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = folder.join(name);
+    path.is_file().then_some(path)
+}
+
+fn eos_tokens(config: &Config, generation: &GenerationConfig) -> Vec<u32> {
+    let ids = generation.eos_token_id.as_ref().or(config.eos_token_id.as_ref());
+    ids.map_or_else(Vec::new, |ids| ids.to_vec())
+}
+
+/// The commit of a Hub snapshot: its folder's name.
+fn commit(snapshot: &Path) -> Option<String> {
+    Some(snapshot.file_name()?.to_str()?.to_owned())
+}

@@ -1,0 +1,212 @@
+//! What a GGUF file says of its model, as the config and the tensor names of a family. Keys are those
+//! of ggml's `docs/gguf.md` and llama.cpp's `llama-arch.cpp`.
+
+use super::gguf::Gguf;
+use crate::{
+    Config, Error, Result,
+    families::{self, MlpIn, Names, NormKind, Qkv, Shape},
+};
+use candle_core::quantized::gguf_file::Value;
+use serde_json::{Map, json};
+
+/// A model family under llama.cpp's name for it.
+struct Family {
+    architecture: &'static str,
+    /// transformers' name.
+    class: &'static str,
+    names: Names,
+    /// Whether pairs of Q's and K's dimensions that are rotated together are neighbours.
+    interleaved: bool,
+}
+
+/// What most families call their tensors.
+const PLAIN: Names = Names {
+    base: "",
+    embedding: "token_embd",
+    layers: "blk",
+    norm: "output_norm",
+    head: "output",
+    attention_in_norm: Some("attn_norm"),
+    mlp_in_norm: Some("ffn_norm"),
+    qkv: Qkv::Separate(["attn_q", "attn_k", "attn_v"]),
+    output: "attn_output",
+    query_key_norms: ["attn_q_norm", "attn_k_norm"],
+    mlp_in: MlpIn::Gated(["ffn_gate", "ffn_up"]),
+    mlp_out: "ffn_down",
+    router: "ffn_gate_inp",
+    experts: "experts",
+    expert: ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+    ..Names::LLAMA
+};
+const SANDWICH: Names = Names {
+    attention_out_norm: Some("post_attention_norm"),
+    mlp_out_norm: Some("post_ffw_norm"),
+    ..PLAIN
+};
+const STACKED: Names =
+    Names { qkv: Qkv::Stacked("attn_qkv"), mlp_in: MlpIn::Plain("ffn_up"), ..PLAIN };
+
+const FAMILIES: &[Family] = &[
+    Family { architecture: "llama", class: "LlamaForCausalLM", names: PLAIN, interleaved: true },
+    Family { architecture: "qwen2", class: "Qwen2ForCausalLM", names: PLAIN, interleaved: false },
+    Family { architecture: "qwen3", class: "Qwen3ForCausalLM", names: PLAIN, interleaved: false },
+    Family {
+        architecture: "qwen3moe",
+        class: "Qwen3MoeForCausalLM",
+        names: PLAIN,
+        interleaved: false,
+    },
+    Family {
+        architecture: "gemma2",
+        class: "Gemma2ForCausalLM",
+        names: SANDWICH,
+        interleaved: false,
+    },
+    Family {
+        architecture: "gemma3",
+        class: "Gemma3ForCausalLM",
+        names: SANDWICH,
+        interleaved: false,
+    },
+    Family {
+        architecture: "olmo2",
+        class: "Olmo2ForCausalLM",
+        names: Names { attention_in_norm: None, mlp_in_norm: None, ..SANDWICH },
+        interleaved: false,
+    },
+    Family {
+        architecture: "phi3",
+        class: "Phi3ForCausalLM",
+        names: Names { mlp_in: MlpIn::GatedStacked("ffn_up"), ..STACKED },
+        interleaved: false,
+    },
+    Family {
+        architecture: "gpt2",
+        class: "GPT2LMHeadModel",
+        names: Names { positions: Some("position_embd"), ..STACKED },
+        interleaved: false,
+    },
+    Family {
+        architecture: "gptneox",
+        class: "GPTNeoXForCausalLM",
+        names: STACKED,
+        interleaved: false,
+    },
+];
+
+/// The shape of the file's model and the tokens that end a sequence. Tells the file how its rows lie.
+pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
+    let path = gguf.path.clone();
+    let bad = |reason: String| Error::file(&path, reason);
+    let architecture = gguf.text("general.architecture").unwrap_or_default();
+    let family =
+        FAMILIES.iter().find(|family| family.architecture == architecture).ok_or_else(|| {
+            let known: Vec<_> = FAMILIES.iter().map(|family| family.architecture).collect();
+            bad(format!(
+                "unknown general.architecture '{architecture}'; this version runs {}",
+                known.join(", ")
+            ))
+        })?;
+    if gguf.has("rope_factors_long.weight") {
+        return Err(bad("longrope (rope_factors_long) is not supported".to_owned()));
+    }
+    let config = Config::from_json(config(gguf, family)?, &path)?;
+    let mut shape = families::shape(&config)?;
+    shape.names = family.names;
+    if shape.norm == NormKind::RmsPlusOne {
+        // llama.cpp's converter has added the one already.
+        shape.norm = NormKind::Rms;
+    }
+    if gguf.has("rope_freqs.weight") {
+        for rope in &mut shape.ropes {
+            let mut divisors = vec![0f32; rope.pairs()];
+            gguf.vector("rope_freqs.weight", &mut divisors)?;
+            rope.divide(&divisors);
+        }
+    }
+    gguf.interleaved_head = family.interleaved.then_some(shape.head_dim);
+    Ok((config, shape))
+}
+
+/// The metadata in config.json's words.
+fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
+    let key = |name: &str| format!("{}.{name}", family.architecture);
+    let number = |name: &str| gguf.number(&key(name));
+    let mut config = Map::new();
+    for (field, name) in [
+        ("hidden_size", "embedding_length"),
+        ("intermediate_size", "feed_forward_length"),
+        ("num_hidden_layers", "block_count"),
+        ("num_attention_heads", "attention.head_count"),
+        ("num_key_value_heads", "attention.head_count_kv"),
+        ("head_dim", "attention.key_length"),
+        ("max_position_embeddings", "context_length"),
+        ("sliding_window", "attention.sliding_window"),
+        ("num_experts", "expert_count"),
+        ("num_experts_per_tok", "expert_used_count"),
+        ("moe_intermediate_size", "expert_feed_forward_length"),
+    ] {
+        if let Some(number) = number(name).filter(|&number| number > 0.0) {
+            config.insert(field.to_owned(), json!(number as u64));
+        }
+    }
+    for (field, name) in [
+        ("rms_norm_eps", "attention.layer_norm_rms_epsilon"),
+        ("layer_norm_eps", "attention.layer_norm_epsilon"),
+        ("rope_theta", "rope.freq_base"),
+        ("attn_logit_softcapping", "attn_logit_softcapping"),
+        ("final_logit_softcapping", "final_logit_softcapping"),
+    ] {
+        if let Some(number) = number(name) {
+            config.insert(field.to_owned(), json!(number));
+        }
+    }
+    if family.class == "LlamaForCausalLM" && config.contains_key("num_experts") {
+        config.insert("architectures".to_owned(), json!(["MixtralForCausalLM"]));
+        config.remove("sliding_window");
+    } else {
+        config.insert("architectures".to_owned(), json!([family.class]));
+    }
+    let heads = number("attention.head_count").unwrap_or(1.0);
+    let head_dim = number("attention.key_length")
+        .or(number("embedding_length").map(|width| width / heads))
+        .unwrap_or(1.0);
+    if let Some(rotated) = number("rope.dimension_count") {
+        config.insert("partial_rotary_factor".to_owned(), json!(rotated / head_dim));
+    }
+    // llama.cpp's rule: Gemma's largest models scale scores by the width of the residual stream.
+    let layers = number("block_count").unwrap_or_default();
+    let largest = (family.architecture == "gemma2" && layers == 46.0)
+        || (family.architecture == "gemma3" && layers == 62.0);
+    let query_scalar =
+        if largest { number("embedding_length").unwrap_or(1.0) / heads } else { head_dim };
+    config.insert("query_pre_attn_scalar".to_owned(), json!(query_scalar));
+    config.insert("norm_topk_prob".to_owned(), json!(true));
+    config.insert("tie_word_embeddings".to_owned(), json!(!gguf.has("output.weight")));
+    config.insert("vocab_size".to_owned(), json!(gguf.rows("token_embd.weight")?));
+    if let Some(Value::Bool(parallel)) = gguf.content.metadata.get(&key("use_parallel_residual")) {
+        config.insert("use_parallel_residual".to_owned(), json!(parallel));
+    }
+    match gguf.text(&key("rope.scaling.type")).as_deref() {
+        None | Some("none") => {}
+        Some(kind @ ("linear" | "yarn")) => {
+            let original = number("rope.scaling.original_context_length");
+            let scaling = json!({
+                "rope_type": kind,
+                "factor": number("rope.scaling.factor"),
+                "original_max_position_embeddings": original,
+            });
+            config.insert("rope_scaling".to_owned(), scaling);
+        }
+        Some(other) => {
+            return Err(Error::file(
+                &gguf.path,
+                format!("rope.scaling.type '{other}' is not supported; linear and yarn are"),
+            ));
+        }
+    }
+    if let Some(eos) = gguf.number("tokenizer.ggml.eos_token_id") {
+        config.insert("eos_token_id".to_owned(), json!(eos as u64));
+    }
+    Ok(config.into())
+}
