@@ -1,13 +1,19 @@
-//! Chat templates: Jinja, rendered as transformers does (`trim_blocks`, `lstrip_blocks`,
-//! `raise_exception`, `strftime_now` left out because a run has no date).
+//! Chat templates: Jinja, rendered as transformers does (`utils/chat_template_utils.py`): blocks are
+//! trimmed, strings have Python's methods, `raise_exception` refuses, `tojson` writes as Python does, and
+//! the special tokens that the tokenizer has are defined. `strftime_now` is not: a run has no date, and
+//! templates then fall back to one of their own.
 
 use crate::{Error, Result, config::read_text, load::gguf::Gguf};
-use minijinja::{Environment, ErrorKind, context, syntax::SyntaxConfig, value::Serde};
-use serde::Serialize;
-use std::path::Path;
+use minijinja::{
+    Environment, ErrorKind, Value, context,
+    syntax::SyntaxConfig,
+    value::{Kwargs, Serde},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path};
 
 /// One turn of a conversation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
@@ -16,15 +22,20 @@ pub struct Message {
 }
 
 /// A model's chat template with the special tokens that it may name.
+#[derive(Debug)]
 pub struct ChatTemplate {
     source: String,
-    bos_token: String,
-    eos_token: String,
+    /// `bos_token` and the like, those that the tokenizer has.
+    special_tokens: BTreeMap<String, String>,
 }
 
+/// The special tokens that templates may name (transformers' `SPECIAL_TOKENS_ATTRIBUTES`).
+const SPECIAL_TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
 impl ChatTemplate {
-    /// Reads `chat_template.jinja`, or else `tokenizer_config.json`'s `chat_template`. None where
-    /// the folder has neither.
+    /// Reads `chat_template.jinja`, or else `tokenizer_config.json`'s `chat_template` (where it is a
+    /// list, the one named `default`). None where the folder has neither.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let config_path = folder.join("tokenizer_config.json");
         let config: serde_json::Value = if config_path.is_file() {
@@ -34,30 +45,36 @@ impl ChatTemplate {
             serde_json::Value::Null
         };
         let file = folder.join("chat_template.jinja");
+        let named = |template: &&serde_json::Value| template["name"] == "default";
+        let template = match &config["chat_template"] {
+            serde_json::Value::Array(all) => {
+                all.iter().find(named).map_or(&serde_json::Value::Null, |one| &one["template"])
+            }
+            one => one,
+        };
         let source = if file.is_file() {
             Some(read_text(&file)?)
         } else {
-            config["chat_template"].as_str().map(str::to_owned)
+            template.as_str().map(str::to_owned)
         };
         // A special token is a string, or an object that holds it as `content`.
         let token = |name: &str| {
             let value = &config[name];
-            value.as_str().or(value["content"].as_str()).unwrap_or_default().to_owned()
+            Some((name.to_owned(), value.as_str().or(value["content"].as_str())?.to_owned()))
         };
-        Ok(source.map(|source| Self {
-            source,
-            bos_token: token("bos_token"),
-            eos_token: token("eos_token"),
-        }))
+        let special_tokens = SPECIAL_TOKENS.into_iter().filter_map(token).collect();
+        Ok(source.map(|source| Self { source, special_tokens }))
     }
 
     /// The template of a GGUF file.
     pub fn from_gguf(gguf: &Gguf) -> Option<Self> {
-        let token = |name: &str| gguf.token(&format!("tokenizer.ggml.{name}_token_id"));
+        let token = |name: &str| {
+            let id = format!("tokenizer.ggml.{name}_id");
+            Some((name.to_owned(), gguf.token(&id)?))
+        };
         Some(Self {
             source: gguf.text("tokenizer.chat_template")?,
-            bos_token: token("bos").unwrap_or_default(),
-            eos_token: token("eos").unwrap_or_default(),
+            special_tokens: ["bos_token", "eos_token"].into_iter().filter_map(token).collect(),
         })
     }
 
@@ -67,6 +84,9 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(broken)?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", to_json);
         environment.add_function(
             "raise_exception",
             |message: String| -> std::result::Result<(), _> {
@@ -75,16 +95,71 @@ impl ChatTemplate {
         );
         environment
             .render_str(
-                &self.source,
+                &without_generation_marks(&self.source),
                 context! {
                     messages => Serde(messages),
                     add_generation_prompt => true,
-                    bos_token => self.bos_token.as_str(),
-                    eos_token => self.eos_token.as_str(),
+                    ..Value::from_pairs(self.special_tokens.clone())
                 },
             )
             .map_err(broken)
     }
+}
+
+/// Python's `json.dumps` without ASCII escapes, as transformers defines the filter.
+fn to_json(value: &Value, options: Kwargs) -> std::result::Result<Value, minijinja::Error> {
+    /// Python's separators of a single line.
+    struct Spaced;
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+        ) -> std::io::Result<()> {
+            writer.write_all(b": ")
+        }
+    }
+    let indent: Option<usize> = options.get("indent")?;
+    options.assert_all_used()?;
+    let mut text = Vec::new();
+    let written = match indent {
+        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced)),
+        Some(width) => {
+            let spaces = " ".repeat(width);
+            let pretty = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, pretty))
+        }
+    };
+    let bad = |message: String| minijinja::Error::new(ErrorKind::BadSerialization, message);
+    written.map_err(|error| bad(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|error| bad(error.to_string()))?;
+    Ok(Value::from_safe_string(text))
+}
+
+/// transformers' own tags around what the assistant says, `{% generation %}` and `{% endgeneration %}`,
+/// print nothing; whitespace control of theirs is kept.
+fn without_generation_marks(source: &str) -> String {
+    let mut text = source.to_owned();
+    for tag in ["generation", "endgeneration"] {
+        for (begin, end) in [("{%", "%}"), ("{%-", "%}"), ("{%", "-%}"), ("{%-", "-%}")] {
+            let comment = format!("{}{}", begin.replace('%', "#"), end.replace('%', "#"));
+            text = text.replace(&format!("{begin} {tag} {end}"), &comment);
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod exec;
 mod generate;
 mod inspect;
 mod schema;
+mod tokenize;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,8 @@ pub enum Command {
     Exec(exec::Args),
     /// Generate text or tokens with a model, without an experiment
     Generate(generate::Args),
+    /// Show the tokens of a text, or of a conversation rendered by the model's chat template
+    Tokenize(tokenize::Args),
     /// Show what a component is: exports, imports, parameters, digest
     Inspect(inspect::Args),
     /// Show devices, energy sources, and what is missing with its remedy
@@ -33,6 +36,7 @@ impl Command {
         match self {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
+            Self::Tokenize(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Schema(args) => args.run(),

@@ -1,7 +1,7 @@
 //! What a source yields, before the decoder is built of it.
 
 use super::{
-    LoadOptions, ModelSource, Weights, digest, gguf::Gguf, gguf_metadata, hub, weights::Files,
+    LoadOptions, ModelSource, Weights, digest, files::Files, gguf::Gguf, gguf_metadata, hub,
 };
 use crate::{
     Config, DType, Error, Result,
@@ -115,7 +115,7 @@ impl Checkpoint {
         let mut gguf = Gguf::open(path)?;
         let (config, shape) = gguf_metadata::read(&mut gguf)?;
         let hashing = Instant::now();
-        let digest = digest::of_gguf(&gguf);
+        let digest = digest::of_gguf(&gguf)?;
         let digest_time = hashing.elapsed();
         let dtype = dtype.unwrap_or_else(|| gguf.dtype());
         // llama.cpp's SentencePiece vocabularies are not read; the original's file may lie beside.

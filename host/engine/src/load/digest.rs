@@ -1,8 +1,9 @@
 //! What identifies a model in a run record.
 
-use super::{gguf::Gguf, weights::Files};
-use crate::Result;
+use super::{files::Files, gguf::Gguf};
+use crate::{Error, Result};
 use sha2::{Digest, Sha256};
+use std::{fs::File, io, path::Path};
 
 /// Up to here every byte is hashed; above, a large checkpoint would take longer to hash than to load.
 const WHOLE_LIMIT: u64 = 1 << 30;
@@ -15,19 +16,33 @@ pub fn of_files(config: &str, files: &Files) -> Result<String> {
     let mut hash = Sha256::new_with_prefix(config);
     for shard in files.shards() {
         hash.update((shard.bytes.len() as u64).to_le_bytes());
-        hash.update(if whole { &shard.bytes[..] } else { shard.beginning() });
+        if whole {
+            add_file(&mut hash, &shard.path)?;
+        } else {
+            hash.update(shard.beginning());
+        }
     }
     Ok(format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash)))
 }
 
 /// SHA-256 over a GGUF file: of every byte, or as above of its header and what follows.
-pub fn of_gguf(gguf: &Gguf) -> String {
-    let whole = gguf.bytes.len() as u64 <= WHOLE_LIMIT;
-    let beginning = (gguf.content.tensor_data_offset as usize + 1024).min(gguf.bytes.len());
-    let covered = if whole { &gguf.bytes[..] } else { &gguf.bytes[..beginning] };
-    let hash =
-        Sha256::new_with_prefix((gguf.bytes.len() as u64).to_le_bytes()).chain_update(covered);
-    format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash))
+pub fn of_gguf(gguf: &Gguf) -> Result<String> {
+    let size = gguf.bytes.len();
+    let whole = size as u64 <= WHOLE_LIMIT;
+    let mut hash = Sha256::new_with_prefix((size as u64).to_le_bytes());
+    if whole {
+        add_file(&mut hash, &gguf.path)?;
+    } else {
+        let beginning = (gguf.content.tensor_data_offset as usize + 1024).min(size);
+        hash.update(&gguf.bytes[..beginning]);
+    }
+    Ok(format!("{}:{}", if whole { "sha256" } else { "sha256-headers" }, hex(hash)))
+}
+
+/// Read rather than mapped, so that what is hashed does not count as the process's memory.
+fn add_file(hash: &mut Sha256, path: &Path) -> Result<()> {
+    let read = File::open(path).and_then(|mut file| io::copy(&mut file, hash));
+    read.map(|_| ()).map_err(|error| Error::file(path, error.to_string()))
 }
 
 /// SHA-256 over config and seed, which is all that a synthetic model consists of.

@@ -2,7 +2,10 @@
 //! quantised blocks are read by candle; Q8_0 is then multiplied by our own kernels, the k-quants and
 //! the rest by candle's.
 
-use super::matrix::Matrix;
+use super::{
+    mapped::{self, Lease},
+    matrix::Matrix,
+};
 use crate::{DType, Error, Result};
 use candle_core::{
     Device,
@@ -14,7 +17,6 @@ use candle_core::{
 use memmap2::Mmap;
 use std::{
     borrow::Cow,
-    fs::File,
     io::Cursor,
     path::{Path, PathBuf},
     sync::Arc,
@@ -37,10 +39,7 @@ impl Gguf {
     /// Maps a file and reads its table of contents.
     pub fn open(path: &Path) -> Result<Self> {
         let bad = |reason: String| Error::file(path, reason);
-        let file = File::open(path).map_err(|error| bad(error.to_string()))?;
-        // SAFETY: the map is read-only; a file that another program shortens meanwhile ends this
-        // process with SIGBUS, as it does in every loader that maps checkpoints.
-        let bytes = unsafe { Mmap::map(&file) }.map_err(|error| bad(error.to_string()))?;
+        let bytes = mapped::map(path)?;
         let content = Content::read(&mut Cursor::new(&bytes[..]))
             .map_err(|error| bad(format!("not a readable GGUF file: {error}")))?;
         for (name, info) in &content.tensor_infos {
@@ -53,12 +52,7 @@ impl Gguf {
                 )));
             }
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            bytes: Arc::new(bytes),
-            content,
-            interleaved_head: None,
-        })
+        Ok(Self { path: path.to_path_buf(), bytes, content, interleaved_head: None })
     }
 
     /// Whether it has a tensor.
@@ -170,8 +164,8 @@ impl Gguf {
         let (dtype, all) = self.tensor(name, &[rows, columns], expert)?;
         let row_bytes = all.len() / rows;
         let begin = all.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        let bytes = Arc::clone(&self.bytes);
-        let row = move |row: usize| bytes[begin + row * row_bytes..][..row_bytes].to_vec();
+        let bytes = Lease::new(&self.bytes, begin..begin + all.len());
+        let row = move |row: usize| bytes[row * row_bytes..][..row_bytes].to_vec();
         let matrix = match dtype {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
                 let read = move |index: usize, out: &mut [f32]| {

@@ -3,7 +3,7 @@
 //! Obeys the environment variables of `huggingface_hub`: `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`,
 //! `HF_TOKEN` and `HF_HUB_OFFLINE`.
 
-use super::weights::shard_names;
+use super::files::shard_names;
 use crate::{Error, Result};
 use hf_hub::{
     Cache, Repo, RepoType,

@@ -2,9 +2,11 @@
 
 pub mod checkpoint;
 pub mod digest;
+pub mod files;
 pub mod gguf;
 mod gguf_metadata;
 pub mod hub;
+pub mod mapped;
 pub mod matrix;
 pub mod source;
 pub mod synthetic;

@@ -1,0 +1,172 @@
+//! The safetensors files of a model's folder, mapped into memory.
+
+use super::mapped::{self, Lease};
+use crate::{DType, Error, Result, config::read_text};
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{SafeTensors, tensor::Metadata};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The safetensors files of a folder.
+pub struct Files {
+    folder: PathBuf,
+    shards: Vec<Shard>,
+    /// Which shard holds a tensor.
+    places: HashMap<String, usize>,
+}
+
+/// One file.
+pub struct Shard {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: Arc<Mmap>,
+    /// Its table of contents, whose offsets count from `data`.
+    contents: Metadata,
+    /// Where the tensors' bytes begin.
+    data: usize,
+}
+
+/// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
+const LENGTH_BYTES: usize = 8;
+
+/// Numbers of a tensor in a mapped file.
+pub struct Raw {
+    dtype: DType,
+    bytes: Lease,
+}
+
+impl Raw {
+    /// Numbers `start, start + stride, ...`, widened.
+    pub fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
+        fn each<const N: usize>(
+            bytes: &[u8],
+            start: usize,
+            stride: usize,
+            out: &mut [f32],
+            widen: impl Fn([u8; N]) -> f32,
+        ) {
+            let numbers = bytes.as_chunks::<N>().0[start..].iter().step_by(stride);
+            for (out, number) in out.iter_mut().zip(numbers) {
+                *out = widen(*number);
+            }
+        }
+        match self.dtype {
+            DType::F32 => each(&self.bytes, start, stride, out, f32::from_le_bytes),
+            DType::Bf16 => {
+                each(&self.bytes, start, stride, out, |bytes| bf16::from_le_bytes(bytes).to_f32());
+            }
+            DType::F16 => {
+                each(&self.bytes, start, stride, out, |bytes| f16::from_le_bytes(bytes).to_f32());
+            }
+        }
+    }
+}
+
+impl Files {
+    /// Maps `model.safetensors`, or every shard that `model.safetensors.index.json` names.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let single = folder.join("model.safetensors");
+        let index = folder.join("model.safetensors.index.json");
+        let names = if single.is_file() {
+            vec!["model.safetensors".to_owned()]
+        } else if index.is_file() {
+            shard_names(&index)?
+        } else {
+            return Err(Error::file(
+                folder,
+                "no model.safetensors and no model.safetensors.index.json; other weight formats \
+                 can be converted with transformers' save_pretrained",
+            ));
+        };
+        let mut shards = Vec::new();
+        let mut places = HashMap::new();
+        for name in names {
+            let shard = Shard::open(folder.join(name))?;
+            places.extend(shard.contents.tensors().into_keys().map(|name| (name, shards.len())));
+            shards.push(shard);
+        }
+        Ok(Self { folder: folder.to_path_buf(), shards, places })
+    }
+
+    /// The files, in order.
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// Whether a tensor's name begins so.
+    pub fn has_any(&self, start: &str) -> bool {
+        self.places.keys().any(|name| name.starts_with(start))
+    }
+
+    /// Where the files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A tensor that must have exactly the shape `dims`.
+    pub fn find(&self, name: &str, dims: &[usize]) -> Result<Raw> {
+        let place = self.places.get(name).ok_or_else(|| {
+            Error::file(
+                &self.folder,
+                format!("tensor {name} is missing from its safetensors files"),
+            )
+        })?;
+        let shard = &self.shards[*place];
+        let bad = |reason: String| Error::file(&shard.path, format!("tensor {name} {reason}"));
+        let info = shard.contents.info(name).ok_or_else(|| bad("is missing".to_owned()))?;
+        if info.shape != dims {
+            return Err(bad(format!(
+                "has shape {:?}, but config.json implies {dims:?}",
+                info.shape
+            )));
+        }
+        let dtype = match info.dtype {
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::BF16 => DType::Bf16,
+            safetensors::Dtype::F16 => DType::F16,
+            other => {
+                return Err(Error::file(
+                    &shard.path,
+                    format!("tensor {name} has the number format {other:?}; use f32, bf16 or f16"),
+                ));
+            }
+        };
+        let (begin, end) = info.data_offsets;
+        let bytes = Lease::new(&shard.bytes, shard.data + begin..shard.data + end);
+        Ok(Raw { dtype, bytes })
+    }
+}
+
+impl Shard {
+    fn open(path: PathBuf) -> Result<Self> {
+        let bytes = mapped::map(&path)?;
+        // Also checks that the file is as long as its table of contents says.
+        let (header, contents) = SafeTensors::read_metadata(&bytes).map_err(|error| {
+            let reason = format!("truncated or damaged safetensors file ({error}); fetch it again");
+            Error::file(&path, reason)
+        })?;
+        Ok(Self { path, bytes, contents, data: LENGTH_BYTES + header })
+    }
+
+    /// The header and the first kilobyte of data: what a file is, without reading all of it.
+    pub fn beginning(&self) -> &[u8] {
+        &self.bytes[..(self.data + 1024).min(self.bytes.len())]
+    }
+}
+
+/// The distinct files of an index, in order.
+pub(super) fn shard_names(index: &Path) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: HashMap<String, String>,
+    }
+    let index_of: Index = serde_json::from_str(&read_text(index)?)
+        .map_err(|error| Error::file(index, error.to_string()))?;
+    let names: BTreeSet<_> = index_of.weight_map.into_values().collect();
+    Ok(names.into_iter().collect())
+}

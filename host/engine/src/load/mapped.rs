@@ -1,0 +1,55 @@
+//! Files in memory for as long as someone reads them.
+
+use crate::{Error, Result};
+use memmap2::{Mmap, UncheckedAdvice};
+use std::{
+    fs::File,
+    ops::{Deref, Range},
+    path::Path,
+    sync::Arc,
+};
+
+/// Maps a file.
+pub fn map(path: &Path) -> Result<Arc<Mmap>> {
+    let bad = |error: std::io::Error| Error::file(path, error.to_string());
+    let file = File::open(path).map_err(bad)?;
+    // SAFETY: the map is read-only; a file that another program shortens meanwhile ends this
+    // process with SIGBUS, as it does in every loader that maps checkpoints.
+    Ok(Arc::new(unsafe { Mmap::map(&file) }.map_err(bad)?))
+}
+
+/// Part of a mapped file. When it is dropped, its pages leave the process, so that a model whose
+/// weights have been packed is not in memory twice.
+pub struct Lease {
+    map: Arc<Mmap>,
+    range: Range<usize>,
+}
+
+impl Lease {
+    /// Bytes `range` of the file, which lie within it.
+    pub fn new(map: &Arc<Mmap>, range: Range<usize>) -> Self {
+        Self { map: Arc::clone(map), range }
+    }
+}
+
+impl Deref for Lease {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map[self.range.clone()]
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // SAFETY: the map is of a file and read-only, so that pages that are read again come back
+        // from it. Should the system refuse, they merely stay.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(
+                UncheckedAdvice::DontNeed,
+                self.range.start,
+                self.range.len(),
+            )
+        };
+    }
+}

@@ -1,0 +1,60 @@
+//! Prefill and decode rates by batch size, with prompts and outputs of fixed lengths: what llama.cpp's
+//! `llama-bench` and `llama-batched-bench` print, with uncertainties.
+
+use llem_sdk::{bindings::Prompt, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("throughput", env!("CARGO_PKG_VERSION"), "Prefill and decode rates by batch size")
+        .text("batch", "1,8,32", "batch sizes, separated by commas")
+        .integer("prompt-tokens", 256, "length of each prompt")
+        .integer(
+            "new-tokens",
+            64,
+            "tokens generated for each prompt, end-of-sequence tokens ignored",
+        )
+        .integer("rounds", 3, "how often each batch size is measured, in turn")
+}
+
+fn run() -> Result<Vec<Trial>> {
+    let model = Model::granted()?;
+    let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
+    let vocabulary = u64::from(model.info().vocab_size);
+    let random = Random::new("prompts");
+    let prompt = || {
+        let token = |_| (random.next_u64() % vocabulary) as u32;
+        Prompt::Tokens((0..length).map(token).collect())
+    };
+    let mut requests = Vec::new();
+    for size in batch_sizes()? {
+        let prompts: Vec<Prompt> = (0..size).map(|_| prompt()).collect();
+        let request = Request::of(prompts).label(format!("batch {size}"));
+        requests.push(request.max_new_tokens(new_tokens).ignore_eos());
+    }
+    let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
+    Experiment::new(model).warmup(FixedCount::default()).workload(workload).metrics(derive).run()
+}
+
+fn batch_sizes() -> Result<Vec<usize>> {
+    let text: String = parameter("batch")?;
+    let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
+    text.split(',')
+        .map(|part| size(part).ok_or_else(|| Error(format!("batch: '{part}' is no batch size"))))
+        .collect()
+}
+
+fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
+    let mut metrics = Vec::new();
+    for (label, group) in by_label(trials) {
+        let mean = |name: &str, read: fn(&Trial) -> Option<Quantity>| {
+            let values = group.iter().filter_map(|trial| read(trial));
+            Quantity::mean_of(values).map(|mean| mean.named(name).label("batch", label))
+        };
+        metrics.extend(mean("prefill_rate", Trial::prefill_rate));
+        metrics.extend(mean("decode_rate", Trial::decode_rate));
+        metrics
+            .extend(mean("joules_per_output_token", |trial| trial.joules_per_output_token().ok()));
+    }
+    Ok(metrics)
+}
