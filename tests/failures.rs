@@ -201,6 +201,18 @@ fn a_truncated_safetensors_file() {
 }
 
 #[test]
+fn a_weight_that_is_not_a_number() {
+    let desk = Desk::new();
+    let model = model_copy(&desk);
+    let path = format!("{model}/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    refuses_model(&desk, &model, &["NaN", "tensor"]);
+}
+
+#[test]
 fn an_unknown_architecture() {
     let desk = Desk::new();
     let model = model_copy(&desk);

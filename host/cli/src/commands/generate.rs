@@ -134,7 +134,7 @@ fn to_json(model: &Model, generation: &Generation, completion: &Completion) -> s
         .map(|time| time.duration_since(generation.started).as_secs_f64())
         .collect();
     json!({
-        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "device": info.device.to_string() },
+        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string() },
         "prompt_tokens": completion.prompt_tokens,
         "tokens": completion.tokens,
         "text": completion.text,

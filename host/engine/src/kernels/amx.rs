@@ -16,13 +16,9 @@ pub const TILE_ROWS: usize = 16;
 /// Bytes of a tile's row.
 pub const TILE_BYTES: usize = 64;
 
-/// Sums of 32 rows by a panel of 32 outputs.
-#[repr(C, align(64))]
-pub struct Sums<T>(pub [[T; 32]; 2 * TILE_ROWS]);
-
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tiles {
-    use super::{Sums, TILE_BYTES, TILE_ROWS};
+    use super::{TILE_BYTES, TILE_ROWS};
     use std::{arch::asm, sync::OnceLock};
 
     /// Whether the processor has tiles and the kernel lets this process use them.
@@ -76,17 +72,19 @@ mod tiles {
             Self(())
         }
 
-        /// `TWO`: 32 rows of x, else 16. Each is `16 * blocks` steps of two bf16, `stride` bytes apart.
+        /// `TWO`: 32 rows of x, else 16. They lie block by block, each 32 rows of 64 bytes. The sums go
+        /// to as many rows of `width` numbers.
         ///
         /// # Safety
-        /// The panel holds `16 * blocks` steps of 128 bytes, and x as many rows of `64 * blocks` bytes.
+        /// The panel holds `16 * blocks` steps of 128 bytes, x `blocks` blocks, and `sums` may be
+        /// written.
         pub unsafe fn multiply_bf16<const TWO: bool>(
             &self,
             panel: *const u8,
             blocks: usize,
             x: *const u8,
-            stride: usize,
-            sums: &mut Sums<f32>,
+            sums: *mut f32,
+            width: usize,
         ) {
             if TWO {
                 // SAFETY: the caller's; the loop reads what it says and writes all of the sums.
@@ -98,29 +96,29 @@ mod tiles {
                         "tilezero tmm3",
                         "2:",
                         "tileloadd tmm6, [{b} + {sb}]",
-                        "tileloadd tmm4, [{a0} + {sa}]",
+                        "tileloadd tmm4, [{a} + {sa}]",
                         "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tileloadd tmm5, [{a1} + {sa}]",
+                        "tileloadd tmm5, [{a} + {sa} + 1024]",
                         "tdpbf16ps tmm2, tmm5, tmm6",
                         "tileloadd tmm7, [{b} + {sb} + 64]",
                         "tdpbf16ps tmm1, tmm4, tmm7",
                         "tdpbf16ps tmm3, tmm5, tmm7",
-                        "add {a0}, 64",
-                        "add {a1}, 64",
+                        "add {a}, 2048",
                         "add {b}, 2048",
                         "dec {n}",
                         "jnz 2b",
-                        "tilestored [{c} + {sb}], tmm0",
-                        "tilestored [{c} + {sb} + 64], tmm1",
-                        "tilestored [{c} + {sb} + 2048], tmm2",
-                        "tilestored [{c} + {sb} + 2112], tmm3",
-                        a0 = inout(reg) x => _,
-                        a1 = inout(reg) x.add(TILE_ROWS * stride) => _,
+                        "tilestored [{c0} + {sc}], tmm0",
+                        "tilestored [{c0} + {sc} + 64], tmm1",
+                        "tilestored [{c1} + {sc}], tmm2",
+                        "tilestored [{c1} + {sc} + 64], tmm3",
+                        a = inout(reg) x => _,
                         b = inout(reg) panel => _,
                         n = inout(reg) blocks => _,
-                        sa = in(reg) stride,
+                        sa = in(reg) TILE_BYTES,
                         sb = in(reg) 128usize,
-                        c = in(reg) sums.0.as_mut_ptr(),
+                        c0 = in(reg) sums,
+                        c1 = in(reg) sums.wrapping_add(TILE_ROWS * width),
+                        sc = in(reg) 4 * width,
                         options(nostack),
                     );
                 }
@@ -133,21 +131,22 @@ mod tiles {
                         "2:",
                         "tileloadd tmm6, [{b} + {sb}]",
                         "tileloadd tmm7, [{b} + {sb} + 64]",
-                        "tileloadd tmm4, [{a0} + {sa}]",
+                        "tileloadd tmm4, [{a} + {sa}]",
                         "tdpbf16ps tmm0, tmm4, tmm6",
                         "tdpbf16ps tmm1, tmm4, tmm7",
-                        "add {a0}, 64",
+                        "add {a}, 2048",
                         "add {b}, 2048",
                         "dec {n}",
                         "jnz 2b",
-                        "tilestored [{c} + {sb}], tmm0",
-                        "tilestored [{c} + {sb} + 64], tmm1",
-                        a0 = inout(reg) x => _,
+                        "tilestored [{c} + {sc}], tmm0",
+                        "tilestored [{c} + {sc} + 64], tmm1",
+                        a = inout(reg) x => _,
                         b = inout(reg) panel => _,
                         n = inout(reg) blocks => _,
-                        sa = in(reg) stride,
+                        sa = in(reg) TILE_BYTES,
                         sb = in(reg) 128usize,
-                        c = in(reg) sums.0.as_mut_ptr(),
+                        c = in(reg) sums,
+                        sc = in(reg) 4 * width,
                         options(nostack),
                     );
                 }
@@ -168,8 +167,6 @@ pub use tiles::{Tiles, available};
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod tiles {
-    use super::Sums;
-
     /// Whether the processor has tiles and the kernel lets this process use them.
     pub fn available() -> bool {
         false
@@ -193,8 +190,8 @@ mod tiles {
             _: *const u8,
             _: usize,
             _: *const u8,
+            _: *mut f32,
             _: usize,
-            _: &mut Sums<f32>,
         ) {
             match *self {}
         }

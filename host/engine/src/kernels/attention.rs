@@ -10,7 +10,7 @@
 //! ```
 
 use super::{
-    parallel::{SharedRows, for_each_chunk},
+    parallel::{SharedRows, share},
     simd::{self, LANES, Simd, Task},
 };
 use half::{bf16, f16};
@@ -20,9 +20,6 @@ use std::cell::RefCell;
 pub const KEY_BLOCK: usize = 2 * LANES;
 /// Most rows of a tile.
 const ROWS: usize = 8;
-/// Multiply-adds that are sooner done by one thread than handed to several.
-const WORTH_SHARING: usize = 1 << 16;
-
 /// A number format of cached keys and values.
 pub trait Cached: Copy + Default + Send + Sync + 'static {
     /// Rounds.
@@ -98,17 +95,47 @@ impl<T: Cached> Cache<T> {
         size_of_val(&self.keys[..]) + size_of_val(&self.values[..])
     }
 
-    /// Writes the key and value of one head at a position.
-    pub fn write(&mut self, head: usize, position: usize, key: &[f32], value: &[f32]) {
-        let block = (head * self.capacity + position / KEY_BLOCK * KEY_BLOCK) * self.head_dim;
-        let keys = &mut self.keys[block..][..KEY_BLOCK * self.head_dim];
-        for (dim, &number) in key.iter().enumerate() {
-            keys[dim * KEY_BLOCK + position % KEY_BLOCK] = T::from_f32(number);
-        }
-        let row = (head * self.capacity + position) * self.padded_dim;
-        for (slot, &number) in self.values[row..].iter_mut().zip(value) {
-            *slot = T::from_f32(number);
-        }
+    /// Writes the keys and values of consecutive tokens, the first at `position`.
+    pub fn write(&mut self, position: usize, keys: Rows<'_>, values: Rows<'_>) {
+        let (dim, padded_dim, capacity) = (self.head_dim, self.padded_dim, self.capacity);
+        let tokens = keys.numbers.len() / keys.stride;
+        let heads = self.keys.len() / (capacity * dim);
+        let all_keys = SharedRows::over(&mut self.keys, capacity * dim);
+        let all_values = SharedRows::over(&mut self.values, capacity * padded_dim);
+        share(tokens * heads * dim, heads, |range| {
+            for head in range {
+                // SAFETY: a head belongs to one range.
+                let (to_keys, to_values) = unsafe { (all_keys.row(head), all_values.row(head)) };
+                for token in 0..tokens {
+                    let position = position + token;
+                    let block = position / KEY_BLOCK * KEY_BLOCK * dim + position % KEY_BLOCK;
+                    for (index, &number) in keys.head(token, head, dim).iter().enumerate() {
+                        to_keys[block + index * KEY_BLOCK].write(T::from_f32(number));
+                    }
+                    let row = &mut to_values[position * padded_dim..][..dim];
+                    for (slot, &number) in row.iter_mut().zip(values.head(token, head, dim)) {
+                        slot.write(T::from_f32(number));
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Keys or values of some tokens within wider rows.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// From the first token's row to the last token's.
+    pub numbers: &'a [f32],
+    /// From one token's row to the next.
+    pub stride: usize,
+    /// Where within a row the first head begins.
+    pub start: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn head(&self, token: usize, head: usize, dim: usize) -> &'a [f32] {
+        &self.numbers[token * self.stride + self.start + head * dim..][..dim]
     }
 }
 
@@ -131,8 +158,10 @@ pub struct Heads {
 
 /// Consecutive new tokens of a sequence, whose keys and values are already in the cache.
 pub struct Queries<'a, T> {
-    /// `[tokens, heads.queries * heads.dim]`
+    /// `[tokens, stride]`, of which the queries are the first `heads.queries * heads.dim`.
     pub rows: &'a [f32],
+    /// From one token's queries to the next's.
+    pub stride: usize,
     /// Tokens that were in the cache before.
     pub past: usize,
     /// The layer's cache.
@@ -140,8 +169,8 @@ pub struct Queries<'a, T> {
 }
 
 impl<T> Queries<'_, T> {
-    fn tokens(&self, heads: &Heads) -> usize {
-        self.rows.len() / (heads.queries * heads.dim)
+    fn tokens(&self) -> usize {
+        self.rows.len() / self.stride
     }
 }
 
@@ -153,7 +182,7 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Vec<f32
     let mut work = 0;
     let mut first_row = 0;
     for (index, sequence) in sequences.iter().enumerate() {
-        let tokens = sequence.tokens(heads);
+        let tokens = sequence.tokens();
         work += tokens * width * (sequence.past + tokens);
         for start in (0..tokens * group).step_by(ROWS) {
             let count = ROWS.min(tokens * group - start);
@@ -172,11 +201,7 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Vec<f32
     let attend = |range: std::ops::Range<usize>| {
         simd::run(Attend { heads, sequences, items: &items[range], target: &target });
     };
-    if work < WORTH_SHARING {
-        attend(0..items.len());
-    } else {
-        for_each_chunk(items.len(), attend);
-    }
+    share(work, items.len(), attend);
     // SAFETY: every head of every token has been written.
     unsafe { mixed.set_len(first_row * width) };
     mixed
@@ -241,13 +266,14 @@ impl<T: Cached> Attend<'_, T> {
         let (dim, group, cache) = (heads.dim, heads.queries / heads.keys, sequence.cache);
         let place = |row: usize| {
             let (token, head) = ((item.start + row) / group, (item.start + row) % group);
-            (token, token * heads.queries * dim + (item.head * group + head) * dim)
+            (token, (item.head * group + head) * dim)
         };
         queries.clear();
         queries.resize(dim * R, 0.0);
         for row in 0..item.count {
-            let (_, at) = place(row);
-            for (index, &number) in sequence.rows[at..at + dim].iter().enumerate() {
+            let (token, at) = place(row);
+            let query = &sequence.rows[token * sequence.stride + at..][..dim];
+            for (index, &number) in query.iter().enumerate() {
                 queries[index * R + row] = number;
             }
         }
@@ -287,8 +313,8 @@ impl<T: Cached> Attend<'_, T> {
                 for row in 0..item.count {
                     let mut numbers = [0f32; LANES];
                     S::store(S::mul(mixed[row], S::splat(1.0 / sums[row])), numbers.as_mut_ptr());
-                    let (_, at) = place(row);
-                    let start = item.first_row * heads.queries * dim;
+                    let (token, at) = place(row);
+                    let start = (item.first_row + token) * heads.queries * dim;
                     self.target.copy(start + at + column, &numbers[..width]);
                 }
             }

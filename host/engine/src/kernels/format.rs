@@ -225,13 +225,23 @@ pub struct Q8Activations {
     quads: [[i8; 4]; BLOCK / 4],
 }
 
-/// The scale of ggml's `quantize_row_q8_0_ref`: the largest magnitude becomes 127.
-fn scale_of(numbers: &[f32]) -> f32 {
-    numbers.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0
+/// ggml's rounding of a block of activations, bit for bit (`quantize_row_q8_0` for x86): the largest
+/// magnitude becomes 127, halves go to the even neighbour, and the scale is kept in f16.
+struct Rounding {
+    scale: f16,
+    inverse: f32,
 }
 
-fn quantize(x: f32, scale: f32) -> i8 {
-    if scale == 0.0 { 0 } else { (x / scale).round() as i8 }
+impl Rounding {
+    fn of(numbers: &[f32]) -> Self {
+        let most = numbers.iter().fold(0f32, |most, x| most.max(x.abs()));
+        let inverse = if most == 0.0 { 0.0 } else { 127.0 / most };
+        Self { scale: f16::from_f32(most / 127.0), inverse }
+    }
+
+    fn round(&self, x: f32) -> i8 {
+        (x * self.inverse).round_ties_even() as i8
+    }
 }
 
 impl Q8Weights {
@@ -260,11 +270,11 @@ impl Format for Q8 {
     const ROWS: usize = 6;
 
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Q8Weights {
-        let scales = inputs.map(|inputs| f16::from_f32(scale_of(&inputs)));
+        let roundings = inputs.each_ref().map(|inputs| Rounding::of(inputs));
         let byte = |output: usize, input: usize| {
-            let weight = quantize(inputs[output][input], scales[output].to_f32());
-            (i32::from(weight) + OFFSET) as u8
+            (i32::from(roundings[output].round(inputs[output][input])) + OFFSET) as u8
         };
+        let scales = roundings.each_ref().map(|rounding| rounding.scale);
         let quads = std::array::from_fn(|quad| {
             std::array::from_fn(|output| std::array::from_fn(|i| byte(output, 4 * quad + i)))
         });
@@ -280,12 +290,13 @@ impl Format for Q8 {
     }
 
     fn activate(x: &[f32]) -> Q8Activations {
-        let scale = scale_of(x);
+        let rounding = Rounding::of(x);
         let mut quads = [[0i8; 4]; BLOCK / 4];
         for (index, &x) in x.iter().enumerate() {
-            quads[index / 4][index % 4] = quantize(x, scale);
+            quads[index / 4][index % 4] = rounding.round(x);
         }
         let sum: i32 = quads.as_flattened().iter().map(|&x| i32::from(x)).sum();
+        let scale = rounding.scale.to_f32();
         Q8Activations { scale, correction: -OFFSET * sum, quads }
     }
 

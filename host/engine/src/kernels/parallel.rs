@@ -8,6 +8,18 @@ pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
     candle_core::utils::barrier_pool().execute_chunked(count, work);
 }
 
+/// Numbers, or multiply-adds, that are sooner worked on by one thread than handed to several.
+const WORTH_SHARING: usize = 1 << 15;
+
+/// Runs `work` on all of `0..count`, on all threads where there is enough to do.
+pub fn share(amount: usize, count: usize, work: impl Fn(Range<usize>) + Sync) {
+    if amount < WORTH_SHARING {
+        work(0..count);
+    } else {
+        for_each_chunk(count, work);
+    }
+}
+
 /// The `index`th chunk of `0..count` in chunks of `size`.
 pub fn chunks(count: usize, size: usize, index: usize) -> Range<usize> {
     index * size..count.min((index + 1) * size)
@@ -30,6 +42,11 @@ impl<'a, T: Copy> SharedRows<'a, T> {
     /// Over memory in rows of `width`.
     pub fn new(memory: &'a mut [MaybeUninit<T>], width: usize) -> Self {
         Self { start: memory.as_mut_ptr(), len: memory.len(), width, owner: PhantomData }
+    }
+
+    /// Over memory that holds numbers already.
+    pub fn over(memory: &'a mut [T], width: usize) -> Self {
+        Self { start: memory.as_mut_ptr().cast(), len: memory.len(), width, owner: PhantomData }
     }
 
     /// One row.
@@ -63,6 +80,31 @@ impl<'a, T: Copy> SharedRows<'a, T> {
         // SAFETY: within the memory, and the caller has it alone.
         unsafe {
             values.as_ptr().copy_to_nonoverlapping(self.start.add(place).cast(), values.len());
+        }
+    }
+
+    /// Where `len` elements from `place` on lie, to be written without more ado.
+    ///
+    /// # Safety
+    /// No other thread touches what is written.
+    pub unsafe fn at(&self, place: usize, len: usize) -> *mut T {
+        assert!(place + len <= self.len, "element {place} is beyond the memory");
+        // SAFETY: within the memory.
+        unsafe { self.start.add(place).cast() }
+    }
+}
+
+impl SharedRows<'_, f32> {
+    /// Adds to numbers that have been written.
+    ///
+    /// # Safety
+    /// They have, and no other thread touches them meanwhile.
+    pub unsafe fn add(&self, place: usize, values: &[f32]) {
+        // SAFETY: the caller's.
+        let numbers =
+            unsafe { std::slice::from_raw_parts_mut(self.at(place, values.len()), values.len()) };
+        for (number, value) in numbers.iter_mut().zip(values) {
+            *number += value;
         }
     }
 }

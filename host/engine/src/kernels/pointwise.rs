@@ -1,13 +1,10 @@
 //! Norms, activations and sums: what is done to each row or number by itself.
 
 use super::{
-    parallel::{SharedRows, for_each_chunk},
+    parallel::{SharedRows, share},
     simd::{self, LANES, Simd, Task},
 };
 use std::ops::Range;
-
-/// Numbers that are sooner done by one thread than handed to several.
-const WORTH_SHARING: usize = 1 << 15;
 
 /// How a row is normalised.
 #[derive(Clone, Copy)]
@@ -235,11 +232,7 @@ fn rows(
     let mut made: Vec<f32> = Vec::with_capacity(count);
     let out = SharedRows::new(&mut made.spare_capacity_mut()[..count], width);
     let rows = count.div_ceil(width);
-    if count < WORTH_SHARING {
-        fill(0..rows, &out);
-    } else {
-        for_each_chunk(rows, |range| fill(range, &out));
-    }
+    share(count, rows, |range| fill(range, &out));
     // SAFETY: every number has been written.
     unsafe { made.set_len(count) };
     made

@@ -3,7 +3,7 @@
 use super::{
     amx,
     format::{Bf16, F16, F32, Format, PANEL, Q8, Q8Weights, Step, Sums},
-    parallel::{SharedRows, chunks, for_each_chunk},
+    parallel::{SharedRows, chunks, for_each_chunk, share},
     simd::{self, LANES, Simd, Task},
     tiles,
 };
@@ -180,9 +180,6 @@ fn pack_with<W: Copy + Send + Sync>(
     packed
 }
 
-/// Fewer numbers than this are converted faster by one thread than handed to several.
-const WORTH_SHARING: usize = 1 << 15;
-
 /// Rows by which panels are shared out where there are few panels for many threads.
 const TILES_A_GROUP: usize = 8;
 
@@ -257,11 +254,7 @@ fn arrange<F: Format>(x: &[f32], inputs: usize, tiles: &Tiles) -> Vec<F::Activat
             }
         }
     };
-    if x.len() < WORTH_SHARING {
-        arrange_tiles(0..tiles.count);
-    } else {
-        for_each_chunk(tiles.count, arrange_tiles);
-    }
+    share(x.len(), tiles.count, arrange_tiles);
     // SAFETY: every place has been written.
     unsafe { arranged.set_len(tiles.rows * steps) };
     arranged

@@ -1,9 +1,9 @@
 //! Matrix products by tile registers ([`super::amx`]).
 
 use super::{
-    amx::{Sums, TILE_ROWS, Tiles},
+    amx::{TILE_BYTES, TILE_ROWS, Tiles},
     format::{Bf16, Format, PANEL, Step},
-    parallel::{SharedRows, chunks, for_each_chunk},
+    parallel::{SharedRows, chunks, for_each_chunk, share},
     simd::{self, LANES, Simd, Task},
 };
 use half::bf16;
@@ -13,8 +13,6 @@ use std::ops::Range;
 const PAIRS_A_GROUP: usize = 8;
 /// Rows of a pair.
 const PAIR: usize = 2 * TILE_ROWS;
-/// Numbers that are sooner rounded by one thread than handed to several.
-const WORTH_SHARING: usize = 1 << 15;
 
 /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias. A row's sums do not depend on the others.
 pub fn product_bf16(
@@ -25,15 +23,16 @@ pub fn product_bf16(
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
     let (rows, steps) = (x.len() / inputs, Bf16::steps(inputs));
-    let x = rounded(x, inputs, 2 * steps);
+    let blocks = steps / TILE_ROWS;
+    let x = rounded(x, inputs, blocks);
     let mut y: Vec<f32> = Vec::with_capacity(rows * outputs);
     let target = SharedRows::new(&mut y.spare_capacity_mut()[..rows * outputs], outputs);
     let panel_count = outputs.div_ceil(PANEL);
     let pairs = rows.div_ceil(PAIR);
     let groups = pairs.div_ceil(PAIRS_A_GROUP);
     for_each_chunk(groups * panel_count, |items| {
-        let tiles = Tiles::new(super::amx::TILE_BYTES);
-        let mut sums = Sums([[0.0; PANEL]; PAIR]);
+        let tiles = Tiles::new(TILE_BYTES);
+        let mut sums = [[0f32; PANEL]; PAIR];
         for item in items {
             let (group, panel) = (item / panel_count, item % panel_count);
             let weights = panels[panel * steps..][..steps].as_ptr().cast();
@@ -42,24 +41,31 @@ pub fn product_bf16(
             for pair in chunks(pairs, PAIRS_A_GROUP, group) {
                 let first = pair * PAIR;
                 let count = PAIR.min(rows - first);
-                let x = x[first * 2 * steps..].as_ptr().cast();
-                let (blocks, stride) = (steps / TILE_ROWS, 4 * steps);
-                // SAFETY: the panel has `steps` steps; x has whole tiles of rows, filled up.
+                let x = x[pair * blocks..].as_ptr().cast();
+                // Whole tiles of sums go where they belong, others by way of `sums`.
+                let whole = width == PANEL && count.is_multiple_of(TILE_ROWS);
+                // SAFETY: the panel has `steps` steps, and x as many blocks for each pair; these rows
+                // of the panel belong to one item.
                 unsafe {
-                    if count > TILE_ROWS {
-                        tiles.multiply_bf16::<true>(weights, blocks, x, stride, &mut sums);
+                    let (to, stride) = if whole {
+                        (target.at(first * outputs + start, (count - 1) * outputs + PANEL), outputs)
                     } else {
-                        tiles.multiply_bf16::<false>(weights, blocks, x, stride, &mut sums);
+                        (sums.as_mut_ptr().cast(), PANEL)
+                    };
+                    if count > TILE_ROWS {
+                        tiles.multiply_bf16::<true>(weights, blocks, x, to, stride);
+                    } else {
+                        tiles.multiply_bf16::<false>(weights, blocks, x, to, stride);
                     }
-                }
-                for (row, sums) in sums.0.iter_mut().take(count).enumerate() {
-                    if let Some(bias) = bias {
-                        for (sum, bias) in sums.iter_mut().zip(&bias[start..start + width]) {
-                            *sum += bias;
+                    for row in 0..count {
+                        let place = (first + row) * outputs + start;
+                        if !whole {
+                            target.copy(place, &sums[row][..width]);
+                        }
+                        if let Some(bias) = bias {
+                            target.add(place, &bias[start..start + width]);
                         }
                     }
-                    // SAFETY: this row and panel belong to one item.
-                    unsafe { target.copy((first + row) * outputs + start, &sums[..width]) };
                 }
             }
         }
@@ -69,20 +75,22 @@ pub fn product_bf16(
     y
 }
 
-/// Rows of `inputs` numbers as bf16 in rows of `width`, filled up with zeros to whole tiles of rows.
-fn rounded(x: &[f32], inputs: usize, width: usize) -> Vec<bf16> {
-    let rows = x.len() / inputs;
-    let whole = rows.next_multiple_of(TILE_ROWS);
-    let mut made: Vec<bf16> = Vec::with_capacity(whole * width);
-    let out = SharedRows::new(&mut made.spare_capacity_mut()[..whole * width], width);
+/// Inputs of a block.
+const BLOCK: usize = TILE_BYTES / 2;
+/// As many inputs of a pair of tiles of rows.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Block([[bf16; BLOCK]; PAIR]);
+
+/// Rows of `inputs` numbers as bf16, pair by pair, in each block by block, filled up with zeros.
+fn rounded(x: &[f32], inputs: usize, blocks: usize) -> Vec<Block> {
+    let pairs = (x.len() / inputs).div_ceil(PAIR);
+    let mut made: Vec<Block> = Vec::with_capacity(pairs * blocks);
+    let out = SharedRows::new(&mut made.spare_capacity_mut()[..pairs * blocks], blocks);
     let round = |range: Range<usize>| simd::run(Round { x, inputs, range, out: &out });
-    if x.len() < WORTH_SHARING {
-        round(0..whole);
-    } else {
-        for_each_chunk(whole, round);
-    }
-    // SAFETY: every row has been written.
-    unsafe { made.set_len(whole * width) };
+    share(x.len(), pairs, round);
+    // SAFETY: every block has been written.
+    unsafe { made.set_len(pairs * blocks) };
     made
 }
 
@@ -90,29 +98,29 @@ struct Round<'a> {
     x: &'a [f32],
     inputs: usize,
     range: Range<usize>,
-    out: &'a SharedRows<'a, bf16>,
+    out: &'a SharedRows<'a, Block>,
 }
 
 impl Task for Round<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for row in self.range {
-            let begin = (row * self.inputs).min(self.x.len());
-            let x = &self.x[begin..self.x.len().min(begin + self.inputs)];
-            // SAFETY: a row belongs to one range; whole vectors lie within it; `run` chose S.
-            unsafe {
-                let out = self.out.row(row);
-                let (blocks, rest) = x.as_chunks::<LANES>();
-                for (index, block) in blocks.iter().enumerate() {
-                    let to = out[index * LANES..][..LANES].as_mut_ptr().cast();
-                    S::store_bf16(S::load(block.as_ptr()), to);
-                }
-                let done = blocks.len() * LANES;
-                for (out, &x) in out[done..].iter_mut().zip(rest) {
-                    out.write(bf16::from_f32(x));
-                }
-                for out in &mut out[x.len()..] {
-                    out.write(bf16::ZERO);
+        for pair in self.range {
+            // SAFETY: a pair belongs to one range.
+            let blocks = unsafe { self.out.row(pair) };
+            for (index, block) in blocks.iter_mut().enumerate() {
+                let block = block.write(Block([[bf16::ZERO; BLOCK]; PAIR]));
+                for (row, out) in block.0.iter_mut().enumerate() {
+                    let begin = (pair * PAIR + row) * self.inputs;
+                    let Some(x) = self.x.get(begin..begin + self.inputs) else { break };
+                    let x = &x[index * BLOCK..self.inputs.min((index + 1) * BLOCK)];
+                    let (vectors, rest) = x.as_chunks::<LANES>();
+                    for (vector, out) in vectors.iter().zip(out.as_chunks_mut::<LANES>().0) {
+                        // SAFETY: both are sixteen numbers; `run` chose S.
+                        unsafe { S::store_bf16(S::load(vector.as_ptr()), out.as_mut_ptr()) };
+                    }
+                    for (x, out) in rest.iter().zip(&mut out[vectors.len() * LANES..]) {
+                        *out = bf16::from_f32(*x);
+                    }
                 }
             }
         }

@@ -4,7 +4,10 @@ use super::{Linear, Norm, Packing, host, rope::Angles};
 use crate::{
     Result,
     families::{LayerKind, Qkv, QueryNorm, Shape},
-    kernels::attention::{self, Cached, Heads, Queries},
+    kernels::{
+        attention::{self, Cached, Heads, Queries, Rows},
+        parallel::{SharedRows, share},
+    },
     kv_cache::LayerCache,
     load::Weights,
 };
@@ -105,30 +108,35 @@ impl Attention {
     {
         let Heads { queries, keys, dim, .. } = self.heads;
         let angles = self.rope.map(|index| &packing.angles[index]);
-        let width = (queries + 2 * keys) * dim;
-        let mut rotated = vec![0f32; qkv.len() / width * queries * dim];
-        let mut key = vec![0f32; keys * dim];
-        for span in &packing.spans {
-            let cache = caches[span.slot].host()?;
-            for row in span.start..span.start + span.len {
-                let (query, rest) = qkv[row * width..][..width].split_at(queries * dim);
-                let (new_key, value) = rest.split_at(keys * dim);
-                let out = &mut rotated[row * queries * dim..][..queries * dim];
-                out.copy_from_slice(query);
-                self.prepare(out, 0, row, angles);
-                key.copy_from_slice(new_key);
-                self.prepare(&mut key, 1, row, angles);
-                let position = packing.positions[row];
-                for head in 0..keys {
-                    let at = head * dim..(head + 1) * dim;
-                    cache.write(head, position, &key[at.clone()], &value[at]);
-                }
+        // A row of `qkv` is queries, keys and values; of `prepared`, queries and keys.
+        let (width, used) = ((queries + 2 * keys) * dim, (queries + keys) * dim);
+        let rows = qkv.len() / width;
+        let mut prepared: Vec<f32> = vec![0.0; rows * used];
+        let target = SharedRows::over(&mut prepared, used);
+        share(rows * used, rows, |range| {
+            for row in range {
+                let place = row * used;
+                // SAFETY: a row belongs to one range.
+                let out = unsafe {
+                    target.copy(place, &qkv[row * width..][..used]);
+                    std::slice::from_raw_parts_mut(target.at(place, used), used)
+                };
+                let (query, key) = out.split_at_mut(queries * dim);
+                self.prepare(query, 0, row, angles);
+                self.prepare(key, 1, row, angles);
             }
+        });
+        for span in &packing.spans {
+            let at = |stride: usize| span.start * stride..(span.start + span.len) * stride;
+            let keys = Rows { numbers: &prepared[at(used)], stride: used, start: queries * dim };
+            let values = Rows { numbers: &qkv[at(width)], stride: width, start: used };
+            caches[span.slot].host()?.write(span.past, keys, values);
         }
         let mut sequences = Vec::with_capacity(packing.spans.len());
         for span in &packing.spans {
             sequences.push(Queries {
-                rows: &rotated[span.start * queries * dim..][..span.len * queries * dim],
+                rows: &prepared[span.start * used..][..span.len * used],
+                stride: used,
                 past: span.past,
                 cache: AsHost::<T>::shared(&*caches[span.slot])?,
             });

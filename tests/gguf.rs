@@ -1,0 +1,154 @@
+//! GGUF files against llama.cpp, on those that `fixtures/make-gguf` made with it.
+
+use crate::{
+    parity::{assert_close, generate, ids},
+    support::{Desk, fixtures},
+};
+use half::f16;
+use safetensors::SafeTensors;
+use std::fs;
+
+/// Largest difference of logits in f32, over their largest magnitude. llama.cpp's are kept in f16, which
+/// alone is 5e-4.
+const F32_TOLERANCE: f32 = 1e-3;
+
+/// How much further from unrounded arithmetic we may be than llama.cpp, as a divergence.
+const EXCESS: f64 = 1.25;
+/// Largest mean divergence of our distributions from llama.cpp's.
+const DIVERGENCE: f64 = 1e-3;
+
+/// What is known of a file: logits `[positions, vocab]`.
+struct Logits {
+    ours: Vec<f32>,
+    theirs: Vec<f32>,
+    /// Of quantised files: without rounding activations.
+    exact: Option<Vec<f32>>,
+}
+
+fn logits(name: &str) -> Logits {
+    let folder = fixtures().join("gguf");
+    let bytes = fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let widened = |name: &str| {
+        let halves = tensors.tensor(name).ok()?.data().as_chunks::<2>().0;
+        Some(halves.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
+    };
+    let tokens = ids(&tensors, "tokens");
+    let (_, ours) = generate(&folder.join(format!("{name}.gguf")), &tokens, 1, "f32");
+    Logits { ours, theirs: widened("logits").unwrap(), exact: widened("exact") }
+}
+
+fn check_f32(name: &str) {
+    let Logits { ours, theirs, .. } = logits(name);
+    assert_close(&ours, &theirs, F32_TOLERANCE);
+}
+
+/// Share of positions with the same most likely token, and the mean Kullback-Leibler divergence.
+fn compare(p: &[f32], q: &[f32], vocab: usize) -> (f64, f64) {
+    let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let log_softmax = |row: &[f32]| -> Vec<f64> {
+        let sum: f64 = row.iter().map(|&logit| f64::from(logit).exp()).sum();
+        row.iter().map(|&logit| f64::from(logit) - sum.ln()).collect()
+    };
+    assert_eq!(p.len(), q.len());
+    let (mut agreed, mut divergence) = (0, 0.0);
+    for (p, q) in p.chunks(vocab).zip(q.chunks(vocab)) {
+        agreed += u32::from(best(p) == best(q));
+        let (p, q) = (log_softmax(p), log_softmax(q));
+        divergence += p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+    }
+    let positions = (p.len() / vocab) as f64;
+    (f64::from(agreed) / positions, divergence / positions)
+}
+
+/// Quantised products round activations too, each implementation in its own way. What that moves is
+/// the measure: we may be as far from unrounded arithmetic as llama.cpp is, and agree with it on the
+/// most likely token as often as it agrees with unrounded arithmetic (random weights have many near ties).
+fn check_quantised(name: &str, least_agreement: f64) {
+    let Logits { ours, theirs, exact } = logits(name);
+    let (vocab, exact) = (96, exact.unwrap());
+    let (agreed, divergence) = compare(&theirs, &ours, vocab);
+    let (agreed_ours, from_ours) = compare(&exact, &ours, vocab);
+    let (agreed_theirs, from_theirs) = compare(&exact, &theirs, vocab);
+    let said = format!(
+        "{name}: with llama.cpp top-1 {agreed:.3}, KL {divergence:.2e}; \
+         unrounded to us {agreed_ours:.3}, {from_ours:.2e}; to llama.cpp {agreed_theirs:.3}, {from_theirs:.2e}"
+    );
+    println!("{said}");
+    assert!(agreed >= least_agreement.min(agreed_theirs - 0.01), "{said}");
+    assert!(divergence < DIVERGENCE, "{said}");
+    assert!(from_ours < EXCESS * from_theirs, "{said}");
+}
+
+macro_rules! in_f32 {
+    ($($test:ident: $file:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check_f32($file);
+            }
+        )*
+    };
+}
+
+in_f32! {
+    qwen2: "qwen2-f32",
+    qwen3: "qwen3-f32",
+    gemma2: "gemma2-f32",
+    gemma3: "gemma3-f32",
+    phi3: "phi3-f32",
+    olmo2: "olmo2-f32",
+    gpt2: "gpt2-f32",
+    gpt_neox: "gpt-neox-f32",
+}
+
+#[test]
+fn q8_0() {
+    check_quantised("llama-q8_0", 0.99);
+}
+
+#[test]
+fn q4_k_m() {
+    check_quantised("llama-q4_k_m", 0.99);
+}
+
+#[test]
+fn q5_k_m() {
+    check_quantised("llama-q5_k_m", 0.99);
+}
+
+#[test]
+fn q6_k() {
+    check_quantised("llama-q6_k", 0.99);
+}
+
+/// bf16 weights, a tied head and llama3's frequencies as divisors in the file.
+#[test]
+fn llama3_in_bf16() {
+    let Logits { ours, theirs, .. } = logits("llama3-bf16");
+    assert_close(&ours, &theirs, 2e-2);
+}
+
+#[test]
+fn the_record_names_the_quantisation() {
+    let desk = Desk::new();
+    let path = fixtures().join("gguf/llama-q4_k_m.gguf");
+    let model = path.to_str().unwrap();
+    let args = ["exec", "quickstart", "--model", model, "-p", "rounds=1"];
+    // The file has no tokenizer, so that text prompts are refused, in one sentence.
+    desk.llem(&args).refused(1, &["no tokenizer"]);
+    let generated = desk.llem(&["generate", model, "--tokens", "5,6,7", "--json"]).ok().json();
+    assert_eq!(generated["model"]["quantization"], "Q4_K+Q6_K");
+    assert!(generated["model"]["digest"].as_str().unwrap().starts_with("sha256:"));
+}
+
+#[test]
+fn broken_files_are_refused_by_name() {
+    let desk = Desk::new();
+    let whole = fs::read(fixtures().join("gguf/llama-q8_0.gguf")).unwrap();
+    let cut = desk.file("cut.gguf", &whole[..whole.len() / 2]);
+    desk.llem(&["generate", &cut, "--tokens", "5"]).refused(2, &["cut.gguf", "truncated"]);
+    let noise = desk.file("noise.gguf", "not a model");
+    desk.llem(&["generate", &noise, "--tokens", "5"]).refused(2, &["noise.gguf", "GGUF"]);
+    desk.llem(&["generate", "none.gguf", "--tokens", "5"]).refused(2, &["none.gguf"]);
+}

@@ -1,0 +1,57 @@
+//! Memory: it grows with a prompt's length, not with its square, and weights are in it once.
+#![cfg(target_os = "linux")]
+
+use crate::support::Desk;
+use std::{mem::MaybeUninit, process::Stdio};
+
+/// The peak resident set of a run of the binary that ends well, bytes.
+fn peak(desk: &Desk, args: &[&str]) -> i64 {
+    let child = desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
+    // SAFETY: the child is our own and not waited for elsewhere; both places may be written.
+    let usage = unsafe {
+        libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    assert_eq!(status, 0);
+    usage.ru_maxrss * 1024
+}
+
+/// A Llama shape as synthetic weights.
+fn config(desk: &Desk, hidden: usize, layers: usize, context: usize) -> String {
+    let config = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": hidden, "intermediate_size": 3 * hidden, "num_hidden_layers": layers,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512,
+        "max_position_embeddings": context, "tie_word_embeddings": true,
+    });
+    format!("synthetic:{}", desk.file("config.json", config.to_string()))
+}
+
+#[test]
+fn a_prompt_of_16k_tokens_takes_linear_memory() {
+    let desk = Desk::new();
+    let model = config(&desk, 64, 2, 32768);
+    let run = |length: usize| {
+        let tokens: Vec<String> = (0..length).map(|index| (index % 500).to_string()).collect();
+        peak(&desk, &["generate", &model, "--tokens", &tokens.join(","), "--max-new-tokens", "2"])
+    };
+    let (short, long) = (run(4096), run(16384));
+    // Keys and values take 512 bytes a token in f32, rows of a pass nothing more; one head's scores of
+    // all pairs would take a gigabyte.
+    let a_token = (long - short) / (16384 - 4096);
+    assert!(a_token < 4096, "{a_token} bytes a token");
+}
+
+#[test]
+fn weights_are_in_memory_once() {
+    let desk = Desk::new();
+    let run = |hidden: usize| {
+        let model = config(&desk, hidden, 4, 512);
+        peak(&desk, &["generate", &model, "--tokens", "1,2,3", "--max-new-tokens", "2"])
+    };
+    let bytes = |hidden: i64| 4 * (512 * hidden + 4 * (3 + 9) * hidden * hidden);
+    let (small, large) = (run(64), run(1536));
+    let share = (large - small) as f64 / (bytes(1536) - bytes(64)) as f64;
+    assert!(share < 1.1, "{share} times the weights");
+}
