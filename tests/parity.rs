@@ -1,6 +1,6 @@
 //! The engine against transformers, on folders that `fixtures/make-llama` made with it.
 
-use crate::support::{Desk, fixtures, guest};
+use crate::support::{Desk, Ran, fixtures, guest};
 use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
@@ -35,6 +35,17 @@ pub fn generate(
     count: usize,
     dtype: &str,
 ) -> (serde_json::Value, Vec<f32>) {
+    generate_with("own", folder, prompt, count, dtype)
+}
+
+/// The same by `own` kernels or by `candle`'s operations.
+pub fn generate_with(
+    kernels: &str,
+    folder: &Path,
+    prompt: &[i64],
+    count: usize,
+    dtype: &str,
+) -> (serde_json::Value, Vec<f32>) {
     let desk = Desk::new();
     let (folder, prompt, count) = (folder.to_str().unwrap(), joined(prompt), count.to_string());
     let args = [
@@ -51,7 +62,7 @@ pub fn generate(
         "--dtype",
         dtype,
     ];
-    let ran = desk.llem(&args).ok();
+    let ran = Ran::of(desk.command(&args).env("LLEM_KERNELS", kernels).output().unwrap()).ok();
     let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
     (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
 }

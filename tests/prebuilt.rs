@@ -5,29 +5,44 @@ use std::{fs, path::Path};
 
 #[test]
 fn the_shipped_quickstart_is_its_source() {
-    let shipped =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/quickstart/quickstart.wasm");
+    check("quickstart", &["-p", "rounds=1", "-p", "new-tokens=4"]);
+}
+
+#[test]
+fn the_shipped_throughput_is_its_source() {
+    let small = ["rounds=1", "new-tokens=4", "prompt-tokens=9", "batch=1,3"];
+    check("throughput", &small.map(|setting| ["-p", setting]).concat());
+}
+
+fn check(name: &str, settings: &[&str]) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../scripts/{name}/{name}.wasm"))
+        .canonicalize()
+        .unwrap();
     let compiler = fs::read_to_string(shipped.with_extension("wasm.compiler")).unwrap();
-    let rebuilt = guests().join("quickstart.wasm");
+    let rebuilt = guests().join(format!("{name}.wasm"));
     if compiler == fs::read_to_string(guests().join("compiler")).unwrap() {
         assert!(
             fs::read(&shipped).unwrap() == fs::read(&rebuilt).unwrap(),
-            "scripts/quickstart/quickstart.wasm is not what its source builds to: run scripts/build-guests and commit it"
+            "scripts/{name}/{name}.wasm is not what its source builds to: run scripts/build-guests and commit it"
         );
     }
     // Another compiler gives other bytes; the method must be the same to the last request.
-    let method = |component: &str| {
+    let method = |component: &Path| {
         let desk = Desk::new();
-        desk.llem(&["exec", component, "-p", "rounds=1", "-p", "new-tokens=4"]).ok();
+        let component = component.to_str().unwrap();
+        desk.llem(&[&["exec", component], settings].concat()).ok();
         let events = desk.events();
-        let asked = of_kind(&events, "generation").into_iter().map(|event| {
-            let sequence = &event["sequences"][0];
-            (
-                event["window"]["phase"].clone(),
-                event["window"]["label"].clone(),
-                sequence["prompt_tokens"].clone(),
-                sequence["tokens"].clone(),
-            )
+        let asked = of_kind(&events, "generation").into_iter().flat_map(|event| {
+            let sequences = event["sequences"].as_array().unwrap().iter();
+            sequences.map(|sequence| {
+                (
+                    event["window"]["phase"].clone(),
+                    event["window"]["label"].clone(),
+                    sequence["prompt_tokens"].clone(),
+                    sequence["tokens"].clone(),
+                )
+            })
         });
         let metrics = of_kind(&events, "metric")
             .into_iter()
@@ -37,5 +52,5 @@ fn the_shipped_quickstart_is_its_source() {
             .map(|field| inspected[field].clone());
         (asked.collect::<Vec<_>>(), metrics.collect::<Vec<_>>(), described)
     };
-    assert_eq!(method("quickstart"), method(rebuilt.to_str().unwrap()));
+    assert_eq!(method(&shipped), method(&rebuilt));
 }

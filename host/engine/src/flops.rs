@@ -2,7 +2,8 @@
 //!
 //! Matrix products only, a multiply-add counted as two (Kaplan et al., arXiv 2001.08361, table 1);
 //! embeddings look up and cost none. Attention is counted over the keys that each query really sees
-//! (causal), and the LM head only for positions whose logits are needed.
+//! (causal, and within a layer's window), of experts those that a token goes to with their router, and
+//! the LM head only for positions whose logits are needed.
 
 use crate::families::Shape;
 
@@ -38,19 +39,39 @@ impl Components {
 
 /// A forward pass of one sequence: `new` tokens after `past` cached ones, logits of `logits` rows.
 pub fn pass(shape: &Shape, new: usize, past: usize, logits: usize) -> Components {
-    let [n, p, layers] = [new, past, shape.layers].map(|count| count as f64);
+    let tokens = new as f64;
     let [hidden, inner, vocab] =
         [shape.hidden, shape.intermediate, shape.vocab].map(|width| width as f64);
     let queries = (shape.heads * shape.head_dim) as f64;
     let keys = (shape.kv_heads * shape.head_dim) as f64;
-    // Query i of the new ones sees past + i + 1 keys.
-    let pairs = n * p + n * (n + 1.0) / 2.0;
-    Components {
-        attention_projections: layers * 2.0 * n * hidden * (2.0 * queries + 2.0 * keys),
-        attention: layers * 2.0 * 2.0 * pairs * queries,
-        mlp: layers * 2.0 * n * 3.0 * hidden * inner,
-        lm_head: 2.0 * logits as f64 * hidden * vocab,
+    let matrices = if shape.is_gated() { 3.0 } else { 2.0 };
+    let mut sum =
+        Components { lm_head: 2.0 * logits as f64 * hidden * vocab, ..Default::default() };
+    for layer in &shape.layer_kinds {
+        sum.attention_projections += 2.0 * tokens * hidden * (2.0 * queries + 2.0 * keys);
+        sum.attention += 2.0 * 2.0 * pairs(new, past, layer.window) * queries;
+        sum.mlp += 2.0
+            * tokens
+            * hidden
+            * match shape.experts.filter(|_| layer.experts) {
+                Some(experts) => {
+                    let active = (experts.active * experts.intermediate) as f64;
+                    experts.count as f64 + 3.0 * active
+                }
+                None => matrices * inner,
+            };
     }
+    sum
+}
+
+/// Pairs of query and key: query i of the new ones sees the `past + i + 1` keys up to its own, or the
+/// last `window` of them.
+fn pairs(new: usize, past: usize, window: Option<usize>) -> f64 {
+    let triangle = |count: usize| count as f64 * (count as f64 + 1.0) / 2.0;
+    // Queries whose view is not cut, and those whose is.
+    let whole = window.map_or(new, |window| window.saturating_sub(past).min(new));
+    let seen = triangle(past + whole) - triangle(past);
+    seen + (new - whole) as f64 * window.unwrap_or_default() as f64
 }
 
 /// Prefill and decode of one sequence that generates `output` tokens after `prompt`. The first
@@ -67,6 +88,15 @@ pub fn generation(shape: &Shape, prompt: usize, output: usize) -> (Components, C
 mod tests {
     use super::*;
     use crate::{families, load::synthetic::Preset};
+
+    #[test]
+    fn windows_cut_what_a_query_sees() {
+        // Positions 0 to 4 see 1, 2, 3, 3 and 3 keys.
+        assert_eq!(pairs(5, 0, Some(3)), 12.0);
+        assert_eq!(pairs(2, 3, Some(3)), 6.0);
+        assert_eq!(pairs(5, 0, None), 15.0);
+        assert_eq!(pairs(1, 9, None), 10.0);
+    }
 
     // 2 x parameters x tokens is the well-known approximation; with a one-token prompt, where
     // attention is negligible, the exact count must meet it.

@@ -1,7 +1,10 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
 use crate::{
-    DType, Error, Result, families::Shape, kernels::attention::Cache, layers::attention::AsHost,
+    DType, Error, Result,
+    families::Shape,
+    kernels::attention::Cache,
+    layers::{attention::AsHost, host},
 };
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
@@ -26,7 +29,7 @@ pub enum LayerCache {
 impl LayerCache {
     fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
         let (heads, dim) = (shape.kv_heads, shape.head_dim);
-        if device.is_cpu() {
+        if host::computes(device) {
             return Ok(match dtype {
                 DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
                 DType::Bf16 => Self::Bf16(Cache::new(heads, dim, capacity)),

@@ -33,7 +33,9 @@ fn run() -> Result<Vec<Trial>> {
         requests.push(request.max_new_tokens(new_tokens).ignore_eos());
     }
     let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
-    Experiment::new(model).warmup(FixedCount::default()).workload(workload).metrics(derive).run()
+    // Two: batches are long, and each run touches all weights.
+    let warmup = FixedCount { runs: 2, ..FixedCount::default() };
+    Experiment::new(model).warmup(warmup).workload(workload).metrics(derive).run()
 }
 
 fn batch_sizes() -> Result<Vec<usize>> {

@@ -245,7 +245,7 @@ mod x86 {
     #[allow(clippy::undocumented_unsafe_blocks)]
     impl Simd for Avx2 {
         type V = [__m256; 2];
-        type I = [i32; LANES];
+        type I = [__m256i; 2];
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self::V {
@@ -337,15 +337,30 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn splat_i32(x: i32) -> Self::I {
-            [x; LANES]
+            unsafe { [_mm256_set1_epi32(x); 2] }
         }
         #[inline(always)]
         unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I {
-            unsafe { Portable::dot_u8(acc, w, x) }
+            // Even and odd bytes as 16-bit numbers, whose products' sums fit 32 bits.
+            unsafe {
+                let x = _mm256_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8)));
+                let even_x = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
+                let odd_x = _mm256_srai_epi16::<8>(x);
+                let mut out = acc;
+                for (half, out) in out.iter_mut().enumerate() {
+                    let w = _mm256_loadu_si256(w.add(8 * half).cast());
+                    let even = _mm256_and_si256(w, _mm256_set1_epi16(0xff));
+                    let odd = _mm256_srli_epi16::<8>(w);
+                    let even = _mm256_madd_epi16(even, even_x);
+                    let odd = _mm256_madd_epi16(odd, odd_x);
+                    *out = _mm256_add_epi32(*out, _mm256_add_epi32(even, odd));
+                }
+                out
+            }
         }
         #[inline(always)]
         unsafe fn to_f32(x: Self::I) -> Self::V {
-            unsafe { Self::load(Portable::to_f32(x).as_ptr()) }
+            both(|half| unsafe { _mm256_cvtepi32_ps(x[half]) })
         }
     }
 
@@ -486,4 +501,79 @@ pub fn run(task: impl Task) {
         }
     }
     task.run::<Portable>();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Every method once, the results in one row.
+    struct Everything<'a>(&'a Mutex<Vec<f32>>);
+
+    impl Task for Everything<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self) {
+            let numbers: [f32; LANES] = std::array::from_fn(|lane| (lane as f32 - 7.3) * 1.7);
+            let halves = numbers.map(f16::from_f32);
+            let brains: [bf16; 2 * LANES] =
+                std::array::from_fn(|lane| bf16::from_f32((lane as f32 - 15.5) * 0.3));
+            let bytes: [[u8; 4]; LANES] = std::array::from_fn(|lane| {
+                std::array::from_fn(|i| (37 * lane + 91 * i + 250) as u8)
+            });
+            let mut out = Vec::new();
+            // SAFETY: `run` chose S, or the test has looked; all arrays are one vector.
+            unsafe {
+                let mut keep = |v: S::V| {
+                    let mut lanes = [0f32; LANES];
+                    S::store(v, lanes.as_mut_ptr());
+                    out.extend(lanes);
+                };
+                let x = S::load(numbers.as_ptr());
+                keep(S::load_f16(halves.as_ptr()));
+                keep(S::load_bf16(brains.as_ptr()));
+                keep(S::add(x, S::mul(x, S::splat(0.5))));
+                keep(S::max(x, S::min(S::splat(3.0), S::div(x, S::splat(-2.0)))));
+                keep(S::fma(x, x, S::splat(1.0)));
+                keep(S::exp(S::mul(x, S::splat(6.0))));
+                keep(S::tanh(x));
+                let pairs = S::load(brains.as_ptr().cast());
+                keep(S::dot_bf16(x, pairs, pairs));
+                let dot = S::dot_u8(S::splat_i32(-5), bytes.as_ptr(), [-128, 127, -1, 77]);
+                keep(S::to_f32(dot));
+                let mut rounded = [bf16::ZERO; LANES];
+                S::store_bf16(x, rounded.as_mut_ptr());
+                out.extend(rounded.map(bf16::to_f32));
+                out.push(S::sum(x));
+            }
+            *self.0.lock().expect("the only user") = out;
+        }
+    }
+
+    /// Each instruction set that this processor has gives what plain Rust gives.
+    #[test]
+    fn instruction_sets_agree() {
+        let of = |run: &dyn Fn(Everything<'_>)| {
+            let out = Mutex::new(Vec::new());
+            run(Everything(&out));
+            out.into_inner().expect("the only user")
+        };
+        let plain = of(&|task| task.run::<Portable>());
+        let agrees = |other: Vec<f32>| {
+            assert_eq!(plain.len(), other.len());
+            for (index, (a, b)) in plain.iter().zip(&other).enumerate() {
+                let scale = a.abs().max(1e-3);
+                assert!((a - b).abs() <= 1e-6 * scale, "vector {}: {a} and {b}", index / LANES);
+            }
+        };
+        agrees(of(&|task| run(task)));
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+        {
+            // SAFETY: just detected.
+            agrees(of(&|task| unsafe { x86::run_avx2(task) }));
+        }
+    }
 }

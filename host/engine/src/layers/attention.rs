@@ -72,7 +72,7 @@ impl Attention {
         caches: &mut [&mut LayerCache],
     ) -> Result<Tensor> {
         let qkv = self.qkv.forward(x)?;
-        let mixed = if x.device().is_cpu() {
+        let mixed = if host::computes(x.device()) {
             let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
             host::rows(mixed, self.heads.queries * self.heads.dim)?
         } else {

@@ -1,7 +1,16 @@
 //! Between candle's tensors and the slices that the CPU's kernels work on.
 
 use crate::{Error, Result};
-use candle_core::{CpuStorage, Storage, Tensor};
+use candle_core::{CpuStorage, Device, Storage, Tensor};
+use std::sync::OnceLock;
+
+/// Whether a device's work is done by [`crate::kernels`], rather than by candle's tensor operations:
+/// on the CPU, unless `LLEM_KERNELS=candle` asks for the code that GPUs run, to compare the two.
+pub fn computes(device: &Device) -> bool {
+    static ASKED: OnceLock<bool> = OnceLock::new();
+    let candle = || std::env::var_os("LLEM_KERNELS").is_some_and(|value| value == "candle");
+    device.is_cpu() && !*ASKED.get_or_init(candle)
+}
 
 /// Calls `work` with the numbers of a contiguous f32 tensor in the CPU's memory, without a copy.
 pub fn with_slice<R>(x: &Tensor, work: impl FnOnce(&[f32]) -> R) -> Result<R> {
@@ -24,5 +33,5 @@ pub fn with_slice<R>(x: &Tensor, work: impl FnOnce(&[f32]) -> R) -> Result<R> {
 /// A tensor `[numbers / width, width]` of what a kernel computed.
 pub fn rows(numbers: Vec<f32>, width: usize) -> Result<Tensor> {
     let rows = numbers.len() / width;
-    Ok(Tensor::from_vec(numbers, (rows, width), &candle_core::Device::Cpu)?)
+    Ok(Tensor::from_vec(numbers, (rows, width), &Device::Cpu)?)
 }

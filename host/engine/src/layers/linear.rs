@@ -121,7 +121,7 @@ impl Linear {
 impl Piece {
     fn new(weights: &Weights, matrix: &Matrix, bias: Option<Vec<f32>>) -> Result<Self> {
         let device = weights.device();
-        let weight = if device.is_cpu() {
+        let weight = if host::computes(device) {
             Weight::Host(matrix.to_host(packed_format(weights.dtype()))?)
         } else {
             Weight::Device(matrix.to_tensor(weights.dtype().candle(), device)?)

@@ -58,7 +58,7 @@ impl Mlp {
 
     fn activate(&self, x: &Tensor) -> Result<Tensor> {
         let (inner, activation) = (self.inner, self.activation);
-        if x.device().is_cpu() {
+        if host::computes(x.device()) {
             let numbers = host::with_slice(x, |x| match self.gated {
                 true => pointwise::gate(x, inner, activation),
                 false => pointwise::activate(x, activation),

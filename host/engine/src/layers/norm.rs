@@ -27,7 +27,7 @@ impl Norm {
         }
         let bias = (kind == NormKind::Layer).then(|| weights.vector("bias", width)).transpose()?;
         let device = weights.device();
-        let tensors = if device.is_cpu() {
+        let tensors = if host::computes(device) {
             None
         } else {
             let upload = |numbers: &Vec<f32>| on_device(numbers, DType::F32, device);
