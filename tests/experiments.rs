@@ -248,3 +248,11 @@ fn a_continuous_batch_gives_each_sequence_its_own_tokens() {
     let group = record["groups"].as_array().unwrap().iter().find(|group| group["label"] == "batch");
     assert_eq!(group.unwrap()["ttft_s"]["count"], 15, "eight of batches, seven alone");
 }
+
+#[test]
+fn a_text_longer_than_the_context_is_scored_in_windows() {
+    let model = fixtures().join("llama/tied");
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("rolling"), "--model", model.to_str().unwrap(), "--dtype", "f32"])
+        .ok();
+}

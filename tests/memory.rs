@@ -5,6 +5,7 @@ use crate::support::Desk;
 use std::{mem::MaybeUninit, process::Stdio};
 
 /// The peak resident set of a run of the binary that ends well, bytes.
+#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn peak(desk: &Desk, args: &[&str]) -> i64 {
     let child = desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());

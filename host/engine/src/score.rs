@@ -188,7 +188,7 @@ fn passes(inputs: &[&[u32]]) -> Vec<Vec<Piece>> {
 mod tests {
     use super::*;
 
-    /// What lm-evaluation-harness 0.4.9 yields for ten tokens, prefix 99 and a context of 4.
+    /// What lm-evaluation-harness 0.4.13 yields for ten tokens, prefix 99 and a context of 4.
     #[test]
     fn rolling_windows_are_those_of_lm_eval() {
         let tokens: Vec<u32> = (0..10).collect();

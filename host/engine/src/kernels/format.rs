@@ -26,6 +26,35 @@ pub struct Step<T>(pub T);
 /// The sums of a tile: `R` rows by a panel.
 pub type Sums<S, const R: usize> = [[<S as Simd>::V; 2]; R];
 
+/// Memory that is read soon, of which each step asks for its share: a processor's own prefetcher follows
+/// a panel while it is streamed, but not the next one while this one meets more rows.
+#[derive(Clone, Copy)]
+pub struct Ahead {
+    from: *const u8,
+    bytes_a_step: usize,
+}
+
+impl Ahead {
+    /// Nothing.
+    pub const NOTHING: Self = Self { from: std::ptr::null(), bytes_a_step: 0 };
+
+    /// Part `part` of `parts` of a panel, shared out over `steps`.
+    pub fn part<T>(panel: &[T], part: usize, parts: usize, steps: usize) -> Self {
+        let share = std::mem::size_of_val(panel) / parts;
+        let from = panel.as_ptr().cast::<u8>().wrapping_add(part * share);
+        Self { from, bytes_a_step: share.div_ceil(steps.max(1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd>(&mut self) {
+        for line in (0..self.bytes_a_step).step_by(64) {
+            // SAFETY: the processor has S; a prefetch may be of any address.
+            unsafe { S::prefetch(self.from.wrapping_add(line)) };
+        }
+        self.from = self.from.wrapping_add(self.bytes_a_step);
+    }
+}
+
 /// A number format of weights and how activations meet it.
 pub trait Format: 'static {
     /// [`DEPTH`](Self::DEPTH) inputs of a panel's outputs.
@@ -45,15 +74,17 @@ pub trait Format: 'static {
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Self::Weights;
     /// One output's inputs of a step, `DEPTH` numbers.
     fn unpack(weights: &Self::Weights, output: usize, inputs: &mut [f32]);
-    /// At most `DEPTH` activations; those that are missing count as 0.
+    /// At most `DEPTH` activations; those that are missing count as 0. Implementations are
+    /// `#[inline(always)]`.
     fn activate(x: &[f32]) -> Self::Activations;
-    /// All steps of a panel with `R` rows: `x[step * R + row]`.
+    /// All steps of a panel with `R` rows: `x[step * R + row]`. Meanwhile what comes next is fetched.
     ///
     /// # Safety
     /// The processor has `S`, and `x` is `R` times as long as `panel`.
     unsafe fn multiply<S: Simd, const R: usize>(
         panel: &[Step<Self::Weights>],
         x: &[Self::Activations],
+        ahead: Ahead,
     ) -> Sums<S, R>;
 }
 
@@ -71,6 +102,7 @@ pub struct Q8;
 unsafe fn accumulate<S: Simd, W, X: Copy, const R: usize>(
     panel: &[Step<W>],
     x: &[X],
+    mut ahead: Ahead,
     load: impl Fn(&W) -> [S::V; 2],
     splat: impl Fn(X) -> S::V,
     add: impl Fn(S::V, S::V, S::V) -> S::V,
@@ -80,6 +112,7 @@ unsafe fn accumulate<S: Simd, W, X: Copy, const R: usize>(
         let mut sums = [[S::splat(0.0); 2]; R];
         let mut x = x.as_ptr();
         for step in panel {
+            ahead.step::<S>();
             let weights = load(&step.0);
             for (row, sums) in sums.iter_mut().enumerate() {
                 let activation = splat(*x.add(row));
@@ -104,6 +137,7 @@ impl Format for F32 {
     fn unpack(weights: &Self::Weights, output: usize, inputs: &mut [f32]) {
         inputs[0] = weights[output];
     }
+    #[inline(always)]
     fn activate(x: &[f32]) -> f32 {
         x.first().copied().unwrap_or(0.0)
     }
@@ -111,12 +145,14 @@ impl Format for F32 {
     unsafe fn multiply<S: Simd, const R: usize>(
         panel: &[Step<Self::Weights>],
         x: &[f32],
+        ahead: Ahead,
     ) -> Sums<S, R> {
         // SAFETY: the caller's; a step holds two vectors.
         unsafe {
             accumulate::<S, _, _, R>(
                 panel,
                 x,
+                ahead,
                 |w| [S::load(w.as_ptr()), S::load(w.as_ptr().add(LANES))],
                 |x| S::splat(x),
                 |sum, w, x| S::fma(w, x, sum),
@@ -137,6 +173,7 @@ impl Format for F16 {
     fn unpack(weights: &Self::Weights, output: usize, inputs: &mut [f32]) {
         inputs[0] = weights[output].to_f32();
     }
+    #[inline(always)]
     fn activate(x: &[f32]) -> f32 {
         x.first().copied().unwrap_or(0.0)
     }
@@ -144,12 +181,14 @@ impl Format for F16 {
     unsafe fn multiply<S: Simd, const R: usize>(
         panel: &[Step<Self::Weights>],
         x: &[f32],
+        ahead: Ahead,
     ) -> Sums<S, R> {
         // SAFETY: the caller's; a step holds two vectors.
         unsafe {
             accumulate::<S, _, _, R>(
                 panel,
                 x,
+                ahead,
                 |w| [S::load_f16(w.as_ptr()), S::load_f16(w.as_ptr().add(LANES))],
                 |x| S::splat(x),
                 |sum, w, x| S::fma(w, x, sum),
@@ -177,6 +216,7 @@ impl Format for Bf16 {
             *input = weight.to_f32();
         }
     }
+    #[inline(always)]
     fn activate(x: &[f32]) -> [bf16; 2] {
         [0, 1].map(|depth| bf16::from_f32(x.get(depth).copied().unwrap_or(0.0)))
     }
@@ -184,12 +224,14 @@ impl Format for Bf16 {
     unsafe fn multiply<S: Simd, const R: usize>(
         panel: &[Step<Self::Weights>],
         x: &[[bf16; 2]],
+        ahead: Ahead,
     ) -> Sums<S, R> {
         // SAFETY: the caller's; a step holds two vectors of pairs.
         unsafe {
             accumulate::<S, _, _, R>(
                 panel,
                 x,
+                ahead,
                 |w| [S::load(w.as_ptr().cast()), S::load(w.as_ptr().add(LANES).cast())],
                 |[first, second]| {
                     let pair = u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16;
@@ -233,14 +275,22 @@ struct Rounding {
 }
 
 impl Rounding {
-    fn of(numbers: &[f32]) -> Self {
-        let most = numbers.iter().fold(0f32, |most, x| most.max(x.abs()));
+    #[inline(always)]
+    fn of(numbers: &[f32; BLOCK]) -> Self {
+        // Lane by lane, which the compiler turns into vectors.
+        let mut lanes = [0f32; LANES];
+        for (index, x) in numbers.iter().enumerate() {
+            let lane = &mut lanes[index % LANES];
+            *lane = if x.abs() > *lane { x.abs() } else { *lane };
+        }
+        let most = lanes.iter().fold(0f32, |most, &x| if x > most { x } else { most });
         let inverse = if most == 0.0 { 0.0 } else { 127.0 / most };
         Self { scale: f16::from_f32(most / 127.0), inverse }
     }
 
+    #[inline(always)]
     fn round(&self, x: f32) -> i8 {
-        (x * self.inverse).round_ties_even() as i8
+        (x * self.inverse).round_ties_even() as i32 as i8
     }
 }
 
@@ -270,7 +320,7 @@ impl Format for Q8 {
     const ROWS: usize = 6;
 
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Q8Weights {
-        let roundings = inputs.each_ref().map(|inputs| Rounding::of(inputs));
+        let roundings = inputs.each_ref().map(Rounding::of);
         let byte = |output: usize, input: usize| {
             (i32::from(roundings[output].round(inputs[output][input])) + OFFSET) as u8
         };
@@ -289,21 +339,27 @@ impl Format for Q8 {
         }
     }
 
+    #[inline(always)]
     fn activate(x: &[f32]) -> Q8Activations {
-        let rounding = Rounding::of(x);
+        let mut block = [0f32; BLOCK];
+        block[..x.len()].copy_from_slice(x);
+        let rounding = Rounding::of(&block);
+        // Loops, for a closure would be compiled without the processor's rounding instruction.
         let mut quads = [[0i8; 4]; BLOCK / 4];
-        for (index, &x) in x.iter().enumerate() {
-            quads[index / 4][index % 4] = rounding.round(x);
+        let mut sum = 0;
+        for (byte, &x) in quads.as_flattened_mut().iter_mut().zip(&block) {
+            *byte = rounding.round(x);
+            sum += i32::from(*byte);
         }
-        let sum: i32 = quads.as_flattened().iter().map(|&x| i32::from(x)).sum();
-        let scale = rounding.scale.to_f32();
-        Q8Activations { scale, correction: -OFFSET * sum, quads }
+        Q8Activations { scale: rounding.scale.to_f32(), correction: -OFFSET * sum, quads }
     }
 
     #[inline(always)]
     unsafe fn multiply<S: Simd, const R: usize>(
         panel: &[Step<Q8Weights>],
         x: &[Q8Activations],
+        // A step is long and its registers are all in use: asking ahead costs more than it gains.
+        _: Ahead,
     ) -> Sums<S, R> {
         // SAFETY: the caller's; a step holds two vectors of scales and of each quadruple.
         unsafe {

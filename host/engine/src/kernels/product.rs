@@ -2,7 +2,7 @@
 
 use super::{
     amx,
-    format::{Bf16, F16, F32, Format, PANEL, Q8, Q8Weights, Step, Sums},
+    format::{Ahead, Bf16, F16, F32, Format, PANEL, Q8, Q8Weights, Step, Sums},
     parallel::{SharedRows, chunks, for_each_chunk, share},
     simd::{self, LANES, Simd, Task},
     tiles,
@@ -240,24 +240,40 @@ fn arrange<F: Format>(x: &[f32], inputs: usize, tiles: &Tiles) -> Vec<F::Activat
     let steps = F::steps(inputs);
     let mut arranged: Vec<F::Activations> = Vec::with_capacity(tiles.rows * steps);
     let target = SharedRows::new(&mut arranged.spare_capacity_mut()[..tiles.rows * steps], steps);
-    let arrange_tiles = |range: std::ops::Range<usize>| {
-        for tile in range {
-            let rows = tiles.range(tile);
-            for (offset, row) in rows.clone().enumerate() {
-                let numbers = &x[row * inputs..][..inputs];
-                let padding = std::iter::repeat(&[][..]);
-                for (step, x) in numbers.chunks(F::DEPTH).chain(padding).take(steps).enumerate() {
-                    let place = rows.start * steps + step * rows.len() + offset;
-                    // SAFETY: a place belongs to one row and step.
-                    unsafe { target.write(place, F::activate(x)) };
-                }
-            }
-        }
-    };
-    share(x.len(), tiles.count, arrange_tiles);
+    share(x.len(), tiles.count, |range| {
+        simd::run(Arrange::<F> { x, inputs, steps, tiles, range, target: &target });
+    });
     // SAFETY: every place has been written.
     unsafe { arranged.set_len(tiles.rows * steps) };
     arranged
+}
+
+struct Arrange<'a, F: Format> {
+    x: &'a [f32],
+    inputs: usize,
+    steps: usize,
+    tiles: &'a Tiles,
+    range: std::ops::Range<usize>,
+    target: &'a SharedRows<'a, F::Activations>,
+}
+
+impl<F: Format> Task for Arrange<'_, F> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for tile in self.range {
+            let rows = self.tiles.range(tile);
+            for row in rows.clone() {
+                let numbers = &self.x[row * self.inputs..][..self.inputs];
+                for step in 0..self.steps {
+                    let begin = (step * F::DEPTH).min(self.inputs);
+                    let x = &numbers[begin..self.inputs.min(begin + F::DEPTH)];
+                    let place = rows.start * self.steps + step * rows.len() + row - rows.start;
+                    // SAFETY: a place belongs to one row and step.
+                    unsafe { self.target.write(place, F::activate(x)) };
+                }
+            }
+        }
+    }
 }
 
 struct Multiply<'a, F: Format> {
@@ -277,23 +293,31 @@ impl<F: Format> Task for Multiply<'_, F> {
     fn run<S: Simd>(self) {
         for item in self.items.clone() {
             let (group, panel) = (item / self.panel_count, item % self.panel_count);
-            for tile in chunks(self.tiles.count, TILES_A_GROUP, group) {
+            let tiles = chunks(self.tiles.count, TILES_A_GROUP, group);
+            let parts = tiles.len();
+            for (part, tile) in tiles.enumerate() {
                 let rows = self.tiles.range(tile);
+                let ahead = if parts > 1 && panel + 1 < self.panel_count {
+                    let next = &self.panels[(panel + 1) * self.steps..][..self.steps];
+                    Ahead::part(next, part, parts, self.steps)
+                } else {
+                    Ahead::NOTHING
+                };
                 // SAFETY: `run` chose S for this processor.
                 unsafe {
                     match rows.len() {
-                        1 => self.tile::<S, 1>(panel, rows.start),
-                        2 => self.tile::<S, 2>(panel, rows.start),
-                        3 => self.tile::<S, 3>(panel, rows.start),
-                        4 => self.tile::<S, 4>(panel, rows.start),
-                        5 => self.tile::<S, 5>(panel, rows.start),
-                        6 => self.tile::<S, 6>(panel, rows.start),
-                        7 if F::ROWS > 6 => self.tile::<S, 7>(panel, rows.start),
-                        8 if F::ROWS > 6 => self.tile::<S, 8>(panel, rows.start),
-                        9 if F::ROWS > 6 => self.tile::<S, 9>(panel, rows.start),
-                        10 if F::ROWS > 6 => self.tile::<S, 10>(panel, rows.start),
-                        11 if F::ROWS > 6 => self.tile::<S, 11>(panel, rows.start),
-                        12 if F::ROWS > 6 => self.tile::<S, 12>(panel, rows.start),
+                        1 => self.tile::<S, 1>(panel, rows.start, ahead),
+                        2 => self.tile::<S, 2>(panel, rows.start, ahead),
+                        3 => self.tile::<S, 3>(panel, rows.start, ahead),
+                        4 => self.tile::<S, 4>(panel, rows.start, ahead),
+                        5 => self.tile::<S, 5>(panel, rows.start, ahead),
+                        6 => self.tile::<S, 6>(panel, rows.start, ahead),
+                        7 if F::ROWS > 6 => self.tile::<S, 7>(panel, rows.start, ahead),
+                        8 if F::ROWS > 6 => self.tile::<S, 8>(panel, rows.start, ahead),
+                        9 if F::ROWS > 6 => self.tile::<S, 9>(panel, rows.start, ahead),
+                        10 if F::ROWS > 6 => self.tile::<S, 10>(panel, rows.start, ahead),
+                        11 if F::ROWS > 6 => self.tile::<S, 11>(panel, rows.start, ahead),
+                        12 if F::ROWS > 6 => self.tile::<S, 12>(panel, rows.start, ahead),
                         height => unreachable!("a tile of {height} rows"),
                     }
                 }
@@ -306,11 +330,11 @@ impl<F: Format> Multiply<'_, F> {
     /// # Safety
     /// The processor has `S`, and rows `first..first + R` are a tile.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize>(&self, panel: usize, first: usize) {
+    unsafe fn tile<S: Simd, const R: usize>(&self, panel: usize, first: usize, ahead: Ahead) {
         let weights = &self.panels[panel * self.steps..][..self.steps];
         let x = &self.x[first * self.steps..][..R * self.steps];
         // SAFETY: the caller's; x is R times as long as the panel.
-        let sums: Sums<S, R> = unsafe { F::multiply::<S, R>(weights, x) };
+        let sums: Sums<S, R> = unsafe { F::multiply::<S, R>(weights, x, ahead) };
         let start = panel * PANEL;
         let width = PANEL.min(self.outputs - start);
         for (row, sums) in sums.iter().enumerate() {

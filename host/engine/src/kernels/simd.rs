@@ -20,6 +20,7 @@ pub trait Task {
 /// # Safety
 /// Methods may only be called where the processor has the instructions, which [`run`] sees to, and
 /// pointers must be good for the sixteen elements (or pairs, or quadruples) that are read or written.
+#[allow(clippy::missing_safety_doc, reason = "the trait's section covers every method")]
 pub trait Simd: Copy {
     /// Sixteen f32, or as many 32-bit patterns.
     type V: Copy;
@@ -55,6 +56,9 @@ pub trait Simd: Copy {
     /// acc + w₀x₀ + w₁x₁ in each lane, where a lane of `w` and of `x` is a pair of bf16, the first
     /// in the low half.
     unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V;
+    /// Asks for a line of memory that will be read soon; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
     /// The same integer sixteen times.
     unsafe fn splat_i32(x: i32) -> Self::I;
     /// acc + Σ wᵢxᵢ over four unsigned bytes of each lane of `w` and the four signed bytes of `x`.
@@ -336,6 +340,10 @@ mod x86 {
             })
         }
         #[inline(always)]
+        unsafe fn prefetch(from: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+        #[inline(always)]
         unsafe fn splat_i32(x: i32) -> Self::I {
             unsafe { [_mm256_set1_epi32(x); 2] }
         }
@@ -447,6 +455,10 @@ mod x86 {
                 let pairs = |v: __m512| std::mem::transmute::<__m512, __m512bh>(v);
                 _mm512_dpbf16_ps(acc, pairs(w), pairs(x))
             }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
         #[inline(always)]
         unsafe fn splat_i32(x: i32) -> Self::I {

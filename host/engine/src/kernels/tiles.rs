@@ -57,10 +57,10 @@ pub fn product_bf16(
                     } else {
                         tiles.multiply_bf16::<false>(weights, blocks, x, to, stride);
                     }
-                    for row in 0..count {
+                    for (row, sums) in sums.iter().enumerate().take(count) {
                         let place = (first + row) * outputs + start;
                         if !whole {
-                            target.copy(place, &sums[row][..width]);
+                            target.copy(place, &sums[..width]);
                         }
                         if let Some(bias) = bias {
                             target.add(place, &bias[start..start + width]);

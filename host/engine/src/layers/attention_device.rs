@@ -1,6 +1,6 @@
 //! The same attention on a device, of candle's tensor operations.
 
-use super::{Attention, Packing, packing::Span, rope::Angles};
+use super::{Attention, Packing, packing::Span};
 use crate::{Result, families::QueryNorm, kv_cache::LayerCache};
 use candle_core::{DType, Device, Tensor};
 
@@ -45,11 +45,8 @@ impl Attention {
         }
         let x = x.reshape((1, tokens, heads, dim))?;
         let Some(index) = self.rope else { return Ok(x.squeeze(0)?) };
-        let Angles { half, cos, sin } = &packing.angles[index];
-        let upload = |numbers: &Vec<f32>| {
-            Tensor::from_slice(numbers, (tokens, *half), x.device())?.to_dtype(x.dtype())
-        };
-        let (cos, sin, rotated) = (upload(cos)?, upload(sin)?, 2 * half);
+        let angles = &packing.angles[index];
+        let ((cos, sin), rotated) = (angles.on_device(&x)?, 2 * angles.half);
         let turned =
             candle_nn::rotary_emb::rope_thd(&x.narrow(3, 0, rotated)?.contiguous()?, &cos, &sin)?;
         let x = if rotated == dim {

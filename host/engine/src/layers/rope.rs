@@ -1,7 +1,8 @@
 //! Rotary position embedding (arXiv 2104.09864) with the frequency scalings of published configs.
 
 use crate::{Error, Result, config::RopeParameters};
-use std::f64::consts::PI;
+use candle_core::Tensor;
+use std::{f64::consts::PI, sync::OnceLock};
 
 /// Inverse frequencies of the rotated part of a head, radians per position.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Angles {
     pub cos: Vec<f32>,
     /// `[positions, half]`
     pub sin: Vec<f32>,
+    /// Both on a device, once a layer has asked.
+    uploaded: OnceLock<(Tensor, Tensor)>,
 }
 
 impl Rope {
@@ -119,11 +122,25 @@ impl Rope {
                 sin.push(sine * self.factor);
             }
         }
-        Angles { half, cos, sin }
+        Angles { half, cos, sin, uploaded: OnceLock::new() }
     }
 }
 
 impl Angles {
+    /// Cosines and sines on a device, in the number format of what they rotate. They are uploaded once
+    /// a forward pass, not once a layer.
+    pub fn on_device(&self, like: &Tensor) -> Result<(Tensor, Tensor)> {
+        if let Some(uploaded) = self.uploaded.get() {
+            return Ok(uploaded.clone());
+        }
+        let upload = |numbers: &Vec<f32>| -> Result<Tensor> {
+            let shape = (numbers.len() / self.half, self.half);
+            Ok(Tensor::from_slice(numbers, shape, like.device())?.to_dtype(like.dtype())?)
+        };
+        let both = (upload(&self.cos)?, upload(&self.sin)?);
+        Ok(self.uploaded.get_or_init(|| both).clone())
+    }
+
     /// Rotates one head in place: dimension i with dimension i + half.
     #[inline]
     pub fn rotate(&self, position: usize, head: &mut [f32]) {

@@ -3,7 +3,10 @@
 
 use crate::{
     Result,
-    kernels::{Packed, PackedFormat, parallel::for_each_chunk},
+    kernels::{
+        Packed, PackedFormat,
+        parallel::{SharedRows, for_each_chunk},
+    },
 };
 use candle_core::{
     DType, Device, Tensor,
@@ -148,16 +151,17 @@ impl Matrix {
             }
         };
         let mut numbers: Vec<f32> = vec![0.0; self.rows * self.columns];
-        let rows = std::sync::Mutex::new(numbers.chunks_exact_mut(self.columns).enumerate());
+        let target = SharedRows::over(&mut numbers, self.columns);
         for_each_chunk(self.rows, |range| {
-            for _ in range {
-                let next = rows.lock().map(|mut rows| rows.next());
-                if let Ok(Some((row, out))) = next {
-                    read(row, out);
-                }
+            for row in range {
+                let place = row * self.columns;
+                // SAFETY: the numbers are zeros already, and a row belongs to one chunk.
+                let out = unsafe {
+                    std::slice::from_raw_parts_mut(target.at(place, self.columns), self.columns)
+                };
+                read(row, out);
             }
         });
-        drop(rows);
         let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), &Device::Cpu)?;
         Ok(tensor.to_dtype(dtype)?.to_device(device)?)
     }

@@ -1,0 +1,39 @@
+//! Scores a text that is longer than the model's context, as a whole and window by window.
+
+use llem_sdk::{engine::ScoreRequest, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("rolling", "0.1.0", "Scores a long text.")
+}
+
+const PREFIX: u32 = 1;
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    let (context, vocabulary) = (model.info().context_length as usize, model.info().vocab_size);
+    let length = 2 * context + context / 3;
+    let text: Vec<u32> = (0..length as u32).map(|index| (index * index + 7) % vocabulary).collect();
+    let scores = model.score_rolling(&[text.clone(), Vec::new(), text[..3].to_vec()], PREFIX)?;
+    let lengths: Vec<usize> = scores.iter().map(|score| score.log_likelihoods.len()).collect();
+    if lengths != [length, 0, 3] {
+        return Err(format!("every token is scored once, not {lengths:?}").into());
+    }
+    // The windows that the text falls into: each with as much before it as fits.
+    let windows = [
+        (vec![PREFIX], &text[..context]),
+        (text[context - 1..context].to_vec(), &text[context..2 * context]),
+        (text[length - context - 1..2 * context].to_vec(), &text[2 * context..]),
+    ];
+    let requests = windows.map(|(context, continuation)| ScoreRequest {
+        context,
+        continuation: continuation.to_vec(),
+    });
+    let apart: Vec<f64> =
+        model.score(&requests)?.into_iter().flat_map(|score| score.log_likelihoods).collect();
+    if apart != scores[0].log_likelihoods {
+        return Err("windows scored apart differ from the text".into());
+    }
+    Ok(())
+}
