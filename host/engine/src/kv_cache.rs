@@ -1,11 +1,6 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
-use crate::{
-    DType, Error, Result,
-    families::Shape,
-    kernels::attention::Cache,
-    layers::{attention::AsHost, host},
-};
+use crate::{DType, Error, Result, families::Shape, kernels::attention::Cache, layers::host};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
@@ -67,6 +62,14 @@ impl LayerCache {
 
 fn elsewhere() -> Error {
     Error::Unsupported("the KV cache is not where its layer is".to_owned())
+}
+
+/// A layer's cache as the kernels want it.
+pub trait AsHost<T> {
+    /// To write to.
+    fn host(&mut self) -> Result<&mut Cache<T>>;
+    /// To read from.
+    fn shared(&self) -> Result<&Cache<T>>;
 }
 
 macro_rules! as_host {

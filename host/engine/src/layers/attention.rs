@@ -8,7 +8,7 @@ use crate::{
         attention::{self, Cached, Heads, Queries, Rows},
         parallel::{SharedRows, share},
     },
-    kv_cache::LayerCache,
+    kv_cache::{AsHost, LayerCache},
     load::Weights,
 };
 use candle_core::Tensor;
@@ -155,14 +155,6 @@ impl Attention {
             }
         }
     }
-}
-
-/// A layer's cache as the kernels want it.
-pub trait AsHost<T> {
-    /// To write to.
-    fn host(&mut self) -> Result<&mut attention::Cache<T>>;
-    /// To read from.
-    fn shared(&self) -> Result<&attention::Cache<T>>;
 }
 
 /// `query_key_value` of GPT-NeoX: Q, K and V of each head in turn, as Q above K above V.

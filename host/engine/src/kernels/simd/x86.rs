@@ -1,0 +1,262 @@
+//! AVX2 and AVX-512.
+
+use super::{LANES, Portable, Simd, Task, exp};
+use half::{bf16, f16};
+use std::arch::x86_64::*;
+
+/// AVX2 with FMA and F16C: two registers of eight.
+#[derive(Clone, Copy)]
+pub struct Avx2;
+
+/// AVX-512 with its bf16 and VNNI dot products (Zen 4, Cooper Lake, Sapphire Rapids and later).
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+#[inline(always)]
+fn both(f: impl Fn(usize) -> __m256) -> [__m256; 2] {
+    [f(0), f(1)]
+}
+
+// SAFETY (every block): the caller has checked the features and answers for the pointers.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Avx2 {
+    type V = [__m256; 2];
+    type I = [__m256i; 2];
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        both(|half| unsafe { _mm256_loadu_ps(from.add(8 * half)) })
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self::V {
+        both(|half| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * half).cast())) })
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::V {
+        both(|half| unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.add(8 * half).cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        })
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::V, to: *mut f32) {
+        unsafe {
+            _mm256_storeu_ps(to, x[0]);
+            _mm256_storeu_ps(to.add(8), x[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
+        unsafe {
+            let mut lanes = [0f32; LANES];
+            Self::store(x, lanes.as_mut_ptr());
+            Portable::store_bf16(lanes, to);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_add_ps(a[half], b[half]) })
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_mul_ps(a[half], b[half]) })
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_max_ps(a[half], b[half]) })
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_min_ps(a[half], b[half]) })
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_div_ps(a[half], b[half]) })
+    }
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        both(|half| unsafe { _mm256_fmadd_ps(a[half], b[half], c[half]) })
+    }
+    #[inline(always)]
+    unsafe fn exp(x: Self::V) -> Self::V {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        both(|half| unsafe {
+            let (x, constant) = (x[half], |value| _mm256_set1_ps(value));
+            let n = _mm256_round_ps::<NEAREST>(_mm256_mul_ps(x, constant(exp::LOG2_E)));
+            let r = _mm256_fnmadd_ps(n, constant(exp::LN2_HIGH), x);
+            let r = _mm256_fnmadd_ps(n, constant(exp::LN2_LOW), r);
+            let mut p = constant(exp::TERMS[0]);
+            for term in &exp::TERMS[1..] {
+                p = _mm256_fmadd_ps(p, r, constant(*term));
+            }
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            let power = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent));
+            let kept = _mm256_cmp_ps::<_CMP_GE_OQ>(x, constant(exp::LOWEST));
+            _mm256_and_ps(_mm256_mul_ps(p, power), kept)
+        })
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
+        both(|half| unsafe {
+            let mask = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000u32 as i32));
+            let low = |pair: __m256| {
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pair)))
+            };
+            let high = |pair: __m256| _mm256_and_ps(pair, mask);
+            let sum = _mm256_fmadd_ps(low(w[half]), low(x[half]), acc[half]);
+            _mm256_fmadd_ps(high(w[half]), high(x[half]), sum)
+        })
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_i32(x: i32) -> Self::I {
+        unsafe { [_mm256_set1_epi32(x); 2] }
+    }
+    #[inline(always)]
+    unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I {
+        // Even and odd bytes as 16-bit numbers, whose products' sums fit 32 bits.
+        unsafe {
+            let x = _mm256_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8)));
+            let even_x = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
+            let odd_x = _mm256_srai_epi16::<8>(x);
+            let mut out = acc;
+            for (half, out) in out.iter_mut().enumerate() {
+                let w = _mm256_loadu_si256(w.add(8 * half).cast());
+                let even = _mm256_and_si256(w, _mm256_set1_epi16(0xff));
+                let odd = _mm256_srli_epi16::<8>(w);
+                let even = _mm256_madd_epi16(even, even_x);
+                let odd = _mm256_madd_epi16(odd, odd_x);
+                *out = _mm256_add_epi32(*out, _mm256_add_epi32(even, odd));
+            }
+            out
+        }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(x: Self::I) -> Self::V {
+        both(|half| unsafe { _mm256_cvtepi32_ps(x[half]) })
+    }
+}
+
+// SAFETY (every block): the caller has checked the features and answers for the pointers.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Avx512 {
+    type V = __m512;
+    type I = __m512i;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self::V {
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::V {
+        unsafe {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::V, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, x) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
+        // SAFETY: both types are 256 bits; only the view of them differs.
+        unsafe {
+            let pairs = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+            _mm256_storeu_si256(to.cast(), pairs);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn exp(x: Self::V) -> Self::V {
+        unsafe {
+            let constant = |value| _mm512_set1_ps(value);
+            let n = _mm512_roundscale_ps::<0>(_mm512_mul_ps(x, constant(exp::LOG2_E)));
+            let r = _mm512_fnmadd_ps(n, constant(exp::LN2_HIGH), x);
+            let r = _mm512_fnmadd_ps(n, constant(exp::LN2_LOW), r);
+            let mut p = constant(exp::TERMS[0]);
+            for term in &exp::TERMS[1..] {
+                p = _mm512_fmadd_ps(p, r, constant(*term));
+            }
+            let kept = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(x, constant(exp::LOWEST));
+            _mm512_maskz_scalef_ps(kept, p, n)
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
+        // SAFETY: all three types are 512 bits; only the view of them differs.
+        unsafe {
+            let pairs = |v: __m512| std::mem::transmute::<__m512, __m512bh>(v);
+            _mm512_dpbf16_ps(acc, pairs(w), pairs(x))
+        }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_i32(x: i32) -> Self::I {
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I {
+        unsafe {
+            let x = _mm512_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8)));
+            _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(w.cast()), x)
+        }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(x: Self::I) -> Self::V {
+        unsafe { _mm512_cvtepi32_ps(x) }
+    }
+}
+
+// SAFETY: the caller has checked the features.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub unsafe fn run_avx2(task: impl Task) {
+    task.run::<Avx2>();
+}
+
+// SAFETY: the caller has checked the features.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
+pub unsafe fn run_avx512(task: impl Task) {
+    task.run::<Avx512>();
+}
