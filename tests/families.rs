@@ -73,5 +73,10 @@ families! {
     mixtral: "mixtral",
     qwen3_moe: "qwen3-moe",
     qwen3_moe_with_a_dense_layer: "qwen3-moe-mixed",
+    gpt2_with_heads_of_nine: "gpt2-odd",
+    gemma2_untied: "gemma2-untied",
+    gpt_neox_tied: "gpt-neox-tied",
+    mixtral_tied_with_a_window_and_one_expert_a_token: "mixtral-tied",
+    qwen3_moe_tied: "qwen3-moe-tied",
     llama_with_yarn: "llama-yarn",
 }

@@ -94,6 +94,8 @@ macro_rules! in_f32 {
 in_f32! {
     qwen2: "qwen2-f32",
     qwen3: "qwen3-f32",
+    mixtral: "mixtral-f32",
+    qwen3_moe: "qwen3-moe-f32",
     gemma2: "gemma2-f32",
     gemma3: "gemma3-f32",
     phi3: "phi3-f32",

@@ -11,13 +11,9 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
                 .to_owned(),
         ));
     }
-    let mut shape = llama::shape(config)?;
+    let mut shape = llama::without_rope(config)?;
     shape.norm = NormKind::Layer;
     shape.norm_eps = config.layer_norm_eps.unwrap_or(1e-5) as f32;
-    shape.ropes = Vec::new();
-    for layer in &mut shape.layer_kinds {
-        layer.rope = None;
-    }
     shape.activation = config.activation(Activation::GeluTanh)?;
     shape.qkv_bias = true;
     shape.output_bias = true;

@@ -5,6 +5,16 @@ use super::{LayerKind, Names, NormKind, QueryNorm, Shape};
 use crate::{Config, Result, kernels::pointwise::Activation, layers::rope::Rope};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
+    let mut shape = without_rope(config)?;
+    shape.ropes = vec![Rope::new(&config.rope(None), config.head_dim())?];
+    for layer in &mut shape.layer_kinds {
+        layer.rope = Some(0);
+    }
+    Ok(shape)
+}
+
+/// The same without a rotary embedding, for which heads need not have an even width.
+pub(super) fn without_rope(config: &Config) -> Result<Shape> {
     Ok(Shape {
         hidden: config.hidden_size,
         layers: config.num_hidden_layers,
@@ -17,9 +27,9 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         norm: NormKind::Rms,
         norm_eps: config.rms_norm_eps.unwrap_or(1e-6) as f32,
         parallel: false,
-        ropes: vec![Rope::new(&config.rope(None), config.head_dim())?],
+        ropes: Vec::new(),
         layer_kinds: vec![
-            LayerKind { window: None, rope: Some(0), experts: false };
+            LayerKind { window: None, rope: None, experts: false };
             config.num_hidden_layers
         ],
         query_norm: QueryNorm::None,
