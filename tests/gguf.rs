@@ -145,6 +145,39 @@ fn the_record_names_the_quantisation() {
 }
 
 #[test]
+fn vocabularies_and_templates_within_files() {
+    let (folder, desk) = (fixtures().join("gguf"), Desk::new());
+    for pre in ["gpt-2", "llama-bpe", "qwen2"] {
+        let file = folder.join(format!("vocabulary-{pre}.gguf"));
+        let expected = fs::read(file.with_extension("json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let file = file.to_str().unwrap();
+        for case in expected["cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let ours = desk.llem(&["tokenize", file, text, "--json"]).ok().json();
+            assert_eq!(ours["tokens"], case["tokens"], "{pre}: {text}");
+        }
+        let chat = desk.file("chat.json", r#"[{"role": "user", "content": " hello "}]"#);
+        let ours = desk.llem(&["tokenize", file, "--chat", &chat, "--json"]).ok().json();
+        assert_eq!(ours["text"], "<|begin|><|user|>hello");
+        assert_eq!(ours["tokens"][0], 0, "the template wrote the special token itself");
+    }
+}
+
+/// A way of splitting text that is not known gives no tokens rather than other ones.
+#[test]
+fn a_vocabulary_that_is_split_otherwise() {
+    let desk = Desk::new();
+    let known = fs::read(fixtures().join("gguf/vocabulary-qwen2.gguf")).unwrap();
+    let place = known.windows(5).position(|bytes| bytes == b"qwen2").unwrap();
+    let mut other = known;
+    other[place..place + 5].copy_from_slice(b"qwen9");
+    let file = desk.file("other.gguf", other);
+    let ours = desk.llem(&["tokenize", &file, "text", "--json"]).ok().json();
+    assert!(ours["tokens"].is_null(), "{ours}");
+}
+
+#[test]
 fn broken_files_are_refused_by_name() {
     let desk = Desk::new();
     let whole = fs::read(fixtures().join("gguf/llama-q8_0.gguf")).unwrap();

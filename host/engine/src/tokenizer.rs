@@ -1,8 +1,11 @@
 //! Text to tokens and back, through Hugging Face's `tokenizers`.
 
 use crate::{Error, Result, load::gguf::Gguf};
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use std::path::Path;
+use candle_core::quantized::{
+    gguf_file::{Content, Value},
+    tokenizer::TokenizerFromGguf,
+};
+use std::{collections::HashMap, path::Path};
 use tokenizers::{
     AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE,
     pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
@@ -24,13 +27,42 @@ impl Tokenizer {
         Ok(Self { inner })
     }
 
-    /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind.
+    /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind, or one whose way of
+    /// splitting text (`tokenizer.ggml.pre`) is not among those that candle knows: another way would give
+    /// other tokens and say nothing.
     pub fn from_gguf(gguf: &Gguf) -> Result<Option<Self>> {
         if gguf.text("tokenizer.ggml.model").as_deref() != Some("gpt2") {
             return Ok(None);
         }
-        let inner = tokenizers::Tokenizer::from_gguf(&gguf.content)
+        let pre = gguf.text("tokenizer.ggml.pre").unwrap_or_else(|| "gpt-2".to_owned());
+        let known = match pre.as_str() {
+            "gpt-2" | "qwen2" | "smaug-bpe" => pre.as_str(),
+            // Under llama.cpp's name, candle would split as GPT-2 does.
+            "llama-bpe" => "llama3",
+            _ => return Ok(None),
+        };
+        let mut content = Content {
+            magic: gguf.content.magic,
+            metadata: gguf.content.metadata.clone(),
+            tensor_infos: HashMap::new(),
+            tensor_data_offset: 0,
+        };
+        let mut say =
+            |key: &str, value| content.metadata.insert(format!("tokenizer.ggml.{key}"), value);
+        say("pre", Value::String(known.to_owned()));
+        if known == "llama3" {
+            // What llama.cpp takes for granted of this kind.
+            say("ignore_merges", Value::Bool(true));
+            if !gguf.content.metadata.contains_key("tokenizer.ggml.add_bos_token") {
+                say("add_bos_token", Value::Bool(true));
+            }
+        }
+        let mut inner = tokenizers::Tokenizer::from_gguf(&content)
             .map_err(|error| Error::file(&gguf.path, format!("its tokenizer: {error}")))?;
+        if known == "gpt-2" {
+            // candle puts a space before every text; GPT-2 does not.
+            inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, true)));
+        }
         Ok(Some(Self { inner }))
     }
 

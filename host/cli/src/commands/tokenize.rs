@@ -2,6 +2,7 @@
 
 use llem_engine::{
     chat::{ChatTemplate, Message},
+    load::gguf::Gguf,
     tokenizer::Tokenizer,
 };
 use serde_json::json;
@@ -10,8 +11,8 @@ use std::path::PathBuf;
 /// Show the tokens of a text, or of a conversation rendered by the model's chat template.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A model's folder; its weights are not read
-    folder: PathBuf,
+    /// A model's folder or .gguf file; its weights are not read
+    model: PathBuf,
     /// The text
     #[arg(required_unless_present = "chat", conflicts_with = "chat")]
     text: Option<String>,
@@ -26,10 +27,9 @@ pub struct Args {
 impl Args {
     /// Renders, tokenizes and prints.
     pub fn run(self) -> anyhow::Result<()> {
-        let tokenizer = self.folder.join("tokenizer.json");
-        let tokenizer = tokenizer.is_file().then(|| Tokenizer::read(&tokenizer)).transpose()?;
+        let (tokenizer, template) = self.read()?;
         let text = match &self.chat {
-            Some(path) => self.render(path)?,
+            Some(path) => self.render(path, template)?,
             None => self.text.clone().unwrap_or_default(),
         };
         // A template writes the special tokens itself.
@@ -45,21 +45,35 @@ impl Args {
                 let ids: Vec<String> = tokens.iter().map(u32::to_string).collect();
                 println!("{}", ids.join(","));
             }
-            None => eprintln!("{} has no tokenizer.json", self.folder.display()),
+            None => eprintln!("{} has no tokenizer", self.model.display()),
         }
         Ok(())
     }
 
-    fn render(&self, path: &PathBuf) -> anyhow::Result<String> {
+    fn read(&self) -> llem_engine::Result<(Option<Tokenizer>, Option<ChatTemplate>)> {
+        if self.model.extension().is_some_and(|extension| extension == "gguf") {
+            let gguf = Gguf::open(&self.model)?;
+            return Ok((Tokenizer::from_gguf(&gguf)?, ChatTemplate::from_gguf(&gguf)));
+        }
+        let path = self.model.join("tokenizer.json");
+        let tokenizer = path.is_file().then(|| Tokenizer::read(&path)).transpose()?;
+        Ok((tokenizer, ChatTemplate::read(&self.model)?))
+    }
+
+    fn render(
+        &self,
+        path: &PathBuf,
+        template: Option<ChatTemplate>,
+    ) -> llem_engine::Result<String> {
         let bad = |reason: String| llem_engine::Error::file(path, reason);
         let messages = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         let messages: Vec<Message> =
             serde_json::from_str(&messages).map_err(|error| bad(error.to_string()))?;
-        let template = ChatTemplate::read(&self.folder)?.ok_or_else(|| {
-            let reason =
-                "no chat template: neither chat_template.jinja nor one in tokenizer_config.json";
-            llem_engine::Error::file(&self.folder, reason)
+        let template = template.ok_or_else(|| {
+            let reason = "it has no chat template: no chat_template.jinja, nor one in tokenizer_config.json \
+                          or in a .gguf file's metadata";
+            llem_engine::Error::file(&self.model, reason)
         })?;
-        Ok(template.render(&messages)?)
+        template.render(&messages)
     }
 }
