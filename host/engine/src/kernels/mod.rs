@@ -1,5 +1,6 @@
 //! What the CPU computes itself, on slices of f32: products with packed weights, attention, norms,
-//! activations. Activations and sums are f32 whatever the weights' format.
+//! activations. Activations and sums are f32 whatever the weights' format; products with bf16 and Q8_0
+//! weights round what they multiply to the same format, as torch and llama.cpp do.
 //!
 //! | file | what |
 //! |---|---|
