@@ -83,7 +83,7 @@ pub(crate) fn run(
     let shape = parts.decoder.shape();
     check(request, shape, parts.tokenizer.is_some())?;
     let mut sequences: Vec<Sequence> = (0..request.prompts.len())
-        .map(|index| Sequence::new(request, index, index, shape.context))
+        .map(|index| Sequence::new(request, index, shape.context))
         .collect();
     let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
     let caches = pool.reserve(shape, &rooms, parts.decoder.dtype(), parts.decoder.device())?;

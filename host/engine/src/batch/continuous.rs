@@ -40,15 +40,15 @@ pub enum WhenFull {
 /// A continuous batch. Its KV memory is reserved when it is opened.
 pub struct Batch {
     options: BatchOptions,
+    /// Most tokens of one sequence.
+    max_tokens: usize,
     /// One for each sequence that may run.
     caches: Vec<KvCache>,
     free: Vec<usize>,
     running: Vec<Sequence>,
-    /// Their names, in the same order.
-    names: Vec<u64>,
-    waiting: VecDeque<(u64, Sequence)>,
+    waiting: VecDeque<Sequence>,
     /// Sequences that ended without ever having run.
-    left: Vec<(u64, Sequence)>,
+    left: Vec<Sequence>,
     next_name: u64,
 }
 
@@ -125,9 +125,9 @@ impl Batch {
         Ok(Self {
             free: (0..count).rev().collect(),
             caches,
-            options: BatchOptions { max_tokens: Some(tokens), ..options },
+            options,
+            max_tokens: tokens,
             running: Vec::new(),
-            names: Vec::new(),
             waiting: VecDeque::new(),
             left: Vec::new(),
             next_name: 0,
@@ -136,11 +136,11 @@ impl Batch {
 
     /// Adds every prompt of a request and returns the sequences' names, counted from 0.
     pub fn submit(&mut self, model: &Model, request: &Request) -> Result<Vec<u64>> {
-        let (parts, most) = (model.parts(), self.options.max_tokens.unwrap_or(usize::MAX));
+        let (parts, most) = (model.parts(), self.max_tokens);
         let context = parts.decoder.shape().context;
         check(request, parts.decoder.shape(), parts.tokenizer.is_some())?;
-        let sequences: Vec<Sequence> = (0..request.prompts.len())
-            .map(|index| Sequence::new(request, index, 0, context))
+        let mut sequences: Vec<Sequence> = (0..request.prompts.len())
+            .map(|index| Sequence::new(request, index, context))
             .collect();
         for (index, sequence) in sequences.iter().enumerate() {
             if sequence.room() > most {
@@ -160,7 +160,10 @@ impl Batch {
         }
         let first = self.next_name;
         self.next_name += sequences.len() as u64;
-        self.waiting.extend((first..).zip(sequences));
+        for (name, sequence) in (first..).zip(&mut sequences) {
+            sequence.name = name;
+        }
+        self.waiting.extend(sequences);
         self.admit();
         Ok((first..self.next_name).collect())
     }
@@ -178,8 +181,7 @@ impl Batch {
             .filter_map(|piece| {
                 let sequence = &self.running[piece.sequence];
                 let (token, at) = sequence.last()?;
-                let name = self.names[piece.sequence];
-                Some(StepToken { sequence: name, token, at, finish: sequence.finish() })
+                Some(StepToken { sequence: sequence.name, token, at, finish: sequence.finish() })
             })
             .collect();
         Ok(Step { tokens, ended: self.take_ended(parts)?, pieces, started, finished })
@@ -187,15 +189,15 @@ impl Batch {
 
     /// Ends a sequence now; the next step returns what became of it.
     pub fn cancel(&mut self, name: u64) -> Result<()> {
-        if let Some(place) = self.names.iter().position(|&known| known == name) {
-            self.running[place].end(FinishReason::Cancelled);
+        if let Some(sequence) = self.running.iter_mut().find(|sequence| sequence.name == name) {
+            sequence.end(FinishReason::Cancelled);
             return Ok(());
         }
-        if let Some(place) = self.waiting.iter().position(|(known, _)| *known == name)
-            && let Some((name, mut sequence)) = self.waiting.remove(place)
+        if let Some(place) = self.waiting.iter().position(|sequence| sequence.name == name)
+            && let Some(mut sequence) = self.waiting.remove(place)
         {
             sequence.end(FinishReason::Cancelled);
-            self.left.push((name, sequence));
+            self.left.push(sequence);
             return Ok(());
         }
         Err(Error::NotFound(format!("no sequence {name} runs or waits in this batch")))
@@ -205,7 +207,7 @@ impl Batch {
     pub fn end_all(&mut self, model: &Model, reason: FinishReason) -> Result<Vec<Ended>> {
         self.running.iter_mut().for_each(|sequence| sequence.end(reason));
         self.left.extend(self.waiting.drain(..));
-        self.left.iter_mut().for_each(|(_, sequence)| sequence.end(reason));
+        self.left.iter_mut().for_each(|sequence| sequence.end(reason));
         self.take_ended(model.parts())
     }
 
@@ -246,31 +248,22 @@ impl Batch {
     fn admit(&mut self) {
         while !self.waiting.is_empty()
             && let Some(slot) = self.free.pop()
-            && let Some((name, mut sequence)) = self.waiting.pop_front()
+            && let Some(mut sequence) = self.waiting.pop_front()
         {
             self.caches[slot].clear();
             sequence.slot = slot;
-            self.names.push(name);
             self.running.push(sequence);
         }
     }
 
     /// Takes out the sequences that have ended and frees their caches.
     fn take_ended(&mut self, parts: Parts<'_>) -> Result<Vec<Ended>> {
-        let mut ended = Vec::new();
-        let mut place = 0;
-        while place < self.running.len() {
-            if self.running[place].is_running() {
-                place += 1;
-                continue;
-            }
-            let (name, sequence) = (self.names.remove(place), self.running.remove(place));
-            self.free.push(sequence.slot);
-            ended.push(Ended { sequence: name, completion: sequence.complete(parts)? });
-        }
-        for (name, sequence) in self.left.drain(..) {
-            ended.push(Ended { sequence: name, completion: sequence.complete(parts)? });
-        }
-        Ok(ended)
+        let has_ended = |sequence: &mut Sequence| !sequence.is_running();
+        let mut done: Vec<Sequence> = self.running.extract_if(.., has_ended).collect();
+        self.free.extend(done.iter().map(|sequence| sequence.slot));
+        done.append(&mut self.left);
+        done.into_iter()
+            .map(|done| Ok(Ended { sequence: done.name, completion: done.complete(parts)? }))
+            .collect()
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Sequence {
     prompt: Vec<u32>,
     /// Prompt tokens that have been run.
     prefilled: usize,
+    /// What its batch calls it.
+    pub name: u64,
     /// Which KV cache is its own.
     pub slot: usize,
     /// Most tokens it may generate, and whether the context sets that.
@@ -78,14 +80,16 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// The sequence of the request's prompt `index`, which has been checked.
-    pub fn new(request: &Request, index: usize, slot: usize, context: usize) -> Self {
+    /// The sequence of the request's prompt `index`, which has been checked. Its name and KV cache are
+    /// those of its index until it is given others.
+    pub fn new(request: &Request, index: usize, context: usize) -> Self {
         let prompt = request.prompts[index].clone();
         let limit = request.max_new_tokens.min(context - prompt.len());
         Self {
             sampler: Sampler::new(&request.sampling, index, &prompt),
             prefilled: 0,
-            slot,
+            name: index as u64,
+            slot: index,
             limit,
             limit_is_context: limit < request.max_new_tokens,
             ignore_eos: request.ignore_eos,

@@ -1,6 +1,6 @@
-//! Intel's tile registers (AMX; Sapphire Rapids and later): products of bf16 and of bytes, sixteen rows
-//! by sixteen outputs at a time. Source of instructions and layouts: Intel's Software Developer's Manual,
-//! volume 1, chapter 18, and volume 2, `LDTILECFG`, `TDPBF16PS`, `TDPBSUD`.
+//! Intel's tile registers (AMX; Sapphire Rapids and later): products of bf16, sixteen rows by sixteen
+//! outputs at a time. Source of instructions and layouts: Intel's Software Developer's Manual, volume 1,
+//! chapter 18, and volume 2, `LDTILECFG`, `TDPBF16PS`.
 //!
 //! ```text
 //! x [32 rows, 64 bytes] · panel [16 steps, 2 x 64 bytes]  ->  sums [32 rows, 32 outputs]
@@ -16,6 +16,8 @@ pub const TILE_ROWS: usize = 16;
 /// Bytes of a tile's row.
 pub const TILE_BYTES: usize = 64;
 
+pub use tiles::{Tiles, available};
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tiles {
     use super::{TILE_BYTES, TILE_ROWS};
@@ -25,8 +27,8 @@ mod tiles {
     pub fn available() -> bool {
         static AVAILABLE: OnceLock<bool> = OnceLock::new();
         *AVAILABLE.get_or_init(|| {
-            // CPUID leaf 7: AMX-BF16, AMX-TILE, AMX-INT8.
-            const NEEDED: u32 = 1 << 22 | 1 << 24 | 1 << 25;
+            // CPUID leaf 7: AMX-BF16, AMX-TILE.
+            const NEEDED: u32 = 1 << 22 | 1 << 24;
             let has = std::arch::x86_64::__cpuid_count(7, 0).edx & NEEDED == NEEDED;
             // Linux asks programs to ask (Documentation/arch/x86/xstate.rst).
             const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
@@ -38,8 +40,7 @@ mod tiles {
         })
     }
 
-    /// The tile registers of this thread, set up: sixteen rows of 64 bytes each, or of `depth` bytes
-    /// and `depth / 4` rows for the factors.
+    /// The tile registers of this thread: sixteen rows of 64 bytes each.
     pub struct Tiles(());
 
     #[repr(C, align(64))]
@@ -52,9 +53,9 @@ mod tiles {
     }
 
     impl Tiles {
-        /// Sets them up. `depth` is how many bytes of a row of x meet at a time, at most 64.
-        pub fn new(depth: usize) -> Self {
-            debug_assert!(available() && depth <= TILE_BYTES);
+        /// Sets them up, where they are [`available`].
+        pub fn set_up() -> Self {
+            debug_assert!(available());
             let mut palette = Palette {
                 palette: 1,
                 start_row: 0,
@@ -64,9 +65,6 @@ mod tiles {
             };
             palette.bytes_a_row[..8].fill(TILE_BYTES as u16);
             palette.rows[..8].fill(TILE_ROWS as u8);
-            // x is narrower, panels are shorter.
-            palette.bytes_a_row[4..6].fill(depth as u16);
-            palette.rows[6..8].fill((depth / 4) as u8);
             // SAFETY: a palette of 64 bytes with sizes that the processor has.
             unsafe { asm!("ldtilecfg [{}]", in(reg) &palette, options(nostack)) };
             Self(())
@@ -162,9 +160,6 @@ mod tiles {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub use tiles::{Tiles, available};
-
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod tiles {
     /// Whether the processor has tiles and the kernel lets this process use them.
@@ -177,7 +172,7 @@ mod tiles {
 
     impl Tiles {
         /// Never called where there are none.
-        pub fn new(_: usize) -> Self {
+        pub fn set_up() -> Self {
             unreachable!("no tile registers on this platform")
         }
 
@@ -197,6 +192,3 @@ mod tiles {
         }
     }
 }
-
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-pub use tiles::{Tiles, available};

@@ -92,19 +92,14 @@ impl<'a, T: Copy> SharedRows<'a, T> {
         // SAFETY: within the memory.
         unsafe { self.start.add(place).cast() }
     }
-}
 
-impl SharedRows<'_, f32> {
-    /// Adds to numbers that have been written.
+    /// `len` elements from `place` on, which hold numbers already.
     ///
     /// # Safety
-    /// They have, and no other thread touches them meanwhile.
-    pub unsafe fn add(&self, place: usize, values: &[f32]) {
+    /// They do, and no other thread touches them meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn numbers(&self, place: usize, len: usize) -> &mut [T] {
         // SAFETY: the caller's.
-        let numbers =
-            unsafe { std::slice::from_raw_parts_mut(self.at(place, values.len()), values.len()) };
-        for (number, value) in numbers.iter_mut().zip(values) {
-            *number += value;
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.at(place, len), len) }
     }
 }

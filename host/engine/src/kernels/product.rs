@@ -92,19 +92,9 @@ impl Packed {
         Self { outputs, inputs, panels: Panels::Q8(panels) }
     }
 
-    /// Output features.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
     /// Input features.
     pub fn inputs(&self) -> usize {
         self.inputs
-    }
-
-    /// Bytes in memory, the padding of the last panel included.
-    pub fn bytes(&self) -> usize {
-        for_format!(&self.panels, |steps: _F| std::mem::size_of_val(&steps[..]))
     }
 
     /// One row, `inputs` numbers: an embedding that is also the LM head is looked up here.

@@ -31,7 +31,7 @@ pub fn product_bf16(
     let pairs = rows.div_ceil(PAIR);
     let groups = pairs.div_ceil(PAIRS_A_GROUP);
     for_each_chunk(groups * panel_count, |items| {
-        let tiles = Tiles::new(TILE_BYTES);
+        let tiles = Tiles::set_up();
         let mut sums = [[0f32; PANEL]; PAIR];
         for item in items {
             let (group, panel) = (item / panel_count, item % panel_count);
@@ -63,7 +63,10 @@ pub fn product_bf16(
                             target.copy(place, &sums[..width]);
                         }
                         if let Some(bias) = bias {
-                            target.add(place, &bias[start..start + width]);
+                            let sums = target.numbers(place, width).iter_mut();
+                            for (sum, bias) in sums.zip(&bias[start..]) {
+                                *sum += bias;
+                            }
                         }
                     }
                 }

@@ -119,7 +119,7 @@ impl Attention {
                 // SAFETY: a row belongs to one range.
                 let out = unsafe {
                     target.copy(place, &qkv[row * width..][..used]);
-                    std::slice::from_raw_parts_mut(target.at(place, used), used)
+                    target.numbers(place, used)
                 };
                 let (query, key) = out.split_at_mut(queries * dim);
                 self.prepare(query, 0, row, angles);

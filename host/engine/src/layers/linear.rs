@@ -20,7 +20,6 @@ use std::sync::Arc;
 pub struct Linear {
     /// Output features one after another. More than one where they are quantised differently.
     pieces: Vec<Piece>,
-    outputs: usize,
 }
 
 #[derive(Clone)]
@@ -40,7 +39,6 @@ enum Weight {
 impl Linear {
     /// A product with one or more matrices stacked below one another, and their biases.
     pub fn new(weights: &Weights, parts: &[Matrix], biases: Vec<Option<Vec<f32>>>) -> Result<Self> {
-        let outputs = parts.iter().map(|part| part.rows).sum();
         let pieces = match Matrix::stack(parts) {
             Some(whole) => {
                 let joined: Vec<f32> = biases.into_iter().flatten().flatten().collect();
@@ -53,7 +51,7 @@ impl Linear {
                 .map(|(part, bias)| Piece::new(weights, part, bias))
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { pieces, outputs })
+        Ok(Self { pieces })
     }
 
     /// Loads `weight` `[outputs, inputs]` (and `bias`) under each of `names` and stacks them.
@@ -98,23 +96,6 @@ impl Linear {
                 Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
             }
         }
-    }
-
-    /// Output features.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Bytes of weights and biases in memory.
-    pub fn bytes(&self) -> usize {
-        let piece = |piece: &Piece| {
-            let weight = match &*piece.weight {
-                Weight::Host(weight) => weight.bytes(),
-                Weight::Device(weight) => weight.elem_count() * weight.dtype().size_in_bytes(),
-            };
-            weight + piece.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]))
-        };
-        self.pieces.iter().map(piece).sum()
     }
 }
 

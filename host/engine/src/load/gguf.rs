@@ -43,8 +43,7 @@ impl Gguf {
         let content = Content::read(&mut Cursor::new(&bytes[..]))
             .map_err(|error| bad(format!("not a readable GGUF file: {error}")))?;
         for (name, info) in &content.tensor_infos {
-            let size = info.shape.elem_count() / info.ggml_dtype.block_size()
-                * info.ggml_dtype.type_size();
+            let size = bytes_of(info.ggml_dtype, info.shape.elem_count());
             let end = content.tensor_data_offset + info.offset + size as u64;
             if end > bytes.len() as u64 {
                 return Err(bad(format!(
@@ -131,8 +130,7 @@ impl Gguf {
     fn formats(&self) -> Vec<(GgmlDType, usize)> {
         let mut formats: Vec<(GgmlDType, usize)> = Vec::new();
         for info in self.content.tensor_infos.values() {
-            let bytes = info.shape.elem_count() / info.ggml_dtype.block_size()
-                * info.ggml_dtype.type_size();
+            let bytes = bytes_of(info.ggml_dtype, info.shape.elem_count());
             match formats.iter_mut().find(|(format, _)| *format == info.ggml_dtype) {
                 Some((_, sum)) => *sum += bytes,
                 None => formats.push((info.ggml_dtype, bytes)),
@@ -219,10 +217,15 @@ impl Gguf {
             )));
         }
         let dtype = info.ggml_dtype;
-        let size = dims.iter().product::<usize>() / dtype.block_size() * dtype.type_size();
+        let size = bytes_of(dtype, dims.iter().product());
         let begin = (self.content.tensor_data_offset + info.offset) as usize + part * size;
         Ok((dtype, &self.bytes[begin..begin + size]))
     }
+}
+
+/// Bytes of so many numbers in a format.
+fn bytes_of(dtype: GgmlDType, count: usize) -> usize {
+    count / dtype.block_size() * dtype.type_size()
 }
 
 /// `blk.0.experts.3.x` as `blk.0.x` and 3.

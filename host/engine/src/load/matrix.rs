@@ -135,20 +135,15 @@ impl Matrix {
 
     /// All of it as a tensor. Quantised weights are widened.
     pub fn to_tensor(&self, dtype: DType, device: &Device) -> Result<Tensor> {
-        let read = match &self.source {
+        let read: ReadRow = match &self.source {
             Source::Numbers(read) => Arc::clone(read),
-            Source::Blocks(..) => {
-                let HostWeight::Blocks(_, tensor) = self.to_host(PackedFormat::F32)? else {
-                    let packed = self.to_host(PackedFormat::F32)?;
-                    let mut numbers = vec![0f32; self.rows * self.columns];
-                    for (row, out) in numbers.chunks_exact_mut(self.columns).enumerate() {
-                        packed.row(row, out)?;
-                    }
-                    let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), device)?;
-                    return Ok(tensor.to_dtype(dtype)?);
-                };
-                return Ok(tensor.dequantize(&Device::Cpu)?.to_dtype(dtype)?.to_device(device)?);
-            }
+            Source::Blocks(..) => match self.to_host(PackedFormat::F32)? {
+                HostWeight::Packed(packed) => Arc::new(move |row, out| packed.row(row, out)),
+                HostWeight::Blocks(_, tensor) => {
+                    let widened = tensor.dequantize(&Device::Cpu)?;
+                    return Ok(widened.to_dtype(dtype)?.to_device(device)?);
+                }
+            },
         };
         let mut numbers: Vec<f32> = vec![0.0; self.rows * self.columns];
         let target = SharedRows::over(&mut numbers, self.columns);
@@ -156,10 +151,7 @@ impl Matrix {
             for row in range {
                 let place = row * self.columns;
                 // SAFETY: the numbers are zeros already, and a row belongs to one chunk.
-                let out = unsafe {
-                    std::slice::from_raw_parts_mut(target.at(place, self.columns), self.columns)
-                };
-                read(row, out);
+                read(row, unsafe { target.numbers(place, self.columns) });
             }
         });
         let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), &Device::Cpu)?;
@@ -197,14 +189,6 @@ impl HostWeight {
         match self {
             Self::Packed(packed) => packed.inputs(),
             Self::Blocks(_, tensor) => tensor.shape().dims()[1],
-        }
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Packed(packed) => packed.bytes(),
-            Self::Blocks(_, tensor) => tensor.storage_size_in_bytes(),
         }
     }
 }
