@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "tests are named for what they show")]
 
+mod adapters;
 mod commands;
 mod experiments;
 mod failures;

@@ -46,9 +46,20 @@ pub fn generate_with(
     count: usize,
     dtype: &str,
 ) -> (serde_json::Value, Vec<f32>) {
+    generate_as(kernels, folder, prompt, count, &["--dtype", dtype])
+}
+
+/// The same with any options.
+pub fn generate_as(
+    kernels: &str,
+    folder: &Path,
+    prompt: &[i64],
+    count: usize,
+    options: &[&str],
+) -> (serde_json::Value, Vec<f32>) {
     let desk = Desk::new();
     let (folder, prompt, count) = (folder.to_str().unwrap(), joined(prompt), count.to_string());
-    let args = [
+    let mut args = vec![
         "generate",
         folder,
         "--json",
@@ -59,9 +70,8 @@ pub fn generate_with(
         &prompt,
         "--max-new-tokens",
         &count,
-        "--dtype",
-        dtype,
     ];
+    args.extend(options);
     let ran = Ran::of(desk.command(&args).env("LLEM_KERNELS", kernels).output().unwrap()).ok();
     let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
     (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))

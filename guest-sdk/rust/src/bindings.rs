@@ -23,7 +23,7 @@ pub use imports::llem::experiment::{
 
 pub use description::{About, Clocks, DatasetInput, Parameter};
 pub use engine::{
-    Batch, BatchOptions, Completion, FinishReason, Generation, Message, Model, ModelInfo, Prompt,
+    AdapterInfo, Batch, BatchOptions, Completion, FinishReason, Generation, Message, Model, ModelInfo, Prompt,
     Request, WhenFull,
 };
 pub use meter::{Measurement, Window};

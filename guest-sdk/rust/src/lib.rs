@@ -45,7 +45,7 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::{
         bindings::{
-            About, Batch, BatchOptions, Generation, Measurement, Metric, Model, ModelInfo, Phase,
+            About, AdapterInfo, Batch, BatchOptions, Generation, Measurement, Metric, Model, ModelInfo, Phase,
             Quantity, Request, Source, Trial, Window, report,
         },
         error::{Error, Result},

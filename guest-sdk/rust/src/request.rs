@@ -25,6 +25,7 @@ impl Request {
             ignore_eos: false,
             stop: Vec::new(),
             sampling: None,
+            adapters: Vec::new(),
         }
     }
 
@@ -43,6 +44,24 @@ impl Request {
     /// Goes on past end-of-sequence tokens.
     pub fn ignore_eos(mut self) -> Self {
         self.ignore_eos = true;
+        self
+    }
+
+    /// Runs every prompt with an attached adapter.
+    pub fn adapter(mut self, name: impl Into<String>) -> Self {
+        self.adapters = vec![Some(name.into())];
+        self
+    }
+
+    /// Runs every prompt on the base weights, whatever adapters are attached.
+    pub fn base_weights(mut self) -> Self {
+        self.adapters = vec![None];
+        self
+    }
+
+    /// Runs each prompt with an adapter of its own, or with none on the base weights.
+    pub fn adapters(mut self, names: impl IntoIterator<Item = Option<String>>) -> Self {
+        self.adapters = names.into_iter().collect();
         self
     }
 

@@ -2,10 +2,14 @@
 
 use crate::{
     DType, Result,
+    adapters::Role,
     families::{LayerKind, Shape},
     kernels::pointwise,
     kv_cache::KvCache,
-    layers::{Attention, Experts, Linear, Mlp, Norm, Packing, Segment, host},
+    layers::{
+        Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment, Use,
+        host,
+    },
     load::Weights,
 };
 use candle_core::{Device, Tensor};
@@ -13,12 +17,11 @@ use candle_core::{Device, Tensor};
 /// A transformer decoder of any family.
 pub struct Decoder {
     shape: Shape,
-    embedding: Linear,
-    positions: Option<Linear>,
+    embedding: Embedding,
+    positions: Option<Embedding>,
     layers: Vec<Layer>,
     norm: Norm,
-    /// None where the embedding is the head.
-    head: Option<Linear>,
+    head: Linear,
     dtype: DType,
     device: Device,
 }
@@ -43,10 +46,7 @@ impl Decoder {
     pub fn load(weights: &Weights, shape: Shape) -> Result<Self> {
         let names = shape.names;
         let body = weights.at_if_present(names.base);
-        let table = |name: &str, rows: usize| -> Result<Linear> {
-            let matrix = body.at(name).matrix("weight", rows, shape.hidden, false)?;
-            Linear::new(&body, &[matrix], vec![None])
-        };
+        let table = |name: &str, rows| Embedding::load(&body.at(name), rows, shape.hidden);
         let embedding = table(names.embedding, shape.vocab)?;
         let positions = names.positions.map(|name| table(name, shape.context)).transpose()?;
         let layers = shape
@@ -58,12 +58,12 @@ impl Decoder {
             })
             .collect::<Result<_>>()?;
         let norm = Norm::load(&body.at(names.norm), shape.hidden, shape.norm, shape.norm_eps)?;
-        let head = (!shape.tied_head)
-            .then(|| {
-                let parts = [(names.head, shape.vocab)];
-                Linear::load(weights, &parts, shape.hidden, false, false)
-            })
-            .transpose()?;
+        let head = if shape.tied_head {
+            embedding.head(weights.at(names.head).module())
+        } else {
+            Linear::load(weights, &[(names.head, shape.vocab)], shape.hidden, false, false)?
+                .with_roles([Role::Head])
+        };
         weights.check()?;
         Ok(Self {
             embedding,
@@ -82,13 +82,13 @@ impl Decoder {
     pub fn forward(&self, segments: &[Segment<'_>], caches: &mut [KvCache]) -> Result<Tensor> {
         let packing = Packing::new(segments, |slot| caches[slot].len, &self.shape.ropes);
         let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.tokens).copied().collect();
-        let mut x = self.embedding.lookup(&ids)?;
+        let mut x = self.embedding.lookup(&ids, &packing.adapters)?;
         if self.shape.embedding_scale != 1.0 {
             x = (x * f64::from(self.shape.embedding_scale))?;
         }
         if let Some(positions) = &self.positions {
             let ids: Vec<u32> = packing.positions.iter().map(|&at| at as u32).collect();
-            x = add(&x, &positions.lookup(&ids)?)?;
+            x = add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
         }
         for (index, layer) in self.layers.iter().enumerate() {
             let mut caches: Vec<_> =
@@ -98,16 +98,33 @@ impl Decoder {
         for segment in segments {
             caches[segment.slot].len += segment.tokens.len();
         }
-        self.norm.forward(&x)
+        self.norm.forward(&x, &packing.adapters)
     }
 
     /// Hidden states `[rows, hidden]` to logits `[rows, vocab]`.
-    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let logits = self.head.as_ref().unwrap_or(&self.embedding).forward(hidden)?;
+    pub fn logits(&self, hidden: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
+        let logits = self.head.forward(hidden, adapters)?;
         Ok(match self.shape.logit_softcap.map(f64::from) {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         })
+    }
+
+    /// Shows every part that adapters change, with how often it is run.
+    pub fn for_each_adapted(
+        &mut self,
+        mut each: impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
+    ) -> Result<()> {
+        let always = Use::Tokens(1.0);
+        each(always, &mut self.embedding)?;
+        if let Some(positions) = &mut self.positions {
+            each(always, positions)?;
+        }
+        for layer in &mut self.layers {
+            layer.for_each_adapted(&mut each)?;
+        }
+        each(always, &mut self.norm)?;
+        each(Use::Logits, &mut self.head)
     }
 
     /// The model's shape.
@@ -153,20 +170,41 @@ impl Layer {
         packing: &Packing,
         caches: &mut [&mut crate::kv_cache::LayerCache],
     ) -> Result<Tensor> {
+        let rows = &packing.adapters;
+        let normed = |norm: &Option<Norm>, x: &Tensor| {
+            norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x, rows))
+        };
         let attended = self.attention.forward(&normed(&self.attention_in, x)?, packing, caches)?;
         let attended = add(x, &normed(&self.attention_out, &attended)?)?;
         let source = if self.parallel { x } else { &attended };
         let source = normed(&self.mlp_in, source)?;
         let mixed = match &self.mlp {
-            MlpOrExperts::Mlp(mlp) => mlp.forward(&source)?,
-            MlpOrExperts::Experts(experts) => experts.forward(&source)?,
+            MlpOrExperts::Mlp(mlp) => mlp.forward(&source, rows)?,
+            MlpOrExperts::Experts(experts) => experts.forward(&source, rows)?,
         };
         add(&attended, &normed(&self.mlp_out, &mixed)?)
     }
-}
 
-fn normed(norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
-    norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))
+    fn for_each_adapted(
+        &mut self,
+        each: &mut impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
+    ) -> Result<()> {
+        let always = Use::Tokens(1.0);
+        let norms = [
+            &mut self.attention_in,
+            &mut self.attention_out,
+            &mut self.mlp_in,
+            &mut self.mlp_out,
+        ];
+        norms.into_iter().flatten().try_for_each(|norm| each(always, norm))?;
+        self.attention.adapted().into_iter().try_for_each(|part| each(always, part))?;
+        match &mut self.mlp {
+            MlpOrExperts::Mlp(mlp) => mlp.adapted().into_iter().try_for_each(|part| each(always, part)),
+            MlpOrExperts::Experts(experts) => {
+                experts.adapted().try_for_each(|(used, part)| each(used, part))
+            }
+        }
+    }
 }
 
 /// `a + b` of one shape.

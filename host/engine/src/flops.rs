@@ -3,9 +3,13 @@
 //! Matrix products only, a multiply-add counted as two (Kaplan et al., arXiv 2001.08361, table 1);
 //! embeddings look up and cost none. Attention is counted over the keys that each query really sees
 //! (causal, and within a layer's window), of experts those that a token goes to with their router, and
-//! the LM head only for positions whose logits are needed.
+//! the LM head only for positions whose logits are needed. An unmerged adapter's factors are counted by
+//! themselves.
 
-use crate::families::Shape;
+use crate::{
+    adapters::{Adapted, AdapterFlops},
+    families::Shape,
+};
 
 /// Operations of one phase, FLOP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,12 +22,14 @@ pub struct Components {
     pub mlp: f64,
     /// LM head.
     pub lm_head: f64,
+    /// Factors of an unmerged adapter.
+    pub adapter: f64,
 }
 
 impl Components {
     /// Their sum.
     pub fn total(&self) -> f64 {
-        self.attention_projections + self.attention + self.mlp + self.lm_head
+        self.attention_projections + self.attention + self.mlp + self.lm_head + self.adapter
     }
 
     /// Both.
@@ -33,20 +39,42 @@ impl Components {
             attention: self.attention + other.attention,
             mlp: self.mlp + other.mlp,
             lm_head: self.lm_head + other.lm_head,
+            adapter: self.adapter + other.adapter,
         }
     }
 }
 
+/// What is computed with: a model's shape, and the adapter that is multiplied beside it.
+#[derive(Clone, Copy)]
+pub struct Counted<'a> {
+    /// The model's shape.
+    pub shape: &'a Shape,
+    /// What the adapter adds.
+    pub adapter: AdapterFlops,
+}
+
+impl<'a> Counted<'a> {
+    /// A model, with what a sequence runs with. A merged adapter costs nothing.
+    pub fn new(shape: &'a Shape, adapted: Option<&Adapted>) -> Self {
+        let attached = adapted.and_then(Adapted::attached);
+        Self { shape, adapter: attached.map_or_else(Default::default, |adapter| adapter.flops) }
+    }
+}
+
 /// A forward pass of one sequence: `new` tokens after `past` cached ones, logits of `logits` rows.
-pub fn pass(shape: &Shape, new: usize, past: usize, logits: usize) -> Components {
+pub fn pass(counted: Counted<'_>, new: usize, past: usize, logits: usize) -> Components {
+    let Counted { shape, adapter } = counted;
     let tokens = new as f64;
     let [hidden, inner, vocab] =
         [shape.hidden, shape.intermediate, shape.vocab].map(|width| width as f64);
     let queries = (shape.heads * shape.head_dim) as f64;
     let keys = (shape.kv_heads * shape.head_dim) as f64;
     let matrices = if shape.is_gated() { 3.0 } else { 2.0 };
-    let mut sum =
-        Components { lm_head: 2.0 * logits as f64 * hidden * vocab, ..Default::default() };
+    let mut sum = Components {
+        lm_head: 2.0 * logits as f64 * hidden * vocab,
+        adapter: tokens * adapter.per_token + logits as f64 * adapter.per_logits,
+        ..Default::default()
+    };
     for layer in &shape.layer_kinds {
         sum.attention_projections += 2.0 * tokens * hidden * (2.0 * queries + 2.0 * keys);
         sum.attention += 2.0 * 2.0 * pairs(new, past, layer.window) * queries;
@@ -76,10 +104,14 @@ fn pairs(new: usize, past: usize, window: Option<usize>) -> f64 {
 
 /// Prefill and decode of one sequence that generates `output` tokens after `prompt`. The first
 /// token comes from prefill; each later one is a pass of its own.
-pub fn generation(shape: &Shape, prompt: usize, output: usize) -> (Components, Components) {
-    let prefill = pass(shape, prompt, 0, 1);
+pub fn generation(
+    counted: Counted<'_>,
+    prompt: usize,
+    output: usize,
+) -> (Components, Components) {
+    let prefill = pass(counted, prompt, 0, 1);
     let decode = (1..output)
-        .map(|step| pass(shape, 1, prompt + step - 1, 1))
+        .map(|step| pass(counted, 1, prompt + step - 1, 1))
         .fold(Components::default(), |sum, step| sum.plus(&step));
     (prefill, decode)
 }
@@ -106,7 +138,7 @@ mod tests {
         let shape = families::shape(&config).expect("the preset is a Llama");
         let embedding = (shape.vocab * shape.hidden) as f64;
         let matmul_parameters = 8.030e9 - embedding;
-        let counted = pass(&shape, 1, 0, 1).total();
+        let counted = pass(Counted::new(&shape, None), 1, 0, 1).total();
         assert!((counted / (2.0 * matmul_parameters) - 1.0).abs() < 1e-3, "{counted}");
     }
 }

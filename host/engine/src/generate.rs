@@ -7,6 +7,7 @@
 
 use crate::{
     Result, Sampling,
+    adapters::{Adapted, Choice},
     batch::{Completion, FinishReason, Parts, Sequence, Work, check, run_pass},
     kv_cache::CachePool,
 };
@@ -31,6 +32,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// Keeps the logits of every position.
     pub keep_logits: bool,
+    /// What each sequence runs with; empty means the model's default.
+    pub adapters: Choice,
 }
 
 /// A finished (or interrupted) batch.
@@ -73,17 +76,19 @@ impl Control<'_> {
     }
 }
 
-/// Runs a request, with KV caches of `pool`.
+/// Runs a request, each sequence with its adapter, with KV caches of `pool`.
 pub(crate) fn run(
     parts: Parts<'_>,
     pool: &mut CachePool,
     request: &Request,
+    adapters: &[Option<Adapted>],
     control: &Control<'_>,
 ) -> Result<Generation> {
     let shape = parts.decoder.shape();
     check(request, shape, parts.tokenizer.is_some())?;
-    let mut sequences: Vec<Sequence> = (0..request.prompts.len())
-        .map(|index| Sequence::new(request, index, shape.context))
+    let mut sequences: Vec<Sequence> = (0..)
+        .zip(adapters)
+        .map(|(index, adapter)| Sequence::new(request, index, adapter.clone(), shape.context))
         .collect();
     let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
     let caches = pool.reserve(shape, &rooms, parts.decoder.dtype(), parts.decoder.device())?;

@@ -10,6 +10,7 @@
 //! Knows nothing of energy or WebAssembly. Every moment is an [`std::time::Instant`]; whoever
 //! meters the work turns it into its own time base.
 
+pub mod adapters;
 pub mod batch;
 pub mod chat;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod sampling;
 pub mod score;
 pub mod tokenizer;
 
+pub use adapters::AdapterSource;
 pub use batch::{Batch, Completion, FinishReason};
 pub use config::Config;
 pub use dtype::{DType, Device};

@@ -2,6 +2,7 @@
 
 use crate::{
     Control, DType, Device, Error, Generation, LoadOptions, Request, Result,
+    adapters::{Adapted, Registry},
     batch::Parts,
     chat::{ChatTemplate, Message},
     decoder::Decoder,
@@ -12,11 +13,17 @@ use crate::{
     score::{self, Score, ScoreRequest},
     tokenizer::Tokenizer,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A model, ready to run.
 pub struct Model {
-    decoder: Decoder,
+    pub(crate) decoder: Decoder,
+    pub(crate) adapters: Registry,
+    /// Held by every open batch.
+    open_batches: Arc<()>,
     caches: CachePool,
     tokenizer: Option<Tokenizer>,
     chat_template: Option<ChatTemplate>,
@@ -76,6 +83,8 @@ impl Model {
         };
         Ok(Self {
             decoder,
+            adapters: Registry::default(),
+            open_batches: Arc::default(),
             caches: CachePool::default(),
             tokenizer: checkpoint.tokenizer,
             chat_template: checkpoint.chat_template,
@@ -121,12 +130,28 @@ impl Model {
             tokenizer: self.tokenizer.as_ref(),
             eos: &self.info.eos,
         };
-        generate::run(parts, &mut self.caches, request, control)
+        let adapters = self.adapters.choose(&request.adapters, request.prompts.len())?;
+        generate::run(parts, &mut self.caches, request, &adapters, control)
+    }
+
+    /// A token that a batch holds while it is open.
+    pub(crate) fn open_batch(&self) -> Arc<()> {
+        Arc::clone(&self.open_batches)
+    }
+
+    /// Whether a batch is open.
+    pub(crate) fn has_open_batch(&self) -> bool {
+        Arc::strong_count(&self.open_batches) > 1
     }
 
     /// What sequences run on.
     pub(crate) fn parts(&self) -> Parts<'_> {
         Parts { decoder: &self.decoder, tokenizer: self.tokenizer.as_ref(), eos: &self.info.eos }
+    }
+
+    /// What scores are computed with, and sequences whose request says nothing.
+    pub fn default_adapter(&self) -> Option<Adapted> {
+        self.adapters.by_default()
     }
 
     /// Log-likelihoods of given continuations.
@@ -135,7 +160,8 @@ impl Model {
         requests: &[ScoreRequest],
         control: &Control<'_>,
     ) -> Result<Vec<Score>> {
-        score::run(&self.decoder, &mut self.caches, requests, control)
+        let adapter = self.adapters.by_default();
+        score::run(&self.decoder, &mut self.caches, requests, adapter.as_ref(), control)
     }
 
     /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first

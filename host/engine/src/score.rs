@@ -2,8 +2,13 @@
 //! ([`run`]) and `loglikelihood_rolling` ([`rolling_windows`]).
 
 use crate::{
-    Control, Error, Result, decoder::Decoder, generate::PREFILL_ROWS, kv_cache::CachePool,
-    layers::Segment, sampling::argmax,
+    Control, Error, Result,
+    adapters::{Adapted, AdapterId},
+    decoder::Decoder,
+    generate::PREFILL_ROWS,
+    kv_cache::CachePool,
+    layers::{AdapterRows, Segment},
+    sampling::argmax,
 };
 use candle_core::{DType, Tensor};
 
@@ -32,9 +37,11 @@ pub(crate) fn run(
     decoder: &Decoder,
     caches: &mut CachePool,
     requests: &[ScoreRequest],
+    adapter: Option<&Adapted>,
     control: &Control<'_>,
 ) -> Result<Vec<Score>> {
     let shape = decoder.shape();
+    let adapter = adapter.and_then(|adapted| Some(adapted.attached()?.id));
     for (index, request) in requests.iter().enumerate() {
         check(index, request, shape.vocab, shape.context)?;
     }
@@ -47,7 +54,7 @@ pub(crate) fn run(
             tokens <= WAVE_TOKENS
         });
         let (wave, rest) = left.split_at(fits.count().max(1));
-        scores.extend(run_wave(decoder, caches, wave, control)?);
+        scores.extend(run_wave(decoder, caches, wave, adapter, control)?);
         left = rest;
     }
     Ok(scores)
@@ -79,6 +86,7 @@ fn run_wave(
     decoder: &Decoder,
     caches: &mut CachePool,
     requests: &[ScoreRequest],
+    adapter: Option<AdapterId>,
     control: &Control<'_>,
 ) -> Result<Vec<Score>> {
     let shape = decoder.shape();
@@ -102,6 +110,7 @@ fn run_wave(
             .map(|piece| Segment {
                 slot: piece.slot,
                 tokens: &inputs[piece.slot][piece.from..piece.to],
+                adapter,
             })
             .collect();
         if segments.is_empty() {
@@ -114,7 +123,9 @@ fn run_wave(
             if first < piece.to {
                 let rows = hidden.narrow(0, start + first - piece.from, piece.to - first)?;
                 let targets = &joined[piece.slot][first + 1..=piece.to];
-                add(&mut scores[piece.slot], decoder, &rows, targets)?;
+                let adapters = AdapterRows::of([(adapter, targets.len())]);
+                let logits = decoder.logits(&rows, &adapters)?;
+                add(&mut scores[piece.slot], &logits, targets)?;
             }
             start += piece.to - piece.from;
         }
@@ -141,9 +152,9 @@ fn check(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> 
     Ok(())
 }
 
-/// Adds the scores of `targets`, each predicted by the row of `hidden` in its place.
-fn add(score: &mut Score, decoder: &Decoder, hidden: &Tensor, targets: &[u32]) -> Result<()> {
-    let logits: Vec<Vec<f32>> = decoder.logits(hidden)?.to_dtype(DType::F32)?.to_vec2()?;
+/// Adds the scores of `targets`, each predicted by the row of logits in its place.
+fn add(score: &mut Score, logits: &Tensor, targets: &[u32]) -> Result<()> {
+    let logits: Vec<Vec<f32>> = logits.to_dtype(DType::F32)?.to_vec2()?;
     for (row, &target) in logits.iter().zip(targets) {
         let best = argmax(row)?;
         let top = f64::from(row[best as usize]);

@@ -30,6 +30,8 @@ pub enum Event {
     },
     /// A model was loaded.
     Model(ModelRecord),
+    /// A LoRA adapter was attached, merged, unmerged or detached.
+    Adapter(AdapterRecord),
     /// A phase began.
     PhaseBegan {
         /// Names of the open phases, outermost first, joined by `/`.
@@ -101,6 +103,57 @@ pub struct ModelRecord {
     pub device: String,
     /// Time from the call to the model being ready.
     pub load_ns: u64,
+}
+
+/// A LoRA adapter, and what has just been done with it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AdapterRecord {
+    /// What requests call it.
+    pub name: String,
+    /// What has been done.
+    pub change: AdapterChange,
+    /// How long that took.
+    pub wall_ns: u64,
+    /// The source as it was resolved.
+    pub source: String,
+    /// What identifies its config and tensors; the prefix says what was hashed.
+    pub digest: String,
+    /// The model that its config says it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<String>,
+    /// The highest rank of its factors.
+    pub rank: u32,
+    /// Whether its weights are split into magnitude and direction (DoRA).
+    pub dora: bool,
+    /// Modules that it changes.
+    pub modules: u32,
+    /// Numbers that it brings.
+    pub parameters: u64,
+    /// Bytes of them in memory.
+    pub weight_bytes: u64,
+}
+
+/// What is done with an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdapterChange {
+    /// Its factors are multiplied beside the base weights from now on.
+    Attached,
+    /// It is part of the weights from now on.
+    Merged,
+    /// The weights are the base model's again; it is attached.
+    Unmerged,
+    /// It is gone.
+    Detached,
+}
+
+/// The adapter that a sequence ran with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct UsedAdapter {
+    /// Its name.
+    pub name: String,
+    /// `attached` or `merged`.
+    pub mode: String,
 }
 
 /// A measured span.
@@ -210,6 +263,9 @@ pub struct SequenceRecord {
     pub submitted_ns: u64,
     /// When each token was on the host.
     pub token_ns: Vec<u64>,
+    /// The adapter that it ran with; absent means the base weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<UsedAdapter>,
 }
 
 /// A result of the experiment.

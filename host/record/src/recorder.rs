@@ -54,6 +54,7 @@ impl Recorder {
             wall_ns: 0,
             plan,
             models: Vec::new(),
+            adapters: Vec::new(),
             phases: Vec::new(),
             groups: Vec::new(),
             windows: Vec::new(),
@@ -79,6 +80,7 @@ impl Recorder {
         let record = &mut self.record;
         match line.event {
             Event::Model(model) => record.models.push(model),
+            Event::Adapter(adapter) => record.adapters.push(adapter),
             Event::PhaseEnded { phase, wall_ns } => {
                 let started_ns = t_ns.saturating_sub(wall_ns);
                 record.phases.push(Phase { phase, started_ns, wall_ns });

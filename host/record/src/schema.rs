@@ -1,7 +1,7 @@
 //! `run.json`: the whole record of a run.
 
 use crate::{
-    event::{Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
+    event::{AdapterRecord, Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
     statistics::Group,
 };
 use schemars::JsonSchema;
@@ -31,6 +31,9 @@ pub struct RunRecord {
     pub plan: Plan,
     /// Models, in the order of loading.
     pub models: Vec<ModelRecord>,
+    /// What was done with LoRA adapters, in order.
+    #[serde(default)]
+    pub adapters: Vec<AdapterRecord>,
     /// Phases, in the order of ending.
     pub phases: Vec<Phase>,
     /// Generated requests, summarised by phase and label.
@@ -106,6 +109,9 @@ pub struct ComponentRecord {
 pub struct Grants {
     /// The model that it may load.
     pub model: String,
+    /// The adapters that it may attach.
+    #[serde(default)]
+    pub adapters: Vec<String>,
     /// The number format, where the command line gave one.
     pub dtype: Option<String>,
     /// The device.

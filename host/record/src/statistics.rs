@@ -2,10 +2,11 @@
 //!
 //! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
 
-use crate::event::{Activity, GenerationRecord, SequenceRecord};
+use crate::event::{Activity, GenerationRecord, SequenceRecord, UsedAdapter};
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A distribution of durations, s.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +72,9 @@ pub struct Group {
     pub requests: u64,
     /// Sums over them; `requests` in here counts sequences.
     pub activity: Activity,
+    /// The adapters that they ran with, each once.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub adapters: BTreeSet<UsedAdapter>,
     /// Time to first token.
     pub ttft_s: Option<Distribution>,
     /// Inter-token latency, every gap of every sequence.
@@ -94,6 +98,7 @@ pub struct Group {
 pub struct GroupSamples {
     requests: u64,
     activity: Activity,
+    adapters: BTreeSet<UsedAdapter>,
     /// Requests with a known energy, their sum, or the first reason without.
     energy: Option<Result<Quantity, String>>,
     ttft: Vec<f64>,
@@ -118,7 +123,7 @@ impl GroupSamples {
             (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
-        generation.sequences.iter().for_each(|sequence| self.add_latencies(sequence));
+        generation.sequences.iter().for_each(|sequence| self.add_of_sequence(sequence));
     }
 
     /// Counts a sequence of a continuous batch in. It shares its steps, and so has no rates and no
@@ -135,10 +140,11 @@ impl GroupSamples {
             "sequences of a continuous batch share their steps; a window around them has the energy"
                 .to_owned(),
         ));
-        self.add_latencies(sequence);
+        self.add_of_sequence(sequence);
     }
 
-    fn add_latencies(&mut self, sequence: &SequenceRecord) {
+    fn add_of_sequence(&mut self, sequence: &SequenceRecord) {
+        self.adapters.extend(sequence.adapter.clone());
         let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last())
         else {
             return;
@@ -171,6 +177,7 @@ impl GroupSamples {
             label: label.to_owned(),
             requests: self.requests,
             activity: self.activity,
+            adapters: self.adapters.clone(),
             ttft_s: Distribution::of(self.ttft.clone()),
             itl_s: Distribution::of(self.itl.clone()),
             tpot_s: Distribution::of(self.tpot.clone()),

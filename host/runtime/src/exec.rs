@@ -214,6 +214,7 @@ fn grants(options: &Options) -> Result<Grants> {
     });
     Ok(Grants {
         model: options.model.source.to_string(),
+        adapters: options.model.adapters.iter().map(|grant| grant.source.to_string()).collect(),
         dtype: options.model.dtype.map(|dtype| dtype.to_string()),
         device: options.model.device.to_string(),
         datasets: datasets.collect::<Result<_>>()?,

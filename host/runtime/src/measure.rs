@@ -10,13 +10,14 @@ use crate::{
 };
 use llem_engine::{
     Completion, Control, Generation, Info, Model, Request, Sampling,
+    adapters::Adapted,
     batch::{Piece, Step},
     chat::Message,
-    flops,
+    flops::{self, Counted},
     score::ScoreRequest,
 };
 use llem_meter::Span;
-use llem_record::event::{Activity, SequenceRecord};
+use llem_record::event::{Activity, SequenceRecord, UsedAdapter};
 use std::time::Instant;
 
 /// Tokenizes, then generates within a window. Runs on the engine's thread.
@@ -59,6 +60,7 @@ pub fn tokenized(
         stop: request.stop,
         sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, seed)),
         keep_logits: false,
+        adapters: request.adapters,
     })
 }
 
@@ -81,8 +83,9 @@ pub fn message(message: engine::Message) -> Message {
 pub fn activity(info: &Info, generation: &Generation) -> Activity {
     let completions = &generation.completions;
     let flops = |completion: &Completion| {
+        let counted = Counted::new(&info.shape, completion.adapter.as_ref());
         let (prefill, decode) =
-            flops::generation(&info.shape, completion.prompt_tokens, completion.tokens.len());
+            flops::generation(counted, completion.prompt_tokens, completion.tokens.len());
         prefill.total() + decode.total()
     };
     Activity {
@@ -96,12 +99,13 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
 }
 
 /// What scoring does: all of it is prefill, and logits are needed for the continuations only.
-pub fn scoring(info: &Info, requests: &[ScoreRequest]) -> Activity {
+pub fn scoring(info: &Info, adapter: Option<&Adapted>, requests: &[ScoreRequest]) -> Activity {
+    let counted = Counted::new(&info.shape, adapter);
     let tokens = |request: &ScoreRequest| {
         (request.context.len() + request.continuation.len()).saturating_sub(1)
     };
     let flops = |request: &ScoreRequest| {
-        flops::pass(&info.shape, tokens(request), 0, request.continuation.len()).total()
+        flops::pass(counted, tokens(request), 0, request.continuation.len()).total()
     };
     Activity {
         requests: requests.len() as u64,
@@ -117,7 +121,8 @@ pub fn step_activity(info: &Info, step: &Step) -> Activity {
     let time = (step.finished - step.started).as_nanos() as u64;
     let (prefill_ns, decode_ns) = if prompt_tokens > 0 { (time, 0) } else { (0, time) };
     let flops = |piece: &Piece| {
-        flops::pass(&info.shape, piece.new, piece.past, usize::from(piece.sampled)).total()
+        let counted = Counted::new(&info.shape, piece.adapter.as_ref());
+        flops::pass(counted, piece.new, piece.past, usize::from(piece.sampled)).total()
     };
     let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
     Activity {
@@ -150,6 +155,10 @@ pub fn sequence(run: &Run, completion: &Completion, submitted_ns: u64) -> Sequen
         finish: completion.finish.to_string(),
         submitted_ns,
         token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+        adapter: completion.adapter.as_ref().map(|adapted| UsedAdapter {
+            name: adapted.adapter.name.clone(),
+            mode: adapted.mode.to_string(),
+        }),
     }
 }
 
@@ -171,6 +180,7 @@ pub fn completion(completion: &Completion, sequence: &SequenceRecord) -> engine:
         finish: completion.finish.into(),
         submitted: sequence.submitted_ns,
         token_times: sequence.token_ns.clone(),
+        adapter: sequence.adapter.as_ref().map(|adapter| adapter.name.clone()),
     }
 }
 

@@ -5,8 +5,8 @@ use crate::{
     bindings::{description::About, types::Value},
     state::Inputs,
 };
-use llem_engine::{DType, Device, ModelSource};
-use std::{collections::BTreeMap, path::PathBuf};
+use llem_engine::{AdapterSource, DType, Device, ModelSource};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 /// The model that a script may load.
 #[derive(Clone, Debug)]
@@ -17,6 +17,42 @@ pub struct ModelGrant {
     pub dtype: Option<DType>,
     /// Where.
     pub device: Device,
+    /// The adapters that come with it, the first of which requests run with.
+    pub adapters: Vec<AdapterGrant>,
+    /// Whether the first is merged into the weights.
+    pub merge: bool,
+}
+
+/// An adapter that a script may attach.
+#[derive(Clone, Debug)]
+pub struct AdapterGrant {
+    /// What it is called, where it was given a name.
+    pub name: Option<String>,
+    /// Which.
+    pub source: AdapterSource,
+}
+
+impl AdapterGrant {
+    /// What requests call it.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.source.name())
+    }
+}
+
+impl FromStr for AdapterGrant {
+    type Err = llem_engine::Error;
+
+    /// `SOURCE` or `NAME=SOURCE`, a name being of letters, digits, `-` and `_`.
+    fn from_str(text: &str) -> llem_engine::Result<Self> {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        };
+        let (name, source) = match text.split_once('=').filter(|(name, _)| is_name(name)) {
+            Some((name, source)) => (Some(name.to_owned()), source),
+            None => (None, text),
+        };
+        Ok(Self { name, source: source.parse()? })
+    }
 }
 
 /// What was given with `-p` and `--dataset`, by name.

@@ -35,7 +35,12 @@ fn run() -> Result<()> {
     }
     let count = llem_sdk::flops::estimate(
         &model,
-        llem_sdk::flops::Shape { batch: 1, prompt_tokens: tokens.len() as u32, new_tokens: 8 },
+        llem_sdk::flops::Shape {
+            batch: 1,
+            prompt_tokens: tokens.len() as u32,
+            new_tokens: 8,
+            adapter: None,
+        },
     )?;
     report::add_metric(&Quantity::exact(count.total, "FLOP", Source::Analytic).named("flops"))?;
     let random = Random::new("test");
@@ -59,8 +64,8 @@ fn run() -> Result<()> {
     for device in llem_sdk::devices::list_devices() {
         llem_sdk::devices::read_state(&device.id)?;
     }
-    if model.attach_adapter("none").is_ok() {
-        return Err("what is not there yet must say so".into());
+    if model.attach_adapter("none/at-all").is_ok() {
+        return Err("an adapter that was not granted must be refused".into());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use llem_runtime::{
     Error, Limits, Options, Script, Stop,
     exec::exec,
     inspect::Role,
-    plan::{Given, ModelGrant},
+    plan::{AdapterGrant, Given, ModelGrant},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,6 +32,13 @@ pub struct Args {
     model: ModelSource,
     #[command(flatten)]
     model_args: ModelArgs,
+    /// A LoRA adapter of the model: a folder as PEFT saves it, a Hub id, or synthetic:rank=8; may be
+    /// given several times, and requests run with the first unless they name another
+    #[arg(long = "adapter", value_name = "[NAME=]SOURCE", value_parser = parse::<AdapterGrant>)]
+    adapters: Vec<AdapterGrant>,
+    /// Merge the first adapter into the weights, after loading
+    #[arg(long, requires = "adapters")]
+    merge: bool,
     /// Set a parameter that the experiment declares
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
@@ -119,6 +126,8 @@ impl Args {
                 source: self.model,
                 dtype: self.model_args.dtype,
                 device: self.model_args.device,
+                adapters: self.adapters,
+                merge: self.merge,
             },
             seed: self.model_args.seed,
             limits: Limits {

@@ -2,11 +2,15 @@
 
 use super::{ModelArgs, parse};
 use llem_engine::{
-    Completion, Control, Generation, LoadOptions, Model, ModelSource, Request, Sampling,
+    AdapterSource, Completion, Control, Generation, LoadOptions, Model, ModelSource, Request,
+    Sampling, adapters::Adapted,
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Generate text or tokens with a model, without an experiment.
 #[derive(clap::Args)]
@@ -22,6 +26,13 @@ pub struct Args {
     tokens: Option<Vec<u32>>,
     #[command(flatten)]
     model_args: ModelArgs,
+
+    /// A LoRA adapter to run with: a folder as PEFT saves it, a Hub id, or synthetic:rank=8
+    #[arg(long, value_name = "SOURCE", value_parser = parse::<AdapterSource>)]
+    adapter: Option<AdapterSource>,
+    /// Merge the adapter into the weights before generating
+    #[arg(long, requires = "adapter")]
+    merge: bool,
 
     /// Most tokens to generate
     #[arg(long, default_value_t = 32)]
@@ -58,11 +69,15 @@ impl Args {
     /// Generates and prints.
     pub fn run(self) -> anyhow::Result<()> {
         let mut model = Model::load(&LoadOptions {
-            source: self.model,
+            source: self.model.clone(),
             dtype: self.model_args.dtype,
             device: self.model_args.device,
             seed: self.model_args.seed,
         })?;
+        let merge_time = match &self.adapter {
+            Some(source) => self.attach(&mut model, source)?,
+            None => None,
+        };
         let prompt = match (self.tokens, &self.prompt) {
             (Some(tokens), _) => tokens,
             (None, text) => model.tokenize(text.as_deref().unwrap_or_default())?,
@@ -80,6 +95,7 @@ impl Args {
                 seed: self.model_args.seed,
             },
             keep_logits: self.logits.is_some(),
+            adapters: Vec::new(),
         };
         let generation = model.generate(&request, &Control::none())?;
         let completion = &generation.completions[0];
@@ -87,11 +103,22 @@ impl Args {
             write_logits(path, completion, model.info().shape.vocab)?;
         }
         if self.json {
-            println!("{}", to_json(&model, &generation, completion));
+            println!("{}", to_json(&model, &generation, completion, merge_time));
         } else {
             print(&model, &generation, completion);
         }
         Ok(())
+    }
+
+    /// Attaches the adapter, and merges it if that was asked; returns how long merging took.
+    fn attach(
+        &self,
+        model: &mut Model,
+        source: &AdapterSource,
+    ) -> llem_engine::Result<Option<Duration>> {
+        let name = model.attach(source, None, self.model_args.seed)?.name.clone();
+        model.use_adapter(Some(&name))?;
+        self.merge.then(|| model.merge(&name)).transpose()
     }
 }
 
@@ -125,7 +152,12 @@ impl Timings {
     }
 }
 
-fn to_json(model: &Model, generation: &Generation, completion: &Completion) -> serde_json::Value {
+fn to_json(
+    model: &Model,
+    generation: &Generation,
+    completion: &Completion,
+    merge_time: Option<Duration>,
+) -> serde_json::Value {
     let info = model.info();
     let timings = Timings::of(generation);
     let token_times: Vec<f64> = completion
@@ -135,6 +167,11 @@ fn to_json(model: &Model, generation: &Generation, completion: &Completion) -> s
         .collect();
     json!({
         "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string() },
+        "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({
+            "name": adapter.name, "source": adapter.source, "digest": adapter.digest, "mode": mode.to_string(),
+            "rank": adapter.rank, "modules": adapter.modules, "parameters": adapter.parameters, "weight_bytes": adapter.bytes,
+            "attach_s": adapter.attach_time.as_secs_f64(), "merge_s": merge_time.map(|time| time.as_secs_f64()),
+        })),
         "prompt_tokens": completion.prompt_tokens,
         "tokens": completion.tokens,
         "text": completion.text,
@@ -163,8 +200,11 @@ fn print(model: &Model, generation: &Generation, completion: &Completion) {
     let decode = timings
         .decode_rate(completion)
         .map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
+    let adapter = completion.adapter.as_ref().map_or_else(String::new, |Adapted { adapter, mode }| {
+        format!(" with {} ({mode}, rank {})", adapter.name, adapter.rank)
+    });
     eprintln!(
-        "{} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
+        "{}{adapter} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
         model.info().source,
         model.info().dtype,
         completion.prompt_tokens,

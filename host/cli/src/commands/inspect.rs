@@ -53,7 +53,13 @@ fn start_alone(file: &str) -> Result<Member, Error> {
     let nothing = "synthetic:tiny"
         .parse::<ModelSource>()
         .map_err(|error| Error::Failed(error.to_string()))?;
-    let grant = ModelGrant { source: nothing, dtype: None, device: Device::Cpu };
+    let grant = ModelGrant {
+        source: nothing,
+        dtype: None,
+        device: Device::Cpu,
+        adapters: Vec::new(),
+        merge: false,
+    };
     let stop = Arc::new(Stop::default());
     let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant));
     let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);

@@ -7,7 +7,7 @@ use super::{
     sequence::check,
 };
 use crate::{Control, Error, Model, Request, Result, kv_cache::KvCache};
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 /// How a batch is run.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub struct Batch {
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
     next_name: u64,
+    /// Tells the model that it is open.
+    _open: Arc<()>,
 }
 
 /// What one step did.
@@ -131,6 +133,7 @@ impl Batch {
             waiting: VecDeque::new(),
             left: Vec::new(),
             next_name: 0,
+            _open: model.open_batch(),
         })
     }
 
@@ -139,8 +142,10 @@ impl Batch {
         let (parts, most) = (model.parts(), self.max_tokens);
         let context = parts.decoder.shape().context;
         check(request, parts.decoder.shape(), parts.tokenizer.is_some())?;
-        let mut sequences: Vec<Sequence> = (0..request.prompts.len())
-            .map(|index| Sequence::new(request, index, context))
+        let adapters = model.adapters.choose(&request.adapters, request.prompts.len())?;
+        let mut sequences: Vec<Sequence> = (0..)
+            .zip(adapters)
+            .map(|(index, adapter)| Sequence::new(request, index, adapter, context))
             .collect();
         for (index, sequence) in sequences.iter().enumerate() {
             if sequence.room() > most {

@@ -3,9 +3,10 @@
 use super::Sequence;
 use crate::{
     Result,
+    adapters::{Adapted, AdapterId},
     decoder::Decoder,
     kv_cache::KvCache,
-    layers::{Segment, host},
+    layers::{AdapterRows, Segment, host},
     sampling,
     tokenizer::Tokenizer,
 };
@@ -32,7 +33,7 @@ pub(crate) enum Work {
 }
 
 /// Rows of one sequence in a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Piece {
     /// The sequence's place among those that were given.
     pub sequence: usize,
@@ -44,6 +45,15 @@ pub struct Piece {
     pub prompt: bool,
     /// Whether a token came of it.
     pub sampled: bool,
+    /// What they ran with.
+    pub adapter: Option<Adapted>,
+}
+
+impl Piece {
+    /// The adapter whose factors are multiplied with its rows.
+    fn attached(&self) -> Option<AdapterId> {
+        Some(self.adapter.as_ref()?.attached()?.id)
+    }
 }
 
 /// Runs at most `rows` rows and returns what took part; empty where there was nothing to do.
@@ -62,7 +72,8 @@ pub(crate) fn run(
         .iter()
         .map(|piece| {
             let sequence = &sequences[piece.sequence];
-            Segment { slot: sequence.slot, tokens: sequence.next(piece.new) }
+            let adapter = piece.attached();
+            Segment { slot: sequence.slot, tokens: sequence.next(piece.new), adapter }
         })
         .collect();
     let hidden = parts.decoder.forward(&segments, caches)?;
@@ -89,8 +100,8 @@ fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
             if new > 0 {
                 room = room.saturating_sub(new);
                 let sampled = sequence.completes_prompt(new);
-                let past = sequence.past();
-                pieces.push(Piece { sequence: index, new, past, prompt, sampled });
+                let (past, adapter) = (sequence.past(), sequence.adapter.clone());
+                pieces.push(Piece { sequence: index, new, past, prompt, sampled, adapter });
             }
         }
     }
@@ -108,7 +119,8 @@ fn keep_logits(
     for piece in pieces {
         if sequences[piece.sequence].keeps_logits() {
             let rows = hidden.narrow(0, start, piece.new)?;
-            let logits = decoder.logits(&rows)?.to_dtype(DType::F32)?.flatten_all()?;
+            let adapters = AdapterRows::of([(piece.attached(), piece.new)]);
+            let logits = decoder.logits(&rows, &adapters)?.to_dtype(DType::F32)?.flatten_all()?;
             sequences[piece.sequence].keep(&logits.to_vec1::<f32>()?);
         }
         start += piece.new;
@@ -141,7 +153,9 @@ fn sample(
     } else {
         hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?
     };
-    let logits = parts.decoder.logits(&last)?.to_dtype(DType::F32)?;
+    let sampled = pieces.iter().filter(|piece| piece.sampled);
+    let adapters = AdapterRows::of(sampled.map(|piece| (piece.attached(), 1)));
+    let logits = parts.decoder.logits(&last, &adapters)?.to_dtype(DType::F32)?;
     let chosen: Vec<usize> =
         pieces.iter().filter(|piece| piece.sampled).map(|piece| piece.sequence).collect();
     let greedy = chosen.iter().all(|&index| sequences[index].is_greedy());

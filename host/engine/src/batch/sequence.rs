@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Request, Result,
+    adapters::Adapted,
     batch::pass::Parts,
     families::Shape,
     sampling::{Sampler, argmax},
@@ -54,6 +55,8 @@ pub struct Completion {
     /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`. Row i is the distribution
     /// of token i + 1.
     pub logits: Vec<f32>,
+    /// What it ran with; none means the base weights.
+    pub adapter: Option<Adapted>,
 }
 
 /// A sequence that is waiting, running or has just ended.
@@ -65,6 +68,8 @@ pub(crate) struct Sequence {
     pub name: u64,
     /// Which KV cache is its own.
     pub slot: usize,
+    /// What it runs with.
+    pub adapter: Option<Adapted>,
     /// Most tokens it may generate, and whether the context sets that.
     limit: usize,
     limit_is_context: bool,
@@ -82,7 +87,12 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// The sequence of the request's prompt `index`, which has been checked. Its name and KV cache are
     /// those of its index until it is given others.
-    pub fn new(request: &Request, index: usize, context: usize) -> Self {
+    pub fn new(
+        request: &Request,
+        index: usize,
+        adapter: Option<Adapted>,
+        context: usize,
+    ) -> Self {
         let prompt = request.prompts[index].clone();
         let limit = request.max_new_tokens.min(context - prompt.len());
         Self {
@@ -90,6 +100,7 @@ impl Sequence {
             prefilled: 0,
             name: index as u64,
             slot: index,
+            adapter,
             limit,
             limit_is_context: limit < request.max_new_tokens,
             ignore_eos: request.ignore_eos,
@@ -216,6 +227,7 @@ impl Sequence {
             token_times: self.times,
             tokens: self.tokens,
             logits: self.logits,
+            adapter: self.adapter,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Grouped-query attention (arXiv 2305.13245) of packed sequences, each on its own KV cache.
 
-use super::{Linear, Norm, Packing, host, rope::Angles};
+use super::{Adapt, Linear, Norm, Packing, host, linear::Module, rope::Angles};
 use crate::{
     Result,
+    adapters::Role,
     families::{LayerKind, Qkv, QueryNorm, Shape},
     kernels::{
         attention::{self, Cached, Heads, Queries, Rows},
@@ -12,6 +13,7 @@ use crate::{
     load::Weights,
 };
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// Q, K, V and O projections, norms of Q and K, and a rotary embedding.
 pub struct Attention {
@@ -71,14 +73,19 @@ impl Attention {
         packing: &Packing,
         caches: &mut [&mut LayerCache],
     ) -> Result<Tensor> {
-        let qkv = self.qkv.forward(x)?;
+        let qkv = self.qkv.forward(x, &packing.adapters)?;
         let mixed = if host::computes(x.device()) {
             let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
             host::rows(mixed, self.heads.queries * self.heads.dim)?
         } else {
             self.on_device(&qkv, packing, caches)?
         };
-        self.output.forward(&mixed)
+        self.output.forward(&mixed, &packing.adapters)
+    }
+
+    /// The parts that adapters change.
+    pub fn adapted(&mut self) -> [&mut dyn Adapt; 2] {
+        [&mut self.qkv, &mut self.output]
     }
 
     fn on_host(
@@ -166,6 +173,13 @@ fn by_head(place: &Weights, shape: &Shape) -> Result<Linear> {
         (head * 3 + part) * dim + index
     };
     let matrix = place.matrix("weight", rows, shape.hidden, false)?.select(rows, order);
+    let module = Module {
+        name: place.module(),
+        role: Role::Projection,
+        outputs: 0..rows,
+        order: Some(Arc::new(order)),
+        transposed: false,
+    };
     let bias = shape
         .qkv_bias
         .then(|| {
@@ -174,5 +188,5 @@ fn by_head(place: &Weights, shape: &Shape) -> Result<Linear> {
         })
         .transpose()
         .map_err(|error: crate::Error| error)?;
-    Linear::new(place, &[matrix], vec![bias])
+    Linear::new(place, vec![module], &[matrix], vec![bias])
 }

@@ -1,6 +1,6 @@
 //! The same attention on a device, of candle's tensor operations.
 
-use super::{Attention, Packing, packing::Span};
+use super::{AdapterRows, Attention, Packing, packing::Span};
 use crate::{Result, families::QueryNorm, kv_cache::LayerCache};
 use candle_core::{DType, Device, Tensor};
 
@@ -41,7 +41,8 @@ impl Attention {
             if self.query_norm == QueryNorm::EachHead {
                 x = x.reshape((tokens * heads, dim))?;
             }
-            x = norms[which].forward(&x)?;
+            // Adapters that change these norms are refused when they are attached.
+            x = norms[which].forward(&x, &AdapterRows::default())?;
         }
         let x = x.reshape((1, tokens, heads, dim))?;
         let Some(index) = self.rope else { return Ok(x.squeeze(0)?) };

@@ -1,9 +1,10 @@
 //! A sparse mixture of experts (arXiv 1701.06538, 2101.03961): each row goes to the few experts that
 //! its router likes best.
 
-use super::{Linear, mlp::Mlp};
+use super::{Adapt, AdapterRows, Linear, Use, mlp::Mlp};
 use crate::{
     Error, Result,
+    adapters::Role,
     families::{self, Shape},
     load::Weights,
     sampling::argmax,
@@ -30,10 +31,11 @@ impl Experts {
         let place = layer.at(shape.names.experts);
         let router = [(shape.names.router, spec.count)];
         Ok(Self {
-            router: Linear::load(layer, &router, shape.hidden, false, false)?,
+            router: Linear::load(layer, &router, shape.hidden, false, false)?
+                .with_roles([Role::Router]),
             experts: (0..spec.count)
                 .map(|index| {
-                    Mlp::load_expert(&place.at(&index.to_string()), shape, spec.intermediate)
+                    Mlp::load_expert(&place.at(&index.to_string()), shape, spec, index)
                 })
                 .collect::<Result<_>>()?,
             active: spec.active,
@@ -42,8 +44,8 @@ impl Experts {
     }
 
     /// `[rows, hidden]` to the same.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let logits: Vec<Vec<f32>> = self.router.forward(x)?.to_dtype(DType::F32)?.to_vec2()?;
+    pub fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
+        let logits: Vec<Vec<f32>> = self.router.forward(x, adapters)?.to_dtype(DType::F32)?.to_vec2()?;
         let mut rows = vec![Vec::new(); self.experts.len()];
         let mut shares = vec![Vec::new(); self.experts.len()];
         for (row, logits) in logits.iter().enumerate() {
@@ -57,13 +59,22 @@ impl Experts {
             if rows.is_empty() {
                 continue;
             }
-            let count = rows.len();
+            let (count, adapters) = (rows.len(), adapters.select(&rows));
             let rows = Tensor::from_vec(rows, count, x.device())?;
             let shares = Tensor::from_vec(shares, (count, 1), x.device())?.to_dtype(x.dtype())?;
-            let mixed = expert.forward(&x.index_select(&rows, 0)?)?.broadcast_mul(&shares)?;
+            let mixed = expert.forward(&x.index_select(&rows, 0)?, &adapters)?;
+            let mixed = mixed.broadcast_mul(&shares)?;
             sum = sum.index_add(&rows, &mixed, 0)?;
         }
         Ok(sum)
+    }
+
+    /// The parts that adapters change, with how often a token runs them.
+    pub fn adapted(&mut self) -> impl Iterator<Item = (Use, &mut dyn Adapt)> {
+        let share = Use::Tokens(self.active as f64 / self.experts.len() as f64);
+        let router: (Use, &mut dyn Adapt) = (Use::Tokens(1.0), &mut self.router);
+        let experts = self.experts.iter_mut().flat_map(Mlp::adapted).map(move |part| (share, part));
+        std::iter::once(router).chain(experts)
     }
 
     /// The best experts of a row and their shares: a softmax over all, then the largest.

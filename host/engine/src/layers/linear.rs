@@ -1,57 +1,90 @@
-//! A matrix product with a weight: the one place where adapters and shards will attach.
+//! A matrix product with a weight, and the one place where adapters (and shards) attach.
 
-use super::host;
-use crate::{
-    DType, Result,
-    kernels::PackedFormat,
-    load::{
-        Weights,
-        matrix::{HostWeight, Matrix},
-    },
+use super::{
+    adapter_rows::AdapterRows,
+    adapted::{Adapt, Added},
+    change::Change,
+    host,
+    weight::{Place, Weight, vector_on_device},
 };
-use candle_core::{DType as CandleType, Device, Module, Tensor};
-use std::sync::Arc;
+use crate::{
+    Error, Result,
+    adapters::{AdapterId, AdapterTensors, Role},
+    load::{Weights, matrix::Matrix},
+};
+use candle_core::Tensor;
+use std::{ops::Range, sync::Arc};
 
-/// `y = x Wᵀ + b`.
+/// `y = x Wᵀ + b`, and for rows with an adapter what that changes.
 ///
 /// On the CPU activations are f32 whatever the weights' format, and the product is ours, or
 /// candle's for quantised blocks other than Q8_0. Elsewhere both are tensors of one format.
-#[derive(Clone)]
 pub struct Linear {
     /// Output features one after another. More than one where they are quantised differently.
     pieces: Vec<Piece>,
+    /// What transformers calls its parts, in the same order.
+    modules: Vec<Module>,
+    place: Place,
+    changes: Vec<(AdapterId, Change)>,
+}
+
+/// A part of a product that the checkpoint has a name for.
+#[derive(Clone)]
+pub struct Module {
+    /// transformers' name: `model.layers.0.self_attn.q_proj`.
+    pub name: String,
+    /// What kind of module it is.
+    pub role: Role,
+    /// Its output features among those of the product.
+    pub outputs: Range<usize>,
+    /// Where its rows lie in the checkpoint, if not in this order.
+    pub order: Option<Arc<dyn Fn(usize) -> usize + Send + Sync>>,
+    /// Whether the checkpoint keeps it as `[inputs, outputs]`.
+    pub transposed: bool,
+}
+
+struct Piece {
+    outputs: Range<usize>,
+    /// What the weight is made of, to be read again.
+    matrix: Matrix,
+    bias: Option<Vec<f32>>,
+    /// The weight and bias in use: those above, or with an adapter merged into them.
+    used: Used,
 }
 
 #[derive(Clone)]
-struct Piece {
+struct Used {
     weight: Arc<Weight>,
     bias: Option<Vec<f32>>,
     /// The bias on a device.
     bias_tensor: Option<Tensor>,
-    outputs: usize,
-}
-
-enum Weight {
-    Host(HostWeight),
-    Device(Tensor),
 }
 
 impl Linear {
-    /// A product with one or more matrices stacked below one another, and their biases.
-    pub fn new(weights: &Weights, parts: &[Matrix], biases: Vec<Option<Vec<f32>>>) -> Result<Self> {
+    /// A product with matrices stacked below one another, and their biases. Each has a module.
+    pub fn new(
+        weights: &Weights,
+        modules: Vec<Module>,
+        parts: &[Matrix],
+        biases: Vec<Option<Vec<f32>>>,
+    ) -> Result<Self> {
+        let place = Place::of(weights);
         let pieces = match Matrix::stack(parts) {
             Some(whole) => {
                 let joined: Vec<f32> = biases.into_iter().flatten().flatten().collect();
                 let bias = (!joined.is_empty()).then_some(joined);
-                vec![Piece::new(weights, &whole, bias)?]
+                vec![Piece::new(0, whole, bias, &place)?]
             }
             None => parts
                 .iter()
                 .zip(biases)
-                .map(|(part, bias)| Piece::new(weights, part, bias))
+                .zip(&modules)
+                .map(|((part, bias), module)| {
+                    Piece::new(module.outputs.start, part.clone(), bias, &place)
+                })
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { pieces })
+        Ok(Self { pieces, modules, place, changes: Vec::new() })
     }
 
     /// Loads `weight` `[outputs, inputs]` (and `bias`) under each of `names` and stacks them.
@@ -62,96 +95,167 @@ impl Linear {
         bias: bool,
         transposed: bool,
     ) -> Result<Self> {
-        let mut parts = Vec::new();
-        let mut biases = Vec::new();
+        let (mut modules, mut parts, mut biases) = (Vec::new(), Vec::new(), Vec::new());
+        let mut start = 0;
         for &(name, outputs) in names {
             let place = weights.at(name);
+            modules.push(Module {
+                name: place.module(),
+                role: Role::Projection,
+                outputs: start..start + outputs,
+                order: None,
+                transposed,
+            });
+            start += outputs;
             parts.push(place.matrix("weight", outputs, inputs, transposed)?);
             biases.push(bias.then(|| place.vector("bias", outputs)).transpose()?);
         }
-        Self::new(weights, &parts, biases)
+        Self::new(weights, modules, &parts, biases)
+    }
+
+    /// The product with a table's rows: the LM head of a model whose head is its embedding.
+    pub fn tied(name: String, matrix: Matrix, weight: Arc<Weight>, place: Place) -> Self {
+        let outputs = 0..matrix.rows;
+        let module = Module {
+            name,
+            role: Role::Head,
+            outputs: outputs.clone(),
+            order: None,
+            transposed: false,
+        };
+        let used = Used { weight, bias: None, bias_tensor: None };
+        let piece = Piece { outputs, matrix, bias: None, used };
+        Self { pieces: vec![piece], modules: vec![module], place, changes: Vec::new() }
+    }
+
+    /// The same, its modules being of these kinds rather than projections.
+    pub fn with_roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
+        self.modules.iter_mut().zip(roles).for_each(|(module, role)| module.role = role);
+        self
+    }
+
+    /// Input features.
+    pub fn inputs(&self) -> usize {
+        self.pieces.first().map_or(0, |piece| piece.matrix.columns)
+    }
+
+    /// Output features.
+    pub fn outputs(&self) -> usize {
+        self.pieces.last().map_or(0, |piece| piece.outputs.end)
     }
 
     /// `[rows, in]` to `[rows, out]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if let [piece] = &self.pieces[..] {
-            return piece.forward(x);
+    pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
+        let changed = rows.groups().iter().filter_map(|group| Some((self.change(group.adapter)?, group)));
+        if host::computes(x.device()) {
+            let y = host::with_slice(x, |x| {
+                let mut y = self.on_host(x)?;
+                for (change, group) in changed {
+                    change.on_host(x, &mut y, group)?;
+                }
+                Ok::<_, Error>(y)
+            })??;
+            return host::rows(y, self.outputs());
         }
-        let parts = self.pieces.iter().map(|piece| piece.forward(x)).collect::<Result<Vec<_>>>()?;
-        Ok(Tensor::cat(&parts, 1)?)
+        let mut y = self.on_device(x)?;
+        for (change, group) in changed {
+            y = change.on_device(x, y, group)?;
+        }
+        Ok(y)
     }
 
-    /// Rows of the weight: an embedding that is also the head is looked up here.
-    pub fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
-        match &*self.pieces[0].weight {
-            Weight::Host(weight) => {
-                let width = weight.inputs();
-                let mut numbers = vec![0f32; ids.len() * width];
-                for (out, &id) in numbers.chunks_exact_mut(width).zip(ids) {
-                    weight.row(id as usize, out)?;
-                }
-                host::rows(numbers, width)
-            }
-            Weight::Device(weight) => {
-                Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
-            }
+    fn on_host(&self, x: &[f32]) -> Result<Vec<f32>> {
+        if let [piece] = &self.pieces[..] {
+            return piece.used.weight.on_host(x, piece.used.bias.as_deref());
         }
+        let width = self.outputs();
+        let mut y = vec![0f32; x.len() / self.inputs() * width];
+        for piece in &self.pieces {
+            let part = piece.used.weight.on_host(x, piece.used.bias.as_deref())?;
+            let rows = y.chunks_exact_mut(width).zip(part.chunks_exact(piece.outputs.len()));
+            rows.for_each(|(row, part)| row[piece.outputs.clone()].copy_from_slice(part));
+        }
+        Ok(y)
+    }
+
+    fn on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let product = |piece: &Piece| {
+            let y = piece.used.weight.on_device(x)?;
+            Ok(match &piece.used.bias_tensor {
+                Some(bias) => y.broadcast_add(bias)?,
+                None => y,
+            })
+        };
+        let mut parts = self.pieces.iter().map(product).collect::<Result<Vec<_>>>()?;
+        match parts.len() {
+            1 => Ok(parts.swap_remove(0)),
+            _ => Ok(Tensor::cat(&parts, 1)?),
+        }
+    }
+
+    fn change(&self, adapter: AdapterId) -> Option<&Change> {
+        let mut changes = self.changes.iter();
+        changes.find(|(id, _)| *id == adapter).map(|(_, change)| change)
     }
 }
 
 impl Piece {
-    fn new(weights: &Weights, matrix: &Matrix, bias: Option<Vec<f32>>) -> Result<Self> {
-        let device = weights.device();
-        let weight = if host::computes(device) {
-            Weight::Host(matrix.to_host(packed_format(weights.dtype()))?)
-        } else {
-            Weight::Device(matrix.to_tensor(weights.dtype().candle(), device)?)
-        };
+    fn new(start: usize, matrix: Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
+        let used = Used::new(&matrix, bias.clone(), place)?;
+        Ok(Self { outputs: start..start + matrix.rows, matrix, bias, used })
+    }
+}
+
+impl Used {
+    fn new(matrix: &Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
+        let weight = Weight::new(matrix, place)?;
         let bias_tensor = match (&weight, &bias) {
-            (Weight::Device(weight), Some(bias)) => Some(on_device(bias, weight.dtype(), device)?),
+            (Weight::Device(weight), Some(bias)) => {
+                Some(vector_on_device(bias, weight.dtype(), &place.device)?)
+            }
             _ => None,
         };
-        Ok(Self { weight: Arc::new(weight), bias, bias_tensor, outputs: matrix.rows })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = match &*self.weight {
-            Weight::Host(HostWeight::Packed(weight)) => {
-                let product = |x: &[f32]| weight.product(x, self.bias.as_deref());
-                return host::rows(host::with_slice(x, product)?, self.outputs);
-            }
-            Weight::Host(HostWeight::Blocks(weight, _)) => {
-                let y = weight.forward(x)?;
-                match &self.bias {
-                    Some(bias) => {
-                        y.broadcast_add(&on_device(bias, CandleType::F32, &Device::Cpu)?)?
-                    }
-                    None => y,
-                }
-            }
-            Weight::Device(weight) => {
-                let y = x.matmul(&weight.t()?)?;
-                match &self.bias_tensor {
-                    Some(bias) => y.broadcast_add(bias)?,
-                    None => y,
-                }
-            }
-        };
-        Ok(y)
+        Ok(Self { weight: Arc::new(weight), bias, bias_tensor })
     }
 }
 
-/// A vector as a tensor.
-pub(super) fn on_device(numbers: &[f32], dtype: CandleType, device: &Device) -> Result<Tensor> {
-    Ok(Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?
-        .to_dtype(dtype)?
-        .to_device(device)?)
-}
+impl Adapt for Linear {
+    fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
+        let base: Vec<_> = self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
+        let (change, added) = Change::load(tensors, &self.modules, &base, &self.place)?;
+        if let Some(change) = change {
+            self.changes.push((id, change));
+        }
+        Ok(added)
+    }
 
-fn packed_format(dtype: DType) -> PackedFormat {
-    match dtype {
-        DType::F32 => PackedFormat::F32,
-        DType::Bf16 => PackedFormat::Bf16,
-        DType::F16 => PackedFormat::F16,
+    fn detach(&mut self, id: AdapterId) {
+        self.changes.retain(|(known, _)| *known != id);
+    }
+
+    fn merge(&mut self, id: AdapterId) -> Result<()> {
+        let Some(change) = self.change(id) else { return Ok(()) };
+        let merged = self
+            .pieces
+            .iter()
+            .map(|piece| {
+                let matrix = change.merged_matrix(&piece.matrix, piece.outputs.clone())?;
+                let bias = change.merged_bias(piece.bias.as_deref(), piece.outputs.clone());
+                Used::new(&matrix, bias, &self.place)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.pieces.iter_mut().zip(merged).for_each(|(piece, merged)| piece.used = merged);
+        Ok(())
+    }
+
+    fn unmerge(&mut self, id: AdapterId) -> Result<()> {
+        if self.change(id).is_none() {
+            return Ok(());
+        }
+        for piece in &mut self.pieces {
+            // Reading the same numbers again gives the same weight, bit by bit.
+            piece.used = Used::new(&piece.matrix, piece.bias.clone(), &self.place)?;
+        }
+        Ok(())
     }
 }

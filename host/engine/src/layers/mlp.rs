@@ -1,9 +1,10 @@
 //! The MLP: with a gate (SwiGLU and kin, arXiv 2002.05202), or plain.
 
-use super::{Linear, host};
+use super::{Adapt, AdapterRows, Linear, host};
 use crate::{
     Result,
-    families::{MlpIn, Shape},
+    adapters::{ExpertPart, Role},
+    families::{self, MlpIn, Shape},
     kernels::pointwise::{self, Activation},
     load::Weights,
 };
@@ -39,12 +40,23 @@ impl Mlp {
     }
 
     /// Loads one expert, whose three projections lie directly under `place`.
-    pub fn load_expert(place: &Weights, shape: &Shape, inner: usize) -> Result<Self> {
+    pub fn load_expert(
+        place: &Weights,
+        shape: &Shape,
+        spec: &families::Experts,
+        index: usize,
+    ) -> Result<Self> {
         let [gate, up, down] = shape.names.expert;
-        let (hidden, parts) = (shape.hidden, [(gate, inner), (up, inner)]);
+        let (hidden, inner) = (shape.hidden, spec.intermediate);
+        let input = [(gate, inner), (up, inner)];
+        let part = |parameter, start, outputs| {
+            Role::Expert(ExpertPart { index, count: spec.count, start, outputs, parameter })
+        };
+        let [gate, up] = [0, inner].map(|start| part("gate_up_proj", start, 2 * inner));
         Ok(Self {
-            input: Linear::load(place, &parts, hidden, false, false)?,
-            output: Linear::load(place, &[(down, hidden)], inner, false, false)?,
+            input: Linear::load(place, &input, hidden, false, false)?.with_roles([gate, up]),
+            output: Linear::load(place, &[(down, hidden)], inner, false, false)?
+                .with_roles([part("down_proj", 0, hidden)]),
             inner,
             gated: true,
             activation: shape.activation,
@@ -52,8 +64,13 @@ impl Mlp {
     }
 
     /// `[rows, hidden]` to the same.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.output.forward(&self.activate(&self.input.forward(x)?)?)
+    pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
+        self.output.forward(&self.activate(&self.input.forward(x, rows)?)?, rows)
+    }
+
+    /// The parts that adapters change.
+    pub fn adapted(&mut self) -> [&mut dyn Adapt; 2] {
+        [&mut self.input, &mut self.output]
     }
 
     fn activate(&self, x: &Tensor) -> Result<Tensor> {

@@ -3,17 +3,26 @@
 //! sequences one after another, without padding. On the CPU rows are f32 and the work is done by
 //! [`crate::kernels`]; on a device they are in the model's format and the work is candle's.
 
+pub mod adapted;
+pub mod adapter_rows;
 pub mod attention;
 mod attention_device;
+mod change;
+pub mod embedding;
 pub mod experts;
 pub mod host;
 pub mod linear;
+mod low_rank;
 pub mod mlp;
 pub mod norm;
 pub mod packing;
 pub mod rope;
+pub mod weight;
 
+pub use adapted::{Adapt, Added, Use};
+pub use adapter_rows::AdapterRows;
 pub use attention::Attention;
+pub use embedding::Embedding;
 pub use experts::Experts;
 pub use linear::Linear;
 pub use mlp::Mlp;

@@ -1,8 +1,14 @@
 //! RMSNorm (arXiv 1910.07467) and LayerNorm (arXiv 1607.06450).
 
-use super::{host, linear::on_device};
+use super::{
+    adapted::{Adapt, Added},
+    adapter_rows::AdapterRows,
+    host,
+    weight::{Place, vector_on_device},
+};
 use crate::{
     Result,
+    adapters::{AdapterId, AdapterTensors},
     families::NormKind,
     kernels::pointwise::{self, Normalise},
     load::Weights,
@@ -11,6 +17,21 @@ use candle_core::{DType, Tensor};
 
 /// A norm over the last dimension, computed in f32 whatever the format.
 pub struct Norm {
+    /// What transformers calls it.
+    module: String,
+    /// Added to the gains that checkpoints hold.
+    plus: f32,
+    /// As the base model has it.
+    base: Scale,
+    /// The one in use: the base model's, or a merged adapter's.
+    used: Scale,
+    changes: Vec<(AdapterId, Scale)>,
+    place: Place,
+}
+
+/// Gain and bias.
+#[derive(Clone)]
+struct Scale {
     gain: Vec<f32>,
     bias: Option<Vec<f32>>,
     eps: f32,
@@ -21,23 +42,91 @@ pub struct Norm {
 impl Norm {
     /// Loads `weight` (and `bias`), `[width]`, under the prefix that `weights` stands at.
     pub fn load(weights: &Weights, width: usize, kind: NormKind, eps: f32) -> Result<Self> {
-        let mut gain = weights.vector("weight", width)?;
-        if kind == NormKind::RmsPlusOne {
-            gain.iter_mut().for_each(|gain| *gain += 1.0);
-        }
+        let plus = if kind == NormKind::RmsPlusOne { 1.0 } else { 0.0 };
+        let place = Place::of(weights);
+        let gain = weights.vector("weight", width)?;
         let bias = (kind == NormKind::Layer).then(|| weights.vector("bias", width)).transpose()?;
-        let device = weights.device();
-        let tensors = if host::computes(device) {
+        let base = Scale::new(gain, plus, bias, eps, &place)?;
+        let module = weights.module();
+        Ok(Self { module, plus, used: base.clone(), base, changes: Vec::new(), place })
+    }
+
+    /// `[rows, width]` to the same.
+    pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
+        let mut y = self.used.forward(x)?;
+        for group in rows.groups() {
+            if let Some((_, scale)) = self.changes.iter().find(|(id, _)| *id == group.adapter) {
+                y = group.put(y, scale.forward(&group.of(x)?)?)?;
+            }
+        }
+        Ok(y)
+    }
+
+    /// Normalises rows where they lie, as the base model does.
+    pub fn in_place(&self, rows: &mut [f32]) {
+        pointwise::normalise_in_place(rows, self.used.how());
+    }
+}
+
+impl Adapt for Norm {
+    fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
+        let Scale { gain, bias, eps, .. } = &self.base;
+        let width = gain.len();
+        let new_gain = tensors.saved_gain(&self.module, width)?;
+        let new_bias = match bias {
+            Some(_) => tensors.bias(&self.module, width)?,
+            None => None,
+        };
+        let mut added = Added::default();
+        if new_gain.is_none() && new_bias.is_none() {
+            return Ok(added);
+        }
+        added.modules = 1;
+        let changed = [&new_gain, &new_bias];
+        changed.into_iter().flatten().for_each(|numbers| added.count_vector(numbers.len()));
+        let plus = if new_gain.is_some() { self.plus } else { 0.0 };
+        let gain = new_gain.unwrap_or_else(|| gain.clone());
+        let bias = new_bias.or_else(|| bias.clone());
+        self.changes.push((id, Scale::new(gain, plus, bias, *eps, &self.place)?));
+        Ok(added)
+    }
+
+    fn detach(&mut self, id: AdapterId) {
+        self.changes.retain(|(known, _)| *known != id);
+    }
+
+    fn merge(&mut self, id: AdapterId) -> Result<()> {
+        if let Some((_, scale)) = self.changes.iter().find(|(known, _)| *known == id) {
+            self.used = scale.clone();
+        }
+        Ok(())
+    }
+
+    fn unmerge(&mut self, _: AdapterId) -> Result<()> {
+        self.used = self.base.clone();
+        Ok(())
+    }
+}
+
+impl Scale {
+    fn new(
+        mut gain: Vec<f32>,
+        plus: f32,
+        bias: Option<Vec<f32>>,
+        eps: f32,
+        place: &Place,
+    ) -> Result<Self> {
+        gain.iter_mut().for_each(|gain| *gain += plus);
+        let tensors = if host::computes(&place.device) {
             None
         } else {
-            let upload = |numbers: &Vec<f32>| on_device(numbers, DType::F32, device);
+            let upload = |numbers: &Vec<f32>| vector_on_device(numbers, DType::F32, &place.device);
             Some((upload(&gain)?, bias.as_ref().map(upload).transpose()?))
         };
         Ok(Self { gain, bias, eps, tensors })
     }
 
-    /// `[rows, width]` to the same.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let Some((gain, bias)) = &self.tensors else {
             let width = self.gain.len();
             return host::rows(
@@ -52,11 +141,6 @@ impl Norm {
             None => candle_nn::ops::rms_norm(&x, gain, self.eps)?,
         };
         Ok(normal.to_dtype(dtype)?)
-    }
-
-    /// Normalises rows where they lie.
-    pub fn in_place(&self, rows: &mut [f32]) {
-        pointwise::normalise_in_place(rows, self.how());
     }
 
     fn how(&self) -> Normalise<'_> {

@@ -1,6 +1,10 @@
 //! How the tokens of several sequences lie in one packed batch.
 
-use super::rope::{Angles, Rope};
+use super::{
+    AdapterRows,
+    rope::{Angles, Rope},
+};
+use crate::adapters::AdapterId;
 
 /// New tokens of one sequence.
 pub struct Segment<'a> {
@@ -8,6 +12,8 @@ pub struct Segment<'a> {
     pub slot: usize,
     /// The tokens; at least one.
     pub tokens: &'a [u32],
+    /// What they run with.
+    pub adapter: Option<AdapterId>,
 }
 
 /// A sequence's rows within the packed batch.
@@ -30,6 +36,8 @@ pub struct Packing {
     pub positions: Vec<usize>,
     /// Of each of the model's rotary embeddings.
     pub angles: Vec<Angles>,
+    /// The rows that run with adapters.
+    pub adapters: AdapterRows,
 }
 
 impl Packing {
@@ -47,6 +55,7 @@ impl Packing {
         let positions: Vec<usize> =
             spans.iter().flat_map(|span| span.past..span.past + span.len).collect();
         let angles = ropes.iter().map(|rope| rope.angles(&positions)).collect();
-        Self { spans, positions, angles }
+        let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
+        Self { spans, positions, angles, adapters: AdapterRows::of(runs) }
     }
 }

@@ -1,6 +1,9 @@
 //! What identifies a model in a run record.
 
-use super::{files::Files, gguf::Gguf};
+use super::{
+    files::{Files, Shard},
+    gguf::Gguf,
+};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::{fs::File, io, path::Path};
@@ -11,10 +14,19 @@ const WHOLE_LIMIT: u64 = 1 << 30;
 /// SHA-256 over the config and the weight files. `sha256:` covers every byte; `sha256-headers:`
 /// covers names, shapes, formats and sizes of all tensors and the first kilobyte of each file's data.
 pub fn of_files(config: &str, files: &Files) -> Result<String> {
-    let total: u64 = files.shards().iter().map(|shard| shard.bytes.len() as u64).sum();
+    of_shards(config, files.shards())
+}
+
+/// The same of an adapter's one file.
+pub fn of_shard(config: &str, shard: &Shard) -> Result<String> {
+    of_shards(config, std::slice::from_ref(shard))
+}
+
+fn of_shards(config: &str, shards: &[Shard]) -> Result<String> {
+    let total: u64 = shards.iter().map(|shard| shard.bytes.len() as u64).sum();
     let whole = total <= WHOLE_LIMIT;
     let mut hash = Sha256::new_with_prefix(config);
-    for shard in files.shards() {
+    for shard in shards {
         hash.update((shard.bytes.len() as u64).to_le_bytes());
         if whole {
             add_file(&mut hash, &shard.path)?;

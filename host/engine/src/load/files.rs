@@ -35,12 +35,18 @@ pub struct Shard {
 const LENGTH_BYTES: usize = 8;
 
 /// Numbers of a tensor in a mapped file.
+#[derive(Clone)]
 pub struct Raw {
     dtype: DType,
-    bytes: Lease,
+    bytes: Arc<Lease>,
 }
 
 impl Raw {
+    /// What holds the file's pages.
+    pub fn lease(&self) -> &Arc<Lease> {
+        &self.bytes
+    }
+
     /// Numbers `start, start + stride, ...`, widened.
     pub fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
         fn each<const N: usize>(
@@ -116,34 +122,13 @@ impl Files {
                 format!("tensor {name} is missing from its safetensors files"),
             )
         })?;
-        let shard = &self.shards[*place];
-        let bad = |reason: String| Error::file(&shard.path, format!("tensor {name} {reason}"));
-        let info = shard.contents.info(name).ok_or_else(|| bad("is missing".to_owned()))?;
-        if info.shape != dims {
-            return Err(bad(format!(
-                "has shape {:?}, but config.json implies {dims:?}",
-                info.shape
-            )));
-        }
-        let dtype = match info.dtype {
-            safetensors::Dtype::F32 => DType::F32,
-            safetensors::Dtype::BF16 => DType::Bf16,
-            safetensors::Dtype::F16 => DType::F16,
-            other => {
-                return Err(Error::file(
-                    &shard.path,
-                    format!("tensor {name} has the number format {other:?}; use f32, bf16 or f16"),
-                ));
-            }
-        };
-        let (begin, end) = info.data_offsets;
-        let bytes = Lease::new(&shard.bytes, shard.data + begin..shard.data + end);
-        Ok(Raw { dtype, bytes })
+        self.shards[*place].find(name, dims, "config.json implies")
     }
 }
 
 impl Shard {
-    fn open(path: PathBuf) -> Result<Self> {
+    /// Maps a file and reads its table of contents.
+    pub fn open(path: PathBuf) -> Result<Self> {
         let bytes = mapped::map(&path)?;
         // Also checks that the file is as long as its table of contents says.
         let (header, contents) = SafeTensors::read_metadata(&bytes).map_err(|error| {
@@ -151,6 +136,38 @@ impl Shard {
             Error::file(&path, reason)
         })?;
         Ok(Self { path, bytes, contents, data: LENGTH_BYTES + header })
+    }
+
+    /// Names of its tensors.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.contents.tensors().into_keys()
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.contents.info(name).map(|info| &info.shape[..])
+    }
+
+    /// A tensor that must have exactly the shape `dims`, as `origin` would have it.
+    pub fn find(&self, name: &str, dims: &[usize], origin: &str) -> Result<Raw> {
+        let bad = |reason: String| Error::file(&self.path, format!("tensor {name} {reason}"));
+        let info = self.contents.info(name).ok_or_else(|| bad("is missing".to_owned()))?;
+        if info.shape != dims {
+            return Err(bad(format!("has shape {:?}, but {origin} {dims:?}", info.shape)));
+        }
+        let dtype = match info.dtype {
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::BF16 => DType::Bf16,
+            safetensors::Dtype::F16 => DType::F16,
+            other => {
+                return Err(bad(format!(
+                    "has the number format {other:?}; use f32, bf16 or f16"
+                )));
+            }
+        };
+        let (begin, end) = info.data_offsets;
+        let bytes = Lease::new(&self.bytes, self.data + begin..self.data + end);
+        Ok(Raw { dtype, bytes: Arc::new(bytes) })
     }
 
     /// The header and the first kilobyte of data: what a file is, without reading all of it.

@@ -33,6 +33,23 @@ pub struct Gguf {
     /// llama.cpp keeps the rows of Q and K of its `llama` architecture reordered, so that pairs that
     /// are rotated together are neighbours; this is the width of a head where that is so.
     pub interleaved_head: Option<usize>,
+    /// What transformers calls its tensors.
+    pub modules: ModuleNames,
+}
+
+/// Names of places within a model as llama.cpp and as transformers write them.
+#[derive(Default)]
+pub struct ModuleNames(pub Vec<(&'static str, String)>);
+
+impl ModuleNames {
+    /// transformers' name for a place: each of llama.cpp's names within it is replaced.
+    pub fn translate(&self, place: &str) -> String {
+        let name = |part: &str| {
+            let known = self.0.iter().find(|(theirs, _)| *theirs == part);
+            known.map_or_else(|| part.to_owned(), |(_, ours)| ours.clone())
+        };
+        place.split('.').map(name).collect::<Vec<_>>().join(".")
+    }
 }
 
 impl Gguf {
@@ -51,7 +68,7 @@ impl Gguf {
                 )));
             }
         }
-        Ok(Self { path: path.to_path_buf(), bytes, content, interleaved_head: None })
+        Ok(Self { path: path.to_path_buf(), bytes, content, interleaved_head: None, modules: ModuleNames::default() })
     }
 
     /// Whether it has a tensor.
@@ -162,7 +179,8 @@ impl Gguf {
         let (dtype, all) = self.tensor(name, &[rows, columns], expert)?;
         let row_bytes = all.len() / rows;
         let begin = all.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        let bytes = Lease::new(&self.bytes, begin..begin + all.len());
+        let lease = Arc::new(Lease::new(&self.bytes, begin..begin + all.len()));
+        let bytes = Arc::clone(&lease);
         let row = move |row: usize| bytes[row * row_bytes..][..row_bytes].to_vec();
         let matrix = match dtype {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
@@ -182,6 +200,7 @@ impl Gguf {
             }
             _ => Matrix::of_blocks(rows, columns, dtype, Arc::new(row)),
         };
+        let matrix = matrix.mapped(lease);
         let reordered = name.ends_with("attn_q.weight") || name.ends_with("attn_k.weight");
         let quantised = !matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
         let matrix = match self.interleaved_head.filter(|_| reordered) {

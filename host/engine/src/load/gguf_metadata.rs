@@ -1,7 +1,7 @@
 //! What a GGUF file says of its model, as the config and the tensor names of a family. Keys are those
 //! of ggml's `docs/gguf.md` and llama.cpp's `llama-arch.cpp`.
 
-use super::gguf::Gguf;
+use super::gguf::{Gguf, ModuleNames};
 use crate::{
     Config, Error, Result,
     families::{self, MlpIn, Names, NormKind, Qkv, Shape},
@@ -112,8 +112,10 @@ pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
     }
     let config = Config::from_json(config(gguf, family)?, &path)?;
     let mut shape = families::shape(&config)?;
+    let plus_one = shape.norm == NormKind::RmsPlusOne;
+    gguf.modules = modules(&family.names, &shape.names, plus_one);
     shape.names = family.names;
-    if shape.norm == NormKind::RmsPlusOne {
+    if plus_one {
         // llama.cpp's converter has added the one already.
         shape.norm = NormKind::Rms;
     }
@@ -126,6 +128,54 @@ pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
     }
     gguf.interleaved_head = family.interleaved.then_some(shape.head_dim);
     Ok((config, shape))
+}
+
+/// What transformers calls the places that adapters change. What is kept otherwise than in transformers
+/// (GPT-NeoX's QKV in another order, Gemma's norms with one added) keeps llama.cpp's name, so that no
+/// adapter finds it.
+fn modules(theirs: &Names, ours: &Names, plus_one: bool) -> ModuleNames {
+    let at_base = |name: &str| format!("{}.{name}", ours.base);
+    let mut names = vec![
+        (theirs.embedding, at_base(ours.embedding)),
+        (theirs.layers, at_base(ours.layers)),
+        (theirs.head, ours.head.to_owned()),
+        (theirs.output, ours.output.to_owned()),
+        (theirs.mlp_out, ours.mlp_out.to_owned()),
+        (theirs.router, ours.router.to_owned()),
+        (theirs.experts, ours.experts.to_owned()),
+    ];
+    let mut add = |theirs: &[&'static str], ours: &[&'static str]| {
+        names.extend(theirs.iter().zip(ours).map(|(&theirs, &ours)| (theirs, ours.to_owned())));
+    };
+    add(&theirs.expert, &ours.expert);
+    if !plus_one {
+        for (theirs, ours) in [
+            (theirs.attention_in_norm, ours.attention_in_norm),
+            (theirs.attention_out_norm, ours.attention_out_norm),
+            (theirs.mlp_in_norm, ours.mlp_in_norm),
+            (theirs.mlp_out_norm, ours.mlp_out_norm),
+        ] {
+            add(theirs.as_slice(), ours.as_slice());
+        }
+    }
+    match (&theirs.qkv, &ours.qkv) {
+        (Qkv::Separate(theirs), Qkv::Separate(ours)) => add(theirs, ours),
+        (Qkv::Stacked(theirs), Qkv::Stacked(ours)) => add(&[*theirs], &[*ours]),
+        _ => {}
+    }
+    match (&theirs.mlp_in, &ours.mlp_in) {
+        (MlpIn::Gated(theirs), MlpIn::Gated(ours)) => add(theirs, ours),
+        (MlpIn::GatedStacked(theirs), MlpIn::GatedStacked(ours))
+        | (MlpIn::Plain(theirs), MlpIn::Plain(ours)) => add(&[*theirs], &[*ours]),
+        _ => {}
+    }
+    if let (Some(theirs), Some(ours)) = (theirs.positions, ours.positions) {
+        names.push((theirs, at_base(ours)));
+    }
+    if !plus_one {
+        names.push((theirs.norm, at_base(ours.norm)));
+    }
+    ModuleNames(names)
 }
 
 /// The metadata in config.json's words.

@@ -7,16 +7,48 @@ use super::files::shard_names;
 use crate::{Error, Result};
 use hf_hub::{
     Cache, Repo, RepoType,
-    api::sync::{ApiBuilder, ApiRepo},
+    api::sync::{Api, ApiBuilder, ApiRepo},
 };
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// Files that are worth having and may be absent.
 const OPTIONAL: &[&str] =
     &["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 
-/// The local folder of a repository's snapshot, complete.
+/// The local folder of a model's snapshot, complete.
 pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
+    fetch_with(id, revision, cached, download)
+}
+
+/// The local folder of the snapshot of an adapter, which is two files.
+pub fn fetch_adapter(id: &str, revision: &str, config: &str, weights: &str) -> Result<PathBuf> {
+    fetch_with(
+        id,
+        revision,
+        |cache, repo| {
+            let files = cache.repo(repo.clone());
+            let weights = files.get(weights);
+            let folder = files.get(config).and_then(|config| Some(config.parent()?.to_path_buf()));
+            Ok(folder.filter(|_| weights.is_some()))
+        },
+        |cache, repo| {
+            let remote = connect(cache)?.repo(repo);
+            let config = get(&remote, config)?;
+            get(&remote, weights)?;
+            folder_of(&config)
+        },
+    )
+}
+
+fn fetch_with(
+    id: &str,
+    revision: &str,
+    cached: impl FnOnce(&Cache, &Repo) -> Result<Option<PathBuf>>,
+    download: impl FnOnce(&Cache, Repo) -> Result<PathBuf>,
+) -> Result<PathBuf> {
     let repo = Repo::with_revision(id.to_owned(), RepoType::Model, revision.to_owned());
     let cache = match env::var_os("HF_HUB_CACHE") {
         Some(folder) => Cache::new(folder.into()),
@@ -50,7 +82,8 @@ fn cached(cache: &Cache, repo: &Repo) -> Result<Option<PathBuf>> {
     Ok(complete.then(|| config.parent().map(PathBuf::from)).flatten())
 }
 
-fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
+/// The Hub, as the environment says.
+fn connect(cache: &Cache) -> Result<Api> {
     let mut builder = ApiBuilder::from_cache(cache.clone()).with_progress(false);
     if let Ok(endpoint) = env::var("HF_ENDPOINT") {
         builder = builder.with_endpoint(endpoint);
@@ -58,7 +91,11 @@ fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
     if let Ok(token) = env::var("HF_TOKEN") {
         builder = builder.with_token(Some(token));
     }
-    let remote = builder.build().map_err(unreachable)?.repo(repo);
+    builder.build().map_err(unreachable)
+}
+
+fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
+    let remote = connect(cache)?.repo(repo);
     let listing = remote.info().map_err(unreachable)?;
     let has = |name: &str| listing.siblings.iter().any(|file| file.rfilename == name);
 
@@ -73,10 +110,13 @@ fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
     } else {
         get(&remote, "model.safetensors")?;
     }
-    config
-        .parent()
+    folder_of(&config)
+}
+
+fn folder_of(file: &Path) -> Result<PathBuf> {
+    file.parent()
         .map(PathBuf::from)
-        .ok_or_else(|| Error::file(&config, "the Hub cache gave a path without a folder"))
+        .ok_or_else(|| Error::file(file, "the Hub cache gave a path without a folder"))
 }
 
 fn get(remote: &ApiRepo, name: &str) -> Result<PathBuf> {

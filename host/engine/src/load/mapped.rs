@@ -18,8 +18,8 @@ pub fn map(path: &Path) -> Result<Arc<Mmap>> {
     Ok(Arc::new(unsafe { Mmap::map(&file) }.map_err(bad)?))
 }
 
-/// Part of a mapped file. When it is dropped, its pages leave the process, so that a model whose
-/// weights have been packed is not in memory twice.
+/// Part of a mapped file. When it is released or dropped, its pages leave the process, so that a model
+/// whose weights have been packed is not in memory twice. Released, it can be read again.
 pub struct Lease {
     map: Arc<Mmap>,
     range: Range<usize>,
@@ -29,6 +29,19 @@ impl Lease {
     /// Bytes `range` of the file, which lie within it.
     pub fn new(map: &Arc<Mmap>, range: Range<usize>) -> Self {
         Self { map: Arc::clone(map), range }
+    }
+
+    /// Gives its pages back.
+    pub fn release(&self) {
+        // SAFETY: the map is of a file and read-only, so that pages that are read again come back
+        // from it. Should the system refuse, they merely stay.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(
+                UncheckedAdvice::DontNeed,
+                self.range.start,
+                self.range.len(),
+            )
+        };
     }
 }
 
@@ -42,14 +55,6 @@ impl Deref for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // SAFETY: the map is of a file and read-only, so that pages that are read again come back
-        // from it. Should the system refuse, they merely stay.
-        let _ = unsafe {
-            self.map.unchecked_advise_range(
-                UncheckedAdvice::DontNeed,
-                self.range.start,
-                self.range.len(),
-            )
-        };
+        self.release();
     }
 }

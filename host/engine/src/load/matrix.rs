@@ -1,8 +1,9 @@
 //! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
 //! turned, stacked and reordered before a single number is copied.
 
+use super::mapped::Lease;
 use crate::{
-    Result,
+    Error, Result,
     kernels::{
         Packed, PackedFormat,
         parallel::{SharedRows, for_each_chunk},
@@ -27,6 +28,8 @@ pub struct Matrix {
     /// Input features.
     pub columns: usize,
     source: Source,
+    /// What is mapped of it.
+    leases: Vec<Arc<Lease>>,
 }
 
 #[derive(Clone)]
@@ -38,12 +41,76 @@ enum Source {
 impl Matrix {
     /// Rows of numbers.
     pub fn of_numbers(rows: usize, columns: usize, read: ReadRow) -> Self {
-        Self { rows, columns, source: Source::Numbers(read) }
+        Self { rows, columns, source: Source::Numbers(read), leases: Vec::new() }
     }
 
     /// Rows of quantised blocks.
     pub fn of_blocks(rows: usize, columns: usize, dtype: GgmlDType, bytes: RowBytes) -> Self {
-        Self { rows, columns, source: Source::Blocks(dtype, bytes) }
+        Self { rows, columns, source: Source::Blocks(dtype, bytes), leases: Vec::new() }
+    }
+
+    /// The same, of which this much of a file is mapped.
+    pub fn mapped(mut self, lease: Arc<Lease>) -> Self {
+        self.leases.push(lease);
+        self
+    }
+
+    /// Gives the pages back that reading it has brought in. It can be read again.
+    pub fn release(&self) {
+        self.leases.iter().for_each(|lease| lease.release());
+    }
+
+    /// `gain (self + difference)`, row by row; refused for quantised blocks, which could not hold it.
+    pub fn plus(&self, difference: Vec<f32>, gain: Option<Vec<f32>>) -> Result<Self> {
+        let (read, columns) = (self.unquantised()?, self.columns);
+        let sum = move |row: usize, out: &mut [f32]| {
+            read(row, out);
+            let gain = gain.as_ref().map_or(1.0, |gain| gain[row]);
+            for (out, difference) in out.iter_mut().zip(&difference[row * columns..]) {
+                *out = gain * (*out + difference);
+            }
+        };
+        Ok(Self { source: Source::Numbers(Arc::new(sum)), ..self.clone() })
+    }
+
+    /// The same with another's rows in place of those from `start` on.
+    pub fn with_rows(&self, start: usize, other: &Self) -> Result<Self> {
+        let (below, above) = (self.unquantised()?, other.unquantised()?);
+        let replaced = start..start + other.rows;
+        let read = move |row: usize, out: &mut [f32]| match replaced.contains(&row) {
+            true => above(row - start, out),
+            false => below(row, out),
+        };
+        let leases = [&self.leases[..], &other.leases].concat();
+        Ok(Self { source: Source::Numbers(Arc::new(read)), leases, ..*self })
+    }
+
+    /// Whether it is kept in quantised blocks.
+    pub fn is_quantised(&self) -> bool {
+        matches!(self.source, Source::Blocks(..))
+    }
+
+    fn unquantised(&self) -> Result<ReadRow> {
+        match &self.source {
+            Source::Numbers(read) => Ok(Arc::clone(read)),
+            Source::Blocks(dtype, _) => Err(Error::Unsupported(format!(
+                "an adapter cannot be merged into {dtype:?} weights without losing what it changes: attach it unmerged, or merge it into the checkpoint before quantising"
+            ))),
+        }
+    }
+
+    /// How its rows are read, whatever they are kept in.
+    pub fn widened(&self) -> Result<ReadRow> {
+        match &self.source {
+            Source::Numbers(read) => Ok(Arc::clone(read)),
+            Source::Blocks(..) => {
+                let tensor = self.to_tensor(DType::F32, &Device::Cpu)?;
+                let (numbers, columns) = (tensor.flatten_all()?.to_vec1::<f32>()?, self.columns);
+                Ok(Arc::new(move |row, out: &mut [f32]| {
+                    out.copy_from_slice(&numbers[row * columns..][..columns]);
+                }))
+            }
+        }
     }
 
     /// Rows `order(0), order(1), ...`, `count` of them.
@@ -60,7 +127,7 @@ impl Matrix {
                 Source::Blocks(dtype, Arc::new(move |row| bytes(order(row))))
             }
         };
-        Self { rows: count, columns: self.columns, source }
+        Self { rows: count, columns: self.columns, source, leases: self.leases.clone() }
     }
 
     /// The rows of several below one another. They have one width and, if quantised, one format.
@@ -98,7 +165,8 @@ impl Matrix {
                 )
             }
         };
-        Some(Self { rows, columns: first.columns, source })
+        let leases = parts.iter().flat_map(|part| part.leases.iter().cloned()).collect();
+        Some(Self { rows, columns: first.columns, source, leases })
     }
 
     fn numbers(&self) -> Option<ReadRow> {

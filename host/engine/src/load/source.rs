@@ -45,21 +45,25 @@ impl FromStr for ModelSource {
                 "{text} is a file: give the model's folder, the one that holds config.json, or a .gguf file"
             )));
         }
-        let (id, revision) = text.split_once('@').unwrap_or((text, "main"));
-        let is_part = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with('.')
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        match id.split_once('/') {
-            Some((owner, name)) if is_part(owner) && is_part(name) => {
-                Ok(Self::Hub { id: id.to_owned(), revision: revision.to_owned() })
-            }
-            _ => Err(Error::NotFound(format!(
+        match hub_id(text) {
+            Some((id, revision)) => Ok(Self::Hub { id, revision }),
+            None => Err(Error::NotFound(format!(
                 "no model '{text}': it is neither a folder, nor a .gguf file, nor a Hub id (org/name), nor synthetic:PRESET"
             ))),
         }
     }
+}
+
+/// `org/name` or `org/name@revision` as id and revision.
+pub fn hub_id(text: &str) -> Option<(String, String)> {
+    let (id, revision) = text.split_once('@').unwrap_or((text, "main"));
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let (owner, name) = id.split_once('/')?;
+    (is_part(owner) && is_part(name)).then(|| (id.to_owned(), revision.to_owned()))
 }
 
 impl fmt::Display for ModelSource {

@@ -3,7 +3,7 @@
 use super::{
     files::Files,
     gguf::Gguf,
-    matrix::{Matrix, ReadRow},
+    matrix::Matrix,
     synthetic,
 };
 use crate::{DType, Error, Result};
@@ -18,6 +18,8 @@ use std::sync::{
 pub struct Weights {
     store: Arc<Store>,
     prefix: String,
+    /// What transformers calls the place: the prefix, or more where the checkpoint leaves some out.
+    module: String,
 }
 
 struct Store {
@@ -61,12 +63,13 @@ impl Weights {
             bytes: AtomicU64::new(0),
             damaged: OnceLock::new(),
         };
-        Self { store: Arc::new(store), prefix: String::new() }
+        Self { store: Arc::new(store), prefix: String::new(), module: String::new() }
     }
 
     /// The place `name` below this one.
     pub fn at(&self, name: &str) -> Self {
-        Self { store: Arc::clone(&self.store), prefix: self.full_name(name) }
+        let (prefix, module) = (joined(&self.prefix, name), joined(&self.module, name));
+        Self { store: Arc::clone(&self.store), prefix, module }
     }
 
     /// The place `base`, or this one where the checkpoint has nothing there: models saved without
@@ -75,8 +78,18 @@ impl Weights {
         let below = self.at(base);
         let start = format!("{}.", below.prefix);
         match &self.store.origin {
-            Origin::Files(files) if !files.has_any(&start) => self.clone(),
+            Origin::Files(files) if !files.has_any(&start) => {
+                Self { prefix: self.prefix.clone(), ..below }
+            }
             _ => below,
+        }
+    }
+
+    /// What transformers calls the module at this place, which is how adapters name it.
+    pub fn module(&self) -> String {
+        match &self.store.origin {
+            Origin::Gguf(gguf) => gguf.modules.translate(&self.module),
+            Origin::Files(_) | Origin::Synthetic { .. } => self.module.clone(),
         }
     }
 
@@ -92,7 +105,7 @@ impl Weights {
 
     /// A vector, which must have exactly `len` numbers.
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        let name = self.full_name(name);
+        let name = joined(&self.prefix, name);
         let mut numbers = vec![0f32; len];
         match &self.store.origin {
             Origin::Files(files) => files.find(&name, &[len])?.read(0, 1, &mut numbers),
@@ -115,14 +128,14 @@ impl Weights {
         columns: usize,
         transposed: bool,
     ) -> Result<Matrix> {
-        let name = self.full_name(name);
+        let name = joined(&self.prefix, name);
         let store = Arc::clone(&self.store);
         let count = rows * columns;
         let noted = {
             let (store, name) = (Arc::clone(&store), name.clone());
             move |numbers: &[f32]| store.note(&name, numbers)
         };
-        let read: ReadRow = match &self.store.origin {
+        let matrix = match &self.store.origin {
             Origin::Gguf(gguf) => {
                 let (matrix, bytes) = gguf.matrix(&name, rows, columns)?;
                 self.store.count(count, bytes.unwrap_or(count * store.dtype.size()));
@@ -131,19 +144,24 @@ impl Weights {
             Origin::Files(files) => {
                 let kept = if transposed { [columns, rows] } else { [rows, columns] };
                 let raw = files.find(&name, &kept)?;
-                Arc::new(move |row, out| {
+                let lease = Arc::clone(raw.lease());
+                let read = move |row: usize, out: &mut [f32]| {
                     let (start, stride) = if transposed { (row, rows) } else { (row * columns, 1) };
                     raw.read(start, stride, out);
                     noted(out);
-                })
+                };
+                Matrix::of_numbers(rows, columns, Arc::new(read)).mapped(lease)
             }
             Origin::Synthetic { seed } => {
                 let seed = *seed;
-                Arc::new(move |row, out| synthetic::fill(seed, &name, row * columns, out))
+                let read = move |row: usize, out: &mut [f32]| {
+                    synthetic::fill(seed, &name, row * columns, out);
+                };
+                Matrix::of_numbers(rows, columns, Arc::new(read))
             }
         };
         self.store.count(count, count * store.dtype.size());
-        Ok(Matrix::of_numbers(rows, columns, read))
+        Ok(matrix)
     }
 
     /// Distinct numbers loaded so far.
@@ -169,14 +187,12 @@ impl Weights {
             (Some(name), _) => Err(Error::Invalid(format!("tensor {name} holds NaN or infinity"))),
         }
     }
+}
 
-    fn full_name(&self, name: &str) -> String {
-        match (self.prefix.is_empty(), name.is_empty()) {
-            (true, _) => name.to_owned(),
-            (_, true) => self.prefix.clone(),
-            _ => format!("{}.{name}", self.prefix),
-        }
-    }
+/// Two parts of a dotted name, either of which may be empty.
+fn joined(prefix: &str, name: &str) -> String {
+    let dot = if prefix.is_empty() || name.is_empty() { "" } else { "." };
+    format!("{prefix}{dot}{name}")
 }
 
 impl Store {

@@ -1,6 +1,7 @@
 //! `engine.wit`: models.
 
 use super::{
+    adapters::Adapters,
     batch::{self, OpenBatch},
     meter::{measurement, window_record},
     types::Answer,
@@ -26,9 +27,9 @@ use wasmtime::component::Resource;
 /// A model that a script holds.
 pub struct LoadedModel {
     pub(super) thread: EngineThread,
+    /// As they were when something was last done with them.
+    pub(super) adapters: Adapters,
 }
-
-const NO_ADAPTERS: &str = "this version of llem has no LoRA adapters yet";
 
 impl engine::Host for State {}
 
@@ -43,6 +44,7 @@ impl engine::HostModel for State {
             Ok(options) => options,
             Err(error) => return Ok(Err(self.blame(error))),
         };
+        let is_granted = options.source == self.run.model.source;
         let depth = self.run.begin_phase("load".to_owned())?;
         let loaded = tokio::select! {
             loaded = EngineThread::load(options) => loaded?,
@@ -56,7 +58,13 @@ impl engine::HostModel for State {
             Ok(thread) => {
                 self.run.output.write(Event::Model(model_record(thread.info())))?;
                 self.run.progress().engines.push(thread.clone());
-                Ok(Ok(self.hand_out(LoadedModel { thread })?))
+                let loaded = LoadedModel { thread, adapters: Adapters::default() };
+                let model = self.hand_out(loaded)?;
+                if is_granted && let Err(error) = self.attach_granted(&model).await? {
+                    engine::HostModel::drop(self, model)?;
+                    return Ok(Err(self.blame(error)));
+                }
+                Ok(Ok(model))
             }
             Err(error) if error.is_input() => Ok(Err(self.blame(error.into()))),
             Err(error) => Ok(Err(error.into())),
@@ -131,7 +139,10 @@ impl engine::HostModel for State {
                 continuation: request.continuation,
             })
             .collect();
-        let work = measure::scoring(self.table.get(&model)?.thread.info(), &requests);
+        let work = {
+            let loaded = self.table.get(&model)?;
+            measure::scoring(loaded.thread.info(), loaded.adapters.by_default(), &requests)
+        };
         self.scores(&model, work, move |model, control| model.score(&requests, control)).await
     }
 
@@ -141,12 +152,13 @@ impl engine::HostModel for State {
         texts: Vec<Vec<u32>>,
         prefix: u32,
     ) -> Answer<Vec<engine::Score>> {
-        let info = self.table.get(&model)?.thread.info();
+        let loaded = self.table.get(&model)?;
+        let info = loaded.thread.info();
         let windows: Vec<ScoreRequest> = texts
             .iter()
             .flat_map(|text| rolling_windows(text, prefix, info.shape.context))
             .collect();
-        let work = measure::scoring(info, &windows);
+        let work = measure::scoring(info, loaded.adapters.by_default(), &windows);
         self.scores(&model, work, move |model, control| {
             model.score_rolling(&texts, prefix, control)
         })
@@ -165,16 +177,43 @@ impl engine::HostModel for State {
         }
     }
 
-    fn attach_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<String> {
-        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    async fn attach_adapter(
+        &mut self,
+        model: Resource<LoadedModel>,
+        source: String,
+    ) -> Answer<engine::AdapterInfo> {
+        let attached = match self.granted_adapter(&source) {
+            Ok(grant) => self.attach(&model, grant).await?,
+            Err(error) => Err(error),
+        };
+        Ok(attached.map_err(|error| self.blame(error)))
     }
 
-    fn merge_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<()> {
-        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    async fn merge_adapter(&mut self, model: Resource<LoadedModel>, name: String) -> Answer<u64> {
+        self.merge(&model, name).await
     }
 
-    fn detach_adapter(&mut self, _: Resource<LoadedModel>, _: String) -> Answer<()> {
-        Ok(Err(Error::Unsupported(NO_ADAPTERS.to_owned())))
+    async fn unmerge_adapter(&mut self, model: Resource<LoadedModel>, name: String) -> Answer<u64> {
+        self.unmerge(&model, name).await
+    }
+
+    async fn detach_adapter(&mut self, model: Resource<LoadedModel>, name: String) -> Answer<()> {
+        self.detach(&model, name).await
+    }
+
+    async fn use_adapter(
+        &mut self,
+        model: Resource<LoadedModel>,
+        name: Option<String>,
+    ) -> Answer<()> {
+        self.with_adapters(&model, move |model| model.use_adapter(name.as_deref())).await
+    }
+
+    fn adapters(
+        &mut self,
+        model: Resource<LoadedModel>,
+    ) -> wasmtime::Result<Vec<engine::AdapterInfo>> {
+        Ok(self.table.get(&model)?.adapters.infos())
     }
 
     fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {

@@ -5,7 +5,7 @@ use crate::{
     bindings::{flops, types},
     state::State,
 };
-use llem_engine::flops::{Components, generation};
+use llem_engine::flops::{Components, Counted, generation};
 use wasmtime::component::Resource;
 
 impl flops::Host for State {
@@ -14,7 +14,8 @@ impl flops::Host for State {
         model: Resource<LoadedModel>,
         shape: flops::Shape,
     ) -> Answer<flops::Count> {
-        let decoder = &self.table.get(&model)?.thread.info().shape;
+        let loaded = self.table.get(&model)?;
+        let decoder = &loaded.thread.info().shape;
         let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
         if shape.batch == 0 || prompt == 0 {
             return Ok(Err(types::Error::InvalidArgument(
@@ -27,7 +28,11 @@ impl flops::Host for State {
                 decoder.context
             ))));
         }
-        let (prefill, decode) = generation(decoder, prompt, output);
+        let adapter = match shape.adapter.map(|name| loaded.adapters.find(&name)).transpose() {
+            Ok(adapter) => adapter,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (prefill, decode) = generation(Counted::new(decoder, adapter), prompt, output);
         let batch = f64::from(shape.batch);
         Ok(Ok(flops::Count {
             total: (prefill.total() + decode.total()) * batch,
@@ -43,5 +48,6 @@ fn components(one: &Components, batch: f64) -> flops::Components {
         attention: one.attention * batch,
         mlp: one.mlp * batch,
         lm_head: one.lm_head * batch,
+        adapter: one.adapter * batch,
     }
 }

@@ -1,6 +1,7 @@
 //! The host's side of the WIT package: one file an interface, each the conversions between it and
 //! the crates below, and nothing else.
 
+pub mod adapters;
 pub mod batch;
 pub mod devices;
 pub mod engine;

@@ -1,0 +1,144 @@
+//! How people name an adapter, and what is found there.
+
+use super::{
+    config::AdapterConfig,
+    synthetic::SyntheticAdapter,
+    tensors::AdapterTensors,
+};
+use crate::{
+    Error, Result,
+    config::read_text,
+    load::{digest, files::Shard, hub, source},
+};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// Where an adapter comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AdapterSource {
+    /// A folder as PEFT saves it.
+    Folder(PathBuf),
+    /// A repository of the Hugging Face Hub.
+    Hub {
+        /// `org/name`.
+        id: String,
+        /// Branch, tag or commit; `main` unless given as `org/name@revision`.
+        revision: String,
+    },
+    /// Seeded random factors.
+    Synthetic(SyntheticAdapter),
+}
+
+/// An adapter that was found.
+pub struct Opened {
+    /// Its config and tensors.
+    pub tensors: AdapterTensors,
+    /// What identifies them.
+    pub digest: String,
+    /// The source as it was resolved.
+    pub source: String,
+}
+
+/// The files of an adapter, as PEFT names them.
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+
+impl AdapterSource {
+    /// Reads the config and maps the tensors. `seed` is for synthetic ones that name none.
+    pub fn open(&self, seed: u64) -> Result<Opened> {
+        let source = self.to_string();
+        match self {
+            Self::Synthetic(adapter) => {
+                let seed = adapter.seed.unwrap_or(seed);
+                let digest = digest::of_synthetic(&adapter.to_string(), seed);
+                let place = PathBuf::from(&source);
+                let tensors = AdapterTensors::synthetic(adapter.config(), place, seed);
+                Ok(Opened { tensors, digest, source })
+            }
+            Self::Folder(folder) => open_folder(folder, source),
+            Self::Hub { id, revision } => {
+                let folder = hub::fetch_adapter(id, revision, CONFIG, WEIGHTS)?;
+                let commit = folder.file_name().and_then(|name| name.to_str());
+                let source = format!("{id}@{}", commit.unwrap_or(revision));
+                open_folder(&folder, source)
+            }
+        }
+    }
+
+    /// What it is called unless it is given a name: its folder's or repository's, or how it is made.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Folder(folder) => {
+                let name = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                name.file_name()
+                    .map_or_else(|| "adapter".to_owned(), |name| name.to_string_lossy().into_owned())
+            }
+            Self::Hub { id, .. } => id.rsplit('/').next().unwrap_or(id).to_owned(),
+            Self::Synthetic(adapter) => format!("rank{}", adapter.rank),
+        }
+    }
+}
+
+fn open_folder(folder: &Path, source: String) -> Result<Opened> {
+    let config_path = folder.join(CONFIG);
+    let weights_path = folder.join(WEIGHTS);
+    if !config_path.is_file() {
+        return Err(Error::file(
+            folder,
+            format!("no {CONFIG}: give the folder that PEFT's save_pretrained wrote"),
+        ));
+    }
+    let config_text = read_text(&config_path)?;
+    let config = AdapterConfig::parse(&config_text, &config_path)?;
+    if !weights_path.is_file() {
+        let pickled = folder.join("adapter_model.bin").is_file();
+        let remedy = if pickled {
+            "adapter_model.bin is a pickle, which can run code and is not read: save it again with PEFT"
+        } else {
+            "fetch the adapter again"
+        };
+        return Err(Error::file(folder, format!("no {WEIGHTS}: {remedy}")));
+    }
+    let shard = Shard::open(weights_path)?;
+    let digest = digest::of_shard(&config_text, &shard)?;
+    Ok(Opened { tensors: AdapterTensors::of_file(config, shard)?, digest, source })
+}
+
+impl FromStr for AdapterSource {
+    type Err = Error;
+
+    /// A folder that exists goes before a Hub id of the same spelling, as in PEFT.
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(spec) = text.strip_prefix("synthetic:") {
+            return Ok(Self::Synthetic(spec.parse()?));
+        }
+        let path = PathBuf::from(text);
+        if path.is_dir() {
+            return Ok(Self::Folder(path));
+        }
+        if path.is_file() {
+            return Err(Error::Invalid(format!(
+                "{text} is a file: give the adapter's folder, the one that holds {CONFIG}"
+            )));
+        }
+        match source::hub_id(text) {
+            Some((id, revision)) => Ok(Self::Hub { id, revision }),
+            None => Err(Error::NotFound(format!(
+                "no adapter '{text}': it is neither a folder, nor a Hub id (org/name), nor synthetic:rank=N"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for AdapterSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Hub { id, revision } => write!(f, "{id}@{revision}"),
+            Self::Synthetic(adapter) => write!(f, "synthetic:{adapter}"),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Adapters made in memory: of any rank, on any modules, with seeded random factors, so that what an
+//! adapter costs can be measured without downloading one.
+
+use super::config::AdapterConfig;
+use crate::{Error, Result, load::synthetic::fill};
+use std::{fmt, str::FromStr};
+
+/// `rank=8,targets=q_proj+v_proj,alpha=16,seed=3`; only the rank is needed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyntheticAdapter {
+    /// Rank of every module's factors.
+    pub rank: usize,
+    /// Ends of modules' names; none means all linear layers but the head.
+    pub targets: Option<Vec<String>>,
+    /// None means the rank, so that factors are not scaled.
+    pub alpha: Option<f64>,
+    /// Seed of the factors; none means the run's.
+    pub seed: Option<u64>,
+}
+
+impl SyntheticAdapter {
+    /// The config of an adapter like this.
+    pub fn config(&self) -> AdapterConfig {
+        let alpha = self.alpha.unwrap_or(self.rank as f64);
+        AdapterConfig::new(self.rank, alpha, self.targets.clone())
+    }
+}
+
+impl FromStr for SyntheticAdapter {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |reason: String| Error::Invalid(format!("adapter synthetic:{text}: {reason}"));
+        let mut adapter = Self { rank: 0, targets: None, alpha: None, seed: None };
+        for part in text.split(',') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let number = || bad(format!("{key} needs a number, not '{value}'"));
+            match key {
+                "rank" => adapter.rank = value.parse().map_err(|_| number())?,
+                "alpha" => adapter.alpha = Some(value.parse().map_err(|_| number())?),
+                "seed" => adapter.seed = Some(value.parse().map_err(|_| number())?),
+                "targets" if value == "all-linear" => adapter.targets = None,
+                "targets" => {
+                    adapter.targets = Some(value.split('+').map(ToOwned::to_owned).collect());
+                }
+                _ => {
+                    return Err(bad(format!(
+                        "'{key}' is none of rank, targets, alpha and seed (rank=8,targets=q_proj+v_proj)"
+                    )));
+                }
+            }
+        }
+        if adapter.rank == 0 {
+            return Err(bad("rank must be given and at least 1 (synthetic:rank=8)".to_owned()));
+        }
+        Ok(adapter)
+    }
+}
+
+impl fmt::Display for SyntheticAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank={}", self.rank)?;
+        match &self.targets {
+            Some(targets) => write!(f, ",targets={}", targets.join("+"))?,
+            None => write!(f, ",targets=all-linear")?,
+        }
+        if let Some(alpha) = self.alpha {
+            write!(f, ",alpha={alpha}")?;
+        }
+        self.seed.map_or(Ok(()), |seed| write!(f, ",seed={seed}"))
+    }
+}
+
+/// A `[rank, inputs]` and B times the scale `[outputs, rank]`, of the same spread as synthetic
+/// weights. B is not zero, as it is before training, so that the adapter changes what is generated.
+pub fn factors(
+    seed: u64,
+    module: &str,
+    rank: usize,
+    outputs: usize,
+    inputs: usize,
+    scale: f32,
+) -> (Vec<f32>, Vec<f32>) {
+    let (mut down, mut up) = (vec![0f32; rank * inputs], vec![0f32; outputs * rank]);
+    fill(seed, &format!("{module}.lora_A.weight"), 0, &mut down);
+    fill(seed, &format!("{module}.lora_B.weight"), 0, &mut up);
+    up.iter_mut().for_each(|number| *number *= scale);
+    (down, up)
+}

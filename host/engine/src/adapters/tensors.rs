@@ -1,0 +1,387 @@
+//! An adapter's tensors, found by the module that they change and checked against its shape.
+
+use super::{
+    config::{AdapterConfig, ExpertPart, Role},
+    synthetic,
+};
+use crate::{
+    Error, Result,
+    load::{
+        files::{Raw, Shard},
+        matrix::Matrix,
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// The largest relative error of rounding to bf16, which has 8 bits of significand.
+const BF16_ROUNDING: f32 = 1.0 / 256.0;
+
+/// What PEFT puts before a module's name.
+const PREFIX: &str = "base_model.model.";
+
+/// An adapter while it is being attached.
+pub struct AdapterTensors {
+    /// What it is.
+    pub config: AdapterConfig,
+    /// Where it is, for messages.
+    place: PathBuf,
+    origin: Origin,
+    /// Modules that were asked for, and so exist.
+    asked: BTreeSet<String>,
+}
+
+enum Origin {
+    File {
+        shard: Shard,
+        /// Tensors that nothing has taken yet.
+        left: BTreeMap<(String, Part), String>,
+        /// Tensors of which several modules take their parts, once the first has.
+        shared: BTreeMap<(String, Part), String>,
+    },
+    Synthetic {
+        seed: u64,
+    },
+}
+
+/// What a tensor is to its module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// `[rank, inputs]`
+    Down,
+    /// `[outputs, rank]`
+    Up,
+    /// `[outputs]`, added with what `Up` gives.
+    UpBias,
+    /// DoRA's, `[outputs]`.
+    Magnitude,
+    /// A whole weight in place of the base model's.
+    Weight,
+    /// A whole bias in place of the base model's.
+    Bias,
+    /// The base model's own weight, which PEFT saves beside the factors of an embedding.
+    Base,
+}
+
+/// How tensors' names end. The first that fits counts.
+const ENDINGS: &[(&str, Part)] = &[
+    (".lora_A.weight", Part::Down),
+    (".lora_B.weight", Part::Up),
+    (".lora_B.bias", Part::UpBias),
+    (".lora_embedding_A", Part::Down),
+    (".lora_embedding_B", Part::Up),
+    (".lora_magnitude_vector", Part::Magnitude),
+    (".lora_magnitude_vector.weight", Part::Magnitude),
+    (".base_layer.weight", Part::Base),
+    (".base_layer.bias", Part::Bias),
+    (".modules_to_save.weight", Part::Weight),
+    (".modules_to_save.bias", Part::Bias),
+    (".weight", Part::Weight),
+    (".bias", Part::Bias),
+];
+
+/// The change `scale · B A` of one weight `[outputs, inputs]`, and what goes with it.
+pub struct Factors {
+    /// Rows of A.
+    pub rank: usize,
+    /// A, `[rank, inputs]`.
+    pub down: Vec<f32>,
+    /// B times the scale, `[outputs, rank]`.
+    pub up: Vec<f32>,
+    /// Added to the outputs, scaled too.
+    pub bias: Option<Vec<f32>>,
+    /// DoRA's magnitudes of the outputs.
+    pub magnitude: Option<Vec<f32>>,
+}
+
+impl AdapterTensors {
+    /// The tensors of an adapter's file.
+    pub fn of_file(config: AdapterConfig, shard: Shard) -> Result<Self> {
+        let mut left = BTreeMap::new();
+        for name in shard.names() {
+            let bad = |reason: &str| Error::file(&shard.path, format!("tensor {name} {reason}"));
+            let plain = name.strip_prefix(PREFIX).unwrap_or(&name);
+            let (ending, part) = ENDINGS
+                .iter()
+                .find(|(ending, _)| plain.ends_with(ending))
+                .ok_or_else(|| bad("is of a kind that this version does not support"))?;
+            let module = plain[..plain.len() - ending.len()].to_owned();
+            if left.insert((module, *part), name.clone()).is_some() {
+                return Err(bad("is there twice, under two spellings of its name"));
+            }
+        }
+        let place = shard.path.clone();
+        Ok(Self { config, place, origin: Origin::File { shard, left, shared: BTreeMap::new() }, asked: BTreeSet::new() })
+    }
+
+    /// Factors made from a seed.
+    pub fn synthetic(config: AdapterConfig, place: PathBuf, seed: u64) -> Self {
+        Self { config, place, origin: Origin::Synthetic { seed }, asked: BTreeSet::new() }
+    }
+
+    /// The factors that change a module's weight `[outputs, inputs]`, if any do. An embedding is the
+    /// weight `[hidden, vocabulary]` of tokens as unit vectors.
+    pub fn factors(
+        &mut self,
+        module: &str,
+        role: Role,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Option<Factors>> {
+        self.asked.insert(module.to_owned());
+        if let Origin::Synthetic { seed } = self.origin {
+            let make = || {
+                let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
+                let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
+                Factors { rank, down, up, bias: None, magnitude: None }
+            };
+            return Ok(self.config.targets(module, role).then(make));
+        }
+        if let (Role::Expert(part), None) = (role, self.name(module, Part::Down)) {
+            return self.of_all_experts(module, part, outputs, inputs);
+        }
+        let (module, targeted) = self.whereabouts(module, role);
+        let module = module.as_str();
+        let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
+        if !targeted {
+            return match self.name(module, Part::Down).or(self.name(module, Part::Up)) {
+                Some(name) => Err(self.bad(&format!(
+                    "tensor {name} is there, but adapter_config.json does not target its module: mend target_modules"
+                ))),
+                None => Ok(None),
+            };
+        }
+        if self.name(module, Part::Down).is_none() && role == Role::Router {
+            // A name such as `gate` means the router only where PEFT's model has a module of it.
+            return Ok(None);
+        }
+        let down = self.required(module, Part::Down, &[rank, inputs])?;
+        let mut up = self.required(module, Part::Up, &[outputs, rank])?;
+        let mut bias = self.take(module, Part::UpBias, &[outputs])?;
+        up.iter_mut().chain(bias.iter_mut().flatten()).for_each(|number| *number *= scale);
+        let magnitude = match self.config.dora {
+            true => Some(self.required(module, Part::Magnitude, &[outputs])?),
+            false => None,
+        };
+        if magnitude.is_some() && bias.is_some() {
+            return Err(self.bad(&format!(
+                "{module} has both a DoRA magnitude and lora_B.bias, which this version does not combine"
+            )));
+        }
+        Ok(Some(Factors { rank, down, up, bias, magnitude }))
+    }
+
+    /// Under which name a module's factors are kept, and whether the config asks for them. What the
+    /// checkpoint of Mixtral calls `block_sparse_moe.gate` is `mlp.gate` in transformers 5.
+    fn whereabouts(&self, module: &str, role: Role) -> (String, bool) {
+        if role == Role::Router
+            && let Some((layer, _)) = layer_of(module)
+        {
+            let router = format!("{layer}.mlp.gate");
+            if self.config.targets_parameter(&format!("{router}.weight")) {
+                return (router, true);
+            }
+        }
+        (module.to_owned(), self.config.targets(module, role))
+    }
+
+    /// An expert's part of the factors that PEFT keeps for all experts together (`ParamWrapper` in
+    /// `peft/tuners/lora/layer.py`): A is `[experts · rank, inputs]`, expert by expert, and B is
+    /// `[outputs, rank · experts]`, rank by rank.
+    fn of_all_experts(
+        &mut self,
+        module: &str,
+        part: ExpertPart,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Option<Factors>> {
+        let Some((layer, _)) = layer_of(module) else { return Ok(None) };
+        let experts = format!("{layer}.mlp.experts");
+        let parameter = format!("{experts}.{}", part.parameter);
+        if !self.config.targets_parameter(&parameter) {
+            return Ok(None);
+        }
+        let (rank, scale) = (self.config.rank(&parameter), self.config.scale(&parameter) as f32);
+        let all = part.count * rank;
+        let Origin::File { shard, left, shared } = &mut self.origin else { return Ok(None) };
+        // Which of the two tensors is wrapped by the other depends on their order; shapes tell.
+        let places = [format!("{experts}.base_layer"), experts];
+        let dims = |place: &String, part: Part| {
+            let key = (place.clone(), part);
+            shard.shape(left.get(&key).or(shared.get(&key))?)
+        };
+        let place = places.iter().find(|place| {
+            dims(place, Part::Down) == Some(&[all, inputs])
+                && dims(place, Part::Up) == Some(&[part.outputs, all])
+        });
+        let Some(place) = place else {
+            return Err(self.bad(&format!(
+                "no factors of {parameter} of the shapes [{all}, {inputs}] and [{}, {all}], though target_parameters names it",
+                part.outputs
+            )));
+        };
+        let mut read = |kind: Part, dims: [usize; 2]| -> Result<Raw> {
+            let key = (place.clone(), kind);
+            let name = left.remove(&key).or_else(|| shared.get(&key).cloned()).unwrap_or_default();
+            let raw = shard.find(&name, &dims, "its config and the base model imply");
+            shared.insert(key, name);
+            raw
+        };
+        let down_of_all = read(Part::Down, [all, inputs])?;
+        let up_of_all = read(Part::Up, [part.outputs, all])?;
+        let mut down = vec![0f32; rank * inputs];
+        down_of_all.read(part.index * rank * inputs, 1, &mut down);
+        let mut up = vec![0f32; outputs * rank];
+        for (row, up) in up.chunks_exact_mut(rank).enumerate() {
+            up_of_all.read((part.start + row) * all + part.index, part.count, up);
+            up.iter_mut().for_each(|number| *number *= scale);
+        }
+        Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }))
+    }
+
+    /// A whole weight `[rows, columns]` in place of a module's (`modules_to_save`).
+    pub fn saved_matrix(
+        &mut self,
+        module: &str,
+        rows: usize,
+        columns: usize,
+        transposed: bool,
+    ) -> Result<Option<Matrix>> {
+        self.asked.insert(module.to_owned());
+        if !self.expects_saved(module)? {
+            return Ok(None);
+        }
+        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(None) };
+        let Some(name) = left.remove(&(module.to_owned(), Part::Weight)) else { return Ok(None) };
+        let dims = if transposed { [columns, rows] } else { [rows, columns] };
+        let raw = shard.find(&name, &dims, "the base model's weight there is")?;
+        let read = move |row: usize, out: &mut [f32]| {
+            let (start, stride) = if transposed { (row, rows) } else { (row * columns, 1) };
+            raw.read(start, stride, out);
+        };
+        Ok(Some(Matrix::of_numbers(rows, columns, Arc::new(read))))
+    }
+
+    /// A whole vector in place of a norm's gain.
+    pub fn saved_gain(&mut self, module: &str, len: usize) -> Result<Option<Vec<f32>>> {
+        self.asked.insert(module.to_owned());
+        if !self.expects_saved(module)? {
+            return Ok(None);
+        }
+        self.take(module, Part::Weight, &[len])
+    }
+
+    /// A whole bias in place of a module's (`bias` and `modules_to_save`).
+    pub fn bias(&mut self, module: &str, len: usize) -> Result<Option<Vec<f32>>> {
+        self.take(module, Part::Bias, &[len])
+    }
+
+    /// Refuses an adapter that repeats another weight than the base model's: it was made for a larger
+    /// vocabulary, or for another model. Formats of fewer bits than f32 may round.
+    pub fn check_base(&mut self, module: &str, base: &Matrix) -> Result<()> {
+        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(()) };
+        let Some(name) = left.remove(&(module.to_owned(), Part::Base)) else { return Ok(()) };
+        let (rows, columns) = (base.rows, base.columns);
+        let raw = shard.find(&name, &[rows, columns], "the base model's is")?;
+        if base.is_quantised() {
+            return Ok(());
+        }
+        let read = base.widened()?;
+        let (mut ours, mut theirs) = (vec![0f32; columns], vec![0f32; columns]);
+        for row in 0..rows {
+            read(row, &mut ours);
+            raw.read(row * columns, 1, &mut theirs);
+            let differ = |(ours, theirs): (&f32, &f32)| {
+                (ours - theirs).abs() > BF16_ROUNDING * ours.abs().max(theirs.abs())
+            };
+            if ours.iter().zip(&theirs).any(differ) {
+                return Err(self.bad(&format!(
+                    "tensor {name} is not the base model's weight: the adapter was made for another model, or for a resized vocabulary"
+                )));
+            }
+        }
+        base.release();
+        Ok(())
+    }
+
+    /// Refuses an adapter of which anything is left: it was made for another model.
+    pub fn finish(&self) -> Result<()> {
+        if let Origin::File { left, .. } = &self.origin
+            && let Some(((module, _), name)) = left.iter().next()
+        {
+            let example = self.asked.iter().find(|asked| asked.contains('.'));
+            return Err(self.bad(&match self.asked.contains(module) {
+                true => format!("tensor {name} is of a kind that {module} cannot take"),
+                false => format!(
+                    "tensor {name} is for a module that the base model lacks or that cannot be changed; one that it has is {}",
+                    example.map_or("none", String::as_str)
+                ),
+            }));
+        }
+        match self.config.name_without_module(&self.asked) {
+            Some(name) => Err(self.bad(&format!(
+                "its config names '{name}', but the base model has no module of that name that can be changed"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// A refusal that names the adapter.
+    pub fn bad(&self, reason: &str) -> Error {
+        Error::file(&self.place, reason)
+    }
+
+    /// Whether the config says that a module's whole weight is there. It must be, then, and only then.
+    fn expects_saved(&self, module: &str) -> Result<bool> {
+        let expected = self.config.saves(module);
+        match (expected, self.name(module, Part::Weight)) {
+            (true, None) => Err(self.bad(&format!(
+                "tensor {PREFIX}{module}.weight is missing, though modules_to_save names it"
+            ))),
+            (false, Some(name)) => Err(self.bad(&format!(
+                "tensor {name} is there, but modules_to_save does not name its module"
+            ))),
+            _ => Ok(expected),
+        }
+    }
+
+    fn name(&self, module: &str, part: Part) -> Option<&String> {
+        match &self.origin {
+            Origin::File { left, .. } => left.get(&(module.to_owned(), part)),
+            Origin::Synthetic { .. } => None,
+        }
+    }
+
+    fn required(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Vec<f32>> {
+        self.take(module, part, dims)?.ok_or_else(|| {
+            let ending = ENDINGS.iter().find(|(_, known)| *known == part).map_or("", |(end, _)| end);
+            self.bad(&format!(
+                "tensor {PREFIX}{module}{ending} is missing, though adapter_config.json asks for it"
+            ))
+        })
+    }
+
+    fn take(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Option<Vec<f32>>> {
+        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(None) };
+        let Some(name) = left.remove(&(module.to_owned(), part)) else { return Ok(None) };
+        let raw = shard.find(&name, dims, "its config and the base model imply")?;
+        let mut numbers = vec![0f32; dims.iter().product()];
+        raw.read(0, 1, &mut numbers);
+        if numbers.iter().any(|number| !number.is_finite()) {
+            return Err(self.bad(&format!(
+                "tensor {name} holds NaN or infinity: the adapter is damaged, fetch it again"
+            )));
+        }
+        Ok(Some(numbers))
+    }
+}
+
+/// `model.layers.0` of `model.layers.0.mlp.experts.3.up_proj`, and what follows.
+fn layer_of(module: &str) -> Option<(&str, &str)> {
+    let start = module.find(".layers.")? + ".layers.".len();
+    let end = start + module[start..].find('.')?;
+    Some((&module[..end], &module[end + 1..]))
+}

@@ -1,0 +1,70 @@
+//! What the parts of a model have in common that adapters change.
+
+use super::weight::Place;
+use crate::{
+    Result,
+    adapters::{AdapterId, AdapterTensors, Factors},
+};
+
+/// A part of a model that adapters change.
+pub trait Adapt {
+    /// Takes from an adapter what it says of this part.
+    fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added>;
+    /// Forgets an adapter.
+    fn detach(&mut self, id: AdapterId);
+    /// Puts what an attached adapter changes into the weights.
+    fn merge(&mut self, id: AdapterId) -> Result<()>;
+    /// Makes the weights what they were before `merge`.
+    fn unmerge(&mut self, id: AdapterId) -> Result<()>;
+}
+
+/// How often a part is run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Use {
+    /// For this share of all tokens: 1, or that of a token's experts.
+    Tokens(f64),
+    /// For positions whose logits are needed.
+    Logits,
+}
+
+/// What an adapter adds to a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Added {
+    /// Modules that it changes.
+    pub modules: usize,
+    /// Numbers that it brings.
+    pub parameters: u64,
+    /// Bytes of them in memory.
+    pub bytes: u64,
+    /// Operations of its products for each row, a multiply-add counted as two.
+    pub flops_per_row: f64,
+    /// The highest rank of its factors.
+    pub rank: usize,
+}
+
+impl Added {
+    /// Counts the factors of a product.
+    pub fn count_factors(&mut self, factors: &Factors, place: &Place) {
+        let numbers = factors.down.len() + factors.up.len();
+        self.count(numbers, place.dtype.size());
+        self.flops_per_row += 2.0 * numbers as f64;
+        self.rank = self.rank.max(factors.rank);
+        self.count_vector(factors.bias.as_ref().map_or(0, Vec::len));
+        self.count_vector(factors.magnitude.as_ref().map_or(0, Vec::len));
+    }
+
+    /// Counts numbers that stand in place of the base model's.
+    pub fn count_saved(&mut self, numbers: usize, place: &Place) {
+        self.count(numbers, place.dtype.size());
+    }
+
+    /// Counts a vector, which is kept in f32.
+    pub fn count_vector(&mut self, numbers: usize) {
+        self.count(numbers, size_of::<f32>());
+    }
+
+    fn count(&mut self, numbers: usize, size: usize) {
+        self.parameters += numbers as u64;
+        self.bytes += (numbers * size) as u64;
+    }
+}

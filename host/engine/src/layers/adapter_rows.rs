@@ -1,0 +1,109 @@
+//! Which rows of a pass run with which adapter: rows of one adapter are taken together, so that its
+//! weights are read once for all of them (the idea of Punica, arXiv 2310.18547).
+
+use crate::{Result, adapters::AdapterId};
+use candle_core::Tensor;
+
+/// The rows of a pass that run with an adapter. All others run on the base weights.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterRows {
+    groups: Vec<Group>,
+}
+
+/// The rows of one adapter.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The adapter.
+    pub adapter: AdapterId,
+    /// Its rows, ascending.
+    pub rows: Vec<u32>,
+    /// Whether those are all rows of the pass.
+    pub is_whole: bool,
+}
+
+impl AdapterRows {
+    /// Of runs of rows one after another: their adapter and how many there are.
+    pub fn of(runs: impl IntoIterator<Item = (Option<AdapterId>, usize)>) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut start = 0;
+        for (adapter, len) in runs {
+            let end = start + len as u32;
+            if let Some(adapter) = adapter {
+                match groups.iter_mut().find(|group| group.adapter == adapter) {
+                    Some(group) => group.rows.extend(start..end),
+                    None => {
+                        let rows = (start..end).collect();
+                        groups.push(Group { adapter, rows, is_whole: false });
+                    }
+                }
+            }
+            start = end;
+        }
+        Self::complete(groups, start as usize)
+    }
+
+    /// Of a selection of these rows, which ascend.
+    pub fn select(&self, selected: &[u32]) -> Self {
+        let groups = self.groups.iter().map(|group| {
+            let rows = (0u32..)
+                .zip(selected)
+                .filter(|(_, row)| group.is_whole || group.rows.binary_search(row).is_ok())
+                .map(|(place, _)| place);
+            Group { adapter: group.adapter, rows: rows.collect(), is_whole: false }
+        });
+        Self::complete(groups.filter(|group| !group.rows.is_empty()).collect(), selected.len())
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    fn complete(mut groups: Vec<Group>, rows: usize) -> Self {
+        for group in &mut groups {
+            group.is_whole = group.rows.len() == rows;
+        }
+        Self { groups }
+    }
+}
+
+impl Group {
+    /// Its rows of a tensor.
+    pub fn of(&self, x: &Tensor) -> Result<Tensor> {
+        if self.is_whole {
+            return Ok(x.clone());
+        }
+        Ok(x.index_select(&Tensor::new(&self.rows[..], x.device())?, 0)?)
+    }
+
+    /// A tensor with these in place of its rows.
+    pub fn put(&self, y: Tensor, rows: Tensor) -> Result<Tensor> {
+        if self.is_whole {
+            return Ok(rows);
+        }
+        let count = y.dim(0)? as u32;
+        let mut places: Vec<u32> = (0..count).collect();
+        for (place, &row) in (count..).zip(&self.rows) {
+            places[row as usize] = place;
+        }
+        let places = Tensor::new(places, y.device())?;
+        Ok(Tensor::cat(&[y, rows], 0)?.index_select(&places, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_adapter_are_taken_together() {
+        let [a, b] = [AdapterId(1), AdapterId(2)];
+        let rows = AdapterRows::of([(Some(a), 2), (None, 1), (Some(b), 1), (Some(a), 1)]);
+        let of = |rows: &AdapterRows| -> Vec<_> {
+            rows.groups().iter().map(|group| (group.adapter, group.rows.clone())).collect()
+        };
+        assert_eq!(of(&rows), [(a, vec![0, 1, 4]), (b, vec![3])]);
+        assert_eq!(of(&rows.select(&[1, 2, 3])), [(a, vec![0]), (b, vec![2])]);
+        assert!(rows.select(&[0, 4]).groups()[0].is_whole);
+    }
+}

@@ -1,0 +1,203 @@
+//! A table of vectors, looked up by token or position, and what adapters change about it.
+
+use super::{
+    adapted::{Adapt, Added},
+    adapter_rows::{AdapterRows, Group},
+    host,
+    linear::Linear,
+    low_rank::{self, Expansion},
+    weight::{Place, Weight},
+};
+use crate::{
+    Result,
+    adapters::{AdapterId, AdapterTensors, Factors, Role},
+    load::{Weights, matrix::Matrix},
+};
+use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
+
+/// `[vocabulary, hidden]`.
+pub struct Embedding {
+    /// What transformers calls it.
+    module: String,
+    /// What the table is made of, to be read again.
+    matrix: Matrix,
+    base: Arc<Weight>,
+    /// The table in use: the one above, or one with an adapter merged into it.
+    used: Arc<Weight>,
+    place: Place,
+    changes: Vec<(AdapterId, Change)>,
+}
+
+/// What one adapter makes of a table: `g (E + (B A)ᵀ)`, or another table.
+enum Change {
+    LowRank {
+        factors: Factors,
+        /// B, ready to be multiplied with columns of A.
+        expansion: Expansion,
+        /// DoRA's magnitudes over the norms of the table's columns, `[hidden]`.
+        gain: Option<Vec<f32>>,
+    },
+    Saved(Matrix, Weight),
+}
+
+impl Embedding {
+    /// Loads `weight`, `[rows, width]`, at the place that `weights` stands at.
+    pub fn load(weights: &Weights, rows: usize, width: usize) -> Result<Self> {
+        let matrix = weights.matrix("weight", rows, width, false)?;
+        let place = Place::of(weights);
+        let base = Arc::new(Weight::new(&matrix, &place)?);
+        let module = weights.module();
+        Ok(Self { module, matrix, used: Arc::clone(&base), base, place, changes: Vec::new() })
+    }
+
+    /// The product with the table's rows, under a module's name of its own. What adapters change about
+    /// the one they do not change about the other.
+    pub fn head(&self, name: String) -> Linear {
+        Linear::tied(name, self.matrix.clone(), Arc::clone(&self.base), self.place.clone())
+    }
+
+    /// Vectors `[ids, hidden]`.
+    pub fn lookup(&self, ids: &[u32], rows: &AdapterRows) -> Result<Tensor> {
+        let mut y = self.used.lookup(ids)?;
+        for group in rows.groups() {
+            if let Some((_, change)) = self.changes.iter().find(|(id, _)| *id == group.adapter) {
+                y = self.changed(change, ids, y, group)?;
+            }
+        }
+        Ok(y)
+    }
+
+    fn changed(&self, change: &Change, ids: &[u32], y: Tensor, group: &Group) -> Result<Tensor> {
+        let ids: Vec<u32> = group.rows.iter().map(|&row| ids[row as usize]).collect();
+        let new = match change {
+            Change::Saved(_, weight) => weight.lookup(&ids)?,
+            Change::LowRank { factors, expansion, gain } => {
+                let old = group.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+                let mut numbers = old.flatten_all()?.to_vec1::<f32>()?;
+                change_rows(&mut numbers, &ids, factors, expansion, gain.as_deref());
+                host::rows(numbers, self.matrix.columns)?
+                    .to_dtype(y.dtype())?
+                    .to_device(y.device())?
+            }
+        };
+        group.put(y, new)
+    }
+}
+
+/// Changes rows of a table, those of `ids`.
+fn change_rows(
+    rows: &mut [f32],
+    ids: &[u32],
+    factors: &Factors,
+    expansion: &Expansion,
+    gain: Option<&[f32]>,
+) {
+    let (rank, vocabulary) = (factors.rank, factors.down.len() / factors.rank);
+    let column = |&id: &u32| (0..rank).map(move |row| factors.down[row * vocabulary + id as usize]);
+    let columns: Vec<f32> = ids.iter().flat_map(column).collect();
+    let changes = expansion.rows(&columns);
+    rows.iter_mut().zip(changes).for_each(|(number, change)| *number += change);
+    if let Some(gain) = gain {
+        for row in rows.chunks_exact_mut(gain.len()) {
+            row.iter_mut().zip(gain).for_each(|(number, gain)| *number *= gain);
+        }
+    }
+}
+
+/// Rows of a table that are changed at a time.
+const CHUNK: usize = 4096;
+
+impl Embedding {
+    /// The whole table changed, handed out in chunks of rows.
+    fn for_each_changed(
+        &self,
+        factors: &Factors,
+        expansion: &Expansion,
+        gain: Option<&[f32]>,
+        mut each: impl FnMut(&[f32]),
+    ) -> Result<()> {
+        let (read, width) = (self.matrix.widened()?, self.matrix.columns);
+        for first in (0..self.matrix.rows).step_by(CHUNK) {
+            let ids: Vec<u32> = (first..self.matrix.rows.min(first + CHUNK)).map(|id| id as u32).collect();
+            let mut rows = vec![0f32; ids.len() * width];
+            for (row, &id) in rows.chunks_exact_mut(width).zip(&ids) {
+                read(id as usize, row);
+            }
+            change_rows(&mut rows, &ids, factors, expansion, gain);
+            each(&rows);
+        }
+        self.matrix.release();
+        Ok(())
+    }
+
+    /// The norms of the changed table's columns.
+    fn norms(&self, factors: &Factors, expansion: &Expansion) -> Result<Vec<f32>> {
+        let mut sums = vec![0f64; self.matrix.columns];
+        self.for_each_changed(factors, expansion, None, |rows| {
+            for row in rows.chunks_exact(sums.len()) {
+                sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x).powi(2));
+            }
+        })?;
+        Ok(sums.into_iter().map(|sum| sum.sqrt() as f32).collect())
+    }
+}
+
+impl Adapt for Embedding {
+    fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
+        let (rows, width) = (self.matrix.rows, self.matrix.columns);
+        let mut added = Added::default();
+        tensors.check_base(&self.module, &self.matrix)?;
+        if let Some(factors) = tensors.factors(&self.module, Role::Embedding, width, rows)? {
+            added.modules = 1;
+            added.rank = factors.rank;
+            added.count_vector(factors.down.len() + factors.up.len());
+            added.count_vector(factors.magnitude.as_ref().map_or(0, Vec::len));
+            // A column of A is looked up, and only B is multiplied with.
+            added.flops_per_row = 2.0 * factors.up.len() as f64;
+            let expansion = Expansion::of_rows(&factors.up, factors.rank);
+            let gain = match &factors.magnitude {
+                Some(magnitude) => {
+                    let norms = self.norms(&factors, &expansion)?;
+                    Some(magnitude.iter().zip(norms).map(|(size, norm)| size / norm).collect())
+                }
+                None => None,
+            };
+            self.changes.push((id, Change::LowRank { factors, expansion, gain }));
+        }
+        if let Some(matrix) = tensors.saved_matrix(&self.module, rows, width, false)? {
+            added.modules = 1;
+            added.count_saved(rows * width, &self.place);
+            let weight = Weight::new(&matrix, &self.place)?;
+            self.changes.push((id, Change::Saved(matrix, weight)));
+        }
+        Ok(added)
+    }
+
+    fn detach(&mut self, id: AdapterId) {
+        self.changes.retain(|(known, _)| *known != id);
+    }
+
+    fn merge(&mut self, id: AdapterId) -> Result<()> {
+        let Some((_, change)) = self.changes.iter().find(|(known, _)| *known == id) else {
+            return Ok(());
+        };
+        let merged = match change {
+            Change::Saved(matrix, _) => Weight::new(matrix, &self.place)?,
+            Change::LowRank { factors, expansion, gain } => {
+                let mut all = Vec::with_capacity(self.matrix.rows * self.matrix.columns);
+                self.for_each_changed(factors, expansion, gain.as_deref(), |rows| {
+                    all.extend_from_slice(rows);
+                })?;
+                Weight::new(&low_rank::matrix(all, self.matrix.columns), &self.place)?
+            }
+        };
+        self.used = Arc::new(merged);
+        Ok(())
+    }
+
+    fn unmerge(&mut self, _: AdapterId) -> Result<()> {
+        self.used = Arc::clone(&self.base);
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! The change `B A x` of an adapter, and the matrix `B A` itself.
+//!
+//! ```text
+//! x ──► A (all modules' below one another) ──► [ h_q h_k h_v ]
+//!                                                 │   │   └─ B_v ──► + v
+//!                                                 │   └─ B_k ──────► + k
+//!                                                 └─ B_q ──────────► + q
+//! ```
+
+use super::{
+    adapter_rows::Group,
+    host,
+    weight::{Place, Weight},
+};
+use crate::{
+    Result,
+    kernels::{
+        Packed, PackedFormat,
+        parallel::{SharedRows, share},
+    },
+    load::matrix::Matrix,
+};
+use candle_core::{DType, Device, Tensor};
+use std::{ops::Range, sync::Arc};
+
+/// The factors of some output features, before they are brought to where they are used.
+pub struct Block {
+    /// The output features.
+    pub outputs: Range<usize>,
+    /// A, `[rank, inputs]`.
+    pub down: Vec<f32>,
+    /// B, scaled, `[outputs, rank]`.
+    pub up: Vec<f32>,
+}
+
+/// The factors of a product's modules.
+pub struct LowRank {
+    /// The modules' A below one another, `[ranks, inputs]`.
+    down: Weight,
+    ups: Vec<Up>,
+    ranks: usize,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// B of one module on the CPU; on a device, where launching a kernel costs more than zeros do, of all.
+struct Up {
+    outputs: Range<usize>,
+    /// The columns of what A gives that it takes.
+    inner: Range<usize>,
+    weight: Weight,
+}
+
+impl LowRank {
+    /// Brings factors to where they are used.
+    pub fn new(blocks: &[Block], inputs: usize, outputs: usize, place: &Place) -> Result<Self> {
+        let down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
+        let ranks = down.len() / inputs;
+        let weight = |numbers: Vec<f32>, columns: usize| Weight::new(&matrix(numbers, columns), place);
+        let mut start = 0;
+        let inners = blocks.iter().map(|block| {
+            let inner = start..start + block.down.len() / inputs;
+            start = inner.end;
+            inner
+        });
+        let ups = if host::computes(&place.device) {
+            let up = |(block, inner): (&Block, Range<usize>)| {
+                let weight = weight(block.up.clone(), inner.len())?;
+                Ok(Up { outputs: block.outputs.clone(), inner, weight })
+            };
+            blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?
+        } else {
+            let mut all = vec![0f32; outputs * ranks];
+            for (block, inner) in blocks.iter().zip(inners) {
+                let rows = block.up.chunks_exact(inner.len()).zip(block.outputs.clone());
+                rows.for_each(|(up, row)| all[row * ranks..][inner.clone()].copy_from_slice(up));
+            }
+            vec![Up { outputs: 0..outputs, inner: 0..ranks, weight: weight(all, ranks)? }]
+        };
+        Ok(Self { down: weight(down, inputs)?, ups, ranks, inputs, outputs })
+    }
+
+    /// Adds `B A x` to the rows of `y` that `group` names; `x` holds only those.
+    pub fn add_on_host(&self, x: &[f32], y: &mut [f32], group: &Group) -> Result<()> {
+        let inner = self.down.on_host(x, None)?;
+        for up in &self.ups {
+            let columns: Vec<f32>;
+            let inner = if up.inner.len() == self.ranks {
+                &inner
+            } else {
+                let rows = inner.chunks_exact(self.ranks);
+                columns = rows.flat_map(|row| &row[up.inner.clone()]).copied().collect();
+                &columns
+            };
+            let sum = up.weight.on_host(inner, None)?;
+            add(&sum, y, self.outputs, &up.outputs, &group.rows);
+        }
+        Ok(())
+    }
+
+    /// `B A x` of rows on a device.
+    pub fn on_device(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let inner = self.down.on_device(x)?;
+        self.ups.first().map(|up| up.weight.on_device(&inner)).transpose()
+    }
+
+    /// `B A` of some output features, `[outputs, inputs]`.
+    pub fn matrix(&self, outputs: Range<usize>) -> Result<Vec<f32>> {
+        let down = numbers(&self.down, self.ranks)?;
+        let mut up = vec![0f32; outputs.len() * self.ranks];
+        for part in &self.ups {
+            let rows = numbers(&part.weight, part.outputs.len())?;
+            for (row, numbers) in part.outputs.clone().zip(rows.chunks_exact(part.inner.len())) {
+                if outputs.contains(&row) {
+                    let place = (row - outputs.start) * self.ranks;
+                    up[place..][part.inner.clone()].copy_from_slice(numbers);
+                }
+            }
+        }
+        Ok(Expansion::new(&down, self.ranks, self.inputs).rows(&up))
+    }
+}
+
+/// A, ready to be multiplied with rows of B; or the other way about.
+pub struct Expansion(Packed);
+
+impl Expansion {
+    /// From A, `[rank, inputs]`.
+    pub fn new(down: &[f32], rank: usize, inputs: usize) -> Self {
+        let column = |input: usize, out: &mut [f32]| {
+            out.iter_mut().enumerate().for_each(|(row, out)| *out = down[row * inputs + input]);
+        };
+        Self(Packed::new(inputs, rank, PackedFormat::F32, &column))
+    }
+
+    /// From the rows themselves, `[inputs, rank]`.
+    pub fn of_rows(rows: &[f32], rank: usize) -> Self {
+        let read = |row: usize, out: &mut [f32]| out.copy_from_slice(&rows[row * rank..][..rank]);
+        Self(Packed::new(rows.len() / rank, rank, PackedFormat::F32, &read))
+    }
+
+    /// Rows of `B A`, `[rows, inputs]`, from rows of B, `[rows, rank]`.
+    pub fn rows(&self, up: &[f32]) -> Vec<f32> {
+        self.0.product(up, None)
+    }
+}
+
+/// A matrix of numbers that are in memory.
+pub fn matrix(numbers: Vec<f32>, columns: usize) -> Matrix {
+    let rows = numbers.len() / columns;
+    let read = move |row: usize, out: &mut [f32]| {
+        out.copy_from_slice(&numbers[row * columns..][..columns]);
+    };
+    Matrix::of_numbers(rows, columns, Arc::new(read))
+}
+
+/// A weight's numbers, row by row.
+fn numbers(weight: &Weight, rows: usize) -> Result<Vec<f32>> {
+    let ids: Vec<u32> = (0..rows as u32).collect();
+    let all = weight.lookup(&ids)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+    Ok(all.flatten_all()?.to_vec1()?)
+}
+
+/// Adds rows of `sum`, `[rows, outputs]`, to those columns of the named rows of `y`.
+fn add(sum: &[f32], y: &mut [f32], width: usize, outputs: &Range<usize>, rows: &[u32]) {
+    let target = SharedRows::over(y, width);
+    share(sum.len(), rows.len(), |range| {
+        for (row, sum) in rows[range.clone()]
+            .iter()
+            .zip(sum[range.start * outputs.len()..].chunks_exact(outputs.len()))
+        {
+            let place = *row as usize * width + outputs.start;
+            // SAFETY: y holds numbers, and a row belongs to one range.
+            let y = unsafe { target.numbers(place, outputs.len()) };
+            y.iter_mut().zip(sum).for_each(|(y, sum)| *y += sum);
+        }
+    });
+}

@@ -1,0 +1,111 @@
+//! A matrix in memory, in the form that its device multiplies with.
+
+use super::host;
+use crate::{
+    DType, Error, Result,
+    kernels::PackedFormat,
+    load::{
+        Weights,
+        matrix::{HostWeight, Matrix},
+    },
+};
+use candle_core::{DType as CandleType, Device, Module, Tensor};
+
+/// The format and device of a model's weights.
+#[derive(Clone)]
+pub struct Place {
+    /// The format of what is not quantised.
+    pub dtype: DType,
+    /// Where it lives.
+    pub device: Device,
+}
+
+impl Place {
+    /// That of a checkpoint.
+    pub fn of(weights: &Weights) -> Self {
+        Self { dtype: weights.dtype(), device: weights.device().clone() }
+    }
+}
+
+/// `[outputs, inputs]`.
+pub enum Weight {
+    /// For the CPU's kernels.
+    Host(HostWeight),
+    /// For candle's tensor operations.
+    Device(Tensor),
+}
+
+impl Weight {
+    /// Reads a matrix into memory, and gives back what reading it has mapped.
+    pub fn new(matrix: &Matrix, place: &Place) -> Result<Self> {
+        let weight = if host::computes(&place.device) {
+            Self::Host(matrix.to_host(packed_format(place.dtype))?)
+        } else {
+            Self::Device(matrix.to_tensor(place.dtype.candle(), &place.device)?)
+        };
+        matrix.release();
+        Ok(weight)
+    }
+
+    /// `x Wᵀ + b` on the CPU, `x` being `[rows, inputs]`.
+    pub fn on_host(&self, x: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
+        match self {
+            Self::Host(HostWeight::Packed(weight)) => Ok(weight.product(x, bias)),
+            Self::Host(HostWeight::Blocks(weight, tensor)) => {
+                let x = host::rows(x.to_vec(), tensor.shape().dims()[1])?;
+                let mut y = weight.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
+                if let Some(bias) = bias {
+                    for row in y.chunks_exact_mut(bias.len()) {
+                        row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                    }
+                }
+                Ok(y)
+            }
+            Self::Device(_) => Err(misplaced()),
+        }
+    }
+
+    /// `x Wᵀ` on a device, `x` being `[rows, inputs]`.
+    pub fn on_device(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Device(weight) => Ok(x.matmul(&weight.t()?)?),
+            Self::Host(_) => Err(misplaced()),
+        }
+    }
+
+    /// Rows of the matrix, `[ids, inputs]`.
+    pub fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
+        match self {
+            Self::Host(weight) => {
+                let width = weight.inputs();
+                let mut numbers = vec![0f32; ids.len() * width];
+                for (out, &id) in numbers.chunks_exact_mut(width).zip(ids) {
+                    weight.row(id as usize, out)?;
+                }
+                host::rows(numbers, width)
+            }
+            Self::Device(weight) => {
+                Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
+            }
+        }
+    }
+}
+
+fn misplaced() -> Error {
+    Error::Unsupported("a weight and what it is multiplied with are on different devices".to_owned())
+}
+
+/// A vector as a tensor.
+pub fn vector_on_device(numbers: &[f32], dtype: CandleType, device: &Device) -> Result<Tensor> {
+    Ok(Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?
+        .to_dtype(dtype)?
+        .to_device(device)?)
+}
+
+fn packed_format(dtype: DType) -> PackedFormat {
+    match dtype {
+        DType::F32 => PackedFormat::F32,
+        DType::Bf16 => PackedFormat::Bf16,
+        DType::F16 => PackedFormat::F16,
+    }
+}
