@@ -2,8 +2,11 @@
 
 use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
-    support::fixtures,
+    support::{Desk, fixtures, guest, of_kind},
 };
+use llem_engine::{AdapterSource, Control, Device, LoadOptions, Model, Request, Sampling};
+use safetensors::SafeTensors;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 fn adapter(name: &str) -> PathBuf {
@@ -13,7 +16,7 @@ fn adapter(name: &str) -> PathBuf {
 /// The folder of the model that an adapter was made for.
 fn base_of(adapter: &Path) -> PathBuf {
     let text = std::fs::read(adapter.join("provenance.json")).unwrap();
-    let provenance: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let provenance: Value = serde_json::from_slice(&text).unwrap();
     fixtures().join(provenance["base"].as_str().unwrap())
 }
 
@@ -23,7 +26,7 @@ fn check(name: &str) {
     let adapter = adapter(name);
     let base = base_of(&adapter);
     let bytes = std::fs::read(adapter.join("expected.safetensors")).unwrap();
-    let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
     let (prompt, tokens) = (ids(&expected, "prompt"), ids(&expected, "tokens"));
     let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
     let source = adapter.to_str().unwrap();
@@ -38,8 +41,26 @@ fn check(name: &str) {
             assert_close(&ours, &theirs, F32_TOLERANCE);
             let (_, ours) = generate_as(kernels, &base, &all, 1, &args);
             assert_close(&ours, &theirs, F32_TOLERANCE);
+            if adds_by_factors(&adapter) {
+                check_flops(&output["adapter"], &expected, all.len());
+            }
         }
     }
+}
+
+/// Whether PEFT multiplies with A, then with B, rather than with their product.
+fn adds_by_factors(adapter: &Path) -> bool {
+    let text = std::fs::read(adapter.join("adapter_config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&text).unwrap();
+    config["use_dora"] == false && config["target_parameters"].is_null()
+}
+
+/// What torch counts for all positions at once, each with its logits.
+fn check_flops(adapter: &Value, expected: &SafeTensors<'_>, positions: usize) {
+    let each =
+        ["flops_per_token", "flops_per_logits"].map(|field| adapter[field].as_f64().unwrap());
+    let theirs = ids(expected, "adapter_flops")[0] as f64;
+    assert_eq!((each[0] + each[1]) * positions as f64, theirs);
 }
 
 macro_rules! adapters {
@@ -96,4 +117,114 @@ adapters! {
     experts: "mixtral-experts",
     experts_and_router: "mixtral-all-linear",
     qwen3_experts: "qwen3-moe-experts",
+}
+
+/// The logits of a prompt by whatever the model runs with.
+fn logits(model: &mut Model) -> Vec<f32> {
+    let request = Request {
+        prompts: vec![(3..23).collect()],
+        max_new_tokens: 3,
+        ignore_eos: true,
+        stop: Vec::new(),
+        sampling: Sampling::default(),
+        keep_logits: true,
+        adapters: Vec::new(),
+    };
+    model.generate(&request, &Control::none()).unwrap().completions.remove(0).logits
+}
+
+/// Not within a tolerance: the same bits.
+#[test]
+fn unmerging_restores_the_base_model_bit_by_bit() {
+    let dora = adapter("llama-dora");
+    let synthetic: AdapterSource = "synthetic:rank=5,alpha=50".parse().unwrap();
+    let saved = adapter("llama-saved-norms");
+    for (dtype, source) in [
+        (llem_engine::DType::F32, AdapterSource::Folder(dora.clone())),
+        (llem_engine::DType::Bf16, AdapterSource::Folder(saved)),
+        (llem_engine::DType::F16, synthetic),
+    ] {
+        let source_of_model = base_of(&dora).to_str().unwrap().parse().unwrap();
+        let options = LoadOptions {
+            source: source_of_model,
+            dtype: Some(dtype),
+            device: Device::Cpu,
+            seed: 0,
+        };
+        let mut model = Model::load(&options).unwrap();
+        let base = logits(&mut model);
+        let name = model.attach(&source, None, 0).unwrap().name.clone();
+        assert_eq!(logits(&mut model), base, "attached, but not used");
+        model.merge(&name).unwrap();
+        assert_ne!(logits(&mut model), base, "merged");
+        model.unmerge(&name).unwrap();
+        assert_eq!(logits(&mut model), base, "unmerged");
+        model.merge(&name).unwrap();
+        model.detach(&name).unwrap();
+        assert_eq!(logits(&mut model), base, "detached");
+        assert_eq!(model.adapters().count(), 0);
+    }
+}
+
+/// Eight adapters and the base weights in one batch, static and continuous; merging and detaching;
+/// defaults; and every refusal.
+#[test]
+fn each_prompt_gives_what_it_gives_alone() {
+    let mixture = fixtures().join("families/qwen3-moe");
+    for (model, kernels) in [
+        ("synthetic:tiny", "own"),
+        ("synthetic:tiny", "candle"),
+        (mixture.to_str().unwrap(), "own"),
+    ] {
+        let desk = Desk::new();
+        let adapters = guest("adapters");
+        let args = ["exec", &adapters, "--dtype", "f32", "--model", model];
+        let ran = desk.command(&args).env("LLEM_KERNELS", kernels).output().unwrap();
+        crate::support::Ran::of(ran).ok();
+    }
+}
+
+/// A granted adapter is what the model runs with, and the record says so.
+#[test]
+fn the_record_names_adapter_digest_rank_and_mode() {
+    let adapter = adapter("llama-rank-pattern");
+    let base = base_of(&adapter);
+    let named = format!("mine={}", adapter.to_str().unwrap());
+    let digests = [false, true].map(|merge| {
+        let desk = Desk::new();
+        let throughput = guest("throughput");
+        let mut args = vec!["exec", &throughput, "--model", base.to_str().unwrap()];
+        args.extend(["--adapter", &named, "-p", "batch=1,3", "-p", "prompt-tokens=9"]);
+        args.extend(["-p", "new-tokens=4", "-p", "rounds=1"]);
+        args.extend(merge.then_some("--merge"));
+        desk.llem(&args).ok();
+        let record = desk.record();
+        let attached = &record["adapters"][0];
+        assert_eq!(attached["name"], "mine");
+        assert_eq!(attached["change"], "attached");
+        assert_eq!(attached["rank"], 12);
+        assert_eq!(attached["modules"], 3 * 7);
+        assert_eq!(attached["base_model"], "llama/untied-llama3");
+        assert!(attached["digest"].as_str().unwrap().starts_with("sha256:"));
+        assert_eq!(record["grants"]["adapters"][0], adapter.to_str().unwrap());
+        let phases: Vec<&str> = record["phases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|phase| phase["phase"].as_str().unwrap())
+            .collect();
+        assert_eq!(phases.contains(&"merge"), merge, "{phases:?}");
+        let mode = if merge { "merged" } else { "attached" };
+        let events = desk.events();
+        for generation in of_kind(&events, "generation") {
+            for sequence in generation["sequences"].as_array().unwrap() {
+                assert_eq!(sequence["adapter"], serde_json::json!({"name": "mine", "mode": mode}));
+            }
+        }
+        assert_eq!(record["groups"][0]["adapters"][0]["mode"], mode);
+        let flops = record["groups"][0]["activity"]["flops_estimated"].as_f64().unwrap();
+        (attached["digest"].clone(), flops)
+    });
+    assert_eq!(digests[0].0, digests[1].0);
+    assert!(digests[0].1 > digests[1].1, "an unmerged adapter costs operations");
 }

@@ -150,3 +150,31 @@ fn answer(
     }
     Some(())
 }
+
+/// An adapter is two files of a repository.
+#[test]
+fn an_adapter_is_fetched_and_kept() {
+    let desk = Desk::new();
+    let home = desk.folder.path().join("home");
+    let adapter = fixtures().join("adapters/llama-attention-r8");
+    let base = fixtures().join("llama/untied-llama3");
+    let generate = |adapter: &str, endpoint: &str| {
+        let args = ["generate", base.to_str().unwrap(), "--tokens", "5,6,7", "--json", "--adapter"];
+        let mut command = desk.command(&[&args[..], &[adapter]].concat());
+        command.env("HF_HOME", &home).env("HF_ENDPOINT", endpoint);
+        for name in ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"] {
+            command.env_remove(name);
+        }
+        Ran::of(command.output().unwrap())
+    };
+    let nowhere = "http://127.0.0.1:9";
+    generate("acme/small-lora", nowhere).refused(2, &["acme/small-lora"]);
+    let expected = generate(adapter.to_str().unwrap(), nowhere).ok().json();
+    let fetched = generate("acme/small-lora", &serve(adapter)).ok().json();
+    let kept = generate("acme/small-lora", nowhere).ok().json();
+    for ours in [fetched, kept] {
+        assert_eq!(ours["tokens"], expected["tokens"]);
+        assert_eq!(ours["adapter"]["digest"], expected["adapter"]["digest"]);
+        assert_eq!(ours["adapter"]["source"], format!("acme/small-lora@{COMMIT}"));
+    }
+}

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests are named for what they show")]
 
 mod adapters;
+mod bad_adapters;
 mod commands;
 mod experiments;
 mod failures;

@@ -14,6 +14,12 @@ fn the_shipped_throughput_is_its_source() {
     check("throughput", &small.map(|setting| ["-p", setting]).concat());
 }
 
+#[test]
+fn the_shipped_lora_overhead_is_its_source() {
+    let small = ["rounds=2", "new-tokens=3", "prompt-tokens=9", "batch=1,3", "adapters=3"];
+    check("lora-overhead", &small.map(|setting| ["-p", setting]).concat());
+}
+
 fn check(name: &str, settings: &[&str]) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("../../scripts/{name}/{name}.wasm"))

@@ -23,8 +23,8 @@ pub use imports::llem::experiment::{
 
 pub use description::{About, Clocks, DatasetInput, Parameter};
 pub use engine::{
-    AdapterInfo, Batch, BatchOptions, Completion, FinishReason, Generation, Message, Model, ModelInfo, Prompt,
-    Request, WhenFull,
+    AdapterInfo, Batch, BatchOptions, Completion, FinishReason, Generation, Message, Model,
+    ModelInfo, Prompt, Request, WhenFull,
 };
 pub use meter::{Measurement, Window};
 pub use report::{Level, Metric, Phase};

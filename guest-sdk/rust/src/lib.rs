@@ -31,6 +31,7 @@ pub mod error;
 pub mod experiment;
 pub mod export;
 pub mod inputs;
+pub mod interval;
 pub mod policy;
 pub mod quantity;
 pub mod request;
@@ -45,12 +46,13 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::{
         bindings::{
-            About, AdapterInfo, Batch, BatchOptions, Generation, Measurement, Metric, Model, ModelInfo, Phase,
-            Quantity, Request, Source, Trial, Window, report,
+            About, AdapterInfo, Batch, BatchOptions, Generation, Measurement, Metric, Model,
+            ModelInfo, Phase, Quantity, Request, Source, Trial, Window, report,
         },
         error::{Error, Result},
         experiment::Experiment,
         inputs::{Random, parameter, rows, rows_if_granted},
+        interval::Interval,
         policy::{Describe, Metrics, Warmup, WarmupPolicy, Workload},
         trial::by_label,
         warmup::{ColdStart, CountThenFloor, CvConvergence, FixedCount, TimeFloor},

@@ -4,6 +4,8 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_quantity::{Quantity, ReadingRecord, significant};
 use llem_record::{
     RunRecord, Status,
+    event::AdapterChange,
+    schema::Phase,
     statistics::{Distribution, Group},
 };
 use std::path::Path;
@@ -28,13 +30,22 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
             duration(model.load_ns as f64 * 1e-9),
         );
     }
-    let phases: Vec<String> = record
-        .phases
-        .iter()
-        .map(|phase| format!("{} {}", phase.phase, duration(phase.wall_ns as f64 * 1e-9)))
-        .collect();
-    if !phases.is_empty() {
-        println!("{} {}", bold("phases"), phases.join(", "));
+    for adapter in &record.adapters {
+        // What was merged and detached on the way stands in the record.
+        if adapter.change == AdapterChange::Attached {
+            println!(
+                "{} {}, {}, rank {}, {} parameters, attached in {}",
+                bold("adapter"),
+                adapter.name,
+                adapter.source,
+                adapter.rank,
+                millions(adapter.parameters),
+                duration(adapter.wall_ns as f64 * 1e-9),
+            );
+        }
+    }
+    if !record.phases.is_empty() {
+        println!("{} {}", bold("phases"), phases(&record.phases));
     }
     print_groups(&record.groups);
     print_energy(&record.groups);
@@ -42,12 +53,34 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
         println!("\n{}", bold("metrics"));
         println!("{}", metrics(record));
     }
+    for table in &record.tables {
+        println!("\n{}\n{}", bold(&table.name), text_table(table).trim_fmt());
+    }
     for warning in &record.warnings {
         println!("{} {warning}", console::style("warning").yellow().bold());
     }
     if let Some(folder) = folder {
         println!("\n{} {}", bold("record"), folder.display());
     }
+}
+
+/// Phases by name, with what those of one name took together.
+fn phases(phases: &[Phase]) -> String {
+    let mut sums: Vec<(&str, u64, u32)> = Vec::new();
+    for phase in phases {
+        match sums.iter_mut().find(|(name, ..)| *name == phase.phase) {
+            Some((_, sum, count)) => {
+                *sum += phase.wall_ns;
+                *count += 1;
+            }
+            None => sums.push((&phase.phase, phase.wall_ns, 1)),
+        }
+    }
+    let texts = sums.iter().map(|&(name, sum, count)| {
+        let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
+        format!("{name} {}{times}", duration(sum as f64 * 1e-9))
+    });
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.
@@ -126,11 +159,20 @@ fn metrics(record: &RunRecord) -> String {
     table.trim_fmt()
 }
 
-fn plain_table<const N: usize>(heads: [&str; N]) -> Table {
+/// A table of the script.
+fn text_table(table: &llem_record::event::Table) -> Table {
+    let mut shown = plain_table(table.columns.iter().map(String::as_str));
+    for row in &table.rows {
+        shown.add_row(row);
+    }
+    shown
+}
+
+fn plain_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_header(heads.map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)));
+    table.load_preset(NOTHING).set_header(
+        heads.into_iter().map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)),
+    );
     table
 }
 

@@ -7,8 +7,8 @@ use crate::{
     kernels::pointwise,
     kv_cache::KvCache,
     layers::{
-        Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment, Use,
-        host,
+        Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
+        Use, host,
     },
     load::Weights,
 };
@@ -190,16 +190,14 @@ impl Layer {
         each: &mut impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
     ) -> Result<()> {
         let always = Use::Tokens(1.0);
-        let norms = [
-            &mut self.attention_in,
-            &mut self.attention_out,
-            &mut self.mlp_in,
-            &mut self.mlp_out,
-        ];
+        let norms =
+            [&mut self.attention_in, &mut self.attention_out, &mut self.mlp_in, &mut self.mlp_out];
         norms.into_iter().flatten().try_for_each(|norm| each(always, norm))?;
         self.attention.adapted().into_iter().try_for_each(|part| each(always, part))?;
         match &mut self.mlp {
-            MlpOrExperts::Mlp(mlp) => mlp.adapted().into_iter().try_for_each(|part| each(always, part)),
+            MlpOrExperts::Mlp(mlp) => {
+                mlp.adapted().into_iter().try_for_each(|part| each(always, part))
+            }
             MlpOrExperts::Experts(experts) => {
                 experts.adapted().try_for_each(|(used, part)| each(used, part))
             }

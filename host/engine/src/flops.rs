@@ -104,11 +104,7 @@ fn pairs(new: usize, past: usize, window: Option<usize>) -> f64 {
 
 /// Prefill and decode of one sequence that generates `output` tokens after `prompt`. The first
 /// token comes from prefill; each later one is a pass of its own.
-pub fn generation(
-    counted: Counted<'_>,
-    prompt: usize,
-    output: usize,
-) -> (Components, Components) {
+pub fn generation(counted: Counted<'_>, prompt: usize, output: usize) -> (Components, Components) {
     let prefill = pass(counted, prompt, 0, 1);
     let decode = (1..output)
         .map(|step| pass(counted, 1, prompt + step - 1, 1))

@@ -33,15 +33,13 @@ fn run() -> Result<()> {
     if !scores[0].is_greedy {
         return Err("greedy tokens do not score as greedy".into());
     }
-    let count = llem_sdk::flops::estimate(
-        &model,
-        llem_sdk::flops::Shape {
-            batch: 1,
-            prompt_tokens: tokens.len() as u32,
-            new_tokens: 8,
-            adapter: None,
-        },
-    )?;
+    let shape = llem_sdk::flops::Shape {
+        batch: 1,
+        prompt_tokens: tokens.len() as u32,
+        new_tokens: 8,
+        adapter: None,
+    };
+    let count = llem_sdk::flops::estimate(&model, &shape)?;
     report::add_metric(&Quantity::exact(count.total, "FLOP", Source::Analytic).named("flops"))?;
     let random = Random::new("test");
     let draws = [random.next_u64() as f64 / 2f64.powi(64), random.next_f64()];

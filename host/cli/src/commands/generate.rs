@@ -170,6 +170,7 @@ fn to_json(
         "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({
             "name": adapter.name, "source": adapter.source, "digest": adapter.digest, "mode": mode.to_string(),
             "rank": adapter.rank, "modules": adapter.modules, "parameters": adapter.parameters, "weight_bytes": adapter.bytes,
+            "flops_per_token": adapter.flops.per_token, "flops_per_logits": adapter.flops.per_logits,
             "attach_s": adapter.attach_time.as_secs_f64(), "merge_s": merge_time.map(|time| time.as_secs_f64()),
         })),
         "prompt_tokens": completion.prompt_tokens,
@@ -200,9 +201,10 @@ fn print(model: &Model, generation: &Generation, completion: &Completion) {
     let decode = timings
         .decode_rate(completion)
         .map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
-    let adapter = completion.adapter.as_ref().map_or_else(String::new, |Adapted { adapter, mode }| {
-        format!(" with {} ({mode}, rank {})", adapter.name, adapter.rank)
-    });
+    let adapter =
+        completion.adapter.as_ref().map_or_else(String::new, |Adapted { adapter, mode }| {
+            format!(" with {} ({mode}, rank {})", adapter.name, adapter.rank)
+        });
     eprintln!(
         "{}{adapter} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
         model.info().source,

@@ -192,9 +192,8 @@ impl AdapterConfig {
             move |name: &&str| !modules.iter().any(|module| means(name, module))
         };
         let target = self.targets.names().find(is_nowhere(pattern::is_end_of));
-        target.or_else(|| {
-            self.saved.iter().map(String::as_str).find(is_nowhere(pattern::is_within))
-        })
+        target
+            .or_else(|| self.saved.iter().map(String::as_str).find(is_nowhere(pattern::is_within)))
     }
 
     /// The rank of a module's factors.
@@ -224,7 +223,9 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
     match fields.peft_type.as_deref() {
         None | Some("LORA") => {}
         Some(other) => {
-            return Err(format!("peft_type is '{other}'; this version attaches LORA adapters only"));
+            return Err(format!(
+                "peft_type is '{other}'; this version attaches LORA adapters only"
+            ));
         }
     }
     for (name, value) in object {

@@ -182,15 +182,16 @@ mod tests {
         assert!(included(json!({"target_modules": r".*\.(q|v)_proj"}), q));
         assert!(!included(json!({"target_modules": r"self_attn\.q_proj"}), q));
         assert!(included(json!({"target_modules": r"^(?!.*mlp).*proj"}), q));
-        assert!(!included(json!({"target_modules": ["q_proj"], "exclude_modules": r".*\.3\..*"}), q));
+        assert!(!included(
+            json!({"target_modules": ["q_proj"], "exclude_modules": r".*\.3\..*"}),
+            q
+        ));
     }
 
     #[test]
     fn layers_narrow_a_list_of_names() {
         let q = "model.layers.3.self_attn.q_proj";
-        let with = |layers: Value, names: Value| {
-            json!({"target_modules": ["q_proj"], "layers_to_transform": layers, "layers_pattern": names})
-        };
+        let with = |layers: Value, names: Value| json!({"target_modules": ["q_proj"], "layers_to_transform": layers, "layers_pattern": names});
         assert!(included(with(json!([1, 3]), json!(null)), q));
         assert!(!included(with(json!(2), json!(null)), q));
         assert!(included(with(json!(3), json!("layers")), q));

@@ -1,10 +1,6 @@
 //! How people name an adapter, and what is found there.
 
-use super::{
-    config::AdapterConfig,
-    synthetic::SyntheticAdapter,
-    tensors::AdapterTensors,
-};
+use super::{config::AdapterConfig, synthetic::SyntheticAdapter, tensors::AdapterTensors};
 use crate::{
     Error, Result,
     config::read_text,
@@ -73,8 +69,10 @@ impl AdapterSource {
         match self {
             Self::Folder(folder) => {
                 let name = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-                name.file_name()
-                    .map_or_else(|| "adapter".to_owned(), |name| name.to_string_lossy().into_owned())
+                name.file_name().map_or_else(
+                    || "adapter".to_owned(),
+                    |name| name.to_string_lossy().into_owned(),
+                )
             }
             Self::Hub { id, .. } => id.rsplit('/').next().unwrap_or(id).to_owned(),
             Self::Synthetic(adapter) => format!("rank{}", adapter.rank),

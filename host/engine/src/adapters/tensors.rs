@@ -114,7 +114,12 @@ impl AdapterTensors {
             }
         }
         let place = shard.path.clone();
-        Ok(Self { config, place, origin: Origin::File { shard, left, shared: BTreeMap::new() }, asked: BTreeSet::new() })
+        Ok(Self {
+            config,
+            place,
+            origin: Origin::File { shard, left, shared: BTreeMap::new() },
+            asked: BTreeSet::new(),
+        })
     }
 
     /// Factors made from a seed.
@@ -357,7 +362,8 @@ impl AdapterTensors {
 
     fn required(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Vec<f32>> {
         self.take(module, part, dims)?.ok_or_else(|| {
-            let ending = ENDINGS.iter().find(|(_, known)| *known == part).map_or("", |(end, _)| end);
+            let ending =
+                ENDINGS.iter().find(|(_, known)| *known == part).map_or("", |(end, _)| end);
             self.bad(&format!(
                 "tensor {PREFIX}{module}{ending} is missing, though adapter_config.json asks for it"
             ))

@@ -87,12 +87,7 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// The sequence of the request's prompt `index`, which has been checked. Its name and KV cache are
     /// those of its index until it is given others.
-    pub fn new(
-        request: &Request,
-        index: usize,
-        adapter: Option<Adapted>,
-        context: usize,
-    ) -> Self {
+    pub fn new(request: &Request, index: usize, adapter: Option<Adapted>, context: usize) -> Self {
         let prompt = request.prompts[index].clone();
         let limit = request.max_new_tokens.min(context - prompt.len());
         Self {

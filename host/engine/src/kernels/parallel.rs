@@ -1,11 +1,32 @@
 //! Work shared among the processor's cores by candle's pool, whose threads spin for a moment before
 //! they sleep: a decode step is hundreds of short products one after another.
 
-use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
+use std::{cell::Cell, marker::PhantomData, mem::MaybeUninit, ops::Range, sync::OnceLock};
 
-/// Runs `work` on chunks of `0..count` on all threads, and returns when all are done.
+thread_local! {
+    /// Whether this thread is already doing a share of something. The pool itself knows that only of its own
+    /// threads, not of the one that called it.
+    static SHARING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on chunks of `0..count` on all threads, and returns when all are done. Within work that is
+/// shared already, the thread that asks does all of it.
 pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
-    candle_core::utils::barrier_pool().execute_chunked(count, work);
+    if SHARING.get() {
+        return work(0..count);
+    }
+    candle_core::utils::barrier_pool().execute_chunked(count, |range| {
+        SHARING.set(true);
+        work(range);
+        SHARING.set(false);
+    });
+}
+
+/// Threads that work is shared among.
+pub fn threads() -> usize {
+    // Asking the system takes as long as a short product.
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(candle_core::utils::get_num_threads)
 }
 
 /// Numbers, or multiply-adds, that are sooner worked on by one thread than handed to several.
@@ -47,6 +68,16 @@ impl<'a, T: Copy> SharedRows<'a, T> {
     /// Over memory that holds numbers already.
     pub fn over(memory: &'a mut [T], width: usize) -> Self {
         Self { start: memory.as_mut_ptr().cast(), len: memory.len(), width, owner: PhantomData }
+    }
+
+    /// The same memory, for someone else.
+    pub fn again(&self) -> SharedRows<'_, T> {
+        SharedRows { start: self.start, len: self.len, width: self.width, owner: PhantomData }
+    }
+
+    /// Elements of a row.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// One row.

@@ -110,16 +110,86 @@ impl Packed {
 
     /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias.
     pub fn product(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let count = x.len() / self.inputs * self.outputs;
+        let mut y: Vec<f32> = Vec::with_capacity(count);
+        let target = Target {
+            memory: SharedRows::new(&mut y.spare_capacity_mut()[..count], self.outputs),
+            stride: self.outputs,
+            start: 0,
+            rows: None,
+            add: false,
+        };
+        self.product_into(x, bias, &target);
+        // SAFETY: every row and panel has been written.
+        unsafe { y.set_len(count) };
+        y
+    }
+
+    /// Adds the product of `x [rows.len(), inputs]` to those rows of `y`, from the number `start` of each
+    /// on.
+    ///
+    /// # Safety
+    /// `y` holds numbers, and no other thread touches those rows meanwhile.
+    pub unsafe fn add_product(
+        &self,
+        x: &[f32],
+        y: &SharedRows<'_, f32>,
+        start: usize,
+        rows: &[u32],
+    ) {
+        let target =
+            Target { memory: y.again(), stride: y.width(), start, rows: Some(rows), add: true };
+        self.product_into(x, None, &target);
+    }
+
+    fn product_into(&self, x: &[f32], bias: Option<&[f32]>, target: &Target<'_>) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
         if let (Panels::Bf16(steps), true) = (&self.panels, amx::available()) {
-            return tiles::product_bf16(steps, x, self.inputs, self.outputs, bias);
+            tiles::product_bf16(steps, x, inputs, outputs, bias, target);
+            return;
         }
-        for_format!(&self.panels, |steps: F| product::<F>(
-            steps,
-            x,
-            self.inputs,
-            self.outputs,
-            bias
-        ))
+        for_format!(&self.panels, |steps: F| product::<F>(steps, x, inputs, outputs, bias, target));
+    }
+}
+
+/// Where the sums of a product go.
+pub(super) struct Target<'a> {
+    /// The memory that they are part of.
+    pub memory: SharedRows<'a, f32>,
+    /// Numbers of a row there.
+    pub stride: usize,
+    /// Where the first output goes within a row.
+    pub start: usize,
+    /// Which rows there; none means all of them.
+    pub rows: Option<&'a [u32]>,
+    /// Whether they are added to the numbers that are there.
+    pub add: bool,
+}
+
+impl Target<'_> {
+    /// Where an output of a row goes.
+    #[inline(always)]
+    pub fn place(&self, row: usize, output: usize) -> usize {
+        let row = self.rows.map_or(row, |rows| rows[row] as usize);
+        row * self.stride + self.start + output
+    }
+
+    /// Takes sums of a row, those from `output` on.
+    ///
+    /// # Safety
+    /// No other thread touches them meanwhile, and where sums are added there are numbers.
+    #[inline(always)]
+    pub unsafe fn take(&self, row: usize, output: usize, sums: &[f32]) {
+        let place = self.place(row, output);
+        // SAFETY: the caller's.
+        unsafe {
+            if self.add {
+                let numbers = self.memory.numbers(place, sums.len());
+                numbers.iter_mut().zip(sums).for_each(|(number, sum)| *number += sum);
+            } else {
+                self.memory.copy(place, sums);
+            }
+        }
     }
 }
 
@@ -179,17 +249,17 @@ fn product<F: Format>(
     inputs: usize,
     outputs: usize,
     bias: Option<&[f32]>,
-) -> Vec<f32> {
+    target: &Target<'_>,
+) {
     let rows = x.len() / inputs;
     let tiles = Tiles::new(rows, F::ROWS);
+    let amount = x.len() * outputs;
     let x = arrange::<F>(x, inputs, &tiles);
     let steps = F::steps(inputs);
-    let mut y: Vec<f32> = Vec::with_capacity(rows * outputs);
-    let target = SharedRows::new(&mut y.spare_capacity_mut()[..rows * outputs], outputs);
     let panel_count = outputs.div_ceil(PANEL);
     let groups = tiles.count.div_ceil(TILES_A_GROUP).max(1);
     // A panel stays in the cache while it meets the tiles of a group.
-    for_each_chunk(groups * panel_count, |items| {
+    share(amount, groups * panel_count, |items| {
         simd::run(Multiply::<F> {
             panels,
             steps,
@@ -199,12 +269,9 @@ fn product<F: Format>(
             outputs,
             items,
             panel_count,
-            target: &target,
+            target,
         });
     });
-    // SAFETY: every row and panel has been written.
-    unsafe { y.set_len(rows * outputs) };
-    y
 }
 
 /// Rows in tiles of nearly equal height.
@@ -275,7 +342,7 @@ struct Multiply<'a, F: Format> {
     outputs: usize,
     items: std::ops::Range<usize>,
     panel_count: usize,
-    target: &'a SharedRows<'a, f32>,
+    target: &'a Target<'a>,
 }
 
 impl<F: Format> Task for Multiply<'_, F> {
@@ -340,9 +407,7 @@ impl<F: Format> Multiply<'_, F> {
                 }
             }
             // SAFETY: this row and panel belong to one item.
-            unsafe {
-                self.target.copy((first + row) * self.outputs + start, &values[..width]);
-            }
+            unsafe { self.target.take(first + row, start, &values[..width]) };
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::{
     amx::{TILE_BYTES, TILE_ROWS, Tiles},
     format::{Bf16, Format, PANEL, Step},
-    parallel::{SharedRows, chunks, for_each_chunk, share},
+    parallel::{SharedRows, chunks, share},
+    product::Target,
     simd::{self, LANES, Simd, Task},
 };
 use half::bf16;
@@ -15,22 +16,22 @@ const PAIRS_A_GROUP: usize = 8;
 const PAIR: usize = 2 * TILE_ROWS;
 
 /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias. A row's sums do not depend on the others.
-pub fn product_bf16(
+pub(super) fn product_bf16(
     panels: &[Step<<Bf16 as Format>::Weights>],
     x: &[f32],
     inputs: usize,
     outputs: usize,
     bias: Option<&[f32]>,
-) -> Vec<f32> {
+    target: &Target<'_>,
+) {
     let (rows, steps) = (x.len() / inputs, Bf16::steps(inputs));
     let blocks = steps / TILE_ROWS;
+    let amount = x.len() * outputs;
     let x = rounded(x, inputs, blocks);
-    let mut y: Vec<f32> = Vec::with_capacity(rows * outputs);
-    let target = SharedRows::new(&mut y.spare_capacity_mut()[..rows * outputs], outputs);
     let panel_count = outputs.div_ceil(PANEL);
     let pairs = rows.div_ceil(PAIR);
     let groups = pairs.div_ceil(PAIRS_A_GROUP);
-    for_each_chunk(groups * panel_count, |items| {
+    share(amount, groups * panel_count, |items| {
         let tiles = Tiles::set_up();
         let mut sums = [[0f32; PANEL]; PAIR];
         for item in items {
@@ -43,12 +44,13 @@ pub fn product_bf16(
                 let count = PAIR.min(rows - first);
                 let x = x[pair * blocks..].as_ptr().cast();
                 // Whole tiles of sums go where they belong, others by way of `sums`.
-                let whole = width == PANEL && count.is_multiple_of(TILE_ROWS);
+                let whole = !target.add && width == PANEL && count.is_multiple_of(TILE_ROWS);
                 // SAFETY: the panel has `steps` steps, and x as many blocks for each pair; these rows
                 // of the panel belong to one item.
                 unsafe {
                     let (to, stride) = if whole {
-                        (target.at(first * outputs + start, (count - 1) * outputs + PANEL), outputs)
+                        let len = (count - 1) * target.stride + PANEL;
+                        (target.memory.at(target.place(first, start), len), target.stride)
                     } else {
                         (sums.as_mut_ptr().cast(), PANEL)
                     };
@@ -58,12 +60,12 @@ pub fn product_bf16(
                         tiles.multiply_bf16::<false>(weights, blocks, x, to, stride);
                     }
                     for (row, sums) in sums.iter().enumerate().take(count) {
-                        let place = (first + row) * outputs + start;
                         if !whole {
-                            target.copy(place, &sums[..width]);
+                            target.take(first + row, start, &sums[..width]);
                         }
                         if let Some(bias) = bias {
-                            let sums = target.numbers(place, width).iter_mut();
+                            let place = target.place(first + row, start);
+                            let sums = target.memory.numbers(place, width).iter_mut();
                             for (sum, bias) in sums.zip(&bias[start..]) {
                                 *sum += bias;
                             }
@@ -73,9 +75,6 @@ pub fn product_bf16(
             }
         }
     });
-    // SAFETY: every row and panel has been written.
-    unsafe { y.set_len(rows * outputs) };
-    y
 }
 
 /// Inputs of a block.

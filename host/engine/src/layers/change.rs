@@ -12,10 +12,10 @@ use crate::{
     Result,
     adapters::{AdapterTensors, Factors},
     kernels::parallel::{SharedRows, for_each_chunk},
-    load::matrix::Matrix,
+    load::matrix::{Matrix, ReadRow},
 };
 use candle_core::Tensor;
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// `y = g (W x + B A x) + b + s`, where `W x + b` is what the base model computes; of some output
 /// features `y = W' x + b'` instead.
@@ -71,7 +71,8 @@ impl Change {
                     let rows = rows_of(base, &module.outputs)?;
                     let norms = norms(&*rows, &factors, inputs);
                     let gain = gain.get_or_insert_with(|| vec![1f32; outputs]);
-                    let gains = magnitude.iter().zip(norms).map(|(magnitude, norm)| magnitude / norm);
+                    let gains =
+                        magnitude.iter().zip(norms).map(|(magnitude, norm)| magnitude / norm);
                     module.outputs.clone().zip(gains).for_each(|(row, value)| gain[row] = value);
                 }
                 if let Some(bias) = &factors.bias {
@@ -107,7 +108,8 @@ impl Change {
                     )));
                 };
                 changed = true;
-                let difference: Vec<f32> = new.iter().zip(old).map(|(new, old)| new - old).collect();
+                let difference: Vec<f32> =
+                    new.iter().zip(old).map(|(new, old)| new - old).collect();
                 added.count_vector(width);
                 add_to(&mut shift, outputs, &module.outputs, &difference);
             }
@@ -122,7 +124,10 @@ impl Change {
     }
 
     /// Changes the rows of `y = W x + b` that `group` names, on the CPU.
-    pub fn on_host(&self, x: &[f32], y: &mut [f32], group: &Group) -> Result<()> {
+    ///
+    /// # Safety
+    /// `y` holds numbers, and no other thread touches those rows meanwhile.
+    pub unsafe fn on_host(&self, x: &[f32], y: &SharedRows<'_, f32>, group: &Group) -> Result<()> {
         let gathered: Vec<f32>;
         let x = if group.is_whole {
             x
@@ -132,28 +137,31 @@ impl Change {
             &gathered
         };
         if let Some(low_rank) = &self.low_rank {
-            low_rank.add_on_host(x, y, group)?;
+            // SAFETY: the caller's.
+            unsafe { low_rank.add_on_host(x, y, group)? };
         }
-        if let Some(gain) = &self.gain {
-            // g (y - b) + b = g y + (1 - g) b
-            for row in rows_of_group(y, self.outputs, group) {
-                row.iter_mut().zip(gain).for_each(|(y, gain)| *y *= gain);
+        let parts = self.saved.iter().map(|saved| saved.weight.on_host(x, saved.bias.as_deref()));
+        let parts: Vec<Vec<f32>> = parts.collect::<Result<_>>()?;
+        if self.gain.is_none() && self.shift.is_none() && parts.is_empty() {
+            return Ok(());
+        }
+        for (index, &row) in group.rows.iter().enumerate() {
+            // SAFETY: the caller's.
+            let y = unsafe { y.numbers(row as usize * self.outputs, self.outputs) };
+            if let Some(gain) = &self.gain {
+                // g (y - b) + b = g y + (1 - g) b
+                y.iter_mut().zip(gain).for_each(|(y, gain)| *y *= gain);
                 if let Some(bias) = &self.base_bias {
                     let rest = bias.iter().zip(gain).map(|(bias, gain)| bias * (1.0 - gain));
-                    row.iter_mut().zip(rest).for_each(|(y, rest)| *y += rest);
+                    y.iter_mut().zip(rest).for_each(|(y, rest)| *y += rest);
                 }
             }
-        }
-        if let Some(shift) = &self.shift {
-            for row in rows_of_group(y, self.outputs, group) {
-                row.iter_mut().zip(shift).for_each(|(y, shift)| *y += shift);
+            if let Some(shift) = &self.shift {
+                y.iter_mut().zip(shift).for_each(|(y, shift)| *y += shift);
             }
-        }
-        for saved in &self.saved {
-            let part = saved.weight.on_host(x, saved.bias.as_deref())?;
-            let parts = part.chunks_exact(saved.outputs.len());
-            for (row, part) in rows_of_group(y, self.outputs, group).zip(parts) {
-                row[saved.outputs.clone()].copy_from_slice(part);
+            for (saved, part) in self.saved.iter().zip(&parts) {
+                let width = saved.outputs.len();
+                y[saved.outputs.clone()].copy_from_slice(&part[index * width..][..width]);
             }
         }
         Ok(())
@@ -228,18 +236,6 @@ impl Change {
     }
 }
 
-/// The rows of `y` that a group names.
-fn rows_of_group<'a>(
-    y: &'a mut [f32],
-    width: usize,
-    group: &'a Group,
-) -> impl Iterator<Item = &'a mut [f32]> {
-    let mut wanted = group.rows.iter().peekable();
-    (0u32..).zip(y.chunks_exact_mut(width)).filter_map(move |(row, numbers)| {
-        wanted.next_if(|&&wanted| wanted == row).map(|_| numbers)
-    })
-}
-
 fn add_to(sum: &mut Option<Vec<f32>>, outputs: usize, range: &Range<usize>, numbers: &[f32]) {
     let sum = sum.get_or_insert_with(|| vec![0f32; outputs]);
     sum[range.clone()].iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
@@ -261,19 +257,16 @@ fn reordered(factors: Factors, module: &Module) -> Factors {
 }
 
 /// How rows of the base weight are read, counted from the first of `outputs`.
-fn rows_of(
-    base: &[(&Matrix, Option<&[f32]>)],
-    outputs: &Range<usize>,
-) -> Result<Box<dyn Fn(usize, &mut [f32]) + Send + Sync>> {
+fn rows_of(base: &[(&Matrix, Option<&[f32]>)], outputs: &Range<usize>) -> Result<ReadRow> {
     let mut start = 0;
     for (matrix, _) in base {
         if outputs.start < start + matrix.rows {
             let (read, first) = (matrix.widened()?, outputs.start - start);
-            return Ok(Box::new(move |row, out| read(first + row, out)));
+            return Ok(Arc::new(move |row, out| read(first + row, out)));
         }
         start += matrix.rows;
     }
-    Ok(Box::new(|_, _| ()))
+    Ok(Arc::new(|_, _| ()))
 }
 
 /// Output features whose `B A` is held at a time.
@@ -294,8 +287,7 @@ fn norms(base: &(dyn Fn(usize, &mut [f32]) + Sync), factors: &Factors, inputs: u
             for index in range {
                 base(first + index, &mut row);
                 let change = &change[index * inputs..][..inputs];
-                let sum: f64 =
-                    row.iter().zip(change).map(|(w, d)| f64::from(w + d).powi(2)).sum();
+                let sum: f64 = row.iter().zip(change).map(|(w, d)| f64::from(w + d).powi(2)).sum();
                 // SAFETY: an index belongs to one range.
                 unsafe { target.write(index, sum.sqrt() as f32) };
             }

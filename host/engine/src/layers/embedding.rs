@@ -119,7 +119,8 @@ impl Embedding {
     ) -> Result<()> {
         let (read, width) = (self.matrix.widened()?, self.matrix.columns);
         for first in (0..self.matrix.rows).step_by(CHUNK) {
-            let ids: Vec<u32> = (first..self.matrix.rows.min(first + CHUNK)).map(|id| id as u32).collect();
+            let ids: Vec<u32> =
+                (first..self.matrix.rows.min(first + CHUNK)).map(|id| id as u32).collect();
             let mut rows = vec![0f32; ids.len() * width];
             for (row, &id) in rows.chunks_exact_mut(width).zip(&ids) {
                 read(id as usize, row);

@@ -34,9 +34,7 @@ impl Experts {
             router: Linear::load(layer, &router, shape.hidden, false, false)?
                 .with_roles([Role::Router]),
             experts: (0..spec.count)
-                .map(|index| {
-                    Mlp::load_expert(&place.at(&index.to_string()), shape, spec, index)
-                })
+                .map(|index| Mlp::load_expert(&place.at(&index.to_string()), shape, spec, index))
                 .collect::<Result<_>>()?,
             active: spec.active,
             renormalise: spec.renormalise,
@@ -45,7 +43,8 @@ impl Experts {
 
     /// `[rows, hidden]` to the same.
     pub fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
-        let logits: Vec<Vec<f32>> = self.router.forward(x, adapters)?.to_dtype(DType::F32)?.to_vec2()?;
+        let logits: Vec<Vec<f32>> =
+            self.router.forward(x, adapters)?.to_dtype(DType::F32)?.to_vec2()?;
         let mut rows = vec![Vec::new(); self.experts.len()];
         let mut shares = vec![Vec::new(); self.experts.len()];
         for (row, logits) in logits.iter().enumerate() {

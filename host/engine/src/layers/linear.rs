@@ -1,8 +1,8 @@
 //! A matrix product with a weight, and the one place where adapters (and shards) attach.
 
 use super::{
-    adapter_rows::AdapterRows,
     adapted::{Adapt, Added},
+    adapter_rows::{AdapterRows, Group},
     change::Change,
     host,
     weight::{Place, Weight, vector_on_device},
@@ -10,10 +10,14 @@ use super::{
 use crate::{
     Error, Result,
     adapters::{AdapterId, AdapterTensors, Role},
+    kernels::parallel::{SharedRows, for_each_chunk, threads},
     load::{Weights, matrix::Matrix},
 };
 use candle_core::Tensor;
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// `y = x Wᵀ + b`, and for rows with an adapter what that changes.
 ///
@@ -146,19 +150,21 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
-        let changed = rows.groups().iter().filter_map(|group| Some((self.change(group.adapter)?, group)));
+        let changes: Vec<(&Change, &Group)> = rows
+            .groups()
+            .iter()
+            .filter_map(|group| Some((self.change(group.adapter)?, group)))
+            .collect();
         if host::computes(x.device()) {
             let y = host::with_slice(x, |x| {
                 let mut y = self.on_host(x)?;
-                for (change, group) in changed {
-                    change.on_host(x, &mut y, group)?;
-                }
+                change_on_host(&changes, x, &mut y, self.outputs())?;
                 Ok::<_, Error>(y)
             })??;
             return host::rows(y, self.outputs());
         }
         let mut y = self.on_device(x)?;
-        for (change, group) in changed {
+        for (change, group) in changes {
             y = change.on_device(x, y, group)?;
         }
         Ok(y)
@@ -199,6 +205,34 @@ impl Linear {
     }
 }
 
+/// Lets each adapter change its own rows: side by side where that keeps all threads busy.
+fn change_on_host(
+    changes: &[(&Change, &Group)],
+    x: &[f32],
+    y: &mut [f32],
+    width: usize,
+) -> Result<()> {
+    let y = SharedRows::over(y, width);
+    let each = |range: Range<usize>| -> Result<()> {
+        // SAFETY: y holds numbers, and a row belongs to one group.
+        changes[range]
+            .iter()
+            .try_for_each(|(change, group)| unsafe { change.on_host(x, &y, group) })
+    };
+    let rows = changes.iter().map(|(_, group)| group.rows.len());
+    let (most, all) = (rows.clone().max().unwrap_or(0), rows.sum::<usize>());
+    if changes.len() < 2 || most * threads() > all {
+        return each(0..changes.len());
+    }
+    let failed = Mutex::new(None);
+    for_each_chunk(changes.len(), |range| {
+        if let Err(error) = each(range) {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
 impl Piece {
     fn new(start: usize, matrix: Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
         let used = Used::new(&matrix, bias.clone(), place)?;
@@ -221,7 +255,8 @@ impl Used {
 
 impl Adapt for Linear {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
-        let base: Vec<_> = self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
+        let base: Vec<_> =
+            self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
         let (change, added) = Change::load(tensors, &self.modules, &base, &self.place)?;
         if let Some(change) = change {
             self.changes.push((id, change));

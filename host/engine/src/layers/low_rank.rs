@@ -13,14 +13,12 @@ use super::{
     weight::{Place, Weight},
 };
 use crate::{
-    Result,
-    kernels::{
-        Packed, PackedFormat,
-        parallel::{SharedRows, share},
-    },
+    DType, Result,
+    kernels::{Packed, PackedFormat, parallel::SharedRows},
     load::matrix::Matrix,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType as CandleType, Device, Tensor};
+use half::f16;
 use std::{ops::Range, sync::Arc};
 
 /// The factors of some output features, before they are brought to where they are used.
@@ -40,7 +38,6 @@ pub struct LowRank {
     ups: Vec<Up>,
     ranks: usize,
     inputs: usize,
-    outputs: usize,
 }
 
 /// B of one module on the CPU; on a device, where launching a kernel costs more than zeros do, of all.
@@ -51,12 +48,17 @@ struct Up {
     weight: Weight,
 }
 
+/// Ranks below this are kept in f16 rather than bf16 on the CPU, whose products with bf16 go by steps of 32
+/// inputs; f16 has as many bits, fewer of them for the exponent and more for the number.
+const NARROW: usize = 32;
+
 impl LowRank {
     /// Brings factors to where they are used.
     pub fn new(blocks: &[Block], inputs: usize, outputs: usize, place: &Place) -> Result<Self> {
         let down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
         let ranks = down.len() / inputs;
-        let weight = |numbers: Vec<f32>, columns: usize| Weight::new(&matrix(numbers, columns), place);
+        let weight =
+            |numbers: Vec<f32>, columns: usize| Weight::new(&matrix(numbers, columns), place);
         let mut start = 0;
         let inners = blocks.iter().map(|block| {
             let inner = start..start + block.down.len() / inputs;
@@ -65,7 +67,11 @@ impl LowRank {
         });
         let ups = if host::computes(&place.device) {
             let up = |(block, inner): (&Block, Range<usize>)| {
-                let weight = weight(block.up.clone(), inner.len())?;
+                let matrix = matrix(block.up.clone(), inner.len());
+                let fits = block.up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
+                let narrow = inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
+                let dtype = if narrow { DType::F16 } else { place.dtype };
+                let weight = Weight::new(&matrix, &Place { dtype, ..place.clone() })?;
                 Ok(Up { outputs: block.outputs.clone(), inner, weight })
             };
             blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?
@@ -77,11 +83,19 @@ impl LowRank {
             }
             vec![Up { outputs: 0..outputs, inner: 0..ranks, weight: weight(all, ranks)? }]
         };
-        Ok(Self { down: weight(down, inputs)?, ups, ranks, inputs, outputs })
+        Ok(Self { down: weight(down, inputs)?, ups, ranks, inputs })
     }
 
     /// Adds `B A x` to the rows of `y` that `group` names; `x` holds only those.
-    pub fn add_on_host(&self, x: &[f32], y: &mut [f32], group: &Group) -> Result<()> {
+    ///
+    /// # Safety
+    /// `y` holds numbers, and no other thread touches those rows meanwhile.
+    pub unsafe fn add_on_host(
+        &self,
+        x: &[f32],
+        y: &SharedRows<'_, f32>,
+        group: &Group,
+    ) -> Result<()> {
         let inner = self.down.on_host(x, None)?;
         for up in &self.ups {
             let columns: Vec<f32>;
@@ -92,8 +106,8 @@ impl LowRank {
                 columns = rows.flat_map(|row| &row[up.inner.clone()]).copied().collect();
                 &columns
             };
-            let sum = up.weight.on_host(inner, None)?;
-            add(&sum, y, self.outputs, &up.outputs, &group.rows);
+            // SAFETY: the caller's.
+            unsafe { up.weight.add_on_host(inner, y, up.outputs.start, &group.rows)? };
         }
         Ok(())
     }
@@ -157,22 +171,6 @@ pub fn matrix(numbers: Vec<f32>, columns: usize) -> Matrix {
 /// A weight's numbers, row by row.
 fn numbers(weight: &Weight, rows: usize) -> Result<Vec<f32>> {
     let ids: Vec<u32> = (0..rows as u32).collect();
-    let all = weight.lookup(&ids)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+    let all = weight.lookup(&ids)?.to_dtype(CandleType::F32)?.to_device(&Device::Cpu)?;
     Ok(all.flatten_all()?.to_vec1()?)
-}
-
-/// Adds rows of `sum`, `[rows, outputs]`, to those columns of the named rows of `y`.
-fn add(sum: &[f32], y: &mut [f32], width: usize, outputs: &Range<usize>, rows: &[u32]) {
-    let target = SharedRows::over(y, width);
-    share(sum.len(), rows.len(), |range| {
-        for (row, sum) in rows[range.clone()]
-            .iter()
-            .zip(sum[range.start * outputs.len()..].chunks_exact(outputs.len()))
-        {
-            let place = *row as usize * width + outputs.start;
-            // SAFETY: y holds numbers, and a row belongs to one range.
-            let y = unsafe { target.numbers(place, outputs.len()) };
-            y.iter_mut().zip(sum).for_each(|(y, sum)| *y += sum);
-        }
-    });
 }

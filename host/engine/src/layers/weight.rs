@@ -3,7 +3,7 @@
 use super::host;
 use crate::{
     DType, Error, Result,
-    kernels::PackedFormat,
+    kernels::{PackedFormat, parallel::SharedRows},
     load::{
         Weights,
         matrix::{HostWeight, Matrix},
@@ -65,6 +65,27 @@ impl Weight {
         }
     }
 
+    /// Adds `x Wᵀ` to the named rows of `y` on the CPU, from the number `start` of each on.
+    ///
+    /// # Safety
+    /// `y` holds numbers, and no other thread touches those rows meanwhile.
+    pub unsafe fn add_on_host(
+        &self,
+        x: &[f32],
+        y: &SharedRows<'_, f32>,
+        start: usize,
+        rows: &[u32],
+    ) -> Result<()> {
+        match self {
+            Self::Host(HostWeight::Packed(weight)) => {
+                // SAFETY: the caller's.
+                unsafe { weight.add_product(x, y, start, rows) };
+                Ok(())
+            }
+            Self::Host(HostWeight::Blocks(..)) | Self::Device(_) => Err(misplaced()),
+        }
+    }
+
     /// `x Wᵀ` on a device, `x` being `[rows, inputs]`.
     pub fn on_device(&self, x: &Tensor) -> Result<Tensor> {
         match self {
@@ -92,7 +113,9 @@ impl Weight {
 }
 
 fn misplaced() -> Error {
-    Error::Unsupported("a weight and what it is multiplied with are on different devices".to_owned())
+    Error::Unsupported(
+        "a weight and what it is multiplied with are on different devices".to_owned(),
+    )
 }
 
 /// A vector as a tensor.

@@ -160,9 +160,7 @@ impl Shard {
             safetensors::Dtype::BF16 => DType::Bf16,
             safetensors::Dtype::F16 => DType::F16,
             other => {
-                return Err(bad(format!(
-                    "has the number format {other:?}; use f32, bf16 or f16"
-                )));
+                return Err(bad(format!("has the number format {other:?}; use f32, bf16 or f16")));
             }
         };
         let (begin, end) = info.data_offsets;

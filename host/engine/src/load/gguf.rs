@@ -68,7 +68,13 @@ impl Gguf {
                 )));
             }
         }
-        Ok(Self { path: path.to_path_buf(), bytes, content, interleaved_head: None, modules: ModuleNames::default() })
+        Ok(Self {
+            path: path.to_path_buf(),
+            bytes,
+            content,
+            interleaved_head: None,
+            modules: ModuleNames::default(),
+        })
     }
 
     /// Whether it has a tensor.

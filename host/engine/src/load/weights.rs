@@ -1,11 +1,6 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
-use super::{
-    files::Files,
-    gguf::Gguf,
-    matrix::Matrix,
-    synthetic,
-};
+use super::{files::Files, gguf::Gguf, matrix::Matrix, synthetic};
 use crate::{DType, Error, Result};
 use candle_core::Device;
 use std::sync::{
