@@ -119,6 +119,22 @@ adapters! {
     qwen3_experts: "qwen3-moe-experts",
 }
 
+/// llama.cpp's names are translated, and its order of Q's and K's rows undone.
+#[test]
+fn an_adapter_on_a_gguf_file() {
+    let gguf = fixtures().join("gguf/for-adapters.gguf");
+    for name in ["llama-attention-r8", "llama-dora", "llama-saved-norms", "llama-saved-head"] {
+        let adapter = adapter(name);
+        let bytes = std::fs::read(adapter.join("expected.safetensors")).unwrap();
+        let expected = SafeTensors::deserialize(&bytes).unwrap();
+        let (prompt, tokens) = (ids(&expected, "prompt"), ids(&expected, "tokens"));
+        let args = ["--adapter", adapter.to_str().unwrap(), "--dtype", "f32"];
+        let (output, ours) = generate_as("own", &gguf, &prompt, tokens.len(), &args);
+        assert_eq!(output["tokens"], serde_json::json!(tokens), "{name}");
+        assert_close(&ours, &floats(&expected, "attached"), F32_TOLERANCE);
+    }
+}
+
 /// The logits of a prompt by whatever the model runs with.
 fn logits(model: &mut Model) -> Vec<f32> {
     let request = Request {

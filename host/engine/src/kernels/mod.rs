@@ -8,7 +8,8 @@
 //! | `format` | how weights of each number format lie in memory and meet activations |
 //! | `amx` | tile registers, where the processor has them |
 //! | `tiles` | products by them |
-//! | `product` | packing and matrix products |
+//! | `packed` | weights in panels |
+//! | `product` | products by vectors |
 //! | `attention` | the KV cache and attention over it |
 //! | `pointwise` | norms, activations, sums |
 //! | `parallel` | sharing work among cores |
@@ -16,10 +17,11 @@
 pub mod amx;
 pub mod attention;
 pub mod format;
+pub mod packed;
 pub mod parallel;
 pub mod pointwise;
 pub mod product;
 pub mod simd;
 pub mod tiles;
 
-pub use product::{Packed, PackedFormat};
+pub use packed::{Activations, Packed, PackedFormat};

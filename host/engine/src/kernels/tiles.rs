@@ -18,20 +18,19 @@ const PAIR: usize = 2 * TILE_ROWS;
 /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias. A row's sums do not depend on the others.
 pub(super) fn product_bf16(
     panels: &[Step<<Bf16 as Format>::Weights>],
-    x: &[f32],
+    x: &Rounded,
+    rows: usize,
     inputs: usize,
     outputs: usize,
     bias: Option<&[f32]>,
     target: &Target<'_>,
 ) {
-    let (rows, steps) = (x.len() / inputs, Bf16::steps(inputs));
-    let blocks = steps / TILE_ROWS;
-    let amount = x.len() * outputs;
-    let x = rounded(x, inputs, blocks);
+    let steps = Bf16::steps(inputs);
+    let (blocks, x) = (steps / TILE_ROWS, &x.0);
     let panel_count = outputs.div_ceil(PANEL);
     let pairs = rows.div_ceil(PAIR);
     let groups = pairs.div_ceil(PAIRS_A_GROUP);
-    share(amount, groups * panel_count, |items| {
+    share(rows * inputs * outputs, groups * panel_count, |items| {
         let tiles = Tiles::set_up();
         let mut sums = [[0f32; PANEL]; PAIR];
         for item in items {
@@ -84,16 +83,22 @@ const BLOCK: usize = TILE_BYTES / 2;
 #[repr(C, align(64))]
 struct Block([[bf16; BLOCK]; PAIR]);
 
-/// Rows of `inputs` numbers as bf16, pair by pair, in each block by block, filled up with zeros.
-fn rounded(x: &[f32], inputs: usize, blocks: usize) -> Vec<Block> {
-    let pairs = (x.len() / inputs).div_ceil(PAIR);
-    let mut made: Vec<Block> = Vec::with_capacity(pairs * blocks);
-    let out = SharedRows::new(&mut made.spare_capacity_mut()[..pairs * blocks], blocks);
-    let round = |range: Range<usize>| simd::run(Round { x, inputs, range, out: &out });
-    share(x.len(), pairs, round);
-    // SAFETY: every block has been written.
-    unsafe { made.set_len(pairs * blocks) };
-    made
+/// Rows of numbers as bf16, pair by pair, in each block by block, filled up with zeros.
+pub(super) struct Rounded(Vec<Block>);
+
+impl Rounded {
+    /// Rounds rows of `inputs` numbers.
+    pub fn new(x: &[f32], inputs: usize) -> Self {
+        let pairs = (x.len() / inputs).div_ceil(PAIR);
+        let blocks = Bf16::steps(inputs) / TILE_ROWS;
+        let mut made: Vec<Block> = Vec::with_capacity(pairs * blocks);
+        let out = SharedRows::new(&mut made.spare_capacity_mut()[..pairs * blocks], blocks);
+        let round = |range: Range<usize>| simd::run(Round { x, inputs, range, out: &out });
+        share(x.len(), pairs, round);
+        // SAFETY: every block has been written.
+        unsafe { made.set_len(pairs * blocks) };
+        Self(made)
+    }
 }
 
 struct Round<'a> {

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     Result,
     adapters::{AdapterTensors, Factors},
-    kernels::parallel::{SharedRows, for_each_chunk},
+    kernels::{
+        Activations,
+        parallel::{SharedRows, for_each_chunk},
+    },
     load::matrix::{Matrix, ReadRow},
 };
 use candle_core::Tensor;
@@ -127,13 +130,19 @@ impl Change {
     ///
     /// # Safety
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
-    pub unsafe fn on_host(&self, x: &[f32], y: &SharedRows<'_, f32>, group: &Group) -> Result<()> {
-        let gathered: Vec<f32>;
+    pub unsafe fn on_host(
+        &self,
+        x: &Activations<'_>,
+        y: &SharedRows<'_, f32>,
+        group: &Group,
+    ) -> Result<()> {
+        let (rows, gathered): (Vec<f32>, _);
         let x = if group.is_whole {
             x
         } else {
-            let row = |&row: &u32| &x[row as usize * self.inputs..][..self.inputs];
-            gathered = group.rows.iter().flat_map(row).copied().collect();
+            let row = |&row: &u32| &x.numbers[row as usize * self.inputs..][..self.inputs];
+            rows = group.rows.iter().flat_map(row).copied().collect();
+            gathered = Activations::new(&rows, self.inputs);
             &gathered
         };
         if let Some(low_rank) = &self.low_rank {

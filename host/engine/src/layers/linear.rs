@@ -10,7 +10,10 @@ use super::{
 use crate::{
     Error, Result,
     adapters::{AdapterId, AdapterTensors, Role},
-    kernels::parallel::{SharedRows, for_each_chunk, threads},
+    kernels::{
+        Activations,
+        parallel::{SharedRows, for_each_chunk, threads},
+    },
     load::{Weights, matrix::Matrix},
 };
 use candle_core::Tensor;
@@ -157,8 +160,9 @@ impl Linear {
             .collect();
         if host::computes(x.device()) {
             let y = host::with_slice(x, |x| {
-                let mut y = self.on_host(x)?;
-                change_on_host(&changes, x, &mut y, self.outputs())?;
+                let x = Activations::new(x, self.inputs());
+                let mut y = self.on_host(&x)?;
+                change_on_host(&changes, &x, &mut y, self.outputs())?;
                 Ok::<_, Error>(y)
             })??;
             return host::rows(y, self.outputs());
@@ -170,12 +174,12 @@ impl Linear {
         Ok(y)
     }
 
-    fn on_host(&self, x: &[f32]) -> Result<Vec<f32>> {
+    fn on_host(&self, x: &Activations<'_>) -> Result<Vec<f32>> {
         if let [piece] = &self.pieces[..] {
             return piece.used.weight.on_host(x, piece.used.bias.as_deref());
         }
         let width = self.outputs();
-        let mut y = vec![0f32; x.len() / self.inputs() * width];
+        let mut y = vec![0f32; x.rows() * width];
         for piece in &self.pieces {
             let part = piece.used.weight.on_host(x, piece.used.bias.as_deref())?;
             let rows = y.chunks_exact_mut(width).zip(part.chunks_exact(piece.outputs.len()));
@@ -208,7 +212,7 @@ impl Linear {
 /// Lets each adapter change its own rows: side by side where that keeps all threads busy.
 fn change_on_host(
     changes: &[(&Change, &Group)],
-    x: &[f32],
+    x: &Activations<'_>,
     y: &mut [f32],
     width: usize,
 ) -> Result<()> {

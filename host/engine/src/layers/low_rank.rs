@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     DType, Result,
-    kernels::{Packed, PackedFormat, parallel::SharedRows},
+    kernels::{Activations, Packed, PackedFormat, parallel::SharedRows},
     load::matrix::Matrix,
 };
 use candle_core::{DType as CandleType, Device, Tensor};
@@ -92,7 +92,7 @@ impl LowRank {
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
     pub unsafe fn add_on_host(
         &self,
-        x: &[f32],
+        x: &Activations<'_>,
         y: &SharedRows<'_, f32>,
         group: &Group,
     ) -> Result<()> {
@@ -106,8 +106,9 @@ impl LowRank {
                 columns = rows.flat_map(|row| &row[up.inner.clone()]).copied().collect();
                 &columns
             };
+            let inner = Activations::new(inner, up.inner.len());
             // SAFETY: the caller's.
-            unsafe { up.weight.add_on_host(inner, y, up.outputs.start, &group.rows)? };
+            unsafe { up.weight.add_on_host(&inner, y, up.outputs.start, &group.rows)? };
         }
         Ok(())
     }
@@ -155,7 +156,7 @@ impl Expansion {
 
     /// Rows of `B A`, `[rows, inputs]`, from rows of B, `[rows, rank]`.
     pub fn rows(&self, up: &[f32]) -> Vec<f32> {
-        self.0.product(up, None)
+        self.0.product(&Activations::new(up, self.0.inputs()), None)
     }
 }
 

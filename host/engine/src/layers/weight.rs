@@ -3,7 +3,7 @@
 use super::host;
 use crate::{
     DType, Error, Result,
-    kernels::{PackedFormat, parallel::SharedRows},
+    kernels::{Activations, PackedFormat, parallel::SharedRows},
     load::{
         Weights,
         matrix::{HostWeight, Matrix},
@@ -48,11 +48,11 @@ impl Weight {
     }
 
     /// `x Wᵀ + b` on the CPU, `x` being `[rows, inputs]`.
-    pub fn on_host(&self, x: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
+    pub fn on_host(&self, x: &Activations<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
         match self {
             Self::Host(HostWeight::Packed(weight)) => Ok(weight.product(x, bias)),
             Self::Host(HostWeight::Blocks(weight, tensor)) => {
-                let x = host::rows(x.to_vec(), tensor.shape().dims()[1])?;
+                let x = host::rows(x.numbers.to_vec(), tensor.shape().dims()[1])?;
                 let mut y = weight.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
                 if let Some(bias) = bias {
                     for row in y.chunks_exact_mut(bias.len()) {
@@ -71,7 +71,7 @@ impl Weight {
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
     pub unsafe fn add_on_host(
         &self,
-        x: &[f32],
+        x: &Activations<'_>,
         y: &SharedRows<'_, f32>,
         start: usize,
         rows: &[u32],
