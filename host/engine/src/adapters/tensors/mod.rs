@@ -1,15 +1,14 @@
 //! An adapter's tensors, found by the module that they change and checked against its shape.
 
+mod experts;
+
 use super::{
-    config::{AdapterConfig, ExpertPart, Role},
+    config::{AdapterConfig, Role},
     synthetic,
 };
 use crate::{
     Error, Result,
-    load::{
-        files::{Raw, Shard},
-        matrix::Matrix,
-    },
+    load::{files::Shard, matrix::Matrix},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -191,60 +190,6 @@ impl AdapterTensors {
             }
         }
         (module.to_owned(), self.config.targets(module, role))
-    }
-
-    /// An expert's part of the factors that PEFT keeps for all experts together (`ParamWrapper` in
-    /// `peft/tuners/lora/layer.py`): A is `[experts · rank, inputs]`, expert by expert, and B is
-    /// `[outputs, rank · experts]`, rank by rank.
-    fn of_all_experts(
-        &mut self,
-        module: &str,
-        part: ExpertPart,
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<Option<Factors>> {
-        let Some((layer, _)) = layer_of(module) else { return Ok(None) };
-        let experts = format!("{layer}.mlp.experts");
-        let parameter = format!("{experts}.{}", part.parameter);
-        if !self.config.targets_parameter(&parameter) {
-            return Ok(None);
-        }
-        let (rank, scale) = (self.config.rank(&parameter), self.config.scale(&parameter) as f32);
-        let all = part.count * rank;
-        let Origin::File { shard, left, shared } = &mut self.origin else { return Ok(None) };
-        // Which of the two tensors is wrapped by the other depends on their order; shapes tell.
-        let places = [format!("{experts}.base_layer"), experts];
-        let dims = |place: &String, part: Part| {
-            let key = (place.clone(), part);
-            shard.shape(left.get(&key).or(shared.get(&key))?)
-        };
-        let place = places.iter().find(|place| {
-            dims(place, Part::Down) == Some(&[all, inputs])
-                && dims(place, Part::Up) == Some(&[part.outputs, all])
-        });
-        let Some(place) = place else {
-            return Err(self.bad(&format!(
-                "no factors of {parameter} of the shapes [{all}, {inputs}] and [{}, {all}], though target_parameters names it",
-                part.outputs
-            )));
-        };
-        let mut read = |kind: Part, dims: [usize; 2]| -> Result<Raw> {
-            let key = (place.clone(), kind);
-            let name = left.remove(&key).or_else(|| shared.get(&key).cloned()).unwrap_or_default();
-            let raw = shard.find(&name, &dims, "its config and the base model imply");
-            shared.insert(key, name);
-            raw
-        };
-        let down_of_all = read(Part::Down, [all, inputs])?;
-        let up_of_all = read(Part::Up, [part.outputs, all])?;
-        let mut down = vec![0f32; rank * inputs];
-        down_of_all.read(part.index * rank * inputs, 1, &mut down);
-        let mut up = vec![0f32; outputs * rank];
-        for (row, up) in up.chunks_exact_mut(rank).enumerate() {
-            up_of_all.read((part.start + row) * all + part.index, part.count, up);
-            up.iter_mut().for_each(|number| *number *= scale);
-        }
-        Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }))
     }
 
     /// A whole weight `[rows, columns]` in place of a module's (`modules_to_save`).
