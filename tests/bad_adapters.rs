@@ -104,6 +104,7 @@ fn a_truncated_file() {
 fn a_config_that_is_not_loras() {
     refused_config(json!({"peft_type": "IA3"}), &["peft_type", "IA3"]);
     refused_config(json!({"r": 0}), &["r must be"]);
+    refused_config(json!({"rank_pattern": {"q_proj": 70_000}}), &["rank_pattern", "70000"]);
     refused_config(json!({"r": "eight"}), &["expected usize"]);
     refused_config(json!({"target_modules": null}), &["target_modules"]);
     refused_config(json!({"target_modules": "(q_proj"}), &["target_modules", "regular expression"]);
@@ -198,6 +199,7 @@ fn sources_that_are_no_adapters() {
     nowhere("no such place", &["no such place"]);
     nowhere("synthetic:targets=q_proj", &["rank"]);
     nowhere("synthetic:rank=4,target=q_proj", &["'target'"]);
+    nowhere("synthetic:rank=70000", &["rank must be between 1 and 65536"]);
     nowhere("synthetic:rank=4,targets=w9", &["'w9'"]);
     desk.file("adapter.txt", "text");
     nowhere("adapter.txt", &["is a file"]);

@@ -1,6 +1,8 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
-use crate::{DType, Error, Result, families::Shape, kernels::attention::Cache, layers::host};
+use crate::{
+    DType, Error, Result, families::Shape, kernels::attention::Cache, layers::host, memory,
+};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
@@ -185,8 +187,6 @@ fn rounded(capacity: usize) -> usize {
     capacity.next_multiple_of(64)
 }
 
-/// Refuses a reservation that the machine's memory cannot hold: the kernel would grant it and then
-/// end the process in the middle of a run. What is not known is not refused.
 fn check_memory(shape: &Shape, capacities: &[usize], dtype: DType, device: &Device) -> Result<()> {
     let per_token = shape.kv_bytes_per_token(dtype.size());
     let needed = capacities.iter().map(|&capacity| rounded(capacity) * per_token).sum::<usize>();
@@ -194,23 +194,6 @@ fn check_memory(shape: &Shape, capacities: &[usize], dtype: DType, device: &Devi
     if needed == 0 || !device.is_cpu() {
         return Ok(());
     }
-    match available_memory() {
-        Some(available) if needed > available => {
-            let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
-            Err(Error::Invalid(format!(
-                "the KV cache of {} sequences needs {:.1} GiB and {:.1} GiB of memory are free: ask for fewer sequences or tokens",
-                capacities.len(),
-                gib(needed),
-                gib(available)
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that programs can still be given (`MemAvailable`, proc_meminfo(5)).
-fn available_memory() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
+    let what = || format!("the KV cache of {} sequences", capacities.len());
+    memory::check(needed, what, "ask for fewer sequences or tokens")
 }

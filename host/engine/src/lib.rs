@@ -24,6 +24,7 @@ pub mod kernels;
 pub mod kv_cache;
 pub mod layers;
 pub mod load;
+pub mod memory;
 pub mod model;
 pub mod sampling;
 pub mod score;

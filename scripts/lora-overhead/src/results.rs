@@ -149,6 +149,12 @@ impl Results {
     }
 }
 
+/// With two digits of the uncertainty.
 fn with_uncertainty(quantity: &Quantity) -> String {
-    format!("{:.4} ± {:.2}", quantity.value, quantity.uncertainty)
+    let (value, uncertainty) = (quantity.value, quantity.uncertainty);
+    let decimals = match uncertainty > 0.0 {
+        true => (1.0 - uncertainty.log10().floor()).clamp(0.0, 9.0) as usize,
+        false => 1,
+    };
+    format!("{value:.decimals$} ± {uncertainty:.decimals$}")
 }

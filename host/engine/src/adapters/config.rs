@@ -143,11 +143,7 @@ impl AdapterConfig {
             targets,
             saved,
             parameters: fields.target_parameters.unwrap_or_default(),
-            ranks: numbers(fields.rank_pattern, "rank_pattern")
-                .map_err(bad)?
-                .into_iter()
-                .map(|(key, rank)| (key, rank as usize))
-                .collect(),
+            ranks: ranks(fields.rank_pattern).map_err(bad)?,
             alphas: numbers(fields.alpha_pattern, "alpha_pattern").map_err(bad)?,
             base_model: fields.base_model_name_or_path,
         })
@@ -209,6 +205,17 @@ impl AdapterConfig {
     }
 }
 
+/// A rank that no weight of any model reaches.
+const MOST_RANKS: usize = 1 << 16;
+
+/// Refuses a rank that cannot be meant.
+pub fn check_rank(rank: usize) -> std::result::Result<(), String> {
+    match (1..=MOST_RANKS).contains(&rank) {
+        true => Ok(()),
+        false => Err(format!("must be between 1 and {MOST_RANKS}, not {rank}")),
+    }
+}
+
 /// Whether a value asks for nothing.
 fn is_off(value: &Value) -> bool {
     match value {
@@ -236,9 +243,7 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
             ));
         }
     }
-    if fields.r == 0 {
-        return Err("r must be at least 1".to_owned());
-    }
+    check_rank(fields.r).map_err(|reason| format!("r {reason}"))?;
     if let Some(beginning) = object.get("init_lora_weights") {
         let beginning = beginning.as_str().map_or_else(|| beginning.to_string(), str::to_lowercase);
         if beginning != "null" && !HARMLESS_BEGINNINGS.contains(&beginning.as_str()) {
@@ -251,6 +256,16 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
         None | Some("none" | "all" | "lora_only") => Ok(()),
         Some(other) => Err(format!("bias is '{other}'; use none, all or lora_only")),
     }
+}
+
+/// The ranks of `rank_pattern`.
+fn ranks(table: Option<Map<String, Value>>) -> std::result::Result<Vec<(String, usize)>, String> {
+    let rank = |(key, number): (String, f64)| {
+        let rank = number as usize;
+        check_rank(rank).map_err(|reason| format!("rank_pattern: '{key}' {reason}"))?;
+        Ok((key, rank))
+    };
+    numbers(table, "rank_pattern")?.into_iter().map(rank).collect()
 }
 
 /// The numbers of a pattern table, all above 0.

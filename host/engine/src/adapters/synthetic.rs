@@ -1,7 +1,7 @@
 //! Adapters made in memory: of any rank, on any modules, with seeded random factors, so that what an
 //! adapter costs can be measured without downloading one.
 
-use super::config::AdapterConfig;
+use super::config::{AdapterConfig, check_rank};
 use crate::{Error, Result, load::synthetic::fill};
 use std::{fmt, str::FromStr};
 
@@ -51,8 +51,9 @@ impl FromStr for SyntheticAdapter {
             }
         }
         if adapter.rank == 0 {
-            return Err(bad("rank must be given and at least 1 (synthetic:rank=8)".to_owned()));
+            return Err(bad("rank must be given (synthetic:rank=8)".to_owned()));
         }
+        check_rank(adapter.rank).map_err(|reason| bad(format!("rank {reason}")))?;
         Ok(adapter)
     }
 }

@@ -93,9 +93,10 @@ impl Matrix {
     fn unquantised(&self) -> Result<ReadRow> {
         match &self.source {
             Source::Numbers(read) => Ok(Arc::clone(read)),
-            Source::Blocks(dtype, _) => Err(Error::Unsupported(format!(
-                "an adapter cannot be merged into {dtype:?} weights without losing what it changes: attach it unmerged, or merge it into the checkpoint before quantising"
-            ))),
+            Source::Blocks(..) => Err(Error::Unsupported(
+                "an adapter cannot be merged into quantised weights without losing what it changes: attach it unmerged, or merge it into the checkpoint before quantising"
+                    .to_owned(),
+            )),
         }
     }
 

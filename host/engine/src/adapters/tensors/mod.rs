@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Error, Result,
     load::{files::Shard, matrix::Matrix},
+    memory,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -137,12 +138,14 @@ impl AdapterTensors {
     ) -> Result<Option<Factors>> {
         self.asked.insert(module.to_owned());
         if let Origin::Synthetic { seed } = self.origin {
-            let make = || {
-                let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
-                let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
-                Factors { rank, down, up, bias: None, magnitude: None }
-            };
-            return Ok(self.config.targets(module, role).then(make));
+            if !self.config.targets(module, role) {
+                return Ok(None);
+            }
+            let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
+            let bytes = rank * (outputs + inputs) * size_of::<f32>();
+            memory::check(bytes, || format!("rank {rank} of {module}"), "ask for a lower rank")?;
+            let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
+            return Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }));
         }
         if let (Role::Expert(part), None) = (role, self.name(module, Part::Down)) {
             return self.of_all_experts(module, part, outputs, inputs);
