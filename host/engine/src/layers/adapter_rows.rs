@@ -2,7 +2,8 @@
 //! weights are read once for all of them (the idea of Punica, arXiv 2310.18547).
 
 use crate::{Result, adapters::AdapterId};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use std::sync::OnceLock;
 
 /// The rows of a pass that run with an adapter. All others run on the base weights.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,10 @@ pub struct Group {
     pub rows: Vec<u32>,
     /// Whether those are all rows of the pass.
     pub is_whole: bool,
+    /// The rows on a device.
+    index: OnceLock<Tensor>,
+    /// For each row of a pass, where it is once the group's rows, changed, are below all others.
+    places: OnceLock<Tensor>,
 }
 
 impl AdapterRows {
@@ -33,7 +38,7 @@ impl AdapterRows {
                     Some(group) => group.rows.extend(start..end),
                     None => {
                         let rows = (start..end).collect();
-                        groups.push(Group { adapter, rows, is_whole: false });
+                        groups.push(Group::new(adapter, rows));
                     }
                 }
             }
@@ -49,7 +54,7 @@ impl AdapterRows {
                 .zip(selected)
                 .filter(|(_, row)| group.is_whole || group.rows.binary_search(row).is_ok())
                 .map(|(place, _)| place);
-            Group { adapter: group.adapter, rows: rows.collect(), is_whole: false }
+            Group::new(group.adapter, rows.collect())
         });
         Self::complete(groups.filter(|group| !group.rows.is_empty()).collect(), selected.len())
     }
@@ -68,12 +73,17 @@ impl AdapterRows {
 }
 
 impl Group {
+    fn new(adapter: AdapterId, rows: Vec<u32>) -> Self {
+        let (index, places) = (OnceLock::new(), OnceLock::new());
+        Self { adapter, rows, is_whole: false, index, places }
+    }
+
     /// Its rows of a tensor.
     pub fn of(&self, x: &Tensor) -> Result<Tensor> {
         if self.is_whole {
             return Ok(x.clone());
         }
-        Ok(x.index_select(&Tensor::new(&self.rows[..], x.device())?, 0)?)
+        Ok(x.index_select(kept(&self.index, &self.rows, x.device())?, 0)?)
     }
 
     /// A tensor with these in place of its rows.
@@ -86,9 +96,18 @@ impl Group {
         for (place, &row) in (count..).zip(&self.rows) {
             places[row as usize] = place;
         }
-        let places = Tensor::new(places, y.device())?;
-        Ok(Tensor::cat(&[y, rows], 0)?.index_select(&places, 0)?)
+        let places = kept(&self.places, &places, y.device())?;
+        Ok(Tensor::cat(&[y, rows], 0)?.index_select(places, 0)?)
     }
+}
+
+/// Numbers as a tensor, brought to the device once for all layers.
+fn kept<'a>(place: &'a OnceLock<Tensor>, rows: &[u32], device: &Device) -> Result<&'a Tensor> {
+    if let Some(tensor) = place.get() {
+        return Ok(tensor);
+    }
+    let tensor = Tensor::new(rows, device)?;
+    Ok(place.get_or_init(|| tensor))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     adapter_rows::{AdapterRows, Group},
     change::Change,
     host,
-    weight::{Place, Weight, vector_on_device},
+    weight::{Place, Weight},
 };
 use crate::{
     Error, Result,
@@ -247,12 +247,7 @@ impl Piece {
 impl Used {
     fn new(matrix: &Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
         let weight = Weight::new(matrix, place)?;
-        let bias_tensor = match (&weight, &bias) {
-            (Weight::Device(weight), Some(bias)) => {
-                Some(vector_on_device(bias, weight.dtype(), &place.device)?)
-            }
-            _ => None,
-        };
+        let bias_tensor = place.upload(bias.as_deref())?;
         Ok(Self { weight: Arc::new(weight), bias, bias_tensor })
     }
 }

@@ -25,6 +25,12 @@ impl Place {
     pub fn of(weights: &Weights) -> Self {
         Self { dtype: weights.dtype(), device: weights.device().clone() }
     }
+
+    /// A vector as a tensor in the weights' format; none where the CPU's kernels take it as it is.
+    pub fn upload(&self, numbers: Option<&[f32]>) -> Result<Option<Tensor>> {
+        let numbers = numbers.filter(|_| !host::computes(&self.device));
+        numbers.map(|n| vector_on_device(n, self.dtype.candle(), &self.device)).transpose()
+    }
 }
 
 /// `[outputs, inputs]`.

@@ -1,6 +1,6 @@
 //! Taking from an adapter what it says of one product.
 
-use super::{Change, Saved};
+use super::{Change, Saved, Vectors};
 use crate::{
     Result,
     adapters::{AdapterTensors, Factors},
@@ -107,7 +107,8 @@ impl Taken<'_> {
         };
         self.added.count_saved(width * self.inputs, self.place);
         let weight = Weight::new(&matrix, self.place)?;
-        self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias });
+        let bias_tensor = self.place.upload(bias.as_deref())?;
+        self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias, bias_tensor });
         Ok(true)
     }
 
@@ -134,13 +135,25 @@ impl Taken<'_> {
     }
 
     fn finish(self) -> Result<(Option<Change>, Added)> {
-        let Self { inputs, outputs, gain, shift, saved, added, .. } = self;
+        let Self { inputs, outputs, place, gain, shift, saved, added, .. } = self;
         let low_rank = match &self.blocks[..] {
             [] => None,
-            blocks => Some(LowRank::new(blocks, inputs, outputs, self.place)?),
+            blocks => Some(LowRank::new(blocks, inputs, outputs, place)?),
         };
-        let base_bias = self.bias.filter(|_| gain.is_some());
-        let change = Change { low_rank, gain, base_bias, shift, saved, inputs, outputs };
+        // g (y - b) + b + s = g y + (1 - g) b + s
+        let rest = (gain.is_some() || shift.is_some()).then(|| {
+            let number = |numbers: &Option<Vec<f32>>, index: usize, other: f32| {
+                numbers.as_ref().map_or(other, |numbers| numbers[index])
+            };
+            let rest = |index: usize| {
+                let kept = 1.0 - number(&gain, index, 1.0);
+                kept * number(&self.bias, index, 0.0) + number(&shift, index, 0.0)
+            };
+            (0..outputs).map(rest).collect::<Vec<f32>>()
+        });
+        let tensors =
+            Vectors { gain: place.upload(gain.as_deref())?, rest: place.upload(rest.as_deref())? };
+        let change = Change { low_rank, gain, shift, rest, saved, inputs, outputs, tensors };
         Ok(((added.modules > 0).then_some(change), added))
     }
 }

@@ -3,11 +3,7 @@
 
 mod load;
 
-use super::{
-    adapter_rows::Group,
-    low_rank::LowRank,
-    weight::{Weight, vector_on_device},
-};
+use super::{adapter_rows::Group, low_rank::LowRank, weight::Weight};
 use crate::{
     Result,
     kernels::{Activations, parallel::SharedRows},
@@ -22,14 +18,23 @@ pub struct Change {
     low_rank: Option<LowRank>,
     /// DoRA's magnitudes over the norms of the rows of W + B A, `[outputs]`.
     gain: Option<Vec<f32>>,
-    /// The base model's bias, where a gain must leave it alone.
-    base_bias: Option<Vec<f32>>,
-    /// Added, `[outputs]`.
+    /// Added to the bias, `[outputs]`.
     shift: Option<Vec<f32>>,
+    /// Added to `g (W x + b + B A x)`: the shift, and what the gain has taken of the bias.
+    rest: Option<Vec<f32>>,
     /// What stands in place of the base model's weight.
     saved: Vec<Saved>,
     inputs: usize,
     outputs: usize,
+    /// The vectors above on a device.
+    tensors: Vectors,
+}
+
+/// Gain and rest on a device.
+#[derive(Default)]
+struct Vectors {
+    gain: Option<Tensor>,
+    rest: Option<Tensor>,
 }
 
 struct Saved {
@@ -37,6 +42,8 @@ struct Saved {
     matrix: Matrix,
     weight: Weight,
     bias: Option<Vec<f32>>,
+    /// The bias on a device.
+    bias_tensor: Option<Tensor>,
 }
 
 impl Change {
@@ -65,22 +72,17 @@ impl Change {
         }
         let parts = self.saved.iter().map(|saved| saved.weight.on_host(x, saved.bias.as_deref()));
         let parts: Vec<Vec<f32>> = parts.collect::<Result<_>>()?;
-        if self.gain.is_none() && self.shift.is_none() && parts.is_empty() {
+        if self.gain.is_none() && self.rest.is_none() && parts.is_empty() {
             return Ok(());
         }
         for (index, &row) in group.rows.iter().enumerate() {
             // SAFETY: the caller's.
             let y = unsafe { y.numbers(row as usize * self.outputs, self.outputs) };
             if let Some(gain) = &self.gain {
-                // g (y - b) + b = g y + (1 - g) b
                 y.iter_mut().zip(gain).for_each(|(y, gain)| *y *= gain);
-                if let Some(bias) = &self.base_bias {
-                    let rest = bias.iter().zip(gain).map(|(bias, gain)| bias * (1.0 - gain));
-                    y.iter_mut().zip(rest).for_each(|(y, rest)| *y += rest);
-                }
             }
-            if let Some(shift) = &self.shift {
-                y.iter_mut().zip(shift).for_each(|(y, shift)| *y += shift);
+            if let Some(rest) = &self.rest {
+                y.iter_mut().zip(rest).for_each(|(y, rest)| *y += rest);
             }
             for (saved, part) in self.saved.iter().zip(&parts) {
                 let width = saved.outputs.len();
@@ -92,29 +94,22 @@ impl Change {
 
     /// `y = W x + b` with the rows changed that `group` names, on a device.
     pub fn on_device(&self, x: &Tensor, y: Tensor, group: &Group) -> Result<Tensor> {
-        let (x, old) = (group.of(x)?, group.of(&y)?);
-        let vector = |numbers: &[f32]| vector_on_device(numbers, y.dtype(), y.device());
-        let mut new = old;
+        let (x, mut new) = (group.of(x)?, group.of(&y)?);
         if let Some(low_rank) = &self.low_rank
             && let Some(sum) = low_rank.on_device(&x)?
         {
             new = (new + sum)?;
         }
-        if let Some(gain) = &self.gain {
-            new = new.broadcast_mul(&vector(gain)?)?;
-            if let Some(bias) = &self.base_bias {
-                let rest: Vec<f32> =
-                    bias.iter().zip(gain).map(|(bias, gain)| bias * (1.0 - gain)).collect();
-                new = new.broadcast_add(&vector(&rest)?)?;
-            }
+        if let Some(gain) = &self.tensors.gain {
+            new = new.broadcast_mul(gain)?;
         }
-        if let Some(shift) = &self.shift {
-            new = new.broadcast_add(&vector(shift)?)?;
+        if let Some(rest) = &self.tensors.rest {
+            new = new.broadcast_add(rest)?;
         }
         for saved in &self.saved {
             let part = saved.weight.on_device(&x)?;
-            let part = match &saved.bias {
-                Some(bias) => part.broadcast_add(&vector(bias)?)?,
+            let part = match &saved.bias_tensor {
+                Some(bias) => part.broadcast_add(bias)?,
                 None => part,
             };
             let (start, end) = (saved.outputs.start, saved.outputs.end);
