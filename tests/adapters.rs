@@ -4,7 +4,7 @@ use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
     support::{Desk, fixtures, guest, of_kind},
 };
-use llem_engine::{AdapterSource, Control, Device, LoadOptions, Model, Request, Sampling};
+use llem_engine::{AdapterSource, Control, DType, Device, LoadOptions, Model, Request, Sampling};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -155,14 +155,15 @@ fn unmerging_restores_the_base_model_bit_by_bit() {
     let dora = adapter("llama-dora");
     let synthetic: AdapterSource = "synthetic:rank=5,alpha=50".parse().unwrap();
     let saved = adapter("llama-saved-norms");
-    for (dtype, source) in [
-        (llem_engine::DType::F32, AdapterSource::Folder(dora.clone())),
-        (llem_engine::DType::Bf16, AdapterSource::Folder(saved)),
-        (llem_engine::DType::F16, synthetic),
+    let tied = adapter("llama-tied-saved-head");
+    for (base, dtype, source) in [
+        (base_of(&dora), DType::F32, AdapterSource::Folder(dora.clone())),
+        (base_of(&dora), DType::Bf16, AdapterSource::Folder(saved)),
+        (base_of(&dora), DType::F16, synthetic),
+        (base_of(&tied), DType::Bf16, AdapterSource::Folder(tied.clone())),
     ] {
-        let source_of_model = base_of(&dora).to_str().unwrap().parse().unwrap();
         let options = LoadOptions {
-            source: source_of_model,
+            source: base.to_str().unwrap().parse().unwrap(),
             dtype: Some(dtype),
             device: Device::Cpu,
             seed: 0,

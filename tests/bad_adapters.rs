@@ -145,6 +145,10 @@ fn targets_without_tensors_and_tensors_without_targets() {
     generate(&desk, BASE, &folder, &[]).refused(2, &["o_proj.lora_A.weight", "target_modules"]);
     let (desk, folder) = configured(json!({"modules_to_save": ["lm_head"]}));
     generate(&desk, BASE, &folder, &[]).refused(2, &["lm_head.weight", "modules_to_save"]);
+    let (desk, folder) = configured(
+        json!({"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "embed_tokens"]}),
+    );
+    generate(&desk, BASE, &folder, &[]).refused(2, &["embed_tokens.lora_embedding_A", "missing"]);
     let (desk, folder) = configured(json!({"use_dora": true}));
     generate(&desk, BASE, &folder, &[]).refused(2, &["lora_magnitude_vector", "missing"]);
 }

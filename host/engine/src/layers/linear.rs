@@ -55,6 +55,8 @@ struct Piece {
     /// What the weight is made of, to be read again.
     matrix: Matrix,
     bias: Option<Vec<f32>>,
+    /// The weight as an embedding keeps it in memory, where it is one.
+    shared: Option<Arc<Weight>>,
     /// The weight and bias in use: those above, or with an adapter merged into them.
     used: Used,
 }
@@ -130,8 +132,9 @@ impl Linear {
             order: None,
             transposed: false,
         };
+        let shared = Some(Arc::clone(&weight));
         let used = Used { weight, bias: None, bias_tensor: None };
-        let piece = Piece { outputs, matrix, bias: None, used };
+        let piece = Piece { outputs, matrix, bias: None, shared, used };
         Self { pieces: vec![piece], modules: vec![module], place, changes: Vec::new() }
     }
 
@@ -240,7 +243,7 @@ fn change_on_host(
 impl Piece {
     fn new(start: usize, matrix: Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
         let used = Used::new(&matrix, bias.clone(), place)?;
-        Ok(Self { outputs: start..start + matrix.rows, matrix, bias, used })
+        Ok(Self { outputs: start..start + matrix.rows, matrix, bias, shared: None, used })
     }
 }
 
@@ -287,8 +290,11 @@ impl Adapt for Linear {
             return Ok(());
         }
         for piece in &mut self.pieces {
-            // Reading the same numbers again gives the same weight, bit by bit.
-            piece.used = Used::new(&piece.matrix, piece.bias.clone(), &self.place)?;
+            piece.used = match &piece.shared {
+                Some(weight) => Used { weight: Arc::clone(weight), bias: None, bias_tensor: None },
+                // Reading the same numbers again gives the same weight, bit by bit.
+                None => Used::new(&piece.matrix, piece.bias.clone(), &self.place)?,
+            };
         }
         Ok(())
     }

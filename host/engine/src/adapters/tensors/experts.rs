@@ -14,7 +14,7 @@ impl AdapterTensors {
         outputs: usize,
         inputs: usize,
     ) -> Result<Option<Factors>> {
-        let Some((layer, _)) = layer_of(module) else { return Ok(None) };
+        let Some(layer) = layer_of(module) else { return Ok(None) };
         let experts = format!("{layer}.mlp.experts");
         let parameter = format!("{experts}.{}", part.parameter);
         if !self.config.targets_parameter(&parameter) {

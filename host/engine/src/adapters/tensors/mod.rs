@@ -165,12 +165,12 @@ impl AdapterTensors {
             // A name such as `gate` means the router only where PEFT's model has a module of it.
             return Ok(None);
         }
-        let down = self.required(module, Part::Down, &[rank, inputs])?;
-        let mut up = self.required(module, Part::Up, &[outputs, rank])?;
+        let down = self.required(module, role, Part::Down, &[rank, inputs])?;
+        let mut up = self.required(module, role, Part::Up, &[outputs, rank])?;
         let mut bias = self.take(module, Part::UpBias, &[outputs])?;
         up.iter_mut().chain(bias.iter_mut().flatten()).for_each(|number| *number *= scale);
         let magnitude = match self.config.dora {
-            true => Some(self.required(module, Part::Magnitude, &[outputs])?),
+            true => Some(self.required(module, role, Part::Magnitude, &[outputs])?),
             false => None,
         };
         if magnitude.is_some() && bias.is_some() {
@@ -185,7 +185,7 @@ impl AdapterTensors {
     /// checkpoint of Mixtral calls `block_sparse_moe.gate` is `mlp.gate` in transformers 5.
     fn whereabouts(&self, module: &str, role: Role) -> (String, bool) {
         if role == Role::Router
-            && let Some((layer, _)) = layer_of(module)
+            && let Some(layer) = layer_of(module)
         {
             let router = format!("{layer}.mlp.gate");
             if self.config.targets_parameter(&format!("{router}.weight")) {
@@ -215,6 +215,11 @@ impl AdapterTensors {
             let (start, stride) = if transposed { (row, rows) } else { (row * columns, 1) };
             raw.read(start, stride, out);
         };
+        let mut numbers = vec![0f32; columns];
+        for row in 0..rows {
+            read(row, &mut numbers);
+            self.check_finite(&name, &numbers)?;
+        }
         Ok(Some(Matrix::of_numbers(rows, columns, Arc::new(read))))
     }
 
@@ -308,10 +313,19 @@ impl AdapterTensors {
         }
     }
 
-    fn required(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Vec<f32>> {
+    fn required(
+        &mut self,
+        module: &str,
+        role: Role,
+        part: Part,
+        dims: &[usize],
+    ) -> Result<Vec<f32>> {
         self.take(module, part, dims)?.ok_or_else(|| {
-            let ending =
-                ENDINGS.iter().find(|(_, known)| *known == part).map_or("", |(end, _)| end);
+            let is_usual = |(ending, known): &&(&str, Part)| {
+                *known == part && (role == Role::Embedding) == ending.contains("embedding")
+            };
+            let any = ENDINGS.iter().find(|(_, known)| *known == part);
+            let ending = ENDINGS.iter().find(is_usual).or(any).map_or("", |(ending, _)| ending);
             self.bad(&format!(
                 "tensor {PREFIX}{module}{ending} is missing, though adapter_config.json asks for it"
             ))
@@ -324,18 +338,23 @@ impl AdapterTensors {
         let raw = shard.find(&name, dims, "its config and the base model imply")?;
         let mut numbers = vec![0f32; dims.iter().product()];
         raw.read(0, 1, &mut numbers);
-        if numbers.iter().any(|number| !number.is_finite()) {
-            return Err(self.bad(&format!(
-                "tensor {name} holds NaN or infinity: the adapter is damaged, fetch it again"
-            )));
-        }
+        self.check_finite(&name, &numbers)?;
         Ok(Some(numbers))
+    }
+
+    fn check_finite(&self, name: &str, numbers: &[f32]) -> Result<()> {
+        match numbers.iter().all(|number| number.is_finite()) {
+            true => Ok(()),
+            false => Err(self.bad(&format!(
+                "tensor {name} holds NaN or infinity: the adapter is damaged, fetch it again"
+            ))),
+        }
     }
 }
 
-/// `model.layers.0` of `model.layers.0.mlp.experts.3.up_proj`, and what follows.
-fn layer_of(module: &str) -> Option<(&str, &str)> {
+/// `model.layers.0` of `model.layers.0.mlp.experts.3.up_proj`.
+fn layer_of(module: &str) -> Option<&str> {
     let start = module.find(".layers.")? + ".layers.".len();
     let end = start + module[start..].find('.')?;
-    Some((&module[..end], &module[end + 1..]))
+    Some(&module[..end])
 }
