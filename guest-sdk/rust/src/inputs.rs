@@ -14,6 +14,18 @@ pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
         .ok_or_else(|| Error(format!("parameter '{name}' is out of range: {value:?}")))
 }
 
+/// The value of a declared text parameter that holds whole numbers above 0, separated by commas.
+pub fn sizes(name: &str) -> Result<Vec<usize>> {
+    let text: String = parameter(name)?;
+    let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
+    text.split(',')
+        .map(|part| {
+            let refuse = || Error(format!("{name}: '{part}' is no whole number above 0"));
+            size(part).ok_or_else(refuse)
+        })
+        .collect()
+}
+
 /// What a parameter or a field of a row can be read as.
 pub trait FromValue: Sized {
     /// None where the value is of another kind or out of range.

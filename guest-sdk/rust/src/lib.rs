@@ -51,7 +51,7 @@ pub mod prelude {
         },
         error::{Error, Result},
         experiment::Experiment,
-        inputs::{Random, parameter, rows, rows_if_granted},
+        inputs::{Random, parameter, rows, rows_if_granted, sizes},
         interval::Interval,
         policy::{Describe, Metrics, Warmup, WarmupPolicy, Workload},
         trial::by_label,

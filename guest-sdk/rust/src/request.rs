@@ -3,6 +3,7 @@
 use crate::{
     Result,
     bindings::{BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions},
+    inputs::Random,
 };
 
 impl Request {
@@ -69,6 +70,14 @@ impl Request {
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = Some(sampling);
         self
+    }
+}
+
+impl Prompt {
+    /// Random tokens of a vocabulary.
+    pub fn random(random: &Random, vocabulary: u32, length: usize) -> Self {
+        let token = |_| (random.next_u64() % u64::from(vocabulary)) as u32;
+        Self::Tokens((0..length).map(token).collect())
     }
 }
 

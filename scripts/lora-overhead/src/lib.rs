@@ -29,7 +29,7 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let model = Model::granted()?;
-    let sizes = batch_sizes()?;
+    let sizes = sizes("batch")?;
     let bench = Bench {
         names: attach(&model)?,
         prompts: prompts(&model, *sizes.iter().max().unwrap_or(&1))?,
@@ -145,19 +145,6 @@ fn attach(model: &Model) -> Result<Vec<String>> {
 /// Prompts of random tokens.
 fn prompts(model: &Model, count: usize) -> Result<Vec<Prompt>> {
     let length: usize = parameter("prompt-tokens")?;
-    let vocabulary = u64::from(model.info().vocab_size);
-    let random = Random::new("prompts");
-    let prompt = || {
-        let token = |_| (random.next_u64() % vocabulary) as u32;
-        Prompt::Tokens((0..length).map(token).collect())
-    };
-    Ok((0..count).map(|_| prompt()).collect())
-}
-
-fn batch_sizes() -> Result<Vec<usize>> {
-    let text: String = parameter("batch")?;
-    let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
-    text.split(',')
-        .map(|part| size(part).ok_or_else(|| Error(format!("batch: '{part}' is no batch size"))))
-        .collect()
+    let (random, vocabulary) = (Random::new("prompts"), model.info().vocab_size);
+    Ok((0..count).map(|_| Prompt::random(&random, vocabulary, length)).collect())
 }

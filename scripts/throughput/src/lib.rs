@@ -20,14 +20,11 @@ fn about() -> About {
 fn run() -> Result<Vec<Trial>> {
     let model = Model::granted()?;
     let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
-    let vocabulary = u64::from(model.info().vocab_size);
+    let vocabulary = model.info().vocab_size;
     let random = Random::new("prompts");
-    let prompt = || {
-        let token = |_| (random.next_u64() % vocabulary) as u32;
-        Prompt::Tokens((0..length).map(token).collect())
-    };
+    let prompt = || Prompt::random(&random, vocabulary, length);
     let mut requests = Vec::new();
-    for size in batch_sizes()? {
+    for size in sizes("batch")? {
         let prompts: Vec<Prompt> = (0..size).map(|_| prompt()).collect();
         let request = Request::of(prompts).label(format!("batch {size}"));
         requests.push(request.max_new_tokens(new_tokens).ignore_eos());
@@ -36,14 +33,6 @@ fn run() -> Result<Vec<Trial>> {
     // Two: batches are long, and each run touches all weights.
     let warmup = FixedCount { runs: 2, ..FixedCount::default() };
     Experiment::new(model).warmup(warmup).workload(workload).metrics(derive).run()
-}
-
-fn batch_sizes() -> Result<Vec<usize>> {
-    let text: String = parameter("batch")?;
-    let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
-    text.split(',')
-        .map(|part| size(part).ok_or_else(|| Error(format!("batch: '{part}' is no batch size"))))
-        .collect()
 }
 
 fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {

@@ -11,12 +11,13 @@ pub mod config;
 mod lifecycle;
 mod pattern;
 mod registry;
+mod role;
 pub mod source;
 pub mod synthetic;
 mod tensors;
 
-pub use config::{ExpertPart, Role};
 pub use registry::{Choice, Registry};
+pub use role::{ExpertPart, Role};
 pub use source::AdapterSource;
 pub use tensors::{AdapterTensors, Factors};
 

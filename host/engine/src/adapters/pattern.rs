@@ -2,7 +2,7 @@
 //! (`check_target_module_exists` in `peft/tuners/tuners_utils.py`, `get_pattern_key` in
 //! `peft/utils/other.py`).
 
-use super::config::Role;
+use super::role::Role;
 use fancy_regex::Regex;
 use serde_json::{Map, Value};
 

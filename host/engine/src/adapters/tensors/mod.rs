@@ -2,10 +2,7 @@
 
 mod experts;
 
-use super::{
-    config::{AdapterConfig, Role},
-    synthetic,
-};
+use super::{config::AdapterConfig, role::Role, synthetic};
 use crate::{
     Error, Result,
     load::{files::Shard, matrix::Matrix},
