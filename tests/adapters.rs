@@ -62,31 +62,8 @@ fn check_flops(adapter: &Value, expected: &SafeTensors<'_>, positions: usize) {
     assert_eq!((each[0] + each[1]) * positions as f64, theirs);
 }
 
-macro_rules! adapters {
-    ($($test:ident: $folder:literal,)*) => {
-        $(
-            #[test]
-            fn $test() {
-                check($folder);
-            }
-        )*
-
-        /// A folder without a test would be a promise that nobody keeps.
-        #[test]
-        fn every_adapter_has_a_test() {
-            let mut folders: Vec<String> = std::fs::read_dir(fixtures().join("adapters"))
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            folders.sort();
-            let mut tested = vec![$($folder.to_owned()),*];
-            tested.sort();
-            assert_eq!(folders, tested);
-        }
-    };
-}
-
-adapters! {
+for_each_folder! {
+    "adapters", check;
     attention_only_of_rank_8: "llama-attention-r8",
     mlp_only_of_rank_1: "llama-mlp-r1",
     all_linear_of_rank_64: "llama-all-linear-r64",

@@ -28,31 +28,8 @@ fn check_with(model: &str, kernels: &str) {
     }
 }
 
-macro_rules! families {
-    ($($test:ident: $folder:literal,)*) => {
-        $(
-            #[test]
-            fn $test() {
-                check($folder);
-            }
-        )*
-
-        /// A folder without a test would be a promise that nobody keeps.
-        #[test]
-        fn every_folder_has_a_test() {
-            let mut folders: Vec<String> = std::fs::read_dir(fixtures().join("families"))
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            folders.sort();
-            let mut tested = vec![$($folder.to_owned()),*];
-            tested.sort();
-            assert_eq!(folders, tested);
-        }
-    };
-}
-
-families! {
+for_each_folder! {
+    "families", check;
     mistral_with_a_window: "mistral",
     mistral_without_a_window: "mistral-no-window",
     qwen2_with_seven_query_heads_a_key: "qwen2",

@@ -16,7 +16,12 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 fn generate(desk: &Desk, home: &Path, endpoint: &str) -> Ran {
     let args =
         ["generate", "acme/small-llama", "--tokens", "5,6,7", "--max-new-tokens", "4", "--json"];
-    let mut command = desk.command(&args);
+    with_hub(desk, &args, home, endpoint)
+}
+
+/// Runs with this cache and this endpoint, whatever the tests' own environment says.
+fn with_hub(desk: &Desk, args: &[&str], home: &Path, endpoint: &str) -> Ran {
+    let mut command = desk.command(args);
     command.env("HF_HOME", home).env("HF_ENDPOINT", endpoint);
     for name in ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"] {
         command.env_remove(name);
@@ -160,12 +165,7 @@ fn an_adapter_is_fetched_and_kept() {
     let base = fixtures().join("llama/untied-llama3");
     let generate = |adapter: &str, endpoint: &str| {
         let args = ["generate", base.to_str().unwrap(), "--tokens", "5,6,7", "--json", "--adapter"];
-        let mut command = desk.command(&[&args[..], &[adapter]].concat());
-        command.env("HF_HOME", &home).env("HF_ENDPOINT", endpoint);
-        for name in ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"] {
-            command.env_remove(name);
-        }
-        Ran::of(command.output().unwrap())
+        with_hub(&desk, &[&args[..], &[adapter]].concat(), &home, endpoint)
     };
     let nowhere = "http://127.0.0.1:9";
     generate("acme/small-lora", nowhere).refused(2, &["acme/small-lora"]);

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "tests are named for what they show")]
 
+#[macro_use]
+mod support;
+
 mod adapters;
 mod bad_adapters;
 mod commands;
@@ -14,4 +17,3 @@ mod interruption;
 mod memory;
 mod parity;
 mod prebuilt;
-mod support;

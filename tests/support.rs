@@ -116,3 +116,28 @@ impl Ran {
 pub fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["event"] == kind).collect()
 }
+
+/// A test for each folder below a folder of the fixtures, and one that no folder is without. A folder
+/// without a test would be a promise that nobody keeps.
+macro_rules! for_each_folder {
+    ($parent:literal, $check:path; $($test:ident: $folder:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $check($folder);
+            }
+        )*
+
+        #[test]
+        fn every_folder_has_a_test() {
+            let mut folders: Vec<String> = std::fs::read_dir(crate::support::fixtures().join($parent))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            folders.sort();
+            let mut tested = vec![$($folder.to_owned()),*];
+            tested.sort();
+            assert_eq!(folders, tested);
+        }
+    };
+}

@@ -6,7 +6,8 @@ use super::{
     pattern::{self, Targets},
     role::Role,
 };
-use crate::{Error, Result, config::read_text};
+use crate::{Error, Result};
+use fancy_regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, path::Path};
@@ -28,8 +29,8 @@ pub struct AdapterConfig {
     saved: Vec<String>,
     /// Tensors with low-rank factors that no module of transformers has to itself.
     parameters: Vec<String>,
-    ranks: Vec<(String, usize)>,
-    alphas: Vec<(String, f64)>,
+    ranks: Vec<(Regex, usize)>,
+    alphas: Vec<(Regex, f64)>,
     /// What it says it was trained on.
     pub base_model: Option<String>,
 }
@@ -92,11 +93,6 @@ struct Fields {
 }
 
 impl AdapterConfig {
-    /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&read_text(path)?, path)
-    }
-
     /// Parses a file's text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let bad = |reason: String| Error::file(path, reason);
@@ -116,8 +112,12 @@ impl AdapterConfig {
             targets,
             saved,
             parameters: fields.target_parameters.unwrap_or_default(),
-            ranks: ranks(fields.rank_pattern).map_err(bad)?,
-            alphas: numbers(fields.alpha_pattern, "alpha_pattern").map_err(bad)?,
+            ranks: table(fields.rank_pattern, "rank_pattern", |number| {
+                let rank = number as usize;
+                check_rank(rank).map(|()| rank)
+            })
+            .map_err(bad)?,
+            alphas: table(fields.alpha_pattern, "alpha_pattern", Ok).map_err(bad)?,
             base_model: fields.base_model_name_or_path,
         })
     }
@@ -231,30 +231,19 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
     }
 }
 
-/// The ranks of `rank_pattern`.
-fn ranks(table: Option<Map<String, Value>>) -> std::result::Result<Vec<(String, usize)>, String> {
-    let rank = |(key, number): (String, f64)| {
-        let rank = number as usize;
-        check_rank(rank).map_err(|reason| format!("rank_pattern: '{key}' {reason}"))?;
-        Ok((key, rank))
-    };
-    numbers(table, "rank_pattern")?.into_iter().map(rank).collect()
-}
-
-/// The numbers of a pattern table, all above 0.
-fn numbers(
-    table: Option<Map<String, Value>>,
+/// The entries of a pattern table: numbers above 0, as `convert` takes them.
+fn table<T>(
+    entries: Option<Map<String, Value>>,
     field: &str,
-) -> std::result::Result<Vec<(String, f64)>, String> {
-    table
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(key, value)| match value.as_f64().filter(|&number| number > 0.0) {
-            Some(number) => {
-                pattern::check(&key).map_err(|reason| format!("{field}: {reason}"))?;
-                Ok((key, number))
-            }
-            None => Err(format!("{field} gives {value} for '{key}'; a number above 0 is needed")),
-        })
-        .collect()
+    convert: impl Fn(f64) -> std::result::Result<T, String>,
+) -> std::result::Result<Vec<(Regex, T)>, String> {
+    let entry = |(key, value): (String, Value)| {
+        let number = value.as_f64().filter(|&number| number > 0.0).ok_or_else(|| {
+            format!("{field} gives {value} for '{key}'; a number above 0 is needed")
+        })?;
+        let pattern = pattern::of_end(&key).map_err(|reason| format!("{field}: {reason}"))?;
+        let converted = convert(number).map_err(|reason| format!("{field}: '{key}' {reason}"))?;
+        Ok((pattern, converted))
+    };
+    entries.unwrap_or_default().into_iter().map(entry).collect()
 }

@@ -85,7 +85,7 @@ impl Model {
         }
         let started = Instant::now();
         if let Err(error) = self.decoder.for_each_adapted(|_, part| part.merge(adapter.id)) {
-            self.restore(adapter.id)?;
+            self.restore()?;
             return Err(error);
         }
         self.decoder.device().synchronize()?;
@@ -101,7 +101,7 @@ impl Model {
             return Err(Error::Invalid(format!("'{name}' is attached, but not merged")));
         }
         let started = Instant::now();
-        self.restore(adapter.id)?;
+        self.restore()?;
         self.decoder.device().synchronize()?;
         self.adapters.set_merged(None);
         Ok(started.elapsed())
@@ -146,8 +146,8 @@ impl Model {
         let _ = self.decoder.for_each_adapted(forget);
     }
 
-    fn restore(&mut self, id: AdapterId) -> Result<()> {
-        self.decoder.for_each_adapted(|_, part| part.unmerge(id))
+    fn restore(&mut self) -> Result<()> {
+        self.decoder.for_each_adapted(|_, part| part.unmerge())
     }
 
     /// Sequences of an open batch have keys and values that were computed with the weights as they are.

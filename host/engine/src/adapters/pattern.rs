@@ -135,19 +135,16 @@ pub fn contains(name: &str, module: &str) -> bool {
     format!(".{module}.").contains(&format!(".{name}."))
 }
 
-/// The entry of the first key that matches the end of a module's name.
-pub fn find<T: Copy>(table: &[(String, T)], module: &str) -> Option<T> {
-    let matches = |key: &str| {
-        let pattern = Regex::new(&format!(r"^(?:.*\.)?(?:{key})$"));
-        pattern.is_ok_and(|pattern| pattern.is_match(module).unwrap_or(false))
-    };
-    table.iter().find(|(key, _)| matches(key)).map(|(_, value)| *value)
+/// A key of `rank_pattern` or `alpha_pattern`, which means modules whose name it ends.
+pub fn of_end(key: &str) -> Parsed<Regex> {
+    Regex::new(&format!(r"^(?:.*\.)?(?:{key})$"))
+        .map_err(|error| format!("'{key}' is no regular expression: {error}"))
 }
 
-/// Whether a key can be matched with.
-pub fn check(key: &str) -> Parsed<()> {
-    let pattern = Regex::new(key);
-    pattern.map(|_| ()).map_err(|error| format!("'{key}' is no regular expression: {error}"))
+/// The entry of the first pattern that means a module.
+pub fn find<T: Copy>(table: &[(Regex, T)], module: &str) -> Option<T> {
+    let means = |(pattern, _): &&(Regex, T)| pattern.is_match(module).unwrap_or(false);
+    table.iter().find(means).map(|(_, value)| *value)
 }
 
 fn strings(field: &str, value: &Value) -> Parsed<Vec<String>> {
@@ -203,7 +200,8 @@ mod tests {
     // As get_pattern_key of PEFT 0.21.2 answers.
     #[test]
     fn patterns_match_ends() {
-        let table = [("q_proj".to_owned(), 4), (r"layers\.1\..*".to_owned(), 8)];
+        let table = [("q_proj", 4), (r"layers\.1\..*", 8)]
+            .map(|(key, rank)| (of_end(key).expect("a pattern"), rank));
         assert_eq!(find(&table, "model.layers.1.self_attn.q_proj"), Some(4));
         assert_eq!(find(&table, "model.layers.1.self_attn.k_proj"), Some(8));
         assert_eq!(find(&table, "model.layers.2.self_attn.k_proj"), None);

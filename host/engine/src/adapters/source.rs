@@ -57,9 +57,7 @@ impl AdapterSource {
             Self::Folder(folder) => open_folder(folder, source),
             Self::Hub { id, revision } => {
                 let folder = hub::fetch_adapter(id, revision, CONFIG, WEIGHTS)?;
-                let commit = folder.file_name().and_then(|name| name.to_str());
-                let source = format!("{id}@{}", commit.unwrap_or(revision));
-                open_folder(&folder, source)
+                open_folder(&folder, hub::resolved(id, revision, &folder))
             }
         }
     }

@@ -15,7 +15,32 @@ pub trait Adapt {
     /// Puts what an attached adapter changes into the weights.
     fn merge(&mut self, id: AdapterId) -> Result<()>;
     /// Makes the weights what they were before `merge`.
-    fn unmerge(&mut self, id: AdapterId) -> Result<()>;
+    fn unmerge(&mut self) -> Result<()>;
+}
+
+/// What each attached adapter changes about a part.
+pub struct Changes<T>(Vec<(AdapterId, T)>);
+
+impl<T> Changes<T> {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// What an adapter changes, if it changes anything.
+    pub fn of(&self, adapter: AdapterId) -> Option<&T> {
+        self.0.iter().find(|(id, _)| *id == adapter).map(|(_, change)| change)
+    }
+
+    /// Notes what an adapter changes.
+    pub fn add(&mut self, adapter: AdapterId, change: T) {
+        self.0.push((adapter, change));
+    }
+
+    /// Forgets an adapter.
+    pub fn forget(&mut self, adapter: AdapterId) {
+        self.0.retain(|(id, _)| *id != adapter);
+    }
 }
 
 /// How often a part is run.

@@ -1,7 +1,7 @@
 //! A table of vectors, looked up by token or position, and what adapters change about it.
 
 use super::{
-    adapted::{Adapt, Added},
+    adapted::{Adapt, Added, Changes},
     adapter_rows::{AdapterRows, Group},
     host,
     linear::Linear,
@@ -26,7 +26,7 @@ pub struct Embedding {
     /// The table in use: the one above, or one with an adapter merged into it.
     used: Arc<Weight>,
     place: Place,
-    changes: Vec<(AdapterId, Change)>,
+    changes: Changes<Change>,
 }
 
 /// What one adapter makes of a table: `g (E + (B A)ᵀ)`, or another table.
@@ -48,7 +48,7 @@ impl Embedding {
         let place = Place::of(weights);
         let base = Arc::new(Weight::new(&matrix, &place)?);
         let module = weights.module();
-        Ok(Self { module, matrix, used: Arc::clone(&base), base, place, changes: Vec::new() })
+        Ok(Self { module, matrix, used: Arc::clone(&base), base, place, changes: Changes::none() })
     }
 
     /// The product with the table's rows, under a module's name of its own. What adapters change about
@@ -61,7 +61,7 @@ impl Embedding {
     pub fn lookup(&self, ids: &[u32], rows: &AdapterRows) -> Result<Tensor> {
         let mut y = self.used.lookup(ids)?;
         for group in rows.groups() {
-            if let Some((_, change)) = self.changes.iter().find(|(id, _)| *id == group.adapter) {
+            if let Some(change) = self.changes.of(group.adapter) {
                 y = self.changed(change, ids, y, group)?;
             }
         }
@@ -164,25 +164,23 @@ impl Adapt for Embedding {
                 }
                 None => None,
             };
-            self.changes.push((id, Change::LowRank { factors, expansion, gain }));
+            self.changes.add(id, Change::LowRank { factors, expansion, gain });
         }
         if let Some(matrix) = tensors.saved_matrix(&self.module, rows, width, false)? {
             added.modules = 1;
             added.count_saved(rows * width, &self.place);
             let weight = Weight::new(&matrix, &self.place)?;
-            self.changes.push((id, Change::Saved(matrix, weight)));
+            self.changes.add(id, Change::Saved(matrix, weight));
         }
         Ok(added)
     }
 
     fn detach(&mut self, id: AdapterId) {
-        self.changes.retain(|(known, _)| *known != id);
+        self.changes.forget(id);
     }
 
     fn merge(&mut self, id: AdapterId) -> Result<()> {
-        let Some((_, change)) = self.changes.iter().find(|(known, _)| *known == id) else {
-            return Ok(());
-        };
+        let Some(change) = self.changes.of(id) else { return Ok(()) };
         let merged = match change {
             Change::Saved(matrix, _) => Weight::new(matrix, &self.place)?,
             Change::LowRank { factors, expansion, gain } => {
@@ -197,7 +195,7 @@ impl Adapt for Embedding {
         Ok(())
     }
 
-    fn unmerge(&mut self, _: AdapterId) -> Result<()> {
+    fn unmerge(&mut self) -> Result<()> {
         self.used = Arc::clone(&self.base);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A matrix product with a weight, and the one place where adapters (and shards) attach.
 
 use super::{
-    adapted::{Adapt, Added},
+    adapted::{Adapt, Added, Changes},
     adapter_rows::{AdapterRows, Group},
     change::Change,
     host,
@@ -32,7 +32,9 @@ pub struct Linear {
     /// What transformers calls its parts, in the same order.
     modules: Vec<Module>,
     place: Place,
-    changes: Vec<(AdapterId, Change)>,
+    changes: Changes<Change>,
+    /// Whether one of them is in the weights.
+    is_merged: bool,
 }
 
 /// A part of a product that the checkpoint has a name for.
@@ -93,7 +95,7 @@ impl Linear {
                 })
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { pieces, modules, place, changes: Vec::new() })
+        Ok(Self { pieces, modules, place, changes: Changes::none(), is_merged: false })
     }
 
     /// Loads `weight` `[outputs, inputs]` (and `bias`) under each of `names` and stacks them.
@@ -135,7 +137,13 @@ impl Linear {
         let shared = Some(Arc::clone(&weight));
         let used = Used { weight, bias: None, bias_tensor: None };
         let piece = Piece { outputs, matrix, bias: None, shared, used };
-        Self { pieces: vec![piece], modules: vec![module], place, changes: Vec::new() }
+        Self {
+            pieces: vec![piece],
+            modules: vec![module],
+            place,
+            changes: Changes::none(),
+            is_merged: false,
+        }
     }
 
     /// The same, its modules being of these kinds rather than projections.
@@ -159,7 +167,7 @@ impl Linear {
         let changes: Vec<(&Change, &Group)> = rows
             .groups()
             .iter()
-            .filter_map(|group| Some((self.change(group.adapter)?, group)))
+            .filter_map(|group| Some((self.changes.of(group.adapter)?, group)))
             .collect();
         if host::computes(x.device()) {
             let y = host::with_slice(x, |x| {
@@ -204,11 +212,6 @@ impl Linear {
             1 => Ok(parts.swap_remove(0)),
             _ => Ok(Tensor::cat(&parts, 1)?),
         }
-    }
-
-    fn change(&self, adapter: AdapterId) -> Option<&Change> {
-        let mut changes = self.changes.iter();
-        changes.find(|(id, _)| *id == adapter).map(|(_, change)| change)
     }
 }
 
@@ -261,17 +264,17 @@ impl Adapt for Linear {
             self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
         let (change, added) = Change::load(tensors, &self.modules, &base, &self.place)?;
         if let Some(change) = change {
-            self.changes.push((id, change));
+            self.changes.add(id, change);
         }
         Ok(added)
     }
 
     fn detach(&mut self, id: AdapterId) {
-        self.changes.retain(|(known, _)| *known != id);
+        self.changes.forget(id);
     }
 
     fn merge(&mut self, id: AdapterId) -> Result<()> {
-        let Some(change) = self.change(id) else { return Ok(()) };
+        let Some(change) = self.changes.of(id) else { return Ok(()) };
         let merged = self
             .pieces
             .iter()
@@ -282,11 +285,12 @@ impl Adapt for Linear {
             })
             .collect::<Result<Vec<_>>>()?;
         self.pieces.iter_mut().zip(merged).for_each(|(piece, merged)| piece.used = merged);
+        self.is_merged = true;
         Ok(())
     }
 
-    fn unmerge(&mut self, id: AdapterId) -> Result<()> {
-        if self.change(id).is_none() {
+    fn unmerge(&mut self) -> Result<()> {
+        if !self.is_merged {
             return Ok(());
         }
         for piece in &mut self.pieces {
@@ -296,6 +300,7 @@ impl Adapt for Linear {
                 None => Used::new(&piece.matrix, piece.bias.clone(), &self.place)?,
             };
         }
+        self.is_merged = false;
         Ok(())
     }
 }

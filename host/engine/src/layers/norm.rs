@@ -1,7 +1,7 @@
 //! RMSNorm (arXiv 1910.07467) and LayerNorm (arXiv 1607.06450).
 
 use super::{
-    adapted::{Adapt, Added},
+    adapted::{Adapt, Added, Changes},
     adapter_rows::AdapterRows,
     host,
     weight::{Place, vector_on_device},
@@ -25,7 +25,7 @@ pub struct Norm {
     base: Scale,
     /// The one in use: the base model's, or a merged adapter's.
     used: Scale,
-    changes: Vec<(AdapterId, Scale)>,
+    changes: Changes<Scale>,
     place: Place,
 }
 
@@ -48,14 +48,14 @@ impl Norm {
         let bias = (kind == NormKind::Layer).then(|| weights.vector("bias", width)).transpose()?;
         let base = Scale::new(gain, plus, bias, eps, &place)?;
         let module = weights.module();
-        Ok(Self { module, plus, used: base.clone(), base, changes: Vec::new(), place })
+        Ok(Self { module, plus, used: base.clone(), base, changes: Changes::none(), place })
     }
 
     /// `[rows, width]` to the same.
     pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
         let mut y = self.used.forward(x)?;
         for group in rows.groups() {
-            if let Some((_, scale)) = self.changes.iter().find(|(id, _)| *id == group.adapter) {
+            if let Some(scale) = self.changes.of(group.adapter) {
                 y = group.put(y, scale.forward(&group.of(x)?)?)?;
             }
         }
@@ -87,22 +87,22 @@ impl Adapt for Norm {
         let plus = if new_gain.is_some() { self.plus } else { 0.0 };
         let gain = new_gain.unwrap_or_else(|| gain.clone());
         let bias = new_bias.or_else(|| bias.clone());
-        self.changes.push((id, Scale::new(gain, plus, bias, *eps, &self.place)?));
+        self.changes.add(id, Scale::new(gain, plus, bias, *eps, &self.place)?);
         Ok(added)
     }
 
     fn detach(&mut self, id: AdapterId) {
-        self.changes.retain(|(known, _)| *known != id);
+        self.changes.forget(id);
     }
 
     fn merge(&mut self, id: AdapterId) -> Result<()> {
-        if let Some((_, scale)) = self.changes.iter().find(|(known, _)| *known == id) {
+        if let Some(scale) = self.changes.of(id) {
             self.used = scale.clone();
         }
         Ok(())
     }
 
-    fn unmerge(&mut self, _: AdapterId) -> Result<()> {
+    fn unmerge(&mut self) -> Result<()> {
         self.used = self.base.clone();
         Ok(())
     }

@@ -68,8 +68,7 @@ impl Checkpoint {
             ModelSource::Gguf(path) => Self::of_gguf(path, source, options.dtype, device),
             ModelSource::Hub { id, revision } => {
                 let folder = hub::fetch(id, revision)?;
-                let source =
-                    format!("{id}@{}", commit(&folder).unwrap_or_else(|| revision.clone()));
+                let source = hub::resolved(id, revision, &folder);
                 Self::of_folder(&folder, source, options.dtype, device)
             }
         }
@@ -155,9 +154,4 @@ fn present(folder: &Path, name: &str) -> Option<PathBuf> {
 fn eos_tokens(config: &Config, generation: &GenerationConfig) -> Vec<u32> {
     let ids = generation.eos_token_id.as_ref().or(config.eos_token_id.as_ref());
     ids.map_or_else(Vec::new, |ids| ids.to_vec())
-}
-
-/// The commit of a Hub snapshot: its folder's name.
-fn commit(snapshot: &Path) -> Option<String> {
-    Some(snapshot.file_name()?.to_str()?.to_owned())
 }

@@ -18,6 +18,12 @@ use std::{
 const OPTIONAL: &[&str] =
     &["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 
+/// A repository's name with the commit of a snapshot, which is its folder's name.
+pub fn resolved(id: &str, revision: &str, snapshot: &Path) -> String {
+    let commit = snapshot.file_name().and_then(|name| name.to_str());
+    format!("{id}@{}", commit.unwrap_or(revision))
+}
+
 /// The local folder of a model's snapshot, complete.
 pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
     fetch_with(id, revision, cached, download)

@@ -14,7 +14,10 @@ use llem_record::{
     Event,
     event::{AdapterChange, AdapterRecord},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wasmtime::component::Resource;
 
 /// The adapters of a model, as the guest's side knows them.
@@ -102,22 +105,28 @@ impl State {
 
     /// Puts an adapter into the weights.
     pub async fn merge(&mut self, model: &Resource<LoadedModel>, name: String) -> Answer<u64> {
-        let merge = move |model: &mut Model| {
-            let time = model.merge(&name)?;
-            Ok((model.adapter(&name)?, time.as_nanos() as u64))
-        };
-        let merged = self.change(model, "merge", AdapterChange::Merged, merge).await?;
-        Ok(merged.map(|(_, time)| time))
+        self.rewrite(model, "merge", AdapterChange::Merged, name, Model::merge).await
     }
 
     /// Takes an adapter out of the weights.
     pub async fn unmerge(&mut self, model: &Resource<LoadedModel>, name: String) -> Answer<u64> {
-        let unmerge = move |model: &mut Model| {
-            let time = model.unmerge(&name)?;
+        self.rewrite(model, "unmerge", AdapterChange::Unmerged, name, Model::unmerge).await
+    }
+
+    async fn rewrite(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        phase: &str,
+        change: AdapterChange,
+        name: String,
+        work: fn(&mut Model, &str) -> llem_engine::Result<Duration>,
+    ) -> Answer<u64> {
+        let job = move |model: &mut Model| {
+            let time = work(model, &name)?;
             Ok((model.adapter(&name)?, time.as_nanos() as u64))
         };
-        let unmerged = self.change(model, "unmerge", AdapterChange::Unmerged, unmerge).await?;
-        Ok(unmerged.map(|(_, time)| time))
+        let rewritten = self.change(model, phase, change, job).await?;
+        Ok(rewritten.map(|(_, time)| time))
     }
 
     /// Takes an adapter off.

@@ -187,8 +187,8 @@ fn rows_of(base: &[(&Matrix, Option<&[f32]>)], outputs: &Range<usize>) -> Result
     let mut start = 0;
     for (matrix, _) in base {
         if outputs.start < start + matrix.rows {
-            let (read, first) = (matrix.widened()?, outputs.start - start);
-            return Ok(Arc::new(move |row, out| read(first + row, out)));
+            let first = outputs.start - start;
+            return matrix.select(outputs.len(), move |row| first + row).widened();
         }
         start += matrix.rows;
     }
