@@ -2,7 +2,8 @@
 
 use crate::{
     Result,
-    bindings::{BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions},
+    bindings::{BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions,
+        engine::Parallelism},
     inputs::Random,
 };
 
@@ -111,15 +112,32 @@ impl BatchOptions {
     }
 }
 
+impl Parallelism {
+    /// So many tensor ranks, pipeline stages and replicas.
+    pub fn of(tensor: u32, pipeline: u32, data: u32) -> Self {
+        let (experts, sharded_adapters, microbatches) = (false, false, None);
+        Self { tensor, pipeline, data, experts, sharded_adapters, microbatches }
+    }
+
+    /// All ranks.
+    pub fn ranks(&self) -> u32 {
+        self.tensor * self.pipeline * self.data
+    }
+}
+
 impl Model {
-    /// Loads the model that was given on the command line.
+    /// Loads the model that was given on the command line, split as that says.
     pub fn granted() -> Result<Self> {
-        Ok(Self::load(&LoadOptions {
-            source: None,
-            dtype: None,
-            device: None,
-            parallelism: None,
-            seed: None,
-        })?)
+        Self::with(None)
+    }
+
+    /// Loads the model that was given on the command line, split in this way.
+    pub fn split(parallelism: Parallelism) -> Result<Self> {
+        Self::with(Some(parallelism))
+    }
+
+    fn with(parallelism: Option<Parallelism>) -> Result<Self> {
+        let (source, dtype, device, seed) = (None, None, None, None);
+        Ok(Self::load(&LoadOptions { source, dtype, device, parallelism, seed })?)
     }
 }

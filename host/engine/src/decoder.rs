@@ -1,29 +1,61 @@
 //! The decoder: embedding, layers, norm and head, on packed rows.
 
 use crate::{
-    DType, Result,
+    DType, Error, Result,
     adapters::Role,
     families::{LayerKind, Shape},
     kernels::pointwise,
-    kv_cache::KvCache,
+    kv_cache::{KvCache, Layout},
     layers::{
         Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
         Use, host,
+        linear::{Inputs, Part, Product},
     },
     load::Weights,
+    parallel::Shard,
 };
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-/// A transformer decoder of any family.
+/// The part of a transformer decoder, of any family, that one rank has: all of it, or a stage's layers, of
+/// which tensor-parallel ranks each have a part.
 pub struct Decoder {
     shape: Shape,
-    embedding: Embedding,
+    stage: Stage,
+    /// Of the first stage.
+    embedding: Option<Embedding>,
     positions: Option<Embedding>,
     layers: Vec<Layer>,
-    norm: Norm,
-    head: Linear,
+    /// Of the last stage.
+    norm: Option<Norm>,
+    head: Option<Linear>,
+    shard: Shard,
     dtype: DType,
     device: Device,
+}
+
+/// Which of the pipeline's stages it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its place in the pipeline.
+    pub index: usize,
+    /// Stages in the pipeline.
+    pub count: usize,
+    /// Its layers.
+    pub layers: Range<usize>,
+}
+
+impl Stage {
+    /// Whether it looks tokens up.
+    pub fn is_first(&self) -> bool {
+        self.index == 0
+    }
+
+    /// Whether it computes logits.
+    pub fn is_last(&self) -> bool {
+        self.index + 1 == self.count
+    }
 }
 
 struct Layer {
@@ -42,47 +74,58 @@ enum MlpOrExperts {
 }
 
 impl Decoder {
-    /// Loads every tensor of the shape from `weights`.
-    pub fn load(weights: &Weights, shape: Shape) -> Result<Self> {
+    /// Loads every tensor of a stage from `weights`.
+    pub fn load(weights: &Weights, shape: Shape, stage: Stage) -> Result<Self> {
         let names = shape.names;
         let body = weights.at_if_present(names.base);
-        let table = |name: &str, rows| Embedding::load(&body.at(name), rows, shape.hidden);
-        let embedding = table(names.embedding, shape.vocab)?;
-        let positions = names.positions.map(|name| table(name, shape.context)).transpose()?;
-        let layers = shape
-            .layer_kinds
-            .iter()
-            .enumerate()
-            .map(|(index, &kind)| {
-                Layer::load(&body.at(names.layers).at(&index.to_string()), &shape, kind)
+        let needs_table = stage.is_first() || (stage.is_last() && shape.tied_head);
+        let table = needs_table.then(|| {
+            let place = body.at(names.embedding);
+            let place = if stage.is_first() { place } else { place.uncounted() };
+            Embedding::load(&place, shape.vocab, shape.hidden, true)
+        });
+        let embedding = table.transpose()?;
+        let positions = names.positions.filter(|_| stage.is_first());
+        let positions = positions
+            .map(|name| Embedding::load(&body.at(name), shape.context, shape.hidden, false))
+            .transpose()?;
+        let layers = stage
+            .layers
+            .clone()
+            .map(|index| {
+                let place = body.at(names.layers).at(&index.to_string());
+                Layer::load(&place, &shape, shape.layer_kinds[index])
             })
             .collect::<Result<_>>()?;
-        let norm = Norm::load(&body.at(names.norm), shape.hidden, shape.norm, shape.norm_eps)?;
-        let head = if shape.tied_head {
-            embedding.head(weights.at(names.head).module())
-        } else {
-            Linear::load(weights, &[(names.head, shape.vocab)], shape.hidden, false, false)?
-                .with_roles([Role::Head])
-        };
+        let (mut norm, mut head) = (None, None);
+        if stage.is_last() {
+            let place = body.at(names.norm);
+            norm = Some(Norm::load(&place, shape.hidden, shape.norm, shape.norm_eps)?);
+            head = Some(match embedding.as_ref().filter(|_| shape.tied_head) {
+                Some(embedding) => embedding.head(weights.at(names.head).module()),
+                None => untied_head(weights, &shape)?,
+            });
+        }
         weights.check()?;
         Ok(Self {
-            embedding,
+            embedding: embedding.filter(|_| stage.is_first()),
             positions,
             layers,
             norm,
             head,
+            shard: weights.shard().clone(),
             dtype: weights.dtype(),
             device: weights.device().clone(),
+            stage,
             shape,
         })
     }
 
-    /// Runs new tokens of several sequences and returns their last hidden states, normalised,
-    /// `[tokens, hidden]` in the segments' order. `caches[segment.slot]` grows by the tokens.
-    pub fn forward(&self, segments: &[Segment<'_>], caches: &mut [KvCache]) -> Result<Tensor> {
-        let packing = Packing::new(segments, |slot| caches[slot].len, &self.shape.ropes);
+    /// The tokens' vectors, `[tokens, hidden]` in the segments' order; of the first stage.
+    pub fn embed(&self, segments: &[Segment<'_>], packing: &Packing) -> Result<Tensor> {
+        let embedding = self.embedding.as_ref().ok_or_else(|| misplaced("the embedding"))?;
         let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.tokens).copied().collect();
-        let mut x = self.embedding.lookup(&ids, &packing.adapters)?;
+        let mut x = embedding.lookup(&ids, &packing.adapters)?;
         if self.shape.embedding_scale != 1.0 {
             x = (x * f64::from(self.shape.embedding_scale))?;
         }
@@ -90,20 +133,31 @@ impl Decoder {
             let ids: Vec<u32> = packing.positions.iter().map(|&at| at as u32).collect();
             x = add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
         }
+        Ok(x)
+    }
+
+    /// Runs the stage's layers on `[tokens, hidden]`. The caches take the tokens' keys and values.
+    pub fn forward(
+        &self,
+        mut x: Tensor,
+        packing: &Packing,
+        caches: &mut [KvCache],
+    ) -> Result<Tensor> {
         for (index, layer) in self.layers.iter().enumerate() {
             let mut caches: Vec<_> =
                 caches.iter_mut().map(|cache| &mut cache.layers[index]).collect();
-            x = layer.forward(&x, &packing, &mut caches)?;
+            x = layer.forward(&x, packing, &mut caches)?;
         }
-        for segment in segments {
-            caches[segment.slot].len += segment.tokens.len();
-        }
-        self.norm.forward(&x, &packing.adapters)
+        Ok(x)
     }
 
-    /// Hidden states `[rows, hidden]` to logits `[rows, vocab]`.
+    /// Hidden states `[rows, hidden]` to logits `[rows, vocab]`, on every rank; of the last stage.
     pub fn logits(&self, hidden: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
-        let logits = self.head.forward(hidden, adapters)?;
+        let (Some(norm), Some(head)) = (&self.norm, &self.head) else {
+            return Err(misplaced("the LM head"));
+        };
+        let own = head.forward(&norm.forward(hidden, adapters)?, adapters)?;
+        let logits = self.shard.gather(own, self.shape.vocab)?;
         Ok(match self.shape.logit_softcap.map(f64::from) {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
@@ -116,15 +170,39 @@ impl Decoder {
         mut each: impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
     ) -> Result<()> {
         let always = Use::Tokens(1.0);
-        each(always, &mut self.embedding)?;
-        if let Some(positions) = &mut self.positions {
-            each(always, positions)?;
+        for table in [&mut self.embedding, &mut self.positions].into_iter().flatten() {
+            each(always, table)?;
         }
         for layer in &mut self.layers {
             layer.for_each_adapted(&mut each)?;
         }
-        each(always, &mut self.norm)?;
-        each(Use::Logits, &mut self.head)
+        if let Some(norm) = &mut self.norm {
+            each(always, norm)?;
+        }
+        self.head.as_mut().map_or(Ok(()), |head| each(Use::Logits, head))
+    }
+
+    /// What it keeps of a token; `sharing` ranks use the same memory.
+    pub fn cache_layout(&self, sharing: usize) -> Layout {
+        Layout {
+            layers: self.layers.len(),
+            heads: self.shard.of_heads(self.shape.kv_heads).len(),
+            dim: self.shape.head_dim,
+            dtype: self.dtype,
+            device: self.device.clone(),
+            sharing,
+        }
+    }
+
+    /// The number format of what its layers pass on: f32 on the CPU, or else that of its weights.
+    pub fn activations(&self) -> candle_core::DType {
+        let dtype = if host::computes(&self.device) { DType::F32 } else { self.dtype };
+        dtype.candle()
+    }
+
+    /// Which stage it is.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// The model's shape.
@@ -141,6 +219,23 @@ impl Decoder {
     pub fn device(&self) -> &Device {
         &self.device
     }
+}
+
+/// A head of its own, each rank with its part of the vocabulary.
+fn untied_head(weights: &Weights, shape: &Shape) -> Result<Linear> {
+    let (name, outputs) = (shape.names.head, shape.vocab);
+    let kept = vec![weights.shard().of(outputs)];
+    let head = Product {
+        parts: vec![Part { name, outputs, kept }],
+        inputs: Inputs::whole(shape.hidden),
+        bias: false,
+        transposed: false,
+    };
+    Ok(Linear::load(weights, head)?.with_roles([Role::Head]))
+}
+
+fn misplaced(what: &str) -> Error {
+    Error::Unsupported(format!("{what} is on another stage"))
 }
 
 impl Layer {

@@ -68,6 +68,16 @@ pub enum Device {
 }
 
 impl Device {
+    /// GPUs of this machine that this program can use.
+    pub(crate) fn cuda_count() -> usize {
+        #[cfg(feature = "cuda")]
+        let count = candle_core::cuda_backend::cudarc::driver::CudaContext::device_count()
+            .map_or(0, |count| count.max(0) as usize);
+        #[cfg(not(feature = "cuda"))]
+        let count = 0;
+        count
+    }
+
     pub(crate) fn open(self) -> Result<candle_core::Device> {
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),

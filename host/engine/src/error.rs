@@ -34,6 +34,15 @@ pub enum Error {
     #[error("{0}")]
     Unsupported(String),
 
+    /// A rank of a split model failed, and with it the model.
+    #[error("rank {rank} failed: {reason}")]
+    Rank {
+        /// Which.
+        rank: usize,
+        /// Why.
+        reason: String,
+    },
+
     /// Tensor work failed (shapes, memory, the device's driver).
     #[error("the engine failed: {}", first_line(.0))]
     Tensor(#[from] candle_core::Error),
@@ -47,7 +56,7 @@ impl Error {
 
     /// Whether the person who started the run can mend it (rather than the machine having failed).
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Tensor(_))
+        !matches!(self, Self::Tensor(_) | Self::Rank { .. })
     }
 }
 

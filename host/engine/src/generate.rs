@@ -8,10 +8,13 @@
 use crate::{
     Result, Sampling,
     adapters::{Adapted, Choice},
-    batch::{Completion, FinishReason, Parts, Sequence, Work, check, run_pass},
-    kv_cache::CachePool,
+    batch::{Completion, FinishReason, Parts, Sequence, Work, run_pass},
+    parallel::Replica,
 };
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// Prompt tokens of one forward pass. Bounds activation memory; large enough that the matrix
 /// products run at their full rate.
@@ -62,11 +65,12 @@ impl Generation {
 }
 
 /// How the caller follows and ends long work. Both are asked once a step.
+#[derive(Clone, Copy)]
 pub struct Control<'a> {
     /// Whether to stop now.
-    pub cancelled: &'a dyn Fn() -> bool,
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
     /// Told how many tokens have been generated so far, over all sequences.
-    pub progress: &'a dyn Fn(usize),
+    pub progress: &'a (dyn Fn(usize) + Sync),
 }
 
 impl Control<'_> {
@@ -76,22 +80,26 @@ impl Control<'_> {
     }
 }
 
-/// Runs a request, each sequence with its adapter, with KV caches of `pool`.
+/// Runs the prompts `own` of a request on one replica, each sequence with its adapter.
 pub(crate) fn run(
     parts: Parts<'_>,
-    pool: &mut CachePool,
+    replica: &mut Replica,
     request: &Request,
+    own: Range<usize>,
     adapters: &[Option<Adapted>],
     control: &Control<'_>,
 ) -> Result<Generation> {
-    let shape = parts.decoder.shape();
-    check(request, shape, parts.tokenizer.is_some())?;
-    let mut sequences: Vec<Sequence> = (0..)
-        .zip(adapters)
-        .map(|(index, adapter)| Sequence::new(request, index, adapter.clone(), shape.context))
+    let mut sequences: Vec<Sequence> = own
+        .enumerate()
+        .map(|(slot, index)| {
+            let adapter = adapters[index].clone();
+            let mut sequence = Sequence::new(request, index, adapter, parts.shape.context);
+            sequence.slot = slot;
+            sequence
+        })
         .collect();
     let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
-    let caches = pool.reserve(shape, &rooms, parts.decoder.dtype(), parts.decoder.device())?;
+    replica.reserve(&rooms)?;
 
     let mut until_none_is_left = |work: Work| -> Result<()> {
         loop {
@@ -99,7 +107,7 @@ pub(crate) fn run(
                 let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
                 sequences.iter_mut().for_each(interrupt);
             }
-            let pieces = run_pass(parts, &mut sequences, caches, work, PREFILL_ROWS)?;
+            let pieces = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS)?;
             if pieces.is_empty() {
                 return Ok(());
             }
@@ -116,4 +124,16 @@ pub(crate) fn run(
     let completions =
         sequences.into_iter().map(|sequence| sequence.complete(parts)).collect::<Result<_>>()?;
     Ok(Generation { completions, started, prefilled, finished })
+}
+
+/// What replicas generated at the same time, each for the prompts after the last one's: work began with
+/// the first and ended with the last of them.
+pub(crate) fn joined(parts: Vec<Generation>) -> Option<Generation> {
+    parts.into_iter().reduce(|mut all, part| {
+        all.completions.extend(part.completions);
+        all.started = all.started.min(part.started);
+        all.prefilled = all.prefilled.max(part.prefilled);
+        all.finished = all.finished.max(part.finished);
+        all
+    })
 }

@@ -1,10 +1,46 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
 use crate::{
-    DType, Error, Result, families::Shape, kernels::attention::Cache, layers::host, memory,
+    DType, Error, Result, kernels::attention::Cache, layers::host, memory,
 };
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
+
+/// What a rank keeps of a token.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Its layers.
+    pub layers: usize,
+    /// Its key and value heads.
+    pub heads: usize,
+    /// Width of a head.
+    pub dim: usize,
+    /// Number format.
+    pub dtype: DType,
+    /// Where.
+    pub device: Device,
+    /// Ranks that reserve as much of the same memory at the same time.
+    pub sharing: usize,
+}
+
+impl Layout {
+    /// Bytes of keys and values of one token.
+    pub fn bytes_per_token(&self) -> usize {
+        2 * self.layers * self.heads * self.dim * self.dtype.size()
+    }
+
+    /// Refuses caches that the CPU has not got the memory for.
+    fn check_memory(&self, capacities: &[usize]) -> Result<()> {
+        let tokens = capacities.iter().map(|&capacity| rounded(capacity)).sum::<usize>();
+        // A request that finds its memory reserved asks nothing of the system.
+        if tokens == 0 || !self.device.is_cpu() {
+            return Ok(());
+        }
+        let what = || format!("the KV cache of {} sequences", capacities.len());
+        let bytes = tokens * self.bytes_per_token() * self.sharing;
+        memory::check(bytes, what, "ask for fewer sequences or tokens")
+    }
+}
 
 /// One layer's part: in the CPU's memory as its kernels want it, or on a device.
 pub enum LayerCache {
@@ -24,8 +60,8 @@ pub enum LayerCache {
 }
 
 impl LayerCache {
-    fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
-        let (heads, dim) = (shape.kv_heads, shape.head_dim);
+    fn new(layout: &Layout, capacity: usize) -> Result<Self> {
+        let &Layout { heads, dim, dtype, ref device, .. } = layout;
         if host::computes(device) {
             return Ok(match dtype {
                 DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
@@ -91,42 +127,24 @@ as_host!(f32, F32);
 as_host!(bf16, Bf16);
 as_host!(f16, F16);
 
-/// All layers of one sequence.
+/// A rank's layers of one sequence: room for tokens, whoever knows how many it holds.
 pub struct KvCache {
     pub(crate) layers: Vec<LayerCache>,
-    pub(crate) len: usize,
     capacity: usize,
 }
 
 impl KvCache {
     /// Reserves room for `capacity` tokens.
-    pub fn new(shape: &Shape, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
-        let layers = (0..shape.layers)
-            .map(|_| LayerCache::new(shape, capacity, dtype, device))
-            .collect::<Result<_>>()?;
-        Ok(Self { layers, len: 0, capacity })
+    pub fn new(layout: &Layout, capacity: usize) -> Result<Self> {
+        let layers =
+            (0..layout.layers).map(|_| LayerCache::new(layout, capacity)).collect::<Result<_>>()?;
+        Ok(Self { layers, capacity })
     }
 
     /// Reserves `count` caches of the same room, unless the CPU has not got the memory.
-    pub fn several(
-        shape: &Shape,
-        count: usize,
-        capacity: usize,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Vec<Self>> {
-        check_memory(shape, &vec![capacity; count], dtype, device)?;
-        (0..count).map(|_| Self::new(shape, capacity, dtype, device)).collect()
-    }
-
-    /// Tokens it holds.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn several(layout: &Layout, count: usize, capacity: usize) -> Result<Vec<Self>> {
+        layout.check_memory(&vec![capacity; count])?;
+        (0..count).map(|_| Self::new(layout, capacity)).collect()
     }
 
     /// Tokens it has room for.
@@ -138,11 +156,6 @@ impl KvCache {
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(LayerCache::bytes).sum()
     }
-
-    /// Forgets its tokens and keeps its memory.
-    pub fn clear(&mut self) {
-        self.len = 0;
-    }
 }
 
 /// The caches of a batch, kept from one request to the next, so that reserving memory is not part
@@ -153,14 +166,8 @@ pub struct CachePool {
 }
 
 impl CachePool {
-    /// Empty caches with room for `capacities[i]` tokens each.
-    pub fn reserve(
-        &mut self,
-        shape: &Shape,
-        capacities: &[usize],
-        dtype: DType,
-        device: &Device,
-    ) -> Result<&mut [KvCache]> {
+    /// Makes room for `capacities[i]` tokens in the cache of each sequence.
+    pub fn reserve(&mut self, layout: &Layout, capacities: &[usize]) -> Result<()> {
         self.caches.truncate(capacities.len());
         let missing: Vec<usize> = capacities
             .iter()
@@ -170,30 +177,24 @@ impl CachePool {
             })
             .map(|(_, needed)| *needed)
             .collect();
-        check_memory(shape, &missing, dtype, device)?;
+        layout.check_memory(&missing)?;
         for (index, &needed) in capacities.iter().enumerate() {
             match self.caches.get_mut(index) {
-                Some(cache) if cache.capacity >= needed => cache.clear(),
-                Some(cache) => *cache = KvCache::new(shape, rounded(needed), dtype, device)?,
-                None => self.caches.push(KvCache::new(shape, rounded(needed), dtype, device)?),
+                Some(cache) if cache.capacity >= needed => {}
+                Some(cache) => *cache = KvCache::new(layout, rounded(needed))?,
+                None => self.caches.push(KvCache::new(layout, rounded(needed))?),
             }
         }
-        Ok(&mut self.caches)
+        Ok(())
+    }
+
+    /// The caches.
+    pub fn caches(&mut self) -> &mut [KvCache] {
+        &mut self.caches
     }
 }
 
 /// In steps, so that requests of nearly one length share a reservation.
 fn rounded(capacity: usize) -> usize {
     capacity.next_multiple_of(64)
-}
-
-fn check_memory(shape: &Shape, capacities: &[usize], dtype: DType, device: &Device) -> Result<()> {
-    let per_token = shape.kv_bytes_per_token(dtype.size());
-    let needed = capacities.iter().map(|&capacity| rounded(capacity) * per_token).sum::<usize>();
-    // A request that finds its memory reserved asks nothing of the system.
-    if needed == 0 || !device.is_cpu() {
-        return Ok(());
-    }
-    let what = || format!("the KV cache of {} sequences", capacities.len());
-    memory::check(needed, what, "ask for fewer sequences or tokens")
 }

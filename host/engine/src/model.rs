@@ -1,30 +1,33 @@
-//! A loaded model: decoder, tokenizer, caches and what is known of them.
+//! A loaded model: its replicas, its tokenizer, and what is known of them.
 
 use crate::{
-    Control, DType, Device, Error, Generation, LoadOptions, Request, Result,
+    Control, DType, Device, Error, Generation, LoadOptions, Request, Result, Split,
     adapters::{Adapted, Registry},
-    batch::Parts,
+    batch::{Parts, check},
     chat::{ChatTemplate, Message},
-    decoder::Decoder,
     families::Shape,
     generate,
-    kv_cache::CachePool,
     load::checkpoint::Checkpoint,
+    parallel::{
+        Plan, Replica,
+        command::{Command, Reply},
+        replica::at_once,
+        split,
+    },
     score::{self, Score, ScoreRequest},
     tokenizer::Tokenizer,
 };
 use std::{
-    sync::Arc,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 /// A model, ready to run.
 pub struct Model {
-    pub(crate) decoder: Decoder,
+    /// Copies that share the requests; the first alone unless the model is data-parallel.
+    pub(crate) replicas: Vec<Replica>,
     pub(crate) adapters: Registry,
-    /// Held by every open batch.
-    open_batches: Arc<()>,
-    caches: CachePool,
     tokenizer: Option<Tokenizer>,
     chat_template: Option<ChatTemplate>,
     info: Info,
@@ -47,8 +50,12 @@ pub struct Info {
     pub dtype: DType,
     /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
     pub quantization: Option<String>,
-    /// Where it lives.
+    /// Where it lives; of a split model, where its first rank does.
     pub device: Device,
+    /// How it is split.
+    pub split: Split,
+    /// Its ranks.
+    pub ranks: Vec<RankInfo>,
     /// Tokens that end a sequence.
     pub eos: Vec<u32>,
     /// Whether text can be tokenized.
@@ -59,18 +66,55 @@ pub struct Info {
     pub shape: Shape,
 }
 
+/// What is known of a rank.
+#[derive(Clone, Debug)]
+pub struct RankInfo {
+    /// Where it lives.
+    pub device: Device,
+    /// Its layers.
+    pub layers: Range<usize>,
+    /// Bytes of its weights in memory.
+    pub weight_bytes: u64,
+}
+
+impl Info {
+    /// The devices of its ranks, each once.
+    pub fn devices(&self) -> Vec<Device> {
+        let mut devices: Vec<Device> = self.ranks.iter().map(|rank| rank.device).collect();
+        devices.dedup();
+        devices
+    }
+}
+
 impl Model {
     /// Loads a model: resolves the source, maps or makes its weights, and reads its tokenizer.
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
-        let device = options.device.open()?;
-        let checkpoint = Checkpoint::open(options, &device)?;
-        let decoder = Decoder::load(&checkpoint.weights, checkpoint.shape.clone())?;
-        device.synchronize()?;
+        let devices = options.devices()?;
+        let checkpoint = Checkpoint::open(options, &options.device.open()?)?;
+        options.split.check(&checkpoint.shape)?;
+        let plan = Plan {
+            weights: checkpoint.weights.clone(),
+            shape: checkpoint.shape.clone(),
+            split: options.split,
+            devices,
+            deadline: options.rank_timeout,
+        };
+        let mut replicas: Vec<usize> = (0..options.split.data).collect();
+        let replicas = at_once(&mut replicas, |_, replica| Replica::load(&plan, *replica))?;
+        let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();
+        let ranks = plan.devices.iter().zip(&loaded).map(|(&device, part)| RankInfo {
+            device,
+            layers: part.stage.layers.clone(),
+            weight_bytes: part.bytes,
+        });
+        let counted = &loaded[..options.split.ranks_of_replica()];
         let info = Info {
             architecture: checkpoint.architecture,
-            parameters: checkpoint.weights.parameters(),
-            weight_bytes: checkpoint.weights.bytes(),
+            parameters: counted.iter().map(|part| part.parameters).sum(),
+            weight_bytes: loaded.iter().map(|part| part.bytes).sum(),
+            split: options.split,
+            ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
             load_time: started.elapsed().saturating_sub(checkpoint.digest_time),
             source: checkpoint.source,
@@ -82,10 +126,8 @@ impl Model {
             shape: checkpoint.shape,
         };
         Ok(Self {
-            decoder,
+            replicas,
             adapters: Registry::default(),
-            open_batches: Arc::default(),
-            caches: CachePool::default(),
             tokenizer: checkpoint.tokenizer,
             chat_template: checkpoint.chat_template,
             info,
@@ -125,28 +167,49 @@ impl Model {
 
     /// Generates for a static batch.
     pub fn generate(&mut self, request: &Request, control: &Control<'_>) -> Result<Generation> {
+        check(request, &self.info.shape, self.tokenizer.is_some())?;
+        let adapters = self.adapters.choose(&request.adapters, request.prompts.len())?;
         let parts = Parts {
-            decoder: &self.decoder,
+            shape: &self.info.shape,
             tokenizer: self.tokenizer.as_ref(),
             eos: &self.info.eos,
         };
-        let adapters = self.adapters.choose(&request.adapters, request.prompts.len())?;
-        generate::run(parts, &mut self.caches, request, &adapters, control)
-    }
-
-    /// A token that a batch holds while it is open.
-    pub(crate) fn open_batch(&self) -> Arc<()> {
-        Arc::clone(&self.open_batches)
+        let (prompts, count) = (request.prompts.len(), self.replicas.len().min(request.prompts.len()));
+        let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let generated = at_once(&mut self.replicas[..count], |index, replica| {
+            let progress = |generated: usize| {
+                told[index].store(generated, Ordering::Relaxed);
+                (control.progress)(told.iter().map(|told| told.load(Ordering::Relaxed)).sum());
+            };
+            let control = Control { progress: &progress, ..*control };
+            let own = split::part(prompts, index, count);
+            generate::run(parts, replica, request, own, &adapters, &control)
+        })?;
+        generate::joined(generated)
+            .ok_or_else(|| Error::Invalid("a request needs at least one prompt".to_owned()))
     }
 
     /// Whether a batch is open.
     pub(crate) fn has_open_batch(&self) -> bool {
-        Arc::strong_count(&self.open_batches) > 1
+        self.replicas.iter().any(Replica::has_open_batch)
     }
 
-    /// What sequences run on.
+    /// Has every rank do the same.
+    pub(crate) fn all(&mut self, command: &Command) -> Result<Vec<Reply>> {
+        let replies = at_once(&mut self.replicas, |_, replica| replica.all(command))?;
+        Ok(replies.concat())
+    }
+
+    /// What is known of it for sequences to run, and what they run on.
+    pub(crate) fn split(&mut self) -> (Parts<'_>, &mut [Replica]) {
+        let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
+        (Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }, &mut self.replicas)
+    }
+
+    /// The same, to look at only.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        Parts { decoder: &self.decoder, tokenizer: self.tokenizer.as_ref(), eos: &self.info.eos }
+        let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
+        Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }
     }
 
     /// What scores are computed with, and sequences whose request says nothing.
@@ -161,7 +224,13 @@ impl Model {
         control: &Control<'_>,
     ) -> Result<Vec<Score>> {
         let adapter = self.adapters.by_default();
-        score::run(&self.decoder, &mut self.caches, requests, adapter.as_ref(), control)
+        score::check(requests, &self.info.shape)?;
+        let count = self.replicas.len().min(requests.len());
+        let scores = at_once(&mut self.replicas[..count], |index, replica| {
+            let own = &requests[split::part(requests.len(), index, count)];
+            score::run(replica, own, adapter.as_ref(), control)
+        })?;
+        Ok(scores.into_iter().flatten().collect())
     }
 
     /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first
@@ -189,9 +258,19 @@ impl Model {
             .collect()
     }
 
-    /// Waits until the device has done all that it was given.
-    pub fn synchronize(&self) -> Result<()> {
-        Ok(self.decoder.device().synchronize()?)
+    /// Waits until every rank's device has done all that it was given.
+    pub fn synchronize(&mut self) -> Result<()> {
+        self.all(&Command::Synchronize).map(drop)
+    }
+
+    /// Time that each rank has spent in communication since it was loaded, waiting for others included,
+    /// or why it is not known.
+    pub fn communication_times(&mut self) -> Result<Vec<std::result::Result<Duration, String>>> {
+        let time = |reply| match reply {
+            Reply::Time(time) => time.map(Duration::from_nanos),
+            _ => Err("the rank did not tell".to_owned()),
+        };
+        Ok(self.all(&Command::Tell)?.into_iter().map(time).collect())
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {

@@ -4,13 +4,13 @@
 use crate::{
     Control, Error, Result,
     adapters::{Adapted, AdapterId},
-    decoder::Decoder,
+    families::Shape,
     generate::PREFILL_ROWS,
-    kv_cache::CachePool,
-    layers::{AdapterRows, Segment},
+    layers::Segment,
+    parallel::Replica,
     sampling::argmax,
 };
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 /// A continuation whose likelihood is asked.
 #[derive(Clone, Debug)]
@@ -33,18 +33,20 @@ pub struct Score {
 /// Tokens whose keys and values are held at a time. Requests beyond it are scored after.
 const WAVE_TOKENS: usize = 4 * PREFILL_ROWS;
 
+/// Refuses requests that cannot be scored before any is.
+pub(crate) fn check(requests: &[ScoreRequest], shape: &Shape) -> Result<()> {
+    let each = |(index, request)| check_one(index, request, shape.vocab, shape.context);
+    requests.iter().enumerate().try_for_each(each)
+}
+
+/// Scores requests, which have been checked, on one replica.
 pub(crate) fn run(
-    decoder: &Decoder,
-    caches: &mut CachePool,
+    replica: &mut Replica,
     requests: &[ScoreRequest],
     adapter: Option<&Adapted>,
     control: &Control<'_>,
 ) -> Result<Vec<Score>> {
-    let shape = decoder.shape();
     let adapter = adapter.and_then(|adapted| Some(adapted.attached()?.id));
-    for (index, request) in requests.iter().enumerate() {
-        check(index, request, shape.vocab, shape.context)?;
-    }
     let mut scores = Vec::with_capacity(requests.len());
     let mut left = requests;
     while !left.is_empty() {
@@ -54,7 +56,7 @@ pub(crate) fn run(
             tokens <= WAVE_TOKENS
         });
         let (wave, rest) = left.split_at(fits.count().max(1));
-        scores.extend(run_wave(decoder, caches, wave, adapter, control)?);
+        scores.extend(run_wave(replica, wave, adapter, control)?);
         left = rest;
     }
     Ok(scores)
@@ -83,13 +85,11 @@ pub fn rolling_windows(tokens: &[u32], prefix: u32, context: usize) -> Vec<Score
 }
 
 fn run_wave(
-    decoder: &Decoder,
-    caches: &mut CachePool,
+    replica: &mut Replica,
     requests: &[ScoreRequest],
     adapter: Option<AdapterId>,
     control: &Control<'_>,
 ) -> Result<Vec<Score>> {
-    let shape = decoder.shape();
     let joined: Vec<Vec<u32>> = requests
         .iter()
         .map(|request| [&request.context[..], &request.continuation].concat())
@@ -97,7 +97,7 @@ fn run_wave(
     // The last token predicts nothing that is asked, so it is never run.
     let inputs: Vec<&[u32]> = joined.iter().map(|tokens| &tokens[..tokens.len() - 1]).collect();
     let capacities: Vec<usize> = inputs.iter().map(|tokens| tokens.len()).collect();
-    let caches = caches.reserve(shape, &capacities, decoder.dtype(), decoder.device())?;
+    replica.reserve(&capacities)?;
     let mut scores: Vec<Score> =
         requests.iter().map(|_| Score { log_likelihoods: Vec::new(), is_greedy: true }).collect();
 
@@ -109,6 +109,7 @@ fn run_wave(
             .iter()
             .map(|piece| Segment {
                 slot: piece.slot,
+                past: piece.from,
                 tokens: &inputs[piece.slot][piece.from..piece.to],
                 adapter,
             })
@@ -116,24 +117,29 @@ fn run_wave(
         if segments.is_empty() {
             continue;
         }
-        let hidden = decoder.forward(&segments, caches)?;
+        let mut wanted = Vec::new();
         let mut start = 0;
         for piece in &pass {
-            let first = piece.from.max(requests[piece.slot].context.len() - 1);
-            if first < piece.to {
-                let rows = hidden.narrow(0, start + first - piece.from, piece.to - first)?;
-                let targets = &joined[piece.slot][first + 1..=piece.to];
-                let adapters = AdapterRows::of([(adapter, targets.len())]);
-                let logits = decoder.logits(&rows, &adapters)?;
+            let first = piece.scored_from(requests);
+            wanted.extend((start + first - piece.from) as u32..(start + piece.to - piece.from) as u32);
+            start += piece.to - piece.from;
+        }
+        let Some(logits) = replica.pass(None, &segments, &wanted)? else { continue };
+        let mut start = 0;
+        for piece in &pass {
+            let first = piece.scored_from(requests);
+            let targets = &joined[piece.slot][first + 1..=piece.to];
+            if !targets.is_empty() {
+                let logits = logits.narrow(0, start, targets.len())?;
                 add(&mut scores[piece.slot], &logits, targets)?;
             }
-            start += piece.to - piece.from;
+            start += targets.len();
         }
     }
     Ok(scores)
 }
 
-fn check(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> Result<()> {
+fn check_one(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> Result<()> {
     let length = request.context.len() + request.continuation.len();
     let tokens = request.context.iter().chain(&request.continuation);
     let refuse = |message: String| Err(Error::Invalid(format!("score request {index}: {message}")));
@@ -154,7 +160,7 @@ fn check(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> 
 
 /// Adds the scores of `targets`, each predicted by the row of logits in its place.
 fn add(score: &mut Score, logits: &Tensor, targets: &[u32]) -> Result<()> {
-    let logits: Vec<Vec<f32>> = logits.to_dtype(DType::F32)?.to_vec2()?;
+    let logits: Vec<Vec<f32>> = logits.to_vec2()?;
     for (row, &target) in logits.iter().zip(targets) {
         let best = argmax(row)?;
         let top = f64::from(row[best as usize]);
@@ -171,6 +177,13 @@ struct Piece {
     slot: usize,
     from: usize,
     to: usize,
+}
+
+impl Piece {
+    /// The first of its tokens after which a token is scored.
+    fn scored_from(&self, requests: &[ScoreRequest]) -> usize {
+        self.from.max(requests[self.slot].context.len() - 1).min(self.to)
+    }
 }
 
 /// Cuts requests into forward passes of at most [`PREFILL_ROWS`] rows each.

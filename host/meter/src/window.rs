@@ -181,6 +181,33 @@ impl Span {
     }
 }
 
+impl Span {
+    /// How much more energy the one with the most of `devices` used than their mean, as a share of it.
+    pub fn imbalance(&self, devices: &[String]) -> Reading {
+        let each: Vec<Quantity> = devices
+            .iter()
+            .map(|device| self.total(std::slice::from_ref(device)))
+            .collect::<Result<_, _>>()?;
+        let most = each.iter().max_by(|a, b| a.value.total_cmp(&b.value));
+        let (Some(most), true) = (most, each.len() > 1) else {
+            return Err("fewer than two devices hold a model".to_owned());
+        };
+        let count = each.len() as f64;
+        let mean = each.iter().map(|energy| energy.value).sum::<f64>() / count;
+        if mean <= 0.0 {
+            return Err("the devices used no energy that was measured".to_owned());
+        }
+        let ratio = most.value / mean;
+        // r = n e_max / sum(e): dr/de_max = (n - r) / sum, dr/de_i = -r / sum for the others.
+        let gradient = |energy: &Quantity| {
+            let of = if std::ptr::eq(energy, most) { count - ratio } else { -ratio };
+            of / (mean * count) * energy.uncertainty
+        };
+        let uncertainty = each.iter().map(|energy| gradient(energy).powi(2)).sum::<f64>().sqrt();
+        Ok(Quantity::new(ratio - 1.0, uncertainty, "1", Source::Derived))
+    }
+}
+
 /// Energy of one counter over a window, with the uncertainty of its step at both edges.
 ///
 /// An edge falls anywhere within an update period T, during which the device drew about the mean
@@ -244,6 +271,25 @@ mod tests {
         let window = meter.open();
         fs::remove_file(root.path().join("intel-rapl:0/energy_uj")).expect("removed");
         assert!(meter.close(window).total(&cpu()).is_err());
+    }
+
+    #[test]
+    fn imbalance_is_the_excess_of_the_most_over_the_mean() {
+        let part = |device: &str, joules: f64| DeviceEnergy {
+            device: device.to_owned(),
+            domain: "gpu".to_owned(),
+            energy: Ok(Quantity::new(joules, 1.0, "J", Source::NvmlCounter)),
+        };
+        let energy = vec![part("cuda:0", 90.0), part("cuda:1", 110.0)];
+        let span = Span { started: Instant::now(), wall: Duration::from_secs(1), energy };
+        let devices = ["cuda:0".to_owned(), "cuda:1".to_owned()];
+        let imbalance = span.imbalance(&devices).expect("both are measured");
+        assert!((imbalance.value - 0.1).abs() < 1e-12);
+        // r = 2 b / (a + b): u² = (2 a u / 200²)² + (2 b u / 200²)²
+        let expected = (180f64.powi(2) + 220f64.powi(2)).sqrt() / 40_000.0;
+        assert!((imbalance.uncertainty - expected).abs() < 1e-12);
+        assert!(span.imbalance(&devices[..1]).is_err());
+        assert!(span.imbalance(&["cuda:0".to_owned(), "cuda:7".to_owned()]).is_err());
     }
 
     #[test]

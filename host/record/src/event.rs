@@ -92,17 +92,71 @@ pub struct ModelRecord {
     pub digest: String,
     /// Distinct weights.
     pub parameters: u64,
-    /// Bytes of weights in memory.
+    /// Bytes of weights in memory, on all ranks.
     pub weight_bytes: u64,
     /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: String,
     /// Formats of quantised weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
-    /// The device's id.
+    /// The device's id; of a split model, that of its first rank.
     pub device: String,
+    /// How it is split.
+    #[serde(default)]
+    pub parallelism: Parallelism,
+    /// Its ranks; one unless it is split.
+    #[serde(default)]
+    pub ranks: Vec<RankRecord>,
     /// Time from the call to the model being ready.
     pub load_ns: u64,
+}
+
+/// How a model is split over ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Parallelism {
+    /// Ranks that share every product.
+    pub tensor: u32,
+    /// Stages that share the layers.
+    pub pipeline: u32,
+    /// Replicas that share the requests. More than one changes what is measured.
+    pub data: u32,
+    /// Whether whole experts are dealt out among the tensor ranks.
+    pub experts: bool,
+    /// Whether both factors of an adapter are cut among the tensor ranks.
+    pub sharded_adapters: bool,
+    /// Parts that a pass is cut into; absent means as many as stages where that pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microbatches: Option<u32>,
+}
+
+impl Default for Parallelism {
+    fn default() -> Self {
+        let (tensor, pipeline, data) = (1, 1, 1);
+        let (experts, sharded_adapters, microbatches) = (false, false, None);
+        Self { tensor, pipeline, data, experts, sharded_adapters, microbatches }
+    }
+}
+
+/// One rank of a model.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RankRecord {
+    /// Its device's id.
+    pub device: String,
+    /// The first of its layers.
+    pub first_layer: u32,
+    /// How many it has.
+    pub layers: u32,
+    /// Bytes of its weights.
+    pub weight_bytes: u64,
+}
+
+/// One rank of a split model in a span.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RankActivity {
+    /// Its device's id.
+    pub device: String,
+    /// Time that it spent in communication with other ranks, waiting for them included, s.
+    pub communication: ReadingRecord,
 }
 
 /// A LoRA adapter, and what has just been done with it.
@@ -171,6 +225,19 @@ pub struct WindowRecord {
     pub energy: Vec<DeviceEnergyRecord>,
     /// Their sum over the CPU and the devices that hold a model.
     pub energy_total: ReadingRecord,
+    /// That per token generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_per_output_token: Option<ReadingRecord>,
+    /// Devices that hold a model, or part of one.
+    #[serde(default)]
+    pub devices_used: u32,
+    /// How much more energy the device with the most used than the mean of those that hold a model, as a
+    /// share of that mean; absent where a single one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_imbalance: Option<ReadingRecord>,
+    /// Ranks of split models; absent where no model is split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<RankActivity>,
     /// What the engine did meanwhile.
     pub activity: Activity,
 }

@@ -18,14 +18,18 @@ use llem_engine::{
 };
 use llem_meter::Span;
 use llem_record::event::{Activity, SequenceRecord, UsedAdapter};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Tokenizes, then generates within a window. Runs on the engine's thread.
+/// What ranks have spent in communication.
+type Times = Vec<Result<Duration, String>>;
+
+/// Tokenizes, then generates within a window; also what the ranks of a split model had spent in
+/// communication before and after. Runs on the engine's thread.
 pub fn generate(
     model: &mut Model,
     run: &Run,
     request: engine::Request,
-) -> llem_engine::Result<(String, Generation, Span)> {
+) -> llem_engine::Result<(String, Generation, Span, [Times; 2])> {
     let label = request.label.clone();
     let request = tokenized(model, request, run.seed)?;
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
@@ -33,11 +37,18 @@ pub fn generate(
         cancelled: &|| run.stop.is_requested(),
         progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
     };
+    let is_split = model.info().ranks.len() > 1;
+    let times = |model: &mut Model| match is_split {
+        true => model.communication_times(),
+        false => Ok(Vec::new()),
+    };
+    let before = times(model)?;
     model.synchronize()?;
     let window = run.meter().open();
     let generation = model.generate(&request, &control);
     let span = run.meter().close(window);
-    Ok((label, generation?, span))
+    let generation = generation?;
+    Ok((label, generation, span, [before, times(model)?]))
 }
 
 /// A script's request as the engine takes it.

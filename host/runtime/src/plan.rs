@@ -5,8 +5,8 @@ use crate::{
     bindings::{description::About, types::Value},
     state::Inputs,
 };
-use llem_engine::{AdapterSource, DType, Device, ModelSource};
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use llem_engine::{AdapterSource, DType, Device, ModelSource, Split};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
 
 /// The model that a script may load.
 #[derive(Clone, Debug)]
@@ -17,6 +17,12 @@ pub struct ModelGrant {
     pub dtype: Option<DType>,
     /// Where.
     pub device: Device,
+    /// How it is split unless the script says otherwise.
+    pub split: Split,
+    /// Ranks that a script may split it over.
+    pub max_ranks: usize,
+    /// How long ranks wait for one another.
+    pub rank_timeout: Duration,
     /// The adapters that come with it, the first of which requests run with.
     pub adapters: Vec<AdapterGrant>,
     /// Whether the first is merged into the weights.

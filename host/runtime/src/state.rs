@@ -13,7 +13,7 @@ use crate::{
 use llem_meter::{Clock, Meter};
 use llem_record::event::Activity;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -119,9 +119,15 @@ impl Run {
     /// that hold a model. An idle GPU beside them is measured, but is not part of the sum.
     pub fn participants(&self) -> Vec<String> {
         let mut devices = vec!["cpu".to_owned()];
-        let progress = self.progress();
-        devices.extend(progress.engines.iter().map(|engine| engine.info().device.to_string()));
+        devices.extend(self.holders().into_iter().filter(|device| device != "cpu"));
         devices
+    }
+
+    /// The devices that hold a model, or part of one, each once.
+    pub fn holders(&self) -> Vec<String> {
+        let progress = self.progress();
+        let all = progress.engines.iter().flat_map(|engine| engine.info().devices());
+        all.map(|device| device.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Ends the guest if the run is to end.

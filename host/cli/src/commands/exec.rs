@@ -32,6 +32,9 @@ pub struct Args {
     model: ModelSource,
     #[command(flatten)]
     model_args: ModelArgs,
+    /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
+    #[arg(long, value_name = "COUNT")]
+    max_ranks: Option<usize>,
     /// A LoRA adapter of the model: a folder as PEFT saves it, a Hub id, or synthetic:rank=8; may be
     /// given several times, and requests run with the first unless they name another
     #[arg(long = "adapter", value_name = "[NAME=]SOURCE", value_parser = parse::<AdapterGrant>)]
@@ -113,6 +116,7 @@ impl Args {
             .map(|(role, file)| Ok(Script { bytes: read_component(&file)?, file, role }))
             .collect::<Result<Vec<_>, Error>>()?;
         let datasets = unique("dataset", self.datasets)?;
+        let split = self.model_args.split.split();
         Ok(Options {
             scripts,
             given: Given {
@@ -126,6 +130,9 @@ impl Args {
                 source: self.model,
                 dtype: self.model_args.dtype,
                 device: self.model_args.device,
+                split,
+                max_ranks: self.max_ranks.unwrap_or(split.ranks()),
+                rank_timeout: self.model_args.split.rank_timeout()?,
                 adapters: self.adapters,
                 merge: self.merge,
             },

@@ -2,7 +2,7 @@
 
 use super::{ModelArgs, parse};
 use llem_engine::{
-    AdapterSource, Completion, Control, Generation, LoadOptions, Model, ModelSource, Request,
+    AdapterSource, Completion, Control, Generation, Model, ModelSource, Request,
     Sampling, adapters::Adapted,
 };
 use safetensors::{Dtype, tensor::TensorView};
@@ -68,12 +68,8 @@ pub struct Args {
 impl Args {
     /// Generates and prints.
     pub fn run(self) -> anyhow::Result<()> {
-        let mut model = Model::load(&LoadOptions {
-            source: self.model.clone(),
-            dtype: self.model_args.dtype,
-            device: self.model_args.device,
-            seed: self.model_args.seed,
-        })?;
+        let options = self.model_args.load_options(self.model.clone())?;
+        let mut model = Model::load(&options)?;
         let merge_time = match &self.adapter {
             Some(source) => self.attach(&mut model, source)?,
             None => None,

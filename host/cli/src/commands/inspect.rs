@@ -1,7 +1,7 @@
 //! `llem inspect`: what a component is.
 
 use super::{compiled_cache, read_component};
-use llem_engine::{Device, ModelSource};
+use llem_engine::{Device, ModelSource, Split, load::RANK_TIMEOUT};
 use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Script, Stop,
@@ -57,6 +57,9 @@ fn start_alone(file: &str) -> Result<Member, Error> {
         source: nothing,
         dtype: None,
         device: Device::Cpu,
+        split: Split::default(),
+        max_ranks: 1,
+        rank_timeout: RANK_TIMEOUT,
         adapters: Vec::new(),
         merge: false,
     };

@@ -7,7 +7,8 @@ mod inspect;
 mod schema;
 mod tokenize;
 
-use std::path::PathBuf;
+use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT};
+use std::{path::PathBuf, time::Duration};
 
 /// What llem can do.
 #[derive(clap::Subcommand)]
@@ -56,6 +57,74 @@ pub struct ModelArgs {
     /// Seed of everything random: synthetic weights, sampling, the script's random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    split: SplitArgs,
+}
+
+/// How the model is split over ranks: GPUs from the device on, or threads of the CPU.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Parallelism")]
+pub struct SplitArgs {
+    /// Tensor-parallel ranks, which share every product
+    #[arg(long = "tp", value_name = "RANKS", default_value_t = 1)]
+    tensor: usize,
+    /// Pipeline stages, which share the layers
+    #[arg(long = "pp", value_name = "STAGES", default_value_t = 1)]
+    pipeline: usize,
+    /// Replicas, which share the requests
+    #[arg(long = "dp", value_name = "REPLICAS", default_value_t = 1)]
+    data: usize,
+    /// Deal whole experts out among the tensor ranks, rather than cutting each
+    #[arg(long = "ep")]
+    experts: bool,
+    /// Cut both factors of a LoRA adapter among the tensor ranks, rather than one
+    #[arg(long)]
+    sharded_adapters: bool,
+    /// Parts that a pass is cut into, so that stages work at the same time [default: as many as stages,
+    /// where there are rows enough]
+    #[arg(long, value_name = "COUNT")]
+    microbatches: Option<usize>,
+    /// How long ranks wait for one that does not come before the run fails
+    #[arg(long, value_name = "SECONDS", default_value_t = RANK_TIMEOUT.as_secs_f64())]
+    rank_timeout: f64,
+}
+
+impl SplitArgs {
+    fn split(&self) -> Split {
+        Split {
+            tensor: self.tensor,
+            pipeline: self.pipeline,
+            data: self.data,
+            experts: self.experts,
+            sharded_adapters: self.sharded_adapters,
+            microbatches: self.microbatches,
+        }
+    }
+
+    fn rank_timeout(&self) -> Result<Duration, llem_runtime::Error> {
+        Duration::try_from_secs_f64(self.rank_timeout).ok().filter(|time| !time.is_zero()).ok_or_else(
+            || {
+                llem_runtime::Error::Input(format!(
+                    "--rank-timeout {} must be above 0 s",
+                    self.rank_timeout
+                ))
+            },
+        )
+    }
+}
+
+impl ModelArgs {
+    /// What to load.
+    fn load_options(&self, source: ModelSource) -> Result<LoadOptions, llem_runtime::Error> {
+        Ok(LoadOptions {
+            source,
+            dtype: self.dtype,
+            device: self.device,
+            seed: self.seed,
+            split: self.split.split(),
+            rank_timeout: self.split.rank_timeout()?,
+        })
+    }
 }
 
 /// Where compiled components are kept: `LLEM_CACHE`, or the user's cache folder.

@@ -1,9 +1,9 @@
 //! Attaching, merging, unmerging and detaching: what happens to a model as a whole.
 
-use super::{Adapted, Adapter, AdapterFlops, AdapterId, AdapterSource};
+use super::{Adapted, Adapter, AdapterFlops, AdapterSource};
 use crate::{
     Error, Model, Result,
-    layers::{Adapt, Added, Use},
+    parallel::command::Command,
 };
 use std::{
     sync::Arc,
@@ -28,32 +28,32 @@ impl Model {
         let mut opened = source.open(seed)?;
         let started = Instant::now();
         let id = self.adapters.next_id();
-        let mut total = Added::default();
-        let mut flops = AdapterFlops::default();
-        let attached = self
-            .decoder
-            .for_each_adapted(|used, part| {
-                let added = part.attach(id, &mut opened.tensors)?;
-                total.modules += added.modules;
-                total.parameters += added.parameters;
-                total.bytes += added.bytes;
-                total.rank = total.rank.max(added.rank);
-                match used {
-                    Use::Tokens(share) => flops.per_token += share * added.flops_per_row,
-                    Use::Logits => flops.per_logits += added.flops_per_row,
+        let mut taken = None;
+        for index in 0..self.replicas.len() {
+            let attached = self.replicas[index]
+                .attach(id, source, seed, &mut opened)
+                .and_then(|attached| match attached.added.modules {
+                    0 => Err(opened.tensors.bad("it changes no module of the base model")),
+                    _ => Ok(attached),
+                });
+            match attached {
+                Ok(attached) => taken = taken.or(Some(attached)),
+                Err(error) => {
+                    // What went wrong is told, rather than that undoing it did.
+                    let _ = self.all(&Command::Detach(id));
+                    return Err(error);
                 }
-                Ok(())
-            })
-            .and_then(|()| opened.tensors.finish())
-            .and_then(|()| match total.modules {
-                0 => Err(opened.tensors.bad("it changes no module of the base model")),
-                _ => Ok(()),
-            });
-        if let Err(error) = attached {
-            self.forget(id);
-            return Err(error);
+            }
+            if index + 1 < self.replicas.len() {
+                opened = source.open(seed)?;
+            }
         }
-        self.decoder.device().synchronize()?;
+        let taken = taken.unwrap_or_default();
+        let total = taken.added;
+        let flops = AdapterFlops {
+            per_token: taken.flops_per_token,
+            per_logits: taken.flops_per_logits,
+        };
         let config = &opened.tensors.config;
         Ok(self.adapters.add(Adapter {
             id,
@@ -84,11 +84,10 @@ impl Model {
             )));
         }
         let started = Instant::now();
-        if let Err(error) = self.decoder.for_each_adapted(|_, part| part.merge(adapter.id)) {
-            self.restore()?;
+        if let Err(error) = self.all(&Command::Merge(adapter.id)) {
+            self.all(&Command::Unmerge)?;
             return Err(error);
         }
-        self.decoder.device().synchronize()?;
         self.adapters.set_merged(Some(adapter));
         Ok(started.elapsed())
     }
@@ -101,8 +100,7 @@ impl Model {
             return Err(Error::Invalid(format!("'{name}' is attached, but not merged")));
         }
         let started = Instant::now();
-        self.restore()?;
-        self.decoder.device().synchronize()?;
+        self.all(&Command::Unmerge)?;
         self.adapters.set_merged(None);
         Ok(started.elapsed())
     }
@@ -114,7 +112,7 @@ impl Model {
         if self.adapters.merged().is_some_and(|merged| merged.id == adapter.id) {
             self.unmerge(name)?;
         }
-        self.forget(adapter.id);
+        self.all(&Command::Detach(adapter.id))?;
         self.adapters.remove(adapter.id);
         Ok(())
     }
@@ -135,19 +133,6 @@ impl Model {
     /// Every attached adapter, and how it takes part.
     pub fn adapters(&self) -> impl Iterator<Item = Adapted> {
         self.adapters.all()
-    }
-
-    fn forget(&mut self, id: AdapterId) {
-        let forget = |_: Use, part: &mut dyn Adapt| {
-            part.detach(id);
-            Ok(())
-        };
-        // `forget` cannot fail.
-        let _ = self.decoder.for_each_adapted(forget);
-    }
-
-    fn restore(&mut self) -> Result<()> {
-        self.decoder.for_each_adapted(|_, part| part.unmerge())
     }
 
     /// Sequences of an open batch have keys and values that were computed with the weights as they are.

@@ -19,12 +19,13 @@ mod tensors;
 pub use registry::{Choice, Registry};
 pub use role::{ExpertPart, Role};
 pub use source::AdapterSource;
-pub use tensors::{AdapterTensors, Factors};
+pub use tensors::{AdapterTensors, Factors, Leftovers};
 
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// An adapter of a model, for as long as that is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterId(pub u32);
 
 /// An attached adapter.

@@ -6,8 +6,11 @@ use super::{
     pass::{self, Parts, Piece, Work},
     sequence::check,
 };
-use crate::{Control, Error, Model, Request, Result, kv_cache::KvCache};
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use crate::{
+    Control, Error, Model, Request, Result,
+    parallel::{BatchRoom, replica::at_once, split::part},
+};
+use std::{collections::VecDeque, time::Instant};
 
 /// How a batch is run.
 #[derive(Clone, Debug)]
@@ -42,16 +45,22 @@ pub struct Batch {
     options: BatchOptions,
     /// Most tokens of one sequence.
     max_tokens: usize,
-    /// One for each sequence that may run.
-    caches: Vec<KvCache>,
-    free: Vec<usize>,
-    running: Vec<Sequence>,
+    /// Bytes that are reserved for it.
+    kv_bytes: usize,
+    /// One for each replica of the model.
+    lanes: Vec<Lane>,
     waiting: VecDeque<Sequence>,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
     next_name: u64,
-    /// Tells the model that it is open.
-    _open: Arc<()>,
+}
+
+/// What runs on one replica.
+struct Lane {
+    room: BatchRoom,
+    /// KV caches that no sequence has.
+    free: Vec<usize>,
+    running: Vec<Sequence>,
 }
 
 /// What one step did.
@@ -108,40 +117,44 @@ pub struct Status {
 
 impl Batch {
     /// Reserves the KV memory of all sequences.
-    pub fn open(model: &Model, options: BatchOptions) -> Result<Self> {
-        let decoder = model.parts().decoder;
-        let shape = decoder.shape();
+    pub fn open(model: &mut Model, options: BatchOptions) -> Result<Self> {
+        let (parts, replicas) = model.split();
         let refuse = |message: String| Err(Error::Invalid(message));
         if options.max_sequences == 0 || options.prefill_chunk == 0 {
             return refuse("max-sequences and prefill-chunk must be at least 1".to_owned());
         }
-        let tokens = options.max_tokens.unwrap_or(shape.context);
-        if tokens < 2 || tokens > shape.context {
+        let context = parts.shape.context;
+        let tokens = options.max_tokens.unwrap_or(context);
+        if tokens < 2 || tokens > context {
             return refuse(format!(
-                "max-tokens {tokens} must be between 2 and the model's context of {}",
-                shape.context
+                "max-tokens {tokens} must be between 2 and the model's context of {context}"
             ));
         }
-        let count = options.max_sequences;
-        let caches = KvCache::several(shape, count, tokens, decoder.dtype(), decoder.device())?;
+        // With fewer sequences than replicas, some have nothing to do.
+        let lanes = replicas.len().min(options.max_sequences);
+        let lanes = at_once(&mut replicas[..lanes], |index, replica| {
+            let count = part(options.max_sequences, index, lanes).len();
+            let room = replica.open_batch(count, tokens)?;
+            let bytes = replica.kv_bytes_per_token() * tokens * count;
+            Ok((Lane { room, free: (0..count).rev().collect(), running: Vec::new() }, bytes))
+        })?;
+        let (lanes, bytes): (Vec<_>, Vec<usize>) = lanes.into_iter().unzip();
         Ok(Self {
-            free: (0..count).rev().collect(),
-            caches,
             options,
             max_tokens: tokens,
-            running: Vec::new(),
+            kv_bytes: bytes.into_iter().sum(),
+            lanes,
             waiting: VecDeque::new(),
             left: Vec::new(),
             next_name: 0,
-            _open: model.open_batch(),
         })
     }
 
     /// Adds every prompt of a request and returns the sequences' names, counted from 0.
     pub fn submit(&mut self, model: &Model, request: &Request) -> Result<Vec<u64>> {
         let (parts, most) = (model.parts(), self.max_tokens);
-        let context = parts.decoder.shape().context;
-        check(request, parts.decoder.shape(), parts.tokenizer.is_some())?;
+        let context = parts.shape.context;
+        check(request, parts.shape, parts.tokenizer.is_some())?;
         let adapters = model.adapters.choose(&request.adapters, request.prompts.len())?;
         let mut sequences: Vec<Sequence> = (0..)
             .zip(adapters)
@@ -155,7 +168,8 @@ impl Batch {
                 )));
             }
         }
-        let free = self.free.len().saturating_sub(self.waiting.len());
+        let free: usize = self.lanes.iter().map(|lane| lane.free.len()).sum();
+        let free = free.saturating_sub(self.waiting.len());
         if self.options.when_full == WhenFull::Refuse && sequences.len() > free {
             return Err(Error::Full(format!(
                 "the batch has KV memory for {free} more of its {} sequences, and {} were submitted",
@@ -174,27 +188,35 @@ impl Batch {
     }
 
     /// Runs one pass of all sequences.
-    pub fn step(&mut self, model: &Model) -> Result<Step> {
+    pub fn step(&mut self, model: &mut Model) -> Result<Step> {
         self.admit();
-        let parts = model.parts();
-        let rows = self.options.prefill_chunk.max(self.running.len());
+        let (parts, replicas) = model.split();
+        let chunk = self.options.prefill_chunk;
         let started = Instant::now();
-        let pieces = pass::run(parts, &mut self.running, &mut self.caches, Work::Mixed, rows)?;
+        let mut lanes: Vec<_> = self.lanes.iter_mut().zip(replicas).collect();
+        let steps = at_once(&mut lanes, |_, (lane, replica)| {
+            let rows = chunk.max(lane.running.len());
+            let room = Some(&lane.room);
+            pass::run(parts, replica, room, &mut lane.running, Work::Mixed, rows)
+        })?;
         let finished = Instant::now();
-        let sampled = pieces.iter().filter(|piece| piece.sampled);
-        let tokens = sampled
-            .filter_map(|piece| {
-                let sequence = &self.running[piece.sequence];
+        let mut tokens = Vec::new();
+        for (lane, pieces) in self.lanes.iter().zip(&steps) {
+            let sampled = pieces.iter().filter(|piece| piece.sampled);
+            tokens.extend(sampled.filter_map(|piece| {
+                let sequence = &lane.running[piece.sequence];
                 let (token, at) = sequence.last()?;
                 Some(StepToken { sequence: sequence.name, token, at, finish: sequence.finish() })
-            })
-            .collect();
+            }));
+        }
+        tokens.sort_by_key(|token| token.sequence);
+        let pieces = steps.concat();
         Ok(Step { tokens, ended: self.take_ended(parts)?, pieces, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.
     pub fn cancel(&mut self, name: u64) -> Result<()> {
-        if let Some(sequence) = self.running.iter_mut().find(|sequence| sequence.name == name) {
+        if let Some(sequence) = self.running_mut().find(|sequence| sequence.name == name) {
             sequence.end(FinishReason::Cancelled);
             return Ok(());
         }
@@ -210,7 +232,7 @@ impl Batch {
 
     /// Ends every sequence with the same reason and returns what became of them.
     pub fn end_all(&mut self, model: &Model, reason: FinishReason) -> Result<Vec<Ended>> {
-        self.running.iter_mut().for_each(|sequence| sequence.end(reason));
+        self.running_mut().for_each(|sequence| sequence.end(reason));
         self.left.extend(self.waiting.drain(..));
         self.left.iter_mut().for_each(|sequence| sequence.end(reason));
         self.take_ended(model.parts())
@@ -219,7 +241,7 @@ impl Batch {
     /// Steps until no sequence is left, or the work is cancelled; `each` is told of every step.
     pub fn drain(
         &mut self,
-        model: &Model,
+        model: &mut Model,
         control: &Control<'_>,
         mut each: impl FnMut(Step),
     ) -> Result<()> {
@@ -235,37 +257,53 @@ impl Batch {
 
     /// Whether there is nothing left to run or to tell.
     pub fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.waiting.is_empty() && self.left.is_empty()
+        self.running().next().is_none() && self.waiting.is_empty() && self.left.is_empty()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Sequence> {
+        self.lanes.iter().flat_map(|lane| &lane.running)
+    }
+
+    fn running_mut(&mut self) -> impl Iterator<Item = &mut Sequence> {
+        self.lanes.iter_mut().flat_map(|lane| &mut lane.running)
     }
 
     /// How full it is.
     pub fn status(&self) -> Status {
         Status {
-            running: self.running.len(),
+            running: self.running().count(),
             waiting: self.waiting.len(),
-            kv_bytes: self.caches.iter().map(KvCache::bytes).sum(),
-            kv_capacity: self.caches.iter().map(KvCache::capacity).sum(),
-            kv_used: self.running.iter().map(Sequence::past).sum(),
+            kv_bytes: self.kv_bytes,
+            kv_capacity: self.options.max_sequences * self.max_tokens,
+            kv_used: self.running().map(Sequence::past).sum(),
         }
     }
 
-    /// Gives free KV caches to the sequences that have waited longest.
+    /// Gives free KV caches to the sequences that have waited longest, on the replica that runs fewest.
     fn admit(&mut self) {
         while !self.waiting.is_empty()
-            && let Some(slot) = self.free.pop()
+            && let Some(lane) = self
+                .lanes
+                .iter_mut()
+                .filter(|lane| !lane.free.is_empty())
+                .min_by_key(|lane| lane.running.len())
+            && let Some(slot) = lane.free.pop()
             && let Some(mut sequence) = self.waiting.pop_front()
         {
-            self.caches[slot].clear();
             sequence.slot = slot;
-            self.running.push(sequence);
+            lane.running.push(sequence);
         }
     }
 
     /// Takes out the sequences that have ended and frees their caches.
     fn take_ended(&mut self, parts: Parts<'_>) -> Result<Vec<Ended>> {
-        let has_ended = |sequence: &mut Sequence| !sequence.is_running();
-        let mut done: Vec<Sequence> = self.running.extract_if(.., has_ended).collect();
-        self.free.extend(done.iter().map(|sequence| sequence.slot));
+        let mut done = Vec::new();
+        for lane in &mut self.lanes {
+            let has_ended = |sequence: &mut Sequence| !sequence.is_running();
+            let ended: Vec<Sequence> = lane.running.extract_if(.., has_ended).collect();
+            lane.free.extend(ended.iter().map(|sequence| sequence.slot));
+            done.extend(ended);
+        }
         done.append(&mut self.left);
         done.into_iter()
             .map(|done| Ok(Ended { sequence: done.name, completion: done.complete(parts)? }))

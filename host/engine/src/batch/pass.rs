@@ -4,19 +4,19 @@ use super::Sequence;
 use crate::{
     Result,
     adapters::{Adapted, AdapterId},
-    decoder::Decoder,
-    kv_cache::KvCache,
-    layers::{AdapterRows, Segment, host},
+    families::Shape,
+    layers::{Segment, host},
+    parallel::{BatchRoom, Replica},
     sampling,
     tokenizer::Tokenizer,
 };
-use candle_core::{DType, Tensor};
-use std::time::Instant;
+use candle_core::Tensor;
+use std::{ops::Range, time::Instant};
 
-/// What sequences run on: a model's parts.
+/// What is known of a model that sequences run on.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
-    pub decoder: &'a Decoder,
+    pub shape: &'a Shape,
     pub tokenizer: Option<&'a Tokenizer>,
     pub eos: &'a [u32],
 }
@@ -56,11 +56,13 @@ impl Piece {
     }
 }
 
-/// Runs at most `rows` rows and returns what took part; empty where there was nothing to do.
+/// Runs at most `rows` rows, with the KV caches of a continuous batch or those of static ones, and
+/// returns what took part; empty where there was nothing to do.
 pub(crate) fn run(
     parts: Parts<'_>,
+    replica: &mut Replica,
+    room: Option<&BatchRoom>,
     sequences: &mut [Sequence],
-    caches: &mut [KvCache],
     work: Work,
     rows: usize,
 ) -> Result<Vec<Piece>> {
@@ -72,15 +74,48 @@ pub(crate) fn run(
         .iter()
         .map(|piece| {
             let sequence = &sequences[piece.sequence];
-            let adapter = piece.attached();
-            Segment { slot: sequence.slot, tokens: sequence.next(piece.new), adapter }
+            let (slot, tokens) = (sequence.slot, sequence.next(piece.new));
+            Segment { slot, past: piece.past, tokens, adapter: piece.attached() }
         })
         .collect();
-    let hidden = parts.decoder.forward(&segments, caches)?;
+    let wanted = wanted(sequences, &pieces);
+    let logits = replica.pass(room, &segments, &wanted.rows)?;
     drop(segments);
-    keep_logits(parts.decoder, sequences, &hidden, &pieces)?;
-    sample(parts, sequences, &hidden, &pieces)?;
+    pieces.iter().for_each(|piece| sequences[piece.sequence].ran(piece.new));
+    if let Some(logits) = logits {
+        keep_logits(sequences, &logits, &wanted)?;
+        sample(parts, sequences, &logits, &wanted)?;
+    }
     Ok(pieces)
+}
+
+/// The rows of a pass whose logits are needed, and what for.
+struct Wanted {
+    rows: Vec<u32>,
+    /// Sequences that keep logits, and where theirs are among these rows.
+    kept: Vec<(usize, Range<usize>)>,
+    /// Sequences for which a token is chosen, and the row that it is chosen by among these.
+    sampled: Vec<(usize, u32)>,
+}
+
+fn wanted(sequences: &[Sequence], pieces: &[Piece]) -> Wanted {
+    let mut wanted = Wanted { rows: Vec::new(), kept: Vec::new(), sampled: Vec::new() };
+    let mut end = 0;
+    for piece in pieces {
+        let start = end;
+        end += piece.new as u32;
+        let first = wanted.rows.len();
+        if sequences[piece.sequence].keeps_logits() {
+            wanted.rows.extend(start..end);
+            wanted.kept.push((piece.sequence, first..wanted.rows.len()));
+        } else if piece.sampled {
+            wanted.rows.push(end - 1);
+        }
+        if piece.sampled {
+            wanted.sampled.push((piece.sequence, wanted.rows.len() as u32 - 1));
+        }
+    }
+    wanted
 }
 
 /// Shares out the rows: decode first, so that running sequences are never held up by a long prompt.
@@ -108,22 +143,11 @@ fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
     pieces
 }
 
-/// Keeps the logits of every row with the sequences that want them.
-fn keep_logits(
-    decoder: &Decoder,
-    sequences: &mut [Sequence],
-    hidden: &Tensor,
-    pieces: &[Piece],
-) -> Result<()> {
-    let mut start = 0;
-    for piece in pieces {
-        if sequences[piece.sequence].keeps_logits() {
-            let rows = hidden.narrow(0, start, piece.new)?;
-            let adapters = AdapterRows::of([(piece.attached(), piece.new)]);
-            let logits = decoder.logits(&rows, &adapters)?.to_dtype(DType::F32)?.flatten_all()?;
-            sequences[piece.sequence].keep(&logits.to_vec1::<f32>()?);
-        }
-        start += piece.new;
+/// Keeps logits with the sequences that want them.
+fn keep_logits(sequences: &mut [Sequence], logits: &Tensor, wanted: &Wanted) -> Result<()> {
+    for (sequence, rows) in &wanted.kept {
+        let rows = logits.narrow(0, rows.start, rows.len())?.flatten_all()?;
+        sequences[*sequence].keep(&rows.to_vec1::<f32>()?);
     }
     Ok(())
 }
@@ -132,32 +156,18 @@ fn keep_logits(
 fn sample(
     parts: Parts<'_>,
     sequences: &mut [Sequence],
-    hidden: &Tensor,
-    pieces: &[Piece],
+    logits: &Tensor,
+    wanted: &Wanted,
 ) -> Result<()> {
-    let mut rows = Vec::new();
-    let mut end = 0;
-    for piece in pieces {
-        end += piece.new;
-        if piece.sampled {
-            rows.push(end as u32 - 1);
-        }
-        sequences[piece.sequence].ran(piece.new);
-    }
+    let (chosen, rows): (Vec<usize>, Vec<u32>) = wanted.sampled.iter().copied().unzip();
     if rows.is_empty() {
         return Ok(());
     }
-    let all = rows.len() == end;
-    let last = if all {
-        hidden.clone()
+    let logits = if rows.len() == wanted.rows.len() {
+        logits.clone()
     } else {
-        hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?
+        logits.index_select(&Tensor::new(rows, logits.device())?, 0)?
     };
-    let sampled = pieces.iter().filter(|piece| piece.sampled);
-    let adapters = AdapterRows::of(sampled.map(|piece| (piece.attached(), 1)));
-    let logits = parts.decoder.logits(&last, &adapters)?.to_dtype(DType::F32)?;
-    let chosen: Vec<usize> =
-        pieces.iter().filter(|piece| piece.sampled).map(|piece| piece.sequence).collect();
     let greedy = chosen.iter().all(|&index| sequences[index].is_greedy());
     let tokens: Vec<u32> = if greedy && !logits.device().is_cpu() {
         // Only the ids cross to the host, and with them whether any logit was not a number.

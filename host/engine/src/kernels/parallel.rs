@@ -1,13 +1,70 @@
 //! Work shared among the processor's cores by candle's pool, whose threads spin for a moment before
 //! they sleep: a decode step is hundreds of short products one after another.
 
-use std::{cell::Cell, marker::PhantomData, mem::MaybeUninit, ops::Range, sync::OnceLock};
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 thread_local! {
     /// Whether this thread is already doing a share of something. The pool itself knows that only of its own
     /// threads, not of the one that called it.
     static SHARING: Cell<bool> = const { Cell::new(false) };
+    /// The threads that work of this thread is shared among, if not those of the whole process.
+    static POOL: RefCell<Option<Arc<ThreadPool>>> = const { RefCell::new(None) };
 }
+
+/// The threads that a rank's work is shared among. Ranks that are threads of one process would wait for
+/// each other's products if they all used the same.
+#[derive(Clone)]
+pub enum Team {
+    /// All of the process.
+    All,
+    /// The rank's own thread.
+    Alone,
+    /// Some, which are the rank's own.
+    Own(Arc<ThreadPool>),
+}
+
+impl Team {
+    /// That of one of `ranks` ranks which share the machine.
+    pub fn of_one_in(ranks: usize) -> Self {
+        if ranks == 1 {
+            return Self::All;
+        }
+        match candle_core::utils::get_num_threads() / ranks {
+            0 | 1 => Self::Alone,
+            // A pool that cannot be made leaves the rank its own thread.
+            threads => ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .map_or(Self::Alone, |pool| Self::Own(Arc::new(pool))),
+        }
+    }
+
+    /// Does `work` with these threads.
+    pub fn work<R>(&self, work: impl FnOnce() -> R) -> R {
+        /// Puts back what was before, even where work panics.
+        struct Before(bool, Option<Arc<ThreadPool>>);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                SHARING.set(self.0);
+                POOL.set(self.1.take());
+            }
+        }
+        let pool = if let Self::Own(pool) = self { Some(Arc::clone(pool)) } else { None };
+        let alone = matches!(self, Self::Alone);
+        let _before = Before(SHARING.replace(alone || SHARING.get()), POOL.replace(pool));
+        work()
+    }
+}
+
+/// Chunks for each thread of a rank's own pool: enough that a slow thread holds nobody up.
+const CHUNKS: usize = 8;
 
 /// Runs `work` on chunks of `0..count` on all threads, and returns when all are done. Within work that is
 /// shared already, the thread that asks does all of it.
@@ -15,10 +72,18 @@ pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
     if SHARING.get() {
         return work(0..count);
     }
-    candle_core::utils::barrier_pool().execute_chunked(count, |range| {
+    let share = |range| {
         SHARING.set(true);
         work(range);
         SHARING.set(false);
+    };
+    let pool = POOL.with_borrow(Option::clone);
+    let Some(pool) = pool else {
+        return candle_core::utils::barrier_pool().execute_chunked(count, share);
+    };
+    let size = count.div_ceil(CHUNKS * pool.current_num_threads()).max(1);
+    pool.install(|| {
+        (0..count.div_ceil(size)).into_par_iter().for_each(|index| share(chunks(count, size, index)));
     });
 }
 
@@ -26,7 +91,11 @@ pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
 pub fn threads() -> usize {
     // Asking the system takes as long as a short product.
     static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(candle_core::utils::get_num_threads)
+    if SHARING.get() {
+        return 1;
+    }
+    let own = POOL.with_borrow(|pool| pool.as_ref().map(|pool| pool.current_num_threads()));
+    own.unwrap_or_else(|| *COUNT.get_or_init(candle_core::utils::get_num_threads))
 }
 
 /// Numbers, or multiply-adds, that are sooner worked on by one thread than handed to several.

@@ -5,11 +5,15 @@ use crate::{
     Result,
     adapters::{AdapterId, AdapterTensors, Factors},
 };
+use serde::{Deserialize, Serialize};
 
 /// A part of a model that adapters change.
 pub trait Adapt {
     /// Takes from an adapter what it says of this part.
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added>;
+    /// Whether what this part adds is told by this rank: of parts that several ranks have or share, the
+    /// first tells all of it.
+    fn tells(&self) -> bool;
     /// Forgets an adapter.
     fn detach(&mut self, id: AdapterId);
     /// Puts what an attached adapter changes into the weights.
@@ -53,7 +57,7 @@ pub enum Use {
 }
 
 /// What an adapter adds to a part.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Added {
     /// Modules that it changes.
     pub modules: usize,
@@ -68,6 +72,14 @@ pub struct Added {
 }
 
 impl Added {
+    /// What two parts add together, the operations aside, which depend on how often each is run.
+    pub fn and(&mut self, other: &Self) {
+        self.modules += other.modules;
+        self.parameters += other.parameters;
+        self.bytes += other.bytes;
+        self.rank = self.rank.max(other.rank);
+    }
+
     /// Counts the factors of a product.
     pub fn count_factors(&mut self, factors: &Factors, place: &Place) {
         let numbers = factors.down.len() + factors.up.len();

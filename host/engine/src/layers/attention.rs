@@ -1,6 +1,10 @@
 //! Grouped-query attention (arXiv 2305.13245) of packed sequences, each on its own KV cache.
 
-use super::{Adapt, Linear, Norm, Packing, host, linear::Module, rope::Angles};
+use super::{
+    Adapt, Linear, Norm, Packing, host,
+    linear::{Inputs, Module, Order, Part, Product},
+    rope::Angles,
+};
 use crate::{
     Result,
     adapters::Role,
@@ -11,9 +15,10 @@ use crate::{
     },
     kv_cache::{AsHost, LayerCache},
     load::Weights,
+    parallel::Shard,
 };
 use candle_core::Tensor;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Q, K, V and O projections, norms of Q and K, and a rotary embedding.
 pub struct Attention {
@@ -30,33 +35,60 @@ impl Attention {
     /// Loads a layer's attention.
     pub fn load(layer: &Weights, shape: &Shape, kind: LayerKind) -> Result<Self> {
         let (names, dim) = (&shape.names, shape.head_dim);
-        let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
-        let load = |parts: &[(&str, usize)]| {
-            Linear::load(layer, parts, shape.hidden, shape.qkv_bias, names.transposed)
+        let (heads, keys) = (shape.heads, shape.kv_heads);
+        let own = OwnHeads::of(shape, layer.shard());
+        let part = |name, heads: usize, own: &Range<usize>| Part {
+            name,
+            outputs: heads * dim,
+            kept: vec![own.start * dim..own.end * dim],
+        };
+        let load = |parts| {
+            let (inputs, bias) = (Inputs::whole(shape.hidden), shape.qkv_bias);
+            Linear::load(layer, Product { parts, inputs, bias, transposed: names.transposed })
         };
         let qkv = match names.qkv {
-            Qkv::Separate([q, k, v]) => load(&[(q, queries), (k, keys), (v, keys)])?,
-            Qkv::Stacked(all) => load(&[(all, queries + 2 * keys)])?,
-            Qkv::ByHead(all) => by_head(&layer.at(all), shape)?,
+            Qkv::Separate([q, k, v]) => load(vec![
+                part(q, heads, &own.queries),
+                part(k, keys, &own.keys),
+                part(v, keys, &own.keys),
+            ])?,
+            Qkv::Stacked(name) => {
+                let at = |start: usize, own: &Range<usize>| {
+                    (start + own.start) * dim..(start + own.end) * dim
+                };
+                let kept =
+                    vec![at(0, &own.queries), at(heads, &own.keys), at(heads + keys, &own.keys)];
+                load(vec![Part { name, outputs: (heads + 2 * keys) * dim, kept }])?
+            }
+            Qkv::ByHead(all) => by_head(&layer.at(all), shape, &own.queries)?,
         };
-        let norm = |name: &str, heads: usize| {
-            let width = if shape.query_norm == QueryNorm::AllHeads { heads * dim } else { dim };
-            Norm::load(&layer.at(name), width, shape.norm, shape.norm_eps)
+        let all_heads = shape.query_norm == QueryNorm::AllHeads;
+        let norm = |name: &str, heads: usize, own: &Range<usize>| {
+            let (width, kept) = match all_heads {
+                true => (heads * dim, own.start * dim..own.end * dim),
+                false => (dim, 0..dim),
+            };
+            Norm::load_part(&layer.at(name), width, kept, shape.norm, shape.norm_eps)
         };
         let [query_norm, key_norm] = names.query_key_norms;
         let norms = (shape.query_norm != QueryNorm::None)
-            .then(|| Ok([norm(query_norm, shape.heads)?, norm(key_norm, shape.kv_heads)?]))
+            .then(|| Ok([norm(query_norm, heads, &own.queries)?, norm(key_norm, keys, &own.keys)?]))
             .transpose()
             .map_err(|error: crate::Error| error)?;
-        let output = [(names.output, shape.hidden)];
+        let output = Product {
+            parts: vec![Part::whole(names.output, shape.hidden)],
+            inputs: Inputs::summed(heads * dim, own.queries.start * dim..own.queries.end * dim),
+            bias: shape.output_bias,
+            transposed: names.transposed,
+        };
         Ok(Self {
             qkv,
-            output: Linear::load(layer, &output, queries, shape.output_bias, names.transposed)?,
+            output: Linear::load(layer, output)?,
             norms,
             query_norm: shape.query_norm,
             heads: Heads {
-                queries: shape.heads,
-                keys: shape.kv_heads,
+                queries: own.queries.len(),
+                keys: own.keys.len(),
                 dim,
                 scale: shape.attention_scale,
                 softcap: shape.attention_softcap,
@@ -164,29 +196,47 @@ impl Attention {
     }
 }
 
-/// `query_key_value` of GPT-NeoX: Q, K and V of each head in turn, as Q above K above V.
-fn by_head(place: &Weights, shape: &Shape) -> Result<Linear> {
-    let (heads, dim) = (shape.heads, shape.head_dim);
-    let rows = 3 * heads * dim;
-    let order = move |row: usize| {
-        let (part, head, index) = (row / (heads * dim), row / dim % heads, row % dim);
-        (head * 3 + part) * dim + index
-    };
-    let matrix = place.matrix("weight", rows, shape.hidden, false)?.select(rows, order);
+/// The heads that a rank has.
+struct OwnHeads {
+    queries: Range<usize>,
+    /// With fewer key heads than ranks, one that it shares with others.
+    keys: Range<usize>,
+}
+
+impl OwnHeads {
+    fn of(shape: &Shape, shard: &Shard) -> Self {
+        Self { queries: shard.of(shape.heads), keys: shard.of_heads(shape.kv_heads) }
+    }
+}
+
+/// `query_key_value` of GPT-NeoX: Q, K and V of each head in turn, as Q above K above V of the heads
+/// that this rank has.
+fn by_head(place: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear> {
+    let (dim, first, count) = (shape.head_dim, own.start, own.len());
+    let (whole, rows) = (3 * shape.heads * dim, 3 * count * dim);
+    let order: Order = Arc::new(move |row: usize| {
+        let (part, head, index) = (row / (count * dim), row / dim % count, row % dim);
+        ((first + head) * 3 + part) * dim + index
+    });
+    let select = Arc::clone(&order);
+    let matrix = place
+        .matrix("weight", whole, shape.hidden, false)?
+        .select(rows, move |row| select(row));
     let module = Module {
         name: place.module(),
         role: Role::Projection,
         outputs: 0..rows,
-        order: Some(Arc::new(order)),
+        whole,
+        order: Some(Arc::clone(&order)),
         transposed: false,
     };
     let bias = shape
         .qkv_bias
         .then(|| {
-            let bias = place.vector("bias", rows)?;
+            let bias = place.vector("bias", whole)?;
             Ok((0..rows).map(|row| bias[order(row)]).collect())
         })
         .transpose()
         .map_err(|error: crate::Error| error)?;
-    Linear::new(place, vec![module], &[matrix], vec![bias])
+    Linear::new(place, vec![module], &[matrix], vec![bias], Inputs::whole(shape.hidden))
 }

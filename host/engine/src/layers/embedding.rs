@@ -14,14 +14,16 @@ use crate::{
     load::{Weights, matrix::Matrix},
 };
 use candle_core::{DType, Device, Tensor};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// `[vocabulary, hidden]`.
 pub struct Embedding {
     /// What transformers calls it.
     module: String,
-    /// What the table is made of, to be read again.
+    /// What the table is made of, to be read again: all of it.
     matrix: Matrix,
+    /// The rows that this rank has.
+    kept: Range<usize>,
     base: Arc<Weight>,
     /// The table in use: the one above, or one with an adapter merged into it.
     used: Arc<Weight>,
@@ -42,24 +44,31 @@ enum Change {
 }
 
 impl Embedding {
-    /// Loads `weight`, `[rows, width]`, at the place that `weights` stands at.
-    pub fn load(weights: &Weights, rows: usize, width: usize) -> Result<Self> {
+    /// Loads `weight`, `[rows, width]`, at the place that `weights` stands at; of a table that is `cut`,
+    /// only this rank's rows.
+    pub fn load(weights: &Weights, rows: usize, width: usize, cut: bool) -> Result<Self> {
         let matrix = weights.matrix("weight", rows, width, false)?;
         let place = Place::of(weights);
-        let base = Arc::new(Weight::new(&matrix, &place)?);
+        let kept = if cut { place.shard.of(rows) } else { 0..rows };
+        let base = only(&matrix, &kept);
+        weights.holds(base.bytes(place.dtype.size()));
+        let base = Arc::new(Weight::new(&base, &place)?);
         let module = weights.module();
-        Ok(Self { module, matrix, used: Arc::clone(&base), base, place, changes: Changes::none() })
+        let (used, changes) = (Arc::clone(&base), Changes::none());
+        Ok(Self { module, matrix, kept, used, base, place, changes })
     }
 
     /// The product with the table's rows, under a module's name of its own. What adapters change about
     /// the one they do not change about the other.
     pub fn head(&self, name: String) -> Linear {
-        Linear::tied(name, self.matrix.clone(), Arc::clone(&self.base), self.place.clone())
+        let (kept, matrix) = (self.kept.clone(), only(&self.matrix, &self.kept));
+        let weight = Arc::clone(&self.base);
+        Linear::tied(name, kept, self.matrix.rows, matrix, weight, self.place.clone())
     }
 
     /// Vectors `[ids, hidden]`.
     pub fn lookup(&self, ids: &[u32], rows: &AdapterRows) -> Result<Tensor> {
-        let mut y = self.used.lookup(ids)?;
+        let mut y = self.rows_of(&self.used, ids)?;
         for group in rows.groups() {
             if let Some(change) = self.changes.of(group.adapter) {
                 y = self.changed(change, ids, y, group)?;
@@ -68,10 +77,18 @@ impl Embedding {
         Ok(y)
     }
 
+    /// Rows of a table of which each rank has some.
+    fn rows_of(&self, table: &Weight, ids: &[u32]) -> Result<Tensor> {
+        if self.kept == (0..self.matrix.rows) {
+            return table.lookup(ids);
+        }
+        self.place.shard.sum(table.lookup_kept(ids, &self.kept)?)
+    }
+
     fn changed(&self, change: &Change, ids: &[u32], y: Tensor, group: &Group) -> Result<Tensor> {
         let ids: Vec<u32> = group.rows.iter().map(|&row| ids[row as usize]).collect();
         let new = match change {
-            Change::Saved(_, weight) => weight.lookup(&ids)?,
+            Change::Saved(_, weight) => self.rows_of(weight, &ids)?,
             Change::LowRank { factors, expansion, gain } => {
                 let old = group.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
                 let mut numbers = old.flatten_all()?.to_vec1::<f32>()?;
@@ -108,22 +125,31 @@ fn change_rows(
 /// Rows of a table that are changed at a time.
 const CHUNK: usize = 4096;
 
+/// Some rows of a table.
+fn only(matrix: &Matrix, kept: &Range<usize>) -> Matrix {
+    let start = kept.start;
+    if *kept == (0..matrix.rows) {
+        return matrix.clone();
+    }
+    matrix.select(kept.len(), move |row| start + row)
+}
+
 impl Embedding {
-    /// The whole table changed, handed out in chunks of rows.
+    /// Rows of the table, changed, handed out in chunks.
     fn for_each_changed(
         &self,
+        rows: Range<usize>,
         factors: &Factors,
         expansion: &Expansion,
         gain: Option<&[f32]>,
         mut each: impl FnMut(&[f32]),
     ) -> Result<()> {
         let (read, width) = (self.matrix.widened()?, self.matrix.columns);
-        for first in (0..self.matrix.rows).step_by(CHUNK) {
-            let ids: Vec<u32> =
-                (first..self.matrix.rows.min(first + CHUNK)).map(|id| id as u32).collect();
+        for first in rows.clone().step_by(CHUNK) {
+            let ids: Vec<u32> = (first..rows.end.min(first + CHUNK)).map(|id| id as u32).collect();
             let mut rows = vec![0f32; ids.len() * width];
             for (row, &id) in rows.chunks_exact_mut(width).zip(&ids) {
-                read(id as usize, row);
+                read(id as usize, 0, row);
             }
             change_rows(&mut rows, &ids, factors, expansion, gain);
             each(&rows);
@@ -135,7 +161,7 @@ impl Embedding {
     /// The norms of the changed table's columns.
     fn norms(&self, factors: &Factors, expansion: &Expansion) -> Result<Vec<f32>> {
         let mut sums = vec![0f64; self.matrix.columns];
-        self.for_each_changed(factors, expansion, None, |rows| {
+        self.for_each_changed(0..self.matrix.rows, factors, expansion, None, |rows| {
             for row in rows.chunks_exact(sums.len()) {
                 sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x).powi(2));
             }
@@ -148,7 +174,7 @@ impl Adapt for Embedding {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
         let (rows, width) = (self.matrix.rows, self.matrix.columns);
         let mut added = Added::default();
-        tensors.check_base(&self.module, &self.matrix)?;
+        tensors.check_base(&self.module, &self.matrix, rows, None)?;
         if let Some(factors) = tensors.factors(&self.module, Role::Embedding, width, rows)? {
             added.modules = 1;
             added.rank = factors.rank;
@@ -169,10 +195,15 @@ impl Adapt for Embedding {
         if let Some(matrix) = tensors.saved_matrix(&self.module, rows, width, false)? {
             added.modules = 1;
             added.count_saved(rows * width, &self.place);
+            let matrix = only(&matrix, &self.kept);
             let weight = Weight::new(&matrix, &self.place)?;
             self.changes.add(id, Change::Saved(matrix, weight));
         }
         Ok(added)
+    }
+
+    fn tells(&self) -> bool {
+        self.place.shard.index == 0
     }
 
     fn detach(&mut self, id: AdapterId) {
@@ -184,8 +215,9 @@ impl Adapt for Embedding {
         let merged = match change {
             Change::Saved(matrix, _) => Weight::new(matrix, &self.place)?,
             Change::LowRank { factors, expansion, gain } => {
-                let mut all = Vec::with_capacity(self.matrix.rows * self.matrix.columns);
-                self.for_each_changed(factors, expansion, gain.as_deref(), |rows| {
+                let mut all = Vec::with_capacity(self.kept.len() * self.matrix.columns);
+                let rows = self.kept.clone();
+                self.for_each_changed(rows, factors, expansion, gain.as_deref(), |rows| {
                     all.extend_from_slice(rows);
                 })?;
                 Weight::new(&low_rank::matrix(all, self.matrix.columns), &self.place)?

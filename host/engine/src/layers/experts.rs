@@ -1,22 +1,33 @@
 //! A sparse mixture of experts (arXiv 1701.06538, 2101.03961): each row goes to the few experts that
 //! its router likes best.
 
-use super::{Adapt, AdapterRows, Linear, Use, mlp::Mlp};
+use super::{
+    Adapt, AdapterRows, Linear, Use,
+    linear::{Inputs, Part, Product},
+    mlp::Mlp,
+};
 use crate::{
     Error, Result,
     adapters::Role,
     families::{self, Shape},
     load::Weights,
+    parallel::Shard,
     sampling::argmax,
 };
 use candle_core::{DType, Tensor};
 
-/// The router and its experts.
+/// The router and the experts that this rank has: all, each of them cut, or some, each whole. As every
+/// rank has all rows, none are sent about: what the ranks' experts give is summed.
 pub struct Experts {
     router: Linear,
+    /// The first that this rank has, and those after it.
+    first: usize,
     experts: Vec<Mlp>,
+    /// On all ranks.
+    count: usize,
     active: usize,
     renormalise: bool,
+    shard: Shard,
 }
 
 impl Experts {
@@ -28,16 +39,28 @@ impl Experts {
                 spec.active, spec.count
             )));
         }
+        let shard = layer.shard().clone();
         let place = layer.at(shape.names.experts);
-        let router = [(shape.names.router, spec.count)];
+        let (place, own) = match shard.experts {
+            true => (place.owned(), shard.of(spec.count)),
+            false => (place, 0..spec.count),
+        };
+        let router = Product {
+            parts: vec![Part::whole(shape.names.router, spec.count)],
+            inputs: Inputs::whole(shape.hidden),
+            bias: false,
+            transposed: false,
+        };
         Ok(Self {
-            router: Linear::load(layer, &router, shape.hidden, false, false)?
-                .with_roles([Role::Router]),
-            experts: (0..spec.count)
+            router: Linear::load(layer, router)?.with_roles([Role::Router]),
+            first: own.start,
+            experts: own
                 .map(|index| Mlp::load_expert(&place.at(&index.to_string()), shape, spec, index))
                 .collect::<Result<_>>()?,
+            count: spec.count,
             active: spec.active,
             renormalise: spec.renormalise,
+            shard,
         })
     }
 
@@ -45,8 +68,8 @@ impl Experts {
     pub fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
         let logits: Vec<Vec<f32>> =
             self.router.forward(x, adapters)?.to_dtype(DType::F32)?.to_vec2()?;
-        let mut rows = vec![Vec::new(); self.experts.len()];
-        let mut shares = vec![Vec::new(); self.experts.len()];
+        let mut rows = vec![Vec::new(); self.count];
+        let mut shares = vec![Vec::new(); self.count];
         for (row, logits) in logits.iter().enumerate() {
             for (expert, share) in self.choose(logits)? {
                 rows[expert].push(row as u32);
@@ -54,7 +77,8 @@ impl Experts {
             }
         }
         let mut sum = x.zeros_like()?;
-        for ((expert, rows), shares) in self.experts.iter().zip(rows).zip(shares) {
+        let chosen = rows.into_iter().zip(shares).skip(self.first);
+        for (expert, (rows, shares)) in self.experts.iter().zip(chosen) {
             if rows.is_empty() {
                 continue;
             }
@@ -65,12 +89,12 @@ impl Experts {
             let mixed = mixed.broadcast_mul(&shares)?;
             sum = sum.index_add(&rows, &mixed, 0)?;
         }
-        Ok(sum)
+        self.shard.sum(sum)
     }
 
     /// The parts that adapters change, with how often a token runs them.
     pub fn adapted(&mut self) -> impl Iterator<Item = (Use, &mut dyn Adapt)> {
-        let share = Use::Tokens(self.active as f64 / self.experts.len() as f64);
+        let share = Use::Tokens(self.active as f64 / self.count as f64);
         let router: (Use, &mut dyn Adapt) = (Use::Tokens(1.0), &mut self.router);
         let experts = self.experts.iter_mut().flat_map(Mlp::adapted).map(move |part| (share, part));
         std::iter::once(router).chain(experts)

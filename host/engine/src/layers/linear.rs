@@ -1,4 +1,9 @@
-//! A matrix product with a weight, and the one place where adapters (and shards) attach.
+//! A matrix product with a weight, and the one place where adapters and shards attach.
+//!
+//! ```text
+//! column-parallel   each rank has some outputs    y = [ x W0ᵀ | x W1ᵀ ]     QKV, gate and up, LM head
+//! row-parallel      each rank has some inputs     y = x0 W0ᵀ + x1 W1ᵀ       O, down: summed over ranks
+//! ```
 
 use super::{
     adapted::{Adapt, Added, Changes},
@@ -31,11 +36,72 @@ pub struct Linear {
     pieces: Vec<Piece>,
     /// What transformers calls its parts, in the same order.
     modules: Vec<Module>,
+    inputs: Inputs,
     place: Place,
     changes: Changes<Change>,
     /// Whether one of them is in the weights.
     is_merged: bool,
 }
+
+/// What a product is made of in the checkpoint, and which part of it this rank has.
+pub struct Product<'a> {
+    /// Modules below one another.
+    pub parts: Vec<Part<'a>>,
+    /// What they are multiplied with.
+    pub inputs: Inputs,
+    /// Whether each has a bias.
+    pub bias: bool,
+    /// Whether weights are kept as `[inputs, outputs]`.
+    pub transposed: bool,
+}
+
+/// A module, `[outputs, inputs]`.
+pub struct Part<'a> {
+    /// What the checkpoint calls it.
+    pub name: &'a str,
+    /// Its output features.
+    pub outputs: usize,
+    /// Those that this rank has, in order.
+    pub kept: Vec<Range<usize>>,
+}
+
+impl<'a> Part<'a> {
+    /// All of a module.
+    pub fn whole(name: &'a str, outputs: usize) -> Self {
+        Self { name, outputs, kept: vec![0..outputs] }
+    }
+}
+
+/// The input features of a product.
+#[derive(Clone)]
+pub struct Inputs {
+    /// How many the whole product has.
+    pub all: usize,
+    /// Those that this rank has. With less than all, what it computes is a term of the result.
+    pub taken: Range<usize>,
+    /// Whether the ranks' terms are added up here, rather than by whoever asked.
+    pub summed: bool,
+}
+
+impl Inputs {
+    /// All of them.
+    pub fn whole(all: usize) -> Self {
+        Self { all, taken: 0..all, summed: false }
+    }
+
+    /// Some, of which the result is a term.
+    pub fn term(all: usize, taken: Range<usize>) -> Self {
+        Self { all, taken, summed: false }
+    }
+
+    /// Some, the ranks' terms being added up.
+    pub fn summed(all: usize, taken: Range<usize>) -> Self {
+        Self { all, taken, summed: true }
+    }
+}
+
+/// The row of the checkpoint for a row of ours.
+pub type Order = Arc<dyn Fn(usize) -> usize + Send + Sync>;
 
 /// A part of a product that the checkpoint has a name for.
 #[derive(Clone)]
@@ -44,17 +110,19 @@ pub struct Module {
     pub name: String,
     /// What kind of module it is.
     pub role: Role,
-    /// Its output features among those of the product.
+    /// Its output features among those of the product, as far as this rank has them.
     pub outputs: Range<usize>,
-    /// Where its rows lie in the checkpoint, if not in this order.
-    pub order: Option<Arc<dyn Fn(usize) -> usize + Send + Sync>>,
+    /// Its output features in the checkpoint.
+    pub whole: usize,
+    /// Where its rows lie in the checkpoint, if not all of them in this order.
+    pub order: Option<Order>,
     /// Whether the checkpoint keeps it as `[inputs, outputs]`.
     pub transposed: bool,
 }
 
 struct Piece {
     outputs: Range<usize>,
-    /// What the weight is made of, to be read again.
+    /// What the weight is made of, to be read again: this rank's outputs, and all inputs.
     matrix: Matrix,
     bias: Option<Vec<f32>>,
     /// The weight as an embedding keeps it in memory, where it is one.
@@ -72,74 +140,86 @@ struct Used {
 }
 
 impl Linear {
-    /// A product with matrices stacked below one another, and their biases. Each has a module.
+    /// A product with matrices stacked below one another, and their biases. Each has a module. They
+    /// hold this rank's outputs, and all inputs.
     pub fn new(
         weights: &Weights,
         modules: Vec<Module>,
         parts: &[Matrix],
         biases: Vec<Option<Vec<f32>>>,
+        inputs: Inputs,
     ) -> Result<Self> {
         let place = Place::of(weights);
+        let new = |start, matrix: Matrix, bias| {
+            weights.holds(matrix.columns(inputs.taken.clone())?.bytes(place.dtype.size()));
+            Piece::new(start, matrix, bias, &inputs, &place)
+        };
         let pieces = match Matrix::stack(parts) {
             Some(whole) => {
                 let joined: Vec<f32> = biases.into_iter().flatten().flatten().collect();
                 let bias = (!joined.is_empty()).then_some(joined);
-                vec![Piece::new(0, whole, bias, &place)?]
+                vec![new(0, whole, bias)?]
             }
             None => parts
                 .iter()
                 .zip(biases)
                 .zip(&modules)
-                .map(|((part, bias), module)| {
-                    Piece::new(module.outputs.start, part.clone(), bias, &place)
-                })
+                .map(|((part, bias), module)| new(module.outputs.start, part.clone(), bias))
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { pieces, modules, place, changes: Changes::none(), is_merged: false })
+        Ok(Self { pieces, modules, inputs, place, changes: Changes::none(), is_merged: false })
     }
 
-    /// Loads `weight` `[outputs, inputs]` (and `bias`) under each of `names` and stacks them.
-    pub fn load(
-        weights: &Weights,
-        names: &[(&str, usize)],
-        inputs: usize,
-        bias: bool,
-        transposed: bool,
-    ) -> Result<Self> {
-        let (mut modules, mut parts, mut biases) = (Vec::new(), Vec::new(), Vec::new());
+    /// Loads `weight` (and `bias`) of each part and stacks them.
+    pub fn load(weights: &Weights, product: Product<'_>) -> Result<Self> {
+        let Product { parts, inputs, bias, transposed } = product;
+        let (mut modules, mut matrices, mut biases) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
-        for &(name, outputs) in names {
+        for Part { name, outputs: whole, kept } in parts {
             let place = weights.at(name);
-            modules.push(Module {
-                name: place.module(),
-                role: Role::Projection,
-                outputs: start..start + outputs,
-                order: None,
-                transposed,
+            let matrix = place.matrix("weight", whole, inputs.all, transposed)?;
+            let bias = bias.then(|| place.vector("bias", whole)).transpose()?;
+            let count: usize = kept.iter().map(Range::len).sum();
+            let order = (kept[..] != [0..whole]).then(|| in_turn(kept));
+            matrices.push(match order.clone() {
+                Some(order) => matrix.select(count, move |row| order(row)),
+                None => matrix,
             });
-            start += outputs;
-            parts.push(place.matrix("weight", outputs, inputs, transposed)?);
-            biases.push(bias.then(|| place.vector("bias", outputs)).transpose()?);
+            biases.push(match &order {
+                Some(order) => bias.map(|bias| (0..count).map(|row| bias[order(row)]).collect()),
+                None => bias,
+            });
+            let outputs = start..start + count;
+            start += count;
+            let (name, role) = (place.module(), Role::Projection);
+            modules.push(Module { name, role, outputs, whole, order, transposed });
         }
-        Self::new(weights, modules, &parts, biases)
+        Self::new(weights, modules, &matrices, biases, inputs)
     }
 
-    /// The product with a table's rows: the LM head of a model whose head is its embedding.
-    pub fn tied(name: String, matrix: Matrix, weight: Arc<Weight>, place: Place) -> Self {
+    /// The product with rows `kept` of a table: the LM head of a model whose head is its embedding.
+    /// `matrix` and `weight` hold those rows.
+    pub fn tied(
+        name: String,
+        kept: Range<usize>,
+        whole: usize,
+        matrix: Matrix,
+        weight: Arc<Weight>,
+        place: Place,
+    ) -> Self {
         let outputs = 0..matrix.rows;
-        let module = Module {
-            name,
-            role: Role::Head,
-            outputs: outputs.clone(),
-            order: None,
-            transposed: false,
-        };
+        let order = (kept != (0..whole)).then(|| in_turn(vec![kept]));
+        let role = Role::Head;
+        let module =
+            Module { name, role, outputs: outputs.clone(), whole, order, transposed: false };
         let shared = Some(Arc::clone(&weight));
         let used = Used { weight, bias: None, bias_tensor: None };
+        let inputs = Inputs::whole(matrix.columns);
         let piece = Piece { outputs, matrix, bias: None, shared, used };
         Self {
             pieces: vec![piece],
             modules: vec![module],
+            inputs,
             place,
             changes: Changes::none(),
             is_merged: false,
@@ -152,18 +232,18 @@ impl Linear {
         self
     }
 
-    /// Input features.
-    pub fn inputs(&self) -> usize {
-        self.pieces.first().map_or(0, |piece| piece.matrix.columns)
-    }
-
-    /// Output features.
+    /// Output features of this rank.
     pub fn outputs(&self) -> usize {
         self.pieces.last().map_or(0, |piece| piece.outputs.end)
     }
 
-    /// `[rows, in]` to `[rows, out]`.
+    /// This rank's inputs `[rows, in]` to its outputs `[rows, out]`.
     pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
+        let y = self.product(x, rows)?;
+        if self.inputs.summed { self.place.shard.sum(y) } else { Ok(y) }
+    }
+
+    fn product(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
         let changes: Vec<(&Change, &Group)> = rows
             .groups()
             .iter()
@@ -171,7 +251,7 @@ impl Linear {
             .collect();
         if host::computes(x.device()) {
             let y = host::with_slice(x, |x| {
-                let x = Activations::new(x, self.inputs());
+                let x = Activations::new(x, self.inputs.taken.len());
                 let mut y = self.on_host(&x)?;
                 change_on_host(&changes, &x, &mut y, self.outputs())?;
                 Ok::<_, Error>(y)
@@ -215,7 +295,21 @@ impl Linear {
     }
 }
 
-/// Lets each adapter change its own rows: side by side where that keeps all threads busy.
+/// Rows of ranges one after another.
+fn in_turn(ranges: Vec<Range<usize>>) -> Order {
+    Arc::new(move |mut row| {
+        for range in &ranges {
+            if row < range.len() {
+                return range.start + row;
+            }
+            row -= range.len();
+        }
+        row
+    })
+}
+
+/// Lets each adapter change its own rows: side by side where that keeps all threads busy, and where no
+/// other rank waits for them to come in turn.
 fn change_on_host(
     changes: &[(&Change, &Group)],
     x: &Activations<'_>,
@@ -231,7 +325,8 @@ fn change_on_host(
     };
     let rows = changes.iter().map(|(_, group)| group.rows.len());
     let (most, all) = (rows.clone().max().unwrap_or(0), rows.sum::<usize>());
-    if changes.len() < 2 || most * threads() > all {
+    let in_turn = changes.iter().any(|(change, _)| change.is_shared());
+    if changes.len() < 2 || in_turn || most * threads() > all {
         return each(0..changes.len());
     }
     let failed = Mutex::new(None);
@@ -244,17 +339,38 @@ fn change_on_host(
 }
 
 impl Piece {
-    fn new(start: usize, matrix: Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
-        let used = Used::new(&matrix, bias.clone(), place)?;
-        Ok(Self { outputs: start..start + matrix.rows, matrix, bias, shared: None, used })
+    fn new(
+        start: usize,
+        matrix: Matrix,
+        bias: Option<Vec<f32>>,
+        inputs: &Inputs,
+        place: &Place,
+    ) -> Result<Self> {
+        let outputs = start..start + matrix.rows;
+        let used = Used::new(&matrix.columns(inputs.taken.clone())?, bias.clone(), inputs, place)?;
+        Ok(Self { outputs, matrix, bias, shared: None, used })
     }
 }
 
 impl Used {
-    fn new(matrix: &Matrix, bias: Option<Vec<f32>>, place: &Place) -> Result<Self> {
+    /// Of a matrix of this rank's inputs.
+    fn new(
+        matrix: &Matrix,
+        bias: Option<Vec<f32>>,
+        inputs: &Inputs,
+        place: &Place,
+    ) -> Result<Self> {
         let weight = Weight::new(matrix, place)?;
+        let bias = bias.filter(|_| inputs.has_vectors(place));
         let bias_tensor = place.upload(bias.as_deref())?;
         Ok(Self { weight: Arc::new(weight), bias, bias_tensor })
+    }
+}
+
+impl Inputs {
+    /// Whether biases are added by this rank: of a sum's terms, only the first has them.
+    pub(super) fn has_vectors(&self, place: &Place) -> bool {
+        self.taken == (0..self.all) || place.shard.index == 0
     }
 }
 
@@ -262,11 +378,16 @@ impl Adapt for Linear {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
         let base: Vec<_> =
             self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
-        let (change, added) = Change::load(tensors, &self.modules, &base, &self.place)?;
+        let (change, added) =
+            Change::load(tensors, &self.modules, &base, &self.inputs, &self.place)?;
         if let Some(change) = change {
             self.changes.add(id, change);
         }
         Ok(added)
+    }
+
+    fn tells(&self) -> bool {
+        self.place.shard.index == 0
     }
 
     fn detach(&mut self, id: AdapterId) {
@@ -279,9 +400,10 @@ impl Adapt for Linear {
             .pieces
             .iter()
             .map(|piece| {
-                let matrix = change.merged_matrix(&piece.matrix, piece.outputs.clone())?;
+                let base = piece.matrix.columns(self.inputs.taken.clone())?;
+                let matrix = change.merged_matrix(&base, piece.outputs.clone())?;
                 let bias = change.merged_bias(piece.bias.as_deref(), piece.outputs.clone());
-                Used::new(&matrix, bias, &self.place)
+                Used::new(&matrix, bias, &self.inputs, &self.place)
             })
             .collect::<Result<Vec<_>>>()?;
         self.pieces.iter_mut().zip(merged).for_each(|(piece, merged)| piece.used = merged);
@@ -297,7 +419,10 @@ impl Adapt for Linear {
             piece.used = match &piece.shared {
                 Some(weight) => Used { weight: Arc::clone(weight), bias: None, bias_tensor: None },
                 // Reading the same numbers again gives the same weight, bit by bit.
-                None => Used::new(&piece.matrix, piece.bias.clone(), &self.place)?,
+                None => {
+                    let matrix = piece.matrix.columns(self.inputs.taken.clone())?;
+                    Used::new(&matrix, piece.bias.clone(), &self.inputs, &self.place)?
+                }
             };
         }
         self.is_merged = false;

@@ -10,12 +10,14 @@
 use super::{
     adapter_rows::Group,
     host,
+    linear::Inputs,
     weight::{Place, Weight},
 };
 use crate::{
     DType, Result,
     kernels::{Activations, Packed, PackedFormat, parallel::SharedRows},
     load::matrix::Matrix,
+    parallel::Shard,
 };
 use candle_core::{DType as CandleType, Device, Tensor};
 use half::f16;
@@ -31,13 +33,44 @@ pub struct Block {
     pub up: Vec<f32>,
 }
 
+/// How ranks share the factors of a product, where both are cut.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sharing {
+    /// They do not: A is whole beside a column-parallel product, B beside a row-parallel one.
+    Nothing,
+    /// Beside a column-parallel product: each rank has some rows of A, and gathers what the others'
+    /// give.
+    Down,
+    /// Beside a row-parallel product: what A gives is summed, and each rank has B for these outputs.
+    Up(Range<usize>),
+}
+
+impl Sharing {
+    /// How a product with these inputs and so many outputs shares its factors.
+    pub fn of(inputs: &Inputs, outputs: usize, place: &Place) -> Self {
+        let shard = &place.shard;
+        if shard.is_whole() || !shard.sharded_adapters {
+            Self::Nothing
+        } else if inputs.taken == (0..inputs.all) {
+            Self::Down
+        } else {
+            Self::Up(shard.of(outputs))
+        }
+    }
+}
+
 /// The factors of a product's modules.
 pub struct LowRank {
-    /// The modules' A below one another, `[ranks, inputs]`.
-    down: Weight,
+    /// The modules' A below one another, `[ranks, inputs]`, or this rank's rows of it.
+    down: Option<Weight>,
     ups: Vec<Up>,
     ranks: usize,
     inputs: usize,
+    outputs: usize,
+    sharing: Sharing,
+    shard: Shard,
+    /// All of the factors, where this rank has cut them: merging needs them.
+    blocks: Vec<Block>,
 }
 
 /// B of one module on the CPU; on a device, where launching a kernel costs more than zeros do, of all.
@@ -54,9 +87,24 @@ const NARROW: usize = 32;
 
 impl LowRank {
     /// Brings factors to where they are used.
-    pub fn new(blocks: &[Block], inputs: usize, outputs: usize, place: &Place) -> Result<Self> {
-        let down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
+    pub fn new(
+        blocks: Vec<Block>,
+        inputs: usize,
+        outputs: usize,
+        sharing: Sharing,
+        place: &Place,
+    ) -> Result<Self> {
+        let mut down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
         let ranks = down.len() / inputs;
+        let shard = place.shard.clone();
+        if sharing == Sharing::Down {
+            let own = shard.of(ranks);
+            down = down[own.start * inputs..own.end * inputs].to_vec();
+        }
+        let cut = match &sharing {
+            Sharing::Up(own) => own.clone(),
+            Sharing::Down | Sharing::Nothing => 0..outputs,
+        };
         let weight =
             |numbers: Vec<f32>, columns: usize| Weight::new(&matrix(numbers, columns), place);
         let mut start = 0;
@@ -67,12 +115,16 @@ impl LowRank {
         });
         let ups = if host::computes(&place.device) {
             let up = |(block, inner): (&Block, Range<usize>)| {
-                let matrix = matrix(block.up.clone(), inner.len());
-                let fits = block.up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
+                let outputs =
+                    block.outputs.start.max(cut.start)..block.outputs.end.min(cut.end);
+                let first = (outputs.start - block.outputs.start) * inner.len();
+                let up = block.up[first..][..outputs.len() * inner.len()].to_vec();
+                let fits = up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
                 let narrow = inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
                 let dtype = if narrow { DType::F16 } else { place.dtype };
+                let matrix = matrix(up, inner.len());
                 let weight = Weight::new(&matrix, &Place { dtype, ..place.clone() })?;
-                Ok(Up { outputs: block.outputs.clone(), inner, weight })
+                Ok(Up { outputs, inner, weight })
             };
             blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?
         } else {
@@ -81,9 +133,26 @@ impl LowRank {
                 let rows = block.up.chunks_exact(inner.len()).zip(block.outputs.clone());
                 rows.for_each(|(up, row)| all[row * ranks..][inner.clone()].copy_from_slice(up));
             }
-            vec![Up { outputs: 0..outputs, inner: 0..ranks, weight: weight(all, ranks)? }]
+            let own = all[cut.start * ranks..cut.end * ranks].to_vec();
+            vec![Up { outputs: cut, inner: 0..ranks, weight: weight(own, ranks)? }]
         };
-        Ok(Self { down: weight(down, inputs)?, ups, ranks, inputs })
+        let down = (!down.is_empty()).then(|| weight(down, inputs)).transpose()?;
+        let blocks = if sharing == Sharing::Nothing { Vec::new() } else { blocks };
+        Ok(Self { down, ups, ranks, inputs, outputs, sharing, shard, blocks })
+    }
+
+    /// Whether ranks work on it together.
+    pub fn is_shared(&self) -> bool {
+        self.sharing != Sharing::Nothing
+    }
+
+    /// What the ranks' A give together, from what this one's gives.
+    fn shared(&self, inner: Tensor) -> Result<Tensor> {
+        match self.sharing {
+            Sharing::Nothing => Ok(inner),
+            Sharing::Down => self.shard.gather(inner, self.ranks),
+            Sharing::Up(_) => self.shard.sum(inner),
+        }
     }
 
     /// Adds `B A x` to the rows of `y` that `group` names; `x` holds only those.
@@ -96,7 +165,13 @@ impl LowRank {
         y: &SharedRows<'_, f32>,
         group: &Group,
     ) -> Result<()> {
-        let inner = self.down.on_host(x, None)?;
+        let down = self.down.as_ref().map(|down| down.on_host(x, None)).transpose()?;
+        let mut inner = down.unwrap_or_default();
+        if self.is_shared() {
+            let rows = x.rows();
+            let own = Tensor::from_vec(inner, (rows, self.own_ranks()), &Device::Cpu)?;
+            inner = self.shared(own)?.flatten_all()?.to_vec1()?;
+        }
         for up in &self.ups {
             let columns: Vec<f32>;
             let inner = if up.inner.len() == self.ranks {
@@ -115,23 +190,54 @@ impl LowRank {
 
     /// `B A x` of rows on a device.
     pub fn on_device(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let inner = self.down.on_device(x)?;
-        self.ups.first().map(|up| up.weight.on_device(&inner)).transpose()
+        let inner = match &self.down {
+            Some(down) => down.on_device(x)?,
+            None => Tensor::zeros((x.dim(0)?, 0), x.dtype(), x.device())?,
+        };
+        let inner = self.shared(inner)?;
+        let Some(up) = self.ups.first() else { return Ok(None) };
+        let (before, after) = (up.outputs.start, self.outputs - up.outputs.end);
+        let y = up.weight.on_device(&inner)?;
+        Ok(Some(if (before, after) == (0, 0) { y } else { y.pad_with_zeros(1, before, after)? }))
+    }
+
+    /// Rows of A that this rank has.
+    fn own_ranks(&self) -> usize {
+        match self.sharing {
+            Sharing::Down => self.shard.of(self.ranks).len(),
+            Sharing::Nothing | Sharing::Up(_) => self.ranks,
+        }
     }
 
     /// `B A` of some output features, `[outputs, inputs]`.
     pub fn matrix(&self, outputs: Range<usize>) -> Result<Vec<f32>> {
-        let down = numbers(&self.down, self.ranks)?;
         let mut up = vec![0f32; outputs.len() * self.ranks];
-        for part in &self.ups {
-            let rows = numbers(&part.weight, part.outputs.len())?;
-            for (row, numbers) in part.outputs.clone().zip(rows.chunks_exact(part.inner.len())) {
+        let mut put = |of: &Range<usize>, inner: Range<usize>, rows: &[f32]| {
+            for (row, numbers) in of.clone().zip(rows.chunks_exact(inner.len())) {
                 if outputs.contains(&row) {
                     let place = (row - outputs.start) * self.ranks;
-                    up[place..][part.inner.clone()].copy_from_slice(numbers);
+                    up[place..][inner.clone()].copy_from_slice(numbers);
                 }
             }
-        }
+        };
+        let down = match &self.down {
+            Some(down) if self.blocks.is_empty() => {
+                for part in &self.ups {
+                    let rows = numbers(&part.weight, part.outputs.len())?;
+                    put(&part.outputs, part.inner.clone(), &rows);
+                }
+                numbers(down, self.ranks)?
+            }
+            _ => {
+                let mut start = 0;
+                for block in &self.blocks {
+                    let end = start + block.down.len() / self.inputs;
+                    put(&block.outputs, start..end, &block.up);
+                    start = end;
+                }
+                self.blocks.iter().flat_map(|block| &block.down).copied().collect()
+            }
+        };
         Ok(Expansion::new(&down, self.ranks, self.inputs).rows(&up))
     }
 }
@@ -163,8 +269,8 @@ impl Expansion {
 /// A matrix of numbers that are in memory.
 pub fn matrix(numbers: Vec<f32>, columns: usize) -> Matrix {
     let rows = numbers.len() / columns;
-    let read = move |row: usize, out: &mut [f32]| {
-        out.copy_from_slice(&numbers[row * columns..][..columns]);
+    let read = move |row: usize, first: usize, out: &mut [f32]| {
+        out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
     };
     Matrix::of_numbers(rows, columns, Arc::new(read))
 }

@@ -1,8 +1,11 @@
 //! The MLP: with a gate (SwiGLU and kin, arXiv 2002.05202), or plain.
 
-use super::{Adapt, AdapterRows, Linear, host};
+use super::{
+    Adapt, AdapterRows, Linear, host,
+    linear::{Inputs, Part, Product},
+};
 use crate::{
-    Result,
+    Error, Result,
     adapters::{ExpertPart, Role},
     families::{self, MlpIn, Shape},
     kernels::pointwise::{self, Activation},
@@ -23,23 +26,29 @@ pub struct Mlp {
 impl Mlp {
     /// Loads a layer's MLP.
     pub fn load(layer: &Weights, shape: &Shape) -> Result<Self> {
-        let (inner, bias, names) = (shape.intermediate, shape.mlp_bias, &shape.names);
+        let (width, bias, names) = (shape.intermediate, shape.mlp_bias, &shape.names);
+        let own = layer.shard().of(width);
+        let part = |name| Part { name, outputs: width, kept: vec![own.clone()] };
         let parts = match names.mlp_in {
-            MlpIn::Gated([gate, up]) => vec![(gate, inner), (up, inner)],
-            MlpIn::GatedStacked(both) => vec![(both, 2 * inner)],
-            MlpIn::Plain(one) => vec![(one, inner)],
+            MlpIn::Gated(both) => both.map(part).into(),
+            MlpIn::GatedStacked(name) => {
+                let kept = vec![own.clone(), width + own.start..width + own.end];
+                vec![Part { name, outputs: 2 * width, kept }]
+            }
+            MlpIn::Plain(one) => vec![part(one)],
         };
-        let out = [(names.mlp_out, shape.hidden)];
-        Ok(Self {
-            input: Linear::load(layer, &parts, shape.hidden, bias, names.transposed)?,
-            output: Linear::load(layer, &out, inner, bias, names.transposed)?,
-            inner,
-            gated: shape.is_gated(),
-            activation: shape.activation,
-        })
+        let transposed = names.transposed;
+        let inputs = Inputs::whole(shape.hidden);
+        let input = Linear::load(layer, Product { parts, inputs, bias, transposed })?;
+        let parts = vec![Part::whole(names.mlp_out, shape.hidden)];
+        let inputs = Inputs::summed(width, own.clone());
+        let output = Linear::load(layer, Product { parts, inputs, bias, transposed })?;
+        let (gated, activation) = (shape.is_gated(), shape.activation);
+        Ok(Self { input, output, inner: own.len(), gated, activation })
     }
 
-    /// Loads one expert, whose three projections lie directly under `place`.
+    /// Loads one expert, whose three projections lie directly under `place`. Where it is cut, what it
+    /// gives is a term of the result.
     pub fn load_expert(
         place: &Weights,
         shape: &Shape,
@@ -47,20 +56,22 @@ impl Mlp {
         index: usize,
     ) -> Result<Self> {
         let [gate, up, down] = shape.names.expert;
-        let (hidden, inner) = (shape.hidden, spec.intermediate);
-        let input = [(gate, inner), (up, inner)];
-        let part = |parameter, start, outputs| {
+        let (hidden, width) = (shape.hidden, spec.intermediate);
+        let own = place.shard().of(width);
+        let role = |parameter, start, outputs| {
             Role::Expert(ExpertPart { index, count: spec.count, start, outputs, parameter })
         };
-        let [gate, up] = [0, inner].map(|start| part("gate_up_proj", start, 2 * inner));
-        Ok(Self {
-            input: Linear::load(place, &input, hidden, false, false)?.with_roles([gate, up]),
-            output: Linear::load(place, &[(down, hidden)], inner, false, false)?
-                .with_roles([part("down_proj", 0, hidden)]),
-            inner,
-            gated: true,
-            activation: shape.activation,
-        })
+        let load = |parts, inputs, roles: Vec<Role>| {
+            let product = Product { parts, inputs, bias: false, transposed: false };
+            Ok::<_, Error>(Linear::load(place, product)?.with_roles(roles))
+        };
+        let parts = [gate, up].map(|name| Part { name, outputs: width, kept: vec![own.clone()] });
+        let roles = [0, width].map(|start| role("gate_up_proj", start, 2 * width));
+        let input = load(parts.into(), Inputs::whole(hidden), roles.into())?;
+        let parts = vec![Part::whole(down, hidden)];
+        let inputs = Inputs::term(width, own.clone());
+        let output = load(parts, inputs, vec![role("down_proj", 0, hidden)])?;
+        Ok(Self { input, output, inner: own.len(), gated: true, activation: shape.activation })
     }
 
     /// `[rows, hidden]` to the same.

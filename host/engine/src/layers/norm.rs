@@ -7,13 +7,14 @@ use super::{
     weight::{Place, vector_on_device},
 };
 use crate::{
-    Result,
+    Error, Result,
     adapters::{AdapterId, AdapterTensors},
     families::NormKind,
     kernels::pointwise::{self, Normalise},
     load::Weights,
 };
 use candle_core::{DType, Tensor};
+use std::ops::Range;
 
 /// A norm over the last dimension, computed in f32 whatever the format.
 pub struct Norm {
@@ -42,10 +43,23 @@ struct Scale {
 impl Norm {
     /// Loads `weight` (and `bias`), `[width]`, under the prefix that `weights` stands at.
     pub fn load(weights: &Weights, width: usize, kind: NormKind, eps: f32) -> Result<Self> {
+        Self::load_part(weights, width, 0..width, kind, eps)
+    }
+
+    /// The same of some of the numbers.
+    pub fn load_part(
+        weights: &Weights,
+        width: usize,
+        kept: Range<usize>,
+        kind: NormKind,
+        eps: f32,
+    ) -> Result<Self> {
         let plus = if kind == NormKind::RmsPlusOne { 1.0 } else { 0.0 };
         let place = Place::of(weights);
-        let gain = weights.vector("weight", width)?;
-        let bias = (kind == NormKind::Layer).then(|| weights.vector("bias", width)).transpose()?;
+        let vector =
+            |name| Ok::<_, Error>(weights.vector(name, width)?[kept.clone()].to_vec());
+        let gain = vector("weight")?;
+        let bias = (kind == NormKind::Layer).then(|| vector("bias")).transpose()?;
         let base = Scale::new(gain, plus, bias, eps, &place)?;
         let module = weights.module();
         Ok(Self { module, plus, used: base.clone(), base, changes: Changes::none(), place })
@@ -89,6 +103,10 @@ impl Adapt for Norm {
         let bias = new_bias.or_else(|| bias.clone());
         self.changes.add(id, Scale::new(gain, plus, bias, *eps, &self.place)?);
         Ok(added)
+    }
+
+    fn tells(&self) -> bool {
+        self.place.shard.index == 0
     }
 
     fn detach(&mut self, id: AdapterId) {

@@ -7,9 +7,12 @@ use super::{
 use crate::adapters::AdapterId;
 
 /// New tokens of one sequence.
+#[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     /// Which KV cache is the sequence's.
     pub slot: usize,
+    /// Tokens that are in it already.
+    pub past: usize,
     /// The tokens; at least one.
     pub tokens: &'a [u32],
     /// What they run with.
@@ -41,15 +44,15 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Lays out segments; `past` is how many tokens a slot's cache holds.
-    pub fn new(segments: &[Segment<'_>], past: impl Fn(usize) -> usize, ropes: &[Rope]) -> Self {
+    /// Lays out segments.
+    pub fn new(segments: &[Segment<'_>], ropes: &[Rope]) -> Self {
         let mut start = 0;
         let spans: Vec<Span> = segments
             .iter()
             .map(|segment| {
                 let len = segment.tokens.len();
                 start += len;
-                Span { slot: segment.slot, start: start - len, len, past: past(segment.slot) }
+                Span { slot: segment.slot, start: start - len, len, past: segment.past }
             })
             .collect();
         let positions: Vec<usize> =

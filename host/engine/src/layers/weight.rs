@@ -8,12 +8,16 @@ use crate::{
         Weights,
         matrix::{HostWeight, Matrix},
     },
+    parallel::Shard,
 };
 use candle_core::{DType as CandleType, Device, Module, Tensor};
+use std::ops::Range;
 
-/// The format and device of a model's weights.
+/// The format and device of a rank's weights, and which part of the model's they are.
 #[derive(Clone)]
 pub struct Place {
+    /// Its part.
+    pub shard: Shard,
     /// The format of what is not quantised.
     pub dtype: DType,
     /// Where it lives.
@@ -23,7 +27,8 @@ pub struct Place {
 impl Place {
     /// That of a checkpoint.
     pub fn of(weights: &Weights) -> Self {
-        Self { dtype: weights.dtype(), device: weights.device().clone() }
+        let (dtype, device) = (weights.dtype(), weights.device().clone());
+        Self { dtype, device, shard: weights.shard().clone() }
     }
 
     /// A vector as a tensor in the weights' format; none where the CPU's kernels take it as it is.
@@ -115,6 +120,20 @@ impl Weight {
                 Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
             }
         }
+    }
+
+    /// Rows of the matrix, `[ids, inputs]`, where it holds `kept` of a larger one: zeros for the others.
+    pub fn lookup_kept(&self, ids: &[u32], kept: &Range<usize>) -> Result<Tensor> {
+        let here = |&id: &u32| kept.contains(&(id as usize));
+        let place = |id: &u32| if here(id) { id - kept.start as u32 } else { 0 };
+        let places: Vec<u32> = ids.iter().map(place).collect();
+        let rows = self.lookup(&places)?;
+        if ids.iter().all(here) {
+            return Ok(rows);
+        }
+        let mask: Vec<f32> = ids.iter().map(|id| f32::from(u8::from(here(id)))).collect();
+        let mask = Tensor::from_vec(mask, (ids.len(), 1), rows.device())?.to_dtype(rows.dtype())?;
+        Ok(rows.broadcast_mul(&mask)?)
     }
 }
 

@@ -42,6 +42,22 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// Numbers of row `row` from column `first` on, of a matrix `[rows, columns]` that is kept so, or
+    /// transposed.
+    pub fn read_row(
+        &self,
+        row: usize,
+        first: usize,
+        [rows, columns]: [usize; 2],
+        transposed: bool,
+        out: &mut [f32],
+    ) {
+        match transposed {
+            true => self.read(first * rows + row, rows, out),
+            false => self.read(row * columns + first, 1, out),
+        }
+    }
+
     /// What holds the file's pages.
     pub fn lease(&self) -> &Arc<Lease> {
         &self.bytes

@@ -172,14 +172,9 @@ impl Gguf {
         Ok(())
     }
 
-    /// A matrix of exactly that shape, and its bytes if it is quantised. An expert's is part of the
-    /// tensor of all: `blk.0.experts.3.ffn_up_exps.weight` is the fourth of `blk.0.ffn_up_exps.weight`.
-    pub fn matrix(
-        &self,
-        name: &str,
-        rows: usize,
-        columns: usize,
-    ) -> Result<(Matrix, Option<usize>)> {
+    /// A matrix of exactly that shape. An expert's is part of the tensor of all:
+    /// `blk.0.experts.3.ffn_up_exps.weight` is the fourth of `blk.0.ffn_up_exps.weight`.
+    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
         let (name, expert) = without_expert(name);
         let name = name.as_str();
         let (dtype, all) = self.tensor(name, &[rows, columns], expert)?;
@@ -190,15 +185,16 @@ impl Gguf {
         let row = move |row: usize| bytes[row * row_bytes..][..row_bytes].to_vec();
         let matrix = match dtype {
             GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
-                let read = move |index: usize, out: &mut [f32]| {
-                    let bytes = row(index);
+                let size = row_bytes / columns;
+                let read = move |index: usize, first: usize, out: &mut [f32]| {
+                    let bytes = &row(index)[first * size..][..out.len() * size];
                     match dtype {
-                        GgmlDType::F32 => widen(&bytes, out, f32::from_le_bytes),
+                        GgmlDType::F32 => widen(bytes, out, f32::from_le_bytes),
                         GgmlDType::F16 => {
-                            widen(&bytes, out, |number| half::f16::from_le_bytes(number).to_f32());
+                            widen(bytes, out, |number| half::f16::from_le_bytes(number).to_f32());
                         }
                         _ => {
-                            widen(&bytes, out, |number| half::bf16::from_le_bytes(number).to_f32());
+                            widen(bytes, out, |number| half::bf16::from_le_bytes(number).to_f32());
                         }
                     }
                 };
@@ -208,16 +204,14 @@ impl Gguf {
         };
         let matrix = matrix.mapped(lease);
         let reordered = name.ends_with("attn_q.weight") || name.ends_with("attn_k.weight");
-        let quantised = !matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
-        let matrix = match self.interleaved_head.filter(|_| reordered) {
+        Ok(match self.interleaved_head.filter(|_| reordered) {
             None => matrix,
             // Ours are all first halves of a head's pairs, then all second halves.
             Some(width) => matrix.select(rows, move |row| {
                 let (head, place) = (row / width, row % width);
                 head * width + place % (width / 2) * 2 + place / (width / 2)
             }),
-        };
-        Ok((matrix, quantised.then_some(all.len())))
+        })
     }
 
     /// A tensor's bytes, or those of one of the equal parts of a tensor that has a dimension more.

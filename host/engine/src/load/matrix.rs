@@ -13,10 +13,10 @@ use candle_core::{
     DType, Device, Tensor,
     quantized::{GgmlDType, QMatMul, QStorage, QTensor},
 };
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
-/// Reads row `index` as f32 numbers.
-pub type ReadRow = Arc<dyn Fn(usize, &mut [f32]) + Send + Sync>;
+/// Reads numbers of row `index` from column `first` on, as f32.
+pub type ReadRow = Arc<dyn Fn(usize, usize, &mut [f32]) + Send + Sync>;
 /// The bytes of row `index`, whole blocks of a quantised format.
 pub type RowBytes = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
 
@@ -63,10 +63,10 @@ impl Matrix {
     /// `gain (self + difference)`, row by row; refused for quantised blocks, which could not hold it.
     pub fn plus(&self, difference: Vec<f32>, gain: Option<Vec<f32>>) -> Result<Self> {
         let (read, columns) = (self.unquantised()?, self.columns);
-        let sum = move |row: usize, out: &mut [f32]| {
-            read(row, out);
+        let sum = move |row: usize, first: usize, out: &mut [f32]| {
+            read(row, first, out);
             let gain = gain.as_ref().map_or(1.0, |gain| gain[row]);
-            for (out, difference) in out.iter_mut().zip(&difference[row * columns..]) {
+            for (out, difference) in out.iter_mut().zip(&difference[row * columns + first..]) {
                 *out = gain * (*out + difference);
             }
         };
@@ -77,9 +77,9 @@ impl Matrix {
     pub fn with_rows(&self, start: usize, other: &Self) -> Result<Self> {
         let (below, above) = (self.unquantised()?, other.unquantised()?);
         let replaced = start..start + other.rows;
-        let read = move |row: usize, out: &mut [f32]| match replaced.contains(&row) {
-            true => above(row - start, out),
-            false => below(row, out),
+        let read = move |row: usize, first: usize, out: &mut [f32]| match replaced.contains(&row) {
+            true => above(row - start, first, out),
+            false => below(row, first, out),
         };
         let leases = [&self.leases[..], &other.leases].concat();
         Ok(Self { source: Source::Numbers(Arc::new(read)), leases, ..*self })
@@ -107,8 +107,8 @@ impl Matrix {
             Source::Blocks(..) => {
                 let tensor = self.to_tensor(DType::F32, &Device::Cpu)?;
                 let (numbers, columns) = (tensor.flatten_all()?.to_vec1::<f32>()?, self.columns);
-                Ok(Arc::new(move |row, out: &mut [f32]| {
-                    out.copy_from_slice(&numbers[row * columns..][..columns]);
+                Ok(Arc::new(move |row, first, out: &mut [f32]| {
+                    out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
                 }))
             }
         }
@@ -122,13 +122,51 @@ impl Matrix {
     ) -> Self {
         let source = match self.source.clone() {
             Source::Numbers(read) => {
-                Source::Numbers(Arc::new(move |row, out: &mut [f32]| read(order(row), out)))
+                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
+                    read(order(row), first, out);
+                }))
             }
             Source::Blocks(dtype, bytes) => {
                 Source::Blocks(dtype, Arc::new(move |row| bytes(order(row))))
             }
         };
         Self { rows: count, columns: self.columns, source, leases: self.leases.clone() }
+    }
+
+    /// Some of its columns. Quantised blocks are not cut.
+    pub fn columns(&self, kept: Range<usize>) -> Result<Self> {
+        if kept == (0..self.columns) {
+            return Ok(self.clone());
+        }
+        let start = kept.start;
+        let source = match self.source.clone() {
+            Source::Numbers(read) => {
+                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
+                    read(row, start + first, out);
+                }))
+            }
+            Source::Blocks(dtype, bytes) => {
+                let (block, size) = (dtype.block_size(), dtype.type_size());
+                if !start.is_multiple_of(block) || !kept.end.is_multiple_of(block) {
+                    return Err(Error::Invalid(format!(
+                        "inputs {start} to {} of a weight are not whole {dtype:?} blocks of {block}: split the model over fewer ranks, or use a checkpoint that is not quantised",
+                        kept.end
+                    )));
+                }
+                let part = start / block * size..kept.end / block * size;
+                Source::Blocks(dtype, Arc::new(move |row| bytes(row)[part.clone()].to_vec()))
+            }
+        };
+        Ok(Self { rows: self.rows, columns: kept.len(), source, leases: self.leases.clone() })
+    }
+
+    /// Bytes that it takes in memory, at `size` bytes a number that is not quantised.
+    pub fn bytes(&self, size: usize) -> usize {
+        let numbers = self.rows * self.columns;
+        match &self.source {
+            Source::Numbers(_) => numbers * size,
+            Source::Blocks(dtype, _) => numbers / dtype.block_size() * dtype.type_size(),
+        }
     }
 
     /// The rows of several below one another. They have one width and, if quantised, one format.
@@ -149,9 +187,9 @@ impl Matrix {
         let source = match &first.source {
             Source::Numbers(_) => {
                 let reads: Vec<ReadRow> = parts.iter().map(Self::numbers).collect::<Option<_>>()?;
-                Source::Numbers(Arc::new(move |row, out: &mut [f32]| {
+                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
                     let (part, row) = place(row);
-                    reads[part](row, out);
+                    reads[part](row, first, out);
                 }))
             }
             Source::Blocks(dtype, _) => {
@@ -188,7 +226,8 @@ impl Matrix {
     pub fn to_host(&self, format: PackedFormat) -> Result<HostWeight> {
         Ok(match &self.source {
             Source::Numbers(read) => {
-                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &**read))
+                let read = |row: usize, out: &mut [f32]| read(row, 0, out);
+                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
             }
             Source::Blocks(GgmlDType::Q8_0, bytes) => {
                 HostWeight::Packed(Packed::from_q8_rows(self.rows, self.columns, &**bytes))
@@ -207,7 +246,7 @@ impl Matrix {
         let read: ReadRow = match &self.source {
             Source::Numbers(read) => Arc::clone(read),
             Source::Blocks(..) => match self.to_host(PackedFormat::F32)? {
-                HostWeight::Packed(packed) => Arc::new(move |row, out| packed.row(row, out)),
+                HostWeight::Packed(packed) => Arc::new(move |row, _, out| packed.row(row, out)),
                 HostWeight::Blocks(_, tensor) => {
                     let widened = tensor.dequantize(&Device::Cpu)?;
                     return Ok(widened.to_dtype(dtype)?.to_device(device)?);
@@ -220,7 +259,7 @@ impl Matrix {
             for row in range {
                 let place = row * self.columns;
                 // SAFETY: the numbers are zeros already, and a row belongs to one chunk.
-                read(row, unsafe { target.numbers(place, self.columns) });
+                read(row, 0, unsafe { target.numbers(place, self.columns) });
             }
         });
         let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), &Device::Cpu)?;

@@ -15,7 +15,8 @@ pub mod weights;
 pub use source::ModelSource;
 pub use weights::Weights;
 
-use crate::{DType, Device};
+use crate::{DType, Device, Error, Result, Split};
+use std::time::Duration;
 
 /// What to load, where and how.
 #[derive(Clone, Debug)]
@@ -24,8 +25,39 @@ pub struct LoadOptions {
     pub source: ModelSource,
     /// Number format; none means the checkpoint's own.
     pub dtype: Option<DType>,
-    /// Where it is to live.
+    /// Where it is to live; of a split model, where its first rank is, the others following.
     pub device: Device,
     /// Seed of synthetic weights.
     pub seed: u64,
+    /// How it is split.
+    pub split: Split,
+    /// How long ranks wait for one another before they give up.
+    pub rank_timeout: Duration,
+}
+
+/// How long ranks wait for one another unless they are told: more than a slow pass takes.
+pub const RANK_TIMEOUT: Duration = Duration::from_secs(120);
+
+impl LoadOptions {
+    /// A model on the CPU, in the checkpoint's number format.
+    pub fn new(source: ModelSource) -> Self {
+        let (device, split) = (Device::Cpu, Split::default());
+        Self { source, dtype: None, device, seed: 0, split, rank_timeout: RANK_TIMEOUT }
+    }
+
+    /// The device of each rank: the CPU for all, or GPUs one after another.
+    pub fn devices(&self) -> Result<Vec<Device>> {
+        let ranks = self.split.ranks();
+        let Device::Cuda(first) = self.device else { return Ok(vec![Device::Cpu; ranks]) };
+        let present = Device::cuda_count();
+        if ranks > 1 && first + ranks > present {
+            return Err(Error::Invalid(format!(
+                "{} needs {ranks} GPUs from {} on, and this machine has {present}: split over at most {}",
+                self.split,
+                self.device,
+                present.saturating_sub(first)
+            )));
+        }
+        Ok((first..first + ranks).map(Device::Cuda).collect())
+    }
 }

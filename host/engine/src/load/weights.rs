@@ -1,7 +1,7 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
 use super::{files::Files, gguf::Gguf, matrix::Matrix, synthetic};
-use crate::{DType, Error, Result};
+use crate::{DType, Error, Result, parallel::Shard};
 use candle_core::Device;
 use std::sync::{
     Arc, OnceLock,
@@ -15,10 +15,14 @@ pub struct Weights {
     prefix: String,
     /// What transformers calls the place: the prefix, or more where the checkpoint leaves some out.
     module: String,
+    /// Which part of what is cut this rank has.
+    shard: Shard,
+    /// Whether numbers loaded through it are counted as the model's.
+    counts: bool,
 }
 
 struct Store {
-    origin: Origin,
+    origin: Arc<Origin>,
     dtype: DType,
     device: Device,
     parameters: AtomicU64,
@@ -50,6 +54,10 @@ impl Weights {
     }
 
     fn new(origin: Origin, dtype: DType, device: &Device) -> Self {
+        Self::over(Arc::new(origin), dtype, device, Shard::whole())
+    }
+
+    fn over(origin: Arc<Origin>, dtype: DType, device: &Device, shard: Shard) -> Self {
         let store = Store {
             origin,
             dtype,
@@ -58,13 +66,35 @@ impl Weights {
             bytes: AtomicU64::new(0),
             damaged: OnceLock::new(),
         };
-        Self { store: Arc::new(store), prefix: String::new(), module: String::new() }
+        let (prefix, module) = (String::new(), String::new());
+        let counts = shard.index == 0;
+        Self { store: Arc::new(store), prefix, module, shard, counts }
+    }
+
+    /// The same tensors for a rank that has `shard` of them and counts its own.
+    pub fn for_rank(&self, shard: Shard, device: &Device) -> Self {
+        Self::over(Arc::clone(&self.store.origin), self.store.dtype, device, shard)
+    }
+
+    /// The same place, of which this rank has all, and no other any: an expert that is its own.
+    pub fn owned(&self) -> Self {
+        Self { shard: Shard::whole(), counts: true, ..self.clone() }
+    }
+
+    /// The same place, whose numbers another rank has counted.
+    pub fn uncounted(&self) -> Self {
+        Self { counts: false, ..self.clone() }
+    }
+
+    /// Which part of what is cut this rank has.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// The place `name` below this one.
     pub fn at(&self, name: &str) -> Self {
         let (prefix, module) = (joined(&self.prefix, name), joined(&self.module, name));
-        Self { store: Arc::clone(&self.store), prefix, module }
+        Self { prefix, module, ..self.clone() }
     }
 
     /// The place `base`, or this one where the checkpoint has nothing there: models saved without
@@ -72,7 +102,7 @@ impl Weights {
     pub fn at_if_present(&self, base: &str) -> Self {
         let below = self.at(base);
         let start = format!("{}.", below.prefix);
-        match &self.store.origin {
+        match &*self.store.origin {
             Origin::Files(files) if !files.has_any(&start) => {
                 Self { prefix: self.prefix.clone(), ..below }
             }
@@ -82,7 +112,7 @@ impl Weights {
 
     /// What transformers calls the module at this place, which is how adapters name it.
     pub fn module(&self) -> String {
-        match &self.store.origin {
+        match &*self.store.origin {
             Origin::Gguf(gguf) => gguf.modules.translate(&self.module),
             Origin::Files(_) | Origin::Synthetic { .. } => self.module.clone(),
         }
@@ -102,7 +132,7 @@ impl Weights {
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         let name = joined(&self.prefix, name);
         let mut numbers = vec![0f32; len];
-        match &self.store.origin {
+        match &*self.store.origin {
             Origin::Files(files) => files.find(&name, &[len])?.read(0, 1, &mut numbers),
             Origin::Gguf(gguf) => gguf.vector(&name, &mut numbers)?,
             // Gains are one, as before training; biases are not zero, so that adding them shows.
@@ -110,7 +140,8 @@ impl Weights {
             Origin::Synthetic { seed } => synthetic::fill(*seed, &name, 0, &mut numbers),
         }
         self.store.note(&name, &numbers);
-        self.store.count(len, size_of_val(&numbers[..]));
+        self.count(len);
+        self.holds(size_of_val(&numbers[..]));
         Ok(numbers)
     }
 
@@ -125,53 +156,58 @@ impl Weights {
     ) -> Result<Matrix> {
         let name = joined(&self.prefix, name);
         let store = Arc::clone(&self.store);
-        let count = rows * columns;
         let noted = {
             let (store, name) = (Arc::clone(&store), name.clone());
             move |numbers: &[f32]| store.note(&name, numbers)
         };
-        let matrix = match &self.store.origin {
-            Origin::Gguf(gguf) => {
-                let (matrix, bytes) = gguf.matrix(&name, rows, columns)?;
-                self.store.count(count, bytes.unwrap_or(count * store.dtype.size()));
-                return Ok(matrix);
-            }
+        self.count(rows * columns);
+        Ok(match &*self.store.origin {
+            Origin::Gguf(gguf) => gguf.matrix(&name, rows, columns)?,
             Origin::Files(files) => {
                 let kept = if transposed { [columns, rows] } else { [rows, columns] };
                 let raw = files.find(&name, &kept)?;
                 let lease = Arc::clone(raw.lease());
-                let read = move |row: usize, out: &mut [f32]| {
-                    let (start, stride) = if transposed { (row, rows) } else { (row * columns, 1) };
-                    raw.read(start, stride, out);
+                let read = move |row: usize, first: usize, out: &mut [f32]| {
+                    raw.read_row(row, first, [rows, columns], transposed, out);
                     noted(out);
                 };
                 Matrix::of_numbers(rows, columns, Arc::new(read)).mapped(lease)
             }
             Origin::Synthetic { seed } => {
                 let seed = *seed;
-                let read = move |row: usize, out: &mut [f32]| {
-                    synthetic::fill(seed, &name, row * columns, out);
+                let read = move |row: usize, first: usize, out: &mut [f32]| {
+                    synthetic::fill(seed, &name, row * columns + first, out);
                 };
                 Matrix::of_numbers(rows, columns, Arc::new(read))
             }
-        };
-        self.store.count(count, count * store.dtype.size());
-        Ok(matrix)
+        })
     }
 
-    /// Distinct numbers loaded so far.
+    /// Notes that this rank keeps so many bytes of weights in memory.
+    pub fn holds(&self, bytes: usize) {
+        self.store.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn count(&self, numbers: usize) {
+        if self.counts {
+            self.store.parameters.fetch_add(numbers as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Distinct numbers of the model that this rank counts, of those loaded so far: together the ranks
+    /// count each once, whoever holds it.
     pub fn parameters(&self) -> u64 {
         self.store.parameters.load(Ordering::Relaxed)
     }
 
-    /// Bytes of what was loaded so far, in the formats that it is kept in.
+    /// Bytes of what this rank has loaded so far, in the formats that it is kept in.
     pub fn bytes(&self) -> u64 {
         self.store.bytes.load(Ordering::Relaxed)
     }
 
     /// Refuses a checkpoint of which a tensor read so far holds NaN or infinity.
     pub fn check(&self) -> Result<()> {
-        match (self.store.damaged.get(), &self.store.origin) {
+        match (self.store.damaged.get(), &*self.store.origin) {
             (None, _) => Ok(()),
             (Some(name), Origin::Files(files)) => Err(Error::file(
                 files.folder(),
@@ -191,11 +227,6 @@ fn joined(prefix: &str, name: &str) -> String {
 }
 
 impl Store {
-    fn count(&self, numbers: usize, bytes: usize) {
-        self.parameters.fetch_add(numbers as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
     fn note(&self, name: &str, numbers: &[f32]) {
         // A sum is finite only if all of its terms are, and is quicker than asking each.
         if !numbers.iter().map(|x| x * 0.0).sum::<f32>().is_finite() {

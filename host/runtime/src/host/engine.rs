@@ -3,7 +3,8 @@
 use super::{
     adapters::Adapters,
     batch::{self, OpenBatch},
-    meter::{measurement, window_record},
+    loading,
+    meter::{Communication, measurement, window_record},
     types::Answer,
 };
 use crate::{
@@ -13,13 +14,13 @@ use crate::{
     state::State,
 };
 use llem_engine::{
-    Control, Info, LoadOptions, Model, ModelSource,
+    Control, Model,
     chat::Message,
     score::{Score, ScoreRequest, rolling_windows},
 };
 use llem_record::{
     Event,
-    event::{Activity, GenerationRecord, ModelRecord},
+    event::{Activity, GenerationRecord},
 };
 use std::{sync::Arc, time::Instant};
 use wasmtime::component::Resource;
@@ -40,7 +41,7 @@ impl engine::HostModel for State {
                 Error::NotGranted("describe must not load a model: load it in run".to_owned());
             return Ok(Err(error));
         }
-        let options = match self.load_options(options) {
+        let options = match loading::options(&self.run, options) {
             Ok(options) => options,
             Err(error) => return Ok(Err(self.blame(error))),
         };
@@ -56,7 +57,10 @@ impl engine::HostModel for State {
         self.run.end_phases(depth)?;
         match loaded {
             Ok(thread) => {
-                self.run.output.write(Event::Model(model_record(thread.info())))?;
+                self.run.output.write(Event::Model(loading::model_record(thread.info())))?;
+                if let Some(message) = loading::warning(thread.info()) {
+                    self.run.output.write(Event::Warning { message })?;
+                }
                 self.run.progress().engines.push(thread.clone());
                 let loaded = LoadedModel { thread, adapters: Adapters::default() };
                 let model = self.hand_out(loaded)?;
@@ -72,7 +76,7 @@ impl engine::HostModel for State {
     }
 
     fn info(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<engine::ModelInfo> {
-        Ok(model_info(self.table.get(&model)?.thread.info()))
+        Ok(loading::model_info(self.table.get(&model)?.thread.info()))
     }
 
     async fn tokenize(&mut self, model: Resource<LoadedModel>, text: String) -> Answer<Vec<u32>> {
@@ -107,19 +111,25 @@ impl engine::HostModel for State {
         let thread = self.table.get(&model)?.thread.clone();
         let run = Arc::clone(&self.run);
         let measured = thread.call(move |model| measure::generate(model, &run, request)).await?;
-        let (label, generation, span) = match measured {
+        let (label, generation, span, communication) = match measured {
             Ok(measured) => measured,
             Err(error) => return Ok(Err(error.into())),
         };
         let before = self.run.progress().activity;
         self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
-        let window = window_record(&self.run, &label, &span, before);
+        let [sent, received] = communication.map(|times| {
+            let mut all = Communication::default();
+            all.add(thread.info(), times);
+            all
+        });
+        let ranks = received.since(&sent);
+        let window = window_record(&self.run, &label, &span, before, ranks);
         let sequences = measure::sequences(&self.run, &generation, submitted);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),
             prefill_time: window.activity.prefill_ns,
             decode_time: window.activity.decode_ns,
-            measurement: measurement(&self.run, label, &span, &window.activity),
+            measurement: measurement(&self.run, &window, &span),
         };
         self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
         // The request is recorded as far as it came; then the run ends.
@@ -260,84 +270,5 @@ impl State {
             is_greedy: score.is_greedy,
         };
         Ok(scores.map(|scores| scores.into_iter().map(convert).collect()))
-    }
-
-    /// What a script asks to load, held against what was granted.
-    fn load_options(&self, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
-        let granted = &self.run.model;
-        if let Some(split) = options.parallelism
-            && (split.tensor, split.pipeline, split.data) != (1, 1, 1)
-        {
-            return Err(Error::Unsupported(
-                "this version of llem runs a model on one device".to_owned(),
-            ));
-        }
-        let source = match options.source {
-            None => granted.source.clone(),
-            Some(text) => {
-                let source: ModelSource = text.parse()?;
-                if source != granted.source && !matches!(source, ModelSource::Synthetic(_)) {
-                    return Err(Error::NotGranted(format!(
-                        "model '{text}' is not granted: add --model {text}"
-                    )));
-                }
-                source
-            }
-        };
-        let device = match options.device {
-            None => granted.device,
-            Some(text) => {
-                let device = text.parse()?;
-                if device != granted.device {
-                    return Err(Error::NotGranted(format!(
-                        "device '{text}' is not granted: add --device {text}"
-                    )));
-                }
-                device
-            }
-        };
-        Ok(LoadOptions {
-            source,
-            dtype: options.dtype.map(Into::into).or(granted.dtype),
-            device,
-            seed: options.seed.unwrap_or(self.run.seed),
-        })
-    }
-}
-
-fn model_record(info: &Info) -> ModelRecord {
-    ModelRecord {
-        source: info.source.clone(),
-        architecture: info.architecture.clone(),
-        digest: info.digest.clone(),
-        parameters: info.parameters,
-        weight_bytes: info.weight_bytes,
-        dtype: info.dtype.to_string(),
-        quantization: info.quantization.clone(),
-        device: info.device.to_string(),
-        load_ns: info.load_time.as_nanos() as u64,
-    }
-}
-
-fn model_info(info: &Info) -> engine::ModelInfo {
-    let shape = &info.shape;
-    engine::ModelInfo {
-        source: info.source.clone(),
-        architecture: info.architecture.clone(),
-        digest: info.digest.clone(),
-        parameters: info.parameters,
-        weight_bytes: info.weight_bytes,
-        dtype: info.dtype.into(),
-        quantization: info.quantization.clone(),
-        device: info.device.to_string(),
-        context_length: shape.context as u32,
-        vocab_size: shape.vocab as u32,
-        layers: shape.layers as u32,
-        hidden_size: shape.hidden as u32,
-        heads: shape.heads as u32,
-        kv_heads: shape.kv_heads as u32,
-        eos_tokens: info.eos.clone(),
-        has_tokenizer: info.has_tokenizer,
-        load_time: info.load_time.as_nanos() as u64,
     }
 }

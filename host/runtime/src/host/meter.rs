@@ -3,13 +3,15 @@
 use super::types::{Answer, reading};
 use crate::{
     bindings::{meter, types},
+    engine_thread::EngineThread,
     state::{Run, State},
 };
+use llem_engine::{Info, Model};
 use llem_meter::{DeviceEnergy, Span, Window};
-use llem_quantity::{Quantity, Reading};
+use llem_quantity::{Quantity, Reading, ReadingRecord};
 use llem_record::{
     Event,
-    event::{Activity, DeviceEnergyRecord, WindowRecord},
+    event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
 };
 use std::time::{Duration, Instant};
 use wasmtime::component::Resource;
@@ -19,6 +21,7 @@ pub struct OpenWindow {
     label: String,
     window: Window,
     activity: Activity,
+    communication: Communication,
 }
 
 /// Bounds of an idle baseline: shorter tells nothing, longer is a mistake.
@@ -74,7 +77,9 @@ impl meter::Host for State {
             part.energy = power;
         }
         let started = self.run.clock.at(span.started);
-        let record = window_record(&self.run, "baseline", &span, before);
+        let mut record = window_record(&self.run, "baseline", &span, before, Vec::new());
+        // Watts, of which neither a share nor a token's part would mean anything.
+        (record.energy_per_output_token, record.energy_imbalance) = (None, None);
         self.run.output.write(Event::Baseline(record))?;
         Ok(Ok(meter::Baseline {
             started,
@@ -140,9 +145,10 @@ impl meter::HostWindow for State {
     async fn open(&mut self, label: String) -> Answer<Resource<OpenWindow>> {
         self.run.check_stop()?;
         self.synchronise().await?;
+        let communication = self.communication().await?;
         let activity = self.run.progress().activity;
         let window = self.run.meter().open();
-        Ok(Ok(self.hand_out(OpenWindow { label, window, activity })?))
+        Ok(Ok(self.hand_out(OpenWindow { label, window, activity, communication })?))
     }
 
     async fn close(&mut self, window: Resource<OpenWindow>) -> Answer<meter::Measurement> {
@@ -150,8 +156,9 @@ impl meter::HostWindow for State {
         self.synchronise().await?;
         let span = self.run.meter().close(open.window);
         self.run.output.charge(open.label.len())?;
-        let record = window_record(&self.run, &open.label, &span, open.activity);
-        let measurement = measurement(&self.run, open.label, &span, &record.activity);
+        let ranks = self.communication().await?.since(&open.communication);
+        let record = window_record(&self.run, &open.label, &span, open.activity, ranks);
+        let measurement = measurement(&self.run, &record, &span);
         self.run.output.write(Event::Window(record))?;
         Ok(Ok(measurement))
     }
@@ -172,17 +179,25 @@ impl State {
     /// Waits until every device has done what it was given. A CPU's work is done when its call
     /// returns, so nothing is asked of it.
     async fn synchronise(&mut self) -> wasmtime::Result<()> {
-        let engines: Vec<_> = {
-            let progress = self.run.progress();
-            let asynchronous = |engine: &&crate::engine_thread::EngineThread| {
-                engine.info().device != llem_engine::Device::Cpu
-            };
-            progress.engines.iter().filter(asynchronous).cloned().collect()
-        };
-        for engine in engines {
+        let asynchronous = |engine: &EngineThread| engine.info().device != llem_engine::Device::Cpu;
+        for engine in self.engines(asynchronous) {
             engine.call(|model| model.synchronize()).await.map_err(wasmtime::Error::from)??;
         }
         Ok(())
+    }
+
+    /// What every rank of a split model has spent in communication.
+    async fn communication(&mut self) -> wasmtime::Result<Communication> {
+        let mut all = Communication::default();
+        for engine in self.engines(|engine| engine.info().ranks.len() > 1) {
+            let times = engine.call(Model::communication_times).await??;
+            all.add(engine.info(), times);
+        }
+        Ok(all)
+    }
+
+    fn engines(&self, which: impl Fn(&EngineThread) -> bool) -> Vec<EngineThread> {
+        self.run.progress().engines.iter().filter(|engine| which(engine)).cloned().collect()
     }
 
     /// The device of the last loaded model, or the one that was granted.
@@ -194,8 +209,45 @@ impl State {
     }
 }
 
+/// Time in communication so far, of each rank: its model, its device, and how long.
+#[derive(Default)]
+pub struct Communication(Vec<(String, Result<Duration, String>)>);
+
+impl Communication {
+    /// Adds the ranks of a model.
+    pub fn add(&mut self, info: &Info, times: Vec<Result<Duration, String>>) {
+        let devices = info.ranks.iter().map(|rank| rank.device.to_string());
+        self.0.extend(devices.zip(times));
+    }
+
+    /// What each rank has done since `before`; nothing where the ranks are not the same any more.
+    pub fn since(self, before: &Self) -> Vec<RankActivity> {
+        if self.0.len() != before.0.len() {
+            return Vec::new();
+        }
+        let spent = |((device, after), (_, before)): ((String, Result<Duration, String>), &_)| {
+            let before: &Result<Duration, String> = before;
+            let spent = after.and_then(|after| {
+                let spent = after.saturating_sub(before.clone()?);
+                Ok(Quantity::exact(spent.as_secs_f64(), "s", llem_quantity::Source::Clock))
+            });
+            RankActivity { device, communication: (&spent).into() }
+        };
+        self.0.into_iter().zip(&before.0).map(spent).collect()
+    }
+}
+
 /// A span as the record keeps it, with what the engine did since `before`.
-pub fn window_record(run: &Run, label: &str, span: &Span, before: Activity) -> WindowRecord {
+pub fn window_record(
+    run: &Run,
+    label: &str,
+    span: &Span,
+    before: Activity,
+    ranks: Vec<RankActivity>,
+) -> WindowRecord {
+    let activity = run.progress().activity.since(&before);
+    let total = span.total(&run.participants());
+    let devices = run.holders();
     WindowRecord {
         label: label.to_owned(),
         phase: run.phase_path(),
@@ -210,23 +262,35 @@ pub fn window_record(run: &Run, label: &str, span: &Span, before: Activity) -> W
                 energy: (&part.energy).into(),
             })
             .collect(),
-        energy_total: (&span.total(&run.participants())).into(),
-        activity: run.progress().activity.since(&before),
+        energy_per_output_token: (activity.output_tokens > 0)
+            .then(|| (&per_token(&total, activity.output_tokens)).into()),
+        energy_total: (&total).into(),
+        devices_used: devices.len() as u32,
+        energy_imbalance: (devices.len() > 1).then(|| (&span.imbalance(&devices)).into()),
+        ranks,
+        activity,
     }
 }
 
-/// A span as the guest sees it.
-pub fn measurement(
-    run: &Run,
-    label: String,
-    span: &Span,
-    activity: &Activity,
-) -> meter::Measurement {
+fn per_token(energy: &Reading, tokens: u64) -> Reading {
+    let tokens = Quantity::exact(tokens as f64, "{token}", llem_quantity::Source::Counted);
+    let energy = energy.as_ref().map_err(Clone::clone)?;
+    energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
+}
+
+/// A span, of which `record` is kept, as the guest sees it.
+pub fn measurement(run: &Run, record: &WindowRecord, span: &Span) -> meter::Measurement {
+    let activity = &record.activity;
+    let total = span.total(&run.participants());
     meter::Measurement {
-        label,
-        started: run.clock.at(span.started),
-        wall_time: span.wall.as_nanos() as u64,
-        energy_total: reading(span.total(&run.participants())),
+        label: record.label.clone(),
+        started: record.started_ns,
+        wall_time: record.wall_ns,
+        energy_per_output_token: reading(per_token(&total, activity.output_tokens)),
+        energy_total: reading(total),
+        devices_used: record.devices_used,
+        energy_imbalance: reading(span.imbalance(&run.holders())),
+        ranks: record.ranks.iter().map(rank_activity).collect(),
         energy: span.energy.iter().cloned().map(device_energy).collect(),
         activity: meter::Activity {
             requests: activity.requests,
@@ -237,6 +301,14 @@ pub fn measurement(
             flops: activity.flops_estimated,
         },
     }
+}
+
+fn rank_activity(rank: &RankActivity) -> meter::RankActivity {
+    let communication = match &rank.communication {
+        ReadingRecord::Known(time) => Ok(time.clone()),
+        ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
+    };
+    meter::RankActivity { device: rank.device.clone(), communication: reading(communication) }
 }
 
 fn device_energy(part: DeviceEnergy) -> meter::DeviceEnergy {

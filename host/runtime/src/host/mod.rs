@@ -7,6 +7,7 @@ pub mod devices;
 pub mod engine;
 pub mod flops;
 pub mod inputs;
+pub mod loading;
 pub mod meter;
 pub mod report;
 pub mod types;

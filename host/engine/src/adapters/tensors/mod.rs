@@ -5,9 +5,11 @@ mod experts;
 use super::{config::AdapterConfig, role::Role, synthetic};
 use crate::{
     Error, Result,
+    layers::linear::Order,
     load::{files::Shard, matrix::Matrix},
     memory,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -29,6 +31,23 @@ pub struct AdapterTensors {
     origin: Origin,
     /// Modules that were asked for, and so exist.
     asked: BTreeSet<String>,
+}
+
+/// What is left of an adapter once the parts of a model, or of a rank, have taken what is theirs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Leftovers {
+    /// Modules that were asked for.
+    pub asked: BTreeSet<String>,
+    /// Tensors that nothing has taken, with their modules.
+    pub left: BTreeMap<String, String>,
+}
+
+impl Leftovers {
+    /// What is left where another rank has taken what is its.
+    pub fn and(&mut self, other: Self) {
+        self.asked.extend(other.asked);
+        self.left.retain(|name, _| other.left.contains_key(name));
+    }
 }
 
 enum Origin {
@@ -208,13 +227,12 @@ impl AdapterTensors {
         let Some(name) = left.remove(&(module.to_owned(), Part::Weight)) else { return Ok(None) };
         let dims = if transposed { [columns, rows] } else { [rows, columns] };
         let raw = shard.find(&name, &dims, "the base model's weight there is")?;
-        let read = move |row: usize, out: &mut [f32]| {
-            let (start, stride) = if transposed { (row, rows) } else { (row * columns, 1) };
-            raw.read(start, stride, out);
+        let read = move |row: usize, first: usize, out: &mut [f32]| {
+            raw.read_row(row, first, [rows, columns], transposed, out);
         };
         let mut numbers = vec![0f32; columns];
         for row in 0..rows {
-            read(row, &mut numbers);
+            read(row, 0, &mut numbers);
             self.check_finite(&name, &numbers)?;
         }
         Ok(Some(Matrix::of_numbers(rows, columns, Arc::new(read))))
@@ -235,20 +253,27 @@ impl AdapterTensors {
     }
 
     /// Refuses an adapter that repeats another weight than the base model's: it was made for a larger
-    /// vocabulary, or for another model. Formats of fewer bits than f32 may round.
-    pub fn check_base(&mut self, module: &str, base: &Matrix) -> Result<()> {
+    /// vocabulary, or for another model. Formats of fewer bits than f32 may round. Of its `whole` rows,
+    /// `base` holds those that `order` names.
+    pub fn check_base(
+        &mut self,
+        module: &str,
+        base: &Matrix,
+        whole: usize,
+        order: Option<&Order>,
+    ) -> Result<()> {
         let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(()) };
         let Some(name) = left.remove(&(module.to_owned(), Part::Base)) else { return Ok(()) };
         let (rows, columns) = (base.rows, base.columns);
-        let raw = shard.find(&name, &[rows, columns], "the base model's is")?;
+        let raw = shard.find(&name, &[whole, columns], "the base model's is")?;
         if base.is_quantised() {
             return Ok(());
         }
         let read = base.widened()?;
         let (mut ours, mut theirs) = (vec![0f32; columns], vec![0f32; columns]);
         for row in 0..rows {
-            read(row, &mut ours);
-            raw.read(row * columns, 1, &mut theirs);
+            read(row, 0, &mut ours);
+            raw.read(order.map_or(row, |order| order(row)) * columns, 1, &mut theirs);
             let differ = |(ours, theirs): (&f32, &f32)| {
                 (ours - theirs).abs() > BF16_ROUNDING * ours.abs().max(theirs.abs())
             };
@@ -262,13 +287,23 @@ impl AdapterTensors {
         Ok(())
     }
 
+    /// What was asked for, and what nothing has taken.
+    pub fn leftovers(&self) -> Leftovers {
+        let left = match &self.origin {
+            Origin::File { left, .. } => {
+                left.iter().map(|((module, _), name)| (name.clone(), module.clone())).collect()
+            }
+            Origin::Synthetic { .. } => BTreeMap::new(),
+        };
+        Leftovers { asked: self.asked.clone(), left }
+    }
+
     /// Refuses an adapter of which anything is left: it was made for another model.
-    pub fn finish(&self) -> Result<()> {
-        if let Origin::File { left, .. } = &self.origin
-            && let Some(((module, _), name)) = left.iter().next()
-        {
-            let example = self.asked.iter().find(|asked| asked.contains('.'));
-            return Err(self.bad(&match self.asked.contains(module) {
+    pub fn finish(&self, leftovers: &Leftovers) -> Result<()> {
+        let Leftovers { asked, left } = leftovers;
+        if let Some((name, module)) = left.iter().next() {
+            let example = asked.iter().find(|asked| asked.contains('.'));
+            return Err(self.bad(&match asked.contains(module) {
                 true => format!("tensor {name} is of a kind that {module} cannot take"),
                 false => format!(
                     "tensor {name} is for a module that the base model lacks or that cannot be changed; one that it has is {}",
@@ -276,7 +311,7 @@ impl AdapterTensors {
                 ),
             }));
         }
-        match self.config.name_without_module(&self.asked) {
+        match self.config.name_without_module(asked) {
             Some(name) => Err(self.bad(&format!(
                 "its config names '{name}', but the base model has no module of that name that can be changed"
             ))),

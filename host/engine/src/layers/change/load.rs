@@ -7,8 +7,8 @@ use crate::{
     kernels::parallel::{SharedRows, for_each_chunk},
     layers::{
         adapted::Added,
-        linear::Module,
-        low_rank::{Block, Expansion, LowRank},
+        linear::{Inputs, Module},
+        low_rank::{Block, Expansion, LowRank, Sharing},
         weight::{Place, Weight},
     },
     load::matrix::{Matrix, ReadRow},
@@ -17,11 +17,12 @@ use std::{ops::Range, sync::Arc};
 
 impl Change {
     /// Takes from an adapter what it says of a product's modules; `base` are the product's matrices
-    /// and biases, which together hold the modules' outputs.
+    /// and biases, which together hold the modules' outputs, and all inputs.
     pub fn load(
         tensors: &mut AdapterTensors,
         modules: &[Module],
         base: &[(&Matrix, Option<&[f32]>)],
+        inputs: &Inputs,
         place: &Place,
     ) -> Result<(Option<Self>, Added)> {
         let outputs = modules.last().map_or(0, |module| module.outputs.end);
@@ -29,7 +30,7 @@ impl Change {
         let mut taken = Taken {
             base,
             bias: (bias.len() == outputs).then_some(bias),
-            inputs: base.first().map_or(0, |(matrix, _)| matrix.columns),
+            inputs,
             outputs,
             place,
             blocks: Vec::new(),
@@ -54,7 +55,7 @@ struct Taken<'a> {
     base: &'a [(&'a Matrix, Option<&'a [f32]>)],
     /// The base model's, of all outputs.
     bias: Option<Vec<f32>>,
-    inputs: usize,
+    inputs: &'a Inputs,
     outputs: usize,
     place: &'a Place,
     blocks: Vec<Block>,
@@ -69,16 +70,16 @@ impl Taken<'_> {
     fn factors(&mut self, tensors: &mut AdapterTensors, module: &Module) -> Result<bool> {
         if let [(matrix, _)] = self.base {
             // PEFT repeats the weight of an LM head that it changes.
-            tensors.check_base(&module.name, matrix)?;
+            tensors.check_base(&module.name, matrix, module.whole, module.order.as_ref())?;
         }
-        let width = module.outputs.len();
-        let factors = tensors.factors(&module.name, module.role, width, self.inputs)?;
+        let (inputs, taken) = (self.inputs.all, self.inputs.taken.clone());
+        let factors = tensors.factors(&module.name, module.role, module.whole, inputs)?;
         let Some(factors) = factors else { return Ok(false) };
-        let factors = in_order(factors, module);
         self.added.count_factors(&factors, self.place);
+        let factors = in_order(factors, module);
         if let Some(magnitude) = &factors.magnitude {
             let rows = rows_of(self.base, &module.outputs)?;
-            let norms = norms(&*rows, &factors, self.inputs);
+            let norms = norms(&*rows, &factors, inputs);
             let gain = self.gain.get_or_insert_with(|| vec![1f32; self.outputs]);
             let gains = magnitude.iter().zip(norms).map(|(magnitude, norm)| magnitude / norm);
             gain[module.outputs.clone()].iter_mut().zip(gains).for_each(|(gain, new)| *gain = new);
@@ -87,25 +88,27 @@ impl Taken<'_> {
             self.shift(&module.outputs, bias);
         }
         let Factors { down, up, .. } = factors;
+        let down = down.chunks_exact(inputs).flat_map(|row| &row[taken.clone()]).copied().collect();
         self.blocks.push(Block { outputs: module.outputs.clone(), down, up });
         Ok(true)
     }
 
     /// Takes a whole weight with its bias, if there is one.
     fn saved(&mut self, tensors: &mut AdapterTensors, module: &Module) -> Result<bool> {
-        let Module { name, outputs, order, transposed, .. } = module;
-        let width = outputs.len();
-        let matrix = tensors.saved_matrix(name, width, self.inputs, *transposed)?;
+        let Module { name, outputs, whole, order, transposed, .. } = module;
+        let matrix = tensors.saved_matrix(name, *whole, self.inputs.all, *transposed)?;
         let Some(matrix) = matrix else { return Ok(false) };
+        self.added.count_saved(matrix.rows * matrix.columns, self.place);
         let matrix = match order.clone() {
-            Some(order) => matrix.select(width, move |row| order(row)),
+            Some(order) => matrix.select(outputs.len(), move |row| order(row)),
             None => matrix,
         };
+        let matrix = matrix.columns(self.inputs.taken.clone())?;
         let bias = match new_bias(tensors, module)? {
             Some(bias) => Some(bias),
             None => self.bias.as_ref().map(|bias| bias[outputs.clone()].to_vec()),
         };
-        self.added.count_saved(width * self.inputs, self.place);
+        let bias = bias.filter(|_| self.inputs.has_vectors(self.place));
         let weight = Weight::new(&matrix, self.place)?;
         let bias_tensor = self.place.upload(bias.as_deref())?;
         self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias, bias_tensor });
@@ -123,7 +126,7 @@ impl Taken<'_> {
         };
         let old = &old[module.outputs.clone()];
         let difference: Vec<f32> = new.iter().zip(old).map(|(new, old)| new - old).collect();
-        self.added.count_vector(new.len());
+        self.added.count_vector(module.whole);
         self.shift(&module.outputs, &difference);
         Ok(true)
     }
@@ -135,13 +138,15 @@ impl Taken<'_> {
     }
 
     fn finish(self) -> Result<(Option<Change>, Added)> {
-        let Self { inputs, outputs, place, gain, shift, saved, added, .. } = self;
+        let Self { outputs, place, gain, shift, saved, added, .. } = self;
+        let (inputs, has_vectors) = (self.inputs.taken.len(), self.inputs.has_vectors(place));
+        let sharing = Sharing::of(self.inputs, outputs, place);
         let low_rank = match &self.blocks[..] {
             [] => None,
-            blocks => Some(LowRank::new(blocks, inputs, outputs, place)?),
+            _ => Some(LowRank::new(self.blocks, inputs, outputs, sharing, place)?),
         };
         // g (y - b) + b + s = g y + (1 - g) b + s
-        let rest = (gain.is_some() || shift.is_some()).then(|| {
+        let rest = (has_vectors && (gain.is_some() || shift.is_some())).then(|| {
             let number = |numbers: &Option<Vec<f32>>, index: usize, other: f32| {
                 numbers.as_ref().map_or(other, |numbers| numbers[index])
             };
@@ -160,9 +165,10 @@ impl Taken<'_> {
 
 /// A trained bias with its outputs in the product's order.
 fn new_bias(tensors: &mut AdapterTensors, module: &Module) -> Result<Option<Vec<f32>>> {
-    let bias = tensors.bias(&module.name, module.outputs.len())?;
+    let bias = tensors.bias(&module.name, module.whole)?;
+    let count = module.outputs.len();
     Ok(match (bias, &module.order) {
-        (Some(bias), Some(order)) => Some((0..bias.len()).map(|row| bias[order(row)]).collect()),
+        (Some(bias), Some(order)) => Some((0..count).map(|row| bias[order(row)]).collect()),
         (bias, _) => bias,
     })
 }
@@ -192,14 +198,18 @@ fn rows_of(base: &[(&Matrix, Option<&[f32]>)], outputs: &Range<usize>) -> Result
         }
         start += matrix.rows;
     }
-    Ok(Arc::new(|_, _| ()))
+    Ok(Arc::new(|_, _, _| ()))
 }
 
 /// Output features whose `B A` is held at a time.
 const NORM_ROWS: usize = 1024;
 
 /// The norms of the rows of W + B A.
-fn norms(base: &(dyn Fn(usize, &mut [f32]) + Sync), factors: &Factors, inputs: usize) -> Vec<f32> {
+fn norms(
+    base: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    factors: &Factors,
+    inputs: usize,
+) -> Vec<f32> {
     let expansion = Expansion::new(&factors.down, factors.rank, inputs);
     let mut norms = vec![0f32; factors.up.len() / factors.rank];
     for (chunk, norms) in norms.chunks_mut(NORM_ROWS).enumerate() {
@@ -211,7 +221,7 @@ fn norms(base: &(dyn Fn(usize, &mut [f32]) + Sync), factors: &Factors, inputs: u
         for_each_chunk(count, |range| {
             let mut row = vec![0f32; inputs];
             for index in range {
-                base(first + index, &mut row);
+                base(first + index, 0, &mut row);
                 let change = &change[index * inputs..][..inputs];
                 let sum: f64 = row.iter().zip(change).map(|(w, d)| f64::from(w + d).powi(2)).sum();
                 // SAFETY: an index belongs to one range.

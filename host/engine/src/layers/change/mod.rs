@@ -47,6 +47,11 @@ struct Saved {
 }
 
 impl Change {
+    /// Whether ranks work on it together, and so must come to it in the same order.
+    pub fn is_shared(&self) -> bool {
+        self.low_rank.as_ref().is_some_and(LowRank::is_shared)
+    }
+
     /// Changes the rows of `y = W x + b` that `group` names, on the CPU.
     ///
     /// # Safety

@@ -1,0 +1,154 @@
+//! What the leading rank of a replica tells the others to do. All do the same at the same time, each
+//! with its part of the model, so that a command says what is to be done and never by whom.
+
+use crate::{
+    Error, Result,
+    adapters::{AdapterId, Leftovers},
+    decoder::Stage,
+    layers::{Added, Segment},
+};
+use serde::{Deserialize, Serialize};
+
+/// One thing to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Make room for so many tokens of each sequence of a static batch.
+    Reserve(Vec<usize>),
+    /// Reserve the memory of a continuous batch: sequences, and tokens of each.
+    Open(u64, usize, usize),
+    /// Free it.
+    Close(u64),
+    /// Run rows.
+    Pass(Pass),
+    /// Take from an adapter what is yours.
+    Attach(Attach),
+    /// Forget an adapter.
+    Detach(AdapterId),
+    /// Put an adapter into the weights.
+    Merge(AdapterId),
+    /// Make the weights the base model's.
+    Unmerge,
+    /// Wait until the device has done all that it was given.
+    Synchronize,
+    /// Tell how long communication has taken.
+    Tell,
+}
+
+/// A forward pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pass {
+    /// The continuous batch whose KV caches are used; none means those of static batches.
+    pub batch: Option<u64>,
+    /// The rows.
+    pub pieces: Vec<Piece>,
+    /// Those whose logits are needed, ascending.
+    pub wanted: Vec<u32>,
+}
+
+/// A segment that is its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Piece {
+    slot: usize,
+    past: usize,
+    tokens: Vec<u32>,
+    adapter: Option<AdapterId>,
+}
+
+impl From<&Segment<'_>> for Piece {
+    fn from(segment: &Segment<'_>) -> Self {
+        let &Segment { slot, past, tokens, adapter } = segment;
+        Self { slot, past, tokens: tokens.to_vec(), adapter }
+    }
+}
+
+impl Piece {
+    /// The segment.
+    pub fn segment(&self) -> Segment<'_> {
+        let &Self { slot, past, ref tokens, adapter } = self;
+        Segment { slot, past, tokens, adapter }
+    }
+}
+
+/// An adapter to attach.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attach {
+    /// What it is called from then on.
+    pub id: AdapterId,
+    /// Where it comes from.
+    pub source: String,
+    /// For one of random numbers that names none.
+    pub seed: u64,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The model is loaded.
+    Loaded(Loaded),
+    /// The adapter is attached.
+    Attached(Attached),
+    /// Time in communication so far, ns, or why it is not known.
+    Time(std::result::Result<u64, String>),
+    /// It could not be done.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether what was given is at fault.
+        is_input: bool,
+    },
+}
+
+/// What a rank has loaded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Numbers of the model that it counts.
+    pub parameters: u64,
+    /// Bytes of its weights.
+    pub bytes: u64,
+    /// Which part of the pipeline it is.
+    pub stage: Stage,
+}
+
+/// What a rank has taken from an adapter.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Attached {
+    /// All that it tells of.
+    pub added: Added,
+    /// Operations for each token.
+    pub flops_per_token: f64,
+    /// Operations for each position whose logits are needed.
+    pub flops_per_logits: f64,
+    /// What it has not taken.
+    pub leftovers: Leftovers,
+}
+
+impl Attached {
+    /// What two ranks have taken together.
+    pub fn and(&mut self, other: Self) {
+        self.added.and(&other.added);
+        self.flops_per_token += other.flops_per_token;
+        self.flops_per_logits += other.flops_per_logits;
+        self.leftovers.and(other.leftovers);
+    }
+}
+
+impl Reply {
+    /// Of a result.
+    pub fn of(result: Result<Self>) -> Self {
+        result.unwrap_or_else(|error| {
+            let is_input = error.is_input();
+            Self::Failed { reason: error.to_string(), is_input }
+        })
+    }
+
+    /// The reply of `rank`, or its failure as an error.
+    pub fn of_rank(self, rank: usize) -> Result<Self> {
+        match self {
+            Self::Failed { reason, is_input: true } => Err(Error::Invalid(reason)),
+            Self::Failed { reason, is_input: false } => Err(Error::Rank { rank, reason }),
+            reply => Ok(reply),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One rank: its part of the decoder, its KV caches, and what it does on command.
+
+use super::{
+    Communicator, Shard,
+    command::{Attach, Attached, Command, Loaded, Reply},
+    split::part,
+};
+use crate::{
+    AdapterSource, Error, Result,
+    adapters::{AdapterId, AdapterTensors},
+    decoder::{Decoder, Stage},
+    families::Shape,
+    kv_cache::{CachePool, KvCache, Layout},
+    layers::{AdapterRows, Packing, Segment, Use},
+    load::Weights,
+};
+use candle_core::{DType, Device, Tensor};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Rows that a pass is worth cutting at for the sake of several stages: with fewer, a product takes as
+/// long as its weights take to be read, and reading them once for all rows is best.
+const WORTH_CUTTING: usize = 64;
+
+/// What a rank is built of.
+pub struct Build {
+    /// The checkpoint.
+    pub weights: Weights,
+    /// The model's shape.
+    pub shape: Shape,
+    /// Its layers.
+    pub stage: Stage,
+    /// Its part of them.
+    pub shard: Shard,
+    /// The ranks that have the same part of the other stages.
+    pub pipeline: Arc<dyn Communicator>,
+    /// Where it lives.
+    pub device: Device,
+    /// Parts that a pass is cut into, where that was asked.
+    pub microbatches: Option<usize>,
+    /// Ranks that use the same memory.
+    pub sharing: usize,
+}
+
+/// A rank with its part of a model.
+pub struct Rank {
+    decoder: Decoder,
+    shard: Shard,
+    pipeline: Arc<dyn Communicator>,
+    microbatches: Option<usize>,
+    layout: Layout,
+    pool: CachePool,
+    batches: BTreeMap<u64, Vec<KvCache>>,
+    loaded: Loaded,
+}
+
+impl Rank {
+    /// Loads its part.
+    pub fn load(build: Build) -> Result<Self> {
+        let Build { weights, shape, stage, shard, pipeline, device, microbatches, sharing } = build;
+        let weights = weights.for_rank(shard.clone(), &device);
+        let decoder = Decoder::load(&weights, shape, stage.clone())?;
+        device.synchronize()?;
+        Ok(Self {
+            layout: decoder.cache_layout(sharing),
+            loaded: Loaded { parameters: weights.parameters(), bytes: weights.bytes(), stage },
+            pool: CachePool::default(),
+            batches: BTreeMap::new(),
+            decoder,
+            shard,
+            pipeline,
+            microbatches,
+        })
+    }
+
+    /// What it has loaded.
+    pub fn loaded(&self) -> Loaded {
+        self.loaded.clone()
+    }
+
+    /// What it keeps of a token.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Does what it is told.
+    pub fn execute(&mut self, command: &Command) -> Result<Reply> {
+        match command {
+            Command::Reserve(capacities) => self.pool.reserve(&self.layout, capacities)?,
+            &Command::Open(batch, count, capacity) => {
+                self.batches.insert(batch, KvCache::several(&self.layout, count, capacity)?);
+            }
+            Command::Close(batch) => drop(self.batches.remove(batch)),
+            Command::Pass(pass) => {
+                let segments: Vec<_> = pass.pieces.iter().map(|piece| piece.segment()).collect();
+                self.pass(pass.batch, &segments, &pass.wanted)?;
+            }
+            Command::Attach(Attach { id, source, seed }) => {
+                let mut opened = source.parse::<AdapterSource>()?.open(*seed)?;
+                return Ok(Reply::Attached(self.attach(*id, &mut opened.tensors)?));
+            }
+            Command::Detach(id) => self.detach(*id),
+            Command::Merge(id) => {
+                self.decoder.for_each_adapted(|_, part| part.merge(*id))?;
+                self.synchronize()?;
+            }
+            Command::Unmerge => {
+                self.decoder.for_each_adapted(|_, part| part.unmerge())?;
+                self.synchronize()?;
+            }
+            Command::Synchronize => self.synchronize()?,
+            Command::Tell => {
+                let time = self.communication_time().map(|time| time.as_nanos() as u64);
+                return Ok(Reply::Time(time.map_err(|error| error.to_string())));
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Runs new tokens of several sequences, whose caches take their keys and values. The logits of the
+    /// `wanted` rows, `[wanted, vocab]`, come to the first rank of the first stage; to others none do.
+    pub fn pass(
+        &mut self,
+        batch: Option<u64>,
+        segments: &[Segment<'_>],
+        wanted: &[u32],
+    ) -> Result<Option<Tensor>> {
+        let stage = self.decoder.stage().clone();
+        let caches = match batch {
+            None => self.pool.caches(),
+            Some(batch) => self.batches.get_mut(&batch).map_or(&mut [][..], |caches| caches),
+        };
+        let shape = self.decoder.shape();
+        let rows: usize = segments.iter().map(|segment| segment.tokens.len()).sum();
+        let count = self.microbatches.unwrap_or(stage.count.min(rows / WORTH_CUTTING));
+        let mut kept = Vec::new();
+        let mut start = 0;
+        for segments in microbatches(segments, rows, count) {
+            let packing = Packing::new(&segments, &shape.ropes);
+            let rows = packing.positions.len();
+            let x = if stage.is_first() {
+                self.decoder.embed(&segments, &packing)?
+            } else {
+                let dims = (rows, shape.hidden);
+                self.pipeline.recv(stage.index - 1, dims, self.decoder.activations())?
+            };
+            let x = self.decoder.forward(x, &packing, caches)?;
+            if !stage.is_last() {
+                self.pipeline.send(&x, stage.index + 1)?;
+            } else if let Some(x) = select(x, wanted, start)? {
+                kept.push(x);
+            }
+            start += rows;
+        }
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let leads = self.shard.index == 0;
+        if stage.is_last() {
+            let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
+            let adapters = AdapterRows::of(runs).select(wanted);
+            let hidden = if kept.len() == 1 { kept.remove(0) } else { Tensor::cat(&kept, 0)? };
+            let logits = self.decoder.logits(&hidden, &adapters)?.to_dtype(DType::F32)?;
+            if stage.is_first() {
+                return Ok(leads.then_some(logits));
+            }
+            if leads {
+                self.pipeline.send(&logits, 0)?;
+            }
+        } else if stage.is_first() && leads {
+            let dims = (wanted.len(), shape.vocab);
+            return Ok(Some(self.pipeline.recv(stage.count - 1, dims, DType::F32)?));
+        }
+        Ok(None)
+    }
+
+    /// Takes from an adapter what is its own.
+    pub fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Attached> {
+        let mut total = Attached::default();
+        let attached = self.decoder.for_each_adapted(|used, part| {
+            let added = part.attach(id, tensors)?;
+            if part.tells() {
+                total.added.and(&added);
+                match used {
+                    Use::Tokens(share) => total.flops_per_token += share * added.flops_per_row,
+                    Use::Logits => total.flops_per_logits += added.flops_per_row,
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = attached {
+            self.detach(id);
+            return Err(error);
+        }
+        self.synchronize()?;
+        total.leftovers = tensors.leftovers();
+        Ok(total)
+    }
+
+    /// Forgets an adapter.
+    pub fn detach(&mut self, id: AdapterId) {
+        // Forgetting cannot fail.
+        let _ = self.decoder.for_each_adapted(|_, part| {
+            part.detach(id);
+            Ok(())
+        });
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(self.decoder.device().synchronize()?)
+    }
+
+    fn communication_time(&self) -> Result<Duration> {
+        Ok(self.shard.group.time()? + self.pipeline.time()?)
+    }
+}
+
+/// The rows of a pass in `count` parts of nearly one size, a segment being cut where a part ends.
+fn microbatches<'a>(segments: &[Segment<'a>], rows: usize, count: usize) -> Vec<Vec<Segment<'a>>> {
+    let count = count.clamp(1, rows.max(1));
+    if count == 1 {
+        return vec![segments.to_vec()];
+    }
+    (0..count)
+        .map(|index| {
+            let part = part(rows, index, count);
+            let mut start = 0;
+            let cut = segments.iter().filter_map(|segment| {
+                let len = segment.tokens.len();
+                let own = part.start.max(start)..part.end.min(start + len);
+                let first = own.start.saturating_sub(start);
+                start += len;
+                let tokens = segment.tokens.get(first..first + own.len())?;
+                let past = segment.past + first;
+                (!tokens.is_empty()).then_some(Segment { past, tokens, ..*segment })
+            });
+            cut.collect()
+        })
+        .collect()
+}
+
+/// The wanted rows of those that begin with row `start` of a pass.
+fn select(x: Tensor, wanted: &[u32], start: usize) -> Result<Option<Tensor>> {
+    let rows = x.dim(0)?;
+    let here: Vec<u32> = wanted
+        .iter()
+        .filter(|&&row| (start..start + rows).contains(&(row as usize)))
+        .map(|&row| row - start as u32)
+        .collect();
+    match here.len() {
+        0 => Ok(None),
+        count if count == rows => Ok(Some(x)),
+        _ => Ok(Some(x.index_select(&Tensor::new(here, x.device())?, 0)?)),
+    }
+}
+
+/// A rank that was told to do something before it had a model.
+pub fn without_model() -> Error {
+    Error::Unsupported("the rank has no model".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn microbatches_cut_segments_and_keep_their_order() {
+        let tokens: Vec<u32> = (0..10).collect();
+        let segment = |slot, past, range: std::ops::Range<usize>| Segment {
+            slot,
+            past,
+            tokens: &tokens[range],
+            adapter: None,
+        };
+        let segments = [segment(0, 5, 0..6), segment(1, 0, 6..7), segment(2, 9, 7..10)];
+        let cut: Vec<Vec<_>> = microbatches(&segments, 10, 3)
+            .iter()
+            .map(|part| part.iter().map(|s| (s.slot, s.past, s.tokens.to_vec())).collect())
+            .collect();
+        assert_eq!(cut[0], [(0, 5, vec![0, 1, 2])]);
+        assert_eq!(cut[1], [(0, 8, vec![3, 4, 5])]);
+        assert_eq!(cut[2], [(1, 0, vec![6]), (2, 9, vec![7, 8, 9])]);
+        assert_eq!(microbatches(&segments, 10, 99).len(), 10);
+    }
+}

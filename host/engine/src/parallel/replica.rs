@@ -1,0 +1,297 @@
+//! One copy of a model, on however many ranks: the first does its part on the caller's thread and tells
+//! the others what to do.
+
+use super::{
+    Split,
+    command::{Attach, Attached, Command, Loaded, Pass, Reply},
+    fate::Fate,
+    rank::{Build, Rank},
+    seat::{self, Seat},
+    worker::{Link, Worker},
+};
+use crate::{
+    AdapterSource, Error, Result,
+    adapters::{AdapterId, source::Opened},
+    decoder::Stage,
+    dtype::Device,
+    families::Shape,
+    kernels::parallel::Team,
+    kv_cache::Layout,
+    layers::Segment,
+    load::Weights,
+};
+use candle_core::Tensor;
+use std::{
+    sync::{Arc, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What replicas are built of.
+pub struct Plan {
+    /// The checkpoint.
+    pub weights: Weights,
+    /// The model's shape.
+    pub shape: Shape,
+    /// How it is split.
+    pub split: Split,
+    /// The device of each rank.
+    pub devices: Vec<Device>,
+    /// How long ranks wait for one another.
+    pub deadline: Duration,
+}
+
+impl Plan {
+    /// Ranks that share the CPU's memory and cores.
+    fn sharing(&self) -> usize {
+        self.devices.iter().filter(|&&device| device == Device::Cpu).count().max(1)
+    }
+
+    /// What loads rank `rank` on its own thread.
+    pub fn loader(&self, rank: usize, seat: Seat) -> impl FnOnce() -> Result<Rank> + Send + 'static {
+        let (weights, shape, split) = (self.weights.clone(), self.shape.clone(), self.split);
+        let (device, sharing) = (self.devices[rank], self.sharing());
+        move || {
+            let index = rank % split.ranks_of_replica();
+            let device = device.open()?;
+            let (shard, pipeline) = seat.sit(&split, index, &device)?;
+            let stage = index / split.tensor;
+            let layers = split.layers_of(stage, shape.layers);
+            let stage = Stage { index: stage, count: split.pipeline, layers };
+            let microbatches = split.microbatches;
+            Rank::load(Build {
+                weights,
+                shape,
+                stage,
+                shard,
+                pipeline,
+                device,
+                microbatches,
+                sharing,
+            })
+        }
+    }
+
+    /// The threads of one rank.
+    pub fn team(&self) -> Team {
+        Team::of_one_in(self.sharing())
+    }
+}
+
+/// One copy of a model.
+pub struct Replica {
+    leader: Rank,
+    /// The leader's number among all ranks.
+    first: usize,
+    others: Vec<Box<dyn Link>>,
+    fate: Arc<Fate>,
+    team: Team,
+    /// What each rank has loaded.
+    loaded: Vec<Loaded>,
+    /// Open continuous batches, and whether someone still holds them.
+    batches: Vec<(u64, Weak<()>)>,
+    next_batch: u64,
+}
+
+/// The KV memory of a continuous batch, on all ranks. It is freed some time after this is dropped, and
+/// before any other is reserved.
+pub struct BatchRoom {
+    id: u64,
+    _held: Arc<()>,
+}
+
+impl Replica {
+    /// Loads replica number `replica`, every rank its part.
+    pub fn load(plan: &Plan, replica: usize) -> Result<Self> {
+        let ranks = plan.split.ranks_of_replica();
+        let (first, fate) = (replica * ranks, Arc::new(Fate::new(plan.deadline)));
+        let mut seats = seat::among_threads(&plan.split, first, plan.devices[first], &fate)?
+            .into_iter()
+            .zip(first..);
+        let Some((own, _)) = seats.next() else {
+            return Err(Error::Invalid("a split needs at least one rank".to_owned()));
+        };
+        let others = seats
+            .map(|(seat, rank)| {
+                let worker = Worker::start(rank, plan.team(), &fate, plan.loader(rank, seat))?;
+                Ok(Box::new(worker) as Box<dyn Link>)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Self::lead(plan, first, own, others, fate)
+    }
+
+    /// Loads the leader while the others load, and waits for them.
+    pub fn lead(
+        plan: &Plan,
+        first: usize,
+        seat: Seat,
+        mut others: Vec<Box<dyn Link>>,
+        fate: Arc<Fate>,
+    ) -> Result<Self> {
+        let (began, team) = (Instant::now(), plan.team());
+        let leader = team.work(plan.loader(first, seat))?;
+        let mut loaded = vec![leader.loaded()];
+        for reply in replies(&mut others, began)? {
+            if let Reply::Loaded(part) = reply {
+                loaded.push(part);
+            }
+        }
+        let (batches, next_batch) = (Vec::new(), 0);
+        Ok(Self { leader, first, others, fate, team, loaded, batches, next_batch })
+    }
+
+    /// What each rank has loaded.
+    pub fn loaded(&self) -> &[Loaded] {
+        &self.loaded
+    }
+
+    /// What the leader keeps of a token.
+    pub fn layout(&self) -> &Layout {
+        self.leader.layout()
+    }
+
+    /// Bytes of keys and values of one token, on all ranks.
+    pub fn kv_bytes_per_token(&self) -> usize {
+        // Every rank keeps as much of a layer as the leader does.
+        let (own, layers) = (self.leader.layout(), self.loaded.iter());
+        let layers: usize = layers.map(|part| part.stage.layers.len()).sum();
+        own.bytes_per_token() / own.layers.max(1) * layers
+    }
+
+    /// Makes room for so many tokens of each sequence of a static batch.
+    pub fn reserve(&mut self, capacities: &[usize]) -> Result<()> {
+        self.sweep()?;
+        self.all(&Command::Reserve(capacities.to_vec())).map(drop)
+    }
+
+    /// Reserves the memory of a continuous batch.
+    pub fn open_batch(&mut self, count: usize, capacity: usize) -> Result<BatchRoom> {
+        self.sweep()?;
+        let (id, held) = (self.next_batch, Arc::new(()));
+        self.next_batch += 1;
+        self.all(&Command::Open(id, count, capacity))?;
+        self.batches.push((id, Arc::downgrade(&held)));
+        Ok(BatchRoom { id, _held: held })
+    }
+
+    /// Whether a continuous batch is open.
+    pub fn has_open_batch(&self) -> bool {
+        self.batches.iter().any(|(_, held)| held.strong_count() > 0)
+    }
+
+    /// Runs new tokens of several sequences and returns the logits of the `wanted` rows, f32
+    /// `[wanted, vocab]`; none where none are wanted.
+    pub fn pass(
+        &mut self,
+        room: Option<&BatchRoom>,
+        segments: &[Segment<'_>],
+        wanted: &[u32],
+    ) -> Result<Option<Tensor>> {
+        let batch = room.map(|room| room.id);
+        if !self.others.is_empty() {
+            let pieces = segments.iter().map(Into::into).collect();
+            let command = Command::Pass(Pass { batch, pieces, wanted: wanted.to_vec() });
+            self.others.iter_mut().try_for_each(|other| other.tell(&command))?;
+        }
+        let (leader, team) = (&mut self.leader, &self.team);
+        let result = team.work(|| leader.pass(batch, segments, wanted));
+        if let Err(error) = &result
+            && !self.others.is_empty()
+        {
+            // The others wait for what the leader will never do.
+            self.fate.fail(self.first, error.to_string());
+            self.fate.check()?;
+        }
+        result
+    }
+
+    /// Takes an adapter's tensors in, every rank what is its own. On an error none has any.
+    pub fn attach(
+        &mut self,
+        id: AdapterId,
+        source: &AdapterSource,
+        seed: u64,
+        opened: &mut Opened,
+    ) -> Result<Attached> {
+        let began = Instant::now();
+        let command = Command::Attach(Attach { id, source: source.to_string(), seed });
+        self.others.iter_mut().try_for_each(|other| other.tell(&command))?;
+        let (leader, team) = (&mut self.leader, &self.team);
+        let own = team.work(|| leader.attach(id, &mut opened.tensors));
+        let theirs = replies(&mut self.others, began);
+        let taken = own.and_then(|mut taken| {
+            for reply in theirs? {
+                if let Reply::Attached(more) = reply {
+                    taken.and(more);
+                }
+            }
+            opened.tensors.finish(&taken.leftovers)?;
+            Ok(taken)
+        });
+        if taken.is_err() {
+            // What went wrong is told, rather than that undoing it did.
+            let _ = self.all(&Command::Detach(id));
+        }
+        taken
+    }
+
+    /// Has every rank do the same, and returns what it came to, the leader's first.
+    pub fn all(&mut self, command: &Command) -> Result<Vec<Reply>> {
+        let began = Instant::now();
+        self.others.iter_mut().try_for_each(|other| other.tell(command))?;
+        let (leader, team) = (&mut self.leader, &self.team);
+        let own = team.work(|| leader.execute(command));
+        let theirs = replies(&mut self.others, began);
+        Ok([vec![own?], theirs?].concat())
+    }
+
+    /// Frees the memory of batches that nobody holds any more.
+    fn sweep(&mut self) -> Result<()> {
+        let gone: Vec<_> =
+            self.batches.extract_if(.., |(_, held)| held.strong_count() == 0).collect();
+        gone.into_iter().try_for_each(|(id, _)| self.all(&Command::Close(id)).map(drop))
+    }
+}
+
+/// What each has done of what it was told at `began`. Every reply is taken, so that the next is not
+/// mistaken for one of these; the first failure is what counts.
+fn replies(others: &mut [Box<dyn Link>], began: Instant) -> Result<Vec<Reply>> {
+    // The others may be as slow again as the leader was.
+    let own = began.elapsed();
+    let all: Vec<_> = others.iter_mut().map(|other| other.reply(own)).collect();
+    all.into_iter().collect()
+}
+
+/// Does the same on several at the same time, the first on the caller's thread. All end before this
+/// does; the first failure is returned.
+pub fn at_once<T: Send, R: Send>(
+    all: &mut [T],
+    work: impl Fn(usize, &mut T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let Some((first, others)) = all.split_first_mut() else { return Ok(Vec::new()) };
+    if others.is_empty() {
+        return Ok(vec![work(0, first)?]);
+    }
+    thread::scope(|scope| {
+        let work = &work;
+        let others: Vec<_> = (1..)
+            .zip(others)
+            .map(|(index, other)| scope.spawn(move || work(index, other)))
+            .collect();
+        let mut results = vec![work(0, first)];
+        let ended = others.into_iter().zip(1..).map(|(other, replica)| {
+            let panicked = || Error::Rank { rank: replica, reason: "its replica panicked".to_owned() };
+            other.join().unwrap_or_else(|_| Err(panicked()))
+        });
+        results.extend(ended);
+        results.into_iter().collect()
+    })
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.fate.fail(self.first, "it panicked; its last words are on standard error");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A rank's places in its two groups, before its thread has taken them.
+
+use super::{
+    Communicator, Shard, Solo, Split,
+    cpu_group::{CpuGroup, Transport},
+    fate::Fate,
+    threads::Threads,
+};
+use crate::{Result, dtype::Device};
+use std::sync::Arc;
+
+/// What a rank brings along to sit down with the others.
+pub enum Seat {
+    /// There are no others.
+    Alone,
+    /// A place among threads of this process, or among processes, with tensors in the CPU's memory.
+    Cpu {
+        /// The ranks of its stage.
+        tensor: Arc<dyn Communicator>,
+        /// The ranks that have its part of the other stages.
+        pipeline: Arc<dyn Communicator>,
+    },
+    /// A place among GPUs. The groups form when all ranks sit down at the same time.
+    #[cfg(feature = "nccl")]
+    Nccl(super::nccl::Invitation),
+}
+
+impl Seat {
+    /// Takes the places, on the rank's own thread.
+    pub fn sit(
+        self,
+        split: &Split,
+        index: usize,
+        device: &candle_core::Device,
+    ) -> Result<(Shard, Arc<dyn Communicator>)> {
+        let (group, pipeline): (Arc<dyn Communicator>, Arc<dyn Communicator>) = match self {
+            Self::Alone => (Arc::new(Solo), Arc::new(Solo)),
+            Self::Cpu { tensor, pipeline } => (tensor, pipeline),
+            #[cfg(feature = "nccl")]
+            Self::Nccl(invitation) => invitation.accept(device)?,
+        };
+        // Only NCCL asks where the rank lives.
+        let _ = device;
+        let shard = Shard {
+            index: index % split.tensor,
+            count: split.tensor,
+            experts: split.experts,
+            sharded_adapters: split.sharded_adapters,
+            group,
+        };
+        Ok((shard, pipeline))
+    }
+
+    /// A seat over a transport to each group.
+    pub fn over<T: Transport + 'static>(tensor: T, pipeline: T) -> Self {
+        Self::Cpu {
+            tensor: Arc::new(CpuGroup::new(tensor)),
+            pipeline: Arc::new(CpuGroup::new(pipeline)),
+        }
+    }
+}
+
+/// The seats of a replica whose ranks, `first` and those after it, are threads of this process.
+pub fn among_threads(
+    split: &Split,
+    first: usize,
+    device: Device,
+    fate: &Arc<Fate>,
+) -> Result<Vec<Seat>> {
+    let ranks = split.ranks_of_replica();
+    if ranks == 1 {
+        return Ok(vec![Seat::Alone]);
+    }
+    if device != Device::Cpu {
+        return among_gpus(split, ranks);
+    }
+    let stages = (0..split.pipeline).map(|stage| {
+        let start = first + stage * split.tensor;
+        Threads::group(&(start..start + split.tensor).collect::<Vec<_>>(), fate)
+    });
+    let pipelines: Vec<Vec<Threads>> = (0..split.tensor)
+        .map(|index| {
+            let ranks = (0..split.pipeline).map(|stage| first + stage * split.tensor + index);
+            Threads::group(&ranks.collect::<Vec<_>>(), fate)
+        })
+        .collect();
+    let mut pipelines: Vec<_> = pipelines.into_iter().map(Vec::into_iter).collect();
+    let mut seats = Vec::with_capacity(ranks);
+    for stage in stages {
+        for (tensor, pipeline) in stage.into_iter().zip(&mut pipelines) {
+            seats.extend(pipeline.next().map(|pipeline| Seat::over(tensor, pipeline)));
+        }
+    }
+    Ok(seats)
+}
+
+#[cfg(feature = "nccl")]
+fn among_gpus(split: &Split, ranks: usize) -> Result<Vec<Seat>> {
+    let invitations = super::nccl::Invitation::all(split, ranks)?;
+    Ok(invitations.into_iter().map(Seat::Nccl).collect())
+}
+
+#[cfg(not(feature = "nccl"))]
+fn among_gpus(_: &Split, _: usize) -> Result<Vec<Seat>> {
+    Err(crate::Error::Unsupported(
+        "a model on several GPUs needs a build with NCCL: cargo build --release --features cuda,nccl"
+            .to_owned(),
+    ))
+}

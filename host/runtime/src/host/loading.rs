@@ -1,0 +1,152 @@
+//! `engine.wit`, loading a model: what a script asks for, held against what was granted, and what is then
+//! known of the model.
+
+use crate::{
+    bindings::{engine, types::Error},
+    state::Run,
+};
+use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
+use llem_record::event::{ModelRecord, Parallelism, RankRecord};
+
+/// What a script asks to load, held against what was granted.
+pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
+    let granted = &run.model;
+    let source = match options.source {
+        None => granted.source.clone(),
+        Some(text) => {
+            let source: ModelSource = text.parse()?;
+            if source != granted.source && !matches!(source, ModelSource::Synthetic(_)) {
+                return Err(Error::NotGranted(format!(
+                    "model '{text}' is not granted: add --model {text}"
+                )));
+            }
+            source
+        }
+    };
+    let device = match options.device {
+        None => granted.device,
+        Some(text) => {
+            let device = text.parse()?;
+            if device != granted.device {
+                return Err(Error::NotGranted(format!(
+                    "device '{text}' is not granted: add --device {text}"
+                )));
+            }
+            device
+        }
+    };
+    let split = options.parallelism.map_or(granted.split, Into::into);
+    if split.ranks() > granted.max_ranks {
+        return Err(Error::NotGranted(format!(
+            "{} ranks are not granted: add --max-ranks {}",
+            split.ranks(),
+            split.ranks()
+        )));
+    }
+    Ok(LoadOptions {
+        source,
+        dtype: options.dtype.map(Into::into).or(granted.dtype),
+        device,
+        seed: options.seed.unwrap_or(run.seed),
+        split,
+        rank_timeout: granted.rank_timeout,
+    })
+}
+
+impl From<engine::Parallelism> for Split {
+    fn from(asked: engine::Parallelism) -> Self {
+        Self {
+            tensor: asked.tensor as usize,
+            pipeline: asked.pipeline as usize,
+            data: asked.data as usize,
+            experts: asked.experts,
+            sharded_adapters: asked.sharded_adapters,
+            microbatches: asked.microbatches.map(|count| count as usize),
+        }
+    }
+}
+
+/// What a reader must know of how a model is split.
+pub fn warning(info: &Info) -> Option<String> {
+    let replicas = info.split.data;
+    (replicas > 1).then(|| {
+        format!(
+            "the requests are shared by {replicas} replicas of the model: latencies are those of the smaller batch that each runs, and energy is that of all copies"
+        )
+    })
+}
+
+/// A loaded model as the record keeps it.
+pub fn model_record(info: &Info) -> ModelRecord {
+    let Split { tensor, pipeline, data, experts, sharded_adapters, microbatches } = info.split;
+    let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
+    let microbatches = microbatches.map(|count| count as u32);
+    let rank = |rank: &RankInfo| RankRecord {
+        device: rank.device.to_string(),
+        first_layer: rank.layers.start as u32,
+        layers: rank.layers.len() as u32,
+        weight_bytes: rank.weight_bytes,
+    };
+    ModelRecord {
+        source: info.source.clone(),
+        architecture: info.architecture.clone(),
+        digest: info.digest.clone(),
+        parameters: info.parameters,
+        weight_bytes: info.weight_bytes,
+        dtype: info.dtype.to_string(),
+        quantization: info.quantization.clone(),
+        device: info.device.to_string(),
+        parallelism: Parallelism {
+            tensor,
+            pipeline,
+            data,
+            experts,
+            sharded_adapters,
+            microbatches,
+        },
+        ranks: info.ranks.iter().map(rank).collect(),
+        load_ns: info.load_time.as_nanos() as u64,
+    }
+}
+
+/// A loaded model as the guest sees it.
+pub fn model_info(info: &Info) -> engine::ModelInfo {
+    let shape = &info.shape;
+    let Split { tensor, pipeline, data, experts, sharded_adapters, microbatches } = info.split;
+    let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
+    let microbatches = microbatches.map(|count| count as u32);
+    let rank = |rank: &RankInfo| engine::Rank {
+        device: rank.device.to_string(),
+        first_layer: rank.layers.start as u32,
+        layers: rank.layers.len() as u32,
+        weight_bytes: rank.weight_bytes,
+    };
+    engine::ModelInfo {
+        source: info.source.clone(),
+        architecture: info.architecture.clone(),
+        digest: info.digest.clone(),
+        parameters: info.parameters,
+        weight_bytes: info.weight_bytes,
+        dtype: info.dtype.into(),
+        quantization: info.quantization.clone(),
+        device: info.device.to_string(),
+        parallelism: engine::Parallelism {
+            tensor,
+            pipeline,
+            data,
+            experts,
+            sharded_adapters,
+            microbatches,
+        },
+        ranks: info.ranks.iter().map(rank).collect(),
+        context_length: shape.context as u32,
+        vocab_size: shape.vocab as u32,
+        layers: shape.layers as u32,
+        hidden_size: shape.hidden as u32,
+        heads: shape.heads as u32,
+        kv_heads: shape.kv_heads as u32,
+        eos_tokens: info.eos.clone(),
+        has_tokenizer: info.has_tokenizer,
+        load_time: info.load_time.as_nanos() as u64,
+    }
+}
