@@ -4,17 +4,17 @@ use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
     support::{Desk, fixtures, guest, of_kind},
 };
-use llem_engine::{AdapterSource, Control, DType, Device, LoadOptions, Model, Request, Sampling};
+use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Request, Sampling};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-fn adapter(name: &str) -> PathBuf {
+pub fn adapter(name: &str) -> PathBuf {
     fixtures().join("adapters").join(name)
 }
 
 /// The folder of the model that an adapter was made for.
-fn base_of(adapter: &Path) -> PathBuf {
+pub fn base_of(adapter: &Path) -> PathBuf {
     let text = std::fs::read(adapter.join("provenance.json")).unwrap();
     let provenance: Value = serde_json::from_slice(&text).unwrap();
     fixtures().join(provenance["base"].as_str().unwrap())
@@ -139,12 +139,8 @@ fn unmerging_restores_the_base_model_bit_by_bit() {
         (base_of(&dora), DType::F16, synthetic),
         (base_of(&tied), DType::Bf16, AdapterSource::Folder(tied.clone())),
     ] {
-        let options = LoadOptions {
-            source: base.to_str().unwrap().parse().unwrap(),
-            dtype: Some(dtype),
-            device: Device::Cpu,
-            seed: 0,
-        };
+        let source_of_base = base.to_str().unwrap().parse().unwrap();
+        let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::new(source_of_base) };
         let mut model = Model::load(&options).unwrap();
         let base = logits(&mut model);
         let name = model.attach(&source, None, 0).unwrap().name.clone();

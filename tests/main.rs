@@ -15,5 +15,6 @@ mod gguf;
 mod hub;
 mod interruption;
 mod memory;
+mod parallel;
 mod parity;
 mod prebuilt;

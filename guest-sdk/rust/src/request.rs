@@ -2,8 +2,10 @@
 
 use crate::{
     Result,
-    bindings::{BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions,
-        engine::Parallelism},
+    bindings::{
+        BatchOptions, Model, Prompt, Request, Sampling, WhenFull, engine::LoadOptions,
+        engine::Parallelism,
+    },
     inputs::Random,
 };
 

@@ -2,8 +2,8 @@
 
 use super::{ModelArgs, parse};
 use llem_engine::{
-    AdapterSource, Completion, Control, Generation, Model, ModelSource, Request,
-    Sampling, adapters::Adapted,
+    AdapterSource, Completion, Control, Generation, Model, ModelSource, Request, Sampling,
+    adapters::Adapted,
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;

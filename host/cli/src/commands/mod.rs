@@ -102,14 +102,15 @@ impl SplitArgs {
     }
 
     fn rank_timeout(&self) -> Result<Duration, llem_runtime::Error> {
-        Duration::try_from_secs_f64(self.rank_timeout).ok().filter(|time| !time.is_zero()).ok_or_else(
-            || {
+        Duration::try_from_secs_f64(self.rank_timeout)
+            .ok()
+            .filter(|time| !time.is_zero())
+            .ok_or_else(|| {
                 llem_runtime::Error::Input(format!(
                     "--rank-timeout {} must be above 0 s",
                     self.rank_timeout
                 ))
-            },
-        )
+            })
     }
 }
 

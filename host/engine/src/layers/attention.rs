@@ -1,7 +1,9 @@
 //! Grouped-query attention (arXiv 2305.13245) of packed sequences, each on its own KV cache.
 
 use super::{
-    Adapt, Linear, Norm, Packing, host,
+    Adapt, Linear, Norm, Packing,
+    all_heads::AllHeads,
+    host,
     linear::{Inputs, Module, Order, Part, Product},
     rope::Angles,
 };
@@ -27,6 +29,8 @@ pub struct Attention {
     output: Linear,
     pub(super) norms: Option<[Norm; 2]>,
     pub(super) query_norm: QueryNorm,
+    /// Where those are over all heads, of which this rank has some.
+    pub(super) all_heads: Option<AllHeads>,
     pub(super) heads: Heads,
     pub(super) rope: Option<usize>,
 }
@@ -86,6 +90,7 @@ impl Attention {
             output: Linear::load(layer, output)?,
             norms,
             query_norm: shape.query_norm,
+            all_heads: AllHeads::of(shape, layer.shard()).filter(|_| all_heads),
             heads: Heads {
                 queries: own.queries.len(),
                 keys: own.keys.len(),
@@ -150,6 +155,12 @@ impl Attention {
         // A row of `qkv` is queries, keys and values; of `prepared`, queries and keys.
         let (width, used) = ((queries + 2 * keys) * dim, (queries + keys) * dim);
         let rows = qkv.len() / width;
+        let squares = self
+            .all_heads
+            .as_ref()
+            .map(|norm| norm.on_host(qkv, width, [queries * dim, keys * dim]))
+            .transpose()?;
+        let squares = squares.as_deref();
         let mut prepared: Vec<f32> = vec![0.0; rows * used];
         let target = SharedRows::over(&mut prepared, used);
         share(rows * used, rows, |range| {
@@ -161,8 +172,8 @@ impl Attention {
                     target.numbers(place, used)
                 };
                 let (query, key) = out.split_at_mut(queries * dim);
-                self.prepare(query, 0, row, angles);
-                self.prepare(key, 1, row, angles);
+                self.prepare(query, 0, row, squares, angles);
+                self.prepare(key, 1, row, squares, angles);
             }
         });
         for span in &packing.spans {
@@ -183,10 +194,22 @@ impl Attention {
         Ok(attention::attend(&self.heads, &sequences))
     }
 
-    /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys.
-    fn prepare(&self, heads: &mut [f32], which: usize, row: usize, angles: Option<&Angles>) {
-        if let Some(norms) = &self.norms {
-            norms[which].in_place(heads);
+    /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys, whose
+    /// mean squares over all ranks are known where they are needed.
+    fn prepare(
+        &self,
+        heads: &mut [f32],
+        which: usize,
+        row: usize,
+        squares: Option<&[f32]>,
+        angles: Option<&Angles>,
+    ) {
+        match (&self.norms, squares) {
+            (Some(norms), None) => norms[which].in_place(heads),
+            (Some(norms), Some(squares)) => {
+                norms[which].in_place_with(heads, squares[2 * row + which]);
+            }
+            (None, _) => {}
         }
         if let Some(angles) = angles {
             for head in heads.chunks_exact_mut(self.heads.dim) {

@@ -17,8 +17,12 @@ impl Attention {
     ) -> Result<Tensor> {
         let (tokens, heads) = (qkv.dim(0)?, &self.heads);
         let (queries, keys) = (heads.queries * heads.dim, heads.keys * heads.dim);
-        let query = self.prepare_on_device(&qkv.narrow(1, 0, queries)?, 0, packing)?;
-        let key = self.prepare_on_device(&qkv.narrow(1, queries, keys)?, 1, packing)?;
+        let (mut query, mut key) = (qkv.narrow(1, 0, queries)?, qkv.narrow(1, queries, keys)?);
+        if let (Some(all_heads), Some(norms)) = (&self.all_heads, &self.norms) {
+            [query, key] = all_heads.normalise([&query, &key], norms)?;
+        }
+        let query = self.prepare_on_device(&query, 0, packing)?;
+        let key = self.prepare_on_device(&key, 1, packing)?;
         let value = qkv.narrow(1, queries + keys, keys)?.contiguous()?;
         let value = value.reshape((tokens, heads.keys, heads.dim))?;
         let mut rows = Vec::with_capacity(packing.spans.len());
@@ -32,12 +36,13 @@ impl Attention {
         stack(rows)
     }
 
-    /// Splits into heads, normalises and rotates: `[tokens, heads, head_dim]`.
+    /// Splits into heads, normalises (unless ranks have done so together) and rotates: `[tokens, heads,
+    /// head_dim]`.
     fn prepare_on_device(&self, x: &Tensor, which: usize, packing: &Packing) -> Result<Tensor> {
         let (tokens, dim) = (x.dim(0)?, self.heads.dim);
         let heads = x.dim(1)? / dim;
         let mut x = x.contiguous()?;
-        if let Some(norms) = &self.norms {
+        if let Some(norms) = self.norms.as_ref().filter(|_| self.all_heads.is_none()) {
             if self.query_norm == QueryNorm::EachHead {
                 x = x.reshape((tokens * heads, dim))?;
             }

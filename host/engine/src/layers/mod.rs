@@ -6,6 +6,7 @@
 pub mod adapted;
 pub mod adapter_rows;
 pub mod attention;
+mod all_heads;
 mod attention_device;
 mod change;
 pub mod embedding;

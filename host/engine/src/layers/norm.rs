@@ -80,6 +80,22 @@ impl Norm {
     pub fn in_place(&self, rows: &mut [f32]) {
         pointwise::normalise_in_place(rows, self.used.how());
     }
+
+    /// Normalises part of a row by the mean square of all of it (RMSNorm only).
+    pub fn in_place_with(&self, part: &mut [f32], mean_square: f32) {
+        let factor = (mean_square + self.used.eps).sqrt().recip();
+        part.iter_mut().zip(&self.used.gain).for_each(|(x, gain)| *x *= factor * gain);
+    }
+
+    /// The same of rows on a device, `mean_square` being `[rows, 1]` in f32.
+    pub fn with_mean_square(&self, x: &Tensor, mean_square: &Tensor) -> Result<Tensor> {
+        let Some((gain, _)) = &self.used.tensors else {
+            return Err(Error::Unsupported("a norm is not on the device of its rows".to_owned()));
+        };
+        let factor = (mean_square + f64::from(self.used.eps))?.sqrt()?.recip()?;
+        let normal = x.to_dtype(DType::F32)?.broadcast_mul(&factor)?.broadcast_mul(gain)?;
+        Ok(normal.to_dtype(x.dtype())?)
+    }
 }
 
 impl Adapt for Norm {

@@ -1,0 +1,165 @@
+//! A model on several ranks against the same model as transformers and PEFT compute it, and against itself
+//! on one rank.
+
+use crate::{
+    adapters::{adapter, base_of},
+    parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
+    support::{Desk, fixtures},
+};
+use safetensors::SafeTensors;
+use std::path::Path;
+
+/// What a fixture's folder expects: prompt, tokens, logits.
+fn expected(folder: &Path, mode: &str) -> (Vec<i64>, Vec<i64>, Vec<f32>) {
+    let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
+    let all = SafeTensors::deserialize(&bytes).unwrap();
+    let name = |name: &str| match all.tensor(&format!("{name}0")) {
+        Ok(_) => format!("{name}0"),
+        Err(_) => name.to_owned(),
+    };
+    (ids(&all, &name("prompt")), ids(&all, &name("tokens")), floats(&all, &name(mode)))
+}
+
+/// The tokens step by step, then the same positions as one prompt, by both kinds of kernels.
+fn check(model: &Path, folder: &Path, mode: &str, args: &[&str]) {
+    let (prompt, tokens, logits) = expected(folder, mode);
+    let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
+    for kernels in ["own", "candle"] {
+        let args = [args, &["--dtype", "f32", "--rank-timeout", "20"]].concat();
+        let (output, ours) = generate_as(kernels, model, &prompt, tokens.len(), &args);
+        assert_eq!(output["tokens"], serde_json::json!(tokens), "{args:?}, {kernels} kernels");
+        assert_close(&ours, &logits, F32_TOLERANCE);
+        let (_, ours) = generate_as(kernels, model, &all, 1, &args);
+        assert_close(&ours, &logits, F32_TOLERANCE);
+    }
+}
+
+fn splits(name: &str, splits: &[&str]) {
+    let folder = fixtures().join(name);
+    for split in splits {
+        check(&folder, &folder, "logits", &split.split(' ').collect::<Vec<_>>());
+    }
+}
+
+const DENSE: &[&str] = &["--tp 2", "--tp 4", "--pp 2", "--tp 2 --pp 2", "--dp 2"];
+
+/// Two key heads: with four ranks, two ranks have the same.
+#[test]
+fn llama() {
+    splits("llama/untied-llama3", DENSE);
+    splits("llama/untied-llama3", &["--pp 3 --microbatches 3", "--tp 8 --pp 2 --dp 2"]);
+}
+
+#[test]
+fn llama_with_a_tied_head_on_another_stage() {
+    splits("llama/tied", DENSE);
+}
+
+#[test]
+fn llama_with_biases_and_as_many_key_heads() {
+    splits("llama/biased-mha", DENSE);
+}
+
+/// Transposed weights, stacked projections, learned positions.
+#[test]
+fn gpt2() {
+    splits("families/gpt2", DENSE);
+    splits("families/gpt2-odd", &["--tp 4 --pp 2"]);
+}
+
+/// 7 query heads over one key head, biases.
+#[test]
+fn qwen2() {
+    splits("families/qwen2", &["--tp 7", "--pp 2", "--tp 7 --pp 2", "--dp 2"]);
+}
+
+#[test]
+fn mixtral_with_cut_experts_and_with_dealt_ones() {
+    splits("families/mixtral", DENSE);
+    splits("families/mixtral", &["--tp 2 --ep", "--tp 4 --ep", "--tp 2 --pp 2 --ep"]);
+}
+
+/// Five experts among two and four ranks.
+#[test]
+fn qwen3_moe_with_experts_that_do_not_divide() {
+    splits("families/qwen3-moe", &["--tp 2 --ep", "--tp 4 --ep", "--tp 4"]);
+    splits("families/qwen3-moe-mixed", &["--tp 2 --pp 2 --ep"]);
+}
+
+/// Norms over all heads of a token, of which each rank has some.
+#[test]
+fn olmo2() {
+    splits("families/olmo2", &["--tp 2", "--tp 4 --pp 2"]);
+    splits("families/olmo2-mha", &["--tp 2"]);
+}
+
+#[test]
+fn the_other_families() {
+    splits("families/gemma2", &["--tp 2 --pp 2"]);
+    splits("families/gemma3", &["--tp 4"]);
+    splits("families/phi3", &["--tp 4"]);
+    splits("families/gpt-neox", &["--tp 2 --pp 2"]);
+    splits("families/qwen3-tied", &["--tp 2"]);
+    splits("families/mistral", &["--tp 2"]);
+}
+
+/// Attached, and merged; with one factor cut, and with both.
+#[test]
+fn adapters_on_several_ranks() {
+    for (name, splits) in [
+        ("llama-all-linear-r64", &["--tp 4", "--tp 2 --pp 2", "--dp 2"][..]),
+        ("llama-mlp-r1", &["--tp 2"]),
+        ("llama-dora", &["--tp 2", "--pp 3"]),
+        ("llama-saved-head", &["--tp 4"]),
+        ("llama-saved-norms", &["--tp 2 --pp 2"]),
+        ("llama-embedding-and-head", &["--tp 2"]),
+        ("llama-embedding-dora", &["--tp 4"]),
+        ("llama-tied-embedding", &["--tp 2 --pp 2"]),
+        ("llama-tied-saved-head", &["--tp 2 --pp 2"]),
+        ("qwen2-dora", &["--tp 7"]),
+        ("qwen2-biases", &["--tp 7"]),
+        ("qwen2-lora-bias", &["--tp 7", "--pp 2"]),
+        ("gpt2-dora-biases", &["--tp 4 --pp 2"]),
+        ("gpt2-saved", &["--tp 2"]),
+        ("gpt-neox-dora-biases", &["--tp 2"]),
+        ("phi3-all-linear", &["--tp 4"]),
+        ("mixtral-all-linear", &["--tp 2 --ep", "--tp 4", "--tp 2 --pp 2"]),
+        ("mixtral-experts-apart", &["--tp 2 --ep", "--tp 2"]),
+        ("qwen3-moe-experts", &["--tp 2 --ep"]),
+    ] {
+        let adapter = adapter(name);
+        let base = base_of(&adapter);
+        let source = adapter.to_str().unwrap();
+        for split in splits {
+            for more in ["", "--sharded-adapters", "--merge", "--merge --sharded-adapters"] {
+                let mut args: Vec<&str> = split.split(' ').collect();
+                args.extend(more.split_whitespace().chain(["--adapter", source]));
+                let mode = if more.contains("merge") { "merged" } else { "attached" };
+                check(&base, &adapter, mode, &args);
+            }
+        }
+    }
+}
+
+/// A vocabulary of 203 and layers of 5, random weights: against one rank.
+#[test]
+fn what_does_not_divide_is_shared_unevenly() {
+    let desk = Desk::new();
+    let config = desk.file("config.json", include_str!("fixtures/uneven.json"));
+    let model = format!("synthetic:{config}");
+    let logits = |args: &[&str]| {
+        let file = desk.folder.path().join("logits.safetensors");
+        let mut all = vec!["generate", &model, "--tokens", "5,3,9,200,202,7,1", "--json"];
+        all.extend(["--max-new-tokens", "12", "--logits", file.to_str().unwrap()]);
+        all.extend(args);
+        let output = desk.llem(&all).ok().json();
+        let bytes = std::fs::read(&file).unwrap();
+        (output["tokens"].clone(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
+    };
+    let (tokens, expected) = logits(&[]);
+    for split in DENSE.iter().chain(&["--pp 5", "--tp 4 --pp 3", "--tp 6"]) {
+        let (ours, logits) = logits(&split.split(' ').collect::<Vec<_>>());
+        assert_eq!(ours, tokens, "{split}");
+        assert_close(&logits, &expected, F32_TOLERANCE);
+    }
+}
