@@ -200,6 +200,13 @@ impl Decoder {
         dtype.candle()
     }
 
+    /// Room for a tensor that comes from another rank.
+    pub fn blank(&self, dims: (usize, usize), dtype: candle_core::DType) -> Result<Tensor> {
+        // A rank on the CPU is handed the tensor itself.
+        let dims = if self.device.is_cpu() { (1, 1) } else { dims };
+        Ok(Tensor::zeros(dims, dtype, &self.device)?)
+    }
+
     /// Which stage it is.
     pub fn stage(&self) -> &Stage {
         &self.stage
@@ -224,9 +231,8 @@ impl Decoder {
 /// A head of its own, each rank with its part of the vocabulary.
 fn untied_head(weights: &Weights, shape: &Shape) -> Result<Linear> {
     let (name, outputs) = (shape.names.head, shape.vocab);
-    let kept = vec![weights.shard().of(outputs)];
     let head = Product {
-        parts: vec![Part { name, outputs, kept }],
+        parts: vec![Part::some(name, outputs, weights.shard().of(outputs))],
         inputs: Inputs::whole(shape.hidden),
         bias: false,
         transposed: false,

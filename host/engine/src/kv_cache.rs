@@ -1,8 +1,6 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
-use crate::{
-    DType, Error, Result, kernels::attention::Cache, layers::host, memory,
-};
+use crate::{DType, Error, Result, kernels::attention::Cache, layers::host, memory};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 

@@ -71,18 +71,26 @@ pub struct Info {
 pub struct RankInfo {
     /// Where it lives.
     pub device: Device,
+    /// The address of its machine, where that is another.
+    pub machine: Option<String>,
     /// Its layers.
     pub layers: Range<usize>,
     /// Bytes of its weights in memory.
     pub weight_bytes: u64,
 }
 
+impl RankInfo {
+    /// Its device's id, after its machine's address where that is another: `10.0.0.2/cuda:0`.
+    pub fn place(&self) -> String {
+        let machine = self.machine.iter().map(|machine| format!("{machine}/"));
+        machine.chain([self.device.to_string()]).collect()
+    }
+}
+
 impl Info {
-    /// The devices of its ranks, each once.
-    pub fn devices(&self) -> Vec<Device> {
-        let mut devices: Vec<Device> = self.ranks.iter().map(|rank| rank.device).collect();
-        devices.dedup();
-        devices
+    /// The address of a machine that holds part of it, and is not this one.
+    pub fn other_machine(&self) -> Option<&str> {
+        self.ranks.iter().find_map(|rank| rank.machine.as_deref())
     }
 }
 
@@ -93,21 +101,31 @@ impl Model {
         let devices = options.devices()?;
         let checkpoint = Checkpoint::open(options, &options.device.open()?)?;
         options.split.check(&checkpoint.shape)?;
-        let plan = Plan {
+        let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
+        let mut plan = Plan {
             weights: checkpoint.weights.clone(),
             shape: checkpoint.shape.clone(),
             split: options.split,
             devices,
             deadline: options.rank_timeout,
+            neighbours: on_cpu.max(1),
         };
-        let mut replicas: Vec<usize> = (0..options.split.data).collect();
-        let replicas = at_once(&mut replicas, |_, replica| Replica::load(&plan, *replica))?;
+        let replicas = match &options.world {
+            Some(world) => vec![world.lead(&mut plan, options)?],
+            None => {
+                let mut numbers: Vec<usize> = (0..options.split.data).collect();
+                at_once(&mut numbers, |_, replica| Replica::load(&plan, *replica))?
+            }
+        };
         let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();
-        let ranks = plan.devices.iter().zip(&loaded).map(|(&device, part)| RankInfo {
-            device,
-            layers: part.stage.layers.clone(),
-            weight_bytes: part.bytes,
-        });
+        let elsewhere = |rank| options.world.as_ref()?.elsewhere(rank);
+        let ranks =
+            plan.devices.iter().zip(&loaded).enumerate().map(|(rank, (&device, part))| RankInfo {
+                device,
+                machine: elsewhere(rank).map(|address| address.to_string()),
+                layers: part.stage.layers.clone(),
+                weight_bytes: part.bytes,
+            });
         let counted = &loaded[..options.split.ranks_of_replica()];
         let info = Info {
             architecture: checkpoint.architecture,
@@ -174,7 +192,8 @@ impl Model {
             tokenizer: self.tokenizer.as_ref(),
             eos: &self.info.eos,
         };
-        let (prompts, count) = (request.prompts.len(), self.replicas.len().min(request.prompts.len()));
+        let (prompts, count) =
+            (request.prompts.len(), self.replicas.len().min(request.prompts.len()));
         let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
         let generated = at_once(&mut self.replicas[..count], |index, replica| {
             let progress = |generated: usize| {

@@ -121,7 +121,9 @@ fn run_wave(
         let mut start = 0;
         for piece in &pass {
             let first = piece.scored_from(requests);
-            wanted.extend((start + first - piece.from) as u32..(start + piece.to - piece.from) as u32);
+            wanted.extend(
+                (start + first - piece.from) as u32..(start + piece.to - piece.from) as u32,
+            );
             start += piece.to - piece.from;
         }
         let Some(logits) = replica.pass(None, &segments, &wanted)? else { continue };

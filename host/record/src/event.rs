@@ -140,7 +140,7 @@ impl Default for Parallelism {
 /// One rank of a model.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RankRecord {
-    /// Its device's id.
+    /// Its device's id, after its machine's address where that is another.
     pub device: String,
     /// The first of its layers.
     pub first_layer: u32,

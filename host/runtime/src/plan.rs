@@ -5,8 +5,8 @@ use crate::{
     bindings::{description::About, types::Value},
     state::Inputs,
 };
-use llem_engine::{AdapterSource, DType, Device, ModelSource, Split};
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
+use llem_engine::{AdapterSource, DType, Device, ModelSource, Split, parallel::World};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 /// The model that a script may load.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct ModelGrant {
     pub max_ranks: usize,
     /// How long ranks wait for one another.
     pub rank_timeout: Duration,
+    /// The processes that are its ranks; none means that they are threads.
+    pub world: Option<Arc<World>>,
     /// The adapters that come with it, the first of which requests run with.
     pub adapters: Vec<AdapterGrant>,
     /// Whether the first is merged into the weights.

@@ -10,7 +10,9 @@ use crate::{
     stop::Stop,
     wasi::{self, WasiClock},
 };
-use llem_meter::{Clock, Meter};
+use llem_engine::model::RankInfo;
+use llem_meter::{Clock, Meter, Span};
+use llem_quantity::Reading;
 use llem_record::event::Activity;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,8 +128,20 @@ impl Run {
     /// The devices that hold a model, or part of one, each once.
     pub fn holders(&self) -> Vec<String> {
         let progress = self.progress();
-        let all = progress.engines.iter().flat_map(|engine| engine.info().devices());
-        all.map(|device| device.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+        let all = progress.engines.iter().flat_map(|engine| &engine.info().ranks);
+        all.map(RankInfo::place).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The energy of the participants together. What another machine used cannot be read here, and a sum
+    /// without it would pass for the whole.
+    pub fn energy_total(&self, span: &Span) -> Reading {
+        let progress = self.progress();
+        let elsewhere = progress.engines.iter().find_map(|engine| engine.info().other_machine());
+        if let Some(machine) = elsewhere {
+            return Err(format!("ranks on {machine} are not measured from here"));
+        }
+        drop(progress);
+        span.total(&self.participants())
     }
 
     /// Ends the guest if the run is to end.

@@ -24,6 +24,10 @@ pub fn lasting(seconds: &[f64]) -> Vec<Trial> {
                     started,
                     wall_time,
                     energy: Vec::new(),
+                    energy_per_output_token: Err(String::new()),
+                    devices_used: 1,
+                    energy_imbalance: Err(String::new()),
+                    ranks: Vec::new(),
                     energy_total: Err("no meter in this test".to_owned()),
                     activity: Activity {
                         requests: 1,

@@ -133,6 +133,7 @@ impl Args {
                 split,
                 max_ranks: self.max_ranks.unwrap_or(split.ranks()),
                 rank_timeout: self.model_args.split.rank_timeout()?,
+                world: self.model_args.world()?,
                 adapters: self.adapters,
                 merge: self.merge,
             },

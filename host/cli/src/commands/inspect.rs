@@ -60,6 +60,7 @@ fn start_alone(file: &str) -> Result<Member, Error> {
         split: Split::default(),
         max_ranks: 1,
         rank_timeout: RANK_TIMEOUT,
+        world: None,
         adapters: Vec::new(),
         merge: false,
     };

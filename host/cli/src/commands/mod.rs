@@ -7,8 +7,8 @@ mod inspect;
 mod schema;
 mod tokenize;
 
-use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT};
-use std::{path::PathBuf, time::Duration};
+use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT, parallel::World};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// What llem can do.
 #[derive(clap::Subcommand)]
@@ -115,8 +115,19 @@ impl SplitArgs {
 }
 
 impl ModelArgs {
+    /// The processes that were launched together to be the model's ranks, if they are processes. Those
+    /// that do not lead serve here until the run is over, and then end.
+    fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
+        let world = World::join(&self.split.split(), self.split.rank_timeout()?)?;
+        if let Some(world) = world.as_ref().filter(|world| !world.leads()) {
+            world.serve()?;
+            std::process::exit(0);
+        }
+        Ok(world)
+    }
+
     /// What to load.
-    fn load_options(&self, source: ModelSource) -> Result<LoadOptions, llem_runtime::Error> {
+    fn load_options(&self, source: ModelSource) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             source,
             dtype: self.dtype,
@@ -124,6 +135,7 @@ impl ModelArgs {
             seed: self.seed,
             split: self.split.split(),
             rank_timeout: self.split.rank_timeout()?,
+            world: self.world()?,
         })
     }
 }

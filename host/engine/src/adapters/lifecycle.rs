@@ -1,10 +1,7 @@
 //! Attaching, merging, unmerging and detaching: what happens to a model as a whole.
 
 use super::{Adapted, Adapter, AdapterFlops, AdapterSource};
-use crate::{
-    Error, Model, Result,
-    parallel::command::Command,
-};
+use crate::{Error, Model, Result, parallel::command::Command};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -30,11 +27,12 @@ impl Model {
         let id = self.adapters.next_id();
         let mut taken = None;
         for index in 0..self.replicas.len() {
-            let attached = self.replicas[index]
-                .attach(id, source, seed, &mut opened)
-                .and_then(|attached| match attached.added.modules {
-                    0 => Err(opened.tensors.bad("it changes no module of the base model")),
-                    _ => Ok(attached),
+            let attached =
+                self.replicas[index].attach(id, source, seed, &mut opened).and_then(|attached| {
+                    match attached.added.modules {
+                        0 => Err(opened.tensors.bad("it changes no module of the base model")),
+                        _ => Ok(attached),
+                    }
                 });
             match attached {
                 Ok(attached) => taken = taken.or(Some(attached)),
@@ -50,10 +48,8 @@ impl Model {
         }
         let taken = taken.unwrap_or_default();
         let total = taken.added;
-        let flops = AdapterFlops {
-            per_token: taken.flops_per_token,
-            per_logits: taken.flops_per_logits,
-        };
+        let flops =
+            AdapterFlops { per_token: taken.flops_per_token, per_logits: taken.flops_per_logits };
         let config = &opened.tensors.config;
         Ok(self.adapters.add(Adapter {
             id,

@@ -83,7 +83,9 @@ pub fn for_each_chunk(count: usize, work: impl Fn(Range<usize>) + Sync) {
     };
     let size = count.div_ceil(CHUNKS * pool.current_num_threads()).max(1);
     pool.install(|| {
-        (0..count.div_ceil(size)).into_par_iter().for_each(|index| share(chunks(count, size, index)));
+        (0..count.div_ceil(size))
+            .into_par_iter()
+            .for_each(|index| share(chunks(count, size, index)));
     });
 }
 

@@ -35,9 +35,9 @@ impl AllHeads {
             let squares: f32 = part.iter().map(|x| x * x).sum();
             squares * self.shares[which] / self.widths[which] as f32
         };
-        let both = numbers.chunks_exact(width).flat_map(|row| {
-            [sum(&row[..queries], 0), sum(&row[queries..queries + keys], 1)]
-        });
+        let both = numbers
+            .chunks_exact(width)
+            .flat_map(|row| [sum(&row[..queries], 0), sum(&row[queries..queries + keys], 1)]);
         let all = self.shard.sum(host::rows(both.collect(), 2)?)?;
         Ok(all.flatten_all()?.to_vec1()?)
     }

@@ -41,10 +41,8 @@ impl Attention {
         let (names, dim) = (&shape.names, shape.head_dim);
         let (heads, keys) = (shape.heads, shape.kv_heads);
         let own = OwnHeads::of(shape, layer.shard());
-        let part = |name, heads: usize, own: &Range<usize>| Part {
-            name,
-            outputs: heads * dim,
-            kept: vec![own.start * dim..own.end * dim],
+        let part = |name, heads: usize, own: &Range<usize>| {
+            Part::some(name, heads * dim, own.start * dim..own.end * dim)
         };
         let load = |parts| {
             let (inputs, bias) = (Inputs::whole(shape.hidden), shape.qkv_bias);
@@ -242,9 +240,8 @@ fn by_head(place: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear>
         ((first + head) * 3 + part) * dim + index
     });
     let select = Arc::clone(&order);
-    let matrix = place
-        .matrix("weight", whole, shape.hidden, false)?
-        .select(rows, move |row| select(row));
+    let matrix =
+        place.matrix("weight", whole, shape.hidden, false)?.select(rows, move |row| select(row));
     let module = Module {
         name: place.module(),
         role: Role::Projection,

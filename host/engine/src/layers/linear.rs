@@ -23,6 +23,7 @@ use crate::{
 };
 use candle_core::Tensor;
 use std::{
+    iter,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -68,7 +69,12 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// All of a module.
     pub fn whole(name: &'a str, outputs: usize) -> Self {
-        Self { name, outputs, kept: vec![0..outputs] }
+        Self::some(name, outputs, 0..outputs)
+    }
+
+    /// Some outputs of a module, one after another.
+    pub fn some(name: &'a str, outputs: usize, kept: Range<usize>) -> Self {
+        Self { name, outputs, kept: iter::once(kept).collect() }
     }
 }
 
@@ -180,7 +186,8 @@ impl Linear {
             let matrix = place.matrix("weight", whole, inputs.all, transposed)?;
             let bias = bias.then(|| place.vector("bias", whole)).transpose()?;
             let count: usize = kept.iter().map(Range::len).sum();
-            let order = (kept[..] != [0..whole]).then(|| in_turn(kept));
+            let is_whole = kept.first() == Some(&(0..whole));
+            let order = (!is_whole).then(|| in_turn(kept));
             matrices.push(match order.clone() {
                 Some(order) => matrix.select(count, move |row| order(row)),
                 None => matrix,
@@ -208,7 +215,7 @@ impl Linear {
         place: Place,
     ) -> Self {
         let outputs = 0..matrix.rows;
-        let order = (kept != (0..whole)).then(|| in_turn(vec![kept]));
+        let order = (kept != (0..whole)).then(|| in_turn(iter::once(kept).collect()));
         let role = Role::Head;
         let module =
             Module { name, role, outputs: outputs.clone(), whole, order, transposed: false };

@@ -115,8 +115,7 @@ impl LowRank {
         });
         let ups = if host::computes(&place.device) {
             let up = |(block, inner): (&Block, Range<usize>)| {
-                let outputs =
-                    block.outputs.start.max(cut.start)..block.outputs.end.min(cut.end);
+                let outputs = block.outputs.start.max(cut.start)..block.outputs.end.min(cut.end);
                 let first = (outputs.start - block.outputs.start) * inner.len();
                 let up = block.up[first..][..outputs.len() * inner.len()].to_vec();
                 let fits = up.iter().all(|number| number.abs() <= f16::MAX.to_f32());

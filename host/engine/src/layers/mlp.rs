@@ -28,7 +28,7 @@ impl Mlp {
     pub fn load(layer: &Weights, shape: &Shape) -> Result<Self> {
         let (width, bias, names) = (shape.intermediate, shape.mlp_bias, &shape.names);
         let own = layer.shard().of(width);
-        let part = |name| Part { name, outputs: width, kept: vec![own.clone()] };
+        let part = |name| Part::some(name, width, own.clone());
         let parts = match names.mlp_in {
             MlpIn::Gated(both) => both.map(part).into(),
             MlpIn::GatedStacked(name) => {
@@ -65,7 +65,7 @@ impl Mlp {
             let product = Product { parts, inputs, bias: false, transposed: false };
             Ok::<_, Error>(Linear::load(place, product)?.with_roles(roles))
         };
-        let parts = [gate, up].map(|name| Part { name, outputs: width, kept: vec![own.clone()] });
+        let parts = [gate, up].map(|name| Part::some(name, width, own.clone()));
         let roles = [0, width].map(|start| role("gate_up_proj", start, 2 * width));
         let input = load(parts.into(), Inputs::whole(hidden), roles.into())?;
         let parts = vec![Part::whole(down, hidden)];

@@ -5,8 +5,8 @@
 
 pub mod adapted;
 pub mod adapter_rows;
-pub mod attention;
 mod all_heads;
+pub mod attention;
 mod attention_device;
 mod change;
 pub mod embedding;

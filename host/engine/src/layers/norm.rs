@@ -56,8 +56,7 @@ impl Norm {
     ) -> Result<Self> {
         let plus = if kind == NormKind::RmsPlusOne { 1.0 } else { 0.0 };
         let place = Place::of(weights);
-        let vector =
-            |name| Ok::<_, Error>(weights.vector(name, width)?[kept.clone()].to_vec());
+        let vector = |name| Ok::<_, Error>(weights.vector(name, width)?[kept.clone()].to_vec());
         let gain = vector("weight")?;
         let bias = (kind == NormKind::Layer).then(|| vector("bias")).transpose()?;
         let base = Scale::new(gain, plus, bias, eps, &place)?;

@@ -15,8 +15,8 @@ pub mod weights;
 pub use source::ModelSource;
 pub use weights::Weights;
 
-use crate::{DType, Device, Error, Result, Split};
-use std::time::Duration;
+use crate::{DType, Device, Error, Result, Split, parallel::World};
+use std::{sync::Arc, time::Duration};
 
 /// What to load, where and how.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct LoadOptions {
     pub split: Split,
     /// How long ranks wait for one another before they give up.
     pub rank_timeout: Duration,
+    /// The processes that are its ranks; none means that they are threads.
+    pub world: Option<Arc<World>>,
 }
 
 /// How long ranks wait for one another unless they are told: more than a slow pass takes.
@@ -42,7 +44,15 @@ impl LoadOptions {
     /// A model on the CPU, in the checkpoint's number format.
     pub fn new(source: ModelSource) -> Self {
         let (device, split) = (Device::Cpu, Split::default());
-        Self { source, dtype: None, device, seed: 0, split, rank_timeout: RANK_TIMEOUT }
+        Self {
+            source,
+            dtype: None,
+            device,
+            seed: 0,
+            split,
+            rank_timeout: RANK_TIMEOUT,
+            world: None,
+        }
     }
 
     /// The device of each rank: the CPU for all, or GPUs one after another.

@@ -1,7 +1,7 @@
 //! What ranks of a group do together.
 
 use crate::Result;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use std::time::Duration;
 
 /// A group of ranks, as one of them sees it. All ranks of a group make the same calls in the same order,
@@ -27,11 +27,21 @@ pub trait Communicator: Send + Sync {
     /// Hands `x` to rank `to`, without waiting until that has taken it.
     fn send(&self, x: &Tensor, to: usize) -> Result<()>;
 
-    /// What rank `from` sent, `[rows, columns]` in the format `dtype`.
-    fn recv(&self, from: usize, dims: (usize, usize), dtype: DType) -> Result<Tensor>;
+    /// What rank `from` sent, which has the shape, the format and the device of `like`.
+    fn recv(&self, like: &Tensor, from: usize) -> Result<Tensor>;
 
     /// Waits for every rank.
     fn barrier(&self) -> Result<()>;
+
+    /// Waits until what was asked so far has happened, where that is not so already.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether there is nobody else, nor anything to try out.
+    fn is_solo(&self) -> bool {
+        false
+    }
 
     /// Time spent in these calls so far, waiting for others included; or why it is not known.
     fn time(&self) -> Result<Duration>;
@@ -65,7 +75,7 @@ impl Communicator for Solo {
         Err(nobody())
     }
 
-    fn recv(&self, _: usize, _: (usize, usize), _: DType) -> Result<Tensor> {
+    fn recv(&self, _: &Tensor, _: usize) -> Result<Tensor> {
         Err(nobody())
     }
 
@@ -73,9 +83,22 @@ impl Communicator for Solo {
         Ok(())
     }
 
+    fn is_solo(&self) -> bool {
+        true
+    }
+
     fn time(&self) -> Result<Duration> {
         Ok(Duration::ZERO)
     }
+}
+
+/// Why the time of calls that are queued on a GPU is not known.
+#[cfg(feature = "nccl")]
+pub fn time_unknown() -> crate::Error {
+    crate::Error::Unsupported(
+        "collectives are queued on the GPU, and the host does not see how long they take"
+            .to_owned(),
+    )
 }
 
 fn nobody() -> crate::Error {

@@ -1,12 +1,8 @@
 //! A group of ranks whose tensors are in the CPU's memory, over whatever moves them.
 
 use super::Communicator;
-use crate::{
-    Result,
-    kernels::pointwise,
-    layers::host,
-};
-use candle_core::{DType, Tensor};
+use crate::{Result, kernels::pointwise, layers::host};
+use candle_core::Tensor;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -83,7 +79,7 @@ impl<T: Transport> Communicator for CpuGroup<T> {
         self.timed(|transport| transport.send(x, to))
     }
 
-    fn recv(&self, from: usize, _: (usize, usize), _: DType) -> Result<Tensor> {
+    fn recv(&self, _: &Tensor, from: usize) -> Result<Tensor> {
         self.timed(|transport| transport.recv(from))
     }
 

@@ -19,14 +19,18 @@ pub mod fate;
 #[cfg(feature = "nccl")]
 pub mod nccl;
 pub mod rank;
+mod rendezvous;
 pub mod replica;
 mod seat;
 mod shard;
+mod sockets;
 pub mod split;
 mod threads;
 mod worker;
+pub mod world;
 
 pub use communicator::{Communicator, Solo};
 pub use replica::{BatchRoom, Plan, Replica};
 pub use shard::Shard;
 pub use split::Split;
+pub use world::World;

@@ -124,6 +124,18 @@ impl Rank {
         segments: &[Segment<'_>],
         wanted: &[u32],
     ) -> Result<Option<Tensor>> {
+        let logits = self.run(batch, segments, wanted)?;
+        self.shard.group.settle()?;
+        self.pipeline.settle()?;
+        Ok(logits)
+    }
+
+    fn run(
+        &mut self,
+        batch: Option<u64>,
+        segments: &[Segment<'_>],
+        wanted: &[u32],
+    ) -> Result<Option<Tensor>> {
         let stage = self.decoder.stage().clone();
         let caches = match batch {
             None => self.pool.caches(),
@@ -141,7 +153,8 @@ impl Rank {
                 self.decoder.embed(&segments, &packing)?
             } else {
                 let dims = (rows, shape.hidden);
-                self.pipeline.recv(stage.index - 1, dims, self.decoder.activations())?
+                let like = self.decoder.blank(dims, self.decoder.activations())?;
+                self.pipeline.recv(&like, stage.index - 1)?
             };
             let x = self.decoder.forward(x, &packing, caches)?;
             if !stage.is_last() {
@@ -167,8 +180,8 @@ impl Rank {
                 self.pipeline.send(&logits, 0)?;
             }
         } else if stage.is_first() && leads {
-            let dims = (wanted.len(), shape.vocab);
-            return Ok(Some(self.pipeline.recv(stage.count - 1, dims, DType::F32)?));
+            let like = self.decoder.blank((wanted.len(), shape.vocab), DType::F32)?;
+            return Ok(Some(self.pipeline.recv(&like, stage.count - 1)?));
         }
         Ok(None)
     }

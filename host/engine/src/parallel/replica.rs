@@ -39,18 +39,19 @@ pub struct Plan {
     pub devices: Vec<Device>,
     /// How long ranks wait for one another.
     pub deadline: Duration,
+    /// Ranks that share this machine's memory and cores.
+    pub neighbours: usize,
 }
 
 impl Plan {
-    /// Ranks that share the CPU's memory and cores.
-    fn sharing(&self) -> usize {
-        self.devices.iter().filter(|&&device| device == Device::Cpu).count().max(1)
-    }
-
     /// What loads rank `rank` on its own thread.
-    pub fn loader(&self, rank: usize, seat: Seat) -> impl FnOnce() -> Result<Rank> + Send + 'static {
+    pub fn loader(
+        &self,
+        rank: usize,
+        seat: Seat,
+    ) -> impl FnOnce() -> Result<Rank> + Send + 'static {
         let (weights, shape, split) = (self.weights.clone(), self.shape.clone(), self.split);
-        let (device, sharing) = (self.devices[rank], self.sharing());
+        let (device, sharing) = (self.devices[rank], self.neighbours);
         move || {
             let index = rank % split.ranks_of_replica();
             let device = device.open()?;
@@ -74,7 +75,7 @@ impl Plan {
 
     /// The threads of one rank.
     pub fn team(&self) -> Team {
-        Team::of_one_in(self.sharing())
+        Team::of_one_in(self.neighbours)
     }
 }
 
@@ -280,7 +281,8 @@ pub fn at_once<T: Send, R: Send>(
             .collect();
         let mut results = vec![work(0, first)];
         let ended = others.into_iter().zip(1..).map(|(other, replica)| {
-            let panicked = || Error::Rank { rank: replica, reason: "its replica panicked".to_owned() };
+            let panicked =
+                || Error::Rank { rank: replica, reason: "its replica panicked".to_owned() };
             other.join().unwrap_or_else(|_| Err(panicked()))
         });
         results.extend(ended);

@@ -68,11 +68,11 @@ pub fn among_threads(
     fate: &Arc<Fate>,
 ) -> Result<Vec<Seat>> {
     let ranks = split.ranks_of_replica();
+    if device != Device::Cpu && (ranks > 1 || is_nccl_asked()) {
+        return among_gpus(split, first, fate);
+    }
     if ranks == 1 {
         return Ok(vec![Seat::Alone]);
-    }
-    if device != Device::Cpu {
-        return among_gpus(split, ranks);
     }
     let stages = (0..split.pipeline).map(|stage| {
         let start = first + stage * split.tensor;
@@ -94,14 +94,20 @@ pub fn among_threads(
     Ok(seats)
 }
 
+/// Whether even a rank that is alone is to go through NCCL: `LLEM_COMMUNICATOR=nccl`, to try it on a
+/// machine with one GPU.
+pub fn is_nccl_asked() -> bool {
+    std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
+}
+
 #[cfg(feature = "nccl")]
-fn among_gpus(split: &Split, ranks: usize) -> Result<Vec<Seat>> {
-    let invitations = super::nccl::Invitation::all(split, ranks)?;
+fn among_gpus(split: &Split, first: usize, fate: &Arc<Fate>) -> Result<Vec<Seat>> {
+    let invitations = super::nccl::Invitation::all(split, first, fate)?;
     Ok(invitations.into_iter().map(Seat::Nccl).collect())
 }
 
 #[cfg(not(feature = "nccl"))]
-fn among_gpus(_: &Split, _: usize) -> Result<Vec<Seat>> {
+fn among_gpus(_: &Split, _: usize, _: &Arc<Fate>) -> Result<Vec<Seat>> {
     Err(crate::Error::Unsupported(
         "a model on several GPUs needs a build with NCCL: cargo build --release --features cuda,nccl"
             .to_owned(),

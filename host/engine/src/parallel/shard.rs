@@ -49,12 +49,12 @@ impl Shard {
 
     /// The sum of every rank's `x`.
     pub fn sum(&self, x: Tensor) -> Result<Tensor> {
-        if self.is_whole() { Ok(x) } else { self.group.all_reduce(x) }
+        if self.group.is_solo() { Ok(x) } else { self.group.all_reduce(x) }
     }
 
     /// Every rank's columns side by side, where this rank has its part of `total`.
     pub fn gather(&self, x: Tensor, total: usize) -> Result<Tensor> {
-        if self.is_whole() {
+        if self.group.is_solo() {
             return Ok(x);
         }
         // Every rank sends as much as the one with the most.

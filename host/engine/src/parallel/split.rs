@@ -55,7 +55,8 @@ impl Split {
     /// the blocks that its weights are kept in.
     pub fn check(&self, shape: &Shape) -> Result<()> {
         let refuse = |message: String| Err(Error::Invalid(message));
-        if self.tensor == 0 || self.pipeline == 0 || self.data == 0 || self.microbatches == Some(0) {
+        if self.tensor == 0 || self.pipeline == 0 || self.data == 0 || self.microbatches == Some(0)
+        {
             return refuse(
                 "tensor, pipeline, data and microbatches of a split must be at least 1".to_owned(),
             );
@@ -77,7 +78,8 @@ impl Split {
         }
         match shape.experts {
             None if self.experts => refuse(
-                "--ep deals experts out among ranks, and this model has none: leave it out".to_owned(),
+                "--ep deals experts out among ranks, and this model has none: leave it out"
+                    .to_owned(),
             ),
             Some(experts) if self.experts && experts.count < self.tensor => refuse(format!(
                 "--ep with --tp {} leaves ranks without any of the model's {} experts: use --tp {}",

@@ -50,6 +50,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, E
         seed: options.seed.unwrap_or(run.seed),
         split,
         rank_timeout: granted.rank_timeout,
+        world: granted.world.clone(),
     })
 }
 
@@ -82,7 +83,7 @@ pub fn model_record(info: &Info) -> ModelRecord {
     let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
     let microbatches = microbatches.map(|count| count as u32);
     let rank = |rank: &RankInfo| RankRecord {
-        device: rank.device.to_string(),
+        device: rank.place(),
         first_layer: rank.layers.start as u32,
         layers: rank.layers.len() as u32,
         weight_bytes: rank.weight_bytes,
@@ -116,7 +117,7 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
     let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
     let microbatches = microbatches.map(|count| count as u32);
     let rank = |rank: &RankInfo| engine::Rank {
-        device: rank.device.to_string(),
+        device: rank.place(),
         first_layer: rank.layers.start as u32,
         layers: rank.layers.len() as u32,
         weight_bytes: rank.weight_bytes,

@@ -6,7 +6,7 @@ use crate::{
     engine_thread::EngineThread,
     state::{Run, State},
 };
-use llem_engine::{Info, Model};
+use llem_engine::{Info, Model, model::RankInfo};
 use llem_meter::{DeviceEnergy, Span, Window};
 use llem_quantity::{Quantity, Reading, ReadingRecord};
 use llem_record::{
@@ -216,7 +216,7 @@ pub struct Communication(Vec<(String, Result<Duration, String>)>);
 impl Communication {
     /// Adds the ranks of a model.
     pub fn add(&mut self, info: &Info, times: Vec<Result<Duration, String>>) {
-        let devices = info.ranks.iter().map(|rank| rank.device.to_string());
+        let devices = info.ranks.iter().map(RankInfo::place);
         self.0.extend(devices.zip(times));
     }
 
@@ -246,7 +246,7 @@ pub fn window_record(
     ranks: Vec<RankActivity>,
 ) -> WindowRecord {
     let activity = run.progress().activity.since(&before);
-    let total = span.total(&run.participants());
+    let total = run.energy_total(span);
     let devices = run.holders();
     WindowRecord {
         label: label.to_owned(),
@@ -281,7 +281,7 @@ fn per_token(energy: &Reading, tokens: u64) -> Reading {
 /// A span, of which `record` is kept, as the guest sees it.
 pub fn measurement(run: &Run, record: &WindowRecord, span: &Span) -> meter::Measurement {
     let activity = &record.activity;
-    let total = span.total(&run.participants());
+    let total = run.energy_total(span);
     meter::Measurement {
         label: record.label.clone(),
         started: record.started_ns,

@@ -1,0 +1,287 @@
+//! How processes find one another: through the environment that torchrun and Slurm give them.
+
+use super::{fate::Fate, sockets::Peer};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    env,
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What a launcher told this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// This process' rank.
+    pub rank: usize,
+    /// All processes.
+    pub size: usize,
+    /// Where rank 0 waits for the others.
+    pub host: String,
+    /// On which port.
+    pub port: u16,
+}
+
+/// The port, unless the launcher names one: torch's.
+const PORT: u16 = 29500;
+
+/// How often who waits looks.
+const POLL: Duration = Duration::from_millis(50);
+
+impl Launch {
+    /// From the variables of torchrun (`RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`), or those of a
+    /// Slurm job step (`SLURM_PROCID`, `SLURM_NTASKS`, and the same two addresses). None where there is one
+    /// process, or nothing to tell.
+    pub fn from_environment() -> Result<Option<Self>> {
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+        let number = |name: &str| match variable(name) {
+            None => Ok(None),
+            Some(text) => text.parse::<usize>().map(Some).map_err(|_| {
+                Error::Invalid(format!("the environment's {name} must be a number, not '{text}'"))
+            }),
+        };
+        let (rank, size) = match (number("RANK")?, number("WORLD_SIZE")?) {
+            (Some(rank), Some(size)) => (rank, size),
+            // A batch script has these too, but only the tasks that srun starts have a step.
+            _ if variable("SLURM_STEP_ID").is_none() => return Ok(None),
+            _ => match (number("SLURM_PROCID")?, number("SLURM_NTASKS")?) {
+                (Some(rank), Some(size)) => (rank, size),
+                _ => return Ok(None),
+            },
+        };
+        if size < 2 {
+            return Ok(None);
+        }
+        if rank >= size {
+            return Err(Error::Invalid(format!(
+                "the environment says rank {rank} of {size} processes: ranks count from 0"
+            )));
+        }
+        let host = variable("MASTER_ADDR").ok_or_else(|| {
+            Error::Invalid(
+                "MASTER_ADDR is not set: it names the machine of rank 0 (under Slurm: export MASTER_ADDR=$(scontrol show hostnames | head -n 1))"
+                    .to_owned(),
+            )
+        })?;
+        let port = number("MASTER_PORT")?.unwrap_or(usize::from(PORT));
+        // torchrun's agent keeps a store of its own at that port.
+        let taken = variable("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True");
+        let port = u16::try_from(port + usize::from(taken))
+            .map_err(|_| Error::Invalid(format!("MASTER_PORT {port} is not a port")))?;
+        Ok(Some(Self { rank, size, host, port }))
+    }
+
+    /// Finds all others and connects with each. Fails when one has not come within `deadline`.
+    pub fn join(&self, deadline: Duration, fate: &Arc<Fate>) -> Result<Joined> {
+        let until = Instant::now() + deadline;
+        let streams = if self.rank == 0 { self.gather(until) } else { self.come(until) }?;
+        let addresses: Vec<IpAddr> =
+            streams.iter().filter_map(|(_, stream)| Some(stream.peer_addr().ok()?.ip())).collect();
+        let peers = streams.into_iter().map(|(rank, stream)| {
+            Peer::new(rank, stream, fate).map(Arc::new).map_err(|error| self.broken(rank, &error))
+        });
+        Ok(Joined { peers: peers.collect::<Result<_>>()?, addresses })
+    }
+
+    /// Rank 0: waits for the others and tells each where those are.
+    fn gather(&self, until: Instant) -> Result<Vec<(usize, TcpStream)>> {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)).map_err(|error| {
+            Error::Invalid(format!(
+                "rank 0 cannot wait for the others at port {}: {error}; set MASTER_PORT to a free one",
+                self.port
+            ))
+        })?;
+        let mut arrived: Vec<(Hello, SocketAddr, TcpStream)> = Vec::new();
+        while arrived.len() + 1 < self.size {
+            let missing = || {
+                let here = |rank: &usize| arrived.iter().all(|(hello, ..)| hello.rank != *rank);
+                let ranks: Vec<String> =
+                    (1..self.size).filter(here).map(|rank| rank.to_string()).collect();
+                format!("rank {} of {} has", ranks.join(", "), self.size)
+            };
+            let (stream, hello) =
+                accept(&listener, until).map_err(|error| self.late(&missing(), &error))?;
+            let Some(hello) = hello else { continue };
+            if hello.size != self.size || hello.version != version() {
+                return Err(Error::Invalid(format!(
+                    "rank {} is one of {} processes of llem {}, and rank 0 one of {} of llem {}: start all alike",
+                    hello.rank,
+                    hello.size,
+                    hello.version,
+                    self.size,
+                    version()
+                )));
+            }
+            if hello.rank == 0 || arrived.iter().any(|(other, ..)| other.rank == hello.rank) {
+                return Err(Error::Invalid(format!(
+                    "two processes say that they are rank {}: give each its own",
+                    hello.rank
+                )));
+            }
+            let from = stream.peer_addr().map_err(|error| self.broken(hello.rank, &error))?;
+            let place = SocketAddr::new(from.ip(), hello.port);
+            arrived.push((hello, place, stream));
+        }
+        arrived.sort_by_key(|(hello, ..)| hello.rank);
+        let table: Vec<SocketAddr> = arrived.iter().map(|(_, place, _)| *place).collect();
+        arrived
+            .into_iter()
+            .map(|(hello, _, mut stream)| {
+                say(&mut stream, &table).map_err(|error| self.broken(hello.rank, &error))?;
+                Ok((hello.rank, stream))
+            })
+            .collect()
+    }
+
+    /// Any other rank: goes to rank 0, then to those before it, and waits for those after it.
+    fn come(&self, until: Instant) -> Result<Vec<(usize, TcpStream)>> {
+        let nobody = |error: &io::Error| self.late("rank 0 has", error);
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| nobody(&e))?;
+        let port = listener.local_addr().map_err(|error| nobody(&error))?.port();
+        let hello = Hello { rank: self.rank, size: self.size, port, version: version().to_owned() };
+        let mut first = connect((self.host.as_str(), self.port), until).map_err(|e| nobody(&e))?;
+        say(&mut first, &hello).map_err(|error| nobody(&error))?;
+        first.set_read_timeout(Some(left(until))).map_err(|error| nobody(&error))?;
+        // Rank 0 answers once all have come.
+        let table: Vec<SocketAddr> = hear(&mut first).map_err(|error| nobody(&error))?;
+        let mut streams = vec![(0, first)];
+        for (rank, place) in (1..self.rank).zip(&table) {
+            let late = |error: &io::Error| self.late(&format!("rank {rank} has"), error);
+            let mut stream = connect(place, until).map_err(|error| late(&error))?;
+            say(&mut stream, &hello).map_err(|error| late(&error))?;
+            streams.push((rank, stream));
+        }
+        while streams.len() + 1 < self.size {
+            let (stream, hello) =
+                accept(&listener, until).map_err(|error| self.late("a later rank has", &error))?;
+            streams.extend(hello.map(|hello| (hello.rank, stream)));
+        }
+        Ok(streams)
+    }
+
+    fn late(&self, who: &str, error: &io::Error) -> Error {
+        Error::Invalid(format!(
+            "{who} not come to {}:{} ({error}): start every rank, with the same MASTER_ADDR and MASTER_PORT, or unset the launcher's variables to run ranks as threads",
+            self.host, self.port
+        ))
+    }
+
+    fn broken(&self, rank: usize, error: &io::Error) -> Error {
+        Error::Rank { rank, reason: format!("its connection broke: {error}") }
+    }
+}
+
+/// What comes of a rendezvous.
+pub struct Joined {
+    /// Every other rank.
+    pub peers: Vec<Arc<Peer>>,
+    /// Where they are.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What a process says of itself first.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hello {
+    rank: usize,
+    size: usize,
+    /// Where it waits for others.
+    port: u16,
+    version: String,
+}
+
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+fn connect(place: impl ToSocketAddrs, until: Instant) -> io::Result<TcpStream> {
+    loop {
+        match TcpStream::connect(&place) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if Instant::now() > until => return Err(error),
+            // It may not have begun to listen yet.
+            Err(_) => thread::sleep(POLL),
+        }
+    }
+}
+
+/// The next to come, and what it says of itself; nothing where that is no rank of ours.
+fn accept(listener: &TcpListener, until: Instant) -> io::Result<(TcpStream, Option<Hello>)> {
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Ok((mut stream, _)) => {
+                stream.set_nonblocking(false)?;
+                stream.set_read_timeout(Some(left(until).min(Duration::from_secs(5))))?;
+                let hello = hear(&mut stream).ok();
+                return Ok((stream, hello));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() > until {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                thread::sleep(POLL);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The longest greeting that is believed.
+const GREETING: u32 = 1 << 20;
+
+fn say(stream: &mut TcpStream, what: &impl Serialize) -> io::Result<()> {
+    let body = serde_json::to_vec(what)?;
+    stream.write_all(&(body.len() as u32).to_le_bytes())?;
+    stream.write_all(&body)
+}
+
+fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Result<T> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
+    if length > GREETING {
+        return Err(io::Error::other("not a greeting of llem"));
+    }
+    let mut body = vec![0; length as usize];
+    stream.read_exact(&mut body)?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(variables: &[(&str, &str)]) -> Result<Option<Launch>> {
+        Launch::from_variables(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn launchers_are_understood() {
+        let of = |rank, size, port| Launch { rank, size, host: "a".to_owned(), port };
+        let torchrun = [("RANK", "1"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")];
+        assert_eq!(launch(&torchrun).ok().flatten(), Some(of(1, 4, PORT)));
+        let agent =
+            [&torchrun[..], &[("MASTER_PORT", "7"), ("TORCHELASTIC_USE_AGENT_STORE", "True")]];
+        assert_eq!(launch(&agent.concat()).ok().flatten(), Some(of(1, 4, 8)));
+        let task = [("SLURM_PROCID", "2"), ("SLURM_NTASKS", "3"), ("MASTER_ADDR", "a")];
+        assert_eq!(launch(&task).ok().flatten(), None, "a batch script is no task");
+        let step = [&task[..], &[("SLURM_STEP_ID", "0")]].concat();
+        assert_eq!(launch(&step).ok().flatten(), Some(of(2, 3, PORT)));
+        assert_eq!(launch(&[]).ok().flatten(), None);
+        assert!(launch(&[("RANK", "4"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")]).is_err());
+        assert!(launch(&[("RANK", "0"), ("WORLD_SIZE", "2")]).is_err());
+        assert!(launch(&[("RANK", "x"), ("WORLD_SIZE", "2")]).is_err());
+    }
+}

@@ -1,0 +1,238 @@
+//! Ranks that are processes, on one machine or several: one TCP connection between each two.
+//!
+//! ```text
+//! frame   kind u8 | length u64 | body      kind: an order or reply, JSON; a tensor; a farewell
+//! tensor  format u8 | rows u64 | columns u64 | numbers, little-endian
+//! ```
+
+use super::{
+    cpu_group::Transport,
+    fate::{Fate, LOOK},
+};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use std::{
+    io::{self, BufReader, Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+const ORDER: u8 = 0;
+const TENSOR: u8 = 1;
+const FAREWELL: u8 = 2;
+
+/// The longest frame that is believed: a pass of activations or logits is far shorter.
+const MOST: u64 = 1 << 36;
+
+/// The connection to another rank.
+pub struct Peer {
+    /// Its number.
+    pub rank: usize,
+    writer: Mutex<TcpStream>,
+    orders: Mutex<Receiver<Vec<u8>>>,
+    tensors: Mutex<Receiver<Vec<u8>>>,
+    fate: Arc<Fate>,
+}
+
+impl Peer {
+    /// Over a connection on which both have said who they are.
+    pub fn new(rank: usize, stream: TcpStream, fate: &Arc<Fate>) -> io::Result<Self> {
+        // A token's worth of activations is small, and someone waits for it.
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(None)?;
+        let (order, orders) = mpsc::channel();
+        let (tensor, tensors) = mpsc::channel();
+        let (reader, shared) = (stream.try_clone()?, Arc::clone(fate));
+        // Frames are taken off the wire at once, so that two ranks that send each other much at the same
+        // time do not wait for one another.
+        thread::Builder::new().name(format!("llem-from-{rank}")).spawn(move || {
+            if let Err(error) = receive(BufReader::new(reader), &order, &tensor) {
+                let reason = match error.kind() {
+                    io::ErrorKind::UnexpectedEof => "its process ended".to_owned(),
+                    _ => format!("its connection broke: {error}"),
+                };
+                shared.fail(rank, reason);
+            }
+        })?;
+        let (orders, tensors) = (Mutex::new(orders), Mutex::new(tensors));
+        Ok(Self { rank, writer: Mutex::new(stream), orders, tensors, fate: Arc::clone(fate) })
+    }
+
+    /// Sends an order or a reply.
+    pub fn tell(&self, body: &[u8]) -> Result<()> {
+        self.send(ORDER, &[body])
+    }
+
+    /// Waits for an order or a reply, `more` than the deadline at most.
+    pub fn hear(&self, more: Duration) -> Result<Vec<u8>> {
+        let began = Instant::now();
+        self.next(&self.orders, || self.fate.waiting(self.rank, began, more))
+    }
+
+    /// Waits for an order or a reply for as long as the other is there.
+    pub fn listen(&self) -> Result<Vec<u8>> {
+        self.next(&self.orders, || self.fate.check())
+    }
+
+    /// Says that nothing more will come, so that the connection's end is no failure.
+    pub fn farewell(&self) {
+        // If the other is gone already, it needs none.
+        let _ = self.send(FAREWELL, &[]);
+    }
+
+    fn send_tensor(&self, head: &[u8], numbers: &[u8]) -> Result<()> {
+        self.send(TENSOR, &[head, numbers])
+    }
+
+    fn next_tensor(&self) -> Result<Tensor> {
+        let began = Instant::now();
+        let waiting = || self.fate.waiting(self.rank, began, Duration::ZERO);
+        decode(&self.next(&self.tensors, waiting)?).ok_or_else(|| {
+            self.fate.fail(self.rank, "it sent something that is no tensor");
+            self.failure()
+        })
+    }
+
+    fn next(
+        &self,
+        frames: &Mutex<Receiver<Vec<u8>>>,
+        waiting: impl Fn() -> Result<()>,
+    ) -> Result<Vec<u8>> {
+        let frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match frames.recv_timeout(LOOK) {
+                Ok(frame) => return Ok(frame),
+                Err(RecvTimeoutError::Timeout) => waiting()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.fate.fail(self.rank, "it has left");
+                    return Err(self.failure());
+                }
+            }
+        }
+    }
+
+    fn send(&self, kind: u8, parts: &[&[u8]]) -> Result<()> {
+        self.fate.check()?;
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut frame = Vec::with_capacity(9 + length);
+        frame.push(kind);
+        frame.extend((length as u64).to_le_bytes());
+        parts.iter().for_each(|part| frame.extend_from_slice(part));
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(&frame).map_err(|_| {
+            // Its own end of the connection tells more, if it comes to that first.
+            thread::sleep(LOOK);
+            self.fate.fail(self.rank, "its process ended");
+            self.failure()
+        })
+    }
+
+    fn failure(&self) -> Error {
+        let reason = "it has left".to_owned();
+        self.fate.check().err().unwrap_or(Error::Rank { rank: self.rank, reason })
+    }
+}
+
+/// Sorts what comes until the other has taken leave.
+fn receive(
+    mut stream: impl Read,
+    orders: &Sender<Vec<u8>>,
+    tensors: &Sender<Vec<u8>>,
+) -> io::Result<()> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let [kind, length @ ..] = head;
+        let length = u64::from_le_bytes(length);
+        if kind > FAREWELL || length > MOST {
+            return Err(io::Error::other("it does not speak as llem does"));
+        }
+        let mut body = vec![0; length as usize];
+        stream.read_exact(&mut body)?;
+        // Nobody listens any more once this process itself is about to leave.
+        let _ = match kind {
+            ORDER => orders.send(body),
+            TENSOR => tensors.send(body),
+            _ => return Ok(()),
+        };
+    }
+}
+
+/// The number formats of activations, by their place here.
+const FORMATS: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
+
+/// Bytes before a tensor's numbers.
+const HEAD: usize = 17;
+
+fn encode(x: &Tensor) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (rows, columns) = x.dims2()?;
+    let format = FORMATS.iter().position(|format| *format == x.dtype()).unwrap_or_default();
+    let mut head = vec![format as u8];
+    head.extend((rows as u64).to_le_bytes());
+    head.extend((columns as u64).to_le_bytes());
+    let mut numbers = Vec::with_capacity(rows * columns * x.dtype().size_in_bytes());
+    x.write_bytes(&mut numbers)?;
+    Ok((head, numbers))
+}
+
+fn decode(frame: &[u8]) -> Option<Tensor> {
+    let (head, numbers) = frame.split_at_checked(HEAD)?;
+    let number = |at: usize| Some(u64::from_le_bytes(head[at..at + 8].try_into().ok()?) as usize);
+    let (format, rows, columns) = (*FORMATS.get(usize::from(head[0]))?, number(1)?, number(9)?);
+    Tensor::from_raw_buffer(numbers, format, &[rows, columns], &Device::Cpu).ok()
+}
+
+/// A rank's place in a group of processes.
+pub struct Sockets {
+    index: usize,
+    /// The others of the group, in its order; none where this rank is.
+    peers: Vec<Option<Arc<Peer>>>,
+}
+
+impl Sockets {
+    /// The group of these ranks, as rank `own` sees it.
+    pub fn new(own: usize, ranks: &[usize], peers: &[Arc<Peer>]) -> Self {
+        let find = |rank: &usize| peers.iter().find(|peer| peer.rank == *rank).cloned();
+        let index = ranks.iter().position(|rank| *rank == own).unwrap_or_default();
+        Self { index, peers: ranks.iter().map(find).collect() }
+    }
+
+    fn peer(&self, index: usize) -> Result<&Peer> {
+        self.peers[index]
+            .as_deref()
+            .ok_or_else(|| Error::Unsupported("a rank does not send tensors to itself".to_owned()))
+    }
+}
+
+impl Transport for Sockets {
+    fn index(&self) -> usize {
+        self.index
+    }
+
+    fn size(&self) -> usize {
+        self.peers.len()
+    }
+
+    fn exchange(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        let (head, numbers) = encode(x)?;
+        self.peers.iter().flatten().try_for_each(|peer| peer.send_tensor(&head, &numbers))?;
+        let others = self.peers.iter();
+        others
+            .map(|peer| peer.as_ref().map_or_else(|| Ok(x.clone()), |p| p.next_tensor()))
+            .collect()
+    }
+
+    fn send(&self, x: &Tensor, to: usize) -> Result<()> {
+        let (head, numbers) = encode(x)?;
+        self.peer(to)?.send_tensor(&head, &numbers)
+    }
+
+    fn recv(&self, from: usize) -> Result<Tensor> {
+        self.peer(from)?.next_tensor()
+    }
+}

@@ -1,0 +1,298 @@
+//! A model whose ranks are processes: rank 0 runs the program, the others do what it tells them.
+
+use super::{
+    Plan, Replica, Split,
+    command::{Command, Reply},
+    fate::Fate,
+    rank::Rank,
+    rendezvous::Launch,
+    seat::Seat,
+    sockets::{Peer, Sockets},
+    worker::Link,
+};
+use crate::{DType, Device, Error, LoadOptions, Result, load::checkpoint::Checkpoint};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The processes of a launch, as one of them sees them.
+pub struct World {
+    launch: Launch,
+    peers: Vec<Arc<Peer>>,
+    addresses: Vec<IpAddr>,
+    fate: Arc<Fate>,
+    /// Whether a model is spread over them: one at a time is.
+    taken: AtomicBool,
+}
+
+/// What rank 0 tells another process.
+#[derive(Debug, Serialize, Deserialize)]
+enum Order {
+    /// Load your part of a model.
+    Load(Load),
+    /// Do this with it.
+    Do(Command),
+    /// Let go of it.
+    Unload,
+    /// The run is over.
+    Quit,
+}
+
+/// What to load: [`LoadOptions`] in words that travel.
+#[derive(Debug, Serialize, Deserialize)]
+struct Load {
+    source: String,
+    dtype: Option<String>,
+    device: String,
+    seed: u64,
+    split: Split,
+}
+
+impl World {
+    /// The processes that were launched together to share a model split in this way; none where it is not
+    /// split, or its ranks are to be threads. Waits until all have come.
+    pub fn join(split: &Split, deadline: Duration) -> Result<Option<Arc<Self>>> {
+        let Some(launch) = Launch::from_environment()?.filter(|_| split.ranks() > 1) else {
+            return Ok(None);
+        };
+        if split.ranks() != launch.size {
+            return Err(Error::Invalid(format!(
+                "{} processes were launched and {split} makes {} ranks: launch as many, or unset RANK and WORLD_SIZE (SLURM_STEP_ID) to run ranks as threads",
+                launch.size,
+                split.ranks()
+            )));
+        }
+        if split.data > 1 {
+            return Err(Error::Invalid(
+                "--dp over several processes is not supported: launch one llem for each replica, or run ranks as threads"
+                    .to_owned(),
+            ));
+        }
+        let fate = Arc::new(Fate::new(deadline));
+        let joined = launch.join(deadline, &fate)?;
+        let taken = AtomicBool::new(false);
+        Ok(Some(Arc::new(Self {
+            launch,
+            peers: joined.peers,
+            addresses: joined.addresses,
+            fate,
+            taken,
+        })))
+    }
+
+    /// Whether this process runs the program, rather than doing what it is told.
+    pub fn leads(&self) -> bool {
+        self.launch.rank == 0
+    }
+
+    /// Processes.
+    pub fn size(&self) -> usize {
+        self.launch.size
+    }
+
+    /// Does what rank 0 says until that has no more to say.
+    pub fn serve(&self) -> Result<()> {
+        let leader = &self.peers[0];
+        let mut rank: Option<Rank> = None;
+        let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
+        loop {
+            let order = serde_json::from_slice(&leader.listen()?).map_err(|error| Error::Rank {
+                rank: 0,
+                reason: format!("its order cannot be read: {error}"),
+            })?;
+            match order {
+                Order::Load(load) => {
+                    drop(rank.take());
+                    let loaded = self.load(&load);
+                    let said = loaded.as_ref().map(|rank| Reply::Loaded(rank.loaded()));
+                    let said = said.map_err(|error| Error::Invalid(error.to_string()));
+                    reply(&Reply::of(said))?;
+                    rank = loaded.ok();
+                }
+                Order::Do(command) => {
+                    let Some(rank) = &mut rank else {
+                        return Err(super::rank::without_model());
+                    };
+                    let done = rank.execute(&command);
+                    match (&command, done) {
+                        // Rank 0 sees it when this process ends.
+                        (Command::Pass(_), Err(error)) => return Err(error),
+                        (Command::Pass(_), Ok(_)) => {}
+                        (_, done) => reply(&Reply::of(done))?,
+                    }
+                }
+                Order::Unload => rank = None,
+                Order::Quit => {
+                    self.peers.iter().for_each(|peer| peer.farewell());
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// This process' part of a model.
+    fn load(&self, load: &Load) -> Result<Rank> {
+        let dtype = load.dtype.as_ref().map(|name| name.parse::<DType>()).transpose()?;
+        let options = LoadOptions {
+            dtype,
+            device: load.device.parse()?,
+            seed: load.seed,
+            split: load.split,
+            ..LoadOptions::new(load.source.parse()?)
+        };
+        let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
+        let plan = Plan {
+            weights: checkpoint.weights,
+            shape: checkpoint.shape,
+            split: load.split,
+            devices: vec![options.device; self.size()],
+            deadline: Duration::ZERO,
+            neighbours: self.neighbours(),
+        };
+        plan.team().work(plan.loader(self.launch.rank, self.seat(&load.split)))
+    }
+
+    /// Loads a model over all processes; this one leads.
+    pub fn lead(self: &Arc<Self>, plan: &mut Plan, options: &LoadOptions) -> Result<Replica> {
+        if options.split.ranks() != self.size() {
+            return Err(Error::Invalid(format!(
+                "{} makes {} ranks, and {} processes were launched: a script can only split its model over all",
+                options.split,
+                options.split.ranks(),
+                self.size()
+            )));
+        }
+        if options.device != Device::Cpu {
+            return Err(Error::Unsupported(
+                "ranks on GPUs are threads of one process in this version: leave the launcher out"
+                    .to_owned(),
+            ));
+        }
+        self.take()?;
+        plan.neighbours = self.neighbours();
+        let load = Load {
+            source: options.source.to_string(),
+            dtype: options.dtype.map(|dtype| dtype.to_string()),
+            device: options.device.to_string(),
+            seed: options.seed,
+            split: options.split,
+        };
+        let link = |peer: &Arc<Peer>| Process { peer: Arc::clone(peer), world: Arc::clone(self) };
+        let others: Vec<Process> = self.peers.iter().map(link).collect();
+        let order = Order::Load(load);
+        others.iter().try_for_each(|process| process.order(&order))?;
+        let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
+        let seat = self.seat(&options.split);
+        Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
+    }
+
+    /// Waits until the model before has been let go of.
+    fn take(&self) -> Result<()> {
+        let began = Instant::now();
+        while self.taken.swap(true, Ordering::AcqRel) {
+            if began.elapsed() > Duration::from_secs(1) {
+                return Err(Error::Invalid(
+                    "one model at a time can be spread over processes: drop the other first"
+                        .to_owned(),
+                ));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn seat(&self, split: &Split) -> Seat {
+        let own = self.launch.rank;
+        let (stage, index) = (own / split.tensor, own % split.tensor);
+        let tensor: Vec<usize> = (0..split.tensor).map(|i| stage * split.tensor + i).collect();
+        let pipeline: Vec<usize> = (0..split.pipeline).map(|s| s * split.tensor + index).collect();
+        Seat::over(
+            Sockets::new(own, &tensor, &self.peers),
+            Sockets::new(own, &pipeline, &self.peers),
+        )
+    }
+
+    /// Ranks on this machine, this one among them.
+    fn neighbours(&self) -> usize {
+        let here = |address: &&IpAddr| {
+            address.is_loopback() || std::net::UdpSocket::bind((**address, 0)).is_ok()
+        };
+        1 + self.addresses.iter().filter(here).count()
+    }
+
+    /// The address of a rank on another machine, whose devices this one cannot measure.
+    pub fn elsewhere(&self, rank: usize) -> Option<IpAddr> {
+        let place = self.peers.iter().position(|peer| peer.rank == rank)?;
+        let address = *self.addresses.get(place)?;
+        let is_here = address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok();
+        (!is_here).then_some(address)
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {}", self.launch.rank, self.launch.size)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.leads() {
+            let quit = serde_json::to_vec(&Order::Quit).unwrap_or_default();
+            for peer in &self.peers {
+                // One that is gone needs not be told.
+                let _ = peer.tell(&quit);
+                peer.farewell();
+            }
+        }
+    }
+}
+
+/// The way to a rank that is a process.
+struct Process {
+    peer: Arc<Peer>,
+    world: Arc<World>,
+}
+
+impl Process {
+    fn order(&self, order: &Order) -> Result<()> {
+        let body = serde_json::to_vec(order).map_err(|error| self.unreadable(&error))?;
+        self.peer.tell(&body)
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> Error {
+        Error::Rank {
+            rank: self.peer.rank,
+            reason: format!("what was said is unreadable: {error}"),
+        }
+    }
+}
+
+impl Link for Process {
+    fn tell(&mut self, command: &Command) -> Result<()> {
+        self.order(&Order::Do(command.clone()))
+    }
+
+    fn reply(&mut self, more: Duration) -> Result<Reply> {
+        let body = self.peer.hear(more)?;
+        let reply: Reply =
+            serde_json::from_slice(&body).map_err(|error| self.unreadable(&error))?;
+        reply.of_rank(self.peer.rank)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that is gone has nothing to let go of.
+        let _ = self.order(&Order::Unload);
+        self.world.taken.store(false, Ordering::Release);
+    }
+}
