@@ -18,3 +18,4 @@ mod memory;
 mod parallel;
 mod parity;
 mod prebuilt;
+mod ranks;

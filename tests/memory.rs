@@ -1,20 +1,30 @@
 //! Memory: it grows with a prompt's length, not with its square, and weights are in it once.
 #![cfg(target_os = "linux")]
 
-use crate::support::Desk;
-use std::{mem::MaybeUninit, process::Stdio};
+use crate::{ranks::Launched, support::Desk};
+use std::{
+    io::Read,
+    mem::MaybeUninit,
+    process::{Child, Stdio},
+};
 
 /// The peak resident set of a run of the binary that ends well, bytes.
-#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn peak(desk: &Desk, args: &[&str]) -> i64 {
-    let child = desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    peak_of(desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// The same of one that has been started.
+#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
+fn peak_of(child: Child) -> i64 {
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
     // SAFETY: the child is our own and not waited for elsewhere; both places may be written.
     let usage = unsafe {
         libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr());
         usage.assume_init()
     };
-    assert_eq!(status, 0);
+    let mut words = String::new();
+    child.stderr.map(|mut stderr| stderr.read_to_string(&mut words));
+    assert_eq!(status, 0, "{words}");
     usage.ru_maxrss * 1024
 }
 
@@ -55,4 +65,27 @@ fn weights_are_in_memory_once() {
     let (small, large) = (run(64), run(1536));
     let share = (large - small) as f64 / (bytes(1536) - bytes(64)) as f64;
     assert!(share < 1.1, "{share} times the weights");
+}
+
+/// Each of four ranks reads and keeps its part.
+#[test]
+fn each_rank_has_its_part_in_memory() {
+    let desk = Desk::new();
+    let prompt: Vec<String> = (0..64).map(|index| index.to_string()).collect();
+    let prompt = prompt.join(",");
+    let run = |hidden: usize| {
+        let model = config(&desk, hidden, 4, 2048);
+        let args = ["generate", &model, "--tokens", &prompt, "--max-new-tokens", "2", "--tp", "4"];
+        let launched = Launched::start(&desk, &args, 4);
+        launched.0.into_iter().map(peak_of).collect::<Vec<_>>()
+    };
+    // Per layer Q and O, K and V of half as many heads, and three of an MLP thrice as wide.
+    let weights = |hidden: i64| 4 * (512 * hidden + 4 * (3 + 9) * hidden * hidden);
+    // Keys and values of 128 tokens: there are two key heads, and each rank has one.
+    let cache = |hidden: i64| 4 * 4 * 2 * 128 * hidden / 4;
+    for (small, large) in run(64).into_iter().zip(run(1536)) {
+        let grown = large - small - cache(1536) + cache(64);
+        let share = grown as f64 / (weights(1536) - weights(64)) as f64;
+        assert!(share < 0.3, "{share} of the weights");
+    }
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    Result, Sampling,
+    Error, Result, Sampling,
     adapters::{Adapted, Choice},
     batch::{Completion, FinishReason, Parts, Sequence, Work, run_pass},
     parallel::Replica,
@@ -40,7 +40,7 @@ pub struct Request {
 }
 
 /// A finished (or interrupted) batch.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Generation {
     /// One for each prompt, in order.
     pub completions: Vec<Completion>,
@@ -50,6 +50,8 @@ pub struct Generation {
     pub prefilled: Instant,
     /// When the last token was on the host.
     pub finished: Instant,
+    /// What cut it short, if the machine or a rank failed on the way: what came before is here.
+    pub failure: Option<Error>,
 }
 
 impl Generation {
@@ -101,13 +103,22 @@ pub(crate) fn run(
     let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
     replica.reserve(&rooms)?;
 
+    let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
+    let mut failure = None;
     let mut until_none_is_left = |work: Work| -> Result<()> {
         loop {
             if (control.cancelled)() {
-                let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
                 sequences.iter_mut().for_each(interrupt);
             }
-            let pieces = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS)?;
+            let pass = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS);
+            let pieces = match pass {
+                Err(error) if !error.is_input() => {
+                    failure = Some(error);
+                    sequences.iter_mut().for_each(interrupt);
+                    return Ok(());
+                }
+                pieces => pieces?,
+            };
             if pieces.is_empty() {
                 return Ok(());
             }
@@ -123,7 +134,7 @@ pub(crate) fn run(
     let finished = Instant::now();
     let completions =
         sequences.into_iter().map(|sequence| sequence.complete(parts)).collect::<Result<_>>()?;
-    Ok(Generation { completions, started, prefilled, finished })
+    Ok(Generation { completions, started, prefilled, finished, failure })
 }
 
 /// What replicas generated at the same time, each for the prompts after the last one's: work began with
@@ -134,6 +145,7 @@ pub(crate) fn joined(parts: Vec<Generation>) -> Option<Generation> {
         all.started = all.started.min(part.started);
         all.prefilled = all.prefilled.max(part.prefilled);
         all.finished = all.finished.max(part.finished);
+        all.failure = all.failure.or(part.failure);
         all
     })
 }

@@ -93,7 +93,10 @@ impl Args {
             keep_logits: self.logits.is_some(),
             adapters: Vec::new(),
         };
-        let generation = model.generate(&request, &Control::none())?;
+        let mut generation = model.generate(&request, &Control::none())?;
+        if let Some(error) = generation.failure.take() {
+            return Err(error.into());
+        }
         let completion = &generation.completions[0];
         if let Some(path) = &self.logits {
             write_logits(path, completion, model.info().shape.vocab)?;

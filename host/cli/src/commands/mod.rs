@@ -7,6 +7,7 @@ mod inspect;
 mod schema;
 mod tokenize;
 
+use crate::signals;
 use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT, parallel::World};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -119,11 +120,13 @@ impl ModelArgs {
     /// that do not lead serve here until the run is over, and then end.
     fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
         let world = World::join(&self.split.split(), self.split.rank_timeout()?)?;
-        if let Some(world) = world.as_ref().filter(|world| !world.leads()) {
-            world.serve()?;
-            std::process::exit(0);
-        }
-        Ok(world)
+        let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
+        // A launcher signals every rank; when the run ends is for the one that leads to say.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.block_on(async { signals::watch(Arc::default()) })?;
+        world.serve()?;
+        std::process::exit(0);
     }
 
     /// What to load.

@@ -1,7 +1,7 @@
 //! Ranks that are processes, on one machine or several: one TCP connection between each two.
 //!
 //! ```text
-//! frame   kind u8 | length u64 | body      kind: an order or reply, JSON; a tensor; a farewell
+//! frame   kind u8 | length u64 | body      kind: an order or reply, JSON; a tensor; a farewell; a failure
 //! tensor  format u8 | rows u64 | columns u64 | numbers, little-endian
 //! ```
 
@@ -25,6 +25,7 @@ use std::{
 const ORDER: u8 = 0;
 const TENSOR: u8 = 1;
 const FAREWELL: u8 = 2;
+const FAILURE: u8 = 3;
 
 /// The longest frame that is believed: a pass of activations or logits is far shorter.
 const MOST: u64 = 1 << 36;
@@ -51,9 +52,11 @@ impl Peer {
         // Frames are taken off the wire at once, so that two ranks that send each other much at the same
         // time do not wait for one another.
         thread::Builder::new().name(format!("llem-from-{rank}")).spawn(move || {
-            if let Err(error) = receive(BufReader::new(reader), &order, &tensor) {
+            if let Err(error) = receive(BufReader::new(reader), &order, &tensor, &shared) {
                 let reason = match error.kind() {
-                    io::ErrorKind::UnexpectedEof => "its process ended".to_owned(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                        "its process ended".to_owned()
+                    }
                     _ => format!("its connection broke: {error}"),
                 };
                 shared.fail(rank, reason);
@@ -82,7 +85,15 @@ impl Peer {
     /// Says that nothing more will come, so that the connection's end is no failure.
     pub fn farewell(&self) {
         // If the other is gone already, it needs none.
-        let _ = self.send(FAREWELL, &[]);
+        let _ = self.write(FAREWELL, &[]);
+    }
+
+    /// Says which rank has failed, before this process ends for that: the other would take this one's end
+    /// for the cause.
+    pub fn warn(&self) {
+        if let Err(Error::Rank { rank, reason }) = self.fate.check() {
+            let _ = self.write(FAILURE, &[&(rank as u64).to_le_bytes(), reason.as_bytes()]);
+        }
     }
 
     fn send_tensor(&self, head: &[u8], numbers: &[u8]) -> Result<()> {
@@ -118,18 +129,22 @@ impl Peer {
 
     fn send(&self, kind: u8, parts: &[&[u8]]) -> Result<()> {
         self.fate.check()?;
+        self.write(kind, parts).map_err(|_| {
+            // Its own end of the connection tells more, if it comes to that first.
+            thread::sleep(LOOK);
+            self.fate.fail(self.rank, "its process ended");
+            self.failure()
+        })
+    }
+
+    fn write(&self, kind: u8, parts: &[&[u8]]) -> io::Result<()> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut frame = Vec::with_capacity(9 + length);
         frame.push(kind);
         frame.extend((length as u64).to_le_bytes());
         parts.iter().for_each(|part| frame.extend_from_slice(part));
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_all(&frame).map_err(|_| {
-            // Its own end of the connection tells more, if it comes to that first.
-            thread::sleep(LOOK);
-            self.fate.fail(self.rank, "its process ended");
-            self.failure()
-        })
+        writer.write_all(&frame)
     }
 
     fn failure(&self) -> Error {
@@ -143,13 +158,14 @@ fn receive(
     mut stream: impl Read,
     orders: &Sender<Vec<u8>>,
     tensors: &Sender<Vec<u8>>,
+    fate: &Fate,
 ) -> io::Result<()> {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
         let length = u64::from_le_bytes(length);
-        if kind > FAREWELL || length > MOST {
+        if kind > FAILURE || length > MOST {
             return Err(io::Error::other("it does not speak as llem does"));
         }
         let mut body = vec![0; length as usize];
@@ -158,6 +174,13 @@ fn receive(
         let _ = match kind {
             ORDER => orders.send(body),
             TENSOR => tensors.send(body),
+            FAILURE => {
+                if let Some((rank, reason)) = body.split_first_chunk() {
+                    let rank = u64::from_le_bytes(*rank) as usize;
+                    fate.fail(rank, String::from_utf8_lossy(reason));
+                }
+                continue;
+            }
             _ => return Ok(()),
         };
     }

@@ -137,3 +137,38 @@ impl Drop for Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(load: impl FnOnce() -> Result<Rank> + Send + 'static) -> String {
+        let fate = Arc::new(Fate::new(Duration::from_millis(200)));
+        let mut worker = Worker::start(3, Team::Alone, &fate, load).expect("a thread");
+        let error = worker.reply(Duration::ZERO).err().expect("it failed");
+        assert!(worker.tell(&Command::Synchronize).is_err(), "the model is lost");
+        error.to_string()
+    }
+
+    #[test]
+    fn a_thread_that_panics_or_hangs_is_named() {
+        assert!(failure(|| panic!("as it should")).starts_with("rank 3 failed: it panicked"));
+        let hung = failure(|| {
+            thread::sleep(Duration::from_secs(2));
+            Err(Error::Unsupported("too late".to_owned()))
+        });
+        assert!(hung.starts_with("rank 3 failed: others waited for it"), "{hung}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_input_is_told_as_it_is() {
+        assert_eq!(failure_of_input(), "a bad file");
+    }
+
+    fn failure_of_input() -> String {
+        let fate = Arc::new(Fate::new(Duration::from_secs(5)));
+        let load = || Err(Error::Invalid("a bad file".to_owned()));
+        let mut worker = Worker::start(1, Team::Alone, &fate, load).expect("a thread");
+        worker.reply(Duration::ZERO).err().expect("it failed").to_string()
+    }
+}

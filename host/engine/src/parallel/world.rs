@@ -100,6 +100,15 @@ impl World {
 
     /// Does what rank 0 says until that has no more to say.
     pub fn serve(&self) -> Result<()> {
+        let served = self.obey();
+        if let Err(error) = &served {
+            self.fate.fail(self.launch.rank, error.to_string());
+            self.peers.iter().for_each(|peer| peer.warn());
+        }
+        served
+    }
+
+    fn obey(&self) -> Result<()> {
         let leader = &self.peers[0];
         let mut rank: Option<Rank> = None;
         let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
@@ -249,7 +258,9 @@ impl Drop for World {
             let quit = serde_json::to_vec(&Order::Quit).unwrap_or_default();
             for peer in &self.peers {
                 // One that is gone needs not be told.
-                let _ = peer.tell(&quit);
+                if peer.tell(&quit).is_err() {
+                    peer.warn();
+                }
                 peer.farewell();
             }
         }

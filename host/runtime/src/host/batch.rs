@@ -8,7 +8,7 @@ use crate::{
     state::State,
 };
 use llem_engine::{
-    Batch, Control, FinishReason,
+    Batch, Control, FinishReason, Model,
     batch::{self, BatchOptions, Ended, Step},
 };
 use llem_record::{Event, event::BatchSequenceRecord};
@@ -49,6 +49,12 @@ pub async fn open(
         batch: Arc::new(Mutex::new(batch)),
         submitted: BTreeMap::new(),
     }))
+}
+
+/// The sequences that no step will end any more, as far as they came: they are recorded.
+fn cut_short(batch: &mut Batch, model: &Model) -> Vec<Ended> {
+    // Only a tokenizer can fail here; the sequences' ids are then lost with their text.
+    batch.end_all(model, FinishReason::Interrupted).unwrap_or_default()
 }
 
 fn lock(batch: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
@@ -94,10 +100,19 @@ impl engine::HostBatch for State {
         self.run.check_stop()?;
         let open = self.table.get(&batch)?;
         let shared = Arc::clone(&open.batch);
-        let stepped = open.thread.call(move |model| lock(&shared).step(model)).await?;
+        let stepped = open
+            .thread
+            .call(move |model| {
+                let mut batch = lock(&shared);
+                batch.step(model).map_err(|error| (error, cut_short(&mut batch, model)))
+            })
+            .await?;
         let step = match stepped {
             Ok(step) => step,
-            Err(error) => return Ok(Err(error.into())),
+            Err((error, cut)) => {
+                self.keep(&batch, cut)?;
+                return Ok(Err(error.into()));
+            }
         };
         let at = |time: Instant| self.run.clock.at(time);
         let tokens = step.tokens.iter().map(|token| engine::StepToken {
@@ -134,24 +149,18 @@ impl engine::HostBatch for State {
                 let mut steps = Vec::new();
                 let control = Control { cancelled: &|| run.stop.is_requested(), progress: &|_| () };
                 let mut batch = lock(&shared);
-                // What was cut off is recorded as far as it came.
-                let cut = batch
-                    .drain(model, &control, |step| steps.push(step))
-                    .and_then(|()| batch.end_all(model, FinishReason::Interrupted));
-                (steps, cut)
+                let result = batch.drain(model, &control, |step| steps.push(step));
+                (steps, result, cut_short(&mut batch, model))
             })
             .await?;
-        let (steps, cut) = drained;
+        let (steps, result, cut) = drained;
         let mut ended = Vec::new();
         for step in steps {
             ended.extend(self.count(&batch, step)?);
         }
-        match cut {
-            Ok(cut) => ended.extend(self.keep(&batch, cut)?),
-            Err(error) => return Ok(Err(error.into())),
-        }
+        ended.extend(self.keep(&batch, cut)?);
         self.run.check_stop()?;
-        Ok(Ok(ended))
+        Ok(result.map(|()| ended).map_err(Into::into))
     }
 
     fn status(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<engine::BatchStatus> {

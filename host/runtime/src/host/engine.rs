@@ -134,7 +134,10 @@ impl engine::HostModel for State {
         self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
         // The request is recorded as far as it came; then the run ends.
         self.run.check_stop()?;
-        Ok(Ok(answer))
+        Ok(match generation.failure {
+            Some(error) => Err(error.into()),
+            None => Ok(answer),
+        })
     }
 
     async fn score(
