@@ -30,11 +30,17 @@ fn free_port() -> u16 {
 impl Launched {
     /// Starts `size` ranks of the same command, as torchrun would.
     pub fn start(desk: &Desk, args: &[&str], size: usize) -> Self {
+        Self::start_with(desk, args, size, &[])
+    }
+
+    /// The same with more in their environment.
+    pub fn start_with(desk: &Desk, args: &[&str], size: usize, more: &[(&str, &str)]) -> Self {
         let port = free_port();
         let start = |rank: usize| {
             let mut command = desk.command(args);
             command.env("RANK", rank.to_string()).env("WORLD_SIZE", size.to_string());
             command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+            command.envs(more.iter().copied());
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         Self((0..size).map(start).collect())
