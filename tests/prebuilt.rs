@@ -20,6 +20,13 @@ fn the_shipped_lora_overhead_is_its_source() {
     check("lora-overhead", &small.map(|setting| ["-p", setting]).concat());
 }
 
+#[test]
+fn the_shipped_parallel_grid_is_its_source() {
+    let small = ["rounds=1", "passes=2", "new-tokens=3", "prompt-tokens=9", "batch=1,3"];
+    let settings = [&["--max-ranks", "2"][..], &small.map(|setting| ["-p", setting]).concat()];
+    check("parallel-grid", &settings.concat());
+}
+
 fn check(name: &str, settings: &[&str]) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("../../scripts/{name}/{name}.wasm"))

@@ -37,6 +37,16 @@ impl Quantity {
         Some(Self { uncertainty: mean.uncertainty.max(own / values.len() as f64), ..mean })
     }
 
+    /// `12.34 ± 0.56`: as many decimals as two digits of the uncertainty take.
+    pub fn in_two_digits(&self) -> String {
+        let (value, uncertainty) = (self.value, self.uncertainty);
+        let decimals = match uncertainty > 0.0 {
+            true => (1.0 - uncertainty.log10().floor()).clamp(0.0, 9.0) as usize,
+            false => 1,
+        };
+        format!("{value:.decimals$} ± {uncertainty:.decimals$}")
+    }
+
     /// The sum; none where the units differ.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {

@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_quantity::{Quantity, ReadingRecord, significant};
 use llem_record::{
     RunRecord, Status,
-    event::AdapterChange,
+    event::{AdapterChange, ModelRecord, Parallelism},
     schema::Phase,
     statistics::{Distribution, Group},
 };
@@ -21,12 +21,13 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
     for model in &record.models {
         println!(
-            "{} {}, {} parameters in {} on {}, loaded in {}",
+            "{} {}, {} parameters in {} on {}{}, loaded in {}",
             bold("model"),
             model.source,
             millions(model.parameters),
             model.quantization.as_ref().unwrap_or(&model.dtype),
             model.device,
+            split(model),
             duration(model.load_ns as f64 * 1e-9),
         );
     }
@@ -62,6 +63,16 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     if let Some(folder) = folder {
         println!("\n{} {}", bold("record"), folder.display());
     }
+}
+
+/// How a model is split, where it is.
+fn split(model: &ModelRecord) -> String {
+    let Parallelism { tensor, pipeline, data, experts, .. } = model.parallelism;
+    if tensor * pipeline * data == 1 {
+        return String::new();
+    }
+    let experts = if experts { ", experts dealt out" } else { "" };
+    format!(" over {} ranks (tp {tensor}, pp {pipeline}, dp {data}{experts})", model.ranks.len())
 }
 
 /// Phases by name, with what those of one name took together.

@@ -98,8 +98,12 @@ impl Model {
     /// Loads a model: resolves the source, maps or makes its weights, and reads its tokenizer.
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
-        let devices = options.devices()?;
-        let checkpoint = Checkpoint::open(options, &options.device.open()?)?;
+        let devices = match &options.world {
+            Some(world) => vec![world.device(options.device); options.split.ranks()],
+            None => options.devices()?,
+        };
+        let first = *devices.first().unwrap_or(&options.device);
+        let checkpoint = Checkpoint::open(options, &first.open()?)?;
         options.split.check(&checkpoint.shape)?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
         let mut plan = Plan {
@@ -121,7 +125,7 @@ impl Model {
         let elsewhere = |rank| options.world.as_ref()?.elsewhere(rank);
         let ranks =
             plan.devices.iter().zip(&loaded).enumerate().map(|(rank, (&device, part))| RankInfo {
-                device,
+                device: part.device.parse().unwrap_or(device),
                 machine: elsewhere(rank).map(|address| address.to_string()),
                 layers: part.stage.layers.clone(),
                 weight_bytes: part.bytes,
@@ -139,7 +143,7 @@ impl Model {
             digest: checkpoint.digest,
             dtype: checkpoint.dtype,
             quantization: checkpoint.quantization,
-            device: options.device,
+            device: first,
             eos: checkpoint.eos,
             shape: checkpoint.shape,
         };

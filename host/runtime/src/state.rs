@@ -76,6 +76,8 @@ pub struct Progress {
     /// The last sentence that blamed something given to the run. If the run then fails, that is
     /// why, and it is the giver's to mend.
     pub blame: Option<String>,
+    /// Whether a warning about replicas stands in the record.
+    pub warned_of_replicas: bool,
     /// The script's last log line of level error: a panic's message, if it then aborts.
     pub last_words: Option<String>,
 }

@@ -110,7 +110,9 @@ impl Results {
                 ];
                 let mut cells = vec![batch.to_string(), setting.name().to_owned()];
                 for (name, quantity) in quantities {
-                    cells.push(quantity.as_ref().map_or_else(|| "-".to_owned(), with_uncertainty));
+                    cells.push(
+                        quantity.as_ref().map_or_else(|| "-".to_owned(), Quantity::in_two_digits),
+                    );
                     if let Some(quantity) = quantity {
                         report::add_metric(&labels(quantity.named(name)))?;
                     }
@@ -147,14 +149,4 @@ impl Results {
         let pairs = self.of(setting, batch).zip(self.of(Setting::Base, batch));
         pairs.filter_map(|(row, base)| cost(row, base)).collect()
     }
-}
-
-/// With two digits of the uncertainty.
-fn with_uncertainty(quantity: &Quantity) -> String {
-    let (value, uncertainty) = (quantity.value, quantity.uncertainty);
-    let decimals = match uncertainty > 0.0 {
-        true => (1.0 - uncertainty.log10().floor()).clamp(0.0, 9.0) as usize,
-        false => 1,
-    };
-    format!("{value:.decimals$} ± {uncertainty:.decimals$}")
 }

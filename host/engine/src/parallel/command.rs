@@ -109,6 +109,8 @@ pub struct Loaded {
     pub bytes: u64,
     /// Which part of the pipeline it is.
     pub stage: Stage,
+    /// Its device's id.
+    pub device: String,
 }
 
 /// What a rank has taken from an adapter.

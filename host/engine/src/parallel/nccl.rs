@@ -1,7 +1,12 @@
 //! A group of ranks whose tensors are on GPUs, over NCCL. Calls are queued on the rank's stream: the host
 //! does not wait for them, and so does not know how long they take.
 
-use super::{Communicator, Solo, Split, communicator::time_unknown, fate::Fate};
+use super::{
+    Communicator, Solo, Split,
+    communicator::time_unknown,
+    fate::Fate,
+    seat::{self, GroupIds},
+};
 use crate::{Error, Result};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, DType, Device, Layout, Shape, Tensor,
@@ -36,27 +41,51 @@ struct Place {
     size: usize,
 }
 
+/// Makes the ids of each rank's groups. One rank makes them for all.
+pub fn group_ids(split: &Split) -> Result<Vec<GroupIds>> {
+    // A group of one is only asked for to try NCCL on a machine with one GPU.
+    let least = if seat::is_nccl_asked() { 1 } else { 2 };
+    let ids = |size: usize, count: usize| -> Result<Vec<Option<Vec<u8>>>> {
+        (0..count).map(|_| (size >= least).then(new_id).transpose()).collect()
+    };
+    let stages = ids(split.tensor, split.pipeline)?;
+    let pipelines = ids(split.pipeline, split.tensor)?;
+    let of_rank = |index: usize| GroupIds {
+        tensor: stages[index / split.tensor].clone(),
+        pipeline: pipelines[index % split.tensor].clone(),
+    };
+    Ok((0..split.ranks_of_replica()).map(of_rank).collect())
+}
+
+fn new_id() -> Result<Vec<u8>> {
+    let id = Id::new().map_err(failed)?;
+    Ok(id.internal().iter().map(|&byte| byte as u8).collect())
+}
+
 impl Invitation {
-    /// One for each rank of a replica whose first is `first`.
-    pub fn all(split: &Split, first: usize, fate: &Arc<Fate>) -> Result<Vec<Self>> {
-        // A group of one is only asked for to try NCCL on a machine with one GPU.
-        let least = if super::seat::is_nccl_asked() { 1 } else { 2 };
-        let ids = |size: usize, count: usize| -> Result<Vec<Option<Id>>> {
-            (0..count).map(|_| (size >= least).then(new_id).transpose()).collect()
+    /// That of rank `index` of a replica, whose number among all ranks is `rank`.
+    pub fn new(
+        split: &Split,
+        index: usize,
+        rank: usize,
+        ids: GroupIds,
+        fate: &Arc<Fate>,
+    ) -> Result<Self> {
+        let place = |id: Option<Vec<u8>>, index, size| {
+            let bytes = |id: Vec<u8>| {
+                let bytes: Vec<_> = id.into_iter().map(|byte| byte as _).collect();
+                let unusable = |_| Error::Invalid("NCCL's id has not 128 bytes".to_owned());
+                bytes.try_into().map_err(unusable)
+            };
+            let id = id.map(bytes).transpose()?.map(Id::uninit);
+            Ok::<_, Error>(id.map(|id| Place { id, index, size }))
         };
-        let stages = ids(split.tensor, split.pipeline)?;
-        let pipelines = ids(split.pipeline, split.tensor)?;
-        let invitation = |index: usize| {
-            let (stage, place) = (index / split.tensor, index % split.tensor);
-            let group = |id: Option<Id>, index, size| id.map(|id| Place { id, index, size });
-            Self {
-                rank: first + index,
-                tensor: group(stages[stage], place, split.tensor),
-                pipeline: group(pipelines[place], stage, split.pipeline),
-                fate: Arc::clone(fate),
-            }
-        };
-        Ok((0..split.ranks_of_replica()).map(invitation).collect())
+        Ok(Self {
+            rank,
+            tensor: place(ids.tensor, index % split.tensor, split.tensor)?,
+            pipeline: place(ids.pipeline, index / split.tensor, split.pipeline)?,
+            fate: Arc::clone(fate),
+        })
     }
 
     /// Joins the groups of ranks and of stages. Returns when all have.
@@ -72,10 +101,6 @@ impl Invitation {
         };
         Ok((join(self.tensor)?, join(self.pipeline)?))
     }
-}
-
-fn new_id() -> Result<Id> {
-    Id::new().map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Debug) -> Error {

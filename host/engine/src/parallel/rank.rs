@@ -35,6 +35,8 @@ pub struct Build {
     pub pipeline: Arc<dyn Communicator>,
     /// Where it lives.
     pub device: Device,
+    /// That device's id.
+    pub id: String,
     /// Parts that a pass is cut into, where that was asked.
     pub microbatches: Option<usize>,
     /// Ranks that use the same memory.
@@ -56,13 +58,19 @@ pub struct Rank {
 impl Rank {
     /// Loads its part.
     pub fn load(build: Build) -> Result<Self> {
-        let Build { weights, shape, stage, shard, pipeline, device, microbatches, sharing } = build;
+        let Build { weights, shape, stage, shard, pipeline, device, id, microbatches, sharing } =
+            build;
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
         Ok(Self {
             layout: decoder.cache_layout(sharing),
-            loaded: Loaded { parameters: weights.parameters(), bytes: weights.bytes(), stage },
+            loaded: Loaded {
+                parameters: weights.parameters(),
+                bytes: weights.bytes(),
+                stage,
+                device: id,
+            },
             pool: CachePool::default(),
             batches: BTreeMap::new(),
             decoder,

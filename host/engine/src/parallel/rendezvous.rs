@@ -23,6 +23,8 @@ pub struct Launch {
     pub host: String,
     /// On which port.
     pub port: u16,
+    /// Its place among the processes of its machine.
+    pub local: usize,
 }
 
 /// The port, unless the launcher names one: torch's.
@@ -46,12 +48,12 @@ impl Launch {
                 Error::Invalid(format!("the environment's {name} must be a number, not '{text}'"))
             }),
         };
-        let (rank, size) = match (number("RANK")?, number("WORLD_SIZE")?) {
-            (Some(rank), Some(size)) => (rank, size),
+        let (rank, size, local) = match (number("RANK")?, number("WORLD_SIZE")?) {
+            (Some(rank), Some(size)) => (rank, size, number("LOCAL_RANK")?),
             // A batch script has these too, but only the tasks that srun starts have a step.
             _ if variable("SLURM_STEP_ID").is_none() => return Ok(None),
             _ => match (number("SLURM_PROCID")?, number("SLURM_NTASKS")?) {
-                (Some(rank), Some(size)) => (rank, size),
+                (Some(rank), Some(size)) => (rank, size, number("SLURM_LOCALID")?),
                 _ => return Ok(None),
             },
         };
@@ -74,7 +76,9 @@ impl Launch {
         let taken = variable("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True");
         let port = u16::try_from(port + usize::from(taken))
             .map_err(|_| Error::Invalid(format!("MASTER_PORT {port} is not a port")))?;
-        Ok(Some(Self { rank, size, host, port }))
+        // Who is not told is alone on its machine.
+        let local = local.unwrap_or(0);
+        Ok(Some(Self { rank, size, host, port, local }))
     }
 
     /// Finds all others and connects with each. Fails when one has not come within `deadline`.
@@ -269,16 +273,20 @@ mod tests {
 
     #[test]
     fn launchers_are_understood() {
-        let of = |rank, size, port| Launch { rank, size, host: "a".to_owned(), port };
-        let torchrun = [("RANK", "1"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")];
-        assert_eq!(launch(&torchrun).ok().flatten(), Some(of(1, 4, PORT)));
+        let of = |rank, size, port, local| {
+            let host = "a".to_owned();
+            Launch { rank, size, host, port, local }
+        };
+        let torchrun =
+            [("RANK", "1"), ("LOCAL_RANK", "3"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")];
+        assert_eq!(launch(&torchrun).ok().flatten(), Some(of(1, 4, PORT, 3)));
         let agent =
             [&torchrun[..], &[("MASTER_PORT", "7"), ("TORCHELASTIC_USE_AGENT_STORE", "True")]];
-        assert_eq!(launch(&agent.concat()).ok().flatten(), Some(of(1, 4, 8)));
+        assert_eq!(launch(&agent.concat()).ok().flatten(), Some(of(1, 4, 8, 3)));
         let task = [("SLURM_PROCID", "2"), ("SLURM_NTASKS", "3"), ("MASTER_ADDR", "a")];
         assert_eq!(launch(&task).ok().flatten(), None, "a batch script is no task");
         let step = [&task[..], &[("SLURM_STEP_ID", "0")]].concat();
-        assert_eq!(launch(&step).ok().flatten(), Some(of(2, 3, PORT)));
+        assert_eq!(launch(&step).ok().flatten(), Some(of(2, 3, PORT, 0)));
         assert_eq!(launch(&[]).ok().flatten(), None);
         assert!(launch(&[("RANK", "4"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")]).is_err());
         assert!(launch(&[("RANK", "0"), ("WORLD_SIZE", "2")]).is_err());

@@ -54,7 +54,7 @@ impl Plan {
         let (device, sharing) = (self.devices[rank], self.neighbours);
         move || {
             let index = rank % split.ranks_of_replica();
-            let device = device.open()?;
+            let (id, device) = (device.to_string(), device.open()?);
             let (shard, pipeline) = seat.sit(&split, index, &device)?;
             let stage = index / split.tensor;
             let layers = split.layers_of(stage, shape.layers);
@@ -67,6 +67,7 @@ impl Plan {
                 shard,
                 pipeline,
                 device,
+                id,
                 microbatches,
                 sharing,
             })

@@ -7,6 +7,7 @@ use super::{
     threads::Threads,
 };
 use crate::{Result, dtype::Device};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a rank brings along to sit down with the others.
@@ -69,7 +70,8 @@ pub fn among_threads(
 ) -> Result<Vec<Seat>> {
     let ranks = split.ranks_of_replica();
     if device != Device::Cpu && (ranks > 1 || is_nccl_asked()) {
-        return among_gpus(split, first, fate);
+        let seat = |(index, ids)| among_gpus(split, index, first + index, ids, fate);
+        return group_ids(split)?.into_iter().enumerate().map(seat).collect();
     }
     if ranks == 1 {
         return Ok(vec![Seat::Alone]);
@@ -94,22 +96,49 @@ pub fn among_threads(
     Ok(seats)
 }
 
-/// Whether even a rank that is alone is to go through NCCL: `LLEM_COMMUNICATOR=nccl`, to try it on a
-/// machine with one GPU.
-pub fn is_nccl_asked() -> bool {
-    std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
+/// What ranks on GPUs need to find each other's groups, as NCCL makes it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GroupIds {
+    /// Of the ranks of a stage; none where that is one rank.
+    pub tensor: Option<Vec<u8>>,
+    /// Of the ranks that have the same part of all stages.
+    pub pipeline: Option<Vec<u8>>,
 }
 
-#[cfg(feature = "nccl")]
-fn among_gpus(split: &Split, first: usize, fate: &Arc<Fate>) -> Result<Vec<Seat>> {
-    let invitations = super::nccl::Invitation::all(split, first, fate)?;
-    Ok(invitations.into_iter().map(Seat::Nccl).collect())
+/// The ids of each rank of a replica.
+pub fn group_ids(split: &Split) -> Result<Vec<GroupIds>> {
+    #[cfg(feature = "nccl")]
+    let ids = super::nccl::group_ids(split);
+    #[cfg(not(feature = "nccl"))]
+    let ids = without_nccl(split);
+    ids
+}
+
+/// The seat of rank `index` of a replica, whose number among all ranks is `rank`.
+pub fn among_gpus(
+    split: &Split,
+    index: usize,
+    rank: usize,
+    ids: GroupIds,
+    fate: &Arc<Fate>,
+) -> Result<Seat> {
+    #[cfg(feature = "nccl")]
+    let seat = super::nccl::Invitation::new(split, index, rank, ids, fate).map(Seat::Nccl);
+    #[cfg(not(feature = "nccl"))]
+    let seat = without_nccl(&(split, index, rank, ids, fate));
+    seat
 }
 
 #[cfg(not(feature = "nccl"))]
-fn among_gpus(_: &Split, _: usize, _: &Arc<Fate>) -> Result<Vec<Seat>> {
+fn without_nccl<T>(_: &impl Sized) -> Result<T> {
     Err(crate::Error::Unsupported(
         "a model on several GPUs needs a build with NCCL: cargo build --release --features cuda,nccl"
             .to_owned(),
     ))
+}
+
+/// Whether even a rank that is alone is to go through NCCL: `LLEM_COMMUNICATOR=nccl`, to try it on a
+/// machine with one GPU.
+pub fn is_nccl_asked() -> bool {
+    std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
 }

@@ -6,7 +6,7 @@ use super::{
     fate::Fate,
     rank::Rank,
     rendezvous::Launch,
-    seat::Seat,
+    seat::{self, GroupIds, Seat},
     sockets::{Peer, Sockets},
     worker::Link,
 };
@@ -54,6 +54,8 @@ struct Load {
     device: String,
     seed: u64,
     split: Split,
+    /// For ranks on GPUs.
+    groups: GroupIds,
 }
 
 impl World {
@@ -158,15 +160,28 @@ impl World {
             ..LoadOptions::new(load.source.parse()?)
         };
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
+        let device = self.device(options.device);
         let plan = Plan {
             weights: checkpoint.weights,
             shape: checkpoint.shape,
             split: load.split,
-            devices: vec![options.device; self.size()],
+            devices: vec![device; self.size()],
             deadline: Duration::ZERO,
             neighbours: self.neighbours(),
         };
-        plan.team().work(plan.loader(self.launch.rank, self.seat(&load.split)))
+        let seat = self.seat(&load.split, device, load.groups.clone())?;
+        plan.team().work(plan.loader(self.launch.rank, seat))
+    }
+
+    /// The device of this process: the CPU, or a GPU of its own, where the launcher has not left it only
+    /// one to see.
+    pub fn device(&self, asked: Device) -> Device {
+        match asked {
+            Device::Cuda(first) if Device::cuda_count() > 1 => {
+                Device::Cuda(first + self.launch.local)
+            }
+            other => other,
+        }
     }
 
     /// Loads a model over all processes; this one leads.
@@ -179,27 +194,27 @@ impl World {
                 self.size()
             )));
         }
-        if options.device != Device::Cpu {
-            return Err(Error::Unsupported(
-                "ranks on GPUs are threads of one process in this version: leave the launcher out"
-                    .to_owned(),
-            ));
-        }
+        let mut groups = match options.device {
+            Device::Cpu => vec![GroupIds::default(); self.size()],
+            Device::Cuda(_) => seat::group_ids(&options.split)?,
+        };
         self.take()?;
         plan.neighbours = self.neighbours();
-        let load = Load {
+        let load = |groups: GroupIds| Load {
             source: options.source.to_string(),
             dtype: options.dtype.map(|dtype| dtype.to_string()),
             device: options.device.to_string(),
             seed: options.seed,
             split: options.split,
+            groups,
         };
         let link = |peer: &Arc<Peer>| Process { peer: Arc::clone(peer), world: Arc::clone(self) };
         let others: Vec<Process> = self.peers.iter().map(link).collect();
-        let order = Order::Load(load);
-        others.iter().try_for_each(|process| process.order(&order))?;
+        for process in &others {
+            process.order(&Order::Load(load(groups[process.peer.rank].clone())))?;
+        }
         let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
-        let seat = self.seat(&options.split);
+        let seat = self.seat(&options.split, self.device(options.device), groups.swap_remove(0))?;
         Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
     }
 
@@ -218,15 +233,18 @@ impl World {
         Ok(())
     }
 
-    fn seat(&self, split: &Split) -> Seat {
+    fn seat(&self, split: &Split, device: Device, groups: GroupIds) -> Result<Seat> {
         let own = self.launch.rank;
+        if device != Device::Cpu {
+            return seat::among_gpus(split, own, own, groups, &self.fate);
+        }
         let (stage, index) = (own / split.tensor, own % split.tensor);
         let tensor: Vec<usize> = (0..split.tensor).map(|i| stage * split.tensor + i).collect();
         let pipeline: Vec<usize> = (0..split.pipeline).map(|s| s * split.tensor + index).collect();
-        Seat::over(
+        Ok(Seat::over(
             Sockets::new(own, &tensor, &self.peers),
             Sockets::new(own, &pipeline, &self.peers),
-        )
+        ))
     }
 
     /// Ranks on this machine, this one among them.

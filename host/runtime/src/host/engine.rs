@@ -58,7 +58,9 @@ impl engine::HostModel for State {
         match loaded {
             Ok(thread) => {
                 self.run.output.write(Event::Model(loading::model_record(thread.info())))?;
-                if let Some(message) = loading::warning(thread.info()) {
+                let warned = self.run.progress().warned_of_replicas;
+                if let Some(message) = loading::warning(thread.info()).filter(|_| !warned) {
+                    self.run.progress().warned_of_replicas = true;
                     self.run.output.write(Event::Warning { message })?;
                 }
                 self.run.progress().engines.push(thread.clone());

@@ -72,7 +72,8 @@ pub fn warning(info: &Info) -> Option<String> {
     let replicas = info.split.data;
     (replicas > 1).then(|| {
         format!(
-            "the requests are shared by {replicas} replicas of the model: latencies are those of the smaller batch that each runs, and energy is that of all copies"
+            "requests are shared by replicas of a model ({replicas}, {}): latencies are those of the smaller batch that each runs, and energy is that of all copies",
+            info.split
         )
     })
 }
