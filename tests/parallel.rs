@@ -163,3 +163,31 @@ fn what_does_not_divide_is_shared_unevenly() {
         assert_close(&logits, &expected, F32_TOLERANCE);
     }
 }
+
+/// Quantised blocks are never cut: what has blocks enough is split, in tensors or in layers.
+#[test]
+fn quantised_weights() {
+    let logits = |file: &str, split: &str| {
+        let file = fixtures().join("gguf").join(file);
+        let mut args = vec!["--dtype", "f32"];
+        args.extend(split.split_whitespace());
+        generate_as("own", &file, &[1, 5, 9, 2, 40, 17], 8, &args)
+    };
+    for (file, splits) in [
+        ("llama-q8_0.gguf", &["--tp 2", "--pp 2", "--dp 2"][..]),
+        ("llama-q4_k_m.gguf", &["--pp 2"]),
+        ("llama3-bf16.gguf", &["--tp 2 --pp 2"]),
+    ] {
+        let (alone, expected) = logits(file, "");
+        for split in splits {
+            let (output, ours) = logits(file, split);
+            assert_eq!(output["tokens"], alone["tokens"], "{file} {split}");
+            // Activations are rounded to 8 bits in their blocks: a sum in another order may round another way.
+            assert_close(&ours, &expected, 2e-3);
+        }
+    }
+    let desk = Desk::new();
+    let file = fixtures().join("gguf/llama-q4_k_m.gguf");
+    let args = ["generate", file.to_str().unwrap(), "--tokens", "1", "--tp", "2"];
+    desk.llem(&args).refused(2, &["--tp 2", "blocks of 256", "use --tp 1"]);
+}

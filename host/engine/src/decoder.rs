@@ -8,8 +8,9 @@ use crate::{
     kv_cache::{KvCache, Layout},
     layers::{
         Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
-        Use, host,
-        linear::{Inputs, Part, Product},
+        Use,
+        features::{Inputs, Part, Product},
+        host,
     },
     load::Weights,
     parallel::Shard,

@@ -104,7 +104,7 @@ impl Model {
         };
         let first = *devices.first().unwrap_or(&options.device);
         let checkpoint = Checkpoint::open(options, &first.open()?)?;
-        options.split.check(&checkpoint.shape)?;
+        options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
         let mut plan = Plan {
             weights: checkpoint.weights.clone(),

@@ -3,8 +3,8 @@
 use super::{
     Adapt, Linear, Norm, Packing,
     all_heads::AllHeads,
+    features::{Inputs, Module, Order, Part, Product},
     host,
-    linear::{Inputs, Module, Order, Part, Product},
     rope::Angles,
 };
 use crate::{

@@ -3,7 +3,7 @@
 
 use super::{
     Adapt, AdapterRows, Linear, Use,
-    linear::{Inputs, Part, Product},
+    features::{Inputs, Part, Product},
     mlp::Mlp,
 };
 use crate::{

@@ -9,8 +9,8 @@
 
 use super::{
     adapter_rows::Group,
+    features::Inputs,
     host,
-    linear::Inputs,
     weight::{Place, Weight},
 };
 use crate::{

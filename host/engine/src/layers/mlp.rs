@@ -1,8 +1,9 @@
 //! The MLP: with a gate (SwiGLU and kin, arXiv 2002.05202), or plain.
 
 use super::{
-    Adapt, AdapterRows, Linear, host,
-    linear::{Inputs, Part, Product},
+    Adapt, AdapterRows, Linear,
+    features::{Inputs, Part, Product},
+    host,
 };
 use crate::{
     Error, Result,
@@ -27,7 +28,7 @@ impl Mlp {
     /// Loads a layer's MLP.
     pub fn load(layer: &Weights, shape: &Shape) -> Result<Self> {
         let (width, bias, names) = (shape.intermediate, shape.mlp_bias, &shape.names);
-        let own = layer.shard().of(width);
+        let own = layer.shard().of_blocks(width, layer.block());
         let part = |name| Part::some(name, width, own.clone());
         let parts = match names.mlp_in {
             MlpIn::Gated(both) => both.map(part).into(),
@@ -57,7 +58,7 @@ impl Mlp {
     ) -> Result<Self> {
         let [gate, up, down] = shape.names.expert;
         let (hidden, width) = (shape.hidden, spec.intermediate);
-        let own = place.shard().of(width);
+        let own = place.shard().of_blocks(width, place.block());
         let role = |parameter, start, outputs| {
             Role::Expert(ExpertPart { index, count: spec.count, start, outputs, parameter })
         };

@@ -11,6 +11,7 @@ mod attention_device;
 mod change;
 pub mod embedding;
 pub mod experts;
+pub mod features;
 pub mod host;
 pub mod linear;
 mod low_rank;

@@ -149,6 +149,11 @@ impl Gguf {
         (!names.is_empty()).then(|| names.join("+"))
     }
 
+    /// Numbers of the widest block of its formats.
+    pub fn block(&self) -> usize {
+        self.formats().iter().map(|(format, _)| format.block_size()).max().unwrap_or(1)
+    }
+
     /// Number formats and their bytes, most first.
     fn formats(&self) -> Vec<(GgmlDType, usize)> {
         let mut formats: Vec<(GgmlDType, usize)> = Vec::new();

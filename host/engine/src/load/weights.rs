@@ -86,6 +86,15 @@ impl Weights {
         Self { counts: false, ..self.clone() }
     }
 
+    /// Inputs of a weight that are kept together, and not cut: 1, or the widest block of its quantised
+    /// formats.
+    pub fn block(&self) -> usize {
+        match &*self.store.origin {
+            Origin::Gguf(gguf) => gguf.block(),
+            Origin::Files(_) | Origin::Synthetic { .. } => 1,
+        }
+    }
+
     /// Which part of what is cut this rank has.
     pub fn shard(&self) -> &Shard {
         &self.shard

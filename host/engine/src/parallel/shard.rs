@@ -37,6 +37,15 @@ impl Shard {
         part(total, self.index, self.count)
     }
 
+    /// Its part of `total` numbers that come in whole blocks, as far as they do.
+    pub fn of_blocks(&self, total: usize, block: usize) -> Range<usize> {
+        if !total.is_multiple_of(block) {
+            return self.of(total);
+        }
+        let blocks = self.of(total / block);
+        blocks.start * block..blocks.end * block
+    }
+
     /// Its part of `heads` key heads that all ranks together need: some of its own, or one that it has
     /// in common with others.
     pub fn of_heads(&self, heads: usize) -> Range<usize> {

@@ -51,9 +51,9 @@ impl Split {
         part(layers, stage, self.pipeline)
     }
 
-    /// Refuses a split that this model cannot have, and says which it can. `quantised` holds the width of
-    /// the blocks that its weights are kept in.
-    pub fn check(&self, shape: &Shape) -> Result<()> {
+    /// Refuses a split that this model cannot have, and says which it can. `block` inputs of a weight are
+    /// kept together.
+    pub fn check(&self, shape: &Shape, block: usize) -> Result<()> {
         let refuse = |message: String| Err(Error::Invalid(message));
         if self.tensor == 0 || self.pipeline == 0 || self.data == 0 || self.microbatches == Some(0)
         {
@@ -68,6 +68,15 @@ impl Split {
                 shape.heads,
                 shape.kv_heads,
                 listed((1..=shape.heads).filter(|&count| takes_tensor(shape, count)))
+            ));
+        }
+        if !cuts_no_block(shape, self.tensor, block) {
+            return refuse(format!(
+                "--tp {} would cut the checkpoint's blocks of {block} numbers: use --tp {}, or weights that are not quantised",
+                self.tensor,
+                listed((1..=shape.heads).filter(|&count| {
+                    takes_tensor(shape, count) && cuts_no_block(shape, count, block)
+                }))
             ));
         }
         if self.pipeline > shape.layers {
@@ -97,6 +106,14 @@ impl Split {
 fn takes_tensor(shape: &Shape, ranks: usize) -> bool {
     let keys = shape.kv_heads;
     shape.heads.is_multiple_of(ranks) && (keys.is_multiple_of(ranks) || ranks.is_multiple_of(keys))
+}
+
+/// Whether a rank's inputs of O, which are its heads', are whole blocks, and there are blocks enough for
+/// each to have some of the MLP's.
+fn cuts_no_block(shape: &Shape, ranks: usize, block: usize) -> bool {
+    let heads = shape.heads / ranks * shape.head_dim;
+    let width = shape.experts.map_or(shape.intermediate, |experts| experts.intermediate);
+    ranks == 1 || (heads.is_multiple_of(block) && (width / block >= ranks))
 }
 
 fn listed(counts: impl Iterator<Item = usize>) -> String {

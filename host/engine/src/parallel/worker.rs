@@ -145,7 +145,7 @@ mod tests {
     fn failure(load: impl FnOnce() -> Result<Rank> + Send + 'static) -> String {
         let fate = Arc::new(Fate::new(Duration::from_millis(200)));
         let mut worker = Worker::start(3, Team::Alone, &fate, load).expect("a thread");
-        let error = worker.reply(Duration::ZERO).err().expect("it failed");
+        let error = worker.reply(Duration::ZERO).expect_err("it failed");
         assert!(worker.tell(&Command::Synchronize).is_err(), "the model is lost");
         error.to_string()
     }
@@ -169,6 +169,6 @@ mod tests {
         let fate = Arc::new(Fate::new(Duration::from_secs(5)));
         let load = || Err(Error::Invalid("a bad file".to_owned()));
         let mut worker = Worker::start(1, Team::Alone, &fate, load).expect("a thread");
-        worker.reply(Duration::ZERO).err().expect("it failed").to_string()
+        worker.reply(Duration::ZERO).expect_err("it failed").to_string()
     }
 }

@@ -5,7 +5,7 @@ mod experts;
 use super::{config::AdapterConfig, role::Role, synthetic};
 use crate::{
     Error, Result,
-    layers::linear::Order,
+    layers::features::Order,
     load::{files::Shard, matrix::Matrix},
     memory,
 };

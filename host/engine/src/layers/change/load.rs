@@ -7,7 +7,7 @@ use crate::{
     kernels::parallel::{SharedRows, for_each_chunk},
     layers::{
         adapted::Added,
-        linear::{Inputs, Module},
+        features::{Inputs, Module},
         low_rank::{Block, Expansion, LowRank, Sharing},
         weight::{Place, Weight},
     },
