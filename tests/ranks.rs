@@ -77,6 +77,7 @@ fn processes_give_what_one_rank_gives() {
         let first = ended.remove(0).ok().json();
         assert_eq!(first["tokens"], alone["tokens"], "{split:?}");
         assert_eq!(first["model"]["digest"], alone["model"]["digest"]);
+        assert_eq!(first["model"]["ranks"].as_array().unwrap().len(), ranks);
         for other in ended {
             assert_eq!((other.ok().stdout, String::new()), (String::new(), String::new()));
         }
@@ -274,4 +275,33 @@ fn batches_on_several_ranks() {
             assert_eq!(ran.code, Some(0), "{name} {split}: {}", ran.stderr);
         }
     }
+}
+
+/// A terminal signals every process; rank 0 ends the run in good order, and the others with it.
+#[test]
+fn ctrl_c_reaches_all_and_ends_the_run_in_good_order() {
+    let desk = Desk::new();
+    let requests = guest("many_requests");
+    let launched = Launched::start(&desk, &["exec", &requests, "--tp", "2"], 2);
+    wait_for_a_request(&desk);
+    launched.signal(1, "-INT");
+    launched.signal(0, "-INT");
+    let mut ended = launched.end();
+    ended.remove(0).refused(130, &["interrupted"]);
+    ended.remove(0).ok();
+    assert_eq!(desk.record()["status"], "interrupted");
+}
+
+/// With cores to spare each rank has threads of its own.
+#[test]
+fn ranks_with_several_threads_each() {
+    let desk = Desk::new();
+    let prompt: Vec<String> = (0..300).map(|index| (index * 7 % 500).to_string()).collect();
+    let prompt = prompt.join(",");
+    let args =
+        ["generate", "synthetic:tiny", "--json", "--max-new-tokens", "8", "--tokens", &prompt];
+    let alone = desk.llem(&args).ok().json();
+    let mut command = desk.command(&[&args[..], &["--tp", "2"]].concat());
+    let ran = Ran::of(command.env("RAYON_NUM_THREADS", "8").output().unwrap()).ok();
+    assert_eq!(ran.json()["tokens"], alone["tokens"]);
 }

@@ -4,7 +4,6 @@ use crate::{
     DType, Error, Result,
     adapters::Role,
     families::{LayerKind, Shape},
-    kernels::pointwise,
     kv_cache::{KvCache, Layout},
     layers::{
         Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
@@ -132,7 +131,7 @@ impl Decoder {
         }
         if let Some(positions) = &self.positions {
             let ids: Vec<u32> = packing.positions.iter().map(|&at| at as u32).collect();
-            x = add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
+            x = host::add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
         }
         Ok(x)
     }
@@ -277,14 +276,14 @@ impl Layer {
             norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x, rows))
         };
         let attended = self.attention.forward(&normed(&self.attention_in, x)?, packing, caches)?;
-        let attended = add(x, &normed(&self.attention_out, &attended)?)?;
+        let attended = host::add(x, &normed(&self.attention_out, &attended)?)?;
         let source = if self.parallel { x } else { &attended };
         let source = normed(&self.mlp_in, source)?;
         let mixed = match &self.mlp {
             MlpOrExperts::Mlp(mlp) => mlp.forward(&source, rows)?,
             MlpOrExperts::Experts(experts) => experts.forward(&source, rows)?,
         };
-        add(&attended, &normed(&self.mlp_out, &mixed)?)
+        host::add(&attended, &normed(&self.mlp_out, &mixed)?)
     }
 
     fn for_each_adapted(
@@ -305,14 +304,4 @@ impl Layer {
             }
         }
     }
-}
-
-/// `a + b` of one shape.
-fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if !host::computes(a.device()) {
-        return Ok((a + b)?);
-    }
-    let width = a.dim(1)?;
-    let sum = host::with_slice(a, |a| host::with_slice(b, |b| pointwise::add(a, b)))??;
-    host::rows(sum, width)
 }

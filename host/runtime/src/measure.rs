@@ -46,6 +46,11 @@ pub fn generate(
     model.synchronize()?;
     let window = run.meter().open();
     let generation = model.generate(&request, &control);
+    if is_split {
+        // The rank that leads has its last token; what the others still do belongs to it. Of ranks of
+        // which one has failed, nothing is waited for.
+        let _ = model.synchronize();
+    }
     let span = run.meter().close(window);
     let generation = generation?;
     // Ranks of which one has failed tell nothing any more.

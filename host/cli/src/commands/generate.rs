@@ -165,7 +165,9 @@ fn to_json(
         .map(|time| time.duration_since(generation.started).as_secs_f64())
         .collect();
     json!({
-        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string() },
+        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
+            "parallelism": { "tensor": info.split.tensor, "pipeline": info.split.pipeline, "data": info.split.data, "experts": info.split.experts },
+            "ranks": info.ranks.iter().map(|rank| json!({ "device": rank.place(), "layers": [rank.layers.start, rank.layers.end], "weight_bytes": rank.weight_bytes })).collect::<Vec<_>>() },
         "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({
             "name": adapter.name, "source": adapter.source, "digest": adapter.digest, "mode": mode.to_string(),
             "rank": adapter.rank, "modules": adapter.modules, "parameters": adapter.parameters, "weight_bytes": adapter.bytes,

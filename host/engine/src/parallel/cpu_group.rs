@@ -1,7 +1,7 @@
 //! A group of ranks whose tensors are in the CPU's memory, over whatever moves them.
 
 use super::Communicator;
-use crate::{Result, kernels::pointwise, layers::host};
+use crate::{Result, layers::host};
 use candle_core::Tensor;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -56,7 +56,7 @@ impl<T: Transport> Communicator for CpuGroup<T> {
             // Summed in the order of the group, so that every rank gets the same bits.
             let mut parts = transport.exchange(&x)?.into_iter();
             let first = parts.next().unwrap_or(x);
-            parts.try_fold(first, |sum, part| add(&sum, &part))
+            parts.try_fold(first, |sum, part| host::add(&sum, &part))
         })
     }
 
@@ -91,14 +91,4 @@ impl<T: Transport> Communicator for CpuGroup<T> {
     fn time(&self) -> Result<Duration> {
         Ok(Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)))
     }
-}
-
-/// `a + b` of one shape.
-fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if !host::computes(a.device()) {
-        return Ok((a + b)?);
-    }
-    let width = a.dim(1)?;
-    let sum = host::with_slice(a, |a| host::with_slice(b, |b| pointwise::add(a, b)))??;
-    host::rows(sum, width)
 }

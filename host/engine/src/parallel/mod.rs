@@ -16,6 +16,7 @@ pub mod command;
 mod communicator;
 mod cpu_group;
 pub mod fate;
+mod group_ids;
 #[cfg(feature = "nccl")]
 pub mod nccl;
 pub mod rank;

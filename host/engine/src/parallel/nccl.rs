@@ -5,7 +5,7 @@ use super::{
     Communicator, Solo, Split,
     communicator::time_unknown,
     fate::Fate,
-    seat::{self, GroupIds},
+    group_ids::{GroupIds, is_nccl_asked},
 };
 use crate::{Error, Result};
 use candle_core::{
@@ -44,7 +44,7 @@ struct Place {
 /// Makes the ids of each rank's groups. One rank makes them for all.
 pub fn group_ids(split: &Split) -> Result<Vec<GroupIds>> {
     // A group of one is only asked for to try NCCL on a machine with one GPU.
-    let least = if seat::is_nccl_asked() { 1 } else { 2 };
+    let least = if is_nccl_asked() { 1 } else { 2 };
     let ids = |size: usize, count: usize| -> Result<Vec<Option<Vec<u8>>>> {
         (0..count).map(|_| (size >= least).then(new_id).transpose()).collect()
     };

@@ -4,10 +4,10 @@ use super::{
     Communicator, Shard, Solo, Split,
     cpu_group::{CpuGroup, Transport},
     fate::Fate,
+    group_ids::{GroupIds, is_nccl_asked},
     threads::Threads,
 };
 use crate::{Result, dtype::Device};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a rank brings along to sit down with the others.
@@ -96,15 +96,6 @@ pub fn among_threads(
     Ok(seats)
 }
 
-/// What ranks on GPUs need to find each other's groups, as NCCL makes it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct GroupIds {
-    /// Of the ranks of a stage; none where that is one rank.
-    pub tensor: Option<Vec<u8>>,
-    /// Of the ranks that have the same part of all stages.
-    pub pipeline: Option<Vec<u8>>,
-}
-
 /// The ids of each rank of a replica.
 pub fn group_ids(split: &Split) -> Result<Vec<GroupIds>> {
     #[cfg(feature = "nccl")]
@@ -135,10 +126,4 @@ fn without_nccl<T>(_: &impl Sized) -> Result<T> {
         "a model on several GPUs needs a build with NCCL: cargo build --release --features cuda,nccl"
             .to_owned(),
     ))
-}
-
-/// Whether even a rank that is alone is to go through NCCL: `LLEM_COMMUNICATOR=nccl`, to try it on a
-/// machine with one GPU.
-pub fn is_nccl_asked() -> bool {
-    std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
 }

@@ -4,9 +4,10 @@ use super::{
     Plan, Replica, Split,
     command::{Command, Reply},
     fate::Fate,
+    group_ids::GroupIds,
     rank::Rank,
     rendezvous::Launch,
-    seat::{self, GroupIds, Seat},
+    seat::{self, Seat},
     sockets::{Peer, Sockets},
     worker::Link,
 };

@@ -113,34 +113,28 @@ pub fn model_record(info: &Info) -> ModelRecord {
 
 /// A loaded model as the guest sees it.
 pub fn model_info(info: &Info) -> engine::ModelInfo {
-    let shape = &info.shape;
-    let Split { tensor, pipeline, data, experts, sharded_adapters, microbatches } = info.split;
-    let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
-    let microbatches = microbatches.map(|count| count as u32);
-    let rank = |rank: &RankInfo| engine::Rank {
-        device: rank.place(),
-        first_layer: rank.layers.start as u32,
-        layers: rank.layers.len() as u32,
-        weight_bytes: rank.weight_bytes,
+    let (shape, record) = (&info.shape, model_record(info));
+    let Parallelism { tensor, pipeline, data, experts, sharded_adapters, microbatches } =
+        record.parallelism;
+    let parallelism =
+        engine::Parallelism { tensor, pipeline, data, experts, sharded_adapters, microbatches };
+    let rank = |RankRecord { device, first_layer, layers, weight_bytes }| engine::Rank {
+        device,
+        first_layer,
+        layers,
+        weight_bytes,
     };
     engine::ModelInfo {
-        source: info.source.clone(),
-        architecture: info.architecture.clone(),
-        digest: info.digest.clone(),
+        source: record.source,
+        architecture: record.architecture,
+        digest: record.digest,
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
         dtype: info.dtype.into(),
-        quantization: info.quantization.clone(),
-        device: info.device.to_string(),
-        parallelism: engine::Parallelism {
-            tensor,
-            pipeline,
-            data,
-            experts,
-            sharded_adapters,
-            microbatches,
-        },
-        ranks: info.ranks.iter().map(rank).collect(),
+        quantization: record.quantization,
+        device: record.device,
+        parallelism,
+        ranks: record.ranks.into_iter().map(rank).collect(),
         context_length: shape.context as u32,
         vocab_size: shape.vocab as u32,
         layers: shape.layers as u32,
@@ -149,6 +143,6 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         kv_heads: shape.kv_heads as u32,
         eos_tokens: info.eos.clone(),
         has_tokenizer: info.has_tokenizer,
-        load_time: info.load_time.as_nanos() as u64,
+        load_time: record.load_ns,
     }
 }
