@@ -11,7 +11,10 @@ use super::{
     sockets::{Peer, Sockets},
     worker::Link,
 };
-use crate::{DType, Device, Error, LoadOptions, Result, load::checkpoint::Checkpoint};
+use crate::{
+    DType, Device, Error, LoadOptions, Result, kernels::parallel::Team,
+    load::checkpoint::Checkpoint,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -112,7 +115,7 @@ impl World {
     }
 
     fn obey(&self) -> Result<()> {
-        let leader = &self.peers[0];
+        let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours()));
         let mut rank: Option<Rank> = None;
         let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
         loop {
@@ -123,7 +126,7 @@ impl World {
             match order {
                 Order::Load(load) => {
                     drop(rank.take());
-                    let loaded = self.load(&load);
+                    let loaded = team.work(|| self.load(&load));
                     let said = loaded.as_ref().map(|rank| Reply::Loaded(rank.loaded()));
                     let said = said.map_err(|error| Error::Invalid(error.to_string()));
                     reply(&Reply::of(said))?;
@@ -133,7 +136,7 @@ impl World {
                     let Some(rank) = &mut rank else {
                         return Err(super::rank::without_model());
                     };
-                    let done = rank.execute(&command);
+                    let done = team.work(|| rank.execute(&command));
                     match (&command, done) {
                         // Rank 0 sees it when this process ends.
                         (Command::Pass(_), Err(error)) => return Err(error),
@@ -171,7 +174,7 @@ impl World {
             neighbours: self.neighbours(),
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
-        plan.team().work(plan.loader(self.launch.rank, seat))
+        plan.loader(self.launch.rank, seat)()
     }
 
     /// The device of this process: the CPU, or a GPU of its own, where the launcher has not left it only
