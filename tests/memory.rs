@@ -1,7 +1,7 @@
 //! Memory: it grows with a prompt's length, not with its square, and weights are in it once.
 #![cfg(target_os = "linux")]
 
-use crate::{ranks::Launched, support::Desk};
+use crate::support::{Desk, Launched};
 use std::{
     io::Read,
     mem::MaybeUninit,

@@ -6,6 +6,7 @@ use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
     support::{Desk, fixtures},
 };
+use llem_engine::{Batch, LoadOptions, Model, Split, batch::BatchOptions};
 use safetensors::SafeTensors;
 use std::path::Path;
 
@@ -190,4 +191,22 @@ fn quantised_weights() {
     let file = fixtures().join("gguf/llama-q4_k_m.gguf");
     let args = ["generate", file.to_str().unwrap(), "--tokens", "1", "--tp", "2"];
     desk.llem(&args).refused(2, &["--tp 2", "blocks of 256", "use --tp 1"]);
+}
+
+/// What a batch says that it has reserved is what all ranks keep: heads of 9 are kept in wider rows.
+#[test]
+fn kv_memory_is_counted_on_all_ranks() {
+    let source = fixtures().join("families/gpt2-odd").to_str().unwrap().to_owned();
+    let reserved = |split: Split| {
+        let options = LoadOptions { split, ..LoadOptions::new(source.parse().unwrap()) };
+        let mut model = Model::load(&options).unwrap();
+        let sequences =
+            BatchOptions { max_sequences: 2, max_tokens: Some(30), ..Default::default() };
+        Batch::open(&mut model, sequences).unwrap().status().kv_bytes
+    };
+    let alone = reserved(Split::default());
+    assert!(alone > 2 * 2 * 4 * 9 * 4 * 2 * 30, "{alone}");
+    for split in [Split::of(2, 1, 1), Split::of(4, 1, 1), Split::of(2, 2, 1), Split::of(1, 1, 2)] {
+        assert_eq!(reserved(split), alone, "{split}");
+    }
 }

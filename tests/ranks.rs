@@ -1,65 +1,12 @@
 //! Ranks as a user meets them: processes of a launcher, ranks that fail, splits that cannot be, and what
 //! stands in the record.
 
-use crate::support::{Desk, Ran, fixtures, guest, of_kind};
+use crate::support::{Desk, Launched, Ran, fixtures, guest, of_kind};
 use serde_json::{Value, json};
 use std::{
-    fs,
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
-
-/// The processes of a launch, rank 0 first.
-pub struct Launched(pub Vec<Child>);
-
-/// A port that no launch of these tests has had, below those that systems give to whoever asks for any.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + (std::process::id() % 1000) as u16 * 20;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-impl Launched {
-    /// Starts `size` ranks of the same command, as torchrun would.
-    pub fn start(desk: &Desk, args: &[&str], size: usize) -> Self {
-        Self::start_with(desk, args, size, &[])
-    }
-
-    /// The same with more in their environment.
-    pub fn start_with(desk: &Desk, args: &[&str], size: usize, more: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let start = |rank: usize| {
-            let mut command = desk.command(args);
-            command.env("RANK", rank.to_string()).env("WORLD_SIZE", size.to_string());
-            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
-            command.envs(more.iter().copied());
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        };
-        Self((0..size).map(start).collect())
-    }
-
-    fn signal(&self, rank: usize, name: &str) {
-        let id = self.0[rank].id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    /// How each ended, all within a time that no deadline of these tests comes near.
-    fn end(self) -> Vec<Ran> {
-        let began = Instant::now();
-        let ended = self.0.into_iter().map(|child| Ran::of(child.wait_with_output().unwrap()));
-        let ended = ended.collect();
-        assert!(began.elapsed() < Duration::from_secs(30));
-        ended
-    }
-}
 
 fn model() -> String {
     fixtures().join("llama/untied-llama3").to_str().unwrap().to_owned()

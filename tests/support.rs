@@ -3,8 +3,11 @@
 use serde_json::Value;
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -69,6 +72,56 @@ impl Desk {
     pub fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("run/events.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The processes of a launch, rank 0 first.
+pub struct Launched(pub Vec<Child>);
+
+/// A port that no launch of these tests has had, below those that systems give to whoever asks for any.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 1000) as u16 * 20;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Launched {
+    /// Starts `size` ranks of the same command, as torchrun would.
+    pub fn start(desk: &Desk, args: &[&str], size: usize) -> Self {
+        Self::start_with(desk, args, size, &[])
+    }
+
+    /// The same with more in their environment.
+    pub fn start_with(desk: &Desk, args: &[&str], size: usize, more: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let start = |rank: usize| {
+            let mut command = desk.command(args);
+            command.env("RANK", rank.to_string()).env("WORLD_SIZE", size.to_string());
+            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+            command.envs(more.iter().copied());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        Self((0..size).map(start).collect())
+    }
+
+    /// Sends one of them a signal.
+    pub fn signal(&self, rank: usize, name: &str) {
+        let id = self.0[rank].id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// How each ended, all within a time that no deadline of these tests comes near.
+    pub fn end(self) -> Vec<Ran> {
+        let began = Instant::now();
+        let ended = self.0.into_iter().map(|child| Ran::of(child.wait_with_output().unwrap()));
+        let ended = ended.collect();
+        assert!(began.elapsed() < Duration::from_secs(30));
+        ended
     }
 }
 

@@ -145,11 +145,6 @@ impl KvCache {
         (0..count).map(|_| Self::new(layout, capacity)).collect()
     }
 
-    /// Tokens it has room for.
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(LayerCache::bytes).sum()

@@ -191,15 +191,11 @@ impl Model {
     pub fn generate(&mut self, request: &Request, control: &Control<'_>) -> Result<Generation> {
         check(request, &self.info.shape, self.tokenizer.is_some())?;
         let adapters = self.adapters.choose(&request.adapters, request.prompts.len())?;
-        let parts = Parts {
-            shape: &self.info.shape,
-            tokenizer: self.tokenizer.as_ref(),
-            eos: &self.info.eos,
-        };
-        let (prompts, count) =
-            (request.prompts.len(), self.replicas.len().min(request.prompts.len()));
+        let (parts, replicas) = self.split();
+        let prompts = request.prompts.len();
+        let count = replicas.len().min(prompts);
         let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let generated = at_once(&mut self.replicas[..count], |index, replica| {
+        let generated = at_once(&mut replicas[..count], |index, replica| {
             let progress = |generated: usize| {
                 told[index].store(generated, Ordering::Relaxed);
                 (control.progress)(told.iter().map(|told| told.load(Ordering::Relaxed)).sum());

@@ -27,14 +27,7 @@ impl Model {
         let id = self.adapters.next_id();
         let mut taken = None;
         for index in 0..self.replicas.len() {
-            let attached =
-                self.replicas[index].attach(id, source, seed, &mut opened).and_then(|attached| {
-                    match attached.added.modules {
-                        0 => Err(opened.tensors.bad("it changes no module of the base model")),
-                        _ => Ok(attached),
-                    }
-                });
-            match attached {
+            match self.replicas[index].attach(id, source, seed, &mut opened) {
                 Ok(attached) => taken = taken.or(Some(attached)),
                 Err(error) => {
                     // What went wrong is told, rather than that undoing it did.

@@ -45,8 +45,6 @@ pub struct Batch {
     options: BatchOptions,
     /// Most tokens of one sequence.
     max_tokens: usize,
-    /// Bytes that are reserved for it.
-    kv_bytes: usize,
     /// One for each replica of the model.
     lanes: Vec<Lane>,
     waiting: VecDeque<Sequence>,
@@ -135,14 +133,11 @@ impl Batch {
         let lanes = at_once(&mut replicas[..lanes], |index, replica| {
             let count = part(options.max_sequences, index, lanes).len();
             let room = replica.open_batch(count, tokens)?;
-            let bytes = replica.kv_bytes_per_token() * tokens * count;
-            Ok((Lane { room, free: (0..count).rev().collect(), running: Vec::new() }, bytes))
+            Ok(Lane { room, free: (0..count).rev().collect(), running: Vec::new() })
         })?;
-        let (lanes, bytes): (Vec<_>, Vec<usize>) = lanes.into_iter().unzip();
         Ok(Self {
             options,
             max_tokens: tokens,
-            kv_bytes: bytes.into_iter().sum(),
             lanes,
             waiting: VecDeque::new(),
             left: Vec::new(),
@@ -273,7 +268,7 @@ impl Batch {
         Status {
             running: self.running().count(),
             waiting: self.waiting.len(),
-            kv_bytes: self.kv_bytes,
+            kv_bytes: self.lanes.iter().map(|lane| lane.room.bytes).sum(),
             kv_capacity: self.options.max_sequences * self.max_tokens,
             kv_used: self.running().map(Sequence::past).sum(),
         }

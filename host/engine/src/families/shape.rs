@@ -207,9 +207,4 @@ impl Shape {
     pub fn is_gated(&self) -> bool {
         !matches!(self.names.mlp_in, MlpIn::Plain(_))
     }
-
-    /// Bytes of keys and values of one token, at `size` bytes a number.
-    pub fn kv_bytes_per_token(&self, size: usize) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim * size
-    }
 }

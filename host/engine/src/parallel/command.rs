@@ -1,6 +1,7 @@
 //! What the leading rank of a replica tells the others to do. All do the same at the same time, each
 //! with its part of the model, so that a command says what is to be done and never by whom.
 
+use super::rank::Rank;
 use crate::{
     Error, Result,
     adapters::{AdapterId, Leftovers},
@@ -87,6 +88,8 @@ pub enum Reply {
     Done,
     /// The model is loaded.
     Loaded(Loaded),
+    /// Bytes that are reserved for a batch.
+    Reserved(usize),
     /// The adapter is attached.
     Attached(Attached),
     /// Time in communication so far, ns, or why it is not known.
@@ -139,10 +142,19 @@ impl Attached {
 impl Reply {
     /// Of a result.
     pub fn of(result: Result<Self>) -> Self {
-        result.unwrap_or_else(|error| {
-            let is_input = error.is_input();
-            Self::Failed { reason: error.to_string(), is_input }
-        })
+        result.unwrap_or_else(|error| Self::failed(&error))
+    }
+
+    /// Of a rank's loading.
+    pub fn of_load(loaded: &Result<Rank>) -> Self {
+        match loaded {
+            Ok(rank) => Self::Loaded(rank.loaded()),
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    fn failed(error: &Error) -> Self {
+        Self::Failed { reason: error.to_string(), is_input: error.is_input() }
     }
 
     /// The reply of `rank`, or its failure as an error.

@@ -6,7 +6,7 @@ use super::{
     split::part,
 };
 use crate::{
-    AdapterSource, Error, Result,
+    AdapterSource, Result,
     adapters::{AdapterId, AdapterTensors},
     decoder::{Decoder, Stage},
     families::Shape,
@@ -85,17 +85,15 @@ impl Rank {
         self.loaded.clone()
     }
 
-    /// What it keeps of a token.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Does what it is told.
     pub fn execute(&mut self, command: &Command) -> Result<Reply> {
         match command {
             Command::Reserve(capacities) => self.pool.reserve(&self.layout, capacities)?,
             &Command::Open(batch, count, capacity) => {
-                self.batches.insert(batch, KvCache::several(&self.layout, count, capacity)?);
+                let caches = KvCache::several(&self.layout, count, capacity)?;
+                let bytes = caches.iter().map(KvCache::bytes).sum();
+                self.batches.insert(batch, caches);
+                return Ok(Reply::Reserved(bytes));
             }
             Command::Close(batch) => drop(self.batches.remove(batch)),
             Command::Pass(pass) => {
@@ -272,11 +270,6 @@ fn select(x: Tensor, wanted: &[u32], start: usize) -> Result<Option<Tensor>> {
         count if count == rows => Ok(Some(x)),
         _ => Ok(Some(x.index_select(&Tensor::new(here, x.device())?, 0)?)),
     }
-}
-
-/// A rank that was told to do something before it had a model.
-pub fn without_model() -> Error {
-    Error::Unsupported("the rank has no model".to_owned())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     env,
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -82,15 +82,13 @@ impl Launch {
     }
 
     /// Finds all others and connects with each. Fails when one has not come within `deadline`.
-    pub fn join(&self, deadline: Duration, fate: &Arc<Fate>) -> Result<Joined> {
+    pub fn join(&self, deadline: Duration, fate: &Arc<Fate>) -> Result<Vec<Arc<Peer>>> {
         let until = Instant::now() + deadline;
         let streams = if self.rank == 0 { self.gather(until) } else { self.come(until) }?;
-        let addresses: Vec<IpAddr> =
-            streams.iter().filter_map(|(_, stream)| Some(stream.peer_addr().ok()?.ip())).collect();
         let peers = streams.into_iter().map(|(rank, stream)| {
             Peer::new(rank, stream, fate).map(Arc::new).map_err(|error| self.broken(rank, &error))
         });
-        Ok(Joined { peers: peers.collect::<Result<_>>()?, addresses })
+        peers.collect()
     }
 
     /// Rank 0: waits for the others and tells each where those are.
@@ -179,14 +177,6 @@ impl Launch {
     fn broken(&self, rank: usize, error: &io::Error) -> Error {
         Error::Rank { rank, reason: format!("its connection broke: {error}") }
     }
-}
-
-/// What comes of a rendezvous.
-pub struct Joined {
-    /// Every other rank.
-    pub peers: Vec<Arc<Peer>>,
-    /// Where they are.
-    pub addresses: Vec<IpAddr>,
 }
 
 /// What a process says of itself first.

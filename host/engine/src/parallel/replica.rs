@@ -16,7 +16,6 @@ use crate::{
     dtype::Device,
     families::Shape,
     kernels::parallel::Team,
-    kv_cache::Layout,
     layers::Segment,
     load::Weights,
 };
@@ -99,6 +98,8 @@ pub struct Replica {
 /// before any other is reserved.
 pub struct BatchRoom {
     id: u64,
+    /// What it takes.
+    pub bytes: usize,
     _held: Arc<()>,
 }
 
@@ -147,19 +148,6 @@ impl Replica {
         &self.loaded
     }
 
-    /// What the leader keeps of a token.
-    pub fn layout(&self) -> &Layout {
-        self.leader.layout()
-    }
-
-    /// Bytes of keys and values of one token, on all ranks.
-    pub fn kv_bytes_per_token(&self) -> usize {
-        // Every rank keeps as much of a layer as the leader does.
-        let (own, layers) = (self.leader.layout(), self.loaded.iter());
-        let layers: usize = layers.map(|part| part.stage.layers.len()).sum();
-        own.bytes_per_token() / own.layers.max(1) * layers
-    }
-
     /// Makes room for so many tokens of each sequence of a static batch.
     pub fn reserve(&mut self, capacities: &[usize]) -> Result<()> {
         self.sweep()?;
@@ -171,9 +159,13 @@ impl Replica {
         self.sweep()?;
         let (id, held) = (self.next_batch, Arc::new(()));
         self.next_batch += 1;
-        self.all(&Command::Open(id, count, capacity))?;
+        let replies = self.all(&Command::Open(id, count, capacity))?;
+        let bytes = replies.iter().map(|reply| match reply {
+            Reply::Reserved(bytes) => *bytes,
+            _ => 0,
+        });
         self.batches.push((id, Arc::downgrade(&held)));
-        Ok(BatchRoom { id, _held: held })
+        Ok(BatchRoom { id, bytes: bytes.sum(), _held: held })
     }
 
     /// Whether a continuous batch is open.
@@ -215,20 +207,20 @@ impl Replica {
         seed: u64,
         opened: &mut Opened,
     ) -> Result<Attached> {
-        let began = Instant::now();
         let command = Command::Attach(Attach { id, source: source.to_string(), seed });
-        self.others.iter_mut().try_for_each(|other| other.tell(&command))?;
-        let (leader, team) = (&mut self.leader, &self.team);
-        let own = team.work(|| leader.attach(id, &mut opened.tensors));
-        let theirs = replies(&mut self.others, began);
-        let taken = own.and_then(|mut taken| {
-            for reply in theirs? {
+        let tensors = &mut opened.tensors;
+        let attached = self.together(&command, |leader| leader.attach(id, tensors));
+        let taken = attached.and_then(|(mut taken, theirs)| {
+            for reply in theirs {
                 if let Reply::Attached(more) = reply {
                     taken.and(more);
                 }
             }
             opened.tensors.finish(&taken.leftovers)?;
-            Ok(taken)
+            match taken.added.modules {
+                0 => Err(opened.tensors.bad("it changes no module of the base model")),
+                _ => Ok(taken),
+            }
         });
         if taken.is_err() {
             // What went wrong is told, rather than that undoing it did.
@@ -239,12 +231,23 @@ impl Replica {
 
     /// Has every rank do the same, and returns what it came to, the leader's first.
     pub fn all(&mut self, command: &Command) -> Result<Vec<Reply>> {
+        let (own, theirs) = self.together(command, |leader| leader.execute(command))?;
+        Ok([vec![own], theirs].concat())
+    }
+
+    /// Has the other ranks do what they are told while the leader does its part of the same. The leader's
+    /// failure goes before theirs.
+    fn together<T>(
+        &mut self,
+        command: &Command,
+        own: impl FnOnce(&mut Rank) -> Result<T>,
+    ) -> Result<(T, Vec<Reply>)> {
         let began = Instant::now();
         self.others.iter_mut().try_for_each(|other| other.tell(command))?;
         let (leader, team) = (&mut self.leader, &self.team);
-        let own = team.work(|| leader.execute(command));
+        let own = team.work(|| own(leader));
         let theirs = replies(&mut self.others, began);
-        Ok([vec![own?], theirs?].concat())
+        Ok((own?, theirs?))
     }
 
     /// Frees the memory of batches that nobody holds any more.

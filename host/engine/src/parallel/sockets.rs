@@ -13,7 +13,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::{
     io::{self, BufReader, Read, Write},
-    net::TcpStream,
+    net::{IpAddr, TcpStream, UdpSocket},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -34,6 +34,8 @@ const MOST: u64 = 1 << 36;
 pub struct Peer {
     /// Its number.
     pub rank: usize,
+    /// The address of its machine, where that is another.
+    pub elsewhere: Option<IpAddr>,
     writer: Mutex<TcpStream>,
     orders: Mutex<Receiver<Vec<u8>>>,
     tensors: Mutex<Receiver<Vec<u8>>>,
@@ -46,6 +48,10 @@ impl Peer {
         // A token's worth of activations is small, and someone waits for it.
         stream.set_nodelay(true)?;
         stream.set_read_timeout(None)?;
+        let address = stream.peer_addr()?.ip();
+        // An address that this machine can bind is its own.
+        let is_here = address.is_loopback() || UdpSocket::bind((address, 0)).is_ok();
+        let elsewhere = (!is_here).then_some(address);
         let (order, orders) = mpsc::channel();
         let (tensor, tensors) = mpsc::channel();
         let (reader, shared) = (stream.try_clone()?, Arc::clone(fate));
@@ -63,7 +69,8 @@ impl Peer {
             }
         })?;
         let (orders, tensors) = (Mutex::new(orders), Mutex::new(tensors));
-        Ok(Self { rank, writer: Mutex::new(stream), orders, tensors, fate: Arc::clone(fate) })
+        let (writer, fate) = (Mutex::new(stream), Arc::clone(fate));
+        Ok(Self { rank, elsewhere, writer, orders, tensors, fate })
     }
 
     /// Sends an order or a reply.

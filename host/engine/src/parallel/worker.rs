@@ -70,12 +70,8 @@ fn serve(
     fate: &Fate,
 ) {
     let loaded = load();
-    let reply = Reply::of(loaded.as_ref().map(|rank| Reply::Loaded(rank.loaded())).map_err(again));
-    let Ok(mut rank) = loaded else {
-        let _ = done.send(reply);
-        return;
-    };
-    let _ = done.send(reply);
+    let _ = done.send(Reply::of_load(&loaded));
+    let Ok(mut rank) = loaded else { return };
     while let Ok(command) = to_do.recv() {
         let result = rank.execute(&command);
         if let Command::Pass(_) = command {
@@ -86,14 +82,6 @@ fn serve(
         } else {
             let _ = done.send(Reply::of(result));
         }
-    }
-}
-
-/// An error that stands for another which cannot be copied.
-fn again(error: &Error) -> Error {
-    match error.is_input() {
-        true => Error::Invalid(error.to_string()),
-        false => Error::Tensor(candle_core::Error::Msg(error.to_string())),
     }
 }
 

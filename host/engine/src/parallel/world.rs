@@ -31,7 +31,8 @@ use std::{
 pub struct World {
     launch: Launch,
     peers: Vec<Arc<Peer>>,
-    addresses: Vec<IpAddr>,
+    /// Ranks on this machine, this one among them.
+    neighbours: usize,
     fate: Arc<Fate>,
     /// Whether a model is spread over them: one at a time is.
     taken: AtomicBool,
@@ -83,15 +84,10 @@ impl World {
             ));
         }
         let fate = Arc::new(Fate::new(deadline));
-        let joined = launch.join(deadline, &fate)?;
+        let peers = launch.join(deadline, &fate)?;
+        let neighbours = 1 + peers.iter().filter(|peer| peer.elsewhere.is_none()).count();
         let taken = AtomicBool::new(false);
-        Ok(Some(Arc::new(Self {
-            launch,
-            peers: joined.peers,
-            addresses: joined.addresses,
-            fate,
-            taken,
-        })))
+        Ok(Some(Arc::new(Self { launch, peers, neighbours, fate, taken })))
     }
 
     /// Whether this process runs the program, rather than doing what it is told.
@@ -115,7 +111,7 @@ impl World {
     }
 
     fn obey(&self) -> Result<()> {
-        let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours()));
+        let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours));
         let mut rank: Option<Rank> = None;
         let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
         loop {
@@ -127,14 +123,13 @@ impl World {
                 Order::Load(load) => {
                     drop(rank.take());
                     let loaded = team.work(|| self.load(&load));
-                    let said = loaded.as_ref().map(|rank| Reply::Loaded(rank.loaded()));
-                    let said = said.map_err(|error| Error::Invalid(error.to_string()));
-                    reply(&Reply::of(said))?;
+                    reply(&Reply::of_load(&loaded))?;
                     rank = loaded.ok();
                 }
                 Order::Do(command) => {
                     let Some(rank) = &mut rank else {
-                        return Err(super::rank::without_model());
+                        let nothing = "the rank has no model".to_owned();
+                        return Err(Error::Unsupported(nothing));
                     };
                     let done = team.work(|| rank.execute(&command));
                     match (&command, done) {
@@ -171,7 +166,7 @@ impl World {
             split: load.split,
             devices: vec![device; self.size()],
             deadline: Duration::ZERO,
-            neighbours: self.neighbours(),
+            neighbours: self.neighbours,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
         plan.loader(self.launch.rank, seat)()
@@ -203,7 +198,7 @@ impl World {
             Device::Cuda(_) => seat::group_ids(&options.split)?,
         };
         self.take()?;
-        plan.neighbours = self.neighbours();
+        plan.neighbours = self.neighbours;
         let load = |groups: GroupIds| Load {
             source: options.source.to_string(),
             dtype: options.dtype.map(|dtype| dtype.to_string()),
@@ -251,20 +246,9 @@ impl World {
         ))
     }
 
-    /// Ranks on this machine, this one among them.
-    fn neighbours(&self) -> usize {
-        let here = |address: &&IpAddr| {
-            address.is_loopback() || std::net::UdpSocket::bind((**address, 0)).is_ok()
-        };
-        1 + self.addresses.iter().filter(here).count()
-    }
-
     /// The address of a rank on another machine, whose devices this one cannot measure.
     pub fn elsewhere(&self, rank: usize) -> Option<IpAddr> {
-        let place = self.peers.iter().position(|peer| peer.rank == rank)?;
-        let address = *self.addresses.get(place)?;
-        let is_here = address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok();
-        (!is_here).then_some(address)
+        self.peers.iter().find(|peer| peer.rank == rank)?.elsewhere
     }
 }
 
