@@ -13,7 +13,7 @@ use llem_engine::{
     adapters::Adapted,
     batch::{Piece, Step},
     chat::Message,
-    flops::{self, Counted},
+    flops::{Counted, Logits},
     score::ScoreRequest,
 };
 use llem_meter::Span;
@@ -102,8 +102,8 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
     let completions = &generation.completions;
     let flops = |completion: &Completion| {
         let counted = Counted::new(&info.shape, completion.adapter.as_ref());
-        let (prefill, decode) =
-            flops::generation(counted, completion.prompt_tokens, completion.tokens.len());
+        let (prompt, output) = (completion.prompt_tokens, completion.tokens.len());
+        let (prefill, decode) = counted.generation(prompt, output, Logits::Last);
         prefill.total() + decode.total()
     };
     Activity {
@@ -123,7 +123,7 @@ pub fn scoring(info: &Info, adapter: Option<&Adapted>, requests: &[ScoreRequest]
         (request.context.len() + request.continuation.len()).saturating_sub(1)
     };
     let flops = |request: &ScoreRequest| {
-        flops::pass(counted, tokens(request), 0, request.continuation.len()).total()
+        counted.pass(tokens(request), 0, request.continuation.len()).total()
     };
     Activity {
         requests: requests.len() as u64,
@@ -140,7 +140,7 @@ pub fn step_activity(info: &Info, step: &Step) -> Activity {
     let (prefill_ns, decode_ns) = if prompt_tokens > 0 { (time, 0) } else { (0, time) };
     let flops = |piece: &Piece| {
         let counted = Counted::new(&info.shape, piece.adapter.as_ref());
-        flops::pass(counted, piece.new, piece.past, usize::from(piece.sampled)).total()
+        counted.pass(piece.new, piece.past, usize::from(piece.sampled)).total()
     };
     let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
     Activity {

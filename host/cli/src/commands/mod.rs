@@ -2,6 +2,7 @@
 
 mod doctor;
 mod exec;
+mod flops;
 mod generate;
 mod inspect;
 mod schema;
@@ -22,6 +23,8 @@ pub enum Command {
     Tokenize(tokenize::Args),
     /// Show what a component is: exports, imports, parameters, digest
     Inspect(inspect::Args),
+    /// Count a model's floating-point operations, from its shape
+    Flops(flops::Args),
     /// Show devices, energy sources, and what is missing with its remedy
     Doctor(doctor::Args),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
@@ -40,6 +43,7 @@ impl Command {
             Self::Generate(args) => args.run(),
             Self::Tokenize(args) => args.run(),
             Self::Inspect(args) => args.run(),
+            Self::Flops(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Schema(args) => args.run(),
         }

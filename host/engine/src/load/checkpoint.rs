@@ -16,6 +16,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A model's shape, for which its weights are not read.
+pub fn shape(source: &ModelSource) -> Result<Shape> {
+    let of_file = |path: &Path| families::parse_config(&read_text(path)?, path);
+    match source {
+        ModelSource::Synthetic(preset) => families::shape(&preset.config()?),
+        ModelSource::Folder(folder) => families::shape(&of_file(&folder.join("config.json"))?),
+        ModelSource::Gguf(path) => Ok(gguf_metadata::read(&mut Gguf::open(path)?)?.1),
+        ModelSource::Hub { id, revision } => {
+            families::shape(&of_file(&hub::fetch_config(id, revision)?)?)
+        }
+    }
+}
+
 /// A model's parts.
 pub struct Checkpoint {
     /// The source as it was resolved.

@@ -29,6 +29,17 @@ pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
     fetch_with(id, revision, cached, download)
 }
 
+/// A model's `config.json` alone.
+pub fn fetch_config(id: &str, revision: &str) -> Result<PathBuf> {
+    const CONFIG: &str = "config.json";
+    fetch_with(
+        id,
+        revision,
+        |cache, repo| Ok(cache.repo(repo.clone()).get(CONFIG)),
+        |cache, repo| get(&connect(cache)?.repo(repo), CONFIG),
+    )
+}
+
 /// The local folder of the snapshot of an adapter, which is two files.
 pub fn fetch_adapter(id: &str, revision: &str, config: &str, weights: &str) -> Result<PathBuf> {
     fetch_with(

@@ -5,7 +5,7 @@ use crate::{
     bindings::{flops, types},
     state::State,
 };
-use llem_engine::flops::{Components, Counted, generation};
+use llem_engine::flops::{Components, Counted, Logits};
 use wasmtime::component::Resource;
 
 impl flops::Host for State {
@@ -32,7 +32,8 @@ impl flops::Host for State {
             Ok(adapter) => adapter,
             Err(error) => return Ok(Err(error)),
         };
-        let (prefill, decode) = generation(Counted::new(decoder, adapter), prompt, output);
+        let (prefill, decode) =
+            Counted::new(decoder, adapter).generation(prompt, output, Logits::Last);
         let batch = f64::from(shape.batch);
         Ok(Ok(flops::Count {
             total: (prefill.total() + decode.total()) * batch,

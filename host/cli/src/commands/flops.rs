@@ -1,0 +1,207 @@
+//! `llem flops`: what a request costs, counted from the model's shape.
+
+use super::parse;
+use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
+use llem_engine::{
+    AdapterSource, LoadOptions, Model, ModelSource,
+    families::Shape,
+    flops::{Components, Count, Counted, Logits, active_parameters, decode_passes},
+    load::checkpoint,
+};
+use llem_quantity::significant;
+use serde_json::{Value, json};
+
+/// Count a model's floating-point operations, from its shape.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model: a folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
+    #[arg(value_parser = parse::<ModelSource>)]
+    model: ModelSource,
+    /// Sequences
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    batch: usize,
+    /// Prompt length of each, tokens
+    #[arg(long, value_name = "COUNT")]
+    prompt_tokens: usize,
+    /// Tokens that each generates; the first comes from prefill
+    #[arg(long, value_name = "COUNT")]
+    new_tokens: usize,
+    /// Positions of the prompt whose logits are computed
+    #[arg(long, value_enum, default_value_t = LogitsArg::Last)]
+    logits: LogitsArg,
+    /// A LoRA adapter that runs unmerged; the model's weights are read, too, then
+    #[arg(long, value_name = "SOURCE", value_parser = parse::<AdapterSource>)]
+    adapter: Option<AdapterSource>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogitsArg {
+    /// The last only, which is all that generation takes
+    Last,
+    /// All, as eager frameworks compute them by default
+    All,
+}
+
+/// Both phases by one count, of the whole batch.
+struct Phases {
+    prefill: Components,
+    decode: Components,
+}
+
+impl Args {
+    /// Counts and prints.
+    pub fn run(self) -> anyhow::Result<()> {
+        let shape = checkpoint::shape(&self.model)?;
+        self.check(&shape)?;
+        let adapter = match &self.adapter {
+            None => Default::default(),
+            Some(adapter) => {
+                let mut model = Model::load(&LoadOptions::new(self.model.clone()))?;
+                model.attach(adapter, None, 0)?.flops
+            }
+        };
+        let counted = Counted { shape: &shape, adapter, count: Count::Needed };
+        let needed = self.phases(counted);
+        let executed = self.phases(counted.by(Count::Executed));
+        if self.json {
+            println!("{:#}", self.to_json(&shape, &needed, &executed));
+        } else {
+            self.print(&shape, &needed, &executed);
+        }
+        Ok(())
+    }
+
+    fn check(&self, shape: &Shape) -> Result<(), llem_engine::Error> {
+        let least = [
+            ("--batch", self.batch),
+            ("--prompt-tokens", self.prompt_tokens),
+            ("--new-tokens", self.new_tokens),
+        ];
+        if let Some((name, _)) = least.iter().find(|(_, count)| *count == 0) {
+            return Err(llem_engine::Error::Invalid(format!("{name} must be at least 1")));
+        }
+        let length = self.prompt_tokens.saturating_add(self.new_tokens);
+        if length > shape.context {
+            return Err(llem_engine::Error::Invalid(format!(
+                "--prompt-tokens {} and --new-tokens {} do not fit the model's context of {}",
+                self.prompt_tokens, self.new_tokens, shape.context
+            )));
+        }
+        Ok(())
+    }
+
+    fn logits(&self) -> Logits {
+        match self.logits {
+            LogitsArg::Last => Logits::Last,
+            LogitsArg::All => Logits::All,
+        }
+    }
+
+    fn phases(&self, counted: Counted<'_>) -> Phases {
+        let (prefill, decode) =
+            counted.generation(self.prompt_tokens, self.new_tokens, self.logits());
+        let batch = self.batch as f64;
+        Phases { prefill: prefill * batch, decode: decode * batch }
+    }
+
+    /// Tokens of the batch that prefill and decode run.
+    fn tokens(&self) -> [f64; 2] {
+        [self.prompt_tokens, decode_passes(self.new_tokens)]
+            .map(|tokens| (tokens * self.batch) as f64)
+    }
+
+    fn to_json(&self, shape: &Shape, needed: &Phases, executed: &Phases) -> Value {
+        let [input, output] = self.tokens();
+        let doubled = 2.0 * active_parameters(shape);
+        let sums = |[prefill, decode]: [f64; 2]| {
+            json!({
+                "flops_prefill": prefill,
+                "flops_decode": decode,
+                "flops_total": prefill + decode,
+                "flops_per_input_token": prefill / input,
+                "flops_per_output_token": (output > 0.0).then(|| decode / output),
+            })
+        };
+        let count = |phases: &Phases| {
+            let mut object = sums([phases.prefill.total(), phases.decode.total()]);
+            object["prefill"] = components(&phases.prefill);
+            object["decode"] = components(&phases.decode);
+            object
+        };
+        let mut approximation = sums([doubled * input, doubled * output]);
+        approximation["active_parameters"] = active_parameters(shape).into();
+        json!({
+            "model": self.model.to_string(),
+            "adapter": self.adapter.as_ref().map(ToString::to_string),
+            "batch": self.batch,
+            "prompt_tokens": self.prompt_tokens,
+            "new_tokens": self.new_tokens,
+            "logits": match self.logits { LogitsArg::Last => "last", LogitsArg::All => "all" },
+            "unit": "FLOP",
+            "source": "analytic",
+            "estimated": true,
+            "needed": count(needed),
+            "executed": count(executed),
+            "approximation_2n": approximation,
+        })
+    }
+
+    fn print(&self, shape: &Shape, needed: &Phases, executed: &Phases) {
+        let mut table = Table::new();
+        table.load_preset(NOTHING);
+        table.set_header([
+            "FLOP, estimated",
+            "prefill needed",
+            "executed",
+            "decode needed",
+            "executed",
+        ]);
+        let phases = [&needed.prefill, &executed.prefill, &needed.decode, &executed.decode];
+        let mut row = |name: &str, numbers: [Option<f64>; 4]| {
+            let cells = numbers.map(|number| {
+                let text = number.map_or_else(|| "-".to_owned(), |number| significant(number));
+                Cell::new(text).set_alignment(CellAlignment::Right)
+            });
+            table.add_row([vec![Cell::new(name)], cells.to_vec()].concat());
+        };
+        for (index, (name, _)) in parts(&needed.prefill).iter().enumerate() {
+            row(name, phases.map(|phase| Some(parts(phase)[index].1)));
+        }
+        let totals = phases.map(Components::total);
+        let [input, output] = self.tokens();
+        row("total", totals.map(Some));
+        let each = [input, input, output, output];
+        row(
+            "per token",
+            std::array::from_fn(|index| (each[index] > 0.0).then(|| totals[index] / each[index])),
+        );
+        let doubled = 2.0 * active_parameters(shape);
+        row("2N per token", [Some(doubled), None, Some(doubled), None]);
+        println!("{}", table.trim_fmt());
+        println!(
+            "{} x {} + {} tokens; needed: the keys that each query sees; executed: all of them, as eager frameworks run it",
+            self.batch, self.prompt_tokens, self.new_tokens
+        );
+    }
+}
+
+fn parts(count: &Components) -> [(&'static str, f64); 5] {
+    [
+        ("attention_projections", count.attention_projections),
+        ("attention", count.attention),
+        ("mlp", count.mlp),
+        ("lm_head", count.lm_head),
+        ("adapter", count.adapter),
+    ]
+}
+
+fn components(count: &Components) -> Value {
+    parts(count)
+        .into_iter()
+        .map(|(name, flops)| (name.to_owned(), flops.into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
