@@ -81,14 +81,26 @@ impl Quantity {
     }
 
     /// The sum of two quantities in the same unit; none where the units differ. The source stays
-    /// if both share it, and is `derived` otherwise.
+    /// if both share it, and is `derived` otherwise, or `modelled` where one is.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
             uncertainty: self.uncertainty.hypot(other.uncertainty),
             unit: self.unit.clone(),
-            source: if self.source == other.source { self.source } else { Source::Derived },
+            source: joint(self.source, other.source),
         })
+    }
+
+    /// The difference of two quantities in the same unit; none where the units differ.
+    pub fn minus(&self, other: &Self) -> Option<Self> {
+        self.plus(&Self { value: -other.value, ..other.clone() })
+    }
+
+    /// The product of two quantities, in the unit `unit`.
+    pub fn times(&self, other: &Self, unit: impl Into<String>) -> Self {
+        let value = self.value * other.value;
+        let uncertainty = (self.uncertainty * other.value).hypot(other.uncertainty * self.value);
+        Self::new(value, uncertainty, unit, derived(self.source, other.source))
     }
 
     /// The ratio of two quantities, in the unit `unit`; none where the divisor is zero.
@@ -99,8 +111,21 @@ impl Quantity {
         let value = self.value / divisor.value;
         // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
         let uncertainty = self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value.abs();
-        Some(Self::new(value, uncertainty, unit, Source::Derived))
+        Some(Self::new(value, uncertainty, unit, derived(self.source, divisor.source)))
     }
+}
+
+/// The source of what is made of two quantities: a power model stays one, whatever is computed with it.
+fn derived(one: Source, other: Source) -> Source {
+    match [one, other].contains(&Source::Modelled) {
+        true => Source::Modelled,
+        false => Source::Derived,
+    }
+}
+
+/// That of a sum or difference, which is still what both were.
+fn joint(one: Source, other: Source) -> Source {
+    if one == other { one } else { derived(one, other) }
 }
 
 impl fmt::Display for Quantity {
@@ -145,6 +170,21 @@ mod tests {
         let joules = Quantity::exact(1.0, "J", Source::Rapl);
         assert!(joules.plus(&Quantity::exact(1.0, "W", Source::Rapl)).is_none());
         assert_eq!(joules.plus(&joules).map(|sum| sum.value), Some(2.0));
+    }
+
+    // (3 ± 0.1) x (2 ± 0.2): sqrt(0.2^2 + 0.6^2)
+    #[test]
+    fn products_and_differences_carry_their_uncertainty() {
+        let power = Quantity::new(3.0, 0.1, "W", Source::Rapl);
+        let energy = power.times(&Quantity::new(2.0, 0.2, "s", Source::Clock), "J");
+        assert!(
+            (energy.value - 6.0).abs() < 1e-12
+                && (energy.uncertainty - 0.4f64.sqrt()).abs() < 1e-12
+        );
+        let rest = energy.minus(&Quantity::new(1.0, 0.3, "J", Source::Modelled)).expect("joules");
+        assert!((rest.value - 5.0).abs() < 1e-12 && (rest.uncertainty - 0.7).abs() < 1e-12);
+        assert_eq!(rest.source, Source::Modelled);
+        assert_eq!(rest.per(&power, "s").map(|time| time.source), Some(Source::Modelled));
     }
 
     #[test]
