@@ -12,6 +12,7 @@ mod experiments;
 mod failures;
 mod families;
 mod gguf;
+mod hardware;
 mod hub;
 mod interruption;
 mod memory;

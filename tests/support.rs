@@ -6,7 +6,11 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU16, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -193,4 +197,158 @@ macro_rules! for_each_folder {
             assert_eq!(folders, tested);
         }
     };
+}
+
+/// Doubles of hardware, below everything that is ours: a library in NVML's place, and files in the kernel's.
+pub struct Hardware {
+    folder: TempDir,
+}
+
+/// What NVML tells from a moment on.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub ms: u64,
+    pub millijoules: u64,
+    pub milliwatts: u64,
+    pub temperature: u64,
+    pub clock: u64,
+    pub utilisation: u64,
+    pub throttle: u64,
+    pub status: u64,
+}
+
+/// `NVML_ERROR_NO_PERMISSION` and `NVML_ERROR_GPU_IS_LOST`.
+pub const NO_PERMISSION: u64 = 4;
+pub const GPU_IS_LOST: u64 = 15;
+
+impl Hardware {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("sys")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A GPU that works at `watts` for `seconds`, its counter ticking every 100 ms; `change` alters each moment.
+    pub fn gpu(self, watts: u64, seconds: u64, change: impl Fn(&mut Moment)) -> Self {
+        let moments = (0..seconds * 10).map(|tick| {
+            let (ms, milliwatts) = (tick * 100, watts * 1000);
+            let mut moment = Moment {
+                ms,
+                millijoules: 5_000_000 + ms * watts,
+                milliwatts,
+                temperature: 60,
+                clock: 1980,
+                utilisation: 99,
+                throttle: 0,
+                status: 0,
+            };
+            change(&mut moment);
+            let Moment { ms, millijoules, milliwatts, temperature, clock, utilisation, throttle, status } = moment;
+            format!("{ms},{millijoules},{milliwatts},{temperature},{clock},2619,{utilisation},{throttle},{status}\n")
+        });
+        let head = "t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status\n";
+        fs::write(self.path("nvml.csv"), head.to_owned() + &moments.collect::<String>()).unwrap();
+        self.with_library()
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Takes the counter from a GPU's trace: a card before Volta.
+    pub fn without_counter(&self) {
+        let text = fs::read_to_string(self.path("nvml.csv")).unwrap();
+        let without = |(index, line): (usize, &str)| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if index > 0 {
+                cells[1] = "";
+            }
+            cells.join(",") + "\n"
+        };
+        let text: String = text.lines().enumerate().map(without).collect();
+        fs::write(self.path("nvml.csv"), text).unwrap();
+    }
+
+    /// The double of the library, compiled once for all tests.
+    fn with_library(self) -> Self {
+        static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
+        let bytes = LIBRARY.get_or_init(|| {
+            let source = fixtures().join("../doubles/nvml.rs");
+            let built = self.path("built.so");
+            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+            let mut command = Command::new(rustc);
+            command.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "-o"]);
+            assert!(command.arg(&built).arg(source).status().unwrap().success());
+            fs::read(built).unwrap()
+        });
+        fs::write(self.path("libnvidia-ml.so.1"), bytes).unwrap();
+        self
+    }
+
+    /// The file of a RAPL domain.
+    pub fn rapl(&self, folder: &str, file: &str) -> PathBuf {
+        self.path("sys/class/powercap").join(folder).join(file)
+    }
+
+    /// A RAPL domain with a counter at `microjoules` that starts over at `range`.
+    pub fn domain(self, folder: &str, name: &str, microjoules: u64, range: u64) -> Self {
+        fs::create_dir_all(self.rapl(folder, "")).unwrap();
+        fs::write(self.rapl(folder, "name"), name).unwrap();
+        fs::write(self.rapl(folder, "max_energy_range_uj"), range.to_string()).unwrap();
+        fs::write(self.rapl(folder, "energy_uj"), microjoules.to_string()).unwrap();
+        self
+    }
+
+    /// Lets a domain draw `watts` until the guard is dropped.
+    pub fn drawing(&self, folder: &str, watts: u64, range: u64) -> Drawing {
+        let (ended, file) = (Arc::new(AtomicBool::new(false)), self.rapl(folder, "energy_uj"));
+        let (stop, began) = (Arc::clone(&ended), Instant::now());
+        let first: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        let thread = thread::spawn(move || {
+            let part = file.with_extension("part");
+            while !stop.load(Ordering::Relaxed) {
+                let drawn = began.elapsed().as_micros() as u64 * watts;
+                // A reader never sees half of it, as of the kernel's file.
+                fs::write(&part, ((first + drawn) % range).to_string()).unwrap();
+                if fs::rename(&part, &file).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Drawing { ended, thread: Some(thread) }
+    }
+
+    /// The binary, about to run on this hardware.
+    pub fn command(&self, desk: &Desk, args: &[&str]) -> Command {
+        let mut command = desk.command(args);
+        command.env("LD_LIBRARY_PATH", self.folder.path()).env("LLEM_SYS", self.path("sys"));
+        command.env("LLEM_TEST_NVML", self.path("nvml.csv")).env("LLEM_CACHE", self.path("cache"));
+        command
+    }
+
+    /// Runs the binary on this hardware, to its end.
+    pub fn llem(&self, desk: &Desk, args: &[&str]) -> Ran {
+        Ran::of(self.command(desk, args).output().unwrap())
+    }
+}
+
+/// A RAPL domain that draws power.
+pub struct Drawing {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The usual course of an experiment, on the guest's side.
 //!
 //! ```text
-//! warmup: next, generate, ... done ──► measure: next, generate, ... ──► derive
+//! (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, ... ──► derive
 //! ```
 
 use crate::{
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A method, assembled.
 pub struct Experiment {
     model: Model,
+    /// How long idle power is measured, and how old an earlier run's may be.
+    baseline: Option<(Duration, Duration)>,
     warmup: Box<dyn WarmupPolicy>,
     workload: Box<dyn Workload>,
     metrics: Option<Box<dyn Metrics>>,
@@ -33,10 +35,18 @@ impl Experiment {
     pub fn new(model: Model) -> Self {
         Self {
             model,
+            baseline: None,
             warmup: Box::new(FixedCount::default()),
             workload: Box::new(Requests::new([])),
             metrics: None,
         }
+    }
+
+    /// Measures idle power first, for `length`, unless an earlier run did at most `lifetime` ago: then every
+    /// measurement also has its energy above idle.
+    pub fn baseline(mut self, length: Duration, lifetime: Duration) -> Self {
+        self.baseline = Some((length, lifetime));
+        self
     }
 
     /// How to warm up.
@@ -60,6 +70,10 @@ impl Experiment {
     /// Runs it, reports its metrics, and returns the measured trials.
     pub fn run(mut self) -> Result<Vec<Trial>> {
         let first = self.workload.next(&[])?.ok_or("the workload has no request")?;
+        if let Some((length, lifetime)) = self.baseline {
+            let _phase = Phase::begin("baseline")?;
+            meter::idle_baseline(nanoseconds(length), nanoseconds(lifetime))?;
+        }
         self.warm_up(&first)?;
         let trials = self.measure(first)?;
         if let Some(metrics) = &mut self.metrics {
@@ -83,7 +97,6 @@ impl Experiment {
                     self.trial(&mut history, request)?;
                 }
                 Warmup::Wait(length) => {
-                    let nanoseconds = |time: Duration| time.as_nanos() as u64;
                     meter::wait_until(
                         Condition::Elapsed(nanoseconds(length)),
                         nanoseconds(length + PATIENCE),
@@ -118,4 +131,8 @@ impl Experiment {
         trials.push(Trial { index: trials.len() as u32, request, generation });
         Ok(())
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }

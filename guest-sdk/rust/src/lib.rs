@@ -27,14 +27,17 @@
 
 pub mod about;
 pub mod bindings;
+pub mod efficiency;
 pub mod error;
 pub mod experiment;
 pub mod export;
+pub mod footprint;
 pub mod inputs;
 pub mod interval;
 pub mod policy;
 pub mod quantity;
 pub mod request;
+pub mod steady;
 pub mod trial;
 pub mod warmup;
 pub mod workload;
@@ -51,11 +54,15 @@ pub mod prelude {
         },
         error::{Error, Result},
         experiment::Experiment,
+        footprint::Grid,
         inputs::{Random, parameter, rows, rows_if_granted, sizes},
         interval::Interval,
         policy::{Describe, Metrics, Warmup, WarmupPolicy, Workload},
+        steady::{Protocol, Saturated},
         trial::by_label,
-        warmup::{ColdStart, CountThenFloor, CvConvergence, FixedCount, TimeFloor},
+        warmup::{
+            ColdStart, CountThenFloor, CvConvergence, FixedCount, TemperaturePlateau, TimeFloor,
+        },
         workload::Requests,
     };
 }

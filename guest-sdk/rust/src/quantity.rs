@@ -34,7 +34,11 @@ impl Quantity {
         let values: Vec<f64> = quantities.iter().map(|quantity| quantity.value).collect();
         let own = quantities.iter().fold(0.0, |sum: f64, quantity| sum.hypot(quantity.uncertainty));
         let mean = Self::mean(&values, unit)?;
-        Some(Self { uncertainty: mean.uncertainty.max(own / values.len() as f64), ..mean })
+        let source = quantities
+            .iter()
+            .fold(mean.source, |source, quantity| derived(source, quantity.source));
+        let uncertainty = mean.uncertainty.max(own / values.len() as f64);
+        Some(Self { uncertainty, source, ..mean })
     }
 
     /// `12.34 ± 0.56`: as many decimals as two digits of the uncertainty take.
@@ -47,29 +51,61 @@ impl Quantity {
         format!("{value:.decimals$} ± {uncertainty:.decimals$}")
     }
 
+    /// A value with its standard uncertainty.
+    pub fn new(value: f64, uncertainty: f64, unit: &str, source: Source) -> Self {
+        Self { value, uncertainty: uncertainty.abs(), unit: unit.to_owned(), source }
+    }
+
     /// The sum; none where the units differ.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
             uncertainty: self.uncertainty.hypot(other.uncertainty),
             unit: self.unit.clone(),
-            source: if self.source == other.source { self.source } else { Source::Derived },
+            source: match self.source == other.source {
+                true => self.source,
+                false => derived(self.source, other.source),
+            },
         })
+    }
+
+    /// The difference; none where the units differ.
+    pub fn minus(&self, other: &Self) -> Option<Self> {
+        self.plus(&Self { value: -other.value, ..other.clone() })
+    }
+
+    /// The product, in another unit.
+    pub fn times(&self, other: &Self, unit: &str) -> Self {
+        let value = self.value * other.value;
+        let uncertainty = (self.uncertainty * other.value).hypot(other.uncertainty * self.value);
+        Self::new(value, uncertainty, unit, derived(self.source, other.source))
+    }
+
+    /// The ratio, in another unit; none where the divisor is zero.
+    pub fn over(&self, divisor: &Self, unit: &str) -> Option<Self> {
+        let value = self.value / divisor.value;
+        // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
+        let uncertainty = self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value;
+        (divisor.value != 0.0)
+            .then(|| Self::new(value, uncertainty, unit, derived(self.source, divisor.source)))
     }
 
     /// Divided by an exact number, in another unit; none where it is zero.
     pub fn per(&self, divisor: f64, unit: &str) -> Option<Self> {
-        (divisor != 0.0).then(|| Self {
-            value: self.value / divisor,
-            uncertainty: (self.uncertainty / divisor).abs(),
-            unit: unit.to_owned(),
-            source: Source::Derived,
-        })
+        self.over(&Self::exact(divisor, unit, Source::Counted), unit)
     }
 
     /// As a metric of this name.
     pub fn named(self, name: &str) -> Metric {
         Metric { name: name.to_owned(), quantity: self, labels: Vec::new() }
+    }
+}
+
+/// The source of what is made of two quantities: a power model stays one, whatever is computed with it.
+fn derived(one: Source, other: Source) -> Source {
+    match [one, other].contains(&Source::Modelled) {
+        true => Source::Modelled,
+        false => Source::Derived,
     }
 }
 
@@ -90,6 +126,18 @@ mod tests {
         let mean = Quantity::mean(&[2.0, 2.0, 2.0], "s").expect("values");
         assert_eq!((mean.value, mean.uncertainty), (2.0, 0.0));
         assert!(Quantity::mean(&[], "s").is_none());
+    }
+
+    // The same figures as in the host's crate of this name.
+    #[test]
+    fn uncertainty_travels_and_a_model_stays_one() {
+        let power = Quantity::new(3.0, 0.1, "W", Source::Rapl);
+        let energy = power.times(&Quantity::new(2.0, 0.2, "s", Source::Clock), "J");
+        assert!((energy.uncertainty - 0.4f64.sqrt()).abs() < 1e-12);
+        let rest = energy.minus(&Quantity::new(1.0, 0.3, "J", Source::Modelled)).expect("joules");
+        assert!((rest.uncertainty - 0.7).abs() < 1e-12 && rest.source == Source::Modelled);
+        assert_eq!(rest.over(&power, "s").map(|time| time.source), Some(Source::Modelled));
+        assert!(power.over(&Quantity::exact(0.0, "s", Source::Clock), "W/s").is_none());
     }
 
     // statistics.stdev([1, 2, 3, 4]) / 2 = 0.6454972243679028

@@ -8,12 +8,27 @@
 //! The clock is read next to the work and the counters next to the clock, so that time is never
 //! charged for reading energy. Whoever opens a window first waits for the devices' queued work.
 
+pub mod account;
+pub mod baseline;
 pub mod clock;
 pub mod device;
+mod gauge;
+pub mod integral;
+mod meter;
+pub mod peaks;
+pub mod processor;
+pub mod sampler;
 pub mod sources;
+pub mod store;
+pub mod timeline;
+pub mod warning;
 pub mod window;
 
 pub use clock::Clock;
 pub use device::{Device, DeviceKind, State};
-pub use sources::{Counter, Reading as CounterReading};
-pub use window::{DeviceEnergy, Meter, Resolution, Span, Window};
+pub use meter::{Meter, Options, SAMPLE_PERIOD};
+pub use sampler::{SamplerCost, Sink};
+pub use sources::declared::PowerModel;
+pub use timeline::{DeviceSpan, Sample};
+pub use warning::Warning;
+pub use window::{DeviceEnergy, Resolution, Span, Window};

@@ -1,27 +1,19 @@
-//! Windows: spans of time with the energy that every device used in them.
+//! Spans of time with the energy that every device used in them.
 
 use crate::{
-    device::{self, Device, State},
-    sources::{Counter, Reading as CounterReading, nvml::Gpus, rapl},
+    baseline::IdlePower, gauge::Mark, sources::Unmetered, timeline::DeviceSpan, warning::Warning,
 };
 use llem_quantity::{Quantity, Reading, Source};
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-/// All devices and counters of this machine.
-pub struct Meter {
-    counters: Vec<Box<dyn Counter>>,
-    unavailable: Vec<(String, String)>,
-    gpus: Result<Gpus, String>,
-}
+/// Stands for the domains of a device that nothing measures.
+pub const UNMEASURED: &str = "all";
 
-/// An open window: what stood on the counters when it opened.
+/// An open window: what stood on the gauges when it opened.
 pub struct Window {
     /// When it opened.
     pub started: Instant,
-    readings: Vec<Result<CounterReading, String>>,
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// A closed window.
@@ -33,6 +25,10 @@ pub struct Span {
     pub wall: Duration,
     /// Energy of each device and domain.
     pub energy: Vec<DeviceEnergy>,
+    /// How each device was meanwhile.
+    pub devices: Vec<DeviceSpan>,
+    /// What a reader must know.
+    pub warnings: Vec<Warning>,
 }
 
 /// Energy of one device's power domain over a window.
@@ -55,99 +51,17 @@ pub struct Resolution {
     pub domain: String,
     /// What measures it, or why nothing does.
     pub source: Result<Source, String>,
-    /// Time between two updates of the counter.
-    pub update_period: Option<Duration>,
+    /// Time between two updates, s: as it was seen (`sensor`), or as it is known of its kind (`modelled`).
+    pub update_period: Reading,
 }
 
-/// Stands for the domains of a device that nothing measures.
-const UNMEASURED: &str = "all";
-
-impl Meter {
-    /// Looks for every device and counter.
-    pub fn discover() -> Self {
-        Self::with(rapl::discover(Path::new(rapl::POWERCAP)), Gpus::open())
-    }
-
-    fn with(cpu: crate::sources::Counters, gpus: Result<Gpus, String>) -> Self {
-        let mut counters = cpu;
-        if let Ok(gpus) = &gpus {
-            let more = gpus.counters();
-            counters.available.extend(more.available);
-            counters.unavailable.extend(more.unavailable);
+impl From<&Unmetered> for DeviceEnergy {
+    fn from(unmetered: &Unmetered) -> Self {
+        Self {
+            device: unmetered.device.clone(),
+            domain: unmetered.domain.clone().unwrap_or_else(|| UNMEASURED.to_owned()),
+            energy: Err(unmetered.reason.clone()),
         }
-        Self { counters: counters.available, unavailable: counters.unavailable, gpus }
-    }
-
-    /// Opens a window. The clock is read last, next to the work.
-    pub fn open(&self) -> Window {
-        let readings = self.counters.iter().map(|counter| counter.read()).collect();
-        Window { readings, started: Instant::now() }
-    }
-
-    /// Closes a window. The clock is read first, next to the work.
-    pub fn close(&self, window: Window) -> Span {
-        let wall = window.started.elapsed();
-        let measured =
-            self.counters.iter().zip(window.readings).map(|(counter, before)| DeviceEnergy {
-                device: counter.device().to_owned(),
-                domain: counter.domain().to_owned(),
-                energy: energy(&**counter, before, wall),
-            });
-        let missing = self.unavailable.iter().map(|(device, reason)| DeviceEnergy {
-            device: device.clone(),
-            domain: UNMEASURED.to_owned(),
-            energy: Err(reason.clone()),
-        });
-        Span { started: window.started, wall, energy: measured.chain(missing).collect() }
-    }
-
-    /// How finely each counter tells.
-    pub fn resolutions(&self) -> Vec<Resolution> {
-        let measured = self.counters.iter().map(|counter| Resolution {
-            device: counter.device().to_owned(),
-            domain: counter.domain().to_owned(),
-            source: Ok(counter.source()),
-            update_period: Some(counter.update_period()),
-        });
-        let missing = self.unavailable.iter().map(|(device, reason)| Resolution {
-            device: device.clone(),
-            domain: UNMEASURED.to_owned(),
-            source: Err(reason.clone()),
-            update_period: None,
-        });
-        measured.chain(missing).collect()
-    }
-
-    /// Every device, the CPU first.
-    pub fn devices(&self) -> Vec<Device> {
-        let cpu_source = self
-            .counters
-            .iter()
-            .find(|counter| counter.device() == "cpu")
-            .map(|counter| counter.source())
-            .ok_or_else(|| {
-                let reason = self.unavailable.iter().find(|(device, _)| device == "cpu");
-                reason.map_or_else(String::new, |(_, reason)| reason.clone())
-            });
-        let mut devices = vec![device::cpu(cpu_source)];
-        if let Ok(gpus) = &self.gpus {
-            devices.extend(gpus.devices());
-        }
-        devices
-    }
-
-    /// Why there are no GPUs, where there are none.
-    pub fn gpus_missing(&self) -> Option<&str> {
-        self.gpus.as_ref().err().map(String::as_str)
-    }
-
-    /// A device now; none where no device has that id.
-    pub fn state(&self, id: &str) -> Option<State> {
-        if id == "cpu" {
-            return Some(device::cpu_state());
-        }
-        let ordinal = id.strip_prefix("cuda:")?.parse().ok()?;
-        self.gpus.as_ref().ok()?.state(ordinal)
     }
 }
 
@@ -182,6 +96,25 @@ impl Span {
 }
 
 impl Span {
+    /// The sum over `devices` less what they would have used at rest.
+    pub fn above_idle(&self, idle: &[IdlePower], devices: &[String]) -> Reading {
+        let total = self.total(devices)?;
+        let wall = Quantity::exact(self.wall.as_secs_f64(), "s", Source::Clock);
+        let measured =
+            self.energy.iter().filter(|part| devices.contains(&part.device) && part.energy.is_ok());
+        measured.into_iter().try_fold(total, |rest, part| {
+            let known = idle
+                .iter()
+                .find(|idle| (&idle.device, &idle.domain) == (&part.device, &part.domain));
+            let power =
+                known.map_or_else(|| Err("no baseline".to_owned()), |idle| idle.power.clone());
+            let power = power
+                .map_err(|reason| format!("{} {} at rest: {reason}", part.device, part.domain))?;
+            let rest = rest.minus(&power.times(&wall, "J"));
+            rest.ok_or_else(|| "energies are in different units".to_owned())
+        })
+    }
+
     /// How much more energy the one with the most of `devices` used than their mean, as a share of it.
     pub fn imbalance(&self, devices: &[String]) -> Reading {
         let each: Vec<Quantity> = devices
@@ -208,80 +141,24 @@ impl Span {
     }
 }
 
-/// Energy of one counter over a window, with the uncertainty of its step at both edges.
-///
-/// An edge falls anywhere within an update period T, during which the device drew about the mean
-/// power P, so each edge is uniform over P·T: u² = 2 (P·T)²/12 (GUM 4.3.7).
-fn energy(
-    counter: &dyn Counter,
-    before: Result<CounterReading, String>,
-    wall: Duration,
-) -> Reading {
-    let joules = counter.joules(before?, counter.read()?);
-    let period = counter.update_period();
-    if joules == 0.0 && wall < period {
-        return Err(format!(
-            "the window of {:.3} ms is shorter than the counter's update period of {} ms",
-            wall.as_secs_f64() * 1e3,
-            period.as_millis()
-        ));
-    }
-    let step = joules * period.as_secs_f64() / wall.as_secs_f64().max(period.as_secs_f64());
-    Ok(Quantity::new(joules, step / 6f64.sqrt(), "J", counter.source()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::Counters;
-    use std::{fs, thread};
 
-    fn meter(energy: &str) -> (tempfile::TempDir, Meter) {
-        let root = tempfile::tempdir().expect("a folder");
-        let domain = root.path().join("intel-rapl:0");
-        fs::create_dir(&domain).expect("a domain");
-        for (name, content) in
-            [("name", "package-0"), ("max_energy_range_uj", "262143328850"), ("energy_uj", energy)]
-        {
-            fs::write(domain.join(name), content).expect("a file");
-        }
-        let counters = rapl::discover(root.path());
-        (root, Meter::with(counters, Err("no GPU in this test".to_owned())))
+    fn span(energy: Vec<DeviceEnergy>) -> Span {
+        let (devices, warnings) = (Vec::new(), Vec::new());
+        Span { started: Instant::now(), wall: Duration::from_secs(1), energy, devices, warnings }
     }
 
-    fn cpu() -> Vec<String> {
-        vec!["cpu".to_owned()]
-    }
-
-    #[test]
-    fn a_window_holds_what_the_counter_gained() {
-        let (root, meter) = meter("1000000");
-        let window = meter.open();
-        thread::sleep(Duration::from_millis(20));
-        fs::write(root.path().join("intel-rapl:0/energy_uj"), "3500000").expect("written");
-        let total = meter.close(window).total(&cpu()).expect("measured");
-        assert!((total.value - 2.5).abs() < 1e-9);
-        assert!(total.uncertainty > 0.0 && total.uncertainty < 0.1);
-        assert_eq!(total.source, Source::Rapl);
-    }
-
-    #[test]
-    fn a_counter_that_vanishes_leaves_no_sum() {
-        let (root, meter) = meter("1000000");
-        let window = meter.open();
-        fs::remove_file(root.path().join("intel-rapl:0/energy_uj")).expect("removed");
-        assert!(meter.close(window).total(&cpu()).is_err());
+    fn part(device: &str, domain: &str, energy: Reading) -> DeviceEnergy {
+        DeviceEnergy { device: device.to_owned(), domain: domain.to_owned(), energy }
     }
 
     #[test]
     fn imbalance_is_the_excess_of_the_most_over_the_mean() {
-        let part = |device: &str, joules: f64| DeviceEnergy {
-            device: device.to_owned(),
-            domain: "gpu".to_owned(),
-            energy: Ok(Quantity::new(joules, 1.0, "J", Source::NvmlCounter)),
-        };
-        let energy = vec![part("cuda:0", 90.0), part("cuda:1", 110.0)];
-        let span = Span { started: Instant::now(), wall: Duration::from_secs(1), energy };
+        let known = |joules: f64| Ok(Quantity::new(joules, 1.0, "J", Source::NvmlCounter));
+        let span =
+            span(vec![part("cuda:0", "gpu", known(90.0)), part("cuda:1", "gpu", known(110.0))]);
         let devices = ["cuda:0".to_owned(), "cuda:1".to_owned()];
         let imbalance = span.imbalance(&devices).expect("both are measured");
         assert!((imbalance.value - 0.1).abs() < 1e-12);
@@ -293,11 +170,29 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_counters_says_so() {
-        let counters =
-            Counters { unavailable: vec![("cpu".into(), "no RAPL".into())], ..Default::default() };
-        let meter = Meter::with(counters, Err("no GPU".to_owned()));
-        let span = meter.close(meter.open());
-        assert_eq!(span.total(&cpu()), Err("cpu: no RAPL".to_owned()));
+    fn what_is_above_idle_takes_the_baseline_of_every_part() {
+        let known =
+            |joules: f64, u: f64, unit: &str| Ok(Quantity::new(joules, u, unit, Source::Rapl));
+        let span = span(vec![part("cpu", "package-0", known(50.0, 0.3, "J"))]);
+        let cpu = ["cpu".to_owned()];
+        let power = known(20.0, 0.4, "W");
+        let idle =
+            IdlePower { device: "cpu".into(), domain: "package-0".into(), power, unsteady: None };
+        let above = span.above_idle(&[idle], &cpu).expect("both are known");
+        assert!((above.value - 30.0).abs() < 1e-9 && (above.uncertainty - 0.5).abs() < 1e-9);
+        assert!(span.above_idle(&[], &cpu).is_err());
+    }
+
+    #[test]
+    fn a_sum_never_leaves_a_part_out() {
+        let known = || Ok(Quantity::new(5.0, 0.1, "J", Source::Rapl));
+        let lost = || Err("root only".to_owned());
+        let cpu = ["cpu".to_owned()];
+        let whole = span(vec![part("cpu", "package-0", known()), part("cpu", "dram-0", known())]);
+        assert_eq!(whole.total(&cpu).map(|sum| sum.value), Ok(10.0));
+        let cut = span(vec![part("cpu", "package-0", known()), part("cpu", "dram-0", lost())]);
+        assert_eq!(cut.total(&cpu), Err("cpu dram-0: root only".to_owned()));
+        let none = span(vec![part("cpu", UNMEASURED, lost())]);
+        assert_eq!(none.total(&cpu), Err("cpu: root only".to_owned()));
     }
 }

@@ -27,8 +27,10 @@ pub enum Source {
     Analytic,
     /// Computed from other quantities.
     Derived,
-    /// From a declared power model.
+    /// From a declared power model, or as it is known of a kind of device.
     Modelled,
+    /// What a vendor's datasheet promises.
+    Datasheet,
 }
 
 /// A value with its standard uncertainty, unit and source.
@@ -126,6 +128,13 @@ fn derived(one: Source, other: Source) -> Source {
 /// That of a sum or difference, which is still what both were.
 fn joint(one: Source, other: Source) -> Source {
     if one == other { one } else { derived(one, other) }
+}
+
+impl fmt::Display for Source {
+    /// As it is written in records: `nvml-counter`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl fmt::Display for Quantity {

@@ -1,5 +1,6 @@
 //! What happens in a run: a line of `events.jsonl` each.
 
+use crate::hardware::{BaselineRecord, DeviceRecord, DeviceSpanRecord, TimelineRecord};
 use llem_quantity::{Quantity, ReadingRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,8 +51,15 @@ pub enum Event {
     BatchSequence(BatchSequenceRecord),
     /// A window of the script was closed.
     Window(WindowRecord),
-    /// Idle power was measured.
-    Baseline(WindowRecord),
+    /// Idle power was measured, or found as an earlier run measured it.
+    Baseline(BaselineRecord),
+    /// The machine's devices, once somebody has asked for them.
+    Devices {
+        /// The CPU first.
+        devices: Vec<DeviceRecord>,
+    },
+    /// What sampling the devices left and cost.
+    Timeline(TimelineRecord),
     /// A result.
     Metric(Metric),
     /// A curve.
@@ -221,13 +229,16 @@ pub struct WindowRecord {
     pub started_ns: u64,
     /// How long it was open.
     pub wall_ns: u64,
-    /// Energy of each device and domain, J (mean power, W, for a baseline).
+    /// Energy of each device and domain, J.
     pub energy: Vec<DeviceEnergyRecord>,
     /// Their sum over the CPU and the devices that hold a model.
     pub energy_total: ReadingRecord,
     /// That per token generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_output_token: Option<ReadingRecord>,
+    /// `energy_total` less what the machine would have used at rest; absent where no baseline is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_above_idle: Option<ReadingRecord>,
     /// Devices that hold a model, or part of one.
     #[serde(default)]
     pub devices_used: u32,
@@ -238,6 +249,12 @@ pub struct WindowRecord {
     /// Ranks of split models; absent where no model is split.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranks: Vec<RankActivity>,
+    /// How each device was meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceSpanRecord>,
+    /// What a reader must know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What the engine did meanwhile.
     pub activity: Activity,
 }
@@ -267,7 +284,25 @@ pub struct Activity {
     /// Time in decode.
     pub decode_ns: u64,
     /// Floating-point operations; estimated from the model's shape, not observed.
-    pub flops_estimated: f64,
+    pub flops_estimated: EstimatedFlops,
+}
+
+/// Floating-point operations that the work needed, from the model's shape, FLOP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EstimatedFlops {
+    /// Those of prefill.
+    pub prefill: f64,
+    /// Those of decode.
+    pub decode: f64,
+    /// Their sum.
+    pub total: f64,
+}
+
+impl EstimatedFlops {
+    /// Of two phases.
+    pub fn new(prefill: f64, decode: f64) -> Self {
+        Self { prefill, decode, total: prefill + decode }
+    }
 }
 
 impl Activity {
@@ -279,7 +314,10 @@ impl Activity {
             output_tokens: self.output_tokens - earlier.output_tokens,
             prefill_ns: self.prefill_ns - earlier.prefill_ns,
             decode_ns: self.decode_ns - earlier.decode_ns,
-            flops_estimated: self.flops_estimated - earlier.flops_estimated,
+            flops_estimated: EstimatedFlops::new(
+                self.flops_estimated.prefill - earlier.flops_estimated.prefill,
+                self.flops_estimated.decode - earlier.flops_estimated.decode,
+            ),
         }
     }
 
@@ -290,7 +328,10 @@ impl Activity {
         self.output_tokens += other.output_tokens;
         self.prefill_ns += other.prefill_ns;
         self.decode_ns += other.decode_ns;
-        self.flops_estimated += other.flops_estimated;
+        self.flops_estimated = EstimatedFlops::new(
+            self.flops_estimated.prefill + other.flops_estimated.prefill,
+            self.flops_estimated.decode + other.flops_estimated.decode,
+        );
     }
 }
 

@@ -58,7 +58,9 @@ impl Recorder {
             phases: Vec::new(),
             groups: Vec::new(),
             windows: Vec::new(),
+            devices: Vec::new(),
             baselines: Vec::new(),
+            timeline: None,
             metrics: Vec::new(),
             series: Vec::new(),
             tables: Vec::new(),
@@ -93,7 +95,9 @@ impl Recorder {
                 group(&mut self.groups, &ended.phase, &ended.label).add_sequence(&ended.sequence);
             }
             Event::Window(window) => record.windows.push(window),
-            Event::Baseline(window) => record.baselines.push(window),
+            Event::Devices { devices } => record.devices = devices,
+            Event::Baseline(baseline) => record.baselines.push(baseline),
+            Event::Timeline(timeline) => record.timeline = Some(timeline),
             Event::Metric(metric) => record.metrics.push(metric),
             Event::Series(series) => record.series.push(series),
             Event::Table(table) => record.tables.push(table),

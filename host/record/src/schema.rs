@@ -2,6 +2,7 @@
 
 use crate::{
     event::{AdapterRecord, Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
+    hardware::{BaselineRecord, DeviceRecord, TimelineRecord},
     statistics::Group,
 };
 use schemars::JsonSchema;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the record's schema. A change that breaks readers raises the first number.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "2.0";
 
 /// Everything that is known of a run, and all that is needed to run it again.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +41,14 @@ pub struct RunRecord {
     pub groups: Vec<Group>,
     /// Windows of the script.
     pub windows: Vec<WindowRecord>,
+    /// The machine's devices; empty where nobody asked for them.
+    #[serde(default)]
+    pub devices: Vec<DeviceRecord>,
     /// Idle baselines.
-    pub baselines: Vec<WindowRecord>,
+    pub baselines: Vec<BaselineRecord>,
+    /// What sampling the devices left and cost.
+    #[serde(default)]
+    pub timeline: Option<TimelineRecord>,
     /// Results.
     pub metrics: Vec<Metric>,
     /// Curves.

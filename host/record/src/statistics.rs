@@ -87,6 +87,12 @@ pub struct Group {
     pub prefill_rate: Option<Quantity>,
     /// Tokens after the first per second of decode.
     pub decode_rate: Option<Quantity>,
+    /// Operations of prefill per prompt token, FLOP, estimated from the model's shape.
+    #[serde(default)]
+    pub flops_per_input_token: Option<Quantity>,
+    /// Operations of decode per token that it made (all but each sequence's first), FLOP, estimated likewise.
+    #[serde(default)]
+    pub flops_per_output_token: Option<Quantity>,
     /// Energy of the requests, J.
     pub energy: ReadingRecord,
     /// The same per generated token.
@@ -172,6 +178,11 @@ impl GroupSamples {
         let per_token = energy.as_ref().map_err(Clone::clone).and_then(|energy| {
             energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
         });
+        let flops_per = |flops: f64, tokens: u64| {
+            (tokens > 0 && flops > 0.0)
+                .then(|| Quantity::exact(flops / tokens as f64, "FLOP/{token}", Source::Analytic))
+        };
+        let flops = self.activity.flops_estimated;
         Group {
             phase: phase.to_owned(),
             label: label.to_owned(),
@@ -184,6 +195,8 @@ impl GroupSamples {
             e2el_s: Distribution::of(self.e2el.clone()),
             prefill_rate: rate(self.activity.prompt_tokens, self.activity.prefill_ns),
             decode_rate: rate(self.decoded, self.activity.decode_ns),
+            flops_per_input_token: flops_per(flops.prefill, self.activity.prompt_tokens),
+            flops_per_output_token: flops_per(flops.decode, self.decoded),
             energy: (&energy).into(),
             energy_per_output_token: (&per_token).into(),
         }

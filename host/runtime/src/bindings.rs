@@ -36,6 +36,7 @@ pub mod imports {
             "llem:experiment/meter.[static]window.open": async | trappable,
             "llem:experiment/meter.[static]window.close": async | trappable,
             "llem:experiment/meter.measure-baseline": async | trappable,
+            "llem:experiment/meter.idle-baseline": async | trappable,
             "llem:experiment/meter.wait-until": async | trappable,
             // The rest never leaves this thread.
             default: trappable,

@@ -8,12 +8,16 @@ use crate::{
     host,
     inspect::{Member, Role},
     limits::Watchdog,
+    metering::Metering,
     output::Output,
     plan::{self, Given, ModelGrant},
     runner,
     state::{Run, State},
 };
-use llem_meter::Clock;
+use llem_meter::{
+    Clock,
+    processor::{Processor, Roots},
+};
 use llem_record::{
     Event, Plan, Recorder, RunRecord, Status,
     schema::{ComponentRecord, Dataset, Grants, Host},
@@ -49,6 +53,8 @@ pub struct Options {
     pub seed: u64,
     /// What the components may use.
     pub limits: Limits,
+    /// How to meter.
+    pub metering: Metering,
     /// The run's folder; none means a new one below `runs/`.
     pub out: Option<PathBuf>,
     /// Where compiled code is kept; none means nowhere.
@@ -73,8 +79,14 @@ pub struct Outcome {
 pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>) -> Outcome {
     let clock = Clock::start();
     let output = Arc::new(Output::new(clock, observer, options.limits.output));
-    let run =
-        Arc::new(Run::new(clock, stop, Arc::clone(&output), options.seed, options.model.clone()));
+    let run = Arc::new(Run::new(
+        clock,
+        stop,
+        Arc::clone(&output),
+        options.seed,
+        options.model.clone(),
+        options.metering.clone(),
+    ));
     let mut folder = None;
     let result = execute(options, &run, &mut folder).await;
     let error = result.err().map(|error| blamed(&run, error));
@@ -86,6 +98,7 @@ pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>
     // A phase that an error cut short ends here, so that the record's phases add up.
     let ended = run
         .end_phases(0)
+        .and_then(|()| run.finish_metering())
         .and_then(|()| Ok(output.finish(status, error.as_ref().map(ToString::to_string))?));
     match ended {
         Ok(record) => Outcome { folder, record, error },
@@ -235,7 +248,7 @@ fn folder_name(name: &str) -> String {
 
 fn this_host() -> Host {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let cpu = llem_meter::device::cpu(Err(String::new()));
+    let cpu = Processor::new(&Roots::of_environment()).describe(Err(String::new()));
     Host {
         system: format!(
             "{} {}",

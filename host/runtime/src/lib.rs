@@ -7,6 +7,7 @@
 //!            └ core modules are encoded                     host/<interface>.rs answers its calls
 //! ```
 
+mod baseline;
 pub mod bindings;
 pub mod component;
 pub mod engine_thread;
@@ -16,16 +17,20 @@ pub mod host;
 pub mod inspect;
 pub mod limits;
 pub mod measure;
+pub mod measurement;
+pub mod metering;
 pub mod output;
 pub mod plan;
 pub mod runner;
 pub mod state;
 pub mod stop;
+mod timeline;
 mod wasi;
 
 pub use error::{Error, Result};
 pub use exec::{Options, Outcome, Script, exec};
 
 pub use limits::Limits;
+pub use metering::Metering;
 pub use output::Observer;
 pub use stop::{Stop, StopReason};

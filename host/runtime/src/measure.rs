@@ -17,7 +17,7 @@ use llem_engine::{
     score::ScoreRequest,
 };
 use llem_meter::Span;
-use llem_record::event::{Activity, SequenceRecord, UsedAdapter};
+use llem_record::event::{Activity, EstimatedFlops, SequenceRecord, UsedAdapter};
 use std::time::{Duration, Instant};
 
 /// What ranks have spent in communication.
@@ -104,15 +104,17 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
         let counted = Counted::new(&info.shape, completion.adapter.as_ref());
         let (prompt, output) = (completion.prompt_tokens, completion.tokens.len());
         let (prefill, decode) = counted.generation(prompt, output, Logits::Last);
-        prefill.total() + decode.total()
+        [prefill.total(), decode.total()]
     };
+    let flops = completions.iter().map(flops);
+    let [prefill, decode] = flops.fold([0.0; 2], |sum, one| [sum[0] + one[0], sum[1] + one[1]]);
     Activity {
         requests: completions.len() as u64,
         prompt_tokens: completions.iter().map(|completion| completion.prompt_tokens as u64).sum(),
         output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
         prefill_ns: generation.prefill_time().as_nanos() as u64,
         decode_ns: generation.decode_time().as_nanos() as u64,
-        flops_estimated: completions.iter().map(flops).sum(),
+        flops_estimated: EstimatedFlops::new(prefill, decode),
     }
 }
 
@@ -128,7 +130,7 @@ pub fn scoring(info: &Info, adapter: Option<&Adapted>, requests: &[ScoreRequest]
     Activity {
         requests: requests.len() as u64,
         prompt_tokens: requests.iter().map(|request| tokens(request) as u64).sum(),
-        flops_estimated: requests.iter().map(flops).sum(),
+        flops_estimated: EstimatedFlops::new(requests.iter().map(flops).sum(), 0.0),
         ..Activity::default()
     }
 }
@@ -142,6 +144,9 @@ pub fn step_activity(info: &Info, step: &Step) -> Activity {
         let counted = Counted::new(&info.shape, piece.adapter.as_ref());
         counted.pass(piece.new, piece.past, usize::from(piece.sampled)).total()
     };
+    let of = |prompt: bool| {
+        step.pieces.iter().filter(|piece| piece.prompt == prompt).map(flops).sum::<f64>()
+    };
     let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
     Activity {
         requests: step.pieces.iter().filter(begun).count() as u64,
@@ -149,7 +154,7 @@ pub fn step_activity(info: &Info, step: &Step) -> Activity {
         output_tokens: step.tokens.len() as u64,
         prefill_ns,
         decode_ns,
-        flops_estimated: step.pieces.iter().map(flops).sum(),
+        flops_estimated: EstimatedFlops::new(of(true), of(false)),
     }
 }
 

@@ -3,9 +3,12 @@
 use crate::error::Halt;
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Watches a run while it goes on: a console, or nobody.
@@ -14,6 +17,8 @@ pub trait Observer: Send + Sync {
     fn event(&self, _event: &Event) {}
     /// The script says how far it is; `total` of 0 means unknown.
     fn progress(&self, _done: u64, _total: u64, _label: &str) {}
+    /// What a sampler has read of the devices in about a second.
+    fn samples(&self, _samples: &[llem_meter::Sample]) {}
     /// A request has generated this many of at most `total` tokens.
     fn tokens(&self, _generated: u64, _total: u64, _label: &str) {}
 }
@@ -48,6 +53,11 @@ impl Output {
     /// Whether a run has begun; before, a component is only asked what it is.
     pub fn is_recording(&self) -> bool {
         self.lock().is_some()
+    }
+
+    /// The run's folder, once a run has begun.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.lock().as_ref().map(|recorder| recorder.folder().to_path_buf())
     }
 
     /// Writes an event of the host's own.

@@ -5,13 +5,14 @@ use crate::{
     engine_thread::EngineThread,
     error::Halt,
     limits::{Limiter, Limits},
+    metering::{Metering, RunMeter},
     output::Output,
     plan::ModelGrant,
     stop::Stop,
     wasi::{self, WasiClock},
 };
 use llem_engine::model::RankInfo;
-use llem_meter::{Clock, Meter, Span};
+use llem_meter::{Clock, Meter, Span, baseline::IdlePower};
 use llem_quantity::Reading;
 use llem_record::event::Activity;
 use std::{
@@ -59,8 +60,10 @@ pub struct Run {
     pub seed: u64,
     /// The model that may be loaded.
     pub model: ModelGrant,
+    /// How to meter.
+    pub metering: Metering,
     /// Found when first asked for: looking for GPUs takes longer than a short run.
-    meter: OnceLock<Arc<Meter>>,
+    meter: OnceLock<RunMeter>,
     progress: Mutex<Progress>,
 }
 
@@ -76,6 +79,10 @@ pub struct Progress {
     /// The last sentence that blamed something given to the run. If the run then fails, that is
     /// why, and it is the giver's to mend.
     pub blame: Option<String>,
+    /// What the machine draws at rest, once that is known.
+    pub idle: Vec<IdlePower>,
+    /// What has been warned of: phase, kind and device.
+    pub warned: BTreeSet<(String, &'static str, String)>,
     /// Whether a warning about replicas stands in the record.
     pub warned_of_replicas: bool,
     /// The script's last log line of level error: a panic's message, if it then aborts.
@@ -90,6 +97,7 @@ impl Run {
         output: Arc<Output>,
         seed: u64,
         model: ModelGrant,
+        metering: Metering,
     ) -> Self {
         Self {
             clock,
@@ -97,14 +105,20 @@ impl Run {
             output,
             seed,
             model,
+            metering,
             meter: OnceLock::new(),
             progress: Mutex::default(),
         }
     }
 
     /// Devices and counters of this machine.
-    pub fn meter(&self) -> &Arc<Meter> {
-        self.meter.get_or_init(|| Arc::new(Meter::discover()))
+    pub fn meter(&self) -> &Meter {
+        &self.meter.get_or_init(|| RunMeter::start(self)).meter
+    }
+
+    /// Ends what goes on beside the run.
+    pub fn finish_metering(&self) -> wasmtime::Result<()> {
+        self.meter.get().map_or(Ok(()), |meter| meter.finish(self))
     }
 
     /// What changes while the run goes on.
@@ -137,13 +151,27 @@ impl Run {
     /// The energy of the participants together. What another machine used cannot be read here, and a sum
     /// without it would pass for the whole.
     pub fn energy_total(&self, span: &Span) -> Reading {
+        self.check_all_here()?;
+        span.total(&self.participants())
+    }
+
+    /// The same less what the participants draw at rest.
+    pub fn energy_above_idle(&self, span: &Span) -> Reading {
+        self.check_all_here()?;
+        let idle = self.progress().idle.clone();
+        match idle.is_empty() {
+            true => Err("no idle baseline has been measured".to_owned()),
+            false => span.above_idle(&idle, &self.participants()),
+        }
+    }
+
+    fn check_all_here(&self) -> Result<(), String> {
         let progress = self.progress();
         let elsewhere = progress.engines.iter().find_map(|engine| engine.info().other_machine());
-        if let Some(machine) = elsewhere {
-            return Err(format!("ranks on {machine} are not measured from here"));
+        match elsewhere {
+            Some(machine) => Err(format!("ranks on {machine} are not measured from here")),
+            None => Ok(()),
         }
-        drop(progress);
-        span.total(&self.participants())
     }
 
     /// Ends the guest if the run is to end.

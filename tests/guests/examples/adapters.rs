@@ -92,16 +92,22 @@ fn run() -> Result<()> {
     check(matches!(base, Err(types::Error::InvalidArgument(_))), "the base weights are gone")?;
     let second = model.merge_adapter(&names[1].clone().unwrap_or_default());
     check(matches!(second, Err(types::Error::InvalidArgument(_))), "one at a time")?;
-    let shape = |adapter| flops::Shape { batch: 1, prompt_tokens: 9, new_tokens: 4, adapter };
+    let shape = |adapter| flops::Shape {
+        batch: 1,
+        prompt_tokens: 9,
+        new_tokens: 4,
+        logits: flops::Logits::Last,
+        adapter,
+    };
     let merged_flops = flops::estimate(&model, &shape(Some(name.clone())))?;
-    check(merged_flops.prefill.adapter == 0.0, "a merged adapter costs nothing")?;
+    check(merged_flops.needed.prefill.adapter == 0.0, "a merged adapter costs nothing")?;
     model.unmerge_adapter(&name)?;
 
     let info = model.adapters().into_iter().find(|adapter| adapter.name == name);
     let per_token = info.map_or(0.0, |info| info.flops_per_token);
     let attached = flops::estimate(&model, &shape(Some(name.clone())))?;
-    check(attached.prefill.adapter == 9.0 * per_token, "nine tokens run with it")?;
-    check(attached.decode.adapter == 3.0 * per_token && per_token > 0.0, "and three more")?;
+    check(attached.needed.prefill.adapter == 9.0 * per_token, "nine tokens run with it")?;
+    check(attached.needed.decode.adapter == 3.0 * per_token && per_token > 0.0, "and three more")?;
 
     // What nobody chose is the base model, bit by bit, until another default is set.
     let tokens = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0).tokens;

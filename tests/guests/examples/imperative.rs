@@ -37,10 +37,13 @@ fn run() -> Result<()> {
         batch: 1,
         prompt_tokens: tokens.len() as u32,
         new_tokens: 8,
+        logits: llem_sdk::flops::Logits::Last,
         adapter: None,
     };
     let count = llem_sdk::flops::estimate(&model, &shape)?;
-    report::add_metric(&Quantity::exact(count.total, "FLOP", Source::Analytic).named("flops"))?;
+    report::add_metric(
+        &Quantity::exact(count.needed.total, "FLOP", Source::Analytic).named("flops"),
+    )?;
     let random = Random::new("test");
     let draws = [random.next_u64() as f64 / 2f64.powi(64), random.next_f64()];
     report::add_series(&report::Series {

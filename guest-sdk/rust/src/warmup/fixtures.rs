@@ -1,7 +1,10 @@
 //! Trials with given latencies, to try policies without a host.
 
 use crate::{
-    bindings::{Generation, Measurement, Request, Trial, meter::Activity},
+    bindings::{
+        Generation, Measurement, Request, Trial,
+        meter::{Activity, Course, DeviceSpan},
+    },
     policy::{Warmup, WarmupPolicy},
 };
 
@@ -29,19 +32,43 @@ pub fn lasting(seconds: &[f64]) -> Vec<Trial> {
                     energy_imbalance: Err(String::new()),
                     ranks: Vec::new(),
                     energy_total: Err("no meter in this test".to_owned()),
+                    energy_above_idle: Err(String::new()),
+                    devices: Vec::new(),
+                    warnings: Vec::new(),
                     activity: Activity {
                         requests: 1,
                         prompt_tokens: 1,
                         output_tokens: 1,
                         prefill_time: 0,
                         decode_time: wall_time,
-                        flops: 0.0,
+                        flops_prefill: 0.0,
+                        flops_decode: 0.0,
                     },
                 },
             },
         }
     };
     seconds.iter().enumerate().map(trial).collect()
+}
+
+/// The same trials with a GPU that has these temperatures at their ends, Cel.
+pub fn heating(seconds: f64, temperatures: &[f64]) -> Vec<Trial> {
+    let mut trials = lasting(&vec![seconds; temperatures.len()]);
+    let mut before = temperatures.first().copied().unwrap_or_default();
+    for (trial, &last) in trials.iter_mut().zip(temperatures) {
+        let (first, min, max) = (before, before.min(last), before.max(last));
+        let course = Course { first, last, min, max, mean: (first + last) / 2.0 };
+        trial.generation.measurement.devices.push(DeviceSpan {
+            device: "cuda:0".to_owned(),
+            temperature: Some(course),
+            core_clock: None,
+            utilisation: None,
+            memory_used: None,
+            throttle_reasons: Vec::new(),
+        });
+        before = last;
+    }
+    trials
 }
 
 /// After how many of the given trials a policy is done.

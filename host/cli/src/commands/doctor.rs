@@ -1,8 +1,13 @@
 //! `llem doctor`: what this machine can measure, and what it lacks.
 
-use llem_meter::{Device, DeviceKind, Meter, Resolution, State};
+use super::MeterArgs;
+use llem_meter::{Device, DeviceKind, Meter, Resolution, State, peaks};
 use llem_quantity::Reading;
 use serde_json::json;
+use std::{thread, time::Duration};
+
+/// How long counters are watched, so that their own periods are told: fifteen ticks of a slow one.
+const WATCHED: Duration = Duration::from_millis(1500);
 
 /// Show devices, energy sources, and what is missing with its remedy.
 #[derive(clap::Args)]
@@ -10,13 +15,18 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    meter_args: MeterArgs,
 }
 
 impl Args {
     /// Looks and tells.
     pub fn run(self) -> anyhow::Result<()> {
-        let meter = Meter::discover();
+        let meter = Meter::discover(&self.meter_args.options()?);
         let devices = meter.devices();
+        if meter.resolutions().iter().any(|gauge| gauge.update_period.is_ok()) {
+            thread::sleep(WATCHED);
+        }
         let resolutions = meter.resolutions();
         if self.json {
             println!("{}", to_object(&meter, &devices, &resolutions));
@@ -24,6 +34,9 @@ impl Args {
         }
         for device in &devices {
             print_device(device, meter.state(&device.id).as_ref(), &resolutions);
+        }
+        for note in meter.notes() {
+            println!("{} {note}", console::style("note:").yellow());
         }
         if let Some(reason) = meter.gpus_missing() {
             println!("{} {reason}", console::style("no GPU:").bold());
@@ -56,6 +69,7 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
             ("temperature", &state.temperature),
             ("core clock", &state.core_clock),
             ("memory clock", &state.memory_clock),
+            ("utilisation", &state.utilisation),
         ];
         for (name, reading) in readings {
             if let Ok(quantity) = reading {
@@ -69,14 +83,36 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
     for resolution in resolutions.iter().filter(|resolution| resolution.device == device.id) {
         match &resolution.source {
             Ok(source) => {
-                let period = resolution.update_period.unwrap_or_default().as_millis();
-                println!(
-                    "  energy       {} by {source:?}, a step every {period} ms",
-                    resolution.domain
-                );
+                println!("  energy       {} by {source}{}", resolution.domain, period(resolution))
             }
             Err(reason) => println!("  energy       {}: {reason}", console::style("none").yellow()),
         }
+    }
+    if let Some(peaks) = peaks::of(&device.name) {
+        let (f32, bandwidth) = (peaks.f32 / 1e12, peaks.bandwidth / 1e12);
+        let half = peaks.bf16.or(peaks.f16).unwrap_or_default() / 1e12;
+        println!(
+            "  peaks        {f32} TFLOP/s f32, {half} in 16 bits, {bandwidth} TB/s ({})",
+            peaks.source
+        );
+    }
+    for note in &device.notes {
+        println!("  {}         {note}", console::style("note").yellow());
+    }
+}
+
+/// How often a gauge is updated, as it was seen or as it is known of its kind.
+fn period(resolution: &Resolution) -> String {
+    let Ok(period) = &resolution.update_period else { return String::new() };
+    let in_ms = |seconds: f64| llem_quantity::significant(seconds * 1e3);
+    let seen = period.source == llem_quantity::Source::Sensor;
+    match seen {
+        true => format!(
+            ", a tick every {} ± {} ms, as seen",
+            in_ms(period.value),
+            in_ms(period.uncertainty)
+        ),
+        false => format!(", a tick at most every {} ms, as known of its kind", in_ms(period.value)),
     }
 }
 
@@ -94,8 +130,19 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "compute_capability": device.compute_capability,
             "energy_source": device.energy_source.as_ref().ok(),
             "energy_unavailable": device.energy_source.as_ref().err(),
+            "uuid": device.uuid,
+            "notes": device.notes,
+            "peaks": peaks::of(&device.name).map(|peaks| json!({
+                "f32": peaks.f32, "bf16": peaks.bf16, "f16": peaks.f16, "bandwidth": peaks.bandwidth, "source": peaks.source,
+            })),
             "power": state.as_ref().map(|state| known(&state.power)),
             "temperature": state.as_ref().map(|state| known(&state.temperature)),
+            "core_clock": state.as_ref().map(|state| known(&state.core_clock)),
+            "memory_clock": state.as_ref().map(|state| known(&state.memory_clock)),
+            "utilisation": state.as_ref().map(|state| known(&state.utilisation)),
+            "memory_used": state.as_ref().map(|state| known(&state.memory_used)),
+            "pcie": state.as_ref().map(|state| known(&state.pcie)),
+            "throttle_reasons": state.as_ref().map(|state| &state.throttle_reasons),
         })
     });
     let counters = resolutions.iter().map(|resolution| {
@@ -104,7 +151,7 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "domain": resolution.domain,
             "source": resolution.source.as_ref().ok(),
             "unavailable": resolution.source.as_ref().err(),
-            "update_period_s": resolution.update_period.map(|period| period.as_secs_f64()),
+            "update_period": known(&resolution.update_period),
         })
     });
     json!({

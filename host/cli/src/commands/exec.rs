@@ -1,10 +1,10 @@
 //! `llem exec`: run an experiment.
 
-use super::{ModelArgs, compiled_cache, parse, read_component};
+use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
 use crate::{console::Console, signals, summary};
 use llem_engine::ModelSource;
 use llem_runtime::{
-    Error, Limits, Options, Script, Stop,
+    Error, Limits, Metering, Options, Script, Stop,
     exec::exec,
     inspect::Role,
     plan::{AdapterGrant, Given, ModelGrant},
@@ -32,6 +32,11 @@ pub struct Args {
     model: ModelSource,
     #[command(flatten)]
     model_args: ModelArgs,
+    #[command(flatten)]
+    meter_args: MeterArgs,
+    /// Leave out the timeline of power, clocks and temperatures beside the record
+    #[arg(long, help_heading = "Metering")]
+    no_timeline: bool,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
     #[arg(long, value_name = "COUNT")]
     max_ranks: Option<usize>,
@@ -143,6 +148,11 @@ impl Args {
                 memory: (self.max_memory as usize) << 20,
                 resources: self.max_resources as usize,
                 output: u64::from(self.max_output) << 20,
+            },
+            metering: Metering {
+                options: self.meter_args.options()?,
+                timeline: !self.no_timeline,
+                kept: cache(),
             },
             out: self.out,
             cache: compiled_cache(),

@@ -162,7 +162,7 @@ impl Args {
         let phases = [&needed.prefill, &executed.prefill, &needed.decode, &executed.decode];
         let mut row = |name: &str, numbers: [Option<f64>; 4]| {
             let cells = numbers.map(|number| {
-                let text = number.map_or_else(|| "-".to_owned(), |number| significant(number));
+                let text = number.map_or_else(|| "-".to_owned(), significant);
                 Cell::new(text).set_alignment(CellAlignment::Right)
             });
             table.add_row([vec![Cell::new(name)], cells.to_vec()].concat());

@@ -4,7 +4,7 @@ use super::{compiled_cache, read_component};
 use llem_engine::{Device, ModelSource, Split, load::RANK_TIMEOUT};
 use llem_meter::Clock;
 use llem_runtime::{
-    Error, Limits, Script, Stop,
+    Error, Limits, Metering, Script, Stop,
     bindings::{description::About, types::Value},
     component::Compiler,
     exec::start,
@@ -65,7 +65,8 @@ fn start_alone(file: &str) -> Result<Member, Error> {
         merge: false,
     };
     let stop = Arc::new(Stop::default());
-    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant));
+    let metering = Metering::default();
+    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant, metering));
     let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;

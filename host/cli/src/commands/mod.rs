@@ -10,7 +10,11 @@ mod tokenize;
 
 use crate::signals;
 use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT, parallel::World};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use llem_meter::{PowerModel, SAMPLE_PERIOD};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+
+/// More often costs more than it tells; less often, a counter may wrap in between.
+const SAMPLE_PERIODS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
 /// What llem can do.
 #[derive(clap::Subcommand)]
@@ -94,6 +98,40 @@ pub struct SplitArgs {
     rank_timeout: f64,
 }
 
+/// How energy is metered.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Metering")]
+pub struct MeterArgs {
+    /// What the processor draws with all and with no threads busy, for a machine where nothing measures it; its
+    /// results are marked `modelled`
+    #[arg(long, value_name = "tdp=W,idle=W[,uncertainty=%]")]
+    power_model: Option<PowerModel>,
+    /// How often counters, power, clocks and temperatures are read
+    #[arg(long, value_name = "MS", default_value_t = SAMPLE_PERIOD.as_secs_f64() * 1e3)]
+    sample_period: f64,
+    /// Open and close windows at ticks of the energy counters: more exact, and slower by up to 100 ms each
+    #[arg(long)]
+    align_windows: bool,
+}
+
+impl MeterArgs {
+    fn options(&self) -> Result<llem_meter::Options, llem_runtime::Error> {
+        let period = Duration::try_from_secs_f64(self.sample_period * 1e-3).unwrap_or_default();
+        if !SAMPLE_PERIODS.contains(&period) {
+            return Err(llem_runtime::Error::Input(format!(
+                "--sample-period {} must be from 1 to 10000 ms",
+                self.sample_period
+            )));
+        }
+        Ok(llem_meter::Options {
+            power_model: self.power_model,
+            period,
+            align: self.align_windows,
+            ..Default::default()
+        })
+    }
+}
+
 impl SplitArgs {
     fn split(&self) -> Split {
         Split {
@@ -147,14 +185,18 @@ impl ModelArgs {
     }
 }
 
-/// Where compiled components are kept: `LLEM_CACHE`, or the user's cache folder.
-fn compiled_cache() -> Option<PathBuf> {
+/// What is kept from run to run, compiled components among it: `LLEM_CACHE`, or the user's cache folder.
+fn cache() -> Option<PathBuf> {
     let variable =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("LLEM_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("llem")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/llem")))
-        .map(|folder| folder.join("compiled"))
+}
+
+/// Where compiled components are kept.
+fn compiled_cache() -> Option<PathBuf> {
+    cache().map(|folder| folder.join("compiled"))
 }
 
 /// A component by its file, or the one that ships with this program by its name.

@@ -1,36 +1,76 @@
 //! Where energy readings come from: one file a source.
 
+pub mod declared;
 pub mod nvml;
 pub mod rapl;
 
+use crate::account::{Period, Seconds};
 use llem_quantity::Source;
-use std::time::Duration;
 
 /// A cumulative energy counter of one power domain of one device.
-pub trait Counter: Send + Sync {
-    /// The device's id.
-    fn device(&self) -> &str;
-    /// The power domain within it.
-    fn domain(&self) -> &str;
+pub trait Counter: Send {
     /// What kind of reading it is.
     fn source(&self) -> Source;
-    /// Time between two updates.
-    fn update_period(&self) -> Duration;
+    /// How its ticks lie in time.
+    fn period(&self) -> Period;
     /// Reads it now, or says why it cannot.
-    fn read(&self) -> Result<Reading, String>;
-    /// Joules from one reading to a later one.
-    fn joules(&self, from: Reading, to: Reading) -> f64;
+    fn read(&self) -> Result<Raw, String>;
+    /// Joules from one reading to a later one, or why they cannot be told.
+    fn joules(&self, from: Raw, to: Raw) -> Result<f64, String>;
 }
 
 /// A counter's raw value; only the counter itself knows what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading(pub u64);
+pub struct Raw(pub u64);
 
-/// All counters of this machine and, for each device without one, the reason.
+/// A sensor of the power that one device draws.
+pub trait Sensor: Send {
+    /// Time between two updates of what it tells, s.
+    fn period(&self) -> Seconds;
+    /// The most that the device may draw, W, where that is known.
+    fn limit(&self) -> Option<f64>;
+    /// Power now, W, or why it cannot be told.
+    fn read(&self) -> Result<f64, String>;
+}
+
+/// What can be read of a power domain.
+pub enum Instrument {
+    /// A counter.
+    Counter(Box<dyn Counter>),
+    /// A counter, and a sensor against which it is held.
+    Both(Box<dyn Counter>, Box<dyn Sensor>),
+    /// A sensor alone, whose power is integrated.
+    Sensor(Box<dyn Sensor>),
+    /// No instrument: a power model that a person declared.
+    Declared(declared::Declared),
+}
+
+/// A power domain of a device that can be metered.
+pub struct Metered {
+    /// The device's id.
+    pub device: String,
+    /// The power domain within it.
+    pub domain: String,
+    /// By what.
+    pub instrument: Instrument,
+}
+
+/// A device, or one of its domains, that nothing meters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmetered {
+    /// The device's id.
+    pub device: String,
+    /// The power domain within it; none means that no domain of the device is metered.
+    pub domain: Option<String>,
+    /// Why, and what to run to change that.
+    pub reason: String,
+}
+
+/// All that is metered of this machine, and what is not.
 #[derive(Default)]
-pub struct Counters {
-    /// Those that can be read.
-    pub available: Vec<Box<dyn Counter>>,
-    /// Device id, then why nothing measures it and what to run to change that.
-    pub unavailable: Vec<(String, String)>,
+pub struct Found {
+    /// What is.
+    pub metered: Vec<Metered>,
+    /// What is not.
+    pub unmetered: Vec<Unmetered>,
 }

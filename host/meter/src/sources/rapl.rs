@@ -1,113 +1,118 @@
 //! RAPL energy counters of CPU packages and their DRAM, through the kernel's powercap files
 //! (Documentation/power/powercap/powercap.rst). Intel and AMD both appear as `intel-rapl`.
 
-use super::{Counter, Counters, Reading};
+use super::{Counter, Found, Instrument, Metered, Raw, Unmetered};
+use crate::account::Period;
 use llem_quantity::Source;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-/// Where the kernel keeps them.
-pub const POWERCAP: &str = "/sys/class/powercap";
+/// Where the kernel keeps them, within `/sys`.
+const POWERCAP: &str = "class/powercap";
 
-/// About 1 ms (Intel SDM vol. 3B, 15.10.1: energy status is updated each ~1 ms).
-const UPDATE_PERIOD: Duration = Duration::from_millis(1);
+/// About 1 ms, s (Intel SDM vol. 3B, 15.10.1: energy status is updated each ~1 ms).
+const UPDATE_PERIOD: f64 = 1e-3;
 
+/// Of the two ways in which a counter can stand lower than before, a wrap adds what was left of its range. More than
+/// this share of it between two readings, which are taken many times within a wrap, is a counter that was set back.
+const LARGEST_STEP: f64 = 0.5;
+
+/// A package or DRAM domain.
 struct Domain {
     file: PathBuf,
-    name: String,
     /// Microjoules after which the counter starts over.
     range: u64,
 }
 
-/// The package and DRAM counters below `root` ([`POWERCAP`] on a real machine).
-pub fn discover(root: &Path) -> Counters {
-    let mut counters = Counters::default();
-    let mut refuse = |reason: String| counters.unavailable.push(("cpu".to_owned(), reason));
-    let Ok(entries) = fs::read_dir(root) else {
-        refuse(format!(
+/// The package and DRAM counters of a machine whose `/sys` is at `sys`.
+pub fn discover(sys: &Path) -> Found {
+    let root = sys.join(POWERCAP);
+    let mut found = Found::default();
+    let unmetered = |domain, reason| Unmetered { device: "cpu".to_owned(), domain, reason };
+    let Ok(entries) = fs::read_dir(&root) else {
+        let reason = format!(
             "no RAPL: {} is missing (a virtual machine or container hides it, or the kernel lacks \
              intel_rapl_common: sudo modprobe intel_rapl_common)",
             root.display()
-        ));
-        return counters;
+        );
+        found.unmetered.push(unmetered(None, reason));
+        return found;
     };
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     folders.sort();
-    let mut available: Vec<Box<dyn Counter>> = Vec::new();
-    let mut reasons = Vec::new();
-    for folder in folders {
-        match Domain::open(&folder) {
-            Ok(Some(domain)) => available.push(Box::new(domain)),
-            Ok(None) => {}
-            Err(reason) => reasons.push(reason),
+    for (folder, domain) in folders.iter().filter_map(|folder| Some((folder, name(folder)?))) {
+        match Domain::open(folder) {
+            Ok(counter) => found.metered.push(Metered {
+                device: "cpu".to_owned(),
+                domain,
+                instrument: Instrument::Counter(Box::new(counter)),
+            }),
+            Err(reason) => found.unmetered.push(unmetered(Some(domain), reason)),
         }
     }
-    if available.is_empty() {
-        refuse(reasons.into_iter().next().unwrap_or_else(|| {
+    if found.metered.is_empty() {
+        let first = found.unmetered.drain(..).next().map(|domain| domain.reason);
+        let reason = first.unwrap_or_else(|| {
             format!(
                 "no RAPL domain in {} (a virtual machine hides it, or: sudo modprobe intel_rapl_msr)",
                 root.display()
             )
-        }));
+        });
+        found.unmetered = vec![unmetered(None, reason)];
     }
-    counters.available = available;
-    counters
+    found
+}
+
+/// What a folder's domain is called; none where it is not a package or DRAM domain. Core and uncore are parts
+/// of a package and psys holds it: to count them too would be to count twice.
+fn name(folder: &Path) -> Option<String> {
+    let path = folder.file_name()?.to_str()?.strip_prefix("intel-rapl:")?;
+    let label = fs::read_to_string(folder.join("name")).ok()?;
+    match label.trim() {
+        // A DRAM domain is told from that of another socket by its parent's number.
+        "dram" => Some(format!("dram-{}", path.split(':').next()?)),
+        label if label.starts_with("package") => Some(label.to_owned()),
+        _ => None,
+    }
 }
 
 impl Domain {
-    /// None where the folder is not a package or DRAM domain. Core and uncore are parts of a
-    /// package and psys holds it: to count them too would be to count twice.
-    fn open(folder: &Path) -> Result<Option<Self>, String> {
-        let is_rapl = folder
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("intel-rapl:"));
-        let Ok(label) = fs::read_to_string(folder.join("name")) else { return Ok(None) };
-        let label = label.trim();
-        if !is_rapl || !(label.starts_with("package") || label == "dram") {
-            return Ok(None);
-        }
+    fn open(folder: &Path) -> Result<Self, String> {
         let file = folder.join("energy_uj");
         let range = number(&folder.join("max_energy_range_uj"))?;
         number(&file)?;
-        // A DRAM domain is told from that of another socket by its parent's number.
-        let name = match folder.file_name().and_then(|name| name.to_str()?.split(':').nth(1)) {
-            Some(socket) if label == "dram" => format!("dram-{socket}"),
-            _ => label.to_owned(),
-        };
-        Ok(Some(Self { file, name, range }))
+        Ok(Self { file, range })
     }
 }
 
 impl Counter for Domain {
-    fn device(&self) -> &str {
-        "cpu"
-    }
-
-    fn domain(&self) -> &str {
-        &self.name
-    }
-
     fn source(&self) -> Source {
         Source::Rapl
     }
 
-    fn update_period(&self) -> Duration {
-        UPDATE_PERIOD
+    fn period(&self) -> Period {
+        Period::Stated(UPDATE_PERIOD)
     }
 
-    fn read(&self) -> Result<Reading, String> {
-        number(&self.file).map(Reading)
+    fn read(&self) -> Result<Raw, String> {
+        number(&self.file).map(Raw)
     }
 
-    /// The counter starts over at its range; a window is taken to hold at most one such wrap, as
-    /// a package needs about a minute or more for one.
-    fn joules(&self, from: Reading, to: Reading) -> f64 {
-        let microjoules =
-            if to.0 >= from.0 { to.0 - from.0 } else { self.range.saturating_sub(from.0) + to.0 };
-        microjoules as f64 * 1e-6
+    /// The counter starts over at its range, which is read many times within one such wrap.
+    fn joules(&self, from: Raw, to: Raw) -> Result<f64, String> {
+        let wrapped = || self.range.saturating_sub(from.0).saturating_add(to.0);
+        let microjoules = if to.0 >= from.0 { to.0 - from.0 } else { wrapped() };
+        if microjoules as f64 > self.range as f64 * LARGEST_STEP {
+            return Err(format!(
+                "{} went from {} to {} µJ, more than between two readings: it was set back, or the machine slept",
+                self.file.display(),
+                from.0,
+                to.0
+            ));
+        }
+        Ok(microjoules as f64 * 1e-6)
     }
 }
 
@@ -139,8 +144,8 @@ mod tests {
             ("intel-rapl:0:1", "dram"),
             ("intel-rapl-mmio:0", "package-0"),
         ] {
-            let path = root.path().join(folder);
-            fs::create_dir(&path).expect("a domain");
+            let path = root.path().join(POWERCAP).join(folder);
+            fs::create_dir_all(&path).expect("a domain");
             fs::write(path.join("name"), format!("{name}\n")).expect("its name");
             fs::write(path.join("max_energy_range_uj"), "1000000\n").expect("its range");
             fs::write(path.join("energy_uj"), "999000\n").expect("its energy");
@@ -151,26 +156,24 @@ mod tests {
     #[test]
     fn packages_and_dram_are_counted_once() {
         let root = tree();
-        let counters = discover(root.path());
-        let domains: Vec<_> = counters.available.iter().map(|counter| counter.domain()).collect();
+        let found = discover(root.path());
+        let domains: Vec<_> = found.metered.iter().map(|metered| &metered.domain[..]).collect();
         assert_eq!(domains, ["package-0", "dram-0"]);
     }
 
     #[test]
-    fn a_wrap_is_not_negative() {
-        let root = tree();
-        let counters = discover(root.path());
-        let package = &counters.available[0];
-        let from = package.read().expect("readable");
-        fs::write(root.path().join("intel-rapl:0/energy_uj"), "2000\n").expect("written");
-        let to = package.read().expect("readable");
-        assert!((package.joules(from, to) - 0.003).abs() < 1e-12);
+    fn a_wrap_is_not_negative_and_a_counter_set_back_is_told() {
+        let domain = Domain { file: PathBuf::from("energy_uj"), range: 1_000_000 };
+        let joules = |from, to| domain.joules(Raw(from), Raw(to));
+        assert!((joules(999_000, 2_000).expect("a wrap") - 0.003).abs() < 1e-12);
+        assert_eq!(joules(1_000, 1_000), Ok(0.0));
+        assert!(joules(200_000, 100_000).is_err());
     }
 
     #[test]
     fn a_machine_without_it_says_why() {
-        let counters = discover(Path::new("/nonexistent"));
-        assert!(counters.available.is_empty());
-        assert!(counters.unavailable[0].1.contains("modprobe"));
+        let found = discover(Path::new("/nonexistent"));
+        assert!(found.metered.is_empty());
+        assert!(found.unmetered[0].reason.contains("modprobe"));
     }
 }

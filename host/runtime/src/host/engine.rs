@@ -4,13 +4,13 @@ use super::{
     adapters::Adapters,
     batch::{self, OpenBatch},
     loading,
-    meter::{Communication, measurement, window_record},
     types::Answer,
 };
 use crate::{
     bindings::{engine, types::Error},
     engine_thread::EngineThread,
     measure,
+    measurement::{Communication, measurement, window_record},
     state::State,
 };
 use llem_engine::{
@@ -47,6 +47,8 @@ impl engine::HostModel for State {
         };
         let is_granted = options.source == self.run.model.source;
         let depth = self.run.begin_phase("load".to_owned())?;
+        // Counters tick while the model loads, so that their periods are known by the first window.
+        self.run.meter();
         let loaded = tokio::select! {
             loaded = EngineThread::load(options) => loaded?,
             _ = self.run.stop.requested() => {
@@ -125,7 +127,7 @@ impl engine::HostModel for State {
             all
         });
         let ranks = received.since(&sent);
-        let window = window_record(&self.run, &label, &span, before, ranks);
+        let window = window_record(&self.run, &label, &span, before, ranks)?;
         let sequences = measure::sequences(&self.run, &generation, submitted);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),

@@ -5,7 +5,7 @@ use crate::{
     bindings::{flops, types},
     state::State,
 };
-use llem_engine::flops::{Components, Counted, Logits};
+use llem_engine::flops::{Components, Count, Counted, Logits, active_parameters, decode_passes};
 use wasmtime::component::Resource;
 
 impl flops::Host for State {
@@ -13,7 +13,7 @@ impl flops::Host for State {
         &mut self,
         model: Resource<LoadedModel>,
         shape: flops::Shape,
-    ) -> Answer<flops::Count> {
+    ) -> Answer<flops::Estimated> {
         let loaded = self.table.get(&model)?;
         let decoder = &loaded.thread.info().shape;
         let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
@@ -32,23 +32,40 @@ impl flops::Host for State {
             Ok(adapter) => adapter,
             Err(error) => return Ok(Err(error)),
         };
-        let (prefill, decode) =
-            Counted::new(decoder, adapter).generation(prompt, output, Logits::Last);
+        let logits = match shape.logits {
+            flops::Logits::Last => Logits::Last,
+            flops::Logits::All => Logits::All,
+        };
         let batch = f64::from(shape.batch);
-        Ok(Ok(flops::Count {
-            total: (prefill.total() + decode.total()) * batch,
-            prefill: components(&prefill, batch),
-            decode: components(&decode, batch),
+        let count = |by: Count| {
+            let counted = Counted::new(decoder, adapter).by(by);
+            let (prefill, decode) = counted.generation(prompt, output, logits);
+            let [prefill, decode] = [prefill * batch, decode * batch];
+            flops::Count {
+                total: prefill.total() + decode.total(),
+                prefill: components(&prefill),
+                decode: components(&decode),
+            }
+        };
+        let doubled = 2.0 * active_parameters(decoder) * batch;
+        Ok(Ok(flops::Estimated {
+            needed: count(Count::Needed),
+            executed: count(Count::Executed),
+            approximation: flops::Approximation {
+                active_parameters: active_parameters(decoder),
+                prefill: doubled * prompt as f64,
+                decode: doubled * decode_passes(output) as f64,
+            },
         }))
     }
 }
 
-fn components(one: &Components, batch: f64) -> flops::Components {
+fn components(count: &Components) -> flops::Components {
     flops::Components {
-        attention_projections: one.attention_projections * batch,
-        attention: one.attention * batch,
-        mlp: one.mlp * batch,
-        lm_head: one.lm_head * batch,
-        adapter: one.adapter * batch,
+        attention_projections: count.attention_projections,
+        attention: count.attention,
+        mlp: count.mlp,
+        lm_head: count.lm_head,
+        adapter: count.adapter,
     }
 }

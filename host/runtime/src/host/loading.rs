@@ -141,6 +141,10 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         hidden_size: shape.hidden as u32,
         heads: shape.heads as u32,
         kv_heads: shape.kv_heads as u32,
+        experts: shape.experts.map_or(0, |experts| experts.count as u32),
+        // Keys and values of every layer, in the weights' own format.
+        kv_bytes_per_token: (2 * shape.layers * shape.kv_heads * shape.head_dim * info.dtype.size())
+            as u64,
         eos_tokens: info.eos.clone(),
         has_tokenizer: info.has_tokenizer,
         load_time: record.load_ns,

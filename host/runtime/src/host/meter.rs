@@ -2,17 +2,16 @@
 
 use super::types::{Answer, reading};
 use crate::{
+    baseline,
     bindings::{meter, types},
     engine_thread::EngineThread,
-    state::{Run, State},
+    measurement::{Communication, measurement, window_record},
+    state::State,
 };
-use llem_engine::{Info, Model, model::RankInfo};
-use llem_meter::{DeviceEnergy, Span, Window};
-use llem_quantity::{Quantity, Reading, ReadingRecord};
-use llem_record::{
-    Event,
-    event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
-};
+use llem_engine::Model;
+use llem_meter::Window;
+use llem_quantity::{Quantity, Reading, Source};
+use llem_record::{Event, event::Activity};
 use std::time::{Duration, Instant};
 use wasmtime::component::Resource;
 
@@ -24,10 +23,6 @@ pub struct OpenWindow {
     communication: Communication,
 }
 
-/// Bounds of an idle baseline: shorter tells nothing, longer is a mistake.
-const BASELINE: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(600);
-
 /// How often `wait-until` looks.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -37,55 +32,32 @@ impl meter::Host for State {
     }
 
     fn counter_resolution(&mut self) -> wasmtime::Result<Vec<meter::Resolution>> {
-        let all = self.run.meter().resolutions().into_iter().map(|resolution| {
-            let unknown = resolution.source.clone().err().unwrap_or_default();
-            let update_period = resolution.update_period.map(|period| {
-                // Nominal: an edge may fall anywhere within, so half of it is uncertain (GUM 4.3.7).
-                let seconds = period.as_secs_f64();
-                Quantity::new(seconds, seconds / 12f64.sqrt(), "s", llem_quantity::Source::Modelled)
-            });
-            meter::Resolution {
-                device: resolution.device,
-                domain: resolution.domain,
-                source: resolution.source.map(Into::into),
-                update_period: reading(update_period.ok_or(unknown)),
-            }
+        let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
+            device: resolution.device,
+            domain: resolution.domain,
+            source: resolution.source.map(Into::into),
+            update_period: reading(resolution.update_period),
         });
         Ok(all.collect())
     }
 
     async fn measure_baseline(&mut self, length: u64) -> Answer<meter::Baseline> {
         let length = Duration::from_nanos(length);
-        if !BASELINE.contains(&length) {
-            return Ok(Err(types::Error::InvalidArgument(format!(
-                "a baseline of {} s is outside 0.1 to 600 s",
-                length.as_secs_f64()
-            ))));
+        if let Err(error) = baseline::check(length) {
+            return Ok(Err(error));
         }
-        let before = self.run.progress().activity;
-        let window = self.run.meter().open();
-        self.run.rest(length).await?;
-        let mut span = self.run.meter().close(window);
-        let seconds = Quantity::exact(span.wall.as_secs_f64(), "s", llem_quantity::Source::Clock);
-        for part in &mut span.energy {
-            let power = part.energy.clone().and_then(|energy| {
-                let source = energy.source;
-                let mut power = energy.per(&seconds, "W").ok_or("no time passed")?;
-                power.source = source;
-                Ok(power)
-            });
-            part.energy = power;
+        self.run.measure_baseline(length).await.map(Ok)
+    }
+
+    async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Answer<meter::Baseline> {
+        let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
+        if let Err(error) = baseline::check(length) {
+            return Ok(Err(error));
         }
-        let started = self.run.clock.at(span.started);
-        let mut record = window_record(&self.run, "baseline", &span, before, Vec::new());
-        // Watts, of which neither a share nor a token's part would mean anything.
-        (record.energy_per_output_token, record.energy_imbalance) = (None, None);
-        self.run.output.write(Event::Baseline(record))?;
-        Ok(Ok(meter::Baseline {
-            started,
-            wall_time: span.wall.as_nanos() as u64,
-            power: span.energy.into_iter().map(device_energy).collect(),
-        }))
+        match self.run.known_baseline(lifetime)? {
+            Some(known) => Ok(Ok(known)),
+            None => self.run.measure_baseline(length).await.map(Ok),
+        }
     }
 
     async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Answer<u64> {
@@ -157,16 +129,25 @@ impl meter::HostWindow for State {
         let span = self.run.meter().close(open.window);
         self.run.output.charge(open.label.len())?;
         let ranks = self.communication().await?.since(&open.communication);
-        let record = window_record(&self.run, &open.label, &span, open.activity, ranks);
+        let record = window_record(&self.run, &open.label, &span, open.activity, ranks)?;
         let measurement = measurement(&self.run, &record, &span);
         self.run.output.write(Event::Window(record))?;
         Ok(Ok(measurement))
     }
 
-    fn timeline(&mut self, _: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
-        Ok(Err(types::Error::Unsupported(
-            "this host has no sampler; a window's energy needs none".to_owned(),
-        )))
+    fn timeline(&mut self, window: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
+        let started = self.table.get(&window)?.window.started;
+        let samples = self.run.meter().samples_since(started).into_iter();
+        let samples = samples.filter_map(|(at, sample)| {
+            let power = Quantity::exact(sample.power?, "W", Source::Sensor);
+            Some(meter::Sample {
+                at: self.run.clock.at(at),
+                device: sample.device.to_string(),
+                domain: sample.domain.to_string(),
+                power: reading(Ok(power)),
+            })
+        });
+        Ok(Ok(samples.collect()))
     }
 
     fn drop(&mut self, window: Resource<OpenWindow>) -> wasmtime::Result<()> {
@@ -207,110 +188,4 @@ impl State {
             progress.engines.last().map_or(self.run.model.device, |engine| engine.info().device);
         device.to_string()
     }
-}
-
-/// Time in communication so far, of each rank: its model, its device, and how long.
-#[derive(Default)]
-pub struct Communication(Vec<(String, Result<Duration, String>)>);
-
-impl Communication {
-    /// Adds the ranks of a model.
-    pub fn add(&mut self, info: &Info, times: Vec<Result<Duration, String>>) {
-        let devices = info.ranks.iter().map(RankInfo::place);
-        self.0.extend(devices.zip(times));
-    }
-
-    /// What each rank has done since `before`; nothing where the ranks are not the same any more.
-    pub fn since(self, before: &Self) -> Vec<RankActivity> {
-        if self.0.len() != before.0.len() {
-            return Vec::new();
-        }
-        let spent = |((device, after), (_, before)): ((String, Result<Duration, String>), &_)| {
-            let before: &Result<Duration, String> = before;
-            let spent = after.and_then(|after| {
-                let spent = after.saturating_sub(before.clone()?);
-                Ok(Quantity::exact(spent.as_secs_f64(), "s", llem_quantity::Source::Clock))
-            });
-            RankActivity { device, communication: (&spent).into() }
-        };
-        self.0.into_iter().zip(&before.0).map(spent).collect()
-    }
-}
-
-/// A span as the record keeps it, with what the engine did since `before`.
-pub fn window_record(
-    run: &Run,
-    label: &str,
-    span: &Span,
-    before: Activity,
-    ranks: Vec<RankActivity>,
-) -> WindowRecord {
-    let activity = run.progress().activity.since(&before);
-    let total = run.energy_total(span);
-    let devices = run.holders();
-    WindowRecord {
-        label: label.to_owned(),
-        phase: run.phase_path(),
-        started_ns: run.clock.at(span.started),
-        wall_ns: span.wall.as_nanos() as u64,
-        energy: span
-            .energy
-            .iter()
-            .map(|part| DeviceEnergyRecord {
-                device: part.device.clone(),
-                domain: part.domain.clone(),
-                energy: (&part.energy).into(),
-            })
-            .collect(),
-        energy_per_output_token: (activity.output_tokens > 0)
-            .then(|| (&per_token(&total, activity.output_tokens)).into()),
-        energy_total: (&total).into(),
-        devices_used: devices.len() as u32,
-        energy_imbalance: (devices.len() > 1).then(|| (&span.imbalance(&devices)).into()),
-        ranks,
-        activity,
-    }
-}
-
-fn per_token(energy: &Reading, tokens: u64) -> Reading {
-    let tokens = Quantity::exact(tokens as f64, "{token}", llem_quantity::Source::Counted);
-    let energy = energy.as_ref().map_err(Clone::clone)?;
-    energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
-}
-
-/// A span, of which `record` is kept, as the guest sees it.
-pub fn measurement(run: &Run, record: &WindowRecord, span: &Span) -> meter::Measurement {
-    let activity = &record.activity;
-    let total = run.energy_total(span);
-    meter::Measurement {
-        label: record.label.clone(),
-        started: record.started_ns,
-        wall_time: record.wall_ns,
-        energy_per_output_token: reading(per_token(&total, activity.output_tokens)),
-        energy_total: reading(total),
-        devices_used: record.devices_used,
-        energy_imbalance: reading(span.imbalance(&run.holders())),
-        ranks: record.ranks.iter().map(rank_activity).collect(),
-        energy: span.energy.iter().cloned().map(device_energy).collect(),
-        activity: meter::Activity {
-            requests: activity.requests,
-            prompt_tokens: activity.prompt_tokens,
-            output_tokens: activity.output_tokens,
-            prefill_time: activity.prefill_ns,
-            decode_time: activity.decode_ns,
-            flops: activity.flops_estimated,
-        },
-    }
-}
-
-fn rank_activity(rank: &RankActivity) -> meter::RankActivity {
-    let communication = match &rank.communication {
-        ReadingRecord::Known(time) => Ok(time.clone()),
-        ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
-    };
-    meter::RankActivity { device: rank.device.clone(), communication: reading(communication) }
-}
-
-fn device_energy(part: DeviceEnergy) -> meter::DeviceEnergy {
-    meter::DeviceEnergy { device: part.device, domain: part.domain, energy: reading(part.energy) }
 }

@@ -22,6 +22,7 @@ impl From<Source> for types::Source {
             Source::Analytic => Self::Analytic,
             Source::Derived => Self::Derived,
             Source::Modelled => Self::Modelled,
+            Source::Datasheet => Self::Datasheet,
         }
     }
 }
@@ -38,6 +39,7 @@ impl From<types::Source> for Source {
             types::Source::Analytic => Self::Analytic,
             types::Source::Derived => Self::Derived,
             types::Source::Modelled => Self::Modelled,
+            types::Source::Datasheet => Self::Datasheet,
         }
     }
 }

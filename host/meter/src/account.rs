@@ -1,0 +1,226 @@
+//! What one energy counter has counted, and how well that is known at any moment.
+//!
+//! ```text
+//! counter      J₁┌───────────┐J₂         it changes at its ticks and holds between them;
+//!      ──────────┘           └──────     a reader sees a tick somewhere in `after..by`
+//!            after^by    after^by   ^at
+//! energy until `at` = J₂ + P (at − τ₂), P being the mean power of the last whole interval τ₁..τ₂
+//! ```
+//!
+//! A bare difference of two readings lacks what was used after each edge's last tick: at the end of work that
+//! began from idle about half a period of full power, which does not average out.
+
+use std::collections::VecDeque;
+
+/// Time on a monotonic clock, s.
+pub type Seconds = f64;
+
+/// Ticks that are remembered: enough for a median of their distance.
+const KEPT: usize = 64;
+
+/// Intervals whose powers tell how much power varies from one to the next.
+const RECENT: usize = 8;
+
+/// How the counter's ticks lie in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Period {
+    /// Its maker states it, and it is shorter than readings are apart.
+    Stated(Seconds),
+    /// Unknown until ticks have been seen; until then at most this.
+    AtMost(Seconds),
+}
+
+/// A number with its standard uncertainty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// One standard deviation.
+    pub uncertainty: f64,
+}
+
+/// A change of the counter: after the reading at `after` and not after that at `by`.
+#[derive(Clone, Copy, Debug)]
+struct Tick {
+    after: Seconds,
+    by: Seconds,
+    /// Joules that were counted with it.
+    total: f64,
+}
+
+impl Tick {
+    /// When it was: anywhere in between (GUM 4.3.7).
+    fn at(&self) -> Estimate {
+        Estimate {
+            value: (self.after + self.by) / 2.0,
+            uncertainty: (self.by - self.after) / 12f64.sqrt(),
+        }
+    }
+}
+
+/// All that was read of a counter.
+#[derive(Clone, Debug)]
+pub struct Account {
+    period: Period,
+    total: f64,
+    last_read: Option<Seconds>,
+    ticks: VecDeque<Tick>,
+}
+
+/// Energy until a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    /// The moment.
+    pub at: Seconds,
+    /// Joules that the counter showed.
+    pub counted: f64,
+    /// Time since its last tick.
+    pub lag: Estimate,
+    /// Power since then, W, as far as the interval before tells; none before two ticks have been seen.
+    pub power: Option<Estimate>,
+    /// How long an interval between ticks is.
+    pub interval: Seconds,
+    /// What was counted with the tick after the edge, where it was waited for: the most that can have been used
+    /// since the last.
+    pub most: Option<f64>,
+}
+
+impl Account {
+    /// Nothing read yet.
+    pub fn new(period: Period) -> Self {
+        Self { period, total: 0.0, last_read: None, ticks: VecDeque::new() }
+    }
+
+    /// Notes that at `at` the counter showed `gained` joules more than when it was last read.
+    pub fn observe(&mut self, at: Seconds, gained: f64) {
+        let Some(last) = self.last_read.replace(at) else { return };
+        if gained > 0.0 {
+            self.total += gained;
+            // Of several ticks since the last reading this is the newest, at most a period old.
+            let after = last.max(at - self.longest());
+            self.ticks.push_back(Tick { after, by: at, total: self.total });
+            if self.ticks.len() > KEPT {
+                self.ticks.pop_front();
+            }
+        }
+    }
+
+    /// Joules counted since the first reading.
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// When the counter was last seen to change.
+    pub fn last_change(&self) -> Option<Seconds> {
+        self.ticks.back().map(|tick| tick.by)
+    }
+
+    /// Whether readings are near enough for ticks to be told apart.
+    pub fn ticks_are_seen(&self) -> bool {
+        matches!(self.period, Period::AtMost(_))
+    }
+
+    /// Time between two ticks as it was seen: the median, with the uncertainty of a median of
+    /// distances that the readings in between blur. None before four have been seen, and where the maker states it.
+    pub fn observed_period(&self) -> Option<Estimate> {
+        if !self.ticks_are_seen() || self.ticks.len() < 5 {
+            return None;
+        }
+        let pairs = self.ticks.iter().zip(self.ticks.iter().skip(1));
+        let mut distances: Vec<f64> = pairs.map(|(a, b)| b.at().value - a.at().value).collect();
+        distances.sort_by(f64::total_cmp);
+        let count = distances.len();
+        let blur: f64 = self.ticks.iter().map(|tick| tick.at().uncertainty).sum::<f64>()
+            / self.ticks.len() as f64;
+        // A median of n has about 1.25 / sqrt(n) of the values' own spread (Kendall and Stuart, 10.6).
+        let spread = (distances[count * 3 / 4] - distances[count / 4]) / 1.349;
+        let uncertainty = 1.25 * spread.max(blur * 2f64.sqrt()) / (count as f64).sqrt();
+        Some(Estimate { value: distances[count / 2], uncertainty })
+    }
+
+    /// The longest that a tick may lie back.
+    pub fn longest(&self) -> Seconds {
+        match self.period {
+            Period::Stated(period) => period,
+            Period::AtMost(most) => self
+                .observed_period()
+                .map_or(most, |period| period.value + 3.0 * period.uncertainty),
+        }
+    }
+
+    /// Energy until `at`, when the counter has just been read.
+    pub fn edge(&self, at: Seconds) -> Edge {
+        let longest = self.longest();
+        let unknown = Estimate { value: longest / 2.0, uncertainty: longest / 12f64.sqrt() };
+        let lag = self.ticks.back().map_or(unknown, |tick| {
+            let seen = tick.at();
+            Estimate { value: at - seen.value, uncertainty: seen.uncertainty }
+        });
+        let interval = self.observed_period().map_or(longest, |period| period.value);
+        Edge { at, counted: self.total, lag, power: self.recent_power(), interval, most: None }
+    }
+
+    /// Mean power of the last whole interval between ticks. How far the power of the next one is from it,
+    /// the recent ones tell.
+    fn recent_power(&self) -> Option<Estimate> {
+        let newest = self.ticks.iter().rev().take(RECENT + 2);
+        let ticks: Vec<&Tick> = newest.collect();
+        let powers: Vec<f64> = ticks
+            .windows(2)
+            .map(|pair| {
+                let length = pair[0].at().value - pair[1].at().value;
+                (pair[0].total - pair[1].total) / length
+            })
+            .filter(|power| power.is_finite())
+            .collect();
+        let value = *powers.first()?;
+        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
+        let uncertainty = match powers.len() {
+            // Nothing is known of how it varies: anything from nothing to twice as much.
+            1 => value / 3f64.sqrt(),
+            count => (changes / (count - 1) as f64).sqrt(),
+        };
+        Some(Estimate { value, uncertainty })
+    }
+}
+
+impl Edge {
+    /// Energy from this edge to a later one of the same counter, J. None where the counter did not move in
+    /// between or the edges are too near for it to tell anything.
+    pub fn until(&self, later: &Self) -> Option<Estimate> {
+        let counted = later.counted - self.counted;
+        let wall = later.at - self.at;
+        if counted <= 0.0 || wall <= 0.0 {
+            return None;
+        }
+        let mean = Estimate { value: counted / wall, uncertainty: counted / wall / 3f64.sqrt() };
+        let [before, after] = [self, later].map(|edge| edge.since_tick(mean));
+        let value = counted + after.value - before.value;
+        let uncertainty = before.uncertainty.hypot(after.uncertainty);
+        (value > 0.0).then_some(Estimate { value, uncertainty })
+    }
+
+    /// The same edge a moment later, as long as the counter has not been read again.
+    pub fn moved_to(self, at: Seconds) -> Self {
+        let lag = Estimate { value: self.lag.value + at - self.at, ..self.lag };
+        Self { at, lag, ..self }
+    }
+
+    /// What was used since the last tick.
+    fn since_tick(&self, mean: Estimate) -> Estimate {
+        let power = self.power.unwrap_or(mean);
+        let lag = self.lag.value.hypot(self.lag.uncertainty);
+        // Over a part of an interval a mean varies more than over the whole: as that of fewer independent
+        // moments, by the root of the ratio of their lengths.
+        let varied = power.uncertainty * (lag * self.interval.max(lag)).sqrt();
+        let value = power.value * self.lag.value;
+        let uncertainty = (power.value * self.lag.uncertainty).hypot(varied);
+        match self.most {
+            None => Estimate { value, uncertainty },
+            Some(most) => Estimate {
+                value: value.clamp(0.0, most),
+                uncertainty: uncertainty.min(most / 12f64.sqrt()),
+            },
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! All devices and gauges of this machine.
+
+use crate::{
+    account::Seconds,
+    device::{Device, State},
+    gauge::Gauge,
+    processor::{Processor, Roots},
+    sampler::{Sampler, SamplerCost, Shared, Sink, locked},
+    sources::{
+        Found, Instrument, Metered, Unmetered,
+        declared::{Declared, PowerModel},
+        nvml::Gpus,
+        rapl,
+    },
+    timeline::Sample,
+    window::{DeviceEnergy, Resolution, Span, UNMEASURED, Window},
+};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often gauges are read unless told otherwise.
+pub const SAMPLE_PERIOD: Duration = Duration::from_millis(10);
+
+/// How often a gauge is read while its tick is waited for.
+const WATCH_PERIOD: Duration = Duration::from_millis(1);
+
+/// How long a tick is waited for, as a multiple of the longest that one has taken.
+const PATIENCE: f64 = 3.0;
+
+/// How to meter.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the kernel's files are.
+    pub roots: Roots,
+    /// What the processor draws, for where nothing measures it.
+    pub power_model: Option<PowerModel>,
+    /// How often gauges are read.
+    pub period: Duration,
+    /// Whether windows open and close at ticks of the counters.
+    pub align: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let roots = Roots::of_environment();
+        Self { roots, power_model: None, period: SAMPLE_PERIOD, align: false }
+    }
+}
+
+/// All devices and gauges of this machine.
+pub struct Meter {
+    shared: Arc<Shared>,
+    unmetered: Vec<Unmetered>,
+    processor: Processor,
+    gpus: Result<Gpus, String>,
+    align: bool,
+    /// What the person who runs it must know.
+    notes: Vec<String>,
+    _sampler: Sampler,
+}
+
+impl Meter {
+    /// Looks for every device and gauge, and begins to sample them.
+    pub fn discover(options: &Options) -> Self {
+        let gpus = Gpus::open();
+        let mut found = rapl::discover(&options.roots.sys);
+        let processor = Processor::new(&options.roots);
+        let notes = options.power_model.and_then(|model| declare(model, &processor, &mut found));
+        if let Ok(gpus) = &gpus {
+            let more = gpus.find();
+            found.metered.extend(more.metered);
+            found.unmetered.extend(more.unmetered);
+        }
+        let gauges = found.metered.into_iter().map(Gauge::new).collect();
+        let shared = Arc::new(Shared::new(gauges));
+        shared.read_all();
+        let sampler = Sampler::start(&shared, options.period, processor.clone(), gpus.clone().ok());
+        Self {
+            shared,
+            unmetered: found.unmetered,
+            processor,
+            gpus,
+            align: options.align,
+            notes: notes.into_iter().collect(),
+            _sampler: sampler,
+        }
+    }
+
+    /// Opens a window. The clock is read last, next to the work.
+    pub fn open(&self) -> Window {
+        if self.align {
+            self.wait_for_ticks();
+        }
+        self.shared.read_all();
+        let started = Instant::now();
+        let at = self.shared.at(started);
+        let marks = self.shared.gauges.iter().map(|gauge| locked(gauge).mark(at)).collect();
+        Window { started, marks }
+    }
+
+    /// Closes a window. The clock is read first, next to the work.
+    pub fn close(&self, window: Window) -> Span {
+        let wall = window.started.elapsed();
+        let (from, to) = (self.shared.at(window.started), self.shared.at(window.started + wall));
+        self.shared.read_all();
+        let gauges = &self.shared.gauges;
+        let mut closed: Vec<_> = gauges.iter().map(|gauge| locked(gauge).mark(to)).collect();
+        if self.align {
+            self.wait_for_ticks();
+            for (gauge, mark) in gauges.iter().zip(&mut closed) {
+                locked(gauge).bound(mark);
+            }
+        }
+        let mut energy = Vec::new();
+        let mut warnings = Vec::new();
+        for ((gauge, before), after) in gauges.iter().zip(&window.marks).zip(&closed) {
+            let gauge = locked(gauge);
+            let (reading, warning) = gauge.energy(before, after);
+            warnings.extend(warning);
+            energy.push(DeviceEnergy {
+                device: gauge.device.to_string(),
+                domain: gauge.domain.to_string(),
+                energy: reading,
+            });
+        }
+        energy.extend(self.unmetered.iter().map(DeviceEnergy::from));
+        let history = locked(&self.shared.history);
+        let devices = history.devices(from, to);
+        warnings.extend(devices.iter().flat_map(|device| device.warnings()));
+        warnings.extend(history.gap(from, to));
+        Span { started: window.started, wall, energy, devices, warnings }
+    }
+
+    /// Waits until every counter whose ticks can be told apart has ticked, but not for one that does not.
+    fn wait_for_ticks(&self) {
+        let ticks = |gauge: &std::sync::Mutex<Gauge>| locked(gauge).last_tick();
+        let before: Vec<_> = self.shared.gauges.iter().map(ticks).collect();
+        let longest = self.longest_period();
+        let began = Instant::now();
+        while began.elapsed().as_secs_f64() < PATIENCE * longest {
+            let mut after = self.shared.gauges.iter().map(ticks).zip(&before);
+            if after.all(|(now, before)| before.is_none() || now != *before) {
+                return;
+            }
+            thread::sleep(WATCH_PERIOD);
+            self.shared.read_all();
+        }
+    }
+
+    fn longest_period(&self) -> Seconds {
+        let watched = self.shared.gauges.iter().filter_map(|gauge| {
+            let gauge = locked(gauge);
+            gauge.last_tick()?;
+            Some(gauge.period()?.value)
+        });
+        watched.fold(0.0, f64::max)
+    }
+
+    /// How finely each gauge tells.
+    pub fn resolutions(&self) -> Vec<Resolution> {
+        let metered = self.shared.gauges.iter().map(|gauge| {
+            let gauge = locked(gauge);
+            Resolution {
+                device: gauge.device.to_string(),
+                domain: gauge.domain.to_string(),
+                source: Ok(gauge.source()),
+                update_period: gauge
+                    .period()
+                    .ok_or_else(|| "a declared power model has none".to_owned()),
+            }
+        });
+        let missing = self.unmetered.iter().map(|unmetered| Resolution {
+            device: unmetered.device.clone(),
+            domain: unmetered.domain.clone().unwrap_or_else(|| UNMEASURED.to_owned()),
+            source: Err(unmetered.reason.clone()),
+            update_period: Err(unmetered.reason.clone()),
+        });
+        metered.chain(missing).collect()
+    }
+
+    /// Every device, the CPU first.
+    pub fn devices(&self) -> Vec<Device> {
+        let metered = self.shared.gauges.iter().map(locked).find(|gauge| &*gauge.device == "cpu");
+        let source = metered.map(|gauge| gauge.source()).ok_or_else(|| {
+            let reason = self.unmetered.iter().find(|unmetered| unmetered.device == "cpu");
+            reason.map_or_else(String::new, |unmetered| unmetered.reason.clone())
+        });
+        let mut devices = vec![self.processor.describe(source)];
+        if let Ok(gpus) = &self.gpus {
+            devices.extend(gpus.devices());
+        }
+        devices
+    }
+
+    /// Why there are no GPUs, where there are none.
+    pub fn gpus_missing(&self) -> Option<&str> {
+        self.gpus.as_ref().err().map(String::as_str)
+    }
+
+    /// What the person who runs it must know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// A device now; none where no device has that id.
+    pub fn state(&self, id: &str) -> Option<State> {
+        match id {
+            "cpu" => Some(self.processor.state()),
+            gpu => self.gpus.as_ref().ok()?.state(gpu),
+        }
+    }
+
+    /// Samples of power since a moment, with when each was taken.
+    pub fn samples_since(&self, moment: Instant) -> Vec<(Instant, Sample)> {
+        let samples = locked(&self.shared.history).since(self.shared.at(moment));
+        samples.into_iter().map(|sample| (self.moment(sample.at), sample)).collect()
+    }
+
+    /// When the meter's clock showed `at`.
+    pub fn moment(&self, at: Seconds) -> Instant {
+        self.shared.epoch + Duration::from_secs_f64(at.max(0.0))
+    }
+
+    /// Hands every sample to `sink` from now on, or to nobody.
+    pub fn hand_samples_to(&self, sink: Option<Box<dyn Sink>>) {
+        self.shared.hand_to(sink);
+    }
+
+    /// What sampling has cost so far.
+    pub fn sampler_cost(&self) -> SamplerCost {
+        self.shared.cost()
+    }
+}
+
+/// Puts a declared model in place of what is missing, and says where it is not used.
+fn declare(model: PowerModel, processor: &Processor, found: &mut Found) -> Option<String> {
+    if !found.metered.is_empty() {
+        return Some("cpu has a counter: the declared power model is not used".to_owned());
+    }
+    let declared = Declared { model, processor: processor.clone() };
+    if let Err(reason) = declared.read() {
+        return Some(format!("the declared power model cannot be used: {reason}"));
+    }
+    found.unmetered.clear();
+    found.metered.push(Metered {
+        device: "cpu".to_owned(),
+        domain: "declared".to_owned(),
+        instrument: Instrument::Declared(declared),
+    });
+    None
+}

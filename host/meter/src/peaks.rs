@@ -1,0 +1,151 @@
+//! What a device can do at most: as datasheets promise (rates of dense matrix products, without sparsity and
+//! accumulated in f32 where the datasheet tells that apart, and memory bandwidth), and as it was measured.
+
+use crate::store::Store;
+use llem_quantity::Quantity;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What was measured on a device of this machine (`llem doctor --peaks`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The device: its unique id where it has one, or else the machine's and its name.
+    pub device: String,
+    /// When, seconds since 1970.
+    pub measured_at: u64,
+    /// Number format, and FLOP/s of a large matrix product in it.
+    pub products: Vec<(String, Quantity)>,
+    /// Bytes read and written per second by a large copy.
+    pub bandwidth: Quantity,
+}
+
+/// What was measured on devices of this machine.
+pub struct MeasuredPeaks(Store<Measured>);
+
+impl MeasuredPeaks {
+    /// In this file, which need not exist.
+    pub fn new(file: PathBuf) -> Self {
+        Self(Store::new(file))
+    }
+
+    /// What was measured last on a device.
+    pub fn find(&self, device: &str) -> Option<Measured> {
+        self.0.all().into_iter().find(|measured| measured.device == device)
+    }
+
+    /// Keeps what was measured in place of older figures.
+    pub fn keep(&self, new: Measured) -> Result<(), String> {
+        self.0.keep(vec![new], |a, b| a.device == b.device)
+    }
+}
+
+/// Peaks of one kind of GPU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peaks {
+    /// What NVML's name for it holds, each of these.
+    name: &'static [&'static str],
+    /// FLOP/s in IEEE 754 binary32, without tensor cores.
+    pub f32: f64,
+    /// FLOP/s in binary16.
+    pub f16: Option<f64>,
+    /// FLOP/s in bfloat16.
+    pub bf16: Option<f64>,
+    /// Bytes/s.
+    pub bandwidth: f64,
+    /// Where that is written.
+    pub source: &'static str,
+}
+
+const TERA: f64 = 1e12;
+const GIGA: f64 = 1e9;
+
+/// Tensor cores of one rate for both 16-bit formats.
+const fn peaks(
+    name: &'static [&'static str],
+    f32: f64,
+    half: f64,
+    bandwidth: f64,
+    source: &'static str,
+) -> Peaks {
+    let half = Some(half * TERA);
+    Peaks { name, f32: f32 * TERA, f16: half, bf16: half, bandwidth: bandwidth * GIGA, source }
+}
+
+/// The same where there is no bfloat16.
+const fn without_bf16(
+    name: &'static [&'static str],
+    f32: f64,
+    f16: f64,
+    bandwidth: f64,
+    source: &'static str,
+) -> Peaks {
+    Peaks { bf16: None, ..peaks(name, f32, f16, bandwidth, source) }
+}
+
+/// The more exact name first: the first whose parts are all in NVML's name counts. Datasheets that print rates with
+/// sparsity print twice these.
+const TABLE: &[Peaks] = &[
+    peaks(&["B200"], 75.0, 2250.0, 8000.0, "NVIDIA DGX B200 datasheet, an eighth of the system"),
+    peaks(&["GH200", "144G"], 67.0, 990.0, 4900.0, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
+    peaks(&["GH200"], 67.0, 990.0, 4000.0, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
+    peaks(&["H200", "NVL"], 60.0, 835.5, 4800.0, "NVIDIA H200 datasheet, NVL"),
+    peaks(&["H200"], 67.0, 989.5, 4800.0, "NVIDIA H200 datasheet, SXM"),
+    peaks(&["H100", "NVL"], 60.0, 835.5, 3900.0, "NVIDIA H100 datasheet, NVL"),
+    peaks(&["H100", "PCIe"], 51.0, 756.5, 2000.0, "NVIDIA H100 datasheet, PCIe"),
+    peaks(&["H100"], 67.0, 989.5, 3350.0, "NVIDIA H100 datasheet, SXM"),
+    peaks(&["A100", "80GB", "PCIe"], 19.5, 312.0, 1935.0, "NVIDIA A100 datasheet, 80GB PCIe"),
+    peaks(&["A100", "80GB"], 19.5, 312.0, 2039.0, "NVIDIA A100 datasheet, 80GB SXM"),
+    peaks(&["A100"], 19.5, 312.0, 1555.0, "NVIDIA A100 datasheet, 40GB"),
+    peaks(&["A30"], 10.3, 165.0, 933.0, "NVIDIA A30 datasheet"),
+    peaks(&["A40"], 37.4, 149.7, 696.0, "NVIDIA A40 datasheet"),
+    peaks(&["A10G"], 35.0, 70.0, 600.0, "NVIDIA A10G specification of AWS EC2 G5"),
+    peaks(&["A10"], 31.2, 125.0, 600.0, "NVIDIA A10 datasheet"),
+    peaks(&["L40S"], 91.6, 362.05, 864.0, "NVIDIA L40S datasheet"),
+    peaks(&["L40"], 90.5, 181.05, 864.0, "NVIDIA L40 datasheet"),
+    peaks(&["L4"], 30.3, 121.0, 300.0, "NVIDIA L4 datasheet"),
+    without_bf16(&["V100", "PCIE"], 14.0, 112.0, 900.0, "NVIDIA V100 datasheet, PCIe"),
+    without_bf16(&["V100"], 15.7, 125.0, 900.0, "NVIDIA V100 datasheet, SXM2"),
+    without_bf16(&["T4"], 8.1, 65.0, 320.0, "NVIDIA T4 datasheet"),
+    peaks(&["RTX 4090"], 82.6, 165.2, 1008.0, "NVIDIA Ada GPU architecture whitepaper, appendix A"),
+    peaks(&["RTX 3090"], 35.6, 71.0, 936.0, "NVIDIA GA102 whitepaper, appendix A"),
+];
+
+/// Peaks of the GPU that NVML calls so, where they are known.
+pub fn of(name: &str) -> Option<&'static Peaks> {
+    // `L4` must not be found in `L40`, nor `A10` in `A100`.
+    let words: Vec<&str> = name.split([' ', '-']).collect();
+    let is_in =
+        |part: &&str| if part.contains(' ') { name.contains(*part) } else { words.contains(part) };
+    TABLE.iter().find(|peaks| peaks.name.iter().all(is_in))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    // Names as nvidia-smi prints them.
+    #[test]
+    fn names_are_told_apart() {
+        let bandwidth = |name: &str| of(name).map(|peaks| peaks.bandwidth / 1e9);
+        for (name, expected) in [
+            ("NVIDIA H100 80GB HBM3", 3350.0),
+            ("NVIDIA H100 PCIe", 2000.0),
+            ("NVIDIA H100 NVL", 3900.0),
+            ("NVIDIA H200", 4800.0),
+            ("NVIDIA A100-SXM4-40GB", 1555.0),
+            ("NVIDIA A100-SXM4-80GB", 2039.0),
+            ("NVIDIA A100 80GB PCIe", 1935.0),
+            ("NVIDIA A10", 600.0),
+            ("NVIDIA A10G", 600.0),
+            ("NVIDIA L4", 300.0),
+            ("NVIDIA L40S", 864.0),
+            ("Tesla V100-SXM2-16GB", 900.0),
+            ("Tesla T4", 320.0),
+            ("NVIDIA GeForce RTX 4090", 1008.0),
+        ] {
+            assert_eq!(bandwidth(name), Some(expected), "{name}");
+        }
+        assert_eq!(bandwidth("NVIDIA Something 9000"), None);
+        assert_eq!(of("Tesla T4").and_then(|peaks| peaks.bf16), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The host's processor, as `/proc` and `/sys` tell of it.
+
+use crate::device::{Device, DeviceKind, State, sensor};
+use llem_quantity::Source;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Where the kernel's files are. A container may have the host's elsewhere: `LLEM_PROC` and `LLEM_SYS` say where.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/sys`
+    pub sys: PathBuf,
+}
+
+impl Roots {
+    /// As the environment says.
+    pub fn of_environment() -> Self {
+        let path = |name: &str, usual: &str| {
+            let given = std::env::var_os(name).filter(|path| !path.is_empty());
+            given.map_or_else(|| PathBuf::from(usual), PathBuf::from)
+        };
+        Self { proc: path("LLEM_PROC", "/proc"), sys: path("LLEM_SYS", "/sys") }
+    }
+}
+
+/// The processor of a machine whose files are at some roots.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    roots: Roots,
+}
+
+/// What all threads of the processor have done since the machine started, in the kernel's ticks of 10 ms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CpuTime {
+    /// Ticks in which a thread worked.
+    pub busy: f64,
+    /// All ticks.
+    pub all: f64,
+}
+
+impl CpuTime {
+    /// The share of its threads that were busy since `before`; none where no tick has passed.
+    pub fn busy_share_since(self, before: Self) -> Option<f64> {
+        let all = self.all - before.all;
+        (all > 0.0).then(|| ((self.busy - before.busy) / all).clamp(0.0, 1.0))
+    }
+}
+
+impl Processor {
+    /// Reads nothing yet.
+    pub fn new(roots: &Roots) -> Self {
+        Self { roots: roots.clone() }
+    }
+
+    /// What it is. Its energy source is the caller's to know.
+    pub fn describe(&self, energy_source: Result<Source, String>) -> Device {
+        let info = self.proc("cpuinfo").unwrap_or_default();
+        let model = field(&info, "model name").unwrap_or("unknown processor");
+        let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
+        Device {
+            id: "cpu".to_owned(),
+            kind: DeviceKind::Cpu,
+            name: format!("{model}, {cores} threads"),
+            uuid: None,
+            memory_bytes: self.memory("MemTotal"),
+            compute_capability: None,
+            energy_source,
+            notes: Vec::new(),
+        }
+    }
+
+    /// How it is now.
+    pub fn state(&self) -> State {
+        let not_instant = |what: &str| {
+            Err(format!("a processor's {what} is a difference of two readings: use a window"))
+        };
+        State {
+            power: not_instant("power"),
+            temperature: sensor(self.temperature(), "Cel", "the processor's temperature"),
+            core_clock: sensor(self.clock(), "MHz", "the processor's clock"),
+            memory_clock: Err("the kernel does not tell the memory's clock".to_owned()),
+            utilisation: not_instant("utilisation"),
+            memory_used: sensor(self.memory_used(), "By", "how much memory is in use"),
+            pcie: Err("a processor is not behind PCIe".to_owned()),
+            throttle_reasons: Vec::new(),
+        }
+    }
+
+    /// What its threads have done (proc_stat(5)); time of guests is within that of users.
+    pub fn time(&self) -> Result<CpuTime, String> {
+        let path = self.roots.proc.join("stat");
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let ticks: Vec<f64> = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("cpu "))
+            .map(|ticks| {
+                ticks.split_whitespace().filter_map(|tick| tick.parse().ok()).take(8).collect()
+            })
+            .unwrap_or_default();
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let [_, _, _, idle, waiting, ..] = ticks[..] else {
+            return Err(format!("{} does not tell the processor's time", path.display()));
+        };
+        let all: f64 = ticks.iter().sum();
+        Ok(CpuTime { busy: all - idle - waiting, all })
+    }
+
+    /// The first package sensor of the drivers coretemp (Intel) or k10temp (AMD), Cel.
+    pub fn temperature(&self) -> Option<f64> {
+        for entry in fs::read_dir(self.roots.sys.join("class/hwmon")).ok()?.flatten() {
+            let name = fs::read_to_string(entry.path().join("name")).unwrap_or_default();
+            if matches!(name.trim(), "coretemp" | "k10temp") {
+                let millidegrees: f64 = number(&entry.path().join("temp1_input"))?;
+                return Some(millidegrees / 1000.0);
+            }
+        }
+        None
+    }
+
+    /// The mean clock of its threads, MHz.
+    pub fn clock(&self) -> Option<f64> {
+        let info = self.proc("cpuinfo")?;
+        let lines = info.lines().filter(|line| line.starts_with("cpu MHz"));
+        let clocks: Vec<f64> =
+            lines.filter_map(|line| line.split(':').nth(1)?.trim().parse().ok()).collect();
+        (!clocks.is_empty()).then(|| clocks.iter().sum::<f64>() / clocks.len() as f64)
+    }
+
+    /// How often heat has held the package's clock down since the machine started (Intel only).
+    pub fn throttle_count(&self) -> Option<u64> {
+        let place = "devices/system/cpu/cpu0/thermal_throttle/package_throttle_count";
+        number(&self.roots.sys.join(place))
+    }
+
+    /// Memory in use, bytes.
+    pub fn memory_used(&self) -> Option<f64> {
+        let (all, free) = self.memory("MemTotal").zip(self.memory("MemAvailable"))?;
+        Some(all.saturating_sub(free) as f64)
+    }
+
+    fn memory(&self, name: &str) -> Option<u64> {
+        let info = self.proc("meminfo")?;
+        let kibibytes: u64 = field(&info, name)?.trim_end_matches(" kB").parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
+    fn proc(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.roots.proc.join(name)).ok()
+    }
+}
+
+fn number<T: std::str::FromStr>(file: &Path) -> Option<T> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split(':').nth(1)?.trim())
+}

@@ -1,0 +1,116 @@
+//! A power model that the person running the experiment declared, for a processor without a counter:
+//!
+//! ```text
+//! P = idle + (tdp − idle) · busy share of all its threads
+//! ```
+//!
+//! linear in utilisation, as in Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer"
+//! (ISCA 2007), section 4.2. It is a belief, not a measurement, and marked so: unless the declaration says how
+//! good it is, all that is known is that power lies between idle and tdp.
+
+use crate::{
+    account::{Estimate, Seconds},
+    processor::{CpuTime, Processor},
+};
+use std::str::FromStr;
+
+/// What was declared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PowerModel {
+    /// Power with all threads busy, W.
+    pub tdp: f64,
+    /// Power with none busy, W.
+    pub idle: f64,
+    /// Standard uncertainty of its energy as a share of it; none means that of anything between idle and tdp.
+    pub uncertainty: Option<f64>,
+}
+
+impl FromStr for PowerModel {
+    type Err = String;
+
+    /// `tdp=W,idle=W` or `tdp=W,idle=W,uncertainty=PERCENT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = "write it as tdp=W,idle=W or tdp=W,idle=W,uncertainty=PERCENT";
+        let (mut tdp, mut idle, mut uncertainty) = (None, None, None);
+        for part in text.split(',') {
+            let (key, value) = part.split_once('=').ok_or(usage)?;
+            let number: f64 = value
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+                .ok_or_else(|| format!("{key}={value} is not a number of at least 0; {usage}"))?;
+            match key {
+                "tdp" => tdp = Some(number),
+                "idle" => idle = Some(number),
+                "uncertainty" => uncertainty = Some(number / 100.0),
+                _ => return Err(format!("'{key}' is none of tdp, idle and uncertainty; {usage}")),
+            }
+        }
+        let (Some(tdp), Some(idle)) = (tdp, idle) else { return Err(usage.to_owned()) };
+        match tdp > idle {
+            true => Ok(Self { tdp, idle, uncertainty }),
+            false => Err(format!("tdp={tdp} must be above idle={idle}")),
+        }
+    }
+}
+
+/// The model at work.
+pub struct Declared {
+    /// What was declared.
+    pub model: PowerModel,
+    /// Whose utilisation it goes by.
+    pub processor: Processor,
+}
+
+impl Declared {
+    /// What the processor has done until now.
+    pub fn read(&self) -> Result<CpuTime, String> {
+        self.processor.time()
+    }
+}
+
+impl PowerModel {
+    /// Energy of a span of `wall` in which the processor did what lies between two readings, J.
+    pub fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> Estimate {
+        // Too short a span has no tick of the kernel's clock: nothing is known of it.
+        let share = to.busy_share_since(from);
+        let range = (self.tdp - self.idle) * wall;
+        let value = self.idle * wall + range * share.unwrap_or(0.5);
+        let anything = range / 12f64.sqrt();
+        let uncertainty = match (self.uncertainty, share) {
+            (Some(relative), Some(_)) => relative * value,
+            _ => anything,
+        };
+        Estimate { value, uncertainty }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_busy_is_half_way() {
+        let model: PowerModel = "tdp=100,idle=20".parse().expect("a model");
+        let from = CpuTime { busy: 0.0, all: 0.0 };
+        let energy = model.energy(from, CpuTime { busy: 2.0, all: 4.0 }, 2.0);
+        assert_eq!(energy.value, 120.0);
+        assert!((energy.uncertainty - 160.0 / 12f64.sqrt()).abs() < 1e-12);
+        let known: PowerModel = "tdp=100,idle=20,uncertainty=10".parse().expect("a model");
+        assert_eq!(known.energy(from, CpuTime { busy: 2.0, all: 4.0 }, 2.0).uncertainty, 12.0);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "",
+            "tdp=100",
+            "tdp=10,idle=20",
+            "tdp=x,idle=2",
+            "tdp=1,idle=nan",
+            "tdp=9,idle=1,watts=2",
+        ] {
+            assert!(text.parse::<PowerModel>().is_err(), "{text}");
+        }
+    }
+}

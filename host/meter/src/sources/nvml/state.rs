@@ -1,0 +1,63 @@
+//! How a GPU is now.
+
+use super::Gpu;
+use super::power::instant_power;
+use crate::{device::State, timeline::Condition};
+use llem_quantity::{Quantity, Source};
+use nvml_wrapper::{
+    bitmasks::device::ThrottleReasons,
+    enum_wrappers::device::{Clock, PcieUtilCounter, TemperatureSensor},
+    error::NvmlError,
+};
+
+impl Gpu {
+    /// All that it tells. Reading PCIe takes 40 ms: NVML watches its traffic for 20 ms each way.
+    pub(super) fn state(&self) -> Option<State> {
+        let device = self.nvml.device_by_index(self.index).ok()?;
+        let sensor = |value: Result<f64, NvmlError>, unit: &str| {
+            value
+                .map(|value| Quantity::exact(value, unit, Source::Sensor))
+                .map_err(|error| format!("NVML: {error}"))
+        };
+        let plain_power = || device.power_usage().map(|milliwatts| f64::from(milliwatts) / 1e3);
+        // NVML counts KB/s.
+        let pcie = device.pcie_throughput(PcieUtilCounter::Send).and_then(|sent| {
+            Ok(f64::from(sent + device.pcie_throughput(PcieUtilCounter::Receive)?) * 1e3)
+        });
+        Some(State {
+            power: sensor(instant_power(&device).or_else(|_| plain_power()), "W"),
+            temperature: sensor(device.temperature(TemperatureSensor::Gpu).map(f64::from), "Cel"),
+            core_clock: sensor(device.clock_info(Clock::SM).map(f64::from), "MHz"),
+            memory_clock: sensor(device.clock_info(Clock::Memory).map(f64::from), "MHz"),
+            utilisation: sensor(device.utilization_rates().map(|rates| f64::from(rates.gpu)), "%"),
+            memory_used: sensor(device.memory_info().map(|memory| memory.used as f64), "By"),
+            pcie: sensor(pcie, "By/s"),
+            throttle_reasons: device.current_throttle_reasons().map(names).unwrap_or_default(),
+        })
+    }
+
+    /// What a sampler reads, every field that it tells.
+    pub(super) fn condition(&self) -> Condition {
+        let Ok(device) = self.nvml.device_by_index(self.index) else { return Condition::default() };
+        let reasons = device.current_throttle_reasons().map(|reasons| names(reasons & HOLDING));
+        Condition {
+            temperature: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
+            core_clock: device.clock_info(Clock::SM).ok().map(f64::from),
+            memory_clock: device.clock_info(Clock::Memory).ok().map(f64::from),
+            utilisation: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
+            memory_used: device.memory_info().ok().map(|memory| memory.used as f64),
+            throttle_reasons: reasons.unwrap_or_default(),
+        }
+    }
+}
+
+/// Reasons that hold a working GPU below what it was set to: not that it rests, nor what a person asked for.
+const HOLDING: ThrottleReasons = ThrottleReasons::SW_POWER_CAP
+    .union(ThrottleReasons::HW_SLOWDOWN)
+    .union(ThrottleReasons::SW_THERMAL_SLOWDOWN)
+    .union(ThrottleReasons::HW_THERMAL_SLOWDOWN)
+    .union(ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN);
+
+fn names(reasons: ThrottleReasons) -> Vec<String> {
+    reasons.iter_names().map(|(name, _)| name.to_lowercase()).collect()
+}

@@ -1,0 +1,155 @@
+//! Idle power: measured by this run, or found as an earlier one measured it.
+
+use crate::{
+    bindings::{meter, types},
+    host::types::reading,
+    state::Run,
+};
+use llem_meter::{
+    baseline::{self, IdlePower, Kept, PARTS},
+    store::unix_seconds,
+};
+use llem_record::{
+    Event,
+    hardware::{BaselineRecord, IdlePowerRecord},
+};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
+
+/// Shorter tells nothing, longer is a mistake.
+const LENGTH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// A baseline with its date.
+struct Dated {
+    power: Vec<IdlePower>,
+    measured_at: u64,
+    length: Duration,
+    from_earlier_run: bool,
+}
+
+/// Refuses a length that tells nothing.
+pub fn check(length: Duration) -> Result<(), types::Error> {
+    match LENGTH.contains(&length) {
+        true => Ok(()),
+        false => Err(types::Error::InvalidArgument(format!(
+            "a baseline of {} s is outside 0.1 to 600 s",
+            length.as_secs_f64()
+        ))),
+    }
+}
+
+impl Run {
+    /// Rests for this long, in parts, and keeps what the machine drew.
+    pub async fn measure_baseline(&self, length: Duration) -> wasmtime::Result<meter::Baseline> {
+        let (measured_at, started) = (unix_seconds(), Instant::now());
+        let mut parts = Vec::new();
+        for _ in 0..PARTS {
+            let window = self.meter().open();
+            self.rest(length / PARTS).await?;
+            parts.push(self.meter().close(window));
+        }
+        let length = started.elapsed();
+        let power = baseline::judge(&parts);
+        self.keep(&power, measured_at, length)?;
+        self.adopt(Dated { power, measured_at, length, from_earlier_run: false })
+    }
+
+    /// What an earlier run measured at most `lifetime` ago; none where that is not all of it.
+    pub fn known_baseline(&self, lifetime: Duration) -> wasmtime::Result<Option<meter::Baseline>> {
+        let Some(store) = self.metering.baselines() else { return Ok(None) };
+        let mut power = Vec::new();
+        let (mut measured_at, mut length) = (u64::MAX, Duration::ZERO);
+        for (device, domain, key, holds_model) in self.metered() {
+            let Some(kept) = store.find(&key, &domain, holds_model, lifetime) else {
+                return Ok(None);
+            };
+            measured_at = measured_at.min(kept.measured_at);
+            length = length.max(Duration::try_from_secs_f64(kept.length).unwrap_or_default());
+            power.push(IdlePower { device, domain, power: Ok(kept.power), unsteady: None });
+        }
+        if power.is_empty() {
+            return Ok(None);
+        }
+        self.adopt(Dated { power, measured_at, length, from_earlier_run: true }).map(Some)
+    }
+
+    /// Keeps steady baselines for later runs.
+    fn keep(
+        &self,
+        power: &[IdlePower],
+        measured_at: u64,
+        length: Duration,
+    ) -> wasmtime::Result<()> {
+        let Some(store) = self.metering.baselines() else { return Ok(()) };
+        let kept = self.metered().into_iter().filter_map(|(device, domain, key, holds_model)| {
+            let idle =
+                power.iter().find(|idle| (&idle.device, &idle.domain) == (&device, &domain))?;
+            let power = idle.power.clone().ok().filter(|_| idle.unsteady.is_none())?;
+            let length = length.as_secs_f64();
+            Some(Kept { device: key, domain, holds_model, power, measured_at, length })
+        });
+        let kept: Vec<Kept> = kept.collect();
+        match if kept.is_empty() { Ok(()) } else { store.keep(kept) } {
+            Ok(()) => Ok(()),
+            // The run has its baseline all the same.
+            Err(reason) => {
+                let message = format!("the baseline is not kept for later runs: {reason}");
+                self.output.write(Event::Log { level: "warn".to_owned(), message })
+            }
+        }
+    }
+
+    /// Every domain that is metered: device, domain, what the device is kept under, whether it holds a model.
+    fn metered(&self) -> Vec<(String, String, String, bool)> {
+        let devices = self.meter().devices();
+        let holders = self.holders();
+        let gauges = self.meter().resolutions().into_iter().filter(|gauge| gauge.source.is_ok());
+        let keyed = gauges.filter_map(|gauge| {
+            let device = devices.iter().find(|device| device.id == gauge.device)?;
+            let holds_model = holders.contains(&gauge.device);
+            Some((gauge.device, gauge.domain, device.key(), holds_model))
+        });
+        keyed.collect()
+    }
+
+    /// From here on energy above idle goes by it.
+    fn adopt(&self, dated: Dated) -> wasmtime::Result<meter::Baseline> {
+        for idle in &dated.power {
+            if let Some(reason) = &idle.unsteady {
+                let message = format!(
+                    "the idle baseline of {} {} is not steady: {reason}; let the machine rest, and measure longer",
+                    idle.device, idle.domain
+                );
+                self.output.write(Event::Warning { message })?;
+            }
+        }
+        let records = dated.power.iter().map(|idle| IdlePowerRecord {
+            device: idle.device.clone(),
+            domain: idle.domain.clone(),
+            power: (&idle.power).into(),
+            unsteady: idle.unsteady.clone(),
+        });
+        self.output.write(Event::Baseline(BaselineRecord {
+            measured_at: llem_record::date(dated.measured_at),
+            wall_ns: dated.length.as_nanos() as u64,
+            from_earlier_run: dated.from_earlier_run,
+            power: records.collect(),
+        }))?;
+        let seen = dated.power.iter().cloned().map(|idle| meter::IdlePower {
+            device: idle.device,
+            domain: idle.domain,
+            power: reading(idle.power),
+            unsteady: idle.unsteady,
+        });
+        let baseline = meter::Baseline {
+            measured_at: dated.measured_at,
+            wall_time: dated.length.as_nanos() as u64,
+            from_earlier_run: dated.from_earlier_run,
+            power: seen.collect(),
+        };
+        self.progress().idle = dated.power;
+        Ok(baseline)
+    }
+}

@@ -1,0 +1,93 @@
+//! How a run meters, and what is kept of its machine for later ones.
+
+use crate::{output::Output, state::Run, timeline::Timeline};
+use llem_meter::{Device, Meter, Resolution, baseline::Baselines, peaks::MeasuredPeaks};
+use llem_record::{
+    Event,
+    hardware::{DeviceRecord, GaugeRecord},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// How to meter.
+#[derive(Clone, Debug, Default)]
+pub struct Metering {
+    /// Where, how often, and by what power model.
+    pub options: llem_meter::Options,
+    /// Whether samples are kept beside the record.
+    pub timeline: bool,
+    /// The folder of what is kept for later runs; none means that nothing is.
+    pub kept: Option<PathBuf>,
+}
+
+impl Metering {
+    /// Idle power as earlier runs measured it.
+    pub fn baselines(&self) -> Option<Baselines> {
+        self.kept.as_ref().map(|folder| Baselines::new(folder.join("baselines.json")))
+    }
+
+    /// Peaks as they were measured on this machine.
+    pub fn peaks(&self) -> Option<MeasuredPeaks> {
+        self.kept.as_ref().map(|folder| MeasuredPeaks::new(folder.join("peaks.json")))
+    }
+}
+
+/// A run's meter, with the timeline that it feeds.
+pub struct RunMeter {
+    /// The meter.
+    pub meter: Meter,
+    /// None where samples go nowhere.
+    timeline: Option<Timeline>,
+}
+
+impl RunMeter {
+    /// Looks for devices, and tells the record what there is.
+    pub fn start(run: &Run) -> Self {
+        let meter = Meter::discover(&run.metering.options);
+        if let Err(error) = tell(&run.output, &meter) {
+            // The event after it fails likewise, and ends the run.
+            tracing::warn!("devices are not in the record: {error}");
+        }
+        let timeline = Timeline::start(run, &meter);
+        Self { meter, timeline }
+    }
+
+    /// Ends the timeline and writes what it left.
+    pub fn finish(&self, run: &Run) -> wasmtime::Result<()> {
+        match &self.timeline {
+            Some(timeline) => timeline.finish(run, &self.meter),
+            None => Ok(()),
+        }
+    }
+}
+
+fn tell(output: &Arc<Output>, meter: &Meter) -> wasmtime::Result<()> {
+    let resolutions = meter.resolutions();
+    let devices = meter.devices();
+    for device in &devices {
+        for note in &device.notes {
+            output.write(Event::Warning { message: format!("{}: {note}", device.id) })?;
+        }
+    }
+    for note in meter.notes() {
+        output.write(Event::Warning { message: note.clone() })?;
+    }
+    let devices = devices.iter().map(|device| record(device, &resolutions)).collect();
+    output.write(Event::Devices { devices })
+}
+
+fn record(device: &Device, resolutions: &[Resolution]) -> DeviceRecord {
+    let gauges = resolutions.iter().filter(|gauge| gauge.device == device.id);
+    let gauge = |gauge: &Resolution| GaugeRecord {
+        domain: gauge.domain.clone(),
+        source: gauge.source.clone().ok(),
+        unavailable: gauge.source.clone().err(),
+    };
+    DeviceRecord {
+        id: device.id.clone(),
+        name: device.name.clone(),
+        uuid: device.uuid.clone(),
+        memory_bytes: device.memory_bytes,
+        gauges: gauges.map(gauge).collect(),
+        notes: device.notes.clone(),
+    }
+}

@@ -1,0 +1,59 @@
+//! Opens windows around nothing but rest, and reports what the meter says of each.
+
+use llem_sdk::{
+    meter::{self, Condition},
+    prelude::*,
+    report::Level,
+};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("metering", "0.1.0", "Reports what the meter says of windows of rest.")
+        .integer("windows", 1, "how many windows, one after the other")
+        .integer("length", 1000, "how long each is, ms")
+        .integer("settle", 700, "rest before the first, ms")
+        .integer("baseline", 0, "length of an idle baseline before them, ms; 0 for none")
+        .integer("lifetime", 0, "how old an earlier run's baseline may be, s")
+}
+
+fn rest(milliseconds: u64) -> Result<()> {
+    let length = milliseconds * 1_000_000;
+    meter::wait_until(Condition::Elapsed(length), length + 10_000_000_000)?;
+    Ok(())
+}
+
+fn run() -> Result<()> {
+    // The meter looks for devices when it is first asked for something.
+    meter::counter_resolution();
+    rest(parameter("settle")?)?;
+    let baseline: u64 = parameter("baseline")?;
+    if baseline > 0 {
+        let lifetime: u64 = parameter("lifetime")?;
+        let idle = meter::idle_baseline(baseline * 1_000_000, lifetime * 1_000_000_000)?;
+        report::log(Level::Info, &format!("baseline: {idle:?}"));
+    }
+    for index in 0..parameter::<u64>("windows")? {
+        let window = Window::open(&format!("window {index}"))?;
+        rest(parameter("length")?)?;
+        let samples = window.timeline()?;
+        let measurement = Window::close(window)?;
+        report::add_metric(
+            &Quantity::exact(samples.len() as f64, "{sample}", Source::Counted).named("samples"),
+        )?;
+        for part in &measurement.energy {
+            if let Ok(energy) = &part.energy {
+                report::add_metric(&energy.clone().named("energy").label("device", &part.device))?;
+            }
+        }
+        if let Ok(energy) = &measurement.energy_above_idle {
+            report::add_metric(&energy.clone().named("energy_above_idle"))?;
+        }
+    }
+    for resolution in meter::counter_resolution() {
+        if let Ok(period) = resolution.update_period {
+            report::add_metric(&period.named("update_period").label("device", resolution.device))?;
+        }
+    }
+    Ok(())
+}
