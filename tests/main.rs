@@ -20,3 +20,4 @@ mod parallel;
 mod parity;
 mod prebuilt;
 mod ranks;
+mod watching;

@@ -1,5 +1,5 @@
-//! Arithmetic on quantities that keeps unit and uncertainty. First order, independent inputs
-//! (JCGM 100:2008, GUM, 5.1.2).
+//! Arithmetic on quantities that keeps unit and uncertainty. First order, independent inputs (JCGM 100:2008, GUM,
+//! 5.1.2), but for modelled ones: what a model is wrong by it is wrong by each time (5.2.2, note 1).
 
 use crate::bindings::{Metric, Quantity, Source};
 
@@ -32,8 +32,12 @@ impl Quantity {
             return None;
         }
         let values: Vec<f64> = quantities.iter().map(|quantity| quantity.value).collect();
-        let own = quantities.iter().fold(0.0, |sum: f64, quantity| sum.hypot(quantity.uncertainty));
         let mean = Self::mean(&values, unit)?;
+        let is_modelled = quantities.iter().any(|quantity| quantity.source == Source::Modelled);
+        let own = quantities.iter().fold(0.0, |sum: f64, quantity| match is_modelled {
+            true => sum + quantity.uncertainty,
+            false => sum.hypot(quantity.uncertainty),
+        });
         let source = quantities
             .iter()
             .fold(mean.source, |source, quantity| derived(source, quantity.source));
@@ -60,7 +64,10 @@ impl Quantity {
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
-            uncertainty: self.uncertainty.hypot(other.uncertainty),
+            uncertainty: match [self.source, other.source] {
+                [Source::Modelled, Source::Modelled] => self.uncertainty + other.uncertainty,
+                _ => self.uncertainty.hypot(other.uncertainty),
+            },
             unit: self.unit.clone(),
             source: match self.source == other.source {
                 true => self.source,

@@ -1,10 +1,10 @@
 //! The binary `llem`: one file a command.
 
 mod commands;
-mod console;
 mod exit;
 mod signals;
 mod summary;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! The end of a run, at a glance.
 
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
-use llem_quantity::{Quantity, ReadingRecord, significant};
+use llem_quantity::{Quantity, ReadingRecord, Source, significant};
 use llem_record::{
     RunRecord, Status,
     event::{AdapterChange, ModelRecord, Parallelism},
@@ -50,6 +50,7 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     }
     print_groups(&record.groups);
     print_energy(&record.groups);
+    print_metering(record);
     if !record.metrics.is_empty() {
         println!("\n{}", bold("metrics"));
         println!("{}", metrics(record));
@@ -111,6 +112,7 @@ fn print_groups(groups: &[Group]) {
         "prefill tok/s",
         "decode tok/s",
         "J/token",
+        "energy by",
     ]);
     for group in groups {
         let mut cells = vec![
@@ -130,6 +132,10 @@ fn print_groups(groups: &[Group]) {
                 ReadingRecord::Known(joules) => {
                     format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
                 }
+                ReadingRecord::Unavailable { .. } => "-".to_owned(),
+            },
+            match &group.energy {
+                ReadingRecord::Known(joules) => joules.source.to_string(),
                 ReadingRecord::Unavailable { .. } => "-".to_owned(),
             },
         ];
@@ -154,17 +160,52 @@ fn print_energy(groups: &[Group]) {
     }
 }
 
+/// What meters each device, what it drew at rest, and what watching it cost.
+fn print_metering(record: &RunRecord) {
+    let gauges = record.devices.iter().flat_map(|device| {
+        let metered = device.gauges.iter().filter_map(|gauge| {
+            let source = gauge.source?;
+            Some(match source {
+                Source::Modelled => format!("{} by a declared power model", device.id),
+                source => format!("{} {} by {source}", device.id, gauge.domain),
+            })
+        });
+        metered.collect::<Vec<_>>()
+    });
+    let gauges: Vec<String> = gauges.collect();
+    if !gauges.is_empty() {
+        println!("{} {}", console::style("metered").bold(), gauges.join(", "));
+    }
+    for baseline in &record.baselines {
+        let power = baseline.power.iter().filter_map(|idle| match &idle.power {
+            ReadingRecord::Known(power) => Some(format!("{} {} {power}", idle.device, idle.domain)),
+            ReadingRecord::Unavailable { .. } => None,
+        });
+        let power = power.collect::<Vec<_>>().join(", ");
+        println!("{} {power}, measured {}", console::style("at rest").bold(), baseline.measured_at);
+    }
+    if let Some(timeline) = record.timeline.as_ref().filter(|timeline| timeline.samples > 0) {
+        println!(
+            "{} {} samples in timeline/, a round every {} ms, for {} % of a core and {} % to write them",
+            console::style("timeline").bold(),
+            timeline.samples,
+            significant(timeline.period.value * 1e3),
+            significant(timeline.sampling.value * 100.0),
+            significant(timeline.writing.value * 100.0),
+        );
+    }
+}
+
 fn metrics(record: &RunRecord) -> String {
     let mut table = plain_table(["metric", "labels", "value", "source"]);
     for metric in &record.metrics {
         let labels: Vec<String> =
             metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let source = serde_json::to_value(metric.quantity.source).unwrap_or_default();
         table.add_row([
             Cell::new(&metric.name),
             Cell::new(labels.join(", ")),
             Cell::new(metric.quantity.to_string()).set_alignment(CellAlignment::Right),
-            Cell::new(source.as_str().unwrap_or_default()),
+            Cell::new(metric.quantity.source),
         ]);
     }
     table.trim_fmt()

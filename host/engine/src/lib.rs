@@ -27,6 +27,7 @@ pub mod load;
 pub mod memory;
 pub mod model;
 pub mod parallel;
+pub mod peaks;
 pub mod sampling;
 pub mod score;
 pub mod tokenizer;

@@ -22,8 +22,8 @@ use std::{
 /// How often clocks, temperatures and the like are read: they change slowly, and asking costs more than a counter.
 const CONDITION_PERIOD: Seconds = 0.1;
 
-/// How often the processor's clock is read, for which the kernel asks every core.
-const CLOCK_PERIOD: Seconds = 1.0;
+/// The same of a processor, whose kernel writes pages of text for each answer and asks every core for its clock.
+const PROCESSOR_PERIOD: Seconds = 1.0;
 
 /// How often samples are handed on.
 const HAND_ON: Seconds = 1.0;
@@ -46,6 +46,8 @@ pub struct Shared {
     /// The newest samples.
     pub history: Mutex<History>,
     sink: Mutex<Option<Box<dyn Sink>>>,
+    /// Samples that have not been handed on.
+    held: Mutex<Vec<Sample>>,
     stop: AtomicBool,
     /// Processor time of the sampler, ns.
     cost: AtomicU64,
@@ -71,6 +73,7 @@ impl Shared {
             gauges: gauges.into_iter().map(Mutex::new).collect(),
             history: Mutex::default(),
             sink: Mutex::default(),
+            held: Mutex::default(),
             stop: AtomicBool::new(false),
             cost: AtomicU64::new(0),
             samples: AtomicU64::new(0),
@@ -94,9 +97,17 @@ impl Shared {
         }
     }
 
-    /// Where samples go from now on.
+    /// Where samples go from now on; what is held goes where they went before.
     pub fn hand_to(&self, sink: Option<Box<dyn Sink>>) {
+        self.hand_on();
         *locked(&self.sink) = sink;
+    }
+
+    fn hand_on(&self) {
+        let samples = mem::take(&mut *locked(&self.held));
+        if let Some(sink) = locked(&self.sink).as_mut().filter(|_| !samples.is_empty()) {
+            sink.take(samples);
+        }
     }
 
     /// What sampling has cost so far.
@@ -133,10 +144,9 @@ impl Sampler {
             processor,
             gpus,
             seen: HashMap::new(),
-            held: Vec::new(),
             conditions: Vec::new(),
             cpu: None,
-            clock: (f64::NEG_INFINITY, None),
+            processor_read: f64::NEG_INFINITY,
             throttled: None,
         };
         let thread = thread::Builder::new().name("sampler".to_owned());
@@ -163,17 +173,21 @@ struct Rounds {
     gpus: Option<Gpus>,
     /// When and with what total each gauge was sampled last.
     seen: HashMap<usize, (Seconds, f64)>,
-    held: Vec<Sample>,
     /// Devices whose condition comes with the next sample.
     conditions: Vec<Arc<str>>,
     cpu: Option<CpuTime>,
-    /// When the processor's clock was read, and what it was.
-    clock: (Seconds, Option<f64>),
+    /// When the processor's condition was read.
+    processor_read: Seconds,
     throttled: Option<u64>,
 }
 
 impl Rounds {
     fn run(mut self, period: Duration) {
+        // Without a gauge there is nothing that ticks.
+        let period = match self.shared.gauges.is_empty() {
+            true => period.max(Duration::from_secs_f64(CONDITION_PERIOD)),
+            false => period,
+        };
         let (mut due, mut told) = (Instant::now(), 0.0);
         let (mut conditions, mut before) = (f64::NEG_INFINITY, self.shared.now());
         while !self.shared.stop.load(Ordering::Relaxed) {
@@ -184,12 +198,12 @@ impl Rounds {
             before = now;
             if now - conditions >= CONDITION_PERIOD {
                 conditions = now;
-                self.conditions = self.devices();
+                self.conditions = self.devices(now);
             }
             self.round();
             if now - told >= HAND_ON {
                 told = now;
-                self.hand_on();
+                self.shared.hand_on();
             }
             self.shared.cost.store(busy_nanoseconds(), Ordering::Relaxed);
             self.shared.samples.fetch_add(1, Ordering::Relaxed);
@@ -201,13 +215,17 @@ impl Rounds {
             }
         }
         self.round();
-        self.hand_on();
+        self.shared.hand_on();
     }
 
-    /// Every device that tells something, the processor first.
-    fn devices(&self) -> Vec<Arc<str>> {
+    /// Every device that is asked how it is now.
+    fn devices(&mut self, now: Seconds) -> Vec<Arc<str>> {
+        let is_due = now - self.processor_read >= PROCESSOR_PERIOD;
+        if is_due {
+            self.processor_read = now;
+        }
         let gpus = self.gpus.iter().flat_map(Gpus::ids);
-        std::iter::once("cpu".into()).chain(gpus.map(Into::into)).collect()
+        is_due.then_some("cpu").into_iter().chain(gpus).map(Into::into).collect()
     }
 
     fn round(&mut self) {
@@ -263,10 +281,6 @@ impl Rounds {
     }
 
     fn processor_condition(&mut self) -> Condition {
-        let now = self.shared.now();
-        if now - self.clock.0 >= CLOCK_PERIOD {
-            self.clock = (now, self.processor.clock());
-        }
         let time = self.processor.time().ok();
         let before = mem::replace(&mut self.cpu, time);
         let busy = time.zip(before).and_then(|(now, before)| now.busy_share_since(before));
@@ -275,7 +289,7 @@ impl Rounds {
         let is_throttled = known.is_some() && count > known;
         Condition {
             temperature: self.processor.temperature(),
-            core_clock: self.clock.1,
+            core_clock: self.processor.clock(),
             memory_clock: None,
             utilisation: busy.map(|share| share * 100.0),
             memory_used: self.processor.memory_used(),
@@ -288,15 +302,11 @@ impl Rounds {
     }
 
     fn hold(&mut self, sample: Sample) {
-        locked(&self.shared.history).add(&sample);
-        self.held.push(sample);
-    }
-
-    fn hand_on(&mut self) {
-        let samples = mem::take(&mut self.held);
-        if let Some(sink) = &mut *locked(&self.shared.sink) {
-            sink.take(samples);
+        if sample.power.is_none() && sample.energy.is_none() && sample.condition.is_none() {
+            return;
         }
+        locked(&self.shared.history).add(&sample);
+        locked(&self.shared.held).push(sample);
     }
 }
 

@@ -1,7 +1,8 @@
 //! A number that can be published: value, standard uncertainty, unit and source, and how they
 //! propagate.
 //!
-//! Propagation is first order and assumes independent inputs (JCGM 100:2008, GUM, 5.1.2).
+//! Propagation is first order and assumes independent inputs (JCGM 100:2008, GUM, 5.1.2), but for sums of
+//! modelled quantities: what a model is wrong by it is wrong by each time (5.2.2, note 1).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,10 @@ impl Quantity {
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
-            uncertainty: self.uncertainty.hypot(other.uncertainty),
+            uncertainty: match [self.source, other.source] {
+                [Source::Modelled, Source::Modelled] => self.uncertainty + other.uncertainty,
+                _ => self.uncertainty.hypot(other.uncertainty),
+            },
             unit: self.unit.clone(),
             source: joint(self.source, other.source),
         })
@@ -194,6 +198,12 @@ mod tests {
         assert!((rest.value - 5.0).abs() < 1e-12 && (rest.uncertainty - 0.7).abs() < 1e-12);
         assert_eq!(rest.source, Source::Modelled);
         assert_eq!(rest.per(&power, "s").map(|time| time.source), Some(Source::Modelled));
+    }
+
+    #[test]
+    fn what_a_model_is_wrong_by_does_not_average_out() {
+        let modelled = Quantity::new(10.0, 3.0, "J", Source::Modelled);
+        assert_eq!(modelled.plus(&modelled).map(|sum| sum.uncertainty), Some(6.0));
     }
 
     #[test]

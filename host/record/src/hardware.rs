@@ -109,6 +109,8 @@ pub struct TimelineRecord {
     pub samples: u64,
     /// How often devices were read, at least, s.
     pub period: Quantity,
-    /// Processor time of reading and writing, as a share of one core.
-    pub cost: Quantity,
+    /// Processor time of reading the devices, as a share of one core.
+    pub sampling: Quantity,
+    /// The same of writing the files.
+    pub writing: Quantity,
 }

@@ -16,6 +16,7 @@ pub struct Recorder {
     folder: PathBuf,
     journal: Journal,
     record: RunRecord,
+    started: Event,
     /// By phase, then label, in the order of first appearance.
     groups: Groups,
 }
@@ -68,9 +69,11 @@ impl Recorder {
             warnings: Vec::new(),
         };
         let journal = Journal::create(&folder)?;
-        let mut recorder = Self { folder, journal, record, groups: Vec::new() };
         let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
-        recorder.append(t_ns, Event::Started { id, llem_version, unix_ns })?;
+        let started = Event::Started { id, llem_version, unix_ns };
+        let mut recorder =
+            Self { folder, journal, record, started: started.clone(), groups: Vec::new() };
+        recorder.append(t_ns, started)?;
         recorder.write_record()?;
         Ok(recorder)
     }
@@ -138,6 +141,11 @@ impl Recorder {
             .and_then(|()| fs::write(&path, content))
             .map_err(|source| Error::Io { path, source })?;
         Ok(format!("artifacts/{name}"))
+    }
+
+    /// The journal's first event.
+    pub fn started(&self) -> &Event {
+        &self.started
     }
 
     /// Where the record is.

@@ -23,6 +23,25 @@ pub trait Observer: Send + Sync {
     fn tokens(&self, _generated: u64, _total: u64, _label: &str) {}
 }
 
+/// Everybody sees everything, in order.
+impl Observer for Vec<Box<dyn Observer>> {
+    fn event(&self, event: &Event) {
+        self.iter().for_each(|observer| observer.event(event));
+    }
+
+    fn progress(&self, done: u64, total: u64, label: &str) {
+        self.iter().for_each(|observer| observer.progress(done, total, label));
+    }
+
+    fn samples(&self, samples: &[llem_meter::Sample]) {
+        self.iter().for_each(|observer| observer.samples(samples));
+    }
+
+    fn tokens(&self, generated: u64, total: u64, label: &str) {
+        self.iter().for_each(|observer| observer.tokens(generated, total, label));
+    }
+}
+
 /// Watches nothing.
 pub struct Nobody;
 
@@ -45,8 +64,9 @@ impl Output {
         Self { clock, recorder: Mutex::new(None), observer, budget: AtomicU64::new(limit), limit }
     }
 
-    /// From here on events go to this record.
+    /// From here on events go to this record, which has begun.
     pub fn record_to(&self, recorder: Recorder) {
+        self.observer.event(recorder.started());
         *self.lock() = Some(recorder);
     }
 
@@ -107,6 +127,9 @@ impl Output {
         error: Option<String>,
     ) -> Result<Option<RunRecord>, llem_record::Error> {
         let recorder = self.lock().take();
+        if recorder.is_some() {
+            self.observer.event(&Event::Ended { status, error: error.clone() });
+        }
         recorder.map(|recorder| recorder.finish(self.clock.now(), status, error)).transpose()
     }
 

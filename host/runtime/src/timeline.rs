@@ -80,13 +80,14 @@ impl Timeline {
         };
         let cost = meter.sampler_cost();
         let wall = cost.wall.as_secs_f64();
-        let share = (cost.busy.as_nanos() as f64 + busy as f64) * 1e-9 / wall;
+        let share = |seconds: f64| Quantity::exact(seconds / wall, "1", Source::Clock);
         let period = wall / cost.rounds.max(1) as f64;
         run.output.write(Event::Timeline(TimelineRecord {
             files,
             samples,
             period: Quantity::exact(period, "s", Source::Clock),
-            cost: Quantity::exact(share, "1", Source::Clock),
+            sampling: share(cost.busy.as_secs_f64()),
+            writing: share(busy as f64 * 1e-9),
         }))
     }
 }

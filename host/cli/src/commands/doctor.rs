@@ -1,8 +1,12 @@
 //! `llem doctor`: what this machine can measure, and what it lacks.
 
-use super::MeterArgs;
-use llem_meter::{Device, DeviceKind, Meter, Resolution, State, peaks};
-use llem_quantity::Reading;
+use super::{MeterArgs, cache};
+use llem_meter::{
+    Device, DeviceKind, Meter, Resolution, State,
+    peaks::{self, Measured, MeasuredPeaks},
+    store::unix_seconds,
+};
+use llem_quantity::{Quantity, Reading, Source, significant};
 use serde_json::json;
 use std::{thread, time::Duration};
 
@@ -15,6 +19,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Measure what each device reaches, a matrix product and a copy, and keep it for MFU and MBU of later runs
+    #[arg(long)]
+    peaks: bool,
     #[command(flatten)]
     meter_args: MeterArgs,
 }
@@ -24,6 +31,9 @@ impl Args {
     pub fn run(self) -> anyhow::Result<()> {
         let meter = Meter::discover(&self.meter_args.options()?);
         let devices = meter.devices();
+        if self.peaks {
+            devices.iter().try_for_each(measure_peaks)?;
+        }
         if meter.resolutions().iter().any(|gauge| gauge.update_period.is_ok()) {
             thread::sleep(WATCHED);
         }
@@ -44,6 +54,41 @@ impl Args {
         println!("{} {}", console::style("build:").bold(), build());
         Ok(())
     }
+}
+
+/// Measures a device that this build can use, and keeps what it reached.
+fn measure_peaks(device: &Device) -> anyhow::Result<()> {
+    let ordinal: llem_engine::Device = device.id.parse()?;
+    if ordinal != llem_engine::Device::Cpu && !cfg!(feature = "cuda") {
+        return Ok(());
+    }
+    let reached = llem_engine::peaks::measure(ordinal)?;
+    let quantity = |rate: llem_engine::peaks::Rate, unit: &str| {
+        Quantity::new(rate.best, rate.spread, unit, Source::Derived)
+    };
+    let products = reached.products.iter();
+    let measured = Measured {
+        device: device.key(),
+        measured_at: unix_seconds(),
+        products: products
+            .map(|(dtype, rate)| (dtype.to_string(), quantity(*rate, "FLOP/s")))
+            .collect(),
+        bandwidth: quantity(reached.bandwidth, "By/s"),
+    };
+    if let Some(kept) = kept_peaks()
+        && let Err(reason) = kept.keep(measured)
+    {
+        eprintln!("the peaks are not kept for later runs: {reason}");
+    }
+    Ok(())
+}
+
+fn kept_peaks() -> Option<MeasuredPeaks> {
+    cache().map(|folder| MeasuredPeaks::new(folder.join("peaks.json")))
+}
+
+fn measured(device: &Device) -> Option<Measured> {
+    kept_peaks()?.find(&device.key())
 }
 
 /// What this binary was built with.
@@ -96,6 +141,18 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
             peaks.source
         );
     }
+    if let Some(measured) = measured(device) {
+        let products = measured.products.iter();
+        let products: Vec<_> = products
+            .map(|(dtype, rate)| format!("{} in {dtype}", significant(rate.value / 1e12)))
+            .collect();
+        println!(
+            "  reached      {} TFLOP/s; copy {} GB/s (measured {})",
+            products.join(", "),
+            significant(measured.bandwidth.value / 1e9),
+            llem_record::date(measured.measured_at)
+        );
+    }
     for note in &device.notes {
         println!("  {}         {note}", console::style("note").yellow());
     }
@@ -104,8 +161,8 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
 /// How often a gauge is updated, as it was seen or as it is known of its kind.
 fn period(resolution: &Resolution) -> String {
     let Ok(period) = &resolution.update_period else { return String::new() };
-    let in_ms = |seconds: f64| llem_quantity::significant(seconds * 1e3);
-    let seen = period.source == llem_quantity::Source::Sensor;
+    let in_ms = |seconds: f64| significant(seconds * 1e3);
+    let seen = period.source == Source::Sensor;
     match seen {
         true => format!(
             ", a tick every {} ± {} ms, as seen",
@@ -135,6 +192,7 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "peaks": peaks::of(&device.name).map(|peaks| json!({
                 "f32": peaks.f32, "bf16": peaks.bf16, "f16": peaks.f16, "bandwidth": peaks.bandwidth, "source": peaks.source,
             })),
+            "measured_peaks": measured(device),
             "power": state.as_ref().map(|state| known(&state.power)),
             "temperature": state.as_ref().map(|state| known(&state.temperature)),
             "core_clock": state.as_ref().map(|state| known(&state.core_clock)),

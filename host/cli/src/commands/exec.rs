@@ -1,7 +1,7 @@
 //! `llem exec`: run an experiment.
 
-use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
-use crate::{console::Console, signals, summary};
+use super::{MeterArgs, ModelArgs, Watchers, cache, compiled_cache, parse, read_component};
+use crate::{signals, summary, watch};
 use llem_engine::ModelSource;
 use llem_runtime::{
     Error, Limits, Metering, Options, Script, Stop,
@@ -37,6 +37,8 @@ pub struct Args {
     /// Leave out the timeline of power, clocks and temperatures beside the record
     #[arg(long, help_heading = "Metering")]
     no_timeline: bool,
+    #[command(flatten)]
+    watchers: Watchers,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
     #[arg(long, value_name = "COUNT")]
     max_ranks: Option<usize>,
@@ -79,13 +81,14 @@ impl Args {
     /// Runs it and shows what came of it.
     pub fn run(self) -> anyhow::Result<()> {
         let json = self.json;
+        let observers = watch::all(&self.watchers)?;
         let options = self.options()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let outcome = runtime.block_on(async {
             signals::watch(Arc::clone(&stop))?;
-            anyhow::Ok(exec(options, Box::new(Console::new()), stop).await)
+            anyhow::Ok(exec(options, Box::new(observers), stop).await)
         })?;
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();

@@ -1,0 +1,262 @@
+//! A Prometheus endpoint while a run goes on: what its devices draw and how they are, what its requests do.
+
+use llem_meter::Sample;
+use llem_record::{
+    Event,
+    event::{GenerationRecord, SequenceRecord},
+};
+use llem_runtime::{Error, Observer};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tiny_http::{Header, Response, Server};
+
+/// How long the server waits for a request before it looks whether the run has ended.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Bounds of latencies, s: vLLM's buckets of `time_to_first_token_seconds` and of `time_per_output_token_seconds`, merged.
+const LATENCIES: [f64; 18] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
+    10.0, 20.0, 40.0,
+];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Domain {
+    device: String,
+    domain: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Device {
+    device: String,
+}
+
+/// Requests are told apart by their phase only: a script may give each a label of its own, and a server keeps a series
+/// for each.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Requests {
+    phase: String,
+}
+
+type Reading = Gauge<f64, AtomicU64>;
+type Sum = Counter<f64, AtomicU64>;
+
+/// The numbers, and the thread that serves them.
+pub struct Metrics {
+    power: Family<Domain, Reading>,
+    energy: Family<Domain, Sum>,
+    temperature: Family<Device, Reading>,
+    clock: Family<Device, Reading>,
+    utilisation: Family<Device, Reading>,
+    memory: Family<Device, Reading>,
+    sequences: Family<Requests, Counter>,
+    prompt_tokens: Family<Requests, Counter>,
+    output_tokens: Family<Requests, Counter>,
+    joules: Family<Requests, Sum>,
+    first_token: Family<Requests, Histogram>,
+    next_token: Family<Requests, Histogram>,
+    warnings: Counter,
+    /// Joules of each domain as they were told last, for counters only take what is added.
+    told: Mutex<HashMap<Domain, f64>>,
+    ended: Arc<AtomicBool>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Metrics {
+    /// Listens at `address` (`127.0.0.1:9400`, or `:9400` for all interfaces) until the run has ended.
+    pub fn serve(address: &str) -> Result<Self, Error> {
+        let wanted =
+            if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+        let server = Server::http(&wanted).map_err(|error| {
+            Error::Input(format!(
+                "--serve-metrics {address}: {error}; give an address such as 127.0.0.1:9400"
+            ))
+        })?;
+        if let Some(address) = server.server_addr().to_ip() {
+            eprintln!("metrics at http://{address}/metrics");
+        }
+        let histogram = || Histogram::new(LATENCIES);
+        let mut metrics = Self {
+            power: Family::default(),
+            energy: Family::default(),
+            temperature: Family::default(),
+            clock: Family::default(),
+            utilisation: Family::default(),
+            memory: Family::default(),
+            sequences: Family::default(),
+            prompt_tokens: Family::default(),
+            output_tokens: Family::default(),
+            joules: Family::default(),
+            first_token: Family::new_with_constructor(histogram),
+            next_token: Family::new_with_constructor(histogram),
+            warnings: Counter::default(),
+            told: Mutex::default(),
+            ended: Arc::default(),
+            server: None,
+        };
+        let (registry, ended) = (metrics.registry(), Arc::clone(&metrics.ended));
+        let thread = thread::Builder::new().name("metrics".to_owned());
+        metrics.server = thread.spawn(move || answer(&server, &registry, &ended)).ok();
+        Ok(metrics)
+    }
+
+    fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("llem");
+        let joules = || Unit::Joules;
+        registry.register("device_power_watts", "Power that the device draws", self.power.clone());
+        registry.register_with_unit(
+            "device_energy",
+            "Energy since devices were first read",
+            joules(),
+            self.energy.clone(),
+        );
+        registry.register_with_unit(
+            "device_temperature",
+            "Temperature",
+            Unit::Celsius,
+            self.temperature.clone(),
+        );
+        registry.register("device_core_clock_hertz", "Clock of the cores", self.clock.clone());
+        registry.register_with_unit(
+            "device_utilisation",
+            "Busy share",
+            Unit::Ratios,
+            self.utilisation.clone(),
+        );
+        registry.register_with_unit(
+            "device_memory_used",
+            "Memory in use",
+            Unit::Bytes,
+            self.memory.clone(),
+        );
+        registry.register("sequences", "Sequences generated", self.sequences.clone());
+        registry.register("prompt_tokens", "Prompt tokens processed", self.prompt_tokens.clone());
+        registry.register("output_tokens", "Tokens generated", self.output_tokens.clone());
+        registry.register_with_unit(
+            "requests_energy",
+            "Energy of requests, where it is measured",
+            joules(),
+            self.joules.clone(),
+        );
+        registry.register_with_unit(
+            "time_to_first_token",
+            "From arrival to the first token",
+            Unit::Seconds,
+            self.first_token.clone(),
+        );
+        registry.register_with_unit(
+            "inter_token_latency",
+            "Between one token and the next",
+            Unit::Seconds,
+            self.next_token.clone(),
+        );
+        registry.register("warnings", "Warnings in the record", self.warnings.clone());
+        registry
+    }
+
+    fn generated(&self, generation: &GenerationRecord) {
+        let window = &generation.window;
+        let labels = Requests { phase: window.phase.clone() };
+        if let llem_quantity::ReadingRecord::Known(energy) = &window.energy_total {
+            self.joules.get_or_create(&labels).inc_by(energy.value);
+        }
+        generation.sequences.iter().for_each(|sequence| self.sequence(&labels, sequence));
+    }
+
+    fn sequence(&self, labels: &Requests, sequence: &SequenceRecord) {
+        let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 * 1e-9;
+        self.sequences.get_or_create(labels).inc();
+        self.prompt_tokens.get_or_create(labels).inc_by(u64::from(sequence.prompt_tokens));
+        self.output_tokens.get_or_create(labels).inc_by(sequence.tokens.len() as u64);
+        if let Some(&first) = sequence.token_ns.first() {
+            self.first_token.get_or_create(labels).observe(seconds(sequence.submitted_ns, first));
+        }
+        let next = self.next_token.get_or_create(labels);
+        sequence.token_ns.windows(2).for_each(|pair| next.observe(seconds(pair[0], pair[1])));
+    }
+}
+
+impl Observer for Metrics {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Generation(generation) => self.generated(generation),
+            Event::BatchSequence(ended) => {
+                let labels = Requests { phase: ended.phase.clone() };
+                self.sequence(&labels, &ended.sequence);
+            }
+            Event::Warning { .. } => {
+                self.warnings.inc();
+            }
+            _ => {}
+        }
+    }
+
+    fn samples(&self, samples: &[Sample]) {
+        for sample in samples {
+            let domain =
+                Domain { device: sample.device.to_string(), domain: sample.domain.to_string() };
+            if let Some(watts) = sample.power {
+                self.power.get_or_create(&domain).set(watts);
+            }
+            if let Some(joules) = sample.energy {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = told.insert(domain.clone(), joules).unwrap_or_default();
+                self.energy.get_or_create(&domain).inc_by((joules - before).max(0.0));
+            }
+            let Some(condition) = &sample.condition else { continue };
+            let device = Device { device: domain.device };
+            let set = |family: &Family<Device, Reading>, value: Option<f64>, scale: f64| {
+                if let Some(value) = value {
+                    family.get_or_create(&device).set(value * scale);
+                }
+            };
+            set(&self.temperature, condition.temperature, 1.0);
+            set(&self.clock, condition.core_clock, 1e6);
+            set(&self.utilisation, condition.utilisation, 1e-2);
+            set(&self.memory, condition.memory_used, 1.0);
+        }
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(server) = self.server.take() {
+            // A panic in it has been printed, and must not become one here.
+            let _ = server.join();
+        }
+    }
+}
+
+fn answer(server: &Server, registry: &Registry, ended: &AtomicBool) {
+    while !ended.load(Ordering::Relaxed) {
+        let Ok(Some(request)) = server.recv_timeout(PATIENCE) else { continue };
+        let mut text = String::new();
+        // Who asks and has gone away is no concern of the run.
+        let _ = match request.url() == "/metrics" && encode(&mut text, registry).is_ok() {
+            true => {
+                let kind = Header::from_bytes(
+                    "Content-Type",
+                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                );
+                let response = Response::from_string(text);
+                request.respond(match kind {
+                    Ok(kind) => response.with_header(kind),
+                    Err(()) => response,
+                })
+            }
+            false => request.respond(Response::from_string("see /metrics\n").with_status_code(404)),
+        };
+    }
+}

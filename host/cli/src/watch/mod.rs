@@ -1,0 +1,20 @@
+//! Those who watch a run while it goes on: a person at a console, a Prometheus server, an OpenTelemetry collector.
+
+mod console;
+mod metrics;
+mod spans;
+
+use crate::commands::Watchers;
+use llem_runtime::Observer;
+
+/// Everybody who was asked for.
+pub fn all(wanted: &Watchers) -> Result<Vec<Box<dyn Observer>>, llem_runtime::Error> {
+    let mut all: Vec<Box<dyn Observer>> = vec![Box::new(console::Console::new())];
+    if let Some(address) = &wanted.serve_metrics {
+        all.push(Box::new(metrics::Metrics::serve(address)?));
+    }
+    if let Some(endpoint) = wanted.otlp_endpoint.as_ref().filter(|endpoint| !endpoint.is_empty()) {
+        all.push(Box::new(spans::Spans::to(endpoint)?));
+    }
+    Ok(all)
+}

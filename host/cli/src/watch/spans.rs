@@ -1,0 +1,174 @@
+//! A run as OpenTelemetry spans: the run, its phases within, and within those its requests and windows, sent to a collector
+//! over OTLP/HTTP. Names of attributes are those of the semantic conventions for generative AI where they have one.
+
+use llem_quantity::ReadingRecord;
+use llem_record::{
+    Event,
+    event::{GenerationRecord, WindowRecord},
+};
+use llem_runtime::{Error, Observer};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Status, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Spans of a run that goes on.
+pub struct Spans {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    open: Mutex<Open>,
+}
+
+/// What has not ended.
+#[derive(Default)]
+struct Open {
+    /// When the run's clock was 0.
+    epoch: Option<SystemTime>,
+    run: Context,
+    /// Paths of the open phases with their spans, outermost first.
+    phases: Vec<(String, Context)>,
+}
+
+impl Open {
+    /// A moment of the run's clock.
+    fn at(&self, ns: u64) -> SystemTime {
+        self.epoch.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(ns)
+    }
+
+    fn innermost(&self) -> &Context {
+        self.phases.last().map_or(&self.run, |(_, span)| span)
+    }
+}
+
+impl Spans {
+    /// To the collector at an endpoint such as `http://localhost:4318`.
+    pub fn to(endpoint: &str) -> Result<Self, Error> {
+        let refuse = |error: String| {
+            Error::Input(format!(
+                "--otlp-endpoint {endpoint}: {error}; give a collector's OTLP/HTTP address, such as http://localhost:4318"
+            ))
+        };
+        if !endpoint.starts_with("http://") {
+            return Err(refuse("it does not begin with http://".to_owned()));
+        }
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpJson)
+            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .build()
+            .map_err(|error| refuse(error.to_string()))?;
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(Resource::builder().with_service_name("llem").build())
+            .build();
+        Ok(Self { tracer: provider.tracer("llem"), provider, open: Mutex::default() })
+    }
+
+    fn span(
+        &self,
+        parent: &Context,
+        name: String,
+        from: SystemTime,
+        more: Vec<KeyValue>,
+    ) -> Context {
+        let builder = self.tracer.span_builder(name).with_start_time(from).with_attributes(more);
+        parent.with_span(builder.start_with_context(&self.tracer, parent))
+    }
+
+    fn window(&self, open: &Open, window: &WindowRecord, kind: &'static str, more: Vec<KeyValue>) {
+        let (from, to) = (open.at(window.started_ns), open.at(window.started_ns + window.wall_ns));
+        let activity = &window.activity;
+        let mut attributes = vec![
+            KeyValue::new("llem.phase", window.phase.clone()),
+            KeyValue::new("llem.label", window.label.clone()),
+            KeyValue::new("gen_ai.usage.input_tokens", activity.prompt_tokens as i64),
+            KeyValue::new("gen_ai.usage.output_tokens", activity.output_tokens as i64),
+            KeyValue::new("llem.flops_estimated", activity.flops_estimated.total),
+        ];
+        match &window.energy_total {
+            ReadingRecord::Known(energy) => attributes.extend([
+                KeyValue::new("llem.energy_joules", energy.value),
+                KeyValue::new("llem.energy_uncertainty_joules", energy.uncertainty),
+                KeyValue::new("llem.energy_source", energy.source.to_string()),
+            ]),
+            ReadingRecord::Unavailable { unavailable } => {
+                attributes.push(KeyValue::new("llem.energy_unavailable", unavailable.clone()));
+            }
+        }
+        attributes.extend(more);
+        let span =
+            self.span(open.innermost(), format!("{kind} {}", window.label), from, attributes);
+        span.span().end_with_timestamp(to);
+    }
+
+    fn generation(&self, open: &Open, generation: &GenerationRecord) {
+        let first = generation.sequences.iter().filter_map(|sequence| {
+            Some(sequence.token_ns.first()?.saturating_sub(sequence.submitted_ns) as f64 * 1e-9)
+        });
+        let more = first
+            .reduce(f64::max)
+            .map(|first| KeyValue::new("gen_ai.server.time_to_first_token", first));
+        self.window(open, &generation.window, "generate", more.into_iter().collect());
+    }
+}
+
+impl Observer for Spans {
+    fn event(&self, event: &Event) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Started { id, llem_version, unix_ns } => {
+                let epoch = UNIX_EPOCH + Duration::from_nanos((*unix_ns).max(0) as u64);
+                open.epoch = Some(epoch);
+                let version = KeyValue::new("llem.version", llem_version.clone());
+                open.run = self.span(&Context::new(), id.clone(), epoch, vec![version]);
+            }
+            Event::Model(model) => {
+                let span = open.run.span();
+                span.set_attribute(KeyValue::new("gen_ai.request.model", model.source.clone()));
+            }
+            Event::PhaseBegan { phase } => {
+                let name = phase.rsplit('/').next().unwrap_or(phase).to_owned();
+                let span = self.span(open.innermost(), name, SystemTime::now(), Vec::new());
+                open.phases.push((phase.clone(), span));
+            }
+            Event::PhaseEnded { phase, .. } => {
+                if let Some(place) = open.phases.iter().rposition(|(known, _)| known == phase) {
+                    // Innermost first.
+                    for (_, span) in open.phases.drain(place..).rev() {
+                        span.span().end();
+                    }
+                }
+            }
+            Event::Generation(generation) => self.generation(&open, generation),
+            Event::Window(window) => self.window(&open, window, "window", Vec::new()),
+            Event::Warning { message } => {
+                let message = KeyValue::new("message", message.clone());
+                open.innermost().span().add_event("warning", vec![message]);
+            }
+            Event::Ended { status, error } => {
+                let span = open.run.span();
+                span.set_attribute(KeyValue::new(
+                    "llem.status",
+                    format!("{status:?}").to_lowercase(),
+                ));
+                if let Some(error) = error {
+                    span.set_status(Status::error(error.clone()));
+                }
+                span.end();
+                if let Err(error) = self.provider.force_flush() {
+                    tracing::warn!("the last spans did not reach the collector: {error}");
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What others see of a run while it goes on: a Prometheus server that asks, a collector that is told.
+
+use crate::support::{Desk, Hardware, guest};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What is served at an address, once it holds `sign`.
+fn asked(address: &str, sign: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let mut text = String::new();
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let request = "GET /metrics HTTP/1.1\r\nHost: llem\r\nConnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.read_to_string(&mut text).unwrap();
+        }
+        if text.contains(sign) {
+            return text;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "no '{sign}' in {text}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn prometheus_is_answered_while_a_run_goes_on() {
+    let (hardware, desk) = (Hardware::new().gpu(300, 60, |_| {}), Desk::new());
+    let long = guest("many_requests");
+    let args = ["exec", &long, "--serve-metrics", "127.0.0.1:0"];
+    let mut child = hardware.command(&desk, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut first).unwrap();
+    let address =
+        first.trim().strip_prefix("metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
+    let text = asked(address, "llem_device_power_watts{");
+    assert!(
+        text.contains(r#"llem_device_power_watts{device="cuda:0",domain="gpu"} 300"#),
+        "{text}"
+    );
+    assert!(text.contains(r#"llem_device_temperature_celsius{device="cuda:0"} 60"#), "{text}");
+    let text = asked(address, "llem_time_to_first_token_seconds_count{");
+    assert!(text.contains("llem_output_tokens_total{") && text.contains("# EOF\n"), "{text}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_refused() {
+    let ran = Desk::new().llem(&["exec", "quickstart", "--serve-metrics", "not-an-address"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("--serve-metrics not-an-address"), "{}", ran.stderr);
+    let ran = Desk::new().llem(&["exec", "quickstart", "--otlp-endpoint", "localhost:4318"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("such as http://localhost:4318"), "{}", ran.stderr);
+}
+
+/// Takes one export after another, and gives the spans of all of them once nobody has connected for a while.
+fn collect(listener: &TcpListener) -> Vec<Value> {
+    listener.set_nonblocking(true).unwrap();
+    let mut spans = Vec::new();
+    let (began, mut last) = (Instant::now(), None::<Instant>);
+    while last.map_or(began.elapsed() < Duration::from_secs(30), |last| {
+        last.elapsed() < Duration::from_secs(1)
+    }) {
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(Duration::from_millis(10));
+            continue;
+        };
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut reader = BufReader::new(stream);
+        while let Some(body) = request(&mut reader) {
+            let export: Value = serde_json::from_slice(&body).unwrap();
+            for resource in export["resourceSpans"].as_array().unwrap() {
+                assert!(resource["resource"].to_string().contains("\"llem\""));
+                for scope in resource["scopeSpans"].as_array().unwrap() {
+                    spans.extend(scope["spans"].as_array().unwrap().iter().cloned());
+                }
+            }
+            let reply =
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+            reader.get_mut().write_all(reply).unwrap();
+            last = Some(Instant::now());
+        }
+    }
+    spans
+}
+
+/// The body of a request; none where the connection has ended.
+fn request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
+    assert!(line.starts_with("POST /v1/traces"), "{line}");
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    Some(body)
+}
+
+#[test]
+fn a_collector_gets_the_spans_of_a_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let collector = thread::spawn(move || collect(&listener));
+    let desk = Desk::new();
+    desk.llem(&[
+        "exec",
+        "quickstart",
+        "--otlp-endpoint",
+        &endpoint,
+        "-p",
+        "rounds=2",
+        "-p",
+        "new-tokens=4",
+    ])
+    .ok();
+    let spans = collector.join().unwrap();
+    let named = |name: &str| spans.iter().filter(|span| span["name"] == name).collect::<Vec<_>>();
+    let [run, measure] = ["run", "measure"].map(|name| named(name)[0]);
+    assert_eq!(measure["parentSpanId"], run["spanId"]);
+    let generated: Vec<&Value> = named("generate 16 words");
+    let measured: Vec<_> =
+        generated.iter().filter(|span| span["parentSpanId"] == measure["spanId"]).collect();
+    assert_eq!(measured.len(), 2, "{spans:?}");
+    let of = |span: &Value, field: &str| -> u64 {
+        span[field]
+            .as_str()
+            .map_or_else(|| span[field].as_u64().unwrap(), |text| text.parse().unwrap())
+    };
+    for span in &measured {
+        assert!(of(measure, "startTimeUnixNano") <= of(span, "startTimeUnixNano"));
+        assert!(of(span, "endTimeUnixNano") <= of(measure, "endTimeUnixNano"));
+        let attributes = span["attributes"].to_string();
+        assert!(
+            attributes.contains("gen_ai.usage.output_tokens")
+                && attributes.contains("llem.energy_unavailable")
+        );
+    }
+    let unreached = desk.folder.path().join("run");
+    std::fs::remove_dir_all(unreached).unwrap();
+    // A collector that has gone away costs the run nothing but a warning.
+    let ran = desk
+        .llem(&[
+            "exec",
+            "quickstart",
+            "--otlp-endpoint",
+            &endpoint,
+            "-p",
+            "rounds=1",
+            "-p",
+            "new-tokens=4",
+        ])
+        .ok();
+    drop(ran);
+}
