@@ -212,7 +212,7 @@ fn the_record_names_adapter_digest_rank_and_mode() {
             }
         }
         assert_eq!(record["groups"][0]["adapters"][0]["mode"], mode);
-        let flops = record["groups"][0]["activity"]["flops_estimated"].as_f64().unwrap();
+        let flops = record["groups"][0]["activity"]["flops_estimated"]["total"].as_f64().unwrap();
         (attached["digest"].clone(), flops)
     });
     assert_eq!(digests[0].0, digests[1].0);

@@ -182,3 +182,9 @@ extern "C" fn nvmlDeviceGetMigMode(_: *mut c_void, current: *mut c_uint, pending
     answer(pending, mode);
     answer(current, mode)
 }
+
+/// `NVML_DEVICE_ARCH_HOPPER`
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetArchitecture(_: *mut c_void, architecture: *mut c_uint) -> c_int {
+    answer(architecture, Ok(9))
+}

@@ -147,7 +147,10 @@ impl fmt::Display for Quantity {
         if self.uncertainty > 0.0 {
             write!(f, " ± {}", significant(self.uncertainty))?;
         }
-        write!(f, " {}", self.unit.replace(['{', '}'], ""))
+        match &self.unit[..] {
+            "1" => Ok(()),
+            unit => write!(f, " {}", unit.replace(['{', '}'], "")),
+        }
     }
 }
 

@@ -1,12 +1,20 @@
-//! Warms up, measures prompts of several lengths, and derives joules per output token where energy
-//! can be measured, and tokens per second always.
+//! Warms up, measures prompts of several lengths, and derives tokens per second, joules per output token where energy can
+//! be measured, and how much of the device's peaks was reached where those are known.
 
-use llem_sdk::prelude::*;
+use llem_sdk::{
+    devices::Peaks,
+    efficiency::{device_of, peak_rate},
+    prelude::*,
+};
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
 /// Words of the built-in prompts: three lengths, each four times the last.
 const WORDS: [usize; 3] = [16, 64, 256];
+
+/// How old an earlier run's idle baseline may be.
+const BASELINE_LIFETIME: Duration = Duration::from_secs(3600);
 
 fn about() -> About {
     About::new(
@@ -16,6 +24,7 @@ fn about() -> About {
     )
     .integer("new-tokens", 32, "tokens generated for each prompt")
     .integer("rounds", 5, "how often each prompt is measured")
+    .integer("baseline", 0, "seconds of rest first, for energy above idle; 0 for none")
     .integer("prompts", 8, "how many prompts of the dataset are used, spread over their lengths")
     .dataset("prompts", "JSONL with a field 'prompt'; without it three built-in lengths are used")
 }
@@ -26,7 +35,12 @@ fn run() -> Result<Vec<Trial>> {
         Request::text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()
     });
     let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
-    Experiment::new(model).warmup(FixedCount::default()).workload(workload).metrics(derive).run()
+    let mut experiment = Experiment::new(model).warmup(FixedCount::default()).workload(workload);
+    let baseline = parameter("baseline")?;
+    if baseline > 0 {
+        experiment = experiment.baseline(Duration::from_secs(baseline), BASELINE_LIFETIME);
+    }
+    experiment.metrics(derive).run()
 }
 
 /// Labelled prompts: from the dataset, shortest to longest, or else the built-in ones.
@@ -42,14 +56,30 @@ fn prompts() -> Result<Vec<(String, String)>> {
     Ok(evenly.map(|prompt| (format!("{} bytes", prompt.len()), prompt.clone())).collect())
 }
 
-fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
+fn derive(model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
+    let device = device_of(model);
+    // What was measured on this very device says more than its datasheet.
+    let peaks = device.and_then(|device| device.measured_peaks.or(device.peaks).ok());
     let mut metrics = Vec::new();
     for (label, group) in by_label(trials) {
-        let joules = group.iter().filter_map(|trial| trial.joules_per_output_token().ok());
-        let rates = group.iter().filter_map(|trial| trial.decode_rate());
-        let joules = Quantity::mean_of(joules).map(|mean| mean.named("joules_per_output_token"));
-        let rate = Quantity::mean_of(rates).map(|mean| mean.named("decode_rate"));
-        metrics.extend(joules.into_iter().chain(rate).map(|mean| mean.label("prompt", label)));
+        let mut mean = |name: &str, each: &mut dyn FnMut(&Trial) -> Option<Quantity>| {
+            let mean = Quantity::mean_of(group.iter().filter_map(|trial| each(trial)));
+            metrics.extend(mean.map(|mean| mean.named(name).label("prompt", label)));
+        };
+        mean("joules_per_output_token", &mut |trial| trial.joules_per_output_token().ok());
+        mean("decode_rate", &mut |trial| trial.decode_rate());
+        if let Some(peaks) = &peaks {
+            mean("prefill_mfu", &mut |trial| prefill_mfu(model, peaks, trial));
+            mean("decode_mbu", &mut |trial| decode_mbu(model, peaks, trial));
+        }
     }
     Ok(metrics)
+}
+
+fn prefill_mfu(model: &ModelInfo, peaks: &Peaks, trial: &Trial) -> Option<Quantity> {
+    trial.prefill_mfu(&peak_rate(peaks, model.dtype).ok()?, model.ranks.len())
+}
+
+fn decode_mbu(model: &ModelInfo, peaks: &Peaks, trial: &Trial) -> Option<Quantity> {
+    trial.decode_mbu(model, peaks.bandwidth.as_ref().ok()?)
 }
