@@ -174,3 +174,31 @@ fn every_number_format_runs() {
         assert_eq!(ran.json()["model"]["dtype"], dtype);
     }
 }
+
+/// What torch counted for the same folder (tests/fixtures/make-flops), whose batch is of two sequences.
+#[test]
+fn flops_are_those_that_torch_counts() {
+    let text = std::fs::read_to_string(fixtures().join("flops.json")).unwrap();
+    let torch: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let torch = &torch["models"]["families/mixtral"];
+    let model = fixtures().join("families/mixtral");
+    let args = [
+        "--batch",
+        "2",
+        "--prompt-tokens",
+        "24",
+        "--new-tokens",
+        "13",
+        "--logits",
+        "all",
+        "--json",
+    ];
+    let args = [&["flops", model.to_str().unwrap()], &args[..]].concat();
+    let ours = Desk::new().llem(&args).ok().json();
+    let steps: f64 =
+        torch["steps"].as_array().unwrap().iter().map(|step| step.as_f64().unwrap()).sum();
+    assert_eq!(ours["executed"]["flops_prefill"], torch["prefill"].as_f64().unwrap());
+    assert_eq!(ours["executed"]["flops_decode"], steps);
+    assert!(ours["needed"]["flops_prefill"].as_f64() < ours["executed"]["flops_prefill"].as_f64());
+    assert_eq!(ours["estimated"], true);
+}

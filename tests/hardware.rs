@@ -356,3 +356,15 @@ fn instances_of_a_gpu_are_said() {
         doctor["counters"].as_array().unwrap().iter().find(|counter| counter["device"] == "cuda:0");
     assert_eq!(period.unwrap()["update_period"]["source"], "sensor");
 }
+
+#[test]
+fn full_batches_and_cool_trials_are_measured() {
+    let (hardware, desk) = (Hardware::new(), Desk::new());
+    let steady = guest("steady");
+    hardware.llem(&desk, &["exec", &steady, "--power-model", "tdp=100,idle=40"]).ok();
+    let record = desk.record();
+    let joules = record["metrics"].as_array().unwrap();
+    let joules = joules.iter().find(|metric| metric["name"] == "joules_per_run").unwrap();
+    assert_eq!(joules["quantity"]["source"], "modelled");
+    assert!(joules["quantity"]["value"].as_f64().unwrap() > 0.0);
+}

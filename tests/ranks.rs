@@ -66,7 +66,7 @@ fn a_rank_that_dies_or_hangs_ends_the_run_and_loses_nothing() {
     for (signal, reason) in [("-KILL", "its process ended"), ("-STOP", "it hangs")] {
         let desk = Desk::new();
         let requests = guest("many_requests");
-        let args = ["exec", &requests, "--tp", "4", "--rank-timeout", "6"];
+        let args = ["exec", &requests, "--tp", "4", "--rank-timeout", "5"];
         let launched = Launched::start(&desk, &args, 4);
         wait_for_a_request(&desk);
         let signalled = Instant::now();
@@ -74,7 +74,7 @@ fn a_rank_that_dies_or_hangs_ends_the_run_and_loses_nothing() {
         let mut first = launched.0;
         let mut others = first.split_off(1);
         let ran = Ran::of(first.remove(0).wait_with_output().unwrap());
-        assert!(signalled.elapsed() < Duration::from_secs(20), "{:?}", signalled.elapsed());
+        assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
         ran.refused(1, &["rank 2 failed", reason]);
         let mut hung = others.remove(1);
         for other in others {
@@ -99,7 +99,7 @@ fn a_rank_that_dies_or_hangs_ends_the_run_and_loses_nothing() {
 #[test]
 fn a_rank_that_never_comes_is_named() {
     let desk = Desk::new();
-    let args = ["generate", "synthetic:tiny", "a", "--tp", "4", "--rank-timeout", "6"];
+    let args = ["generate", "synthetic:tiny", "a", "--tp", "4", "--rank-timeout", "5"];
     let mut launched = Launched::start(&desk, &args, 4);
     let mut third = launched.0.remove(3);
     third.kill().unwrap();

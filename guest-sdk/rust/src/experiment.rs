@@ -6,19 +6,13 @@
 
 use crate::{
     Error, Result,
-    bindings::{
-        Level, Model, Phase, Request, Trial,
-        meter::{self, Condition},
-        report,
-    },
+    bindings::{Level, Model, Phase, Request, Trial, meter, report},
     policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    rest::{nanoseconds, rest},
     warmup::FixedCount,
     workload::Requests,
 };
 use std::time::Duration;
-
-/// Added to a rest's length as its timeout: it only guards against a clock that stands still.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A method, assembled.
 pub struct Experiment {
@@ -96,12 +90,7 @@ impl Experiment {
                         .map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
                     self.trial(&mut history, request)?;
                 }
-                Warmup::Wait(length) => {
-                    meter::wait_until(
-                        Condition::Elapsed(nanoseconds(length)),
-                        nanoseconds(length + PATIENCE),
-                    )?;
-                }
+                Warmup::Wait(length) => rest(length)?,
                 Warmup::Done(reason) => {
                     report::log(Level::Info, &format!("warm: {reason}"));
                     return Ok(());
@@ -131,8 +120,4 @@ impl Experiment {
         trials.push(Trial { index: trials.len() as u32, request, generation });
         Ok(())
     }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    time.as_nanos() as u64
 }

@@ -1,4 +1,6 @@
-//! Confidence intervals of means.
+//! Confidence intervals of means, and how much values vary.
+
+use crate::bindings::Quantity;
 
 /// A mean with its 95 % confidence interval by Student's t distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +25,13 @@ impl Interval {
         let half = t_quantile(count - 1.0) * (squares / (count - 1.0) / count).sqrt();
         Some(Self { mean, low: mean - half, high: mean + half })
     }
+}
+
+/// Sample standard deviation over mean; infinite where the mean is zero.
+pub fn coefficient_of_variation(values: &[f64]) -> f64 {
+    let mean = Quantity::mean(values, "s").filter(|mean| mean.value > 0.0);
+    // The mean's uncertainty is the standard deviation over sqrt(n).
+    mean.map_or(f64::INFINITY, |mean| mean.uncertainty * (values.len() as f64).sqrt() / mean.value)
 }
 
 /// The normal distribution's 97.5 % quantile.

@@ -37,6 +37,7 @@ pub mod interval;
 pub mod policy;
 pub mod quantity;
 pub mod request;
+pub mod rest;
 pub mod steady;
 pub mod trial;
 pub mod warmup;

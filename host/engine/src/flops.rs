@@ -114,11 +114,6 @@ impl<'a> Counted<'a> {
         Self { shape, adapter, count: Count::Needed }
     }
 
-    /// The same, counted so.
-    pub fn by(self, count: Count) -> Self {
-        Self { count, ..self }
-    }
-
     /// A forward pass of one sequence: `new` tokens after `past` cached ones, logits of `logits` rows.
     pub fn pass(&self, new: usize, past: usize, logits: usize) -> Components {
         let Self { shape, adapter, count } = self;
@@ -156,6 +151,62 @@ impl<'a> Counted<'a> {
             .map(|step| self.pass(1, prompt + step, 1))
             .fold(Components::default(), Components::add);
         (prefill, decode)
+    }
+}
+
+/// A static batch of equal sequences.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Sequences.
+    pub batch: usize,
+    /// Prompt length of each, tokens.
+    pub prompt: usize,
+    /// Tokens that each generates; the first comes from prefill.
+    pub output: usize,
+    /// Positions of the prompt whose logits are computed.
+    pub logits: Logits,
+}
+
+/// Operations of both phases, FLOP.
+#[derive(Clone, Copy, Debug)]
+pub struct Phases {
+    /// Prompt processing, to the first token.
+    pub prefill: Components,
+    /// All decode steps.
+    pub decode: Components,
+}
+
+/// A workload counted three ways.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimated {
+    /// By [`Count::Needed`].
+    pub needed: Phases,
+    /// By [`Count::Executed`].
+    pub executed: Phases,
+    /// By twice the [`active_parameters`] a token: prefill and decode.
+    pub doubled: [f64; 2],
+}
+
+impl Workload {
+    /// Tokens that prefill and decode run.
+    pub fn tokens(&self) -> [f64; 2] {
+        [self.prompt, decode_passes(self.output)].map(|tokens| (tokens * self.batch) as f64)
+    }
+
+    /// What it costs on a model, with what an adapter adds.
+    pub fn estimate(&self, shape: &Shape, adapter: AdapterFlops) -> Estimated {
+        let batch = self.batch as f64;
+        let phases = |count| {
+            let counted = Counted { shape, adapter, count };
+            let (prefill, decode) = counted.generation(self.prompt, self.output, self.logits);
+            Phases { prefill: prefill * batch, decode: decode * batch }
+        };
+        let doubled = 2.0 * active_parameters(shape);
+        Estimated {
+            needed: phases(Count::Needed),
+            executed: phases(Count::Executed),
+            doubled: self.tokens().map(|tokens| doubled * tokens),
+        }
     }
 }
 
@@ -230,7 +281,7 @@ mod tests {
             let config = fixtures().join(folder).join("config.json");
             let config = Preset::ConfigFile(config).config().expect("a config");
             let shape = families::shape(&config).expect("a family");
-            let counted = Counted::new(&shape, None).by(Count::Executed);
+            let counted = Counted { count: Count::Executed, ..Counted::new(&shape, None) };
             let prefill = counted.pass(prompt, 0, Logits::All.rows(prompt)).total() * batch;
             assert_eq!(Some(prefill), counts["prefill"].as_f64(), "prefill of {folder}");
             for (step, theirs) in counts["steps"].as_array().expect("steps").iter().enumerate() {

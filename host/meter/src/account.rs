@@ -200,12 +200,6 @@ impl Edge {
         (value > 0.0).then_some(Estimate { value, uncertainty })
     }
 
-    /// The same edge a moment later, as long as the counter has not been read again.
-    pub fn moved_to(self, at: Seconds) -> Self {
-        let lag = Estimate { value: self.lag.value + at - self.at, ..self.lag };
-        Self { at, lag, ..self }
-    }
-
     /// What was used since the last tick.
     fn since_tick(&self, mean: Estimate) -> Estimate {
         let power = self.power.unwrap_or(mean);

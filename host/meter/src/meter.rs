@@ -15,6 +15,7 @@ use crate::{
     timeline::Sample,
     window::{DeviceEnergy, Resolution, Span, UNMEASURED, Window},
 };
+use llem_quantity::Source;
 use std::{
     sync::Arc,
     thread,
@@ -183,16 +184,20 @@ impl Meter {
 
     /// Every device, the CPU first.
     pub fn devices(&self) -> Vec<Device> {
-        let metered = self.shared.gauges.iter().map(locked).find(|gauge| &*gauge.device == "cpu");
-        let source = metered.map(|gauge| gauge.source()).ok_or_else(|| {
-            let reason = self.unmetered.iter().find(|unmetered| unmetered.device == "cpu");
-            reason.map_or_else(String::new, |unmetered| unmetered.reason.clone())
-        });
-        let mut devices = vec![self.processor.describe(source)];
+        let mut devices = vec![self.processor.describe(self.energy_source("cpu"))];
         if let Ok(gpus) = &self.gpus {
-            devices.extend(gpus.devices());
+            devices.extend(gpus.devices(|id| self.energy_source(id)));
         }
         devices
+    }
+
+    /// What meters a device, or why nothing does.
+    fn energy_source(&self, device: &str) -> Result<Source, String> {
+        let metered = self.shared.gauges.iter().map(locked).find(|gauge| &*gauge.device == device);
+        metered.map(|gauge| gauge.source()).ok_or_else(|| {
+            let reason = self.unmetered.iter().find(|unmetered| unmetered.device == device);
+            reason.map_or_else(String::new, |unmetered| unmetered.reason.clone())
+        })
     }
 
     /// Why there are no GPUs, where there are none.

@@ -11,6 +11,7 @@
 //! The journal is the truth: after a `kill -9` all that was measured is in it, and `run.json` still
 //! says `running`.
 
+pub mod activity;
 pub mod event;
 pub mod hardware;
 pub mod journal;

@@ -39,21 +39,24 @@ impl Communication {
     }
 }
 
-/// A span as the record keeps it, with what the engine did since `before`.
-pub fn window_record(
+/// A span as the record keeps it and as the guest sees it, with what the engine did since `before`.
+pub fn closed(
     run: &Run,
     label: &str,
     span: &Span,
     before: Activity,
     ranks: Vec<RankActivity>,
-) -> wasmtime::Result<WindowRecord> {
+) -> wasmtime::Result<(WindowRecord, meter::Measurement)> {
     let activity = run.progress().activity.since(&before);
     let total = run.energy_total(span);
-    let devices = run.holders();
+    let above_idle = run.energy_above_idle(span);
+    let idle_is_known = !run.progress().idle.is_empty();
+    let holders = run.holders();
+    let imbalance = span.imbalance(&holders);
+    let per_token = per_token(&total, activity.output_tokens);
     let phase = run.phase_path();
     warn(run, &phase, span)?;
-    let idle_is_known = !run.progress().idle.is_empty();
-    Ok(WindowRecord {
+    let record = WindowRecord {
         label: label.to_owned(),
         phase,
         started_ns: run.clock.at(span.started),
@@ -67,17 +70,40 @@ pub fn window_record(
                 energy: (&part.energy).into(),
             })
             .collect(),
-        energy_per_output_token: (activity.output_tokens > 0)
-            .then(|| (&per_token(&total, activity.output_tokens)).into()),
+        energy_per_output_token: (activity.output_tokens > 0).then(|| (&per_token).into()),
         energy_total: (&total).into(),
-        energy_above_idle: idle_is_known.then(|| (&run.energy_above_idle(span)).into()),
-        devices_used: devices.len() as u32,
-        energy_imbalance: (devices.len() > 1).then(|| (&span.imbalance(&devices)).into()),
+        energy_above_idle: idle_is_known.then(|| (&above_idle).into()),
+        devices_used: holders.len() as u32,
+        energy_imbalance: (holders.len() > 1).then(|| (&imbalance).into()),
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
         activity,
-    })
+    };
+    let seen = meter::Measurement {
+        label: record.label.clone(),
+        started: record.started_ns,
+        wall_time: record.wall_ns,
+        energy_per_output_token: reading(per_token),
+        energy_total: reading(total),
+        energy_above_idle: reading(above_idle),
+        devices_used: record.devices_used,
+        energy_imbalance: reading(imbalance),
+        ranks: record.ranks.iter().map(rank_activity).collect(),
+        energy: span.energy.iter().cloned().map(device_energy).collect(),
+        devices: record.devices.iter().map(device_span_seen).collect(),
+        warnings: record.warnings.clone(),
+        activity: meter::Activity {
+            requests: activity.requests,
+            prompt_tokens: activity.prompt_tokens,
+            output_tokens: activity.output_tokens,
+            prefill_time: activity.prefill_ns,
+            decode_time: activity.decode_ns,
+            flops_prefill: activity.flops_estimated.prefill,
+            flops_decode: activity.flops_estimated.decode,
+        },
+    };
+    Ok((record, seen))
 }
 
 /// What a span's readers must know is told for the run, too, once a phase; in warm-up it is what that is for.
@@ -122,35 +148,6 @@ fn per_token(energy: &Reading, tokens: u64) -> Reading {
     let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
     let energy = energy.as_ref().map_err(Clone::clone)?;
     energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
-}
-
-/// A span, of which `record` is kept, as the guest sees it.
-pub fn measurement(run: &Run, record: &WindowRecord, span: &Span) -> meter::Measurement {
-    let activity = &record.activity;
-    let total = run.energy_total(span);
-    meter::Measurement {
-        label: record.label.clone(),
-        started: record.started_ns,
-        wall_time: record.wall_ns,
-        energy_per_output_token: reading(per_token(&total, activity.output_tokens)),
-        energy_total: reading(total),
-        energy_above_idle: reading(run.energy_above_idle(span)),
-        devices_used: record.devices_used,
-        energy_imbalance: reading(span.imbalance(&run.holders())),
-        ranks: record.ranks.iter().map(rank_activity).collect(),
-        energy: span.energy.iter().cloned().map(device_energy).collect(),
-        devices: record.devices.iter().map(device_span_seen).collect(),
-        warnings: record.warnings.clone(),
-        activity: meter::Activity {
-            requests: activity.requests,
-            prompt_tokens: activity.prompt_tokens,
-            output_tokens: activity.output_tokens,
-            prefill_time: activity.prefill_ns,
-            decode_time: activity.decode_ns,
-            flops_prefill: activity.flops_estimated.prefill,
-            flops_decode: activity.flops_estimated.decode,
-        },
-    }
 }
 
 fn device_span_seen(span: &DeviceSpanRecord) -> meter::DeviceSpan {

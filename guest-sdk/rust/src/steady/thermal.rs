@@ -11,15 +11,11 @@
 
 use crate::{
     Result,
-    bindings::{
-        Metric, Phase, Quantity, Window,
-        meter::{self, Condition},
-    },
+    bindings::{Metric, Phase, Quantity, Window, meter},
+    interval::coefficient_of_variation,
+    rest::rest,
 };
 use std::time::Duration;
-
-/// Added to a rest's length as its timeout: it only guards against a clock that stands still.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How trials are run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,9 +78,7 @@ impl Protocol {
     fn trial(&self, work: &mut impl FnMut() -> Result<()>) -> Result<ThermalTrial> {
         let cooling = Phase::begin("cooldown")?;
         if !self.cooldown.is_zero() {
-            let nanoseconds = |time: Duration| time.as_nanos() as u64;
-            let rest = Condition::Elapsed(nanoseconds(self.cooldown));
-            meter::wait_until(rest, nanoseconds(self.cooldown + PATIENCE))?;
+            rest(self.cooldown)?;
         }
         Phase::end(cooling)?;
         let warming = Phase::begin("warmup")?;
@@ -165,7 +159,8 @@ pub fn metrics(trials: &[ThermalTrial]) -> Result<Vec<Metric>> {
 fn relative_deviation(trials: &[ThermalTrial]) -> Result<f64> {
     let energies = trials.iter().map(|trial| Ok(trial.energy_per_run.clone()?.value));
     let energies: Vec<f64> = energies.collect::<Result<_, String>>()?;
-    let mean = Quantity::mean(&energies, "J").ok_or("no trial was run")?;
-    // The mean's uncertainty is the standard deviation over sqrt(n).
-    Ok(mean.uncertainty * (energies.len() as f64).sqrt() / mean.value)
+    if energies.is_empty() {
+        return Err("no trial was run".into());
+    }
+    Ok(coefficient_of_variation(&energies))
 }

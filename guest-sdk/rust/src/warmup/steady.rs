@@ -2,7 +2,8 @@
 
 use crate::{
     Result,
-    bindings::{Quantity, Trial},
+    bindings::Trial,
+    interval::coefficient_of_variation,
     policy::{Warmup, WarmupPolicy},
 };
 
@@ -46,13 +47,6 @@ impl WarmupPolicy for CvConvergence {
         }
         Ok(Warmup::reduced(self.max_new_tokens))
     }
-}
-
-/// Sample standard deviation over mean; infinite where the mean is zero.
-fn coefficient_of_variation(values: &[f64]) -> f64 {
-    let mean = Quantity::mean(values, "s").filter(|mean| mean.value > 0.0);
-    // The mean's uncertainty is the standard deviation over sqrt(n).
-    mean.map_or(f64::INFINITY, |mean| mean.uncertainty * (values.len() as f64).sqrt() / mean.value)
 }
 
 #[cfg(test)]

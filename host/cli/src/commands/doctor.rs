@@ -7,6 +7,7 @@ use llem_meter::{
     store::unix_seconds,
 };
 use llem_quantity::{Quantity, Reading, Source, significant};
+use llem_runtime::Metering;
 use serde_json::json;
 use std::{thread, time::Duration};
 
@@ -84,7 +85,7 @@ fn measure_peaks(device: &Device) -> anyhow::Result<()> {
 }
 
 fn kept_peaks() -> Option<MeasuredPeaks> {
-    cache().map(|folder| MeasuredPeaks::new(folder.join("peaks.json")))
+    Metering { kept: cache(), ..Metering::default() }.peaks()
 }
 
 fn measured(device: &Device) -> Option<Measured> {

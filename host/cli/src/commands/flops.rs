@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_engine::{
     AdapterSource, LoadOptions, Model, ModelSource,
     families::Shape,
-    flops::{Components, Count, Counted, Logits, active_parameters, decode_passes},
+    flops::{Components, Estimated, Logits, Phases, Workload, active_parameters},
     load::checkpoint,
 };
 use llem_quantity::significant;
@@ -45,12 +45,6 @@ enum LogitsArg {
     All,
 }
 
-/// Both phases by one count, of the whole batch.
-struct Phases {
-    prefill: Components,
-    decode: Components,
-}
-
 impl Args {
     /// Counts and prints.
     pub fn run(self) -> anyhow::Result<()> {
@@ -63,13 +57,11 @@ impl Args {
                 model.attach(adapter, None, 0)?.flops
             }
         };
-        let counted = Counted { shape: &shape, adapter, count: Count::Needed };
-        let needed = self.phases(counted);
-        let executed = self.phases(counted.by(Count::Executed));
+        let estimated = self.workload().estimate(&shape, adapter);
         if self.json {
-            println!("{:#}", self.to_json(&shape, &needed, &executed));
+            println!("{:#}", self.to_json(&shape, &estimated));
         } else {
-            self.print(&shape, &needed, &executed);
+            self.print(&shape, &estimated);
         }
         Ok(())
     }
@@ -93,29 +85,20 @@ impl Args {
         Ok(())
     }
 
-    fn logits(&self) -> Logits {
-        match self.logits {
-            LogitsArg::Last => Logits::Last,
-            LogitsArg::All => Logits::All,
+    fn workload(&self) -> Workload {
+        Workload {
+            batch: self.batch,
+            prompt: self.prompt_tokens,
+            output: self.new_tokens,
+            logits: match self.logits {
+                LogitsArg::Last => Logits::Last,
+                LogitsArg::All => Logits::All,
+            },
         }
     }
 
-    fn phases(&self, counted: Counted<'_>) -> Phases {
-        let (prefill, decode) =
-            counted.generation(self.prompt_tokens, self.new_tokens, self.logits());
-        let batch = self.batch as f64;
-        Phases { prefill: prefill * batch, decode: decode * batch }
-    }
-
-    /// Tokens of the batch that prefill and decode run.
-    fn tokens(&self) -> [f64; 2] {
-        [self.prompt_tokens, decode_passes(self.new_tokens)]
-            .map(|tokens| (tokens * self.batch) as f64)
-    }
-
-    fn to_json(&self, shape: &Shape, needed: &Phases, executed: &Phases) -> Value {
-        let [input, output] = self.tokens();
-        let doubled = 2.0 * active_parameters(shape);
+    fn to_json(&self, shape: &Shape, estimated: &Estimated) -> Value {
+        let [input, output] = self.workload().tokens();
         let sums = |[prefill, decode]: [f64; 2]| {
             json!({
                 "flops_prefill": prefill,
@@ -131,7 +114,7 @@ impl Args {
             object["decode"] = components(&phases.decode);
             object
         };
-        let mut approximation = sums([doubled * input, doubled * output]);
+        let mut approximation = sums(estimated.doubled);
         approximation["active_parameters"] = active_parameters(shape).into();
         json!({
             "model": self.model.to_string(),
@@ -143,13 +126,14 @@ impl Args {
             "unit": "FLOP",
             "source": "analytic",
             "estimated": true,
-            "needed": count(needed),
-            "executed": count(executed),
+            "needed": count(&estimated.needed),
+            "executed": count(&estimated.executed),
             "approximation_2n": approximation,
         })
     }
 
-    fn print(&self, shape: &Shape, needed: &Phases, executed: &Phases) {
+    fn print(&self, shape: &Shape, estimated: &Estimated) {
+        let Estimated { needed, executed, .. } = estimated;
         let mut table = Table::new();
         table.load_preset(NOTHING);
         table.set_header([
@@ -171,7 +155,7 @@ impl Args {
             row(name, phases.map(|phase| Some(parts(phase)[index].1)));
         }
         let totals = phases.map(Components::total);
-        let [input, output] = self.tokens();
+        let [input, output] = self.workload().tokens();
         row("total", totals.map(Some));
         let each = [input, input, output, output];
         row(

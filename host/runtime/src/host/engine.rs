@@ -10,7 +10,7 @@ use crate::{
     bindings::{engine, types::Error},
     engine_thread::EngineThread,
     measure,
-    measurement::{Communication, measurement, window_record},
+    measurement::{Communication, closed},
     state::State,
 };
 use llem_engine::{
@@ -127,13 +127,13 @@ impl engine::HostModel for State {
             all
         });
         let ranks = received.since(&sent);
-        let window = window_record(&self.run, &label, &span, before, ranks)?;
+        let (window, measurement) = closed(&self.run, &label, &span, before, ranks)?;
         let sequences = measure::sequences(&self.run, &generation, submitted);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),
             prefill_time: window.activity.prefill_ns,
             decode_time: window.activity.decode_ns,
-            measurement: measurement(&self.run, &window, &span),
+            measurement,
         };
         self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
         // The request is recorded as far as it came; then the run ends.

@@ -5,7 +5,7 @@ use crate::{
     bindings::{flops, types},
     state::State,
 };
-use llem_engine::flops::{Components, Count, Counted, Logits, active_parameters, decode_passes};
+use llem_engine::flops::{Components, Counted, Logits, Phases, Workload, active_parameters};
 use wasmtime::component::Resource;
 
 impl flops::Host for State {
@@ -36,27 +36,26 @@ impl flops::Host for State {
             flops::Logits::Last => Logits::Last,
             flops::Logits::All => Logits::All,
         };
-        let batch = f64::from(shape.batch);
-        let count = |by: Count| {
-            let counted = Counted::new(decoder, adapter).by(by);
-            let (prefill, decode) = counted.generation(prompt, output, logits);
-            let [prefill, decode] = [prefill * batch, decode * batch];
-            flops::Count {
-                total: prefill.total() + decode.total(),
-                prefill: components(&prefill),
-                decode: components(&decode),
-            }
-        };
-        let doubled = 2.0 * active_parameters(decoder) * batch;
+        let workload = Workload { batch: shape.batch as usize, prompt, output, logits };
+        let estimated = workload.estimate(decoder, Counted::new(decoder, adapter).adapter);
+        let [prefill, decode] = estimated.doubled;
         Ok(Ok(flops::Estimated {
-            needed: count(Count::Needed),
-            executed: count(Count::Executed),
+            needed: count(&estimated.needed),
+            executed: count(&estimated.executed),
             approximation: flops::Approximation {
                 active_parameters: active_parameters(decoder),
-                prefill: doubled * prompt as f64,
-                decode: doubled * decode_passes(output) as f64,
+                prefill,
+                decode,
             },
         }))
+    }
+}
+
+fn count(phases: &Phases) -> flops::Count {
+    flops::Count {
+        prefill: components(&phases.prefill),
+        decode: components(&phases.decode),
+        total: phases.prefill.total() + phases.decode.total(),
     }
 }
 

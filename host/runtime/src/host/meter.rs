@@ -5,7 +5,7 @@ use crate::{
     baseline,
     bindings::{meter, types},
     engine_thread::EngineThread,
-    measurement::{Communication, measurement, window_record},
+    measurement::{Communication, closed},
     state::State,
 };
 use llem_engine::Model;
@@ -129,8 +129,7 @@ impl meter::HostWindow for State {
         let span = self.run.meter().close(open.window);
         self.run.output.charge(open.label.len())?;
         let ranks = self.communication().await?.since(&open.communication);
-        let record = window_record(&self.run, &open.label, &span, open.activity, ranks)?;
-        let measurement = measurement(&self.run, &record, &span);
+        let (record, measurement) = closed(&self.run, &open.label, &span, open.activity, ranks)?;
         self.run.output.write(Event::Window(record))?;
         Ok(Ok(measurement))
     }

@@ -54,9 +54,9 @@ impl Gpus {
         Ok(Self { gpus: indices.into_iter().enumerate().map(gpu).collect() })
     }
 
-    /// One entry a GPU.
-    pub fn devices(&self) -> Vec<Device> {
-        self.gpus.iter().filter_map(|gpu| gpu.describe().ok()).collect()
+    /// One entry a GPU. Their energy sources are the caller's to know.
+    pub fn devices(&self, source: impl Fn(&str) -> Result<Source, String>) -> Vec<Device> {
+        self.gpus.iter().filter_map(|gpu| gpu.describe(source(&gpu.id)).ok()).collect()
     }
 
     /// Their ids.
@@ -94,7 +94,7 @@ impl Gpus {
 }
 
 impl Gpu {
-    fn describe(&self) -> Result<Device, NvmlError> {
+    fn describe(&self, energy_source: Result<Source, String>) -> Result<Device, NvmlError> {
         let device = self.nvml.device_by_index(self.index)?;
         let capability = device.cuda_compute_capability().ok();
         let name = device.name()?;
@@ -104,10 +104,7 @@ impl Gpu {
             uuid: device.uuid().ok(),
             memory_bytes: device.memory_info().ok().map(|memory| memory.total),
             compute_capability: capability.map(|c| (c.major as u32, c.minor as u32)),
-            energy_source: self.instrument().map(|instrument| match instrument {
-                Instrument::Sensor(_) => Source::NvmlPower,
-                _ => Source::NvmlCounter,
-            }),
+            energy_source,
             notes: notes(&name, device.mig_mode().is_ok_and(|mode| mode.current == 1)),
             name,
         })
