@@ -327,6 +327,26 @@ fn a_baseline_is_subtracted_in_its_own_field_and_kept() {
 }
 
 #[test]
+fn policies_may_have_a_baseline_too() {
+    let hardware = Hardware::new().domain(DOMAIN, "package-0", 1_000_000, RANGE);
+    let drawing = hardware.drawing(DOMAIN, 30, RANGE);
+    let (policies, desk) = (guest("policies"), Desk::new());
+    hardware.llem(&desk, &["exec", &policies, "--baseline", "1.5"]).ok();
+    drop(drawing);
+    let record = desk.record();
+    let phases: Vec<&Value> =
+        record["phases"].as_array().unwrap().iter().map(|phase| &phase["phase"]).collect();
+    assert_eq!(phases[..2], ["load", "baseline"]);
+    let idle = &record["baselines"][0]["power"][0]["power"];
+    assert!((idle["value"].as_f64().unwrap() - 30.0).abs() < 1.5, "{idle}");
+    let (experiment, desk) = (guest("metering"), Desk::new());
+    let refused = hardware.llem(&desk, &["exec", &experiment, "--baseline", "1"]);
+    refused.refused(2, &["--baseline", "experiment"]);
+    let refused = hardware.llem(&Desk::new(), &["exec", &policies, "--baseline", "0.01"]);
+    refused.refused(2, &["0.1 to 600 s"]);
+}
+
+#[test]
 fn a_restless_machine_has_no_steady_baseline() {
     let restless = |moment: &mut crate::support::Moment| {
         if moment.ms < 2000 {

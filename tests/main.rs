@@ -20,4 +20,5 @@ mod parallel;
 mod parity;
 mod prebuilt;
 mod ranks;
+mod recorded;
 mod watching;

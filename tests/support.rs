@@ -255,6 +255,12 @@ impl Hardware {
         self.with_library()
     }
 
+    /// A GPU that does what a recorded one did.
+    pub fn replaying(self, trace: &Path) -> Self {
+        fs::copy(trace, self.path("nvml.csv")).unwrap();
+        self.with_library()
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -327,9 +333,14 @@ impl Hardware {
     /// The binary, about to run on this hardware.
     pub fn command(&self, desk: &Desk, args: &[&str]) -> Command {
         let mut command = desk.command(args);
-        command.env("LD_LIBRARY_PATH", self.folder.path()).env("LLEM_SYS", self.path("sys"));
-        command.env("LLEM_TEST_NVML", self.path("nvml.csv")).env("LLEM_CACHE", self.path("cache"));
+        self.environment(&mut command);
         command
+    }
+
+    /// Puts a program on this hardware.
+    pub fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("LD_LIBRARY_PATH", self.folder.path()).env("LLEM_SYS", self.path("sys"));
+        command.env("LLEM_TEST_NVML", self.path("nvml.csv")).env("LLEM_CACHE", self.path("cache"))
     }
 
     /// Runs the binary on this hardware, to its end.

@@ -6,6 +6,10 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -61,20 +65,22 @@ fn an_address_that_cannot_be_had_is_refused() {
     assert!(ran.stderr.contains("such as http://localhost:4318"), "{}", ran.stderr);
 }
 
-/// Takes one export after another, and gives the spans of all of them once nobody has connected for a while.
-fn collect(listener: &TcpListener) -> Vec<Value> {
+/// Takes one export after another until the run is over, and gives the spans of all of them.
+fn collect(listener: &TcpListener, over: &AtomicBool) -> Vec<Value> {
     listener.set_nonblocking(true).unwrap();
     let mut spans = Vec::new();
-    let (began, mut last) = (Instant::now(), None::<Instant>);
-    while last.map_or(began.elapsed() < Duration::from_secs(30), |last| {
-        last.elapsed() < Duration::from_secs(1)
-    }) {
+    loop {
+        // Looked at first: what connects before the run is over is still taken.
+        let was_over = over.load(Ordering::SeqCst);
         let Ok((stream, _)) = listener.accept() else {
+            if was_over {
+                return spans;
+            }
             thread::sleep(Duration::from_millis(10));
             continue;
         };
+        // It ends with the run at the latest.
         stream.set_nonblocking(false).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut reader = BufReader::new(stream);
         while let Some(body) = request(&mut reader) {
             let export: Value = serde_json::from_slice(&body).unwrap();
@@ -87,10 +93,8 @@ fn collect(listener: &TcpListener) -> Vec<Value> {
             let reply =
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
             reader.get_mut().write_all(reply).unwrap();
-            last = Some(Instant::now());
         }
     }
-    spans
 }
 
 /// The body of a request; none where the connection has ended.
@@ -118,7 +122,11 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
 fn a_collector_gets_the_spans_of_a_run() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let collector = thread::spawn(move || collect(&listener));
+    let over = Arc::new(AtomicBool::new(false));
+    let collector = thread::spawn({
+        let over = Arc::clone(&over);
+        move || collect(&listener, &over)
+    });
     let desk = Desk::new();
     desk.llem(&[
         "exec",
@@ -131,6 +139,7 @@ fn a_collector_gets_the_spans_of_a_run() {
         "new-tokens=4",
     ])
     .ok();
+    over.store(true, Ordering::SeqCst);
     let spans = collector.join().unwrap();
     let named = |name: &str| spans.iter().filter(|span| span["name"] == name).collect::<Vec<_>>();
     let [run, measure] = ["run", "measure"].map(|name| named(name)[0]);

@@ -85,7 +85,8 @@ const fn without_bf16(
 /// The more exact name first: the first whose parts are all in NVML's name counts. Datasheets that print rates with
 /// sparsity print twice these.
 const TABLE: &[Peaks] = &[
-    peaks(&["B200"], 75.0, 2250.0, 8000.0, "NVIDIA DGX B200 datasheet, an eighth of the system"),
+    peaks(&["GB200"], 80.0, 2500.0, 8000.0, "NVIDIA Blackwell datasheet, GB200 NVL72"),
+    peaks(&["B200"], 75.0, 2250.0, 7700.0, "NVIDIA Blackwell datasheet, HGX B200"),
     peaks(&["GH200", "144G"], 67.0, 990.0, 4900.0, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
     peaks(&["GH200"], 67.0, 990.0, 4000.0, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
     peaks(&["H200", "NVL"], 60.0, 835.5, 4800.0, "NVIDIA H200 datasheet, NVL"),
@@ -106,8 +107,11 @@ const TABLE: &[Peaks] = &[
     without_bf16(&["V100", "PCIE"], 14.0, 112.0, 900.0, "NVIDIA V100 datasheet, PCIe"),
     without_bf16(&["V100"], 15.7, 125.0, 900.0, "NVIDIA V100 datasheet, SXM2"),
     without_bf16(&["T4"], 8.1, 65.0, 320.0, "NVIDIA T4 datasheet"),
-    peaks(&["RTX 4090"], 82.6, 165.2, 1008.0, "NVIDIA Ada GPU architecture whitepaper, appendix A"),
-    peaks(&["RTX 3090"], 35.6, 71.0, 936.0, "NVIDIA GA102 whitepaper, appendix A"),
+    peaks(&["RTX 5090"], 104.8, 209.5, 1792.0, "NVIDIA RTX Blackwell GPU architecture whitepaper"),
+    peaks(&["RTX 6000 Ada"], 91.1, 364.25, 960.0, "NVIDIA RTX 6000 Ada datasheet"),
+    peaks(&["RTX A6000"], 38.7, 154.8, 768.0, "NVIDIA GA102 whitepaper"),
+    peaks(&["RTX 4090"], 82.6, 165.2, 1008.0, "NVIDIA Ada GPU architecture whitepaper"),
+    peaks(&["RTX 3090"], 35.6, 71.0, 936.0, "NVIDIA GA102 whitepaper"),
 ];
 
 /// Peaks of the GPU that NVML calls so, where they are known.
@@ -142,6 +146,10 @@ mod tests {
             ("Tesla V100-SXM2-16GB", 900.0),
             ("Tesla T4", 320.0),
             ("NVIDIA GeForce RTX 4090", 1008.0),
+            ("NVIDIA RTX 6000 Ada Generation", 960.0),
+            ("NVIDIA RTX A6000", 768.0),
+            ("NVIDIA GB200", 8000.0),
+            ("NVIDIA B200", 7700.0),
         ] {
             assert_eq!(bandwidth(name), Some(expected), "{name}");
         }

@@ -145,7 +145,13 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     run.output.record_to(recorder);
 
     match &mut members[..] {
-        [member] if member.roles.contains(&Role::Experiment) => experiment(member).await,
+        [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
+            None => experiment(member).await,
+            Some(_) => Err(Error::Input(format!(
+                "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
+                member.file
+            ))),
+        },
         members => runner::run(members, run, &options.limits).await,
     }
 }

@@ -6,7 +6,7 @@ use llem_record::{
     Event,
     hardware::{DeviceRecord, GaugeRecord},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How to meter.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Metering {
     pub options: llem_meter::Options,
     /// Whether samples are kept beside the record.
     pub timeline: bool,
+    /// How long the standard runner rests for a baseline, unless one is known that is recent enough.
+    pub baseline: Option<Duration>,
     /// The folder of what is kept for later runs; none means that nothing is.
     pub kept: Option<PathBuf>,
 }

@@ -1,13 +1,14 @@
 //! The standard runner: drives policies of one or several components through a run.
 //!
 //! ```text
-//! load ──► warmup: next, generate, next, ... done ──► measure: next, generate, ... ──► derive
+//! load (──► idle baseline) ──► warmup: next, generate, next, ... done ──► measure: next, generate, ... ──► derive
 //! ```
 
 use crate::{
     Error, Limits, Result,
     bindings::{
         engine::{self, HostModel, Request},
+        meter::Host as _,
         metrics::Metrics,
         report::Host as _,
         trials::Trial,
@@ -23,6 +24,9 @@ use crate::{
 use llem_record::Event;
 use std::{sync::Arc, time::Duration};
 use wasmtime::component::Resource;
+
+/// How old an earlier run's baseline may be.
+const BASELINE_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Drives the policies of `members`.
 pub async fn run(members: &mut [Member], run: &Arc<Run>, limits: &Limits) -> Result<()> {
@@ -47,6 +51,7 @@ pub async fn run(members: &mut [Member], run: &Arc<Run>, limits: &Limits) -> Res
     }
     let mut session = Session::start(run, limits).await?;
     let first = next_request(members, None).await?;
+    session.rest(run.metering.baseline).await?;
     session.warm_up(members, first.as_ref()).await?;
     let trials = session.measure(members, first).await?;
     session.derive(members, &trials).await
@@ -77,6 +82,16 @@ impl Session {
         let rep = model.rep();
         let info = host.info(model).map_err(|error| explain("the engine", &error))?;
         Ok(Self { host, model: rep, info })
+    }
+
+    /// Idle power, for energy above it.
+    async fn rest(&mut self, length: Option<Duration>) -> Result<()> {
+        let Some(length) = length else { return Ok(()) };
+        let nanoseconds = |length: Duration| length.as_nanos() as u64;
+        let depth = self.begin("baseline")?;
+        let lifetime = nanoseconds(BASELINE_LIFETIME);
+        answered(self.host.idle_baseline(nanoseconds(length), lifetime).await)?;
+        self.end(depth)
     }
 
     async fn warm_up(&mut self, members: &mut [Member], first: Option<&Request>) -> Result<()> {

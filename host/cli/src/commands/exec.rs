@@ -37,6 +37,10 @@ pub struct Args {
     /// Leave out the timeline of power, clocks and temperatures beside the record
     #[arg(long, help_heading = "Metering")]
     no_timeline: bool,
+    /// Rest so long before the warm-up, unless a baseline of the last hour is known: energy above idle of runs of
+    /// policies (experiments rest when they say so)
+    #[arg(long, value_name = "SECONDS", help_heading = "Metering")]
+    baseline: Option<f64>,
     #[command(flatten)]
     watchers: Watchers,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
@@ -155,6 +159,7 @@ impl Args {
             metering: Metering {
                 options: self.meter_args.options()?,
                 timeline: !self.no_timeline,
+                baseline: self.baseline.map(seconds).transpose()?,
                 kept: cache(),
             },
             out: self.out,
@@ -163,6 +168,11 @@ impl Args {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
+}
+
+fn seconds(length: f64) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(length)
+        .map_err(|error| Error::Input(format!("--baseline {length}: {error}")))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

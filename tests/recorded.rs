@@ -1,0 +1,58 @@
+//! What NVML told, recorded by `scripts/gpu-energy` and replayed below our parsers.
+
+use crate::support::{Desk, Hardware, fixtures, guest};
+use serde_json::Value;
+use std::{fs, path::Path, process::Command};
+
+/// Runs windows of rest on a recorded trace: each must have drawn what the card drew at some time.
+fn replay(trace: &Path) {
+    let (hardware, desk) = (Hardware::new().replaying(trace), Desk::new());
+    let args = ["exec", &guest("metering"), "-p", "windows=5", "-p", "length=1000"];
+    hardware.llem(&desk, &args).ok();
+    let told = fs::read_to_string(trace).unwrap();
+    let power = told.lines().skip_while(|line| !line.starts_with(|c: char| c.is_ascii_digit()));
+    let power = power.filter_map(|line| line.split(',').nth(2)?.parse::<f64>().ok());
+    let (least, most) = power.fold((f64::MAX, 0.0_f64), |(least, most), milliwatts| {
+        (least.min(milliwatts / 1e3), most.max(milliwatts / 1e3))
+    });
+    for window in desk.record()["windows"].as_array().unwrap() {
+        let parts = window["energy"].as_array().unwrap();
+        let gpu = &parts.iter().find(|part| part["device"] == "cuda:0").unwrap()["energy"];
+        let (joules, uncertainty) =
+            (gpu["value"].as_f64().unwrap(), gpu["uncertainty"].as_f64().unwrap());
+        let seconds = window["wall_ns"].as_f64().unwrap() * 1e-9;
+        let allowed = 2.0 * uncertainty / seconds + 0.02 * most;
+        let watts = joules / seconds;
+        assert!(uncertainty > 0.0 && watts > least - allowed && watts < most + allowed, "{gpu}");
+    }
+}
+
+#[test]
+fn energy_beside_another_monitor_is_recorded_and_replayed() {
+    let (hardware, folder) = (Hardware::new().gpu(300, 120, |_| {}), tempfile::tempdir().unwrap());
+    let python = std::env::var_os("LLEM_PYTHON").unwrap_or_else(|| "python3".into());
+    let mut command = Command::new(python);
+    command.arg(fixtures().join("../../scripts/gpu-energy")).arg(folder.path());
+    // The double beside a processor that runs the model: it draws the same all the time.
+    command.args(["--model", "synthetic:tiny", "--dtype", "f32", "--device", "cpu"]);
+    command.args(["--new-tokens", "1700", "--rounds", "1"]);
+    let command = hardware.environment(&mut command).env("LLEM", env!("CARGO_BIN_EXE_llem"));
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let energy = fs::read(folder.path().join("energy.json")).unwrap();
+    let energy: Value = serde_json::from_slice(&energy).unwrap();
+    let period = energy["counter_period_s"].as_f64().unwrap();
+    assert!((period - 0.1).abs() < 0.01, "{energy}");
+    for window in energy["windows"].as_array().unwrap() {
+        let watts = window["llem_joules"].as_f64().unwrap() / window["seconds"].as_f64().unwrap();
+        assert!((watts - 300.0).abs() < 6.0, "{window}");
+    }
+    replay(&folder.path().join("nvml.csv"));
+}
+
+#[test]
+fn traces_of_real_cards_are_replayed() {
+    let Ok(results) = fs::read_dir(fixtures().join("../gpu-results")) else { return };
+    let traces = results.map(|folder| folder.unwrap().path().join("nvml.csv"));
+    traces.filter(|trace| trace.exists()).for_each(|trace| replay(&trace));
+}
