@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use std::{
-    fs,
+    fs::{self, File},
     net::TcpListener,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -316,14 +317,12 @@ impl Hardware {
         let (stop, began) = (Arc::clone(&ended), Instant::now());
         let first: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         let thread = thread::spawn(move || {
-            let part = file.with_extension("part");
+            let file = File::options().write(true).open(file).unwrap();
             while !stop.load(Ordering::Relaxed) {
                 let drawn = began.elapsed().as_micros() as u64 * watts;
-                // A reader never sees half of it, as of the kernel's file.
-                fs::write(&part, ((first + drawn) % range).to_string()).unwrap();
-                if fs::rename(&part, &file).is_err() {
-                    return;
-                }
+                // The same file and as many digits each time, so that who has it open sees whole numbers.
+                let text = format!("{:020}", (first + drawn) % range);
+                file.write_all_at(text.as_bytes(), 0).unwrap();
                 thread::sleep(Duration::from_millis(1));
             }
         });

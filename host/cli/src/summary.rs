@@ -54,6 +54,7 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     if !record.metrics.is_empty() {
         println!("\n{}", bold("metrics"));
         println!("{}", metrics(record));
+        println!("  ±: one standard uncertainty");
     }
     for table in &record.tables {
         println!("\n{}\n{}", bold(&table.name), text_table(table).trim_fmt());

@@ -5,7 +5,9 @@ use super::{Counter, Found, Instrument, Metered, Raw, Unmetered};
 use crate::account::Period;
 use llem_quantity::Source;
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -15,13 +17,18 @@ const POWERCAP: &str = "class/powercap";
 /// About 1 ms, s (Intel SDM vol. 3B, 15.10.1: energy status is updated each ~1 ms).
 const UPDATE_PERIOD: f64 = 1e-3;
 
+/// Bytes that a counter's text has at most: 20 digits and the end of the line.
+const LONGEST: usize = 24;
+
 /// Of the two ways in which a counter can stand lower than before, a wrap adds what was left of its range. More than
 /// this share of it between two readings, which are taken many times within a wrap, is a counter that was set back.
 const LARGEST_STEP: f64 = 0.5;
 
 /// A package or DRAM domain.
 struct Domain {
-    file: PathBuf,
+    path: PathBuf,
+    /// Kept open: at a hundred readings a second, to find and open it anew is most of what a reading costs.
+    file: File,
     /// Microjoules after which the counter starts over.
     range: u64,
 }
@@ -80,10 +87,12 @@ fn name(folder: &Path) -> Option<String> {
 
 impl Domain {
     fn open(folder: &Path) -> Result<Self, String> {
-        let file = folder.join("energy_uj");
+        let path = folder.join("energy_uj");
         let range = number(&folder.join("max_energy_range_uj"))?;
-        number(&file)?;
-        Ok(Self { file, range })
+        let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+        let domain = Self { path, file, range };
+        domain.read()?;
+        Ok(domain)
     }
 }
 
@@ -97,7 +106,11 @@ impl Counter for Domain {
     }
 
     fn read(&self) -> Result<Raw, String> {
-        number(&self.file).map(Raw)
+        // Each read from the start asks the counter anew (Documentation/filesystems/sysfs.rst).
+        let mut text = [0; LONGEST];
+        let length =
+            self.file.read_at(&mut text, 0).map_err(|error| unreadable(&self.path, &error))?;
+        parse(&self.path, &String::from_utf8_lossy(&text[..length])).map(Raw)
     }
 
     /// The counter starts over at its range, which is read many times within one such wrap.
@@ -107,7 +120,7 @@ impl Counter for Domain {
         if microjoules as f64 > self.range as f64 * LARGEST_STEP {
             return Err(format!(
                 "{} went from {} to {} µJ, more than between two readings: it was set back, or the machine slept",
-                self.file.display(),
+                self.path.display(),
                 from.0,
                 to.0
             ));
@@ -117,17 +130,22 @@ impl Counter for Domain {
 }
 
 fn number(file: &Path) -> Result<u64, String> {
-    match fs::read_to_string(file) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| format!("{} does not hold a number: {:?}", file.display(), text.trim())),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(format!(
+    parse(file, &fs::read_to_string(file).map_err(|error| unreadable(file, &error))?)
+}
+
+fn parse(file: &Path, text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| format!("{} does not hold a number: {text:?}", file.display()))
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
             "{} is readable by root only: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj \
              /sys/class/powercap/intel-rapl:*:*/energy_uj",
             file.display()
-        )),
-        Err(error) => Err(format!("{}: {error}", file.display())),
+        ),
+        _ => format!("{}: {error}", file.display()),
     }
 }
 
@@ -163,7 +181,9 @@ mod tests {
 
     #[test]
     fn a_wrap_is_not_negative_and_a_counter_set_back_is_told() {
-        let domain = Domain { file: PathBuf::from("energy_uj"), range: 1_000_000 };
+        let root = tree();
+        let folder = root.path().join(POWERCAP).join("intel-rapl:0");
+        let domain = Domain::open(&folder).expect("a domain");
         let joules = |from, to| domain.joules(Raw(from), Raw(to));
         assert!((joules(999_000, 2_000).expect("a wrap") - 0.003).abs() < 1e-12);
         assert_eq!(joules(1_000, 1_000), Ok(0.0));

@@ -12,9 +12,19 @@ pub struct Avx2;
 #[derive(Clone, Copy)]
 pub struct Avx512;
 
-#[inline(always)]
-fn both(f: impl Fn(usize) -> __m256) -> [__m256; 2] {
-    [f(0), f(1)]
+/// The same for each half. Not a closure: what is not inlined has not the instructions, and a closure that is used twice is
+/// inlined only while it is small.
+macro_rules! both {
+    ($half:ident => $of_half:expr) => {
+        unsafe {
+            let first = {
+                let $half = 0;
+                $of_half
+            };
+            let $half = 1;
+            [first, $of_half]
+        }
+    };
 }
 
 // SAFETY (every block): the caller has checked the features and answers for the pointers.
@@ -29,15 +39,15 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
-        both(|half| unsafe { _mm256_loadu_ps(from.add(8 * half)) })
+        both!(half => _mm256_loadu_ps(from.add(8 * half)))
     }
     #[inline(always)]
     unsafe fn load_f16(from: *const f16) -> Self::V {
-        both(|half| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * half).cast())) })
+        both!(half => _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * half).cast())))
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self::V {
-        both(|half| unsafe {
+        both!(half => {
             let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.add(8 * half).cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
         })
@@ -59,32 +69,32 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_add_ps(a[half], b[half]) })
+        both!(half => _mm256_add_ps(a[half], b[half]))
     }
     #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_mul_ps(a[half], b[half]) })
+        both!(half => _mm256_mul_ps(a[half], b[half]))
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_max_ps(a[half], b[half]) })
+        both!(half => _mm256_max_ps(a[half], b[half]))
     }
     #[inline(always)]
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_min_ps(a[half], b[half]) })
+        both!(half => _mm256_min_ps(a[half], b[half]))
     }
     #[inline(always)]
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_div_ps(a[half], b[half]) })
+        both!(half => _mm256_div_ps(a[half], b[half]))
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        both(|half| unsafe { _mm256_fmadd_ps(a[half], b[half], c[half]) })
+        both!(half => _mm256_fmadd_ps(a[half], b[half], c[half]))
     }
     #[inline(always)]
     unsafe fn exp(x: Self::V) -> Self::V {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        both(|half| unsafe {
+        both!(half => {
             let (x, constant) = (x[half], |value| _mm256_set1_ps(value));
             let n = _mm256_round_ps::<NEAREST>(_mm256_mul_ps(x, constant(exp::LOG2_E)));
             let r = _mm256_fnmadd_ps(n, constant(exp::LN2_HIGH), x);
@@ -101,7 +111,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
-        both(|half| unsafe {
+        both!(half => {
             let mask = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000u32 as i32));
             let low = |pair: __m256| {
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pair)))
@@ -140,7 +150,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn to_f32(x: Self::I) -> Self::V {
-        both(|half| unsafe { _mm256_cvtepi32_ps(x[half]) })
+        both!(half => _mm256_cvtepi32_ps(x[half]))
     }
 }
 
