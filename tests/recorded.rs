@@ -32,13 +32,13 @@ fn replay(trace: &Path) {
 
 #[test]
 fn energy_beside_another_monitor_is_recorded_and_replayed() {
-    let (hardware, folder) = (Hardware::new().gpu(300, 120, |_| {}), tempfile::tempdir().unwrap());
+    let (hardware, folder) = (Hardware::new().gpu(300, 600, |_| {}), tempfile::tempdir().unwrap());
     let python = std::env::var_os("LLEM_PYTHON").unwrap_or_else(|| "python3".into());
     let mut command = Command::new(python);
     command.arg(fixtures().join("../../scripts/gpu-energy")).arg(folder.path());
     // The double beside a processor that runs the model: it draws the same all the time.
     command.args(["--model", "synthetic:tiny", "--dtype", "f32", "--device", "cpu"]);
-    command.args(["--new-tokens", "1700", "--rounds", "2", "--shortest", "0.5"]);
+    command.args(["--new-tokens", "900", "--rounds", "1", "--shortest", "0.5"]);
     let command = hardware.environment(&mut command).env("LLEM", env!("CARGO_BIN_EXE_llem"));
     let ran = command.output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -11,6 +11,9 @@ use llem_runtime::{
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+/// How long an interrupted engine may take until other processes are told that the run is over.
+const LEAVE: Duration = Duration::from_secs(10);
+
 /// Run an experiment, or policies through the standard runner.
 #[derive(clap::Args)]
 pub struct Args {
@@ -87,6 +90,7 @@ impl Args {
         let json = self.json;
         let observers = watch::all(&self.watchers)?;
         let options = self.options()?;
+        let world = options.model.world.clone();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
@@ -96,6 +100,9 @@ impl Args {
         })?;
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();
+        if let Some(world) = world {
+            world.leave(LEAVE);
+        }
         // From here on a closed pipe ends the program, as it does every other; before, it must not
         // end a run.
         sigpipe::reset();

@@ -3,7 +3,7 @@
 use super::{
     Plan, Replica, Split,
     command::{Command, Reply},
-    fate::Fate,
+    fate::{Fate, LOOK},
     group_ids::GroupIds,
     rank::Rank,
     rendezvous::Launch,
@@ -244,6 +244,15 @@ impl World {
             Sockets::new(own, &tensor, &self.peers),
             Sockets::new(own, &pipeline, &self.peers),
         ))
+    }
+
+    /// Takes leave of the other ranks, who would take this process's end for a failure: as soon as the models over them are
+    /// gone, whose threads may still be at it when a run has been interrupted, and after `patience` at the latest.
+    pub fn leave(self: Arc<Self>, patience: Duration) {
+        let until = Instant::now() + patience;
+        while Arc::strong_count(&self) > 1 && Instant::now() < until {
+            thread::sleep(LOOK);
+        }
     }
 
     /// The address of a rank on another machine, whose devices this one cannot measure.
