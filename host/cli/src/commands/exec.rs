@@ -1,6 +1,6 @@
 //! `llem exec`: run an experiment.
 
-use super::{MeterArgs, ModelArgs, Watchers, cache, compiled_cache, parse, read_component};
+use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
 use crate::{signals, summary, watch};
 use llem_engine::ModelSource;
 use llem_runtime::{
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
-    watchers: Watchers,
+    watchers: watch::Watchers,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
     #[arg(long, value_name = "COUNT")]
     max_ranks: Option<usize>,

@@ -114,18 +114,6 @@ pub struct MeterArgs {
     align_windows: bool,
 }
 
-/// Who else watches a run while it goes on.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Watching")]
-pub struct Watchers {
-    /// Serve a Prometheus endpoint at this address while the run goes on
-    #[arg(long, value_name = "ADDRESS")]
-    pub serve_metrics: Option<String>,
-    /// Send OpenTelemetry spans to a collector, over OTLP/HTTP
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
-    pub otlp_endpoint: Option<String>,
-}
-
 impl MeterArgs {
     fn options(&self) -> Result<llem_meter::Options, llem_runtime::Error> {
         let period = Duration::try_from_secs_f64(self.sample_period * 1e-3).unwrap_or_default();

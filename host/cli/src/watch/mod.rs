@@ -4,8 +4,19 @@ mod console;
 mod metrics;
 mod spans;
 
-use crate::commands::Watchers;
 use llem_runtime::Observer;
+
+/// Who else watches a run while it goes on.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Watching")]
+pub struct Watchers {
+    /// Serve a Prometheus endpoint at this address while the run goes on
+    #[arg(long, value_name = "ADDRESS")]
+    serve_metrics: Option<String>,
+    /// Send OpenTelemetry spans to a collector, over OTLP/HTTP
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
+}
 
 /// Everybody who was asked for.
 pub fn all(wanted: &Watchers) -> Result<Vec<Box<dyn Observer>>, llem_runtime::Error> {
