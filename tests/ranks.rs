@@ -214,10 +214,6 @@ fn batches_on_several_ranks() {
             if name == "continuous" && split.contains("dp") {
                 continue;
             }
-            // It scores twice what the model's context holds: once where stages and ranks meet, once by replicas.
-            if name == "rolling" && !split.contains("--tp 2 --pp 2") && !split.contains("dp") {
-                continue;
-            }
             let desk = Desk::new();
             let component = guest(name);
             let mut args = vec!["exec", &component, "--dtype", "f32"];
