@@ -34,6 +34,14 @@ pub enum Error {
     #[error("{0}")]
     Unsupported(String),
 
+    /// The model computed a number that is none: every token after it would be invented.
+    #[error("{0}")]
+    NotANumber(String),
+
+    /// The caller asked for the work to stop.
+    #[error("the work was interrupted")]
+    Interrupted,
+
     /// A rank of a split model failed, and with it the model.
     #[error("rank {rank} failed: {reason}")]
     Rank {
@@ -56,7 +64,10 @@ impl Error {
 
     /// Whether the person who started the run can mend it (rather than the machine having failed).
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Tensor(_) | Self::Rank { .. })
+        !matches!(
+            self,
+            Self::Tensor(_) | Self::Rank { .. } | Self::NotANumber(_) | Self::Interrupted
+        )
     }
 }
 

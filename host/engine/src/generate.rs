@@ -50,7 +50,7 @@ pub struct Generation {
     pub prefilled: Instant,
     /// When the last token was on the host.
     pub finished: Instant,
-    /// What cut it short, if the machine or a rank failed on the way: what came before is here.
+    /// What cut it short, if something failed on the way: what came before is here.
     pub failure: Option<Error>,
 }
 
@@ -105,22 +105,26 @@ pub(crate) fn run(
 
     let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
     let mut failure = None;
-    let mut until_none_is_left = |work: Work| -> Result<()> {
+    let mut until_none_is_left = |work: Work| {
         loop {
             if (control.cancelled)() {
                 sequences.iter_mut().for_each(interrupt);
             }
-            let pass = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS);
+            let stop = control.cancelled;
+            let pass = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS, stop);
             let pieces = match pass {
-                Err(error) if !error.is_input() => {
-                    failure = Some(error);
+                Ok(pieces) => pieces,
+                Err(error) => {
+                    // What came before is kept, whatever went wrong.
                     sequences.iter_mut().for_each(interrupt);
-                    return Ok(());
+                    if !matches!(error, Error::Interrupted) {
+                        failure = Some(error);
+                    }
+                    return;
                 }
-                pieces => pieces?,
             };
             if pieces.is_empty() {
-                return Ok(());
+                return;
             }
             if pieces.iter().any(|piece| piece.sampled) {
                 (control.progress)(sequences.iter().map(Sequence::generated).sum());
@@ -128,9 +132,9 @@ pub(crate) fn run(
         }
     };
     let started = Instant::now();
-    until_none_is_left(Work::Prefill)?;
+    until_none_is_left(Work::Prefill);
     let prefilled = Instant::now();
-    until_none_is_left(Work::Decode)?;
+    until_none_is_left(Work::Decode);
     let finished = Instant::now();
     let completions =
         sequences.into_iter().map(|sequence| sequence.complete(parts)).collect::<Result<_>>()?;

@@ -7,6 +7,7 @@ use crate::{
     chat::{ChatTemplate, Message},
     families::Shape,
     generate,
+    kernels::simd::Path,
     load::checkpoint::Checkpoint,
     parallel::{
         Plan, Replica,
@@ -98,6 +99,7 @@ impl Model {
     /// Loads a model: resolves the source, maps or makes its weights, and reads its tokenizer.
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
+        Path::check()?;
         let devices = match &options.world {
             Some(world) => vec![world.device(options.device); options.split.ranks()],
             None => options.devices()?,

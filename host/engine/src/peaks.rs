@@ -64,7 +64,7 @@ fn product(place: &Place, dtype: DType) -> Result<Rate> {
         };
         let weight = Packed::new(CPU_WIDTH, CPU_WIDTH, format, &row);
         return repeat(flops(CPU_WIDTH), || {
-            std::hint::black_box(weight.product(&Activations::new(&numbers, CPU_WIDTH), None));
+            std::hint::black_box(weight.product(&Activations::new(&numbers, CPU_WIDTH), None)?);
             Ok(())
         });
     }

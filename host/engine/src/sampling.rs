@@ -155,7 +155,7 @@ pub fn argmax(logits: &[f32]) -> Result<u32> {
 
 /// What is said where a logit, or a sum of logits, is not a number.
 pub fn not_a_number() -> Error {
-    Error::Unsupported(
+    Error::NotANumber(
         "the model computed a logit that is not a number: its weights hold NaN or overflow this \
          number format; try --dtype f32"
             .to_owned(),

@@ -149,6 +149,10 @@ pub struct Host {
     pub memory_bytes: Option<u64>,
     /// Threads of the engine.
     pub threads: u32,
+    /// Instruction set that the engine's kernels use on the CPU: `portable`, `avx2`, `avx512` or `amx`; empty where a
+    /// version before 0.2 made the record.
+    #[serde(default)]
+    pub simd: String,
 }
 
 /// A phase that ended.

@@ -264,5 +264,6 @@ fn this_host() -> Host {
         cpu: cpu.name,
         memory_bytes: cpu.memory_bytes,
         threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+        simd: llem_engine::kernels::simd::Path::chosen().to_string(),
     }
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Control, Error, Model, Request, Result,
+    kernels::parallel::Stop,
     parallel::{BatchRoom, replica::at_once, split::part},
 };
 use std::{collections::VecDeque, time::Instant};
@@ -183,7 +184,10 @@ impl Batch {
     }
 
     /// Runs one pass of all sequences.
-    pub fn step(&mut self, model: &mut Model) -> Result<Step> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once `stop` says so; what a sequence had generated before stays.
+    pub fn step(&mut self, model: &mut Model, stop: &Stop<'_>) -> Result<Step> {
         self.admit();
         let (parts, replicas) = model.split();
         let chunk = self.options.prefill_chunk;
@@ -192,7 +196,7 @@ impl Batch {
         let steps = at_once(&mut lanes, |_, (lane, replica)| {
             let rows = chunk.max(lane.running.len());
             let room = Some(&lane.room);
-            pass::run(parts, replica, room, &mut lane.running, Work::Mixed, rows)
+            pass::run(parts, replica, room, &mut lane.running, Work::Mixed, rows, stop)
         })?;
         let finished = Instant::now();
         let mut tokens = Vec::new();
@@ -242,7 +246,7 @@ impl Batch {
     ) -> Result<()> {
         let mut generated = 0;
         while !self.is_empty() && !(control.cancelled)() {
-            let step = self.step(model)?;
+            let step = self.step(model, control.cancelled)?;
             generated += step.tokens.len();
             (control.progress)(generated);
             each(step);

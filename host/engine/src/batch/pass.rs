@@ -5,6 +5,7 @@ use crate::{
     Result,
     adapters::{Adapted, AdapterId},
     families::Shape,
+    kernels::parallel::Stop,
     layers::{Segment, host},
     parallel::{BatchRoom, Replica},
     sampling,
@@ -65,6 +66,7 @@ pub(crate) fn run(
     sequences: &mut [Sequence],
     work: Work,
     rows: usize,
+    stop: &Stop<'_>,
 ) -> Result<Vec<Piece>> {
     let pieces = choose(sequences, work, rows);
     if pieces.is_empty() {
@@ -79,7 +81,7 @@ pub(crate) fn run(
         })
         .collect();
     let wanted = wanted(sequences, &pieces);
-    let logits = replica.pass(room, &segments, &wanted.rows)?;
+    let logits = replica.pass(room, &segments, &wanted.rows, stop)?;
     drop(segments);
     pieces.iter().for_each(|piece| sequences[piece.sequence].ran(piece.new));
     if let Some(logits) = logits {
@@ -172,8 +174,8 @@ fn sample(
     let tokens: Vec<u32> = if greedy && !logits.device().is_cpu() {
         // Only the ids cross to the host, and with them whether any logit was not a number.
         let sums: Vec<f32> = logits.sum(1)?.to_vec1()?;
-        if sums.iter().any(|sum| sum.is_nan()) {
-            return Err(sampling::not_a_number());
+        if let Some(row) = sums.iter().position(|sum| sum.is_nan()) {
+            return Err(sequences[chosen[row]].blamed(sampling::not_a_number()));
         }
         logits.argmax(1)?.to_vec1()?
     } else {
@@ -181,7 +183,10 @@ fn sample(
         let width = logits.dim(1)?;
         host::with_slice(&logits, |logits| {
             let rows = logits.chunks_exact(width).zip(&chosen);
-            rows.map(|(row, &index)| sequences[index].choose(row)).collect::<Result<_>>()
+            let choose = |sequence: &mut Sequence, row| {
+                sequence.choose(row).map_err(|error| sequence.blamed(error))
+            };
+            rows.map(|(row, &index)| choose(&mut sequences[index], row)).collect::<Result<_>>()
         })??
     };
     let now = Instant::now();

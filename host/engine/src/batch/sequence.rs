@@ -170,6 +170,18 @@ impl Sequence {
         if self.greedy { argmax(logits) } else { self.sampler.choose(&mut logits.to_vec()) }
     }
 
+    /// An error in choosing its next token, which names the sequence.
+    pub fn blamed(&self, error: Error) -> Error {
+        match error {
+            Error::NotANumber(reason) => Error::NotANumber(format!(
+                "sequence {}, token {}: {reason}",
+                self.name,
+                self.tokens.len()
+            )),
+            other => other,
+        }
+    }
+
     /// Takes a token that is on the host now, and ends the sequence if it is the last.
     pub fn take(&mut self, token: u32, now: Instant, parts: Parts<'_>) -> Result<()> {
         self.tokens.push(token);

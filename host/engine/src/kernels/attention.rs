@@ -10,16 +10,25 @@
 //! ```
 
 use super::{
-    parallel::{SharedRows, share},
+    parallel::{SharedRows, share, share_until_stopped},
     simd::{self, LANES, Simd, Task},
 };
+use crate::Result;
 use half::{bf16, f16};
 use std::cell::RefCell;
 
 /// Positions of a block of keys.
 pub const KEY_BLOCK: usize = 2 * LANES;
-/// Most rows of a tile.
+/// Most rows of a tile where a vector is one register.
 const ROWS: usize = 8;
+/// Most rows of a tile where a vector is several registers.
+const SPLIT_ROWS: usize = 6;
+
+/// Most rows of a tile on the chosen path.
+fn most_rows() -> usize {
+    if simd::Path::chosen().is_split() { SPLIT_ROWS } else { ROWS }
+}
+
 /// A number format of cached keys and values.
 pub trait Cached: Copy + Default + Send + Sync + 'static {
     /// Rounds.
@@ -175,17 +184,21 @@ impl<T> Queries<'_, T> {
 }
 
 /// Attention of several sequences, `[tokens, heads.queries * heads.dim]` one after another.
-pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Vec<f32> {
+///
+/// # Errors
+/// [`crate::Error::Interrupted`] if the work was stopped.
+pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<Vec<f32>> {
     let width = heads.queries * heads.dim;
     let group = heads.queries / heads.keys;
+    let most = most_rows();
     let mut items = Vec::new();
     let mut work = 0;
     let mut first_row = 0;
     for (index, sequence) in sequences.iter().enumerate() {
         let tokens = sequence.tokens();
         work += tokens * width * (sequence.past + tokens);
-        for start in (0..tokens * group).step_by(ROWS) {
-            let count = ROWS.min(tokens * group - start);
+        for start in (0..tokens * group).step_by(most) {
+            let count = most.min(tokens * group - start);
             items.extend((0..heads.keys).map(|head| Item {
                 sequence: index,
                 head,
@@ -201,10 +214,10 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Vec<f32
     let attend = |range: std::ops::Range<usize>| {
         simd::run(Attend { heads, sequences, items: &items[range], target: &target });
     };
-    share(work, items.len(), attend);
+    share_until_stopped(work, items.len(), attend)?;
     // SAFETY: every head of every token has been written.
     unsafe { mixed.set_len(first_row * width) };
-    mixed
+    Ok(mixed)
 }
 
 /// A tile: rows `start..start + count` of the queries of one KV head, where row r is query head
@@ -242,6 +255,7 @@ impl<T: Cached> Task for Attend<'_, T> {
                     1 => self.tile::<S, 1>(item, &mut queries, &mut scores),
                     2 => self.tile::<S, 2>(item, &mut queries, &mut scores),
                     3 | 4 => self.tile::<S, 4>(item, &mut queries, &mut scores),
+                    5 | 6 => self.tile::<S, 6>(item, &mut queries, &mut scores),
                     _ => self.tile::<S, 8>(item, &mut queries, &mut scores),
                 }
             }
@@ -341,18 +355,38 @@ impl<T: Cached> Attend<'_, T> {
             let scale = S::splat(self.heads.scale);
             for block in 0..stride / KEY_BLOCK {
                 let start = (head * cache.capacity + (first_block + block) * KEY_BLOCK) * dim;
-                let mut key = cache.keys.as_ptr().add(start);
-                let mut query = queries.as_ptr();
                 let mut sums = [[S::splat(0.0); 2]; R];
-                for _ in 0..dim {
-                    let keys = [T::load::<S>(key), T::load::<S>(key.add(LANES))];
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let number = S::splat(*query.add(row));
-                        sums[0] = S::fma(keys[0], number, sums[0]);
-                        sums[1] = S::fma(keys[1], number, sums[1]);
+                if S::IS_SPLIT && R > 3 {
+                    // One half after the other, so that the sums stay in registers.
+                    for half in 0..2 {
+                        let mut key = cache.keys.as_ptr().add(start + half * LANES);
+                        let mut query = queries.as_ptr();
+                        let mut column = [S::splat(0.0); R];
+                        for _ in 0..dim {
+                            let keys = T::load::<S>(key);
+                            for (row, sum) in column.iter_mut().enumerate() {
+                                *sum = S::fma(keys, S::splat(*query.add(row)), *sum);
+                            }
+                            key = key.add(KEY_BLOCK);
+                            query = query.add(R);
+                        }
+                        for (sums, sum) in sums.iter_mut().zip(column) {
+                            sums[half] = sum;
+                        }
                     }
-                    key = key.add(KEY_BLOCK);
-                    query = query.add(R);
+                } else {
+                    let mut key = cache.keys.as_ptr().add(start);
+                    let mut query = queries.as_ptr();
+                    for _ in 0..dim {
+                        let keys = [T::load::<S>(key), T::load::<S>(key.add(LANES))];
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let number = S::splat(*query.add(row));
+                            sums[0] = S::fma(keys[0], number, sums[0]);
+                            sums[1] = S::fma(keys[1], number, sums[1]);
+                        }
+                        key = key.add(KEY_BLOCK);
+                        query = query.add(R);
+                    }
                 }
                 for (row, sums) in sums.iter().enumerate() {
                     for (half, &sum) in sums.iter().enumerate() {

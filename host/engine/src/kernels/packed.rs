@@ -1,12 +1,13 @@
 //! Weights in panels, and what they are multiplied with.
 
 use super::{
-    amx,
-    format::{Bf16, F16, F32, Format, PANEL, Q8, Q8Weights, Step},
+    format::{Bf16, Bf16Widened, F16, F32, Format, PANEL, Q8, Q8Weights, Step},
     parallel::{SharedRows, for_each_chunk},
     product::{Target, product},
+    simd::Path,
     tiles::{self, Rounded},
 };
+use crate::Result;
 use std::sync::OnceLock;
 
 /// A weight `[outputs, inputs]` in panels.
@@ -110,7 +111,10 @@ impl Packed {
     }
 
     /// `x [rows, inputs]` to `[rows, outputs]`, plus the bias.
-    pub fn product(&self, x: &Activations<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] if the work was stopped.
+    pub fn product(&self, x: &Activations<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
         let count = x.numbers.len() / self.inputs * self.outputs;
         let mut y: Vec<f32> = Vec::with_capacity(count);
         let target = Target {
@@ -120,10 +124,10 @@ impl Packed {
             rows: None,
             add: false,
         };
-        self.product_into(x, bias, &target);
+        self.product_into(x, bias, &target)?;
         // SAFETY: every row and panel has been written.
         unsafe { y.set_len(count) };
-        y
+        Ok(y)
     }
 
     /// Adds the product of `x [rows.len(), inputs]` to those rows of `y`, from the number `start` of each
@@ -131,26 +135,42 @@ impl Packed {
     ///
     /// # Safety
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] if the work was stopped: then part of it has not been added.
     pub unsafe fn add_product(
         &self,
         x: &Activations<'_>,
         y: &SharedRows<'_, f32>,
         start: usize,
         rows: &[u32],
-    ) {
+    ) -> Result<()> {
         let target =
             Target { memory: y.again(), stride: y.width(), start, rows: Some(rows), add: true };
-        self.product_into(x, None, &target);
+        self.product_into(x, None, &target)
     }
 
-    fn product_into(&self, x: &Activations<'_>, bias: Option<&[f32]>, target: &Target<'_>) {
+    fn product_into(
+        &self,
+        x: &Activations<'_>,
+        bias: Option<&[f32]>,
+        target: &Target<'_>,
+    ) -> Result<()> {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        if let (Panels::Bf16(steps), true) = (&self.panels, amx::available()) {
-            tiles::product_bf16(steps, x.rounded(), x.rows(), inputs, outputs, bias, target);
-            return;
+        if let Panels::Bf16(steps) = &self.panels {
+            return match Path::chosen() {
+                Path::Amx => {
+                    let (rounded, rows) = (x.rounded(), x.rows());
+                    tiles::product_bf16(steps, rounded, rows, inputs, outputs, bias, target)
+                }
+                Path::Avx512 => product::<Bf16>(steps, x.numbers, inputs, outputs, bias, target),
+                Path::Avx2 | Path::Portable => {
+                    product::<Bf16Widened>(steps, x.numbers, inputs, outputs, bias, target)
+                }
+            };
         }
         let x = x.numbers;
-        for_format!(&self.panels, |steps: F| product::<F>(steps, x, inputs, outputs, bias, target));
+        for_format!(&self.panels, |steps: F| product::<F>(steps, x, inputs, outputs, bias, target))
     }
 }
 
@@ -259,7 +279,8 @@ mod tests {
                         out.copy_from_slice(&w[row * inputs..][..inputs]);
                     };
                     let ours = Packed::new(outputs, inputs, format, &read)
-                        .product(&Activations::new(&x, inputs), None);
+                        .product(&Activations::new(&x, inputs), None)
+                        .expect("nobody stops it");
                     for (ours, exact) in ours.iter().zip(exact(&x, &w, inputs)) {
                         let error = (f64::from(*ours) - exact).abs() / (inputs as f64).sqrt();
                         assert!(error < tolerance, "{format:?} {rows} {outputs} {inputs}: {error}");
@@ -276,10 +297,12 @@ mod tests {
         let read = |row: usize, out: &mut [f32]| out.copy_from_slice(&w[row * inputs..][..inputs]);
         for format in [PackedFormat::F32, PackedFormat::F16, PackedFormat::Bf16] {
             let packed = Packed::new(outputs, inputs, format, &read);
-            let together = packed.product(&Activations::new(&x, inputs), None);
+            let product = |x: &[f32]| {
+                packed.product(&Activations::new(x, inputs), None).expect("nobody stops it")
+            };
+            let together = product(&x);
             for (row, together) in together.chunks(outputs).enumerate() {
-                let alone =
-                    packed.product(&Activations::new(&x[row * inputs..][..inputs], inputs), None);
+                let alone = product(&x[row * inputs..][..inputs]);
                 assert_eq!(alone, together, "{format:?}, row {row}");
             }
         }

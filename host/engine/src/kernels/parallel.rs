@@ -1,13 +1,17 @@
 //! Work shared among the processor's cores by candle's pool, whose threads spin for a moment before
 //! they sleep: a decode step is hundreds of short products one after another.
 
+use crate::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use std::{
     cell::{Cell, RefCell},
     marker::PhantomData,
     mem::MaybeUninit,
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 thread_local! {
@@ -16,7 +20,12 @@ thread_local! {
     static SHARING: Cell<bool> = const { Cell::new(false) };
     /// The threads that work of this thread is shared among, if not those of the whole process.
     static POOL: RefCell<Option<Arc<ThreadPool>>> = const { RefCell::new(None) };
+    /// What long work of this thread asks whether to stop.
+    static STOP: Cell<Option<&'static Stop<'static>>> = const { Cell::new(None) };
 }
+
+/// Says whether work is to stop now.
+pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// The threads that a rank's work is shared among. Ranks that are threads of one process would wait for
 /// each other's products if they all used the same.
@@ -110,6 +119,52 @@ pub fn share(amount: usize, count: usize, work: impl Fn(Range<usize>) + Sync) {
     } else {
         for_each_chunk(count, work);
     }
+}
+
+/// Does `work`, whose long products and attention on this thread ask `stop` every few milliseconds whether to end with
+/// [`Error::Interrupted`]; with `None` they do not ask.
+pub fn asking<R>(stop: Option<&Stop<'_>>, work: impl FnOnce() -> R) -> R {
+    /// Puts back what was before, even where work panics.
+    struct Before(Option<&'static Stop<'static>>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            STOP.set(self.0);
+        }
+    }
+    // SAFETY: the reference is gone from STOP before this returns, and only this thread reads STOP.
+    let stop = stop.map(|stop| unsafe { std::mem::transmute::<&Stop<'_>, &'static Stop<'static>>(stop) });
+    let _before = Before(STOP.replace(stop));
+    work()
+}
+
+/// Multiply-adds between two questions whether to stop: a few milliseconds of the slowest path.
+const ASK_AFTER: usize = 1 << 22;
+
+/// The same as [`share`] for work that may take long.
+///
+/// # Errors
+/// [`Error::Interrupted`] if it was stopped: then part of the work has not been done.
+pub fn share_until_stopped(
+    amount: usize,
+    count: usize,
+    work: impl Fn(Range<usize>) + Sync,
+) -> Result<()> {
+    let Some(stop) = STOP.get() else {
+        share(amount, count, work);
+        return Ok(());
+    };
+    let step = (count * ASK_AFTER / amount.max(1)).max(1);
+    let stopped = AtomicBool::new(false);
+    share(amount, count, |range| {
+        for start in range.clone().step_by(step) {
+            if stopped.load(Ordering::Relaxed) || stop() {
+                stopped.store(true, Ordering::Relaxed);
+                return;
+            }
+            work(start..range.end.min(start + step));
+        }
+    });
+    if stopped.into_inner() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// The `index`th chunk of `0..count` in chunks of `size`.

@@ -2,9 +2,11 @@
 
 use super::{
     format::{Ahead, Format, PANEL, Step, Sums},
-    parallel::{SharedRows, chunks, share},
+    parallel::{SharedRows, chunks, share, share_until_stopped},
     simd::{self, LANES, Simd, Task},
 };
+use crate::Result;
+use std::cell::RefCell;
 
 /// Where the sums of a product go.
 pub(super) struct Target<'a> {
@@ -50,7 +52,7 @@ impl Target<'_> {
 /// Rows by which panels are shared out where there are few panels for many threads.
 const TILES_A_GROUP: usize = 8;
 
-/// `x [rows, inputs]` to `[rows, outputs]`, plus the bias.
+/// `x [rows, inputs]` to `[rows, outputs]`, plus the bias. Where it is stopped, part of the target is not written.
 pub(super) fn product<F: Format>(
     panels: &[Step<F::Weights>],
     x: &[f32],
@@ -58,16 +60,16 @@ pub(super) fn product<F: Format>(
     outputs: usize,
     bias: Option<&[f32]>,
     target: &Target<'_>,
-) {
+) -> Result<()> {
     let rows = x.len() / inputs;
-    let tiles = Tiles::new(rows, F::ROWS);
+    let tiles = Tiles::new(rows, most_rows::<F>());
     let amount = x.len() * outputs;
     let x = arrange::<F>(x, inputs, &tiles);
     let steps = F::steps(inputs);
     let panel_count = outputs.div_ceil(PANEL);
     let groups = tiles.count.div_ceil(TILES_A_GROUP).max(1);
     // A panel stays in the cache while it meets the tiles of a group.
-    share(amount, groups * panel_count, |items| {
+    share_until_stopped(amount, groups * panel_count, |items| {
         simd::run(Multiply::<F> {
             panels,
             steps,
@@ -79,7 +81,12 @@ pub(super) fn product<F: Format>(
             panel_count,
             target,
         });
-    });
+    })
+}
+
+/// Most rows of a tile on the chosen path.
+fn most_rows<F: Format>() -> usize {
+    if simd::Path::chosen().is_split() { F::SPLIT_ROWS } else { F::ROWS }
 }
 
 /// Rows in tiles of nearly equal height.
@@ -113,6 +120,11 @@ fn arrange<F: Format>(x: &[f32], inputs: usize, tiles: &Tiles) -> Vec<F::Activat
     arranged
 }
 
+thread_local! {
+    /// A row of activations, kept from one to the next.
+    static ROUNDED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 struct Arrange<'a, F: Format> {
     x: &'a [f32],
     inputs: usize,
@@ -125,19 +137,28 @@ struct Arrange<'a, F: Format> {
 impl<F: Format> Task for Arrange<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self) {
+        // Taken rather than borrowed: a closure would be compiled without the instruction set.
+        let mut rounded = ROUNDED.take();
+        rounded.resize(self.inputs.next_multiple_of(LANES), 0.0);
         for tile in self.range {
             let rows = self.tiles.range(tile);
             for row in rows.clone() {
-                let numbers = &self.x[row * self.inputs..][..self.inputs];
+                rounded[..self.inputs].copy_from_slice(&self.x[row * self.inputs..][..self.inputs]);
+                for vector in rounded.chunks_exact_mut(LANES) {
+                    let at = vector.as_mut_ptr();
+                    // SAFETY: `run` chose S, and a chunk is one vector.
+                    unsafe { S::store(F::round::<S>(S::load(at)), at) };
+                }
+                let mut numbers = rounded[..self.inputs].chunks(F::DEPTH);
+                let first = rows.start * self.steps + row - rows.start;
                 for step in 0..self.steps {
-                    let begin = (step * F::DEPTH).min(self.inputs);
-                    let x = &numbers[begin..self.inputs.min(begin + F::DEPTH)];
-                    let place = rows.start * self.steps + step * rows.len() + row - rows.start;
+                    let x = numbers.next().unwrap_or_default();
                     // SAFETY: a place belongs to one row and step.
-                    unsafe { self.target.write(place, F::activate(x)) };
+                    unsafe { self.target.write(first + step * rows.len(), F::activate(x)) };
                 }
             }
         }
+        ROUNDED.set(rounded);
     }
 }
 
@@ -156,6 +177,7 @@ struct Multiply<'a, F: Format> {
 impl<F: Format> Task for Multiply<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self) {
+        let most = if S::IS_SPLIT { F::SPLIT_ROWS } else { F::ROWS };
         for item in self.items.clone() {
             let (group, panel) = (item / self.panel_count, item % self.panel_count);
             let tiles = chunks(self.tiles.count, TILES_A_GROUP, group);
@@ -177,12 +199,12 @@ impl<F: Format> Task for Multiply<'_, F> {
                         4 => self.tile::<S, 4>(panel, rows.start, ahead),
                         5 => self.tile::<S, 5>(panel, rows.start, ahead),
                         6 => self.tile::<S, 6>(panel, rows.start, ahead),
-                        7 if F::ROWS > 6 => self.tile::<S, 7>(panel, rows.start, ahead),
-                        8 if F::ROWS > 6 => self.tile::<S, 8>(panel, rows.start, ahead),
-                        9 if F::ROWS > 6 => self.tile::<S, 9>(panel, rows.start, ahead),
-                        10 if F::ROWS > 6 => self.tile::<S, 10>(panel, rows.start, ahead),
-                        11 if F::ROWS > 6 => self.tile::<S, 11>(panel, rows.start, ahead),
-                        12 if F::ROWS > 6 => self.tile::<S, 12>(panel, rows.start, ahead),
+                        7 if most > 6 => self.tile::<S, 7>(panel, rows.start, ahead),
+                        8 if most > 6 => self.tile::<S, 8>(panel, rows.start, ahead),
+                        9 if most > 6 => self.tile::<S, 9>(panel, rows.start, ahead),
+                        10 if most > 6 => self.tile::<S, 10>(panel, rows.start, ahead),
+                        11 if most > 6 => self.tile::<S, 11>(panel, rows.start, ahead),
+                        12 if most > 6 => self.tile::<S, 12>(panel, rows.start, ahead),
                         height => unreachable!("a tile of {height} rows"),
                     }
                 }

@@ -3,10 +3,11 @@
 use super::{
     amx::{TILE_BYTES, TILE_ROWS, Tiles},
     format::{Bf16, Format, PANEL, Step},
-    parallel::{SharedRows, chunks, share},
+    parallel::{SharedRows, chunks, share, share_until_stopped},
     product::Target,
     simd::{self, LANES, Simd, Task},
 };
+use crate::Result;
 use half::bf16;
 use std::ops::Range;
 
@@ -24,13 +25,13 @@ pub(super) fn product_bf16(
     outputs: usize,
     bias: Option<&[f32]>,
     target: &Target<'_>,
-) {
+) -> Result<()> {
     let steps = Bf16::steps(inputs);
     let (blocks, x) = (steps / TILE_ROWS, &x.0);
     let panel_count = outputs.div_ceil(PANEL);
     let pairs = rows.div_ceil(PAIR);
     let groups = pairs.div_ceil(PAIRS_A_GROUP);
-    share(rows * inputs * outputs, groups * panel_count, |items| {
+    share_until_stopped(rows * inputs * outputs, groups * panel_count, |items| {
         let tiles = Tiles::set_up();
         let mut sums = [[0f32; PANEL]; PAIR];
         for item in items {
@@ -73,7 +74,7 @@ pub(super) fn product_bf16(
                 }
             }
         }
-    });
+    })
 }
 
 /// Inputs of a block.

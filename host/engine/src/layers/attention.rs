@@ -189,7 +189,7 @@ impl Attention {
                 cache: AsHost::<T>::shared(&*caches[span.slot])?,
             });
         }
-        Ok(attention::attend(&self.heads, &sequences))
+        attention::attend(&self.heads, &sequences)
     }
 
     /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys, whose

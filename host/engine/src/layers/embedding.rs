@@ -92,7 +92,7 @@ impl Embedding {
             Change::LowRank { factors, expansion, gain } => {
                 let old = group.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
                 let mut numbers = old.flatten_all()?.to_vec1::<f32>()?;
-                change_rows(&mut numbers, &ids, factors, expansion, gain.as_deref());
+                change_rows(&mut numbers, &ids, factors, expansion, gain.as_deref())?;
                 host::rows(numbers, self.matrix.columns)?
                     .to_dtype(y.dtype())?
                     .to_device(y.device())?
@@ -109,17 +109,18 @@ fn change_rows(
     factors: &Factors,
     expansion: &Expansion,
     gain: Option<&[f32]>,
-) {
+) -> Result<()> {
     let (rank, vocabulary) = (factors.rank, factors.down.len() / factors.rank);
     let column = |&id: &u32| (0..rank).map(move |row| factors.down[row * vocabulary + id as usize]);
     let columns: Vec<f32> = ids.iter().flat_map(column).collect();
-    let changes = expansion.rows(&columns);
+    let changes = expansion.rows(&columns)?;
     rows.iter_mut().zip(changes).for_each(|(number, change)| *number += change);
     if let Some(gain) = gain {
         for row in rows.chunks_exact_mut(gain.len()) {
             row.iter_mut().zip(gain).for_each(|(number, gain)| *number *= gain);
         }
     }
+    Ok(())
 }
 
 /// Rows of a table that are changed at a time.
@@ -151,7 +152,7 @@ impl Embedding {
             for (row, &id) in rows.chunks_exact_mut(width).zip(&ids) {
                 read(id as usize, 0, row);
             }
-            change_rows(&mut rows, &ids, factors, expansion, gain);
+            change_rows(&mut rows, &ids, factors, expansion, gain)?;
             each(&rows);
         }
         self.matrix.release();

@@ -237,7 +237,7 @@ impl LowRank {
                 self.blocks.iter().flat_map(|block| &block.down).copied().collect()
             }
         };
-        Ok(Expansion::new(&down, self.ranks, self.inputs).rows(&up))
+        Expansion::new(&down, self.ranks, self.inputs).rows(&up)
     }
 }
 
@@ -260,7 +260,7 @@ impl Expansion {
     }
 
     /// Rows of `B A`, `[rows, inputs]`, from rows of B, `[rows, rank]`.
-    pub fn rows(&self, up: &[f32]) -> Vec<f32> {
+    pub fn rows(&self, up: &[f32]) -> Result<Vec<f32>> {
         self.0.product(&Activations::new(up, self.0.inputs()), None)
     }
 }

@@ -61,7 +61,7 @@ impl Weight {
     /// `x Wᵀ + b` on the CPU, `x` being `[rows, inputs]`.
     pub fn on_host(&self, x: &Activations<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
         match self {
-            Self::Host(HostWeight::Packed(weight)) => Ok(weight.product(x, bias)),
+            Self::Host(HostWeight::Packed(weight)) => weight.product(x, bias),
             Self::Host(HostWeight::Blocks(weight, tensor)) => {
                 let x = host::rows(x.numbers.to_vec(), tensor.shape().dims()[1])?;
                 let mut y = weight.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
@@ -90,8 +90,7 @@ impl Weight {
         match self {
             Self::Host(HostWeight::Packed(weight)) => {
                 // SAFETY: the caller's.
-                unsafe { weight.add_product(x, y, start, rows) };
-                Ok(())
+                unsafe { weight.add_product(x, y, start, rows) }
             }
             Self::Host(HostWeight::Blocks(..)) | Self::Device(_) => Err(misplaced()),
         }

@@ -15,7 +15,7 @@ use crate::{
     decoder::Stage,
     dtype::Device,
     families::Shape,
-    kernels::parallel::Team,
+    kernels::parallel::{Stop, Team, asking},
     layers::Segment,
     load::Weights,
 };
@@ -175,11 +175,15 @@ impl Replica {
 
     /// Runs new tokens of several sequences and returns the logits of the `wanted` rows, f32
     /// `[wanted, vocab]`; none where none are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once `stop` says so, within about 100 ms. Ranks that are processes finish the pass first.
     pub fn pass(
         &mut self,
         room: Option<&BatchRoom>,
         segments: &[Segment<'_>],
         wanted: &[u32],
+        stop: &Stop<'_>,
     ) -> Result<Option<Tensor>> {
         let batch = room.map(|room| room.id);
         if !self.others.is_empty() {
@@ -188,13 +192,16 @@ impl Replica {
             self.others.iter_mut().try_for_each(|other| other.tell(&command))?;
         }
         let (leader, team) = (&mut self.leader, &self.team);
-        let result = team.work(|| leader.pass(batch, segments, wanted));
+        let stop = self.others.iter().all(|other| other.is_thread()).then_some(stop);
+        let result = team.work(|| asking(stop, || leader.pass(batch, segments, wanted)));
         if let Err(error) = &result
             && !self.others.is_empty()
         {
             // The others wait for what the leader will never do.
             self.fate.fail(self.first, error.to_string());
-            self.fate.check()?;
+            if !matches!(error, Error::Interrupted) {
+                self.fate.check()?;
+            }
         }
         result
     }

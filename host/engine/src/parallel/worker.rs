@@ -18,6 +18,8 @@ use std::{
 
 /// The way to another rank.
 pub trait Link: Send {
+    /// Whether it is a thread of this process, which learns at once where another fails in the middle of a pass.
+    fn is_thread(&self) -> bool;
     /// Tells it what to do next.
     fn tell(&mut self, command: &Command) -> Result<()>;
     /// Waits for what that came to, `more` than the deadline at most.
@@ -86,6 +88,10 @@ fn serve(
 }
 
 impl Link for Worker {
+    fn is_thread(&self) -> bool {
+        true
+    }
+
     fn tell(&mut self, command: &Command) -> Result<()> {
         self.fate.check()?;
         let sent = self.commands.as_ref().and_then(|way| way.send(command.clone()).ok());

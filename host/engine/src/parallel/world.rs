@@ -303,6 +303,10 @@ impl Process {
 }
 
 impl Link for Process {
+    fn is_thread(&self) -> bool {
+        false
+    }
+
     fn tell(&mut self, command: &Command) -> Result<()> {
         self.order(&Order::Do(command.clone()))
     }

@@ -99,18 +99,20 @@ impl engine::HostBatch for State {
     async fn step(&mut self, batch: Resource<OpenBatch>) -> Answer<engine::StepResult> {
         self.run.check_stop()?;
         let open = self.table.get(&batch)?;
-        let shared = Arc::clone(&open.batch);
+        let (shared, run) = (Arc::clone(&open.batch), Arc::clone(&self.run));
         let stepped = open
             .thread
             .call(move |model| {
                 let mut batch = lock(&shared);
-                batch.step(model).map_err(|error| (error, cut_short(&mut batch, model)))
+                let stop = || run.stop.is_requested();
+                batch.step(model, &stop).map_err(|error| (error, cut_short(&mut batch, model)))
             })
             .await?;
         let step = match stepped {
             Ok(step) => step,
             Err((error, cut)) => {
                 self.keep(&batch, cut)?;
+                self.run.check_stop()?;
                 return Ok(Err(error.into()));
             }
         };

@@ -75,7 +75,9 @@ impl From<llem_engine::Error> for types::Error {
             Error::NotFound(_) => Self::NotFound(sentence),
             Error::Full(_) => Self::LimitReached(sentence),
             Error::Unsupported(_) => Self::Unsupported(sentence),
-            Error::Tensor(_) | Error::Rank { .. } => Self::Failed(sentence),
+            Error::Tensor(_) | Error::Rank { .. } | Error::NotANumber(_) | Error::Interrupted => {
+                Self::Failed(sentence)
+            }
         }
     }
 }

@@ -5,11 +5,13 @@
 //! that is inlined into the function with the target features may use them. A closure that is given to
 //! a library's function, as to `array::map` or `LocalKey::with`, is not: a loop is.
 
+mod path;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use half::{bf16, f16};
+pub use path::{Path, VARIABLE};
 use portable::Portable;
 
 /// Numbers in a vector.
@@ -32,6 +34,8 @@ pub trait Simd: Copy {
     type V: Copy;
     /// Sixteen i32.
     type I: Copy;
+    /// Whether a vector is several registers, so that fewer of them fit at a time.
+    const IS_SPLIT: bool = false;
 
     /// The same number sixteen times.
     unsafe fn splat(x: f32) -> Self::V;
@@ -45,6 +49,8 @@ pub trait Simd: Copy {
     unsafe fn store(x: Self::V, to: *mut f32);
     /// To memory as bf16, rounded to nearest, ties to even.
     unsafe fn store_bf16(x: Self::V, to: *mut bf16);
+    /// Rounds to the nearest bf16, ties to even, and keeps it as f32. Not-a-number stays one.
+    unsafe fn round_bf16(x: Self::V) -> Self::V;
     /// a + b
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// a · b
@@ -59,9 +65,20 @@ pub trait Simd: Copy {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// e to the x, for x of at most 88; below -87 it is 0.
     unsafe fn exp(x: Self::V) -> Self::V;
+    /// Widens the bf16 in the low half of each lane.
+    unsafe fn first_bf16(pairs: Self::V) -> Self::V;
+    /// Widens the bf16 in the high half of each lane.
+    unsafe fn second_bf16(pairs: Self::V) -> Self::V;
     /// acc + w₀x₀ + w₁x₁ in each lane, where a lane of `w` and of `x` is a pair of bf16, the first
     /// in the low half.
-    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V;
+    #[inline(always)]
+    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
+        // SAFETY: the caller's.
+        unsafe {
+            let sum = Self::fma(Self::first_bf16(w), Self::first_bf16(x), acc);
+            Self::fma(Self::second_bf16(w), Self::second_bf16(x), sum)
+        }
+    }
     /// Asks for a line of memory that will be read soon; any address will do.
     #[inline(always)]
     unsafe fn prefetch(_: *const u8) {}
@@ -109,27 +126,16 @@ mod exp {
         [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
 }
 
-/// Runs a task with the best instructions that this processor has.
+/// Runs a task with the instructions of the chosen path.
 #[inline]
 pub fn run(task: impl Task) {
     #[cfg(target_arch = "x86_64")]
-    {
-        let avx2 = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c");
-        let avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("avx512vnni");
-        if avx2 && avx512 {
-            // SAFETY: just detected.
-            return unsafe { x86::run_avx512(task) };
-        }
-        if avx2 {
-            // SAFETY: just detected.
-            return unsafe { x86::run_avx2(task) };
-        }
+    match Path::chosen() {
+        // SAFETY: a path is chosen only where the processor has it.
+        Path::Avx512 | Path::Amx => return unsafe { x86::run_avx512(task) },
+        // SAFETY: as above.
+        Path::Avx2 => return unsafe { x86::run_avx2(task) },
+        Path::Portable => {}
     }
     task.run::<Portable>();
 }
@@ -169,6 +175,9 @@ mod tests {
                 keep(S::exp(S::mul(x, S::splat(6.0))));
                 keep(S::tanh(x));
                 let pairs = S::load(brains.as_ptr().cast());
+                keep(S::round_bf16(x));
+                keep(S::first_bf16(pairs));
+                keep(S::second_bf16(pairs));
                 keep(S::dot_bf16(x, pairs, pairs));
                 let dot = S::dot_u8(S::splat_i32(-5), bytes.as_ptr(), [-128, 127, -1, 77]);
                 keep(S::to_f32(dot));
@@ -199,12 +208,14 @@ mod tests {
         };
         agrees(of(&|task| run(task)));
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c")
-        {
+        if Path::Avx2.is_available() {
             // SAFETY: just detected.
             agrees(of(&|task| unsafe { x86::run_avx2(task) }));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if Path::Avx512.is_available() {
+            // SAFETY: just detected.
+            agrees(of(&|task| unsafe { x86::run_avx512(task) }));
         }
     }
 }

@@ -16,14 +16,17 @@ fn each(mut f: impl FnMut(usize) -> f32) -> [f32; LANES] {
     out
 }
 
+/// The exponent's bias moves from 15 to 127 by a multiplication, which is right for subnormal numbers too. The `half`
+/// crate asks for each number whether the processor has an instruction for it, which the compiler cannot vectorise.
 #[inline(always)]
-fn low(pair: f32) -> f32 {
-    f32::from_bits(pair.to_bits() << 16)
-}
-
-#[inline(always)]
-fn high(pair: f32) -> f32 {
-    f32::from_bits(pair.to_bits() & 0xffff_0000)
+fn widened(x: f16) -> f32 {
+    const REBIAS: f32 = f32::from_bits((127 + 112) << 23);
+    let bits = u32::from(x.to_bits());
+    let magnitude = (bits & 0x7fff) << 13;
+    let number = (f32::from_bits(magnitude) * REBIAS).to_bits();
+    let special = magnitude | 0x7f80_0000;
+    let number = if bits & 0x7c00 == 0x7c00 { special } else { number };
+    f32::from_bits(number | (bits & 0x8000) << 16)
 }
 
 #[inline(always)]
@@ -39,6 +42,7 @@ fn exp_one(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
 impl Simd for Portable {
     type V = [f32; LANES];
     type I = [i32; LANES];
+    const IS_SPLIT: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
@@ -53,7 +57,7 @@ impl Simd for Portable {
     unsafe fn load_f16(from: *const f16) -> Self::V {
         // SAFETY: the caller's.
         let numbers = unsafe { from.cast::<[f16; LANES]>().read_unaligned() };
-        each(|lane| numbers[lane].to_f32())
+        each(|lane| widened(numbers[lane]))
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self::V {
@@ -101,8 +105,21 @@ impl Simd for Portable {
         each(|lane| exp_one(x[lane], |a, b, c| a * b + c))
     }
     #[inline(always)]
-    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
-        each(|lane| acc[lane] + low(w[lane]) * low(x[lane]) + high(w[lane]) * high(x[lane]))
+    unsafe fn first_bf16(pairs: Self::V) -> Self::V {
+        each(|lane| f32::from_bits(pairs[lane].to_bits() << 16))
+    }
+    #[inline(always)]
+    unsafe fn second_bf16(pairs: Self::V) -> Self::V {
+        each(|lane| f32::from_bits(pairs[lane].to_bits() & 0xffff_0000))
+    }
+    #[inline(always)]
+    unsafe fn round_bf16(x: Self::V) -> Self::V {
+        each(|lane| {
+            let bits = x[lane].to_bits();
+            let even = 0x7fff + (bits >> 16 & 1);
+            let rounded = if x[lane].is_nan() { bits | 1 << 22 } else { bits.wrapping_add(even) };
+            f32::from_bits(rounded & 0xffff_0000)
+        })
     }
     #[inline(always)]
     unsafe fn splat_i32(x: i32) -> Self::I {

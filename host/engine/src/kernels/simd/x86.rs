@@ -32,6 +32,7 @@ macro_rules! both {
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type I = [__m256i; 2];
+    const IS_SPLIT: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
@@ -95,30 +96,44 @@ impl Simd for Avx2 {
     unsafe fn exp(x: Self::V) -> Self::V {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
         both!(half => {
-            let (x, constant) = (x[half], |value| _mm256_set1_ps(value));
-            let n = _mm256_round_ps::<NEAREST>(_mm256_mul_ps(x, constant(exp::LOG2_E)));
-            let r = _mm256_fnmadd_ps(n, constant(exp::LN2_HIGH), x);
-            let r = _mm256_fnmadd_ps(n, constant(exp::LN2_LOW), r);
-            let mut p = constant(exp::TERMS[0]);
+            let x = x[half];
+            let n = _mm256_round_ps::<NEAREST>(_mm256_mul_ps(x, _mm256_set1_ps(exp::LOG2_E)));
+            let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(exp::LN2_HIGH), x);
+            let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(exp::LN2_LOW), r);
+            let mut p = _mm256_set1_ps(exp::TERMS[0]);
             for term in &exp::TERMS[1..] {
-                p = _mm256_fmadd_ps(p, r, constant(*term));
+                p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(*term));
             }
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             let power = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent));
-            let kept = _mm256_cmp_ps::<_CMP_GE_OQ>(x, constant(exp::LOWEST));
+            let kept = _mm256_cmp_ps::<_CMP_GE_OQ>(x, _mm256_set1_ps(exp::LOWEST));
             _mm256_and_ps(_mm256_mul_ps(p, power), kept)
         })
     }
     #[inline(always)]
-    unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
+    unsafe fn round_bf16(x: Self::V) -> Self::V {
+        both!(half => {
+            let bits = _mm256_castps_si256(x[half]);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+            let rounded = _mm256_castsi256_ps(_mm256_add_epi32(bits, up));
+            let quiet = _mm256_or_ps(x[half], _mm256_castsi256_ps(_mm256_set1_epi32(1 << 22)));
+            let is_nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(x[half], x[half]);
+            let mask = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000u32 as i32));
+            _mm256_and_ps(_mm256_blendv_ps(rounded, quiet, is_nan), mask)
+        })
+    }
+    #[inline(always)]
+    unsafe fn first_bf16(pairs: Self::V) -> Self::V {
+        both!(half => {
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs[half])))
+        })
+    }
+    #[inline(always)]
+    unsafe fn second_bf16(pairs: Self::V) -> Self::V {
         both!(half => {
             let mask = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000u32 as i32));
-            let low = |pair: __m256| {
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pair)))
-            };
-            let high = |pair: __m256| _mm256_and_ps(pair, mask);
-            let sum = _mm256_fmadd_ps(low(w[half]), low(x[half]), acc[half]);
-            _mm256_fmadd_ps(high(w[half]), high(x[half]), sum)
+            _mm256_and_ps(pairs[half], mask)
         })
     }
     #[inline(always)]
@@ -218,16 +233,39 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn exp(x: Self::V) -> Self::V {
         unsafe {
-            let constant = |value| _mm512_set1_ps(value);
-            let n = _mm512_roundscale_ps::<0>(_mm512_mul_ps(x, constant(exp::LOG2_E)));
-            let r = _mm512_fnmadd_ps(n, constant(exp::LN2_HIGH), x);
-            let r = _mm512_fnmadd_ps(n, constant(exp::LN2_LOW), r);
-            let mut p = constant(exp::TERMS[0]);
+            let n = _mm512_roundscale_ps::<0>(_mm512_mul_ps(x, _mm512_set1_ps(exp::LOG2_E)));
+            let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(exp::LN2_HIGH), x);
+            let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(exp::LN2_LOW), r);
+            let mut p = _mm512_set1_ps(exp::TERMS[0]);
             for term in &exp::TERMS[1..] {
-                p = _mm512_fmadd_ps(p, r, constant(*term));
+                p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(*term));
             }
-            let kept = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(x, constant(exp::LOWEST));
+            let kept = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(x, _mm512_set1_ps(exp::LOWEST));
             _mm512_maskz_scalef_ps(kept, p, n)
+        }
+    }
+    #[inline(always)]
+    unsafe fn round_bf16(x: Self::V) -> Self::V {
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(1 << 22));
+            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+            let rounded = _mm512_mask_blend_epi32(is_nan, _mm512_add_epi32(bits, up), quiet);
+            let mask = _mm512_set1_epi32(0xffff_0000u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(rounded, mask))
+        }
+    }
+    #[inline(always)]
+    unsafe fn first_bf16(pairs: Self::V) -> Self::V {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
+    }
+    #[inline(always)]
+    unsafe fn second_bf16(pairs: Self::V) -> Self::V {
+        unsafe {
+            let mask = _mm512_set1_epi32(0xffff_0000u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), mask))
         }
     }
     #[inline(always)]

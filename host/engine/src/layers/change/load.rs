@@ -79,7 +79,7 @@ impl Taken<'_> {
         let factors = in_order(factors, module);
         if let Some(magnitude) = &factors.magnitude {
             let rows = rows_of(self.base, &module.outputs)?;
-            let norms = norms(&*rows, &factors, inputs);
+            let norms = norms(&*rows, &factors, inputs)?;
             let gain = self.gain.get_or_insert_with(|| vec![1f32; self.outputs]);
             let gains = magnitude.iter().zip(norms).map(|(magnitude, norm)| magnitude / norm);
             gain[module.outputs.clone()].iter_mut().zip(gains).for_each(|(gain, new)| *gain = new);
@@ -209,13 +209,13 @@ fn norms(
     base: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
     factors: &Factors,
     inputs: usize,
-) -> Vec<f32> {
+) -> Result<Vec<f32>> {
     let expansion = Expansion::new(&factors.down, factors.rank, inputs);
     let mut norms = vec![0f32; factors.up.len() / factors.rank];
     for (chunk, norms) in norms.chunks_mut(NORM_ROWS).enumerate() {
         let first = chunk * NORM_ROWS;
         let up = &factors.up[first * factors.rank..][..norms.len() * factors.rank];
-        let change = expansion.rows(up);
+        let change = expansion.rows(up)?;
         let count = norms.len();
         let target = SharedRows::over(norms, 1);
         for_each_chunk(count, |range| {
@@ -229,5 +229,5 @@ fn norms(
             }
         });
     }
-    norms
+    Ok(norms)
 }
