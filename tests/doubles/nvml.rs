@@ -10,7 +10,7 @@
 use std::{
     ffi::{c_char, c_int, c_uint, c_ulonglong, c_void},
     sync::OnceLock,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 const NOT_SUPPORTED: c_int = 3;
@@ -41,6 +41,16 @@ fn trace() -> &'static (Instant, Vec<Row>) {
         };
         (Instant::now(), lines.map(row).collect())
     })
+}
+
+/// How long a reading of power or energy takes: `LLEM_TEST_NVML_DELAY_MS`.
+fn read_slowly() {
+    static DELAY: OnceLock<Duration> = OnceLock::new();
+    let delay = DELAY.get_or_init(|| {
+        let ms = std::env::var("LLEM_TEST_NVML_DELAY_MS").ok();
+        Duration::from_millis(ms.and_then(|ms| ms.parse().ok()).unwrap_or(0))
+    });
+    std::thread::sleep(*delay);
 }
 
 /// The value of a column now, or what the call returns instead.
@@ -113,11 +123,13 @@ extern "C" fn nvmlDeviceGetUUID(_: *mut c_void, uuid: *mut c_char, length: c_uin
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetTotalEnergyConsumption(_: *mut c_void, energy: *mut c_ulonglong) -> c_int {
+    read_slowly();
     answer(energy, now(0))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetPowerUsage(_: *mut c_void, power: *mut c_uint) -> c_int {
+    read_slowly();
     answer(power, now(1).map(|power| power as c_uint))
 }
 

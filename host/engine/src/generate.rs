@@ -6,64 +6,32 @@
 //! ```
 
 use crate::{
-    Error, Result, Sampling,
-    adapters::{Adapted, Choice},
+    Error, Request,
+    adapters::Adapted,
     batch::{Completion, FinishReason, Parts, Sequence, Work, run_pass},
     parallel::Replica,
 };
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, time::Instant};
 
 /// Prompt tokens of one forward pass. Bounds activation memory; large enough that the matrix
 /// products run at their full rate.
 pub const PREFILL_ROWS: usize = 1024;
-
-/// A static batch.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Token ids, one list a sequence; no list is empty.
-    pub prompts: Vec<Vec<u32>>,
-    /// Most tokens to generate for a sequence; at least 1.
-    pub max_new_tokens: usize,
-    /// Goes on past end-of-sequence tokens.
-    pub ignore_eos: bool,
-    /// Ends a sequence when its text contains one of these.
-    pub stop: Vec<String>,
-    /// How tokens are chosen.
-    pub sampling: Sampling,
-    /// Keeps the logits of every position.
-    pub keep_logits: bool,
-    /// What each sequence runs with; empty means the model's default.
-    pub adapters: Choice,
-}
 
 /// A finished (or interrupted) batch.
 #[derive(Debug)]
 pub struct Generation {
     /// One for each prompt, in order.
     pub completions: Vec<Completion>,
-    /// When work began, the KV cache being reserved.
-    pub started: Instant,
+    /// When the request's clock started: KV memory was reserved and counters were read before.
+    pub submitted: Instant,
+    /// When its prompts were tokens.
+    pub tokenized: Instant,
     /// When the last first token was on the host.
     pub prefilled: Instant,
     /// When the last token was on the host.
     pub finished: Instant,
     /// What cut it short, if something failed on the way: what came before is here.
     pub failure: Option<Error>,
-}
-
-impl Generation {
-    /// Prompt processing of the whole batch, to the last first token.
-    pub fn prefill_time(&self) -> Duration {
-        self.prefilled - self.started
-    }
-
-    /// From there to the last token.
-    pub fn decode_time(&self) -> Duration {
-        self.finished - self.prefilled
-    }
 }
 
 /// How the caller follows and ends long work. Both are asked once a step.
@@ -82,27 +50,32 @@ impl Control<'_> {
     }
 }
 
-/// Runs the prompts `own` of a request on one replica, each sequence with its adapter.
-pub(crate) fn run(
-    parts: Parts<'_>,
-    replica: &mut Replica,
+/// The sequences of the prompts `own` of a request, each with its adapter and its place in the KV pool.
+pub(crate) fn sequences(
     request: &Request,
+    prompts: &[Vec<u32>],
     own: Range<usize>,
     adapters: &[Option<Adapted>],
-    control: &Control<'_>,
-) -> Result<Generation> {
-    let mut sequences: Vec<Sequence> = own
-        .enumerate()
+    parts: Parts<'_>,
+) -> Vec<Sequence> {
+    own.enumerate()
         .map(|(slot, index)| {
-            let adapter = adapters[index].clone();
-            let mut sequence = Sequence::new(request, index, adapter, parts.shape.context);
+            let (prompt, adapter) = (prompts[index].clone(), adapters[index].clone());
+            let mut sequence = Sequence::new(request, prompt, index, adapter, parts.shape.context);
             sequence.slot = slot;
             sequence
         })
-        .collect();
-    let rooms: Vec<usize> = sequences.iter().map(Sequence::room).collect();
-    replica.reserve(&rooms)?;
+        .collect()
+}
 
+/// Runs sequences on one replica, whose KV memory is reserved. They were submitted and tokenized at two moments.
+pub(crate) fn run(
+    parts: Parts<'_>,
+    replica: &mut Replica,
+    mut sequences: Vec<Sequence>,
+    [submitted, tokenized]: [Instant; 2],
+    control: &Control<'_>,
+) -> Generation {
     let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
     let mut failure = None;
     let mut until_none_is_left = |work: Work| {
@@ -131,22 +104,19 @@ pub(crate) fn run(
             }
         }
     };
-    let started = Instant::now();
     until_none_is_left(Work::Prefill);
     let prefilled = Instant::now();
     until_none_is_left(Work::Decode);
     let finished = Instant::now();
-    let completions =
-        sequences.into_iter().map(|sequence| sequence.complete(parts)).collect::<Result<_>>()?;
-    Ok(Generation { completions, started, prefilled, finished, failure })
+    let completions = sequences.into_iter().map(Sequence::complete).collect();
+    Generation { completions, submitted, tokenized, prefilled, finished, failure }
 }
 
-/// What replicas generated at the same time, each for the prompts after the last one's: work began with
-/// the first and ended with the last of them.
+/// What replicas generated at the same time, each for the prompts after the last one's: work ended with the
+/// last of them.
 pub(crate) fn joined(parts: Vec<Generation>) -> Option<Generation> {
     parts.into_iter().reduce(|mut all, part| {
         all.completions.extend(part.completions);
-        all.started = all.started.min(part.started);
         all.prefilled = all.prefilled.max(part.prefilled);
         all.finished = all.finished.max(part.finished);
         all.failure = all.failure.or(part.failure);

@@ -1,12 +1,11 @@
 //! A loaded model: its replicas, its tokenizer, and what is known of them.
 
 use crate::{
-    Control, DType, Device, Error, Generation, LoadOptions, Request, Result, Split,
+    Control, DType, Device, Error, LoadOptions, Prompt, Result, Split,
     adapters::{Adapted, Registry},
-    batch::{Parts, check},
+    batch::Parts,
     chat::{ChatTemplate, Message},
     families::Shape,
-    generate,
     kernels::simd::Path,
     load::checkpoint::Checkpoint,
     parallel::{
@@ -20,7 +19,6 @@ use crate::{
 };
 use std::{
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -30,6 +28,8 @@ pub struct Model {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) adapters: Registry,
     tokenizer: Option<Tokenizer>,
+    /// A copy that sizes requests, made when the first text is given.
+    sizing: Option<Tokenizer>,
     chat_template: Option<ChatTemplate>,
     info: Info,
 }
@@ -115,6 +115,7 @@ impl Model {
             devices,
             deadline: options.rank_timeout,
             neighbours: on_cpu.max(1),
+            latency: checkpoint.latency,
         };
         let replicas = match &options.world {
             Some(world) => vec![world.lead(&mut plan, options)?],
@@ -153,6 +154,7 @@ impl Model {
             replicas,
             adapters: Registry::default(),
             tokenizer: checkpoint.tokenizer,
+            sizing: None,
             chat_template: checkpoint.chat_template,
             info,
         })
@@ -184,30 +186,38 @@ impl Model {
         template.render(messages)
     }
 
-    /// Renders a conversation and tokenizes it. The template writes the special tokens itself.
+    /// Renders a conversation and tokenizes it.
     pub fn tokenize_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        self.tokenizer()?.encode(&self.apply_chat_template(messages)?, false)
+        self.tokens_with(self.tokenizer.as_ref(), &Prompt::Chat(messages.to_vec()))
     }
 
-    /// Generates for a static batch.
-    pub fn generate(&mut self, request: &Request, control: &Control<'_>) -> Result<Generation> {
-        check(request, &self.info.shape, self.tokenizer.is_some())?;
-        let adapters = self.adapters.choose(&request.adapters, request.prompts.len())?;
-        let (parts, replicas) = self.split();
-        let prompts = request.prompts.len();
-        let count = replicas.len().min(prompts);
-        let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let generated = at_once(&mut replicas[..count], |index, replica| {
-            let progress = |generated: usize| {
-                told[index].store(generated, Ordering::Relaxed);
-                (control.progress)(told.iter().map(|told| told.load(Ordering::Relaxed)).sum());
-            };
-            let control = Control { progress: &progress, ..*control };
-            let own = split::part(prompts, index, count);
-            generate::run(parts, replica, request, own, &adapters, &control)
-        })?;
-        generate::joined(generated)
-            .ok_or_else(|| Error::Invalid("a request needs at least one prompt".to_owned()))
+    /// The tokens of prompts, as the request's clock sees it.
+    pub(crate) fn tokens_of(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
+        prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_ref(), prompt)).collect()
+    }
+
+    /// The same for sizing a request before its clock starts: with a tokenizer of its own, so that what the model's one
+    /// remembers of words it has met does not make the measured tokenization faster than it is.
+    pub(crate) fn sizes_of(&mut self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
+        if self.sizing.is_none() && !prompts.iter().all(|one| matches!(one, Prompt::Tokens(_))) {
+            self.sizing = self.tokenizer.clone();
+        }
+        prompts.iter().map(|prompt| self.tokens_with(self.sizing.as_ref(), prompt)).collect()
+    }
+
+    fn tokens_with(&self, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> Result<Vec<u32>> {
+        let tokenizer = || tokenizer.ok_or_else(|| self.no_tokenizer());
+        match prompt {
+            Prompt::Text(text) => tokenizer()?.encode(text, true),
+            // The template writes the special tokens itself.
+            Prompt::Chat(turns) => tokenizer()?.encode(&self.apply_chat_template(turns)?, false),
+            Prompt::Tokens(tokens) => Ok(tokens.clone()),
+        }
+    }
+
+    /// Whether it can turn text into tokens and back.
+    pub fn has_tokenizer(&self) -> bool {
+        self.tokenizer.is_some()
     }
 
     /// Whether a batch is open.
@@ -295,11 +305,13 @@ impl Model {
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.tokenizer.as_ref().ok_or_else(|| {
-            Error::Unsupported(format!(
-                "{} has no tokenizer.json; give token ids instead of text",
-                self.info.source
-            ))
-        })
+        self.tokenizer.as_ref().ok_or_else(|| self.no_tokenizer())
+    }
+
+    fn no_tokenizer(&self) -> Error {
+        Error::Unsupported(format!(
+            "{} has no tokenizer.json; give token ids instead of text",
+            self.info.source
+        ))
     }
 }

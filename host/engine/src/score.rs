@@ -126,7 +126,9 @@ fn run_wave(
             );
             start += piece.to - piece.from;
         }
-        let Some(logits) = replica.pass(None, &segments, &wanted, control.cancelled)? else { continue };
+        let Some(logits) = replica.pass(None, &segments, &wanted, control.cancelled)? else {
+            continue;
+        };
         let mut start = 0;
         for piece in &pass {
             let first = piece.scored_from(requests);

@@ -14,7 +14,8 @@ use tokenizers::{
 /// The tokens 256 and 257 of the byte-level tokenizer.
 const BYTE_SPECIALS: [&str; 2] = ["<s>", "</s>"];
 
-/// A model's tokenizer.
+/// A model's tokenizer. A copy remembers none of the words that this one has met.
+#[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
 }

@@ -95,10 +95,12 @@ impl Meter {
         if self.align {
             self.wait_for_ticks();
         }
-        self.shared.read_all();
+        // Held until the clock has been read: a slow reading of the sampler's in between would be in the window.
+        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
+        gauges.iter_mut().for_each(|gauge| gauge.read(|| self.shared.now()));
         let started = Instant::now();
         let at = self.shared.at(started);
-        let marks = self.shared.gauges.iter().map(|gauge| locked(gauge).mark(at)).collect();
+        let marks = gauges.iter().map(|gauge| gauge.mark(at)).collect();
         Window { started, marks }
     }
 

@@ -107,6 +107,7 @@ impl Recorder {
             Event::Artifact(artifact) => record.artifacts.push(artifact),
             Event::Warning { message } => record.warnings.push(message),
             Event::Started { .. }
+            | Event::BatchProgress(_)
             | Event::PhaseBegan { .. }
             | Event::Log { .. }
             | Event::Ended { .. } => {}

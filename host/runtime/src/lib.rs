@@ -8,6 +8,7 @@
 //! ```
 
 mod baseline;
+mod batch_journal;
 pub mod bindings;
 pub mod component;
 pub mod engine_thread;

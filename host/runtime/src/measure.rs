@@ -1,5 +1,9 @@
 //! The measured work itself: on the engine's thread, bracketed there by the meter, so that no guest
 //! instruction falls between a reading and what it measures. And what is kept of it.
+//!
+//! ```text
+//! prepare │ read counters │ clock: tokenize, prefill, decode │ read counters │ detokenize │ records
+//! ```
 
 use crate::{
     bindings::{
@@ -9,7 +13,7 @@ use crate::{
     state::Run,
 };
 use llem_engine::{
-    Completion, Control, Generation, Info, Model, Request, Sampling,
+    Completion, Control, Generation, Info, Model, Prompt, Request, Sampling,
     adapters::Adapted,
     batch::{Piece, Step},
     chat::Message,
@@ -17,69 +21,97 @@ use llem_engine::{
     score::ScoreRequest,
 };
 use llem_meter::Span;
-use llem_record::event::{Activity, EstimatedFlops, SequenceRecord, UsedAdapter};
+use llem_record::event::{
+    Activity, EstimatedFlops, RequestTimes, SequenceRecord, SequenceTimes, UsedAdapter,
+};
 use std::time::{Duration, Instant};
 
 /// What ranks have spent in communication.
 type Times = Vec<Result<Duration, String>>;
 
-/// Tokenizes, then generates within a window; also what the ranks of a split model had spent in
-/// communication before and after. Runs on the engine's thread.
+/// A request that was served and measured.
+pub struct Measured {
+    /// Its label.
+    pub label: String,
+    /// What came of it.
+    pub generation: Generation,
+    /// What was metered from just before its clock started to just after it stopped.
+    pub span: Span,
+    /// What serving it took.
+    pub times: RequestTimes,
+    /// What the ranks of a split model had spent in communication before and after.
+    pub communication: [Times; 2],
+}
+
+/// Serves a request on the engine's thread. All that can be done before is done; counters are read; the request's clock
+/// runs; counters are read again; then text is made.
 pub fn generate(
     model: &mut Model,
     run: &Run,
     request: engine::Request,
-) -> llem_engine::Result<(String, Generation, Span, [Times; 2])> {
+) -> llem_engine::Result<Measured> {
+    let began = Instant::now();
     let label = request.label.clone();
-    let request = tokenized(model, request, run.seed)?;
+    let request = as_engine(request, run.seed);
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
     let control = Control {
         cancelled: &|| run.stop.is_requested(),
         progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
     };
     let is_split = model.info().ranks.len() > 1;
-    let times = |model: &mut Model| match is_split {
+    let communication = |model: &mut Model| match is_split {
         true => model.communication_times(),
         false => Ok(Vec::new()),
     };
-    let before = times(model)?;
+    let prepared = model.prepare(request)?;
+    let before = communication(model)?;
     model.synchronize()?;
+    let ready = Instant::now();
     let window = run.meter().open();
-    let generation = model.generate(&request, &control);
+    let opened = Instant::now();
+    let generation = model.run(prepared, &control);
     if is_split {
         // The rank that leads has its last token; what the others still do belongs to it. Of ranks of
         // which one has failed, nothing is waited for.
         let _ = model.synchronize();
     }
+    let ended = Instant::now();
     let span = run.meter().close(window);
-    let generation = generation?;
+    let closed = Instant::now();
+    let mut generation = generation?;
     // Ranks of which one has failed tell nothing any more.
-    let after = times(model).unwrap_or_default();
-    Ok((label, generation, span, [before, after]))
+    let after = communication(model).unwrap_or_default();
+    let detokenized = model.detokenize_all(&mut generation.completions);
+    generation.failure = generation.failure.take().or(detokenized.err());
+    let ns = |time: Duration| time.as_nanos() as u64;
+    let times = RequestTimes {
+        total_ns: ns(began.elapsed()),
+        prepare_ns: ns(ready - began),
+        meter_ns: ns((opened - ready) + (closed - ended)),
+        tokenize_ns: ns(generation.tokenize_time()),
+        prefill_ns: ns(generation.prefill_time()),
+        decode_ns: ns(generation.decode_time()),
+        detokenize_ns: ns(generation.detokenize_time()),
+    };
+    Ok(Measured { label, generation, span, times, communication: [before, after] })
 }
 
 /// A script's request as the engine takes it.
-pub fn tokenized(
-    model: &Model,
-    request: engine::Request,
-    seed: u64,
-) -> llem_engine::Result<Request> {
-    let tokens = |prompt| match prompt {
-        engine::Prompt::Text(text) => model.tokenize(&text),
-        engine::Prompt::Tokens(tokens) => Ok(tokens),
-        engine::Prompt::Chat(turns) => {
-            model.tokenize_chat(&turns.into_iter().map(message).collect::<Vec<_>>())
-        }
+pub fn as_engine(request: engine::Request, seed: u64) -> Request {
+    let prompt = |prompt| match prompt {
+        engine::Prompt::Text(text) => Prompt::Text(text),
+        engine::Prompt::Tokens(tokens) => Prompt::Tokens(tokens),
+        engine::Prompt::Chat(turns) => Prompt::Chat(turns.into_iter().map(message).collect()),
     };
-    Ok(Request {
-        prompts: request.prompts.into_iter().map(tokens).collect::<llem_engine::Result<_>>()?,
+    Request {
+        prompts: request.prompts.into_iter().map(prompt).collect(),
         max_new_tokens: request.max_new_tokens as usize,
         ignore_eos: request.ignore_eos,
         stop: request.stop,
         sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, seed)),
         keep_logits: false,
         adapters: request.adapters,
-    })
+    }
 }
 
 fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
@@ -164,24 +196,40 @@ pub fn prompt_tokens(step: &Step) -> u64 {
 }
 
 /// Sequences as the record keeps them.
-pub fn sequences(run: &Run, generation: &Generation, submitted: Instant) -> Vec<SequenceRecord> {
-    let submitted = run.clock.at(submitted);
+pub fn sequences(run: &Run, generation: &Generation) -> Vec<SequenceRecord> {
+    let submitted = run.clock.at(generation.submitted);
     let sequence = |completion: &Completion| sequence(run, completion, submitted);
     generation.completions.iter().map(sequence).collect()
 }
 
-/// A sequence as the record keeps it.
-pub fn sequence(run: &Run, completion: &Completion, submitted_ns: u64) -> SequenceRecord {
+/// A sequence as the record keeps it; it arrived at `arrival_ns`.
+pub fn sequence(run: &Run, completion: &Completion, arrival_ns: u64) -> SequenceRecord {
     SequenceRecord {
         prompt_tokens: completion.prompt_tokens as u32,
         tokens: completion.tokens.clone(),
         finish: completion.finish.to_string(),
-        submitted_ns,
+        submitted_ns: arrival_ns,
         token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
+        times: sequence_times(run, completion, arrival_ns),
         adapter: completion.adapter.as_ref().map(|adapted| UsedAdapter {
             name: adapted.adapter.name.clone(),
             mode: adapted.mode.to_string(),
         }),
+    }
+}
+
+fn sequence_times(run: &Run, completion: &Completion, arrival_ns: u64) -> SequenceTimes {
+    let at = |time: Instant| run.clock.at(time);
+    let [submitted, tokenized] = [completion.submitted, completion.tokenized].map(at);
+    let started = completion.started.map_or(tokenized, at);
+    let first = completion.token_times.first().map_or(started, |&time| at(time));
+    let last = completion.token_times.last().map_or(first, |&time| at(time));
+    SequenceTimes {
+        tokenize_ns: tokenized.saturating_sub(submitted),
+        queue_ns: submitted.saturating_sub(arrival_ns) + started.saturating_sub(tokenized),
+        prefill_ns: first.saturating_sub(started),
+        decode_ns: last - first,
+        detokenize_ns: completion.detokenize_time.as_nanos() as u64,
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Progress {
     pub phases: Vec<(String, u64)>,
     /// What the engine has done since the run began.
     pub activity: Activity,
+    /// Continuous batches that were opened.
+    pub batches: u64,
     /// Loaded models, for synchronising their devices.
     pub engines: Vec<EngineThread>,
     /// The last sentence that blamed something given to the run. If the run then fails, that is

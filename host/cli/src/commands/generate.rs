@@ -2,7 +2,7 @@
 
 use super::{ModelArgs, parse};
 use llem_engine::{
-    AdapterSource, Completion, Control, Generation, Model, ModelSource, Request, Sampling,
+    AdapterSource, Completion, Control, Generation, Model, ModelSource, Prompt, Request, Sampling,
     adapters::Adapted,
 };
 use safetensors::{Dtype, tensor::TensorView};
@@ -74,9 +74,9 @@ impl Args {
             Some(source) => self.attach(&mut model, source)?,
             None => None,
         };
-        let prompt = match (self.tokens, &self.prompt) {
-            (Some(tokens), _) => tokens,
-            (None, text) => model.tokenize(text.as_deref().unwrap_or_default())?,
+        let prompt = match (self.tokens, self.prompt) {
+            (Some(tokens), _) => Prompt::Tokens(tokens),
+            (None, text) => Prompt::Text(text.unwrap_or_default()),
         };
         let request = Request {
             prompts: vec![prompt],
@@ -93,7 +93,7 @@ impl Args {
             keep_logits: self.logits.is_some(),
             adapters: Vec::new(),
         };
-        let mut generation = model.generate(&request, &Control::none())?;
+        let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {
             return Err(error.into());
         }
@@ -128,9 +128,11 @@ fn write_logits(path: &Path, completion: &Completion, vocab: usize) -> anyhow::R
         .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
 }
 
-/// What a generation took, s.
+/// What a generation took, s. TTFT counts from the request being handed over, tokenization included, as in an
+/// experiment's record.
 struct Timings {
     ttft: f64,
+    tokenize: f64,
     prefill: f64,
     decode: f64,
 }
@@ -139,7 +141,8 @@ impl Timings {
     fn of(generation: &Generation) -> Self {
         let first = generation.completions[0].token_times.first();
         Self {
-            ttft: first.map_or(0.0, |first| first.duration_since(generation.started).as_secs_f64()),
+            ttft: first.map_or(0.0, |first| (*first - generation.submitted).as_secs_f64()),
+            tokenize: generation.tokenize_time().as_secs_f64(),
             prefill: generation.prefill_time().as_secs_f64(),
             decode: generation.decode_time().as_secs_f64(),
         }
@@ -162,7 +165,7 @@ fn to_json(
     let token_times: Vec<f64> = completion
         .token_times
         .iter()
-        .map(|time| time.duration_since(generation.started).as_secs_f64())
+        .map(|time| (*time - generation.submitted).as_secs_f64())
         .collect();
     json!({
         "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
@@ -181,8 +184,10 @@ fn to_json(
         "timings": {
             "load_s": info.load_time.as_secs_f64(),
             "ttft_s": timings.ttft,
+            "tokenize_s": timings.tokenize,
             "prefill_s": timings.prefill,
             "decode_s": timings.decode,
+            "detokenize_s": generation.detokenize_time().as_secs_f64(),
             "prefill_tokens_per_s": completion.prompt_tokens as f64 / timings.prefill,
             "decode_tokens_per_s": timings.decode_rate(completion),
             "token_times_s": token_times,

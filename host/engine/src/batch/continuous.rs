@@ -3,13 +3,13 @@
 
 use super::{
     Completion, FinishReason, Sequence,
-    pass::{self, Parts, Piece, Work},
+    pass::{self, Piece, Work},
     sequence::check,
 };
 use crate::{
     Control, Error, Model, Request, Result,
     kernels::parallel::Stop,
-    parallel::{BatchRoom, replica::at_once, split::part},
+    parallel::{BatchRoom, command::Command, replica::at_once, split::part},
 };
 use std::{collections::VecDeque, time::Instant};
 
@@ -60,6 +60,15 @@ struct Lane {
     /// KV caches that no sequence has.
     free: Vec<usize>,
     running: Vec<Sequence>,
+}
+
+/// A sequence that was submitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Submitted {
+    /// Its name in the batch.
+    pub name: u64,
+    /// Prompt length.
+    pub prompt_tokens: usize,
 }
 
 /// What one step did.
@@ -146,16 +155,29 @@ impl Batch {
         })
     }
 
-    /// Adds every prompt of a request and returns the sequences' names, counted from 0.
-    pub fn submit(&mut self, model: &Model, request: &Request) -> Result<Vec<u64>> {
+    /// Adds every prompt of a request, which was handed over at `submitted`, and returns its sequences, whose
+    /// names are counted from 0.
+    pub fn submit(
+        &mut self,
+        model: &Model,
+        request: &Request,
+        submitted: Instant,
+    ) -> Result<Vec<Submitted>> {
         let (parts, most) = (model.parts(), self.max_tokens);
         let context = parts.shape.context;
-        check(request, parts.shape, parts.tokenizer.is_some())?;
-        let adapters = model.adapters.choose(&request.adapters, request.prompts.len())?;
-        let mut sequences: Vec<Sequence> = (0..)
+        let prompts = model.tokens_of(&request.prompts)?;
+        let tokenized = Instant::now();
+        check(request, &prompts, parts.shape, parts.tokenizer.is_some())?;
+        let adapters = model.adapters.choose(&request.adapters, prompts.len())?;
+        let mut sequences: Vec<Sequence> = prompts
+            .into_iter()
             .zip(adapters)
-            .map(|(index, adapter)| Sequence::new(request, index, adapter, context))
+            .enumerate()
+            .map(|(index, (prompt, adapter))| {
+                Sequence::new(request, prompt, index, adapter, context)
+            })
             .collect();
+        sequences.iter_mut().for_each(|sequence| sequence.arrived([submitted, tokenized]));
         for (index, sequence) in sequences.iter().enumerate() {
             if sequence.room() > most {
                 return Err(Error::Invalid(format!(
@@ -178,9 +200,10 @@ impl Batch {
         for (name, sequence) in (first..).zip(&mut sequences) {
             sequence.name = name;
         }
+        let submitted = sequences.iter().map(Sequence::submitted).collect();
         self.waiting.extend(sequences);
         self.admit();
-        Ok((first..self.next_name).collect())
+        Ok(submitted)
     }
 
     /// Runs one pass of all sequences.
@@ -196,7 +219,13 @@ impl Batch {
         let steps = at_once(&mut lanes, |_, (lane, replica)| {
             let rows = chunk.max(lane.running.len());
             let room = Some(&lane.room);
-            pass::run(parts, replica, room, &mut lane.running, Work::Mixed, rows, stop)
+            let pieces =
+                pass::run(parts, replica, room, &mut lane.running, Work::Mixed, rows, stop)?;
+            // Where no token came to the host, a device may still be at work.
+            if pieces.iter().all(|piece| !piece.sampled) && !replica.is_on_cpu() {
+                replica.all(&Command::Synchronize)?;
+            }
+            Ok(pieces)
         })?;
         let finished = Instant::now();
         let mut tokens = Vec::new();
@@ -210,7 +239,12 @@ impl Batch {
         }
         tokens.sort_by_key(|token| token.sequence);
         let pieces = steps.concat();
-        Ok(Step { tokens, ended: self.take_ended(parts)?, pieces, started, finished })
+        let mut ended = self.take_ended();
+        // A text that cannot be made is no reason to lose the tokens.
+        if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
+            tracing::warn!("a completion has no text: {error}");
+        }
+        Ok(Step { tokens, ended, pieces, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.
@@ -229,12 +263,12 @@ impl Batch {
         Err(Error::NotFound(format!("no sequence {name} runs or waits in this batch")))
     }
 
-    /// Ends every sequence with the same reason and returns what became of them.
-    pub fn end_all(&mut self, model: &Model, reason: FinishReason) -> Result<Vec<Ended>> {
+    /// Ends every sequence with the same reason and returns what became of them, without text.
+    pub fn end_all(&mut self, reason: FinishReason) -> Vec<Ended> {
         self.running_mut().for_each(|sequence| sequence.end(reason));
         self.left.extend(self.waiting.drain(..));
         self.left.iter_mut().for_each(|sequence| sequence.end(reason));
-        self.take_ended(model.parts())
+        self.take_ended()
     }
 
     /// Steps until no sequence is left, or the work is cancelled; `each` is told of every step.
@@ -295,7 +329,7 @@ impl Batch {
     }
 
     /// Takes out the sequences that have ended and frees their caches.
-    fn take_ended(&mut self, parts: Parts<'_>) -> Result<Vec<Ended>> {
+    fn take_ended(&mut self) -> Vec<Ended> {
         let mut done = Vec::new();
         for lane in &mut self.lanes {
             let has_ended = |sequence: &mut Sequence| !sequence.is_running();
@@ -305,7 +339,7 @@ impl Batch {
         }
         done.append(&mut self.left);
         done.into_iter()
-            .map(|done| Ok(Ended { sequence: done.name, completion: done.complete(parts)? }))
+            .map(|done| Ended { sequence: done.name, completion: done.complete() })
             .collect()
     }
 }

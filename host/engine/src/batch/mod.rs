@@ -11,7 +11,7 @@ mod continuous;
 mod pass;
 mod sequence;
 
-pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
+pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, Submitted, WhenFull};
 pub use pass::Piece;
 pub(crate) use pass::{Parts, Work, run as run_pass};
 pub use sequence::{Completion, FinishReason};

@@ -57,7 +57,7 @@ impl Piece {
     }
 }
 
-/// Runs at most `rows` rows, with the KV caches of a continuous batch or those of static ones, and
+/// Runs at most `rows` rows until `stop` says to end, with the KV caches of a continuous batch or those of static ones, and
 /// returns what took part; empty where there was nothing to do.
 pub(crate) fn run(
     parts: Parts<'_>,
@@ -72,6 +72,8 @@ pub(crate) fn run(
     if pieces.is_empty() {
         return Ok(pieces);
     }
+    let began = Instant::now();
+    pieces.iter().for_each(|piece| sequences[piece.sequence].runs_from(began));
     let segments: Vec<Segment<'_>> = pieces
         .iter()
         .map(|piece| {

@@ -3,11 +3,14 @@
 use crate::{
     Error, Request, Result,
     adapters::Adapted,
-    batch::pass::Parts,
+    batch::{Submitted, pass::Parts},
     families::Shape,
     sampling::{Sampler, argmax},
 };
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +49,18 @@ pub struct Completion {
     pub prompt_tokens: usize,
     /// Generated tokens.
     pub tokens: Vec<u32>,
-    /// Their text; none without a tokenizer.
+    /// Their text; none without a tokenizer, and until [`crate::Model::detokenize_all`] has made it.
     pub text: Option<String>,
+    /// What making it took.
+    pub detokenize_time: Duration,
     /// Why it ended.
     pub finish: FinishReason,
+    /// When it was handed over: the clock of its request started.
+    pub submitted: Instant,
+    /// When its prompt was tokens.
+    pub tokenized: Instant,
+    /// When the pass began that ran the first of its prompt; none if it never ran.
+    pub started: Option<Instant>,
     /// When each token was on the host.
     pub token_times: Vec<Instant>,
     /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`. Row i is the distribution
@@ -78,6 +89,9 @@ pub(crate) struct Sequence {
     greedy: bool,
     sampler: Sampler,
     tokens: Vec<u32>,
+    submitted: Instant,
+    tokenized: Instant,
+    started: Option<Instant>,
     times: Vec<Instant>,
     keep_logits: bool,
     logits: Vec<f32>,
@@ -87,8 +101,14 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// The sequence of the request's prompt `index`, which has been checked. Its name and KV cache are
     /// those of its index until it is given others.
-    pub fn new(request: &Request, index: usize, adapter: Option<Adapted>, context: usize) -> Self {
-        let prompt = request.prompts[index].clone();
+    pub fn new(
+        request: &Request,
+        prompt: Vec<u32>,
+        index: usize,
+        adapter: Option<Adapted>,
+        context: usize,
+    ) -> Self {
+        let now = Instant::now();
         let limit = request.max_new_tokens.min(context - prompt.len());
         Self {
             sampler: Sampler::new(&request.sampling, index, &prompt),
@@ -102,12 +122,30 @@ impl Sequence {
             stop: request.stop.clone(),
             greedy: request.sampling.is_plain_greedy(),
             tokens: Vec::with_capacity(limit),
+            submitted: now,
+            tokenized: now,
+            started: None,
             times: Vec::with_capacity(limit),
             keep_logits: request.keep_logits,
             logits: Vec::new(),
             finish: None,
             prompt,
         }
+    }
+
+    /// Notes when it was submitted and tokenized.
+    pub fn arrived(&mut self, [submitted, tokenized]: [Instant; 2]) {
+        (self.submitted, self.tokenized) = (submitted, tokenized);
+    }
+
+    /// What its submitter is told.
+    pub fn submitted(&self) -> Submitted {
+        Submitted { name: self.name, prompt_tokens: self.prompt.len() }
+    }
+
+    /// Notes that a pass with some of its tokens began.
+    pub fn runs_from(&mut self, began: Instant) {
+        self.started.get_or_insert(began);
     }
 
     /// KV-cache positions that it may come to need.
@@ -225,26 +263,34 @@ impl Sequence {
     }
 
     /// What became of it.
-    pub fn complete(self, parts: Parts<'_>) -> Result<Completion> {
-        let text = parts.tokenizer.map(|tokenizer| tokenizer.decode(&self.tokens)).transpose()?;
-        Ok(Completion {
+    pub fn complete(self) -> Completion {
+        Completion {
             prompt_tokens: self.prompt.len(),
-            text,
+            text: None,
+            detokenize_time: Duration::ZERO,
             finish: self.finish.unwrap_or(FinishReason::Interrupted),
+            submitted: self.submitted,
+            tokenized: self.tokenized,
+            started: self.started,
             token_times: self.times,
             tokens: self.tokens,
             logits: self.logits,
             adapter: self.adapter,
-        })
+        }
     }
 }
 
 /// Refuses a request that cannot be run before any work is done.
-pub(crate) fn check(request: &Request, shape: &Shape, has_tokenizer: bool) -> Result<()> {
+pub(crate) fn check(
+    request: &Request,
+    prompts: &[Vec<u32>],
+    shape: &Shape,
+    has_tokenizer: bool,
+) -> Result<()> {
     let refuse = |message: String| Err(Error::Invalid(message));
     let (vocab, context) = (shape.vocab, shape.context);
     request.sampling.check()?;
-    if request.prompts.is_empty() {
+    if prompts.is_empty() {
         return refuse("a request needs at least one prompt".to_owned());
     }
     if request.max_new_tokens == 0 {
@@ -256,7 +302,7 @@ pub(crate) fn check(request: &Request, shape: &Shape, has_tokenizer: bool) -> Re
                 .to_owned(),
         );
     }
-    for (index, prompt) in request.prompts.iter().enumerate() {
+    for (index, prompt) in prompts.iter().enumerate() {
         if prompt.is_empty() {
             return refuse(format!("prompt {index} has no tokens"));
         }

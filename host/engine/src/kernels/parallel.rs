@@ -132,7 +132,8 @@ pub fn asking<R>(stop: Option<&Stop<'_>>, work: impl FnOnce() -> R) -> R {
         }
     }
     // SAFETY: the reference is gone from STOP before this returns, and only this thread reads STOP.
-    let stop = stop.map(|stop| unsafe { std::mem::transmute::<&Stop<'_>, &'static Stop<'static>>(stop) });
+    let stop =
+        stop.map(|stop| unsafe { std::mem::transmute::<&Stop<'_>, &'static Stop<'static>>(stop) });
     let _before = Before(STOP.replace(stop));
     work()
 }

@@ -2,6 +2,7 @@
 
 use super::{
     LoadOptions, ModelSource, Weights, digest, files::Files, gguf::Gguf, gguf_metadata, hub,
+    latency::FixedLatency,
 };
 use crate::{
     Config, DType, Error, Result,
@@ -47,6 +48,8 @@ pub struct Checkpoint {
     pub digest: String,
     /// How long that took to find out.
     pub digest_time: Duration,
+    /// How long its passes take, where that is given.
+    pub latency: Option<FixedLatency>,
     /// Tokens that end a sequence.
     pub eos: Vec<u32>,
     /// Text to tokens, where the source says how.
@@ -73,6 +76,7 @@ impl Checkpoint {
                     quantization: None,
                     architecture: architecture(&config),
                     shape: families::shape(&config)?,
+                    latency: preset.latency()?,
                     source,
                     dtype,
                 })
@@ -120,6 +124,7 @@ impl Checkpoint {
             dtype,
             digest,
             digest_time,
+            latency: None,
         })
     }
 
@@ -147,6 +152,7 @@ impl Checkpoint {
             dtype,
             digest,
             digest_time,
+            latency: None,
         })
     }
 }

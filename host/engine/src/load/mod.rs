@@ -6,6 +6,7 @@ pub mod files;
 pub mod gguf;
 mod gguf_metadata;
 pub mod hub;
+pub mod latency;
 pub mod mapped;
 pub mod matrix;
 pub mod source;

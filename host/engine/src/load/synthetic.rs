@@ -1,9 +1,14 @@
 //! Models made in memory: a named shape with seeded random weights, as vLLM's dummy loader makes
 //! them. Speed, memory and energy are those of the real shape; the text means nothing.
 
+use super::latency::FixedLatency;
 use crate::{Config, Error, Result, config::read_text, families};
 use sha2::{Digest, Sha256};
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Standard deviation of the weights: transformers' `initializer_range`.
 const DEVIATION: f32 = 0.02;
@@ -20,6 +25,7 @@ pub enum Preset {
 /// The presets: name and config. Real models' shapes are their own config.json's, as on the Hub.
 const PRESETS: &[(&str, &str)] = &[
     ("tiny", include_str!("presets/tiny.json")),
+    ("fixed-latency", include_str!("presets/fixed-latency.json")),
     ("smollm2-135m", include_str!("presets/smollm2-135m.json")),
     ("llama-3.2-1b", include_str!("presets/llama-3.2-1b.json")),
     ("llama-3.1-8b", include_str!("presets/llama-3.1-8b.json")),
@@ -28,11 +34,20 @@ const PRESETS: &[(&str, &str)] = &[
 impl Preset {
     /// The config to build.
     pub fn config(&self) -> Result<Config> {
-        let path = match self {
+        families::parse_config(&self.text()?, self.path())
+    }
+
+    /// How long its passes take, where the config says that.
+    pub fn latency(&self) -> Result<Option<FixedLatency>> {
+        FixedLatency::of_config(&self.text()?, self.path())
+    }
+
+    /// For messages.
+    fn path(&self) -> &Path {
+        match self {
             Self::Named(name) => name.as_ref(),
-            Self::ConfigFile(path) => path.as_path(),
-        };
-        families::parse_config(&self.text()?, path)
+            Self::ConfigFile(path) => path,
+        }
     }
 
     /// The config's text, for the model's digest.

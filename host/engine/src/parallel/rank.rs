@@ -12,10 +12,14 @@ use crate::{
     families::Shape,
     kv_cache::{CachePool, KvCache, Layout},
     layers::{AdapterRows, Packing, Segment, Use},
-    load::Weights,
+    load::{Weights, latency::FixedLatency},
 };
 use candle_core::{DType, Device, Tensor};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Rows that a pass is worth cutting at for the sake of several stages: with fewer, a product takes as
 /// long as its weights take to be read, and reading them once for all rows is best.
@@ -41,6 +45,8 @@ pub struct Build {
     pub microbatches: Option<usize>,
     /// Ranks that use the same memory.
     pub sharing: usize,
+    /// How long passes take, where that is given.
+    pub latency: Option<FixedLatency>,
 }
 
 /// A rank with its part of a model.
@@ -49,6 +55,7 @@ pub struct Rank {
     shard: Shard,
     pipeline: Arc<dyn Communicator>,
     microbatches: Option<usize>,
+    latency: Option<FixedLatency>,
     layout: Layout,
     pool: CachePool,
     batches: BTreeMap<u64, Vec<KvCache>>,
@@ -58,8 +65,8 @@ pub struct Rank {
 impl Rank {
     /// Loads its part.
     pub fn load(build: Build) -> Result<Self> {
-        let Build { weights, shape, stage, shard, pipeline, device, id, microbatches, sharing } =
-            build;
+        let Build { weights, shape, stage, shard, pipeline, .. } = build;
+        let Build { device, id, microbatches, sharing, latency, .. } = build;
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
@@ -77,12 +84,18 @@ impl Rank {
             shard,
             pipeline,
             microbatches,
+            latency,
         })
     }
 
     /// What it has loaded.
     pub fn loaded(&self) -> Loaded {
         self.loaded.clone()
+    }
+
+    /// Whether it computes on the CPU.
+    pub fn is_on_cpu(&self) -> bool {
+        self.decoder.device().is_cpu()
     }
 
     /// Does what it is told.
@@ -130,7 +143,11 @@ impl Rank {
         segments: &[Segment<'_>],
         wanted: &[u32],
     ) -> Result<Option<Tensor>> {
+        let began = Instant::now();
         let logits = self.run(batch, segments, wanted)?;
+        if let Some(latency) = self.latency {
+            latency.wait(began, segments);
+        }
         self.shard.group.settle()?;
         self.pipeline.settle()?;
         Ok(logits)

@@ -17,7 +17,7 @@ use crate::{
     families::Shape,
     kernels::parallel::{Stop, Team, asking},
     layers::Segment,
-    load::Weights,
+    load::{Weights, latency::FixedLatency},
 };
 use candle_core::Tensor;
 use std::{
@@ -40,6 +40,8 @@ pub struct Plan {
     pub deadline: Duration,
     /// Ranks that share this machine's memory and cores.
     pub neighbours: usize,
+    /// How long passes take, where that is given.
+    pub latency: Option<FixedLatency>,
 }
 
 impl Plan {
@@ -50,7 +52,7 @@ impl Plan {
         seat: Seat,
     ) -> impl FnOnce() -> Result<Rank> + Send + 'static {
         let (weights, shape, split) = (self.weights.clone(), self.shape.clone(), self.split);
-        let (device, sharing) = (self.devices[rank], self.neighbours);
+        let (device, sharing, latency) = (self.devices[rank], self.neighbours, self.latency);
         move || {
             let index = rank % split.ranks_of_replica();
             let (id, device) = (device.to_string(), device.open()?);
@@ -69,6 +71,7 @@ impl Plan {
                 id,
                 microbatches,
                 sharing,
+                latency,
             })
         }
     }
@@ -146,6 +149,11 @@ impl Replica {
     /// What each rank has loaded.
     pub fn loaded(&self) -> &[Loaded] {
         &self.loaded
+    }
+
+    /// Whether its leader computes on the CPU, where a pass is done when it returns.
+    pub fn is_on_cpu(&self) -> bool {
+        self.leader.is_on_cpu()
     }
 
     /// Makes room for so many tokens of each sequence of a static batch.

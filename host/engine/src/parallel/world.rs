@@ -167,6 +167,7 @@ impl World {
             devices: vec![device; self.size()],
             deadline: Duration::ZERO,
             neighbours: self.neighbours,
+            latency: checkpoint.latency,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
         plan.loader(self.launch.rank, seat)()

@@ -2,34 +2,45 @@
 
 use super::types::Answer;
 use crate::{
+    batch_journal::BatchJournal,
     bindings::{engine, types::Error},
     engine_thread::{EngineGone, EngineThread},
     measure,
-    state::State,
+    state::{Run, State},
 };
 use llem_engine::{
-    Batch, Control, FinishReason, Model,
+    Batch, Control, FinishReason,
     batch::{self, BatchOptions, Ended, Step},
 };
-use llem_record::{Event, event::BatchSequenceRecord};
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
+use tokio::sync::mpsc;
 use wasmtime::component::Resource;
 
-/// A continuous batch that a script has open.
+/// A continuous batch that a script has open. Whatever becomes of it, its sequences are recorded as far as they came.
 pub struct OpenBatch {
     thread: EngineThread,
     /// Only the engine's thread works on it; the guest's side asks how full it is.
     batch: Arc<Mutex<Batch>>,
-    /// Label and arrival of the sequences that have not ended.
-    submitted: BTreeMap<u64, (String, u64)>,
+    journal: Arc<BatchJournal>,
+    /// What sequences that still run end with when this is dropped.
+    reason: FinishReason,
+}
+
+impl Drop for OpenBatch {
+    fn drop(&mut self) {
+        for ended in lock(&self.batch).end_all(self.reason) {
+            // Where the record cannot be written, the run's end says so.
+            let _ = self.journal.ended(&ended);
+        }
+    }
 }
 
 /// Opens a batch of a model.
 pub async fn open(
+    run: &Arc<Run>,
     thread: EngineThread,
     options: engine::BatchOptions,
 ) -> Result<llem_engine::Result<OpenBatch>, EngineGone> {
@@ -47,14 +58,9 @@ pub async fn open(
     Ok(opened.map(|batch| OpenBatch {
         thread,
         batch: Arc::new(Mutex::new(batch)),
-        submitted: BTreeMap::new(),
+        journal: BatchJournal::new(run),
+        reason: FinishReason::Interrupted,
     }))
-}
-
-/// The sequences that no step will end any more, as far as they came: they are recorded.
-fn cut_short(batch: &mut Batch, model: &Model) -> Vec<Ended> {
-    // Only a tokenizer can fail here; the sequences' ids are then lost with their text.
-    batch.end_all(model, FinishReason::Interrupted).unwrap_or_default()
 }
 
 fn lock(batch: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
@@ -68,9 +74,10 @@ impl engine::HostBatch for State {
         request: engine::Request,
         arrival: Option<u64>,
     ) -> Answer<Vec<u64>> {
+        // The request is handed over now: its clock runs while it is tokenized.
+        let (handed_over, now) = (Instant::now(), self.run.clock.now());
         self.run.check_stop()?;
         self.run.output.charge(request.label.len())?;
-        let now = self.run.clock.now();
         if let Some(arrival) = arrival.filter(|&arrival| arrival > now) {
             return Ok(Err(Error::InvalidArgument(format!(
                 "arrival lies {} ns in the future: submit the request when it has arrived",
@@ -83,17 +90,16 @@ impl engine::HostBatch for State {
         let submitted = open
             .thread
             .call(move |model| {
-                let request = measure::tokenized(model, request, seed)?;
-                lock(&shared).submit(model, &request)
+                let request = measure::as_engine(request, seed);
+                lock(&shared).submit(model, &request, handed_over)
             })
             .await?;
-        let names = match submitted {
-            Ok(names) => names,
+        let submitted = match submitted {
+            Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),
         };
-        let open = self.table.get_mut(&batch)?;
-        open.submitted.extend(names.iter().map(|&name| (name, (label.clone(), arrival))));
-        Ok(Ok(names))
+        self.table.get(&batch)?.journal.submitted(&submitted, &label, arrival);
+        Ok(Ok(submitted.iter().map(|sequence| sequence.name).collect()))
     }
 
     async fn step(&mut self, batch: Resource<OpenBatch>) -> Answer<engine::StepResult> {
@@ -105,7 +111,10 @@ impl engine::HostBatch for State {
             .call(move |model| {
                 let mut batch = lock(&shared);
                 let stop = || run.stop.is_requested();
-                batch.step(model, &stop).map_err(|error| (error, cut_short(&mut batch, model)))
+                match batch.step(model, &stop) {
+                    Ok(step) => Ok(step),
+                    Err(error) => Err((error, batch.end_all(FinishReason::Interrupted))),
+                }
             })
             .await?;
         let step = match stepped {
@@ -144,22 +153,29 @@ impl engine::HostBatch for State {
     async fn drain(&mut self, batch: Resource<OpenBatch>) -> Answer<Vec<engine::EndedSequence>> {
         self.run.check_stop()?;
         let open = self.table.get(&batch)?;
-        let (shared, run) = (Arc::clone(&open.batch), Arc::clone(&self.run));
-        let drained = open
-            .thread
-            .call(move |model| {
-                let mut steps = Vec::new();
-                let control = Control { cancelled: &|| run.stop.is_requested(), progress: &|_| () };
-                let mut batch = lock(&shared);
-                let result = batch.drain(model, &control, |step| steps.push(step));
-                (steps, result, cut_short(&mut batch, model))
-            })
-            .await?;
-        let (steps, result, cut) = drained;
+        let (shared, run, thread) =
+            (Arc::clone(&open.batch), Arc::clone(&self.run), open.thread.clone());
+        // Steps are counted and recorded here while the engine's thread goes on.
+        let (done, mut steps) = mpsc::unbounded_channel();
+        let drained = thread.call(move |model| {
+            let control = Control { cancelled: &|| run.stop.is_requested(), progress: &|_| () };
+            let mut batch = lock(&shared);
+            let result = batch.drain(model, &control, |step| drop(done.send(step)));
+            (result, batch.end_all(FinishReason::Interrupted))
+        });
+        tokio::pin!(drained);
         let mut ended = Vec::new();
-        for step in steps {
+        let drained = loop {
+            tokio::select! {
+                biased;
+                Some(step) = steps.recv() => ended.extend(self.count(&batch, step)?),
+                drained = &mut drained => break drained?,
+            }
+        };
+        while let Ok(step) = steps.try_recv() {
             ended.extend(self.count(&batch, step)?);
         }
+        let (result, cut) = drained;
         ended.extend(self.keep(&batch, cut)?);
         self.run.check_stop()?;
         Ok(result.map(|()| ended).map_err(Into::into))
@@ -177,7 +193,7 @@ impl engine::HostBatch for State {
     }
 
     fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
-        self.table.delete(batch)?;
+        self.table.delete(batch)?.reason = FinishReason::Cancelled;
         Ok(())
     }
 }
@@ -189,29 +205,25 @@ impl State {
         batch: &Resource<OpenBatch>,
         step: Step,
     ) -> wasmtime::Result<Vec<engine::EndedSequence>> {
-        let work = measure::step_activity(self.table.get(batch)?.thread.info(), &step);
+        let open = self.table.get(batch)?;
+        let work = measure::step_activity(open.thread.info(), &step);
         self.run.progress().activity.add(&work);
+        open.journal.stepped(&step.tokens);
         self.keep(batch, step.ended)
     }
 
     /// Writes sequences that have ended into the journal.
     fn keep(
-        &mut self,
+        &self,
         batch: &Resource<OpenBatch>,
         ended: Vec<Ended>,
     ) -> wasmtime::Result<Vec<engine::EndedSequence>> {
+        let journal = &self.table.get(batch)?.journal;
         let mut kept = Vec::with_capacity(ended.len());
-        for Ended { sequence, completion } in ended {
-            let submitted = self.table.get_mut(batch)?.submitted.remove(&sequence);
-            let (label, arrival) = submitted.unwrap_or_default();
-            let record = measure::sequence(&self.run, &completion, arrival);
-            kept.push(engine::EndedSequence {
-                sequence,
-                completion: measure::completion(&completion, &record),
-            });
-            let phase = self.run.phase_path();
-            let event = BatchSequenceRecord { label, phase, name: sequence, sequence: record };
-            self.run.output.write(Event::BatchSequence(event))?;
+        for ended in ended {
+            let record = journal.ended(&ended)?;
+            let completion = measure::completion(&ended.completion, &record);
+            kept.push(engine::EndedSequence { sequence: ended.sequence, completion });
         }
         Ok(kept)
     }

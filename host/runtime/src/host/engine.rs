@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bindings::{engine, types::Error},
     engine_thread::EngineThread,
-    measure,
+    measure::{self, Measured},
     measurement::{Communication, closed},
     state::State,
 };
@@ -111,11 +111,10 @@ impl engine::HostModel for State {
     ) -> Answer<engine::Generation> {
         self.run.check_stop()?;
         self.run.output.charge(request.label.len())?;
-        let submitted = Instant::now();
         let thread = self.table.get(&model)?.thread.clone();
         let run = Arc::clone(&self.run);
         let measured = thread.call(move |model| measure::generate(model, &run, request)).await?;
-        let (label, generation, span, communication) = match measured {
+        let Measured { label, generation, span, times, communication } = match measured {
             Ok(measured) => measured,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -128,14 +127,15 @@ impl engine::HostModel for State {
         });
         let ranks = received.since(&sent);
         let (window, measurement) = closed(&self.run, &label, &span, before, ranks)?;
-        let sequences = measure::sequences(&self.run, &generation, submitted);
+        let sequences = measure::sequences(&self.run, &generation);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),
             prefill_time: window.activity.prefill_ns,
             decode_time: window.activity.decode_ns,
             measurement,
         };
-        self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
+        let record = GenerationRecord { window, times, sequences };
+        self.run.output.write(Event::Generation(record))?;
         // The request is recorded as far as it came; then the run ends.
         self.run.check_stop()?;
         Ok(match generation.failure {
@@ -188,7 +188,7 @@ impl engine::HostModel for State {
         options: engine::BatchOptions,
     ) -> Answer<Resource<OpenBatch>> {
         let thread = self.table.get(&model)?.thread.clone();
-        match batch::open(thread, options).await? {
+        match batch::open(&self.run, thread, options).await? {
             Ok(batch) => Ok(Ok(self.hand_out(batch)?)),
             Err(error) => Ok(Err(error.into())),
         }

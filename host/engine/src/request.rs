@@ -1,0 +1,168 @@
+//! What is asked of a model, and the order in which a request is served, the same for every caller:
+//!
+//! ```text
+//! prepare     prompts are sized, KV memory is reserved, adapters are chosen
+//!             (the caller synchronises its devices and reads its counters here)
+//! run         the clock starts │ tokenize │ prefill │ decode │ the clock stops
+//!             (the caller reads its counters here)
+//! detokenize  text for people
+//! ```
+//!
+//! TTFT counts from the moment at which the clock starts, so tokenization is in it; reserving memory and reading
+//! counters are not.
+
+use crate::{
+    Control, Error, Generation, Model, Result, Sampling,
+    adapters::{Adapted, Choice},
+    batch::{Completion, check},
+    chat::Message,
+    generate,
+    parallel::{replica::at_once, split::part},
+};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+/// What a sequence starts from.
+#[derive(Clone, Debug)]
+pub enum Prompt {
+    /// Text, tokenized with the special tokens that the tokenizer adds.
+    Text(String),
+    /// A conversation, rendered by the model's chat template.
+    Chat(Vec<Message>),
+    /// Token ids, taken as they are.
+    Tokens(Vec<u32>),
+}
+
+/// A static batch.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// One sequence each; no prompt is empty.
+    pub prompts: Vec<Prompt>,
+    /// Most tokens to generate for a sequence; at least 1.
+    pub max_new_tokens: usize,
+    /// Goes on past end-of-sequence tokens.
+    pub ignore_eos: bool,
+    /// Ends a sequence when its text contains one of these.
+    pub stop: Vec<String>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Keeps the logits of every position.
+    pub keep_logits: bool,
+    /// What each sequence runs with; empty means the model's default.
+    pub adapters: Choice,
+}
+
+/// A request that has been checked and whose KV memory is reserved. It is valid until the model prepares another.
+pub struct Prepared {
+    request: Request,
+    adapters: Vec<Option<Adapted>>,
+}
+
+impl Model {
+    /// Does all that can be done before a request's clock starts.
+    ///
+    /// # Errors
+    /// The request cannot be run, or there is no memory for it.
+    pub fn prepare(&mut self, request: Request) -> Result<Prepared> {
+        let prompts = self.sizes_of(&request.prompts)?;
+        check(&request, &prompts, &self.info().shape, self.has_tokenizer())?;
+        let adapters = self.adapters.choose(&request.adapters, prompts.len())?;
+        let context = self.info().shape.context;
+        let rooms: Vec<usize> = prompts
+            .iter()
+            .map(|prompt| prompt.len() + request.max_new_tokens.min(context - prompt.len()))
+            .collect();
+        let (_, replicas) = self.split();
+        let count = replicas.len().min(rooms.len());
+        at_once(&mut replicas[..count], |index, replica| {
+            replica.reserve(&rooms[part(rooms.len(), index, count)])
+        })?;
+        Ok(Prepared { request, adapters })
+    }
+
+    /// Serves a prepared request: its clock starts here, and has stopped when this returns. Completions have no text
+    /// yet ([`Model::detokenize_all`]).
+    ///
+    /// # Errors
+    /// Work has not begun; once it has, what went wrong is in the generation, with what came before.
+    pub fn run(&mut self, prepared: Prepared, control: &Control<'_>) -> Result<Generation> {
+        let Prepared { request, adapters } = prepared;
+        let submitted = Instant::now();
+        let prompts = self.tokens_of(&request.prompts)?;
+        let tokenized = Instant::now();
+        let (parts, replicas) = self.split();
+        let count = replicas.len().min(prompts.len());
+        let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let generated = at_once(&mut replicas[..count], |index, replica| {
+            let progress = |generated: usize| {
+                told[index].store(generated, Ordering::Relaxed);
+                (control.progress)(told.iter().map(|told| told.load(Ordering::Relaxed)).sum());
+            };
+            let control = Control { progress: &progress, ..*control };
+            let own = part(prompts.len(), index, count);
+            let mut sequences = generate::sequences(&request, &prompts, own, &adapters, parts);
+            let at = [submitted, tokenized];
+            sequences.iter_mut().for_each(|sequence| sequence.arrived(at));
+            Ok(generate::run(parts, replica, sequences, at, &control))
+        })?;
+        generate::joined(generated)
+            .ok_or_else(|| Error::Invalid("a request needs at least one prompt".to_owned()))
+    }
+
+    /// Turns the tokens of completions into text, and notes in each how long that took. The first that cannot be
+    /// turned is returned as an error; the others have their text.
+    ///
+    /// # Errors
+    /// The tokenizer does not know a token.
+    pub fn detokenize_all<'a>(
+        &self,
+        completions: impl IntoIterator<Item = &'a mut Completion>,
+    ) -> Result<()> {
+        let mut failed = None;
+        for completion in completions {
+            let began = Instant::now();
+            match self.has_tokenizer().then(|| self.detokenize(&completion.tokens)).transpose() {
+                Ok(text) => completion.text = text,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            completion.detokenize_time = began.elapsed();
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Prepares and serves a request, with nobody measuring.
+    ///
+    /// # Errors
+    /// As [`Model::prepare`] and [`Model::run`].
+    pub fn generate(&mut self, request: Request, control: &Control<'_>) -> Result<Generation> {
+        let prepared = self.prepare(request)?;
+        let mut generation = self.run(prepared, control)?;
+        let detokenized = self.detokenize_all(&mut generation.completions);
+        generation.failure = generation.failure.take().or(detokenized.err());
+        Ok(generation)
+    }
+}
+
+impl Generation {
+    /// Turning the prompts into tokens.
+    pub fn tokenize_time(&self) -> Duration {
+        self.tokenized - self.submitted
+    }
+
+    /// Prompt processing of the whole batch, to the last first token.
+    pub fn prefill_time(&self) -> Duration {
+        self.prefilled - self.tokenized
+    }
+
+    /// From there to the last token.
+    pub fn decode_time(&self) -> Duration {
+        self.finished - self.prefilled
+    }
+
+    /// Turning the tokens into text.
+    pub fn detokenize_time(&self) -> Duration {
+        self.completions.iter().map(|completion| completion.detokenize_time).sum()
+    }
+}

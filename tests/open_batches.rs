@@ -1,0 +1,132 @@
+//! Sequences of a continuous batch are in the journal as far as they came, whatever ends the run or the batch.
+
+use crate::support::{Desk, Ran, guest, of_kind};
+use serde_json::Value;
+use std::{
+    fs,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Steps before the end: the prefill and as many more tokens of each sequence.
+const STEPS: usize = 30;
+
+fn exec(end: &str) -> Vec<String> {
+    let end = format!("end={end}");
+    let component = guest("open_batch");
+    ["exec", &component, "--model", "synthetic:fixed-latency", "-p", &end]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn args(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+/// Both sequences, with at least the tokens of the steps and a time for each.
+fn check_kept(desk: &Desk, finish: &str) {
+    let events = desk.events();
+    let kept = of_kind(&events, "batch-sequence");
+    assert_eq!(kept.len(), 2, "both sequences are in the journal");
+    for event in kept {
+        let sequence = &event["sequence"];
+        let tokens = sequence["tokens"].as_array().unwrap().len();
+        assert!(tokens >= STEPS, "{tokens} tokens");
+        assert_eq!(sequence["token_ns"].as_array().unwrap().len(), tokens);
+        assert_eq!(sequence["finish"], finish);
+        assert_eq!(event["label"], "open");
+    }
+    assert_eq!(desk.record()["groups"][0]["activity"]["requests"], 2);
+}
+
+#[test]
+fn whatever_the_script_does() {
+    for (end, code, finish) in [
+        ("return", 0, "interrupted"),
+        ("drop", 0, "cancelled"),
+        ("raise", 1, "interrupted"),
+        ("panic", 1, "interrupted"),
+    ] {
+        let desk = Desk::new();
+        let ran = desk.llem(&args(&exec(end)));
+        assert_eq!(ran.code, Some(code), "{end}: {}", ran.stderr);
+        check_kept(&desk, finish);
+    }
+}
+
+#[test]
+fn a_deadline_between_steps_and_within_a_drain() {
+    for end in ["spin", "step", "drain"] {
+        let desk = Desk::new();
+        let command = [exec(end), vec!["--deadline".to_owned(), "2".to_owned()]].concat();
+        desk.llem(&args(&command)).refused(1, &["deadline of 2 s"]);
+        check_kept(&desk, "interrupted");
+    }
+}
+
+fn start(desk: &Desk, end: &str) -> Child {
+    let mut command = desk.command(&args(&exec(end)));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+fn journal(desk: &Desk) -> String {
+    fs::read_to_string(desk.folder.path().join("run/events.jsonl")).unwrap_or_default()
+}
+
+fn wait_for_progress(desk: &Desk) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !journal(desk).contains("\"event\":\"batch-progress\"") {
+        assert!(Instant::now() < patience, "no sequence ever came into the journal");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ctrl_c_in_the_middle() {
+    for end in ["step", "drain"] {
+        let desk = Desk::new();
+        let child = start(&desk, end);
+        wait_for_progress(&desk);
+        signal(&child, "-INT");
+        Ran::of(child.wait_with_output().unwrap()).refused(130, &["interrupted"]);
+        check_kept(&desk, "interrupted");
+    }
+}
+
+#[test]
+fn kill_9_keeps_tokens_up_to_a_second_before() {
+    // Twenty moments, spread unevenly over a second and a half, in a loop of steps and in a drain.
+    let mut seed = u64::from(std::process::id());
+    for attempt in 0..20 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let desk = Desk::new();
+        let mut child = start(&desk, if attempt % 2 == 0 { "step" } else { "drain" });
+        wait_for_progress(&desk);
+        thread::sleep(Duration::from_micros((seed >> 33) % 1_500_000));
+        let killed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+
+        desk.llem(&["recover", "run"]).ok();
+        let events = desk.events();
+        let began = of_kind(&events, "started")[0]["unix_ns"].as_i64().unwrap();
+        let kept = of_kind(&events, "batch-sequence");
+        assert_eq!(kept.len(), 2, "attempt {attempt}");
+        for event in kept {
+            let times = event["sequence"]["token_ns"].as_array().unwrap();
+            assert_eq!(event["sequence"]["tokens"].as_array().unwrap().len(), times.len());
+            let last = began + times.last().unwrap().as_i64().unwrap();
+            let lost = killed.as_nanos() as i64 - last;
+            // A token a step of 7 ms, so that what is not there is at most 100 tokens or a second old.
+            assert!(lost < 1_000_000_000, "attempt {attempt}: {lost} ns are lost");
+        }
+        let record: Value = desk.record();
+        assert_eq!(record["groups"][0]["activity"]["requests"], 2, "attempt {attempt}");
+    }
+}

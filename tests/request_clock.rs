@@ -1,0 +1,137 @@
+//! One clock for a request, the same everywhere, tested against a model of known latencies (50 ms for a pass with prompt,
+//! 7 ms for any other), while every reading of a counter takes 20 ms.
+
+use crate::support::{Desk, Hardware, guest, of_kind};
+use serde_json::Value;
+
+const PREFILL: f64 = 50.0;
+const DECODE: f64 = 7.0;
+const MODEL: &str = "synthetic:fixed-latency";
+/// Tokens of a request: a prefill and five decode passes.
+const TOKENS: usize = 6;
+
+fn ms(ns: &Value) -> f64 {
+    ns.as_f64().unwrap() * 1e-6
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs static requests and a continuous batch on hardware whose counters are slow to read.
+fn served(more: &[&str]) -> (Desk, Vec<Value>) {
+    let hardware = Hardware::new().gpu(300, 60, |_| {});
+    let desk = Desk::new();
+    let component = guest("request_clock");
+    let args = [&["exec", &component, "--model", MODEL], more].concat();
+    let mut command = hardware.command(&desk, &args);
+    let ran =
+        crate::support::Ran::of(command.env("LLEM_TEST_NVML_DELAY_MS", "20").output().unwrap());
+    ran.ok();
+    let events = desk.events();
+    (desk, events)
+}
+
+/// The sequences of static requests and of the batch.
+fn sequences(events: &[Value]) -> [Vec<&Value>; 2] {
+    let of_requests = of_kind(events, "generation").into_iter();
+    let of_batch = of_kind(events, "batch-sequence").into_iter();
+    [
+        of_requests.map(|event| &event["sequences"][0]).collect(),
+        of_batch.map(|event| &event["sequence"]).collect(),
+    ]
+}
+
+fn check_latencies(sequences: &[&Value]) {
+    assert_eq!(sequences.len(), 7);
+    let times = |sequence: &Value| -> Vec<f64> {
+        sequence["token_ns"].as_array().unwrap().iter().map(ms).collect()
+    };
+    let ttft =
+        median(sequences.iter().map(|one| times(one)[0] - ms(&one["submitted_ns"])).collect());
+    assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
+    let gaps = sequences
+        .iter()
+        .flat_map(|one| times(one).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
+    let itl = median(gaps.collect());
+    assert!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
+    for sequence in sequences {
+        assert_eq!(sequence["tokens"].as_array().unwrap().len(), TOKENS);
+        let part = |name: &str| ms(&sequence["times"][name]);
+        let parts = part("tokenize_ns") + part("queue_ns") + part("prefill_ns") + part("decode_ns");
+        let e2el = times(sequence)[TOKENS - 1] - ms(&sequence["submitted_ns"]);
+        assert!((parts - e2el).abs() < 0.01 * e2el, "{parts} of {e2el} ms: {sequence}");
+        assert!(part("tokenize_ns") > 0.0 && part("detokenize_ns") > 0.0, "{sequence}");
+    }
+}
+
+fn check_requests(events: &[Value], record: &Value) {
+    let calls: Vec<f64> = record["metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|metric| metric["name"] == "static_call")
+        .map(|metric| metric["quantity"]["value"].as_f64().unwrap() * 1e3)
+        .collect();
+    let generations = of_kind(events, "generation");
+    assert_eq!(calls.len(), generations.len());
+    for (event, call) in generations.into_iter().zip(calls) {
+        let part = |name: &str| ms(&event["times"][name]);
+        let clock = part("tokenize_ns") + part("prefill_ns") + part("decode_ns");
+        let wall = ms(&event["window"]["wall_ns"]);
+        assert!((clock - wall).abs() < 0.01 * wall, "{clock} of the window's {wall} ms: {event}");
+        let parts = clock + part("prepare_ns") + part("meter_ns") + part("detokenize_ns");
+        let total = part("total_ns");
+        assert!((parts - total).abs() < 0.01 * total, "{parts} of {total} ms: {}", event["times"]);
+        // By the script's clock, which is none of ours: the call took as long as its parts.
+        assert!(total <= call && call < 1.1 * total + 5.0, "{total} of {call} ms");
+        assert!(part("meter_ns") > 39.0, "both readings are slow: {}", event["times"]);
+    }
+}
+
+#[test]
+fn slow_counters_are_in_no_latency() {
+    let (desk, events) = served(&[]);
+    let [of_requests, of_batch] = sequences(&events);
+    check_latencies(&of_requests);
+    check_latencies(&of_batch);
+    check_requests(&events, &desk.record());
+}
+
+#[test]
+fn slow_counters_are_in_no_latency_of_aligned_windows() {
+    let (desk, events) = served(&["--align-windows"]);
+    let [of_requests, of_batch] = sequences(&events);
+    check_latencies(&of_requests);
+    check_latencies(&of_batch);
+    check_requests(&events, &desk.record());
+}
+
+#[test]
+fn generate_has_the_same_clock() {
+    let of_one_run = || {
+        let ran = Desk::new()
+            .llem(&[
+                "generate",
+                MODEL,
+                "A prompt.",
+                "--max-new-tokens",
+                "6",
+                "--ignore-eos",
+                "--json",
+            ])
+            .ok();
+        let timings = ran.json()["timings"].clone();
+        let s = |name: &str| timings[name].as_f64().unwrap() * 1e3;
+        let last = timings["token_times_s"].as_array().unwrap().last().unwrap().as_f64().unwrap();
+        let parts = s("tokenize_s") + s("prefill_s") + s("decode_s");
+        assert!((parts - last * 1e3).abs() < 0.01 * parts, "{timings}");
+        [s("ttft_s"), s("decode_s")]
+    };
+    let runs: Vec<[f64; 2]> = (0..5).map(|_| of_one_run()).collect();
+    let ttft = median(runs.iter().map(|run| run[0]).collect());
+    assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
+    let decode = median(runs.iter().map(|run| run[1]).collect());
+    assert!((decode - 5.0 * DECODE).abs() < 2.0, "{decode} ms for five steps of {DECODE}");
+}
