@@ -30,6 +30,7 @@ pub mod parallel;
 pub mod peaks;
 pub mod sampling;
 pub mod score;
+mod text_stream;
 pub mod tokenizer;
 
 pub use adapters::AdapterSource;

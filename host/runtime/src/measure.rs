@@ -89,6 +89,7 @@ fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
         top_p: chosen.top_p,
         repetition_penalty: chosen.repetition_penalty,
         seed: chosen.seed.unwrap_or(seed),
+        first_stream: 0,
     }
 }
 

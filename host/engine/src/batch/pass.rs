@@ -5,13 +5,18 @@ use crate::{
     Result,
     adapters::{Adapted, AdapterId},
     families::Shape,
+    kernels::parallel::share,
     layers::{Segment, host},
     parallel::{BatchRoom, Replica},
     sampling,
     tokenizer::Tokenizer,
 };
 use candle_core::Tensor;
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// What is known of a model that sequences run on.
 #[derive(Clone, Copy)]
@@ -179,14 +184,39 @@ fn sample(
     } else {
         let logits = logits.to_device(&candle_core::Device::Cpu)?;
         let width = logits.dim(1)?;
-        host::with_slice(&logits, |logits| {
-            let rows = logits.chunks_exact(width).zip(&chosen);
-            rows.map(|(row, &index)| sequences[index].choose(row)).collect::<Result<_>>()
-        })??
+        host::with_slice(&logits, |logits| choose_tokens(sequences, &chosen, logits, width))??
     };
     let now = Instant::now();
     for (index, token) in chosen.into_iter().zip(tokens) {
         sequences[index].take(token, now, parts)?;
     }
     Ok(())
+}
+
+/// Chooses a token for each of the `chosen` sequences by its row of `logits`, `[chosen, width]`. The
+/// threads share the rows, or one row where there is no other; what is chosen does not depend on them.
+fn choose_tokens(
+    sequences: &mut [Sequence],
+    chosen: &[usize],
+    logits: &[f32],
+    width: usize,
+) -> Result<Vec<u32>> {
+    if let &[index] = chosen {
+        return Ok(vec![sequences[index].choose(logits)?]);
+    }
+    /// A sequence, and the token that has been chosen for it. Only one thread ever asks for it.
+    type Job<'a> = Mutex<(&'a mut Sequence, Result<u32>)>;
+    let mut by_index: Vec<Option<&mut Sequence>> = sequences.iter_mut().map(Some).collect();
+    let jobs: Vec<Job<'_>> = chosen
+        .iter()
+        .filter_map(|&index| Some(Mutex::new((by_index[index].take()?, Ok(0)))))
+        .collect();
+    share(logits.len(), jobs.len(), |range| {
+        for row in range {
+            let mut job = jobs[row].lock().unwrap_or_else(PoisonError::into_inner);
+            job.1 = job.0.choose(&logits[row * width..(row + 1) * width]);
+        }
+    });
+    let done = jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.map(|(_, token)| token).collect()
 }
