@@ -220,3 +220,47 @@ fn choose_tokens(
     let done = jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner));
     done.map(|(_, token)| token).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, Sampling, kernels::parallel::Team};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn rows_chosen_together_are_those_chosen_one_after_another() {
+        const WIDTH: usize = 10_000;
+        let sampling =
+            Sampling { temperature: 0.9, repetition_penalty: 1.2, ..Sampling::default() };
+        let request = Request {
+            prompts: (0..7).map(|token| vec![token; 3]).collect(),
+            max_new_tokens: 4,
+            ignore_eos: true,
+            stop: Vec::new(),
+            sampling,
+            keep_logits: false,
+            adapters: Vec::new(),
+        };
+        let sequences =
+            || (0..7).map(|index| Sequence::new(&request, index, None, 64)).collect::<Vec<_>>();
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        // Not in order, and not all.
+        let chosen = [5, 0, 6, 2, 3];
+        let logits: Vec<f32> =
+            (0..chosen.len() * WIDTH).map(|_| 8.0 * random.random::<f32>()).collect();
+        let (mut alone, mut together, mut one) = (sequences(), sequences(), sequences());
+        for _ in 0..3 {
+            let expected: Vec<u32> = (chosen.iter().zip(logits.chunks(WIDTH)))
+                .map(|(&index, row)| one[index].choose(row).expect("no NaN"))
+                .collect();
+            let ours = choose_tokens(&mut together, &chosen, &logits, WIDTH).expect("no NaN");
+            assert_eq!(ours, expected);
+            let ours = Team::Alone.work(|| choose_tokens(&mut alone, &chosen, &logits, WIDTH));
+            assert_eq!(ours.expect("no NaN"), expected);
+        }
+        let mut broken = logits;
+        broken[3 * WIDTH] = f32::NAN;
+        assert!(choose_tokens(&mut together, &chosen, &broken, WIDTH).is_err());
+    }
+}
