@@ -187,3 +187,29 @@ fn broken_files_are_refused_by_name() {
     desk.llem(&["generate", &noise, "--tokens", "5"]).refused(2, &["noise.gguf", "GGUF"]);
     desk.llem(&["generate", "none.gguf", "--tokens", "5"]).refused(2, &["none.gguf"]);
 }
+
+/// Offsets that would wrap around, and an alignment that nothing can have.
+#[test]
+fn numbers_that_no_file_can_hold_are_refused() {
+    let desk = Desk::new();
+    let whole = fs::read(fixtures().join("gguf/llama-q8_0.gguf")).unwrap();
+    let name = b"output_norm.weight";
+    let at = whole.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
+    // One dimension: its count, its length, the format, and then the offset.
+    assert_eq!(whole[at..at + 4], 1u32.to_le_bytes());
+    let refused = |place: usize, number: u64, word: &str| {
+        let mut bytes = whole.clone();
+        bytes[place..place + 8].copy_from_slice(&number.to_le_bytes());
+        let file = desk.file("bad.gguf", bytes);
+        let args = ["generate", &file, "--tokens", "5", "--max-new-tokens", "1"];
+        desk.llem(&args).refused(2, &["bad.gguf", word]);
+    };
+    for back in [64, 4096, whole.len() as u64 - 64, whole.len() as u64 + 64] {
+        refused(at + 16, 0u64.wrapping_sub(back), "beyond any file");
+    }
+    refused(at + 16, 1 << 40, "truncated");
+    refused(at + 4, 1 << 62, "larger than any file");
+    let count = b"llama.block_count";
+    let at = whole.windows(count.len()).position(|bytes| bytes == count).unwrap() + count.len();
+    refused(at + 4, 0xffff_fff0, "llama.block_count");
+}

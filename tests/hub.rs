@@ -86,6 +86,46 @@ fn a_missing_model_is_fetched_and_kept() {
     assert_eq!(again.json()["tokens"], expected_tokens());
 }
 
+/// Other programs fetch weights and tokenizer apart: a snapshot may have one without the other.
+#[test]
+fn a_tokenizer_that_the_cache_lacks_is_fetched() {
+    let desk = Desk::new();
+    let home = desk.folder.path().join("home");
+    let weights = fixtures().join("llama/sharded-linear");
+    fill_cache(&home, &weights);
+    let hub = desk.folder.path().join("hub");
+    fs::create_dir(&hub).unwrap();
+    for file in
+        [weights, fixtures().join("tokenizer")].iter().flat_map(|f| fs::read_dir(f).unwrap())
+    {
+        let file = file.unwrap();
+        fs::copy(file.path(), hub.join(file.file_name())).unwrap();
+    }
+    let tokens = |endpoint: &str| {
+        let args = ["generate", "acme/small-llama", "measure", "--max-new-tokens", "1", "--json"];
+        with_hub(&desk, &args, &home, endpoint)
+    };
+    tokens("http://127.0.0.1:9").refused(2, &["tokenizer.json"]);
+    let fetched = tokens(&serve(hub)).ok().json();
+    assert_eq!(fetched["model"]["source"], format!("acme/small-llama@{COMMIT}"));
+    let kept = tokens("http://127.0.0.1:9").ok();
+    assert_eq!(kept.json()["tokens"], fetched["tokens"]);
+    assert!(!kept.stderr.contains("cannot be asked"), "{}", kept.stderr);
+}
+
+#[test]
+fn a_hub_without_a_tokenizer_is_asked_once() {
+    let desk = Desk::new();
+    let home = desk.folder.path().join("home");
+    let folder = fixtures().join("llama/sharded-linear");
+    fill_cache(&home, &folder);
+    let unknown = generate(&desk, &home, "http://127.0.0.1:9").ok();
+    assert!(unknown.stderr.contains("cannot be asked"), "{}", unknown.stderr);
+    generate(&desk, &home, &serve(folder)).ok();
+    let known = generate(&desk, &home, "http://127.0.0.1:9").ok();
+    assert!(!known.stderr.contains("cannot be asked"), "{}", known.stderr);
+}
+
 /// Serves a folder as the Hub does: the model's listing, and its files with commit and etag.
 fn serve(folder: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

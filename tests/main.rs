@@ -7,6 +7,7 @@ mod support;
 
 mod adapters;
 mod bad_adapters;
+mod bad_files;
 mod commands;
 mod experiments;
 mod failures;

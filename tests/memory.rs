@@ -1,7 +1,7 @@
 //! Memory: it grows with a prompt's length, not with its square, and weights are in it once.
 #![cfg(target_os = "linux")]
 
-use crate::support::{Desk, Launched};
+use crate::support::{Desk, Launched, Ran, guest};
 use std::{
     io::Read,
     mem::MaybeUninit,
@@ -88,5 +88,30 @@ fn each_rank_has_its_part_in_memory() {
         let grown = large - small - cache(1536) + cache(64);
         let share = grown as f64 / (weights(1536) - weights(64)) as f64;
         assert!(share < 0.3, "{share} of the weights");
+    }
+}
+
+/// Batches of several sizes in turn: once each has been there, none reserves KV memory inside a request.
+#[test]
+fn batches_in_turn_find_their_memory() {
+    const SIZES: usize = 3;
+    for ranks in [1, 2] {
+        let desk = Desk::new();
+        let (throughput, split) = (guest("throughput"), ranks.to_string());
+        let mut args = vec!["exec", &throughput, "--model", "synthetic:tiny", "--tp", &split];
+        for parameter in ["batch=5,1,3", "prompt-tokens=40", "new-tokens=30", "rounds=3"] {
+            args.extend(["-p", parameter]);
+        }
+        let mut command = desk.command(&args);
+        command.env("LLEM_LOG", "llem_engine=debug").env("NO_COLOR", "1");
+        let ran = Ran::of(command.output().unwrap()).ok();
+        let made: Vec<usize> = ran
+            .stderr
+            .lines()
+            .filter_map(|line| line.split_once("made=")?.1.split_whitespace().next()?.parse().ok())
+            .collect();
+        assert!(made.len() >= 3 * SIZES * ranks, "{}", ran.stderr);
+        assert_eq!(made.iter().max(), Some(&5), "{made:?}");
+        assert!(made[made.len() - 2 * SIZES * ranks..].iter().all(|&made| made == 0), "{made:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! What an absent field means is for the family to say (`families`), as in transformers each has a
 //! config class of its own.
 
-use crate::{DType, Error, Result, kernels::pointwise::Activation};
+use crate::{DType, Error, Result, families, kernels::pointwise::Activation};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -188,8 +188,11 @@ impl Config {
     /// Reads a `config.json` that is already JSON and checks that its numbers go together; `path`
     /// is for messages.
     pub fn from_json(json: serde_json::Value, path: &Path) -> Result<Self> {
-        let config: Self =
+        let mut config: Self =
             serde_json::from_value(json).map_err(|error| Error::file(path, error.to_string()))?;
+        if families::has_equal_heads(&config) {
+            (config.num_key_value_heads, config.head_dim) = (None, None);
+        }
         config.check().map_err(|reason| Error::file(path, reason))?;
         Ok(config)
     }

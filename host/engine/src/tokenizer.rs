@@ -1,6 +1,10 @@
 //! Text to tokens and back, through Hugging Face's `tokenizers`.
 
-use crate::{Error, Result, load::gguf::Gguf};
+use crate::{
+    Error, Result,
+    load::gguf::Gguf,
+    text_stream::{Growth, TextStream},
+};
 use candle_core::quantized::{
     gguf_file::{Content, Value},
     tokenizer::TokenizerFromGguf,
@@ -18,6 +22,13 @@ const BYTE_SPECIALS: [&str; 2] = ["<s>", "</s>"];
 #[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    growth: Growth,
+}
+
+impl From<tokenizers::Tokenizer> for Tokenizer {
+    fn from(inner: tokenizers::Tokenizer) -> Self {
+        Self { growth: Growth::of(inner.get_decoder()), inner }
+    }
 }
 
 impl Tokenizer {
@@ -25,7 +36,7 @@ impl Tokenizer {
     pub fn read(path: &Path) -> Result<Self> {
         let inner = tokenizers::Tokenizer::from_file(path)
             .map_err(|error| Error::file(path, error.to_string()))?;
-        Ok(Self { inner })
+        Ok(inner.into())
     }
 
     /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind, or one whose way of
@@ -64,7 +75,7 @@ impl Tokenizer {
             // candle puts a space before every text; GPT-2 does not.
             inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, true)));
         }
-        Ok(Some(Self { inner }))
+        Ok(Some(inner.into()))
     }
 
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
@@ -80,7 +91,7 @@ impl Tokenizer {
         inner.with_decoder(Some(ByteLevel::default()));
         let specials = BYTE_SPECIALS.map(|token| AddedToken::from(token, true));
         inner.add_special_tokens(specials).map_err(internal)?;
-        Ok(Self { inner })
+        Ok(inner.into())
     }
 
     /// Text to tokens. `special` adds what the tokenizer puts around a sequence (BOS and the like).
@@ -98,10 +109,27 @@ impl Tokenizer {
             .decode(tokens, true)
             .map_err(|error| Error::Invalid(format!("cannot turn tokens into text: {error}")))
     }
+
+    /// The tokenizer of Hugging Face's library.
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &tokenizers::Tokenizer {
+        &self.inner
+    }
+
+    /// A text that grows token by token, of which `keep` bytes before what is new are kept.
+    pub fn stream(&self, keep: usize) -> TextStream {
+        TextStream::new(&self.growth, keep)
+    }
+
+    /// Adds a token to a text, as [`TextStream::push`] does. The text is what [`Self::decode`] makes of
+    /// all its tokens.
+    pub fn push(&self, stream: &mut TextStream, token: u32) -> Result<String> {
+        stream.push(&self.inner, &self.growth, token)
+    }
 }
 
 /// The map of GPT-2's `bytes_to_unicode`: printable Latin-1 stays, the rest moves above U+00FF.
-fn stand_in(byte: u8) -> char {
+pub(crate) fn stand_in(byte: u8) -> char {
     let stays = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     if stays(byte) {
         char::from(byte)

@@ -10,7 +10,7 @@
 //!
 //! Where nothing meters the machine, files in the place of the kernel's give it two RAPL domains to read.
 
-use llem_engine::{Control, DType, LoadOptions, Model, Request};
+use llem_engine::{Control, DType, LoadOptions, Model, Prompt, Request};
 use llem_meter::{Meter, Options, Sample, Sink, processor::Roots};
 use llem_record::timeline::{Row, TimelineWriter};
 use std::{
@@ -100,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
     let request = Request {
-        prompts: vec![vec![1; PROMPT]],
+        prompts: vec![Prompt::Tokens(vec![1; PROMPT])],
         max_new_tokens: NEW_TOKENS,
         ignore_eos: true,
         stop: Vec::new(),
@@ -108,7 +108,7 @@ fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
         keep_logits: false,
         adapters: Vec::new(),
     };
-    let generation = model.generate(&request, &Control::none())?;
+    let generation = model.generate(request, &Control::none())?;
     Ok((NEW_TOKENS - 1) as f64 / generation.decode_time().as_secs_f64())
 }
 

@@ -52,7 +52,7 @@ pub fn generate(
 ) -> llem_engine::Result<Measured> {
     let began = Instant::now();
     let label = request.label.clone();
-    let request = as_engine(request, run.seed);
+    let request = as_engine(run, request);
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
     let control = Control {
         cancelled: &|| run.stop.is_requested(),
@@ -96,31 +96,31 @@ pub fn generate(
     Ok(Measured { label, generation, span, times, communication: [before, after] })
 }
 
-/// A script's request as the engine takes it.
-pub fn as_engine(request: engine::Request, seed: u64) -> Request {
+/// A script's request as the engine takes it. Sequences of a run whose script gives no seed draw from streams of their
+/// own, numbered in the order in which they are asked for.
+pub fn as_engine(run: &Run, request: engine::Request) -> Request {
     let prompt = |prompt| match prompt {
         engine::Prompt::Text(text) => Prompt::Text(text),
         engine::Prompt::Tokens(tokens) => Prompt::Tokens(tokens),
         engine::Prompt::Chat(turns) => Prompt::Chat(turns.into_iter().map(message).collect()),
+    };
+    let first_stream = run.next_streams(request.prompts.len());
+    let sampling = |chosen: types::Sampling| Sampling {
+        temperature: chosen.temperature,
+        top_k: chosen.top_k.map(|k| k as usize),
+        top_p: chosen.top_p,
+        repetition_penalty: chosen.repetition_penalty,
+        seed: chosen.seed.unwrap_or(run.seed),
+        first_stream: if chosen.seed.is_some() { 0 } else { first_stream },
     };
     Request {
         prompts: request.prompts.into_iter().map(prompt).collect(),
         max_new_tokens: request.max_new_tokens as usize,
         ignore_eos: request.ignore_eos,
         stop: request.stop,
-        sampling: request.sampling.map_or_else(Sampling::default, |chosen| sampling(&chosen, seed)),
+        sampling: request.sampling.map_or_else(Sampling::default, sampling),
         keep_logits: false,
         adapters: request.adapters,
-    }
-}
-
-fn sampling(chosen: &types::Sampling, seed: u64) -> Sampling {
-    Sampling {
-        temperature: chosen.temperature,
-        top_k: chosen.top_k.map(|k| k as usize),
-        top_p: chosen.top_p,
-        repetition_penalty: chosen.repetition_penalty,
-        seed: chosen.seed.unwrap_or(seed),
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Progress {
     pub activity: Activity,
     /// Continuous batches that were opened.
     pub batches: u64,
+    /// Sequences that were asked for, each of which has a stream of random numbers.
+    pub streams: u64,
     /// Loaded models, for synchronising their devices.
     pub engines: Vec<EngineThread>,
     /// The last sentence that blamed something given to the run. If the run then fails, that is
@@ -121,6 +123,14 @@ impl Run {
     /// Ends what goes on beside the run.
     pub fn finish_metering(&self) -> wasmtime::Result<()> {
         self.meter.get().map_or(Ok(()), |meter| meter.finish(self))
+    }
+
+    /// Numbers `count` streams of random numbers that no sequence of the run has had, and returns the first.
+    pub fn next_streams(&self, count: usize) -> u64 {
+        let mut progress = self.progress();
+        let first = progress.streams;
+        progress.streams += count as u64;
+        first
     }
 
     /// What changes while the run goes on.

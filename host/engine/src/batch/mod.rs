@@ -10,6 +10,7 @@
 mod continuous;
 mod pass;
 mod sequence;
+mod stop_strings;
 
 pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, Submitted, WhenFull};
 pub use pass::Piece;

@@ -5,14 +5,18 @@ use crate::{
     Result,
     adapters::{Adapted, AdapterId},
     families::Shape,
-    kernels::parallel::Stop,
+    kernels::parallel::{Stop, share},
     layers::{Segment, host},
     parallel::{BatchRoom, Replica},
     sampling,
     tokenizer::Tokenizer,
 };
 use candle_core::Tensor;
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// What is known of a model that sequences run on.
 #[derive(Clone, Copy)]
@@ -183,17 +187,83 @@ fn sample(
     } else {
         let logits = logits.to_device(&candle_core::Device::Cpu)?;
         let width = logits.dim(1)?;
-        host::with_slice(&logits, |logits| {
-            let rows = logits.chunks_exact(width).zip(&chosen);
-            let choose = |sequence: &mut Sequence, row| {
-                sequence.choose(row).map_err(|error| sequence.blamed(error))
-            };
-            rows.map(|(row, &index)| choose(&mut sequences[index], row)).collect::<Result<_>>()
-        })??
+        host::with_slice(&logits, |logits| choose_tokens(sequences, &chosen, logits, width))??
     };
     let now = Instant::now();
     for (index, token) in chosen.into_iter().zip(tokens) {
         sequences[index].take(token, now, parts)?;
     }
     Ok(())
+}
+
+/// Chooses a token for each of the `chosen` sequences by its row of `logits`, `[chosen, width]`. The
+/// threads share the rows, or one row where there is no other; what is chosen does not depend on them.
+fn choose_tokens(
+    sequences: &mut [Sequence],
+    chosen: &[usize],
+    logits: &[f32],
+    width: usize,
+) -> Result<Vec<u32>> {
+    if let &[index] = chosen {
+        return Ok(vec![sequences[index].choose(logits)?]);
+    }
+    /// A sequence, and the token that has been chosen for it. Only one thread ever asks for it.
+    type Job<'a> = Mutex<(&'a mut Sequence, Result<u32>)>;
+    let mut by_index: Vec<Option<&mut Sequence>> = sequences.iter_mut().map(Some).collect();
+    let jobs: Vec<Job<'_>> = chosen
+        .iter()
+        .filter_map(|&index| Some(Mutex::new((by_index[index].take()?, Ok(0)))))
+        .collect();
+    share(logits.len(), jobs.len(), |range| {
+        for row in range {
+            let mut job = jobs[row].lock().unwrap_or_else(PoisonError::into_inner);
+            job.1 = job.0.choose(&logits[row * width..(row + 1) * width]);
+        }
+    });
+    let done = jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.map(|(_, token)| token).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, Sampling, kernels::parallel::Team};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn rows_chosen_together_are_those_chosen_one_after_another() {
+        const WIDTH: usize = 10_000;
+        let sampling =
+            Sampling { temperature: 0.9, repetition_penalty: 1.2, ..Sampling::default() };
+        let request = Request {
+            prompts: (0..7).map(|token| vec![token; 3]).collect(),
+            max_new_tokens: 4,
+            ignore_eos: true,
+            stop: Vec::new(),
+            sampling,
+            keep_logits: false,
+            adapters: Vec::new(),
+        };
+        let sequences =
+            || (0..7).map(|index| Sequence::new(&request, index, None, 64)).collect::<Vec<_>>();
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        // Not in order, and not all.
+        let chosen = [5, 0, 6, 2, 3];
+        let logits: Vec<f32> =
+            (0..chosen.len() * WIDTH).map(|_| 8.0 * random.random::<f32>()).collect();
+        let (mut alone, mut together, mut one) = (sequences(), sequences(), sequences());
+        for _ in 0..3 {
+            let expected: Vec<u32> = (chosen.iter().zip(logits.chunks(WIDTH)))
+                .map(|(&index, row)| one[index].choose(row).expect("no NaN"))
+                .collect();
+            let ours = choose_tokens(&mut together, &chosen, &logits, WIDTH).expect("no NaN");
+            assert_eq!(ours, expected);
+            let ours = Team::Alone.work(|| choose_tokens(&mut alone, &chosen, &logits, WIDTH));
+            assert_eq!(ours.expect("no NaN"), expected);
+        }
+        let mut broken = logits;
+        broken[3 * WIDTH] = f32::NAN;
+        assert!(choose_tokens(&mut together, &chosen, &broken, WIDTH).is_err());
+    }
 }

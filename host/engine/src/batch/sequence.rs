@@ -3,7 +3,7 @@
 use crate::{
     Error, Request, Result,
     adapters::Adapted,
-    batch::{Submitted, pass::Parts},
+    batch::{Submitted, pass::Parts, stop_strings::StopStrings},
     families::Shape,
     sampling::{Sampler, argmax},
 };
@@ -85,7 +85,7 @@ pub(crate) struct Sequence {
     limit: usize,
     limit_is_context: bool,
     ignore_eos: bool,
-    stop: Vec<String>,
+    stop: Option<StopStrings>,
     greedy: bool,
     sampler: Sampler,
     tokens: Vec<u32>,
@@ -119,7 +119,7 @@ impl Sequence {
             limit,
             limit_is_context: limit < request.max_new_tokens,
             ignore_eos: request.ignore_eos,
-            stop: request.stop.clone(),
+            stop: StopStrings::new(&request.stop),
             greedy: request.sampling.is_plain_greedy(),
             tokens: Vec::with_capacity(limit),
             submitted: now,
@@ -205,7 +205,8 @@ impl Sequence {
 
     /// Chooses from a row of logits.
     pub fn choose(&mut self, logits: &[f32]) -> Result<u32> {
-        if self.greedy { argmax(logits) } else { self.sampler.choose(&mut logits.to_vec()) }
+        let chosen = if self.greedy { argmax(logits) } else { self.sampler.choose(logits) };
+        chosen.map_err(|error| self.blamed(error))
     }
 
     /// An error in choosing its next token, which names the sequence.
@@ -228,12 +229,11 @@ impl Sequence {
             self.finish = Some(FinishReason::Eos);
             return Ok(());
         }
-        if let (Some(tokenizer), false) = (parts.tokenizer, self.stop.is_empty()) {
-            let text = tokenizer.decode(&self.tokens)?;
-            if self.stop.iter().any(|stop| text.contains(stop)) {
-                self.finish = Some(FinishReason::Stop);
-                return Ok(());
-            }
+        if let (Some(tokenizer), Some(stop)) = (parts.tokenizer, &mut self.stop)
+            && stop.appear_with(token, tokenizer)?
+        {
+            self.finish = Some(FinishReason::Stop);
+            return Ok(());
         }
         if self.tokens.len() == self.limit {
             let context = self.limit_is_context;
@@ -290,6 +290,7 @@ pub(crate) fn check(
     let refuse = |message: String| Err(Error::Invalid(message));
     let (vocab, context) = (shape.vocab, shape.context);
     request.sampling.check()?;
+    StopStrings::check(&request.stop)?;
     if prompts.is_empty() {
         return refuse("a request needs at least one prompt".to_owned());
     }

@@ -65,6 +65,14 @@ pub fn parse_config(text: &str, path: &Path) -> Result<Config> {
     Config::from_json(json, path)
 }
 
+/// Whether a family has as many key and value heads as query heads, of width hidden / heads, whatever
+/// else its config says: transformers' classes of GPT-2 and GPT-NeoX read neither `num_key_value_heads`
+/// nor `head_dim`.
+pub(crate) fn has_equal_heads(config: &Config) -> bool {
+    let architecture = config.architectures.first().map_or("", String::as_str);
+    matches!(architecture, "GPT2LMHeadModel" | "GPTNeoXForCausalLM")
+}
+
 /// Whether the engine has the family of an architecture; the reason where it has not.
 fn check(architecture: &str) -> std::result::Result<(), String> {
     find(architecture).map(|_| ()).ok_or_else(|| {

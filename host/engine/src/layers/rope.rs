@@ -33,9 +33,9 @@ impl Rope {
         let theta = parameters.rope_theta.unwrap_or(10_000.0);
         let share = parameters.partial_rotary_factor.unwrap_or(1.0);
         let rotated = (head_dim as f64 * share) as usize;
-        if rotated == 0 || !rotated.is_multiple_of(2) {
+        if rotated == 0 || rotated > head_dim || !rotated.is_multiple_of(2) {
             return Err(Error::Invalid(format!(
-                "config.json rotates {rotated} of {head_dim} dimensions of a head: RoPE needs an even number"
+                "config.json rotates {rotated} of {head_dim} dimensions of a head: RoPE needs an even number of those there are; check partial_rotary_factor"
             )));
         }
         let plain = (0..rotated / 2).map(|pair| theta.powf(-2.0 * pair as f64 / rotated as f64));

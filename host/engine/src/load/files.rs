@@ -7,7 +7,7 @@ use memmap2::Mmap;
 use safetensors::{SafeTensors, tensor::Metadata};
 use std::{
     collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -199,5 +199,19 @@ pub(super) fn shard_names(index: &Path) -> Result<Vec<String>> {
     let index_of: Index = serde_json::from_str(&read_text(index)?)
         .map_err(|error| Error::file(index, error.to_string()))?;
     let names: BTreeSet<_> = index_of.weight_map.into_values().collect();
+    if let Some(name) = names.iter().find(|name| !is_within(name)) {
+        return Err(Error::file(
+            index,
+            format!("it names the file '{name}', which is not in its own folder"),
+        ));
+    }
     Ok(names.into_iter().collect())
+}
+
+/// Whether a name leads to a file of the folder that it is joined to, or of one within, on any system.
+fn is_within(name: &str) -> bool {
+    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    !name.is_empty()
+        && !name.contains(['\\', ':', '\0'])
+        && Path::new(name).components().all(is_plain)
 }

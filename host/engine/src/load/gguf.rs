@@ -3,6 +3,7 @@
 //! the rest by candle's.
 
 use super::{
+    gguf_header,
     mapped::{self, Lease},
     matrix::Matrix,
 };
@@ -11,13 +12,14 @@ use candle_core::{
     Device,
     quantized::{
         GgmlDType, QStorage, QTensor,
-        gguf_file::{Content, Value},
+        gguf_file::{Content, TensorInfo, Value},
     },
 };
 use memmap2::Mmap;
 use std::{
     borrow::Cow,
     io::Cursor,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -55,16 +57,29 @@ impl ModuleNames {
 impl Gguf {
     /// Maps a file and reads its table of contents.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::of_bytes(path, mapped::map(path)?)
+    }
+
+    /// Reads the table of contents of a file that is mapped.
+    fn of_bytes(path: &Path, bytes: Arc<Mmap>) -> Result<Self> {
         let bad = |reason: String| Error::file(path, reason);
-        let bytes = mapped::map(path)?;
+        let unreadable = |reason: String| bad(format!("not a readable GGUF file: {reason}"));
+        if let Some(reason) = gguf_header::fault(&bytes) {
+            return Err(unreadable(format!("{reason}; fetch it again")));
+        }
         let content = Content::read(&mut Cursor::new(&bytes[..]))
-            .map_err(|error| bad(format!("not a readable GGUF file: {error}")))?;
+            // candle appends a backtrace to its messages when RUST_BACKTRACE is set.
+            .map_err(|error| {
+                unreadable(error.to_string().lines().next().unwrap_or("").to_owned())
+            })?;
         for (name, info) in &content.tensor_infos {
-            let size = bytes_of(info.ggml_dtype, info.shape.elem_count());
-            let end = content.tensor_data_offset + info.offset + size as u64;
-            if end > bytes.len() as u64 {
+            let place = place(&content, info);
+            let place =
+                place.map_err(|reason| bad(format!("tensor {name} {reason}; fetch it again")))?;
+            if place.end > bytes.len() {
                 return Err(bad(format!(
-                    "truncated GGUF file: tensor {name} ends at byte {end}; fetch it again"
+                    "truncated GGUF file: tensor {name} ends at byte {}; fetch it again",
+                    place.end
                 )));
             }
         }
@@ -80,6 +95,11 @@ impl Gguf {
     /// Whether it has a tensor.
     pub fn has(&self, name: &str) -> bool {
         self.content.tensor_infos.contains_key(name)
+    }
+
+    /// How many tensors it has.
+    pub fn tensors(&self) -> usize {
+        self.content.tensor_infos.len()
     }
 
     /// A number among the metadata.
@@ -242,9 +262,30 @@ impl Gguf {
         }
         let dtype = info.ggml_dtype;
         let size = bytes_of(dtype, dims.iter().product());
-        let begin = (self.content.tensor_data_offset + info.offset) as usize + part * size;
-        Ok((dtype, &self.bytes[begin..begin + size]))
+        let place = place(&self.content, info).map_err(|reason| bad(reason.to_owned()))?;
+        Ok((dtype, &self.bytes[place][part * size..(part + 1) * size]))
     }
+}
+
+/// Where a tensor's bytes are; the reason where no file has such a place.
+fn place(content: &Content, info: &TensorInfo) -> std::result::Result<Range<usize>, &'static str> {
+    let too_large = "is larger than any file";
+    let dims = info.shape.dims();
+    let block = info.ggml_dtype.block_size();
+    let row = dims.last().copied().unwrap_or(1);
+    if dims.contains(&0) {
+        return Err("has no numbers");
+    }
+    if !row.is_multiple_of(block) {
+        return Err("has rows that are not whole blocks of its number format");
+    }
+    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
+    let size = count.ok_or(too_large)? / block;
+    let size = size.checked_mul(info.ggml_dtype.type_size()).ok_or(too_large)?;
+    let begin = content.tensor_data_offset.checked_add(info.offset);
+    let begin =
+        begin.and_then(|begin| usize::try_from(begin).ok()).ok_or("begins beyond any file")?;
+    Ok(begin..begin.checked_add(size).ok_or("ends beyond any file")?)
 }
 
 /// Bytes of so many numbers in a format.
@@ -266,3 +307,7 @@ fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], one: impl Fn([u8; N]) ->
         *out = one(*number);
     }
 }
+
+#[cfg(test)]
+#[path = "gguf_tests.rs"]
+mod tests;

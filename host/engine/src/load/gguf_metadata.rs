@@ -197,6 +197,18 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
         ("moe_intermediate_size", "expert_feed_forward_length"),
     ] {
         if let Some(number) = number(name).filter(|&number| number > 0.0) {
+            // Every one of these is a size of something in the file, and memory is reserved by them.
+            let is_size = !matches!(name, "context_length" | "attention.sliding_window");
+            let most = if name == "block_count" { gguf.tensors() } else { gguf.bytes.len() };
+            if is_size && number > most as f64 {
+                return Err(Error::file(
+                    &gguf.path,
+                    format!(
+                        "{} is {number}, more than the file has room for: fetch it again",
+                        key(name)
+                    ),
+                ));
+            }
             config.insert(field.to_owned(), json!(number as u64));
         }
     }

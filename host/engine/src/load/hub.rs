@@ -10,13 +10,15 @@ use hf_hub::{
     api::sync::{Api, ApiBuilder, ApiRepo},
 };
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
+const TOKENIZER: &str = "tokenizer.json";
+
 /// Files that are worth having and may be absent.
 const OPTIONAL: &[&str] =
-    &["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    &["generation_config.json", TOKENIZER, "tokenizer_config.json", "chat_template.jinja"];
 
 /// A repository's name with the commit of a snapshot, which is its folder's name.
 pub fn resolved(id: &str, revision: &str, snapshot: &Path) -> String {
@@ -26,7 +28,58 @@ pub fn resolved(id: &str, revision: &str, snapshot: &Path) -> String {
 
 /// The local folder of a model's snapshot, complete.
 pub fn fetch(id: &str, revision: &str) -> Result<PathBuf> {
-    fetch_with(id, revision, cached, download)
+    let folder = fetch_with(id, revision, cached, download)?;
+    if !folder.join(TOKENIZER).is_file()
+        && !absence(&folder).is_some_and(|mark| mark.is_file())
+        && !is_offline()
+    {
+        complete(id, &folder)?;
+    }
+    Ok(folder)
+}
+
+/// Fetches what a snapshot with weights lacks beside them, if the Hub has it at the same commit: some
+/// programs fetch weights and tokenizer apart. A Hub that cannot be asked leaves the snapshot as it is.
+fn complete(id: &str, folder: &Path) -> Result<()> {
+    let commit = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let repo = Repo::with_revision(id.to_owned(), RepoType::Model, commit.to_owned());
+    let remote = connect(&hub_cache())?.repo(repo);
+    let listing = match remote.info() {
+        Ok(listing) => listing,
+        Err(error) => {
+            tracing::warn!(
+                "{id} has no {TOKENIZER} in the Hub cache, and the Hub cannot be asked for one: {}",
+                unreachable(error)
+            );
+            return Ok(());
+        }
+    };
+    let has = |name: &str| listing.siblings.iter().any(|file| file.rfilename == name);
+    for name in OPTIONAL.iter().filter(|name| has(name) && !folder.join(name).is_file()) {
+        get(&remote, name)?;
+    }
+    if !has(TOKENIZER) {
+        note_absence(folder);
+    }
+    Ok(())
+}
+
+/// Where huggingface_hub notes that a commit has no tokenizer: `.no_exist/COMMIT/tokenizer.json` beside
+/// `snapshots/COMMIT`.
+fn absence(snapshot: &Path) -> Option<PathBuf> {
+    let commit = snapshot.file_name()?;
+    Some(snapshot.parent()?.parent()?.join(".no_exist").join(commit).join(TOKENIZER))
+}
+
+/// Notes that, so that the Hub is asked once.
+fn note_absence(snapshot: &Path) {
+    let note = || -> Option<()> {
+        let mark = absence(snapshot)?;
+        fs::create_dir_all(mark.parent()?).ok()?;
+        fs::write(mark, "").ok()
+    };
+    // A cache that cannot be written to is asked for again.
+    let _ = note();
 }
 
 /// A model's `config.json` alone.
@@ -67,14 +120,11 @@ fn fetch_with(
     download: impl FnOnce(&Cache, Repo) -> Result<PathBuf>,
 ) -> Result<PathBuf> {
     let repo = Repo::with_revision(id.to_owned(), RepoType::Model, revision.to_owned());
-    let cache = match env::var_os("HF_HUB_CACHE") {
-        Some(folder) => Cache::new(folder.into()),
-        None => Cache::from_env(),
-    };
+    let cache = hub_cache();
     if let Some(folder) = cached(&cache, &repo)? {
         return Ok(folder);
     }
-    if env::var("HF_HUB_OFFLINE").is_ok_and(|value| value != "0" && !value.is_empty()) {
+    if is_offline() {
         return Err(Error::NotFound(format!(
             "{id}@{revision} is not complete in the Hub cache {} and HF_HUB_OFFLINE forbids to fetch it",
             cache.path().display()
@@ -86,6 +136,19 @@ fn fetch_with(
         }
         other => other,
     })
+}
+
+/// The Hub's cache on this machine.
+fn hub_cache() -> Cache {
+    match env::var_os("HF_HUB_CACHE") {
+        Some(folder) => Cache::new(folder.into()),
+        None => Cache::from_env(),
+    }
+}
+
+/// Whether the environment forbids to ask the Hub.
+fn is_offline() -> bool {
+    env::var("HF_HUB_OFFLINE").is_ok_and(|value| value != "0" && !value.is_empty())
 }
 
 /// The snapshot's folder if the cache holds config and every weight file.
@@ -127,7 +190,11 @@ fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
     } else {
         get(&remote, "model.safetensors")?;
     }
-    folder_of(&config)
+    let folder = folder_of(&config)?;
+    if !has(TOKENIZER) {
+        note_absence(&folder);
+    }
+    Ok(folder)
 }
 
 fn folder_of(file: &Path) -> Result<PathBuf> {

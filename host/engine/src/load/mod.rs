@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod digest;
 pub mod files;
 pub mod gguf;
+mod gguf_header;
 mod gguf_metadata;
 pub mod hub;
 pub mod latency;

@@ -101,9 +101,12 @@ impl Rank {
     /// Does what it is told.
     pub fn execute(&mut self, command: &Command) -> Result<Reply> {
         match command {
-            Command::Reserve(capacities) => self.pool.reserve(&self.layout, capacities)?,
+            Command::Reserve(capacities) => {
+                let made = self.pool.reserve(&self.layout, capacities)?;
+                tracing::debug!(made, held_bytes = self.pool.bytes(), "KV caches reserved");
+            }
             &Command::Open(batch, count, capacity) => {
-                let caches = KvCache::several(&self.layout, count, capacity)?;
+                let caches = self.pool.reserve_apart(&self.layout, count, capacity)?;
                 let bytes = caches.iter().map(KvCache::bytes).sum();
                 self.batches.insert(batch, caches);
                 return Ok(Reply::Reserved(bytes));

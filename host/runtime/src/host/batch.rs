@@ -86,11 +86,11 @@ impl engine::HostBatch for State {
         }
         let (label, arrival) = (request.label.clone(), arrival.unwrap_or(now));
         let open = self.table.get(&batch)?;
-        let (shared, seed) = (Arc::clone(&open.batch), self.run.seed);
+        let (shared, run) = (Arc::clone(&open.batch), Arc::clone(&self.run));
         let submitted = open
             .thread
             .call(move |model| {
-                let request = measure::as_engine(request, seed);
+                let request = measure::as_engine(&run, request);
                 lock(&shared).submit(model, &request, handed_over)
             })
             .await?;

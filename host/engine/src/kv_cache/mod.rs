@@ -1,6 +1,10 @@
 //! Keys and values of one sequence, reserved before the first token and written in place.
 
-use crate::{DType, Error, Result, kernels::attention::Cache, layers::host, memory};
+mod pool;
+
+pub use pool::CachePool;
+
+use crate::{DType, Error, Result, kernels::attention::Cache, layers::host};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
@@ -25,18 +29,6 @@ impl Layout {
     /// Bytes of keys and values of one token.
     pub fn bytes_per_token(&self) -> usize {
         2 * self.layers * self.heads * self.dim * self.dtype.size()
-    }
-
-    /// Refuses caches that the CPU has not got the memory for.
-    fn check_memory(&self, capacities: &[usize]) -> Result<()> {
-        let tokens = capacities.iter().map(|&capacity| rounded(capacity)).sum::<usize>();
-        // A request that finds its memory reserved asks nothing of the system.
-        if tokens == 0 || !self.device.is_cpu() {
-            return Ok(());
-        }
-        let what = || format!("the KV cache of {} sequences", capacities.len());
-        let bytes = tokens * self.bytes_per_token() * self.sharing;
-        memory::check(bytes, what, "ask for fewer sequences or tokens")
     }
 }
 
@@ -139,55 +131,13 @@ impl KvCache {
         Ok(Self { layers, capacity })
     }
 
-    /// Reserves `count` caches of the same room, unless the CPU has not got the memory.
-    pub fn several(layout: &Layout, count: usize, capacity: usize) -> Result<Vec<Self>> {
-        layout.check_memory(&vec![capacity; count])?;
-        (0..count).map(|_| Self::new(layout, capacity)).collect()
+    /// Tokens that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(LayerCache::bytes).sum()
     }
-}
-
-/// The caches of a batch, kept from one request to the next, so that reserving memory is not part
-/// of a measured request that has been warmed up.
-#[derive(Default)]
-pub struct CachePool {
-    caches: Vec<KvCache>,
-}
-
-impl CachePool {
-    /// Makes room for `capacities[i]` tokens in the cache of each sequence.
-    pub fn reserve(&mut self, layout: &Layout, capacities: &[usize]) -> Result<()> {
-        self.caches.truncate(capacities.len());
-        let missing: Vec<usize> = capacities
-            .iter()
-            .enumerate()
-            .filter(|(index, needed)| {
-                self.caches.get(*index).is_none_or(|cache| cache.capacity < **needed)
-            })
-            .map(|(_, needed)| *needed)
-            .collect();
-        layout.check_memory(&missing)?;
-        for (index, &needed) in capacities.iter().enumerate() {
-            match self.caches.get_mut(index) {
-                Some(cache) if cache.capacity >= needed => {}
-                Some(cache) => *cache = KvCache::new(layout, rounded(needed))?,
-                None => self.caches.push(KvCache::new(layout, rounded(needed))?),
-            }
-        }
-        Ok(())
-    }
-
-    /// The caches.
-    pub fn caches(&mut self) -> &mut [KvCache] {
-        &mut self.caches
-    }
-}
-
-/// In steps, so that requests of nearly one length share a reservation.
-fn rounded(capacity: usize) -> usize {
-    capacity.next_multiple_of(64)
 }

@@ -1,0 +1,38 @@
+//! Strings that end a sequence when its text contains one of them.
+
+use crate::{Error, Result, text_stream::TextStream, tokenizer::Tokenizer};
+
+/// The stop strings of a sequence, and the end of its text.
+pub struct StopStrings {
+    strings: Vec<String>,
+    /// None before the first token.
+    stream: Option<TextStream>,
+}
+
+impl StopStrings {
+    /// None if there are no strings.
+    pub fn new(strings: &[String]) -> Option<Self> {
+        (!strings.is_empty()).then(|| Self { strings: strings.to_vec(), stream: None })
+    }
+
+    /// Refuses strings that say nothing of where to end.
+    pub fn check(strings: &[String]) -> Result<()> {
+        match strings.iter().position(String::is_empty) {
+            Some(index) => Err(Error::Invalid(format!(
+                "stop string {index} is empty, and every text contains it: leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a token; whether the text contains one of the strings now. Takes the same time however long
+    /// the text is.
+    pub fn appear_with(&mut self, token: u32, tokenizer: &Tokenizer) -> Result<bool> {
+        let stream = self.stream.get_or_insert_with(|| {
+            let longest = self.strings.iter().map(String::len).max().unwrap_or_default();
+            tokenizer.stream(longest.saturating_sub(1))
+        });
+        let end = tokenizer.push(stream, token)?;
+        Ok(self.strings.iter().any(|string| end.contains(string)))
+    }
+}

@@ -1,0 +1,34 @@
+//! The most likely token of a row.
+
+use super::not_a_number;
+use crate::Result;
+
+/// The first of the largest, as torch's argmax on a CPU gives it. Not-a-number is an error: it means
+/// broken weights or an overflow of the number format, and every token after it would be invented.
+pub fn argmax(logits: &[f32]) -> Result<u32> {
+    /// Looked at together, so that the compiler uses vectors; only a block with a new best is
+    /// looked at twice.
+    const BLOCK: usize = 64;
+    let mut best = (0, f32::NEG_INFINITY);
+    let mut nan = [0u32; 16];
+    for (block, numbers) in logits.chunks(BLOCK).enumerate() {
+        let mut most = [f32::NEG_INFINITY; 16];
+        for lanes in numbers.chunks(16) {
+            for ((most, nan), &logit) in most.iter_mut().zip(&mut nan).zip(lanes) {
+                *most = if logit > *most { logit } else { *most };
+                *nan |= u32::from(logit.is_nan());
+            }
+        }
+        if most.iter().any(|&most| most > best.1) {
+            for (index, &logit) in numbers.iter().enumerate() {
+                if logit > best.1 {
+                    best = (block * BLOCK + index, logit);
+                }
+            }
+        }
+    }
+    if nan != [0; 16] {
+        return Err(not_a_number());
+    }
+    Ok(best.0 as u32)
+}
