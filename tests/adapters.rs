@@ -115,7 +115,7 @@ fn an_adapter_on_a_gguf_file() {
 /// The logits of a prompt by whatever the model runs with.
 fn logits(model: &mut Model) -> Vec<f32> {
     let request = Request {
-        prompts: vec![(3..23).collect()],
+        prompts: vec![Prompt::Tokens((3..23).collect())],
         max_new_tokens: 3,
         ignore_eos: true,
         stop: Vec::new(),
@@ -123,7 +123,7 @@ fn logits(model: &mut Model) -> Vec<f32> {
         keep_logits: true,
         adapters: Vec::new(),
     };
-    model.generate(&request, &Control::none()).unwrap().completions.remove(0).logits
+    model.generate(request, &Control::none()).unwrap().completions.remove(0).logits
 }
 
 /// Not within a tolerance: the same bits.

@@ -33,7 +33,7 @@ fn run() -> Result<()> {
         "step" => loop {
             batch.step()?;
         },
-        "drain" => batch.drain().map(drop),
+        "drain" => Ok(batch.drain().map(drop)?),
         other => Err(Error(format!("no way to end is called {other}"))),
     }
 }

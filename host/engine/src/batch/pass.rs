@@ -237,7 +237,7 @@ mod tests {
         let sampling =
             Sampling { temperature: 0.9, repetition_penalty: 1.2, ..Sampling::default() };
         let request = Request {
-            prompts: (0..7).map(|token| vec![token; 3]).collect(),
+            prompts: Vec::new(),
             max_new_tokens: 4,
             ignore_eos: true,
             stop: Vec::new(),
@@ -245,8 +245,11 @@ mod tests {
             keep_logits: false,
             adapters: Vec::new(),
         };
-        let sequences =
-            || (0..7).map(|index| Sequence::new(&request, index, None, 64)).collect::<Vec<_>>();
+        let sequences = || {
+            (0..7)
+                .map(|index| Sequence::new(&request, vec![index as u32; 3], index, None, 64))
+                .collect::<Vec<_>>()
+        };
         let mut random = ChaCha8Rng::seed_from_u64(1);
         // Not in order, and not all.
         let chosen = [5, 0, 6, 2, 3];
