@@ -2,7 +2,7 @@
 
 use crate::{
     Control, DType, Device, Error, Generation, LoadOptions, Request, Result, Split,
-    adapters::{Adapted, Registry},
+    adapters::Registry,
     batch::{Parts, check},
     chat::{ChatTemplate, Message},
     families::Shape,
@@ -229,11 +229,6 @@ impl Model {
     pub(crate) fn parts(&self) -> Parts<'_> {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
         Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }
-    }
-
-    /// What scores are computed with, and sequences whose request says nothing.
-    pub fn default_adapter(&self) -> Option<Adapted> {
-        self.adapters.by_default()
     }
 
     /// Log-likelihoods of given continuations. `completed` is told each that is known, and
