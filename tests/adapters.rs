@@ -4,7 +4,7 @@ use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
     support::{Desk, fixtures, guest, of_kind},
 };
-use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Request, Sampling};
+use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Prompt, Request, Sampling};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

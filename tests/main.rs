@@ -24,4 +24,5 @@ mod prebuilt;
 mod ranks;
 mod recorded;
 mod request_clock;
+mod scores;
 mod watching;

@@ -6,6 +6,7 @@ use llem_record::{
     RunRecord, Status,
     event::{AdapterChange, ModelRecord, Parallelism},
     schema::Phase,
+    score::ScoreGroup,
     statistics::{Distribution, Group},
 };
 use std::path::Path;
@@ -49,7 +50,9 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
         println!("{} {}", bold("phases"), phases(&record.phases));
     }
     print_groups(&record.groups);
-    print_energy(&record.groups);
+    print_scores(&record.score_groups);
+    let generated = record.groups.iter().map(|group| &group.energy);
+    print_energy(generated.chain(record.score_groups.iter().map(|group| &group.energy)));
     print_metering(record);
     if !record.metrics.is_empty() {
         println!("\n{}", bold("metrics"));
@@ -129,16 +132,8 @@ fn print_groups(groups: &[Group]) {
             milliseconds(group.tpot_s.as_ref()),
             rate(group.prefill_rate.as_ref()),
             rate(group.decode_rate.as_ref()),
-            match &group.energy_per_output_token {
-                ReadingRecord::Known(joules) => {
-                    format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
-                }
-                ReadingRecord::Unavailable { .. } => "-".to_owned(),
-            },
-            match &group.energy {
-                ReadingRecord::Known(joules) => joules.source.to_string(),
-                ReadingRecord::Unavailable { .. } => "-".to_owned(),
-            },
+            energy(&group.energy_per_output_token),
+            energy_source(&group.energy),
         ];
         cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
         table.add_row(cells);
@@ -147,10 +142,63 @@ fn print_groups(groups: &[Group]) {
     println!("  latencies: median, 99th percentile");
 }
 
-fn print_energy(groups: &[Group]) {
-    let mut reasons: Vec<&str> = groups
-        .iter()
-        .filter_map(|group| match &group.energy {
+/// Scoring by phase and kind.
+fn print_scores(groups: &[ScoreGroup]) {
+    if groups.is_empty() {
+        return;
+    }
+    let mut table = plain_table([
+        "phase",
+        "scoring",
+        "calls",
+        "requests",
+        "tok run",
+        "tok scored",
+        "run tok/s",
+        "scored tok/s",
+        "J/token run",
+        "energy by",
+    ]);
+    for group in groups {
+        let mut cells = vec![
+            Cell::new(if group.phase.is_empty() { "-" } else { &group.phase }),
+            Cell::new(&group.label),
+        ];
+        let numbers = [
+            group.calls.to_string(),
+            group.requests.to_string(),
+            group.activity.prompt_tokens.to_string(),
+            group.scored_tokens.to_string(),
+            rate(group.prefill_rate.as_ref()),
+            rate(group.score_rate.as_ref()),
+            energy(&group.energy_per_token),
+            energy_source(&group.energy),
+        ];
+        cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
+        table.add_row(cells);
+    }
+    println!("\n{}\n{}", console::style("scores").bold(), table.trim_fmt());
+}
+
+fn energy(energy: &ReadingRecord) -> String {
+    match energy {
+        ReadingRecord::Known(joules) => {
+            format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
+        }
+        ReadingRecord::Unavailable { .. } => "-".to_owned(),
+    }
+}
+
+fn energy_source(energy: &ReadingRecord) -> String {
+    match energy {
+        ReadingRecord::Known(joules) => joules.source.to_string(),
+        ReadingRecord::Unavailable { .. } => "-".to_owned(),
+    }
+}
+
+fn print_energy<'a>(energies: impl Iterator<Item = &'a ReadingRecord>) {
+    let mut reasons: Vec<&str> = energies
+        .filter_map(|energy| match energy {
             ReadingRecord::Unavailable { unavailable } => Some(unavailable.as_str()),
             ReadingRecord::Known(_) => None,
         })

@@ -2,7 +2,7 @@
 
 use crate::{
     Control, DType, Device, Error, LoadOptions, Prompt, Result, Split,
-    adapters::{Adapted, Registry},
+    adapters::Registry,
     batch::Parts,
     chat::{ChatTemplate, Message},
     families::Shape,
@@ -14,7 +14,7 @@ use crate::{
         replica::at_once,
         split,
     },
-    score::{self, Score, ScoreRequest},
+    score::{self, Completed, ScoreRequest, Scoring, Windows},
     tokenizer::Tokenizer,
 };
 use std::{
@@ -243,50 +243,35 @@ impl Model {
         Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }
     }
 
-    /// What scores are computed with, and sequences whose request says nothing.
-    pub fn default_adapter(&self) -> Option<Adapted> {
-        self.adapters.by_default()
-    }
-
-    /// Log-likelihoods of given continuations.
+    /// Log-likelihoods of given continuations. `completed` is told each that is known, and
+    /// `control.progress` the tokens scored so far. Fails where a request cannot be scored; what fails later
+    /// is told beside what was scored until then.
     pub fn score(
         &mut self,
         requests: &[ScoreRequest],
         control: &Control<'_>,
-    ) -> Result<Vec<Score>> {
-        let adapter = self.adapters.by_default();
+        completed: &Completed<'_>,
+    ) -> Result<Scoring> {
         score::check(requests, &self.info.shape)?;
-        let count = self.replicas.len().min(requests.len());
-        let scores = at_once(&mut self.replicas[..count], |index, replica| {
-            let own = &requests[split::part(requests.len(), index, count)];
-            score::run(replica, own, adapter.as_ref(), control)
-        })?;
-        Ok(scores.into_iter().flatten().collect())
+        let adapter = self.adapters.by_default();
+        let windows = Windows::of_requests(requests);
+        Ok(score::run(&mut self.replicas, &windows, adapter, control, completed))
     }
 
-    /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first
-    /// after `prefix`. Returns one score a text; an empty text has no tokens to score.
+    /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first after
+    /// `prefix`. Windows of all texts share forward passes. One score a text; an empty text has no tokens to
+    /// score.
     pub fn score_rolling(
         &mut self,
         texts: &[Vec<u32>],
         prefix: u32,
         control: &Control<'_>,
-    ) -> Result<Vec<Score>> {
-        let context = self.info.shape.context;
-        texts
-            .iter()
-            .map(|text| {
-                let windows =
-                    self.score(&score::rolling_windows(text, prefix, context), control)?;
-                Ok(Score {
-                    is_greedy: windows.iter().all(|window| window.is_greedy),
-                    log_likelihoods: windows
-                        .into_iter()
-                        .flat_map(|window| window.log_likelihoods)
-                        .collect(),
-                })
-            })
-            .collect()
+        completed: &Completed<'_>,
+    ) -> Result<Scoring> {
+        score::check_texts(texts, prefix, &self.info.shape)?;
+        let adapter = self.adapters.by_default();
+        let windows = Windows::of_texts(texts, prefix, self.info.shape.context);
+        Ok(score::run(&mut self.replicas, &windows, adapter, control, completed))
     }
 
     /// Waits until every rank's device has done all that it was given.

@@ -2,6 +2,7 @@
 
 pub use crate::activity::{Activity, EstimatedFlops};
 use crate::hardware::{BaselineRecord, DeviceRecord, DeviceSpanRecord, TimelineRecord};
+pub use crate::score::{ScoreProgressRecord, ScoreRecord, ScoreResult};
 use llem_quantity::{Quantity, ReadingRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,10 @@ pub enum Event {
     BatchProgress(BatchProgressRecord),
     /// A sequence of a continuous batch ended.
     BatchSequence(BatchSequenceRecord),
+    /// Continuations or texts were scored and measured.
+    Score(ScoreRecord),
+    /// A scoring that goes on has completed some more.
+    ScoreProgress(ScoreProgressRecord),
     /// A window of the script was closed.
     Window(WindowRecord),
     /// Idle power was measured, or found as an earlier run measured it.

@@ -17,6 +17,7 @@ pub mod hardware;
 pub mod journal;
 pub mod recorder;
 pub mod schema;
+pub mod score;
 pub mod statistics;
 pub mod timeline;
 

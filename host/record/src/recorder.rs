@@ -4,6 +4,7 @@ use crate::{
     Error, Journal,
     event::{Event, Line},
     schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
+    score::ScoreSamples,
     statistics::GroupSamples,
 };
 use std::{
@@ -18,16 +19,18 @@ pub struct Recorder {
     record: RunRecord,
     started: Event,
     /// By phase, then label, in the order of first appearance.
-    groups: Groups,
+    groups: Groups<GroupSamples>,
+    /// The same of scoring.
+    score_groups: Groups<ScoreSamples>,
 }
 
-type Groups = Vec<((String, String), GroupSamples)>;
+type Groups<S> = Vec<((String, String), S)>;
 
 /// The group of a phase and label, made if there is none.
-fn group<'a>(groups: &'a mut Groups, phase: &str, label: &str) -> &'a mut GroupSamples {
+fn group<'a, S: Default>(groups: &'a mut Groups<S>, phase: &str, label: &str) -> &'a mut S {
     let known = groups.iter().position(|((p, l), _)| p == phase && l == label);
     let place = known.unwrap_or_else(|| {
-        groups.push(((phase.to_owned(), label.to_owned()), GroupSamples::default()));
+        groups.push(((phase.to_owned(), label.to_owned()), S::default()));
         groups.len() - 1
     });
     &mut groups[place].1
@@ -58,6 +61,7 @@ impl Recorder {
             adapters: Vec::new(),
             phases: Vec::new(),
             groups: Vec::new(),
+            score_groups: Vec::new(),
             windows: Vec::new(),
             devices: Vec::new(),
             baselines: Vec::new(),
@@ -71,8 +75,9 @@ impl Recorder {
         let journal = Journal::create(&folder)?;
         let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
         let started = Event::Started { id, llem_version, unix_ns };
+        let (groups, score_groups) = (Vec::new(), Vec::new());
         let mut recorder =
-            Self { folder, journal, record, started: started.clone(), groups: Vec::new() };
+            Self { folder, journal, record, started: started.clone(), groups, score_groups };
         recorder.append(t_ns, started)?;
         recorder.write_record()?;
         Ok(recorder)
@@ -96,6 +101,13 @@ impl Recorder {
             }
             Event::BatchSequence(ended) => {
                 group(&mut self.groups, &ended.phase, &ended.label).add_sequence(&ended.sequence);
+            }
+            Event::Score(call) => {
+                let (phase, label) = (&call.window.phase, &call.window.label);
+                group(&mut self.score_groups, phase, label).add(&call);
+            }
+            Event::ScoreProgress(progress) => {
+                group(&mut self.score_groups, &progress.phase, &progress.label).note(&progress);
             }
             Event::Window(window) => record.windows.push(window),
             Event::Devices { devices } => record.devices = devices,
@@ -129,6 +141,9 @@ impl Recorder {
         self.record.wall_ns = t_ns;
         let groups = self.groups.iter();
         self.record.groups =
+            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        let groups = self.score_groups.iter();
+        self.record.score_groups =
             groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
         self.write_record()?;
         Ok(self.record)

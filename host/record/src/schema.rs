@@ -3,6 +3,7 @@
 use crate::{
     event::{AdapterRecord, Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},
+    score::ScoreGroup,
     statistics::Group,
 };
 use schemars::JsonSchema;
@@ -39,6 +40,9 @@ pub struct RunRecord {
     pub phases: Vec<Phase>,
     /// Generated requests, summarised by phase and label.
     pub groups: Vec<Group>,
+    /// Scoring, summarised by phase and kind.
+    #[serde(default)]
+    pub score_groups: Vec<ScoreGroup>,
     /// Windows of the script.
     pub windows: Vec<WindowRecord>,
     /// The machine's devices; empty where nobody asked for them.

@@ -23,6 +23,7 @@ pub mod metering;
 pub mod output;
 pub mod plan;
 pub mod runner;
+mod scoring;
 pub mod state;
 pub mod stop;
 mod timeline;

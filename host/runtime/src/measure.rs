@@ -14,11 +14,9 @@ use crate::{
 };
 use llem_engine::{
     Completion, Control, Generation, Info, Model, Prompt, Request, Sampling,
-    adapters::Adapted,
     batch::{Piece, Step},
     chat::Message,
     flops::{Counted, Logits},
-    score::ScoreRequest,
 };
 use llem_meter::Span;
 use llem_record::event::{
@@ -147,23 +145,6 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
         prefill_ns: generation.prefill_time().as_nanos() as u64,
         decode_ns: generation.decode_time().as_nanos() as u64,
         flops_estimated: EstimatedFlops::new(prefill, decode),
-    }
-}
-
-/// What scoring does: all of it is prefill, and logits are needed for the continuations only.
-pub fn scoring(info: &Info, adapter: Option<&Adapted>, requests: &[ScoreRequest]) -> Activity {
-    let counted = Counted::new(&info.shape, adapter);
-    let tokens = |request: &ScoreRequest| {
-        (request.context.len() + request.continuation.len()).saturating_sub(1)
-    };
-    let flops = |request: &ScoreRequest| {
-        counted.pass(tokens(request), 0, request.continuation.len()).total()
-    };
-    Activity {
-        requests: requests.len() as u64,
-        prompt_tokens: requests.iter().map(|request| tokens(request) as u64).sum(),
-        flops_estimated: EstimatedFlops::new(requests.iter().map(flops).sum(), 0.0),
-        ..Activity::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use llem_meter::Sample;
 use llem_record::{
     Event,
-    event::{GenerationRecord, SequenceRecord},
+    event::{GenerationRecord, SequenceRecord, WindowRecord},
 };
 use llem_runtime::{Error, Observer};
 use prometheus_client::{
@@ -166,12 +166,21 @@ impl Metrics {
     }
 
     fn generated(&self, generation: &GenerationRecord) {
-        let window = &generation.window;
-        let labels = Requests { phase: window.phase.clone() };
-        if let llem_quantity::ReadingRecord::Known(energy) = &window.energy_total {
-            self.joules.get_or_create(&labels).inc_by(energy.value);
-        }
+        let labels = Requests { phase: generation.window.phase.clone() };
+        self.used(&labels, &generation.window);
         generation.sequences.iter().for_each(|sequence| self.sequence(&labels, sequence));
+    }
+
+    fn scored(&self, window: &WindowRecord) {
+        let labels = Requests { phase: window.phase.clone() };
+        self.used(&labels, window);
+        self.prompt_tokens.get_or_create(&labels).inc_by(window.activity.prompt_tokens);
+    }
+
+    fn used(&self, labels: &Requests, window: &WindowRecord) {
+        if let llem_quantity::ReadingRecord::Known(energy) = &window.energy_total {
+            self.joules.get_or_create(labels).inc_by(energy.value);
+        }
     }
 
     fn sequence(&self, labels: &Requests, sequence: &SequenceRecord) {
@@ -191,6 +200,7 @@ impl Observer for Metrics {
     fn event(&self, event: &Event) {
         match event {
             Event::Generation(generation) => self.generated(generation),
+            Event::Score(call) => self.scored(&call.window),
             Event::BatchSequence(ended) => {
                 let labels = Requests { phase: ended.phase.clone() };
                 self.sequence(&labels, &ended.sequence);

@@ -149,6 +149,10 @@ impl Observer for Spans {
                 }
             }
             Event::Generation(generation) => self.generation(&open, generation),
+            Event::Score(call) => {
+                let scored = KeyValue::new("llem.scored_tokens", call.scored_tokens as i64);
+                self.window(&open, &call.window, "score", vec![scored]);
+            }
             Event::Window(window) => self.window(&open, window, "window", Vec::new()),
             Event::Warning { message } => {
                 let message = KeyValue::new("message", message.clone());

@@ -214,6 +214,11 @@ impl Replica {
         result
     }
 
+    /// Does work on the host with the leader's threads.
+    pub fn work<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.team.work(work)
+    }
+
     /// Takes an adapter's tensors in, every rank what is its own. On an error none has any.
     pub fn attach(
         &mut self,

@@ -24,23 +24,17 @@ use wasmtime::component::Resource;
 #[derive(Default)]
 pub struct Adapters {
     all: Vec<Adapted>,
-    default: Option<Adapted>,
 }
 
 impl Adapters {
     fn of(model: &Model) -> Self {
-        Self { all: model.adapters().collect(), default: model.default_adapter() }
+        Self { all: model.adapters().collect() }
     }
 
     /// The adapter of that name.
     pub fn find(&self, name: &str) -> Result<&Adapted, Error> {
         let found = self.all.iter().find(|adapted| adapted.adapter.name == name);
         found.ok_or_else(|| Error::NotFound(format!("no adapter '{name}' is attached")))
-    }
-
-    /// What prompts run with whose request says nothing.
-    pub fn by_default(&self) -> Option<&Adapted> {
-        self.default.as_ref()
     }
 
     /// As the guest sees them.

@@ -11,17 +11,11 @@ use crate::{
     engine_thread::EngineThread,
     measure::{self, Measured},
     measurement::{Communication, closed},
+    scoring::{self, Task},
     state::State,
 };
-use llem_engine::{
-    Control, Model,
-    chat::Message,
-    score::{Score, ScoreRequest, rolling_windows},
-};
-use llem_record::{
-    Event,
-    event::{Activity, GenerationRecord},
-};
+use llem_engine::{Model, chat::Message, score::ScoreRequest};
+use llem_record::{Event, event::GenerationRecord};
 use std::{sync::Arc, time::Instant};
 use wasmtime::component::Resource;
 
@@ -149,18 +143,11 @@ impl engine::HostModel for State {
         model: Resource<LoadedModel>,
         requests: Vec<engine::ScoreRequest>,
     ) -> Answer<Vec<engine::Score>> {
-        let requests: Vec<ScoreRequest> = requests
-            .into_iter()
-            .map(|request| ScoreRequest {
-                context: request.context,
-                continuation: request.continuation,
-            })
-            .collect();
-        let work = {
-            let loaded = self.table.get(&model)?;
-            measure::scoring(loaded.thread.info(), loaded.adapters.by_default(), &requests)
-        };
-        self.scores(&model, work, move |model, control| model.score(&requests, control)).await
+        let requests = requests.into_iter().map(|request| ScoreRequest {
+            context: request.context,
+            continuation: request.continuation,
+        });
+        self.scores(&model, Task::Continuations(requests.collect())).await
     }
 
     async fn score_rolling(
@@ -169,17 +156,7 @@ impl engine::HostModel for State {
         texts: Vec<Vec<u32>>,
         prefix: u32,
     ) -> Answer<Vec<engine::Score>> {
-        let loaded = self.table.get(&model)?;
-        let info = loaded.thread.info();
-        let windows: Vec<ScoreRequest> = texts
-            .iter()
-            .flat_map(|text| rolling_windows(text, prefix, info.shape.context))
-            .collect();
-        let work = measure::scoring(info, loaded.adapters.by_default(), &windows);
-        self.scores(&model, work, move |model, control| {
-            model.score_rolling(&texts, prefix, control)
-        })
-        .await
+        self.scores(&model, Task::Texts(texts, prefix)).await
     }
 
     async fn open_batch(
@@ -253,29 +230,18 @@ impl State {
         Ok(thread.call(job).await?.map_err(Into::into))
     }
 
-    /// Scores on the engine's thread, and counts the work.
+    /// Scores on the engine's thread, measured there, and records it.
     async fn scores(
         &mut self,
         model: &Resource<LoadedModel>,
-        work: Activity,
-        job: impl FnOnce(&mut Model, &Control<'_>) -> llem_engine::Result<Vec<Score>> + Send + 'static,
+        task: Task,
     ) -> Answer<Vec<engine::Score>> {
-        let stop = Arc::clone(&self.run.stop);
-        let began = Instant::now();
-        let scores = self
-            .ask(model, move |model| {
-                job(model, &Control { cancelled: &|| stop.is_requested(), progress: &|_| () })
-            })
-            .await?;
         self.run.check_stop()?;
-        if scores.is_ok() {
-            let prefill_ns = began.elapsed().as_nanos() as u64;
-            self.run.progress().activity.add(&Activity { prefill_ns, ..work });
+        let thread = self.table.get(model)?.thread.clone();
+        let run = Arc::clone(&self.run);
+        match thread.call(move |model| scoring::measure(model, &run, task)).await?? {
+            Ok(measured) => scoring::record(&self.run, thread.info(), measured),
+            Err(error) => Ok(Err(error.into())),
         }
-        let convert = |score: Score| engine::Score {
-            log_likelihoods: score.log_likelihoods,
-            is_greedy: score.is_greedy,
-        };
-        Ok(scores.map(|scores| scores.into_iter().map(convert).collect()))
     }
 }

@@ -1,0 +1,210 @@
+//! Windows on one replica: in waves that its KV memory is reserved for, each in forward passes.
+//!
+//! ```text
+//! wave    [a b c d e]                        at most WAVE_TOKENS tokens
+//! passes  [a a a b b] [b c c c c] [c d e]    packed, at most PREFILL_ROWS rows a pass
+//! ```
+
+use super::{
+    ScoreRequest,
+    assembly::{Assembly, Found, lock},
+};
+use crate::{
+    Result,
+    adapters::AdapterId,
+    generate::PREFILL_ROWS,
+    kernels::parallel::{self, SharedRows},
+    layers::{Segment, host},
+    parallel::Replica,
+    sampling::argmax,
+};
+use candle_core::{Device, Tensor};
+use std::{ops::Range, sync::Mutex};
+
+/// Tokens whose keys and values are held at a time. Windows beyond it are scored after.
+const WAVE_TOKENS: usize = 4 * PREFILL_ROWS;
+
+/// Scores the windows `own` of all.
+pub(super) fn run(
+    replica: &mut Replica,
+    windows: &[ScoreRequest],
+    own: Range<usize>,
+    adapter: Option<AdapterId>,
+    assembly: &Mutex<Assembly<'_>>,
+) -> Result<()> {
+    let mut first = own.start;
+    while first < own.end && !lock(assembly).is_to_stop() {
+        let mut tokens = 0;
+        let fits = windows[first..own.end].iter().take_while(|window| {
+            tokens += window.input_tokens();
+            tokens <= WAVE_TOKENS
+        });
+        let wave = first..first + fits.count().max(1);
+        first = wave.end;
+        run_wave(replica, windows, wave, adapter, assembly)?;
+    }
+    Ok(())
+}
+
+fn run_wave(
+    replica: &mut Replica,
+    windows: &[ScoreRequest],
+    wave: Range<usize>,
+    adapter: Option<AdapterId>,
+    assembly: &Mutex<Assembly<'_>>,
+) -> Result<()> {
+    let first = wave.start;
+    let windows = &windows[wave];
+    let joined: Vec<Vec<u32>> =
+        windows.iter().map(|window| [&window.context[..], &window.continuation].concat()).collect();
+    let lengths: Vec<usize> = windows.iter().map(ScoreRequest::input_tokens).collect();
+    replica.reserve(&lengths)?;
+    for pass in passes(&lengths) {
+        if lock(assembly).is_to_stop() {
+            return Ok(());
+        }
+        let segments: Vec<Segment<'_>> = pass
+            .iter()
+            .map(|piece| Segment {
+                slot: piece.slot,
+                past: piece.from,
+                tokens: &joined[piece.slot][piece.from..piece.to],
+                adapter,
+            })
+            .collect();
+        let (mut wanted, mut targets) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for piece in &pass {
+            let scored = piece.scored_from(windows)..piece.to;
+            wanted.extend(scored.clone().map(|row| (start + row - piece.from) as u32));
+            targets.extend(scored.map(|row| joined[piece.slot][row + 1]));
+            start += piece.to - piece.from;
+        }
+        let stop = || lock(assembly).is_to_stop();
+        let scored = match replica.pass(None, &segments, &wanted, &stop) {
+            Err(Error::Interrupted) => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(Some(logits)) => replica.work(|| log_likelihoods(&logits, &targets))?,
+            Ok(None) => Vec::new(),
+        };
+        let mut rest = &scored[..];
+        let found = pass.iter().map(|piece| {
+            let (own, others) = rest.split_at(piece.to - piece.scored_from(windows));
+            rest = others;
+            Found {
+                window: first + piece.slot,
+                tokens: piece.to - piece.from,
+                log_likelihoods: own.iter().map(|&(value, _)| value).collect(),
+                is_greedy: own.iter().all(|&(_, is_best)| is_best),
+            }
+        });
+        let found = found.collect();
+        lock(assembly).take(found)?;
+    }
+    Ok(())
+}
+
+/// The log-likelihood of each target by the row of logits in its place, and whether it was the most likely
+/// token. A row with a logit that is not a number has a likelihood that is none either.
+///
+/// # Shapes
+/// `logits` is `[targets, vocab]`.
+fn log_likelihoods(logits: &Tensor, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
+    let vocab = logits.dim(1)?;
+    let logits = logits.to_device(&Device::Cpu)?.contiguous()?;
+    let mut scored = vec![(0.0, false); targets.len()];
+    let rows = SharedRows::over(&mut scored, 1);
+    host::with_slice(&logits, |logits| {
+        parallel::share(logits.len(), targets.len(), |range| {
+            for index in range {
+                let row = &logits[index * vocab..(index + 1) * vocab];
+                // SAFETY: each row is one thread's.
+                unsafe { rows.write(index, log_likelihood(row, targets[index])) };
+            }
+        });
+    })?;
+    Ok(scored)
+}
+
+fn log_likelihood(row: &[f32], target: u32) -> (f64, bool) {
+    let Ok(best) = argmax(row) else { return (f64::NAN, false) };
+    let top = f64::from(row[best as usize]);
+    // log softmax in f64: log p = x - max - ln sum exp(x - max)
+    let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - top).exp()).sum();
+    (f64::from(row[target as usize]) - top - sum.ln(), best == target)
+}
+
+/// A part of a window's tokens.
+struct Piece {
+    /// The window's place in its wave.
+    slot: usize,
+    from: usize,
+    to: usize,
+}
+
+impl Piece {
+    /// The first of its tokens after which a token is scored.
+    fn scored_from(&self, windows: &[ScoreRequest]) -> usize {
+        self.from.max(windows[self.slot].context.len() - 1).min(self.to)
+    }
+}
+
+/// Cuts windows into forward passes of at most [`PREFILL_ROWS`] rows each.
+fn passes(lengths: &[usize]) -> Vec<Vec<Piece>> {
+    let mut passes = Vec::new();
+    let mut room = 0;
+    for (slot, &length) in lengths.iter().enumerate() {
+        let mut from = 0;
+        while from < length {
+            if room == 0 {
+                passes.push(Vec::new());
+                room = PREFILL_ROWS;
+            }
+            let to = length.min(from + room);
+            room -= to - from;
+            if let Some(pass) = passes.last_mut() {
+                pass.push(Piece { slot, from, to });
+            }
+            from = to;
+        }
+    }
+    passes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_are_filled_before_the_next_begins() {
+        let pieces = |pass: &Vec<Piece>| -> Vec<(usize, usize, usize)> {
+            pass.iter().map(|piece| (piece.slot, piece.from, piece.to)).collect()
+        };
+        let passes: Vec<_> = passes(&[3, PREFILL_ROWS, 2]).iter().map(pieces).collect();
+        let cut = PREFILL_ROWS - 3;
+        assert_eq!(passes, [vec![(0, 0, 3), (1, 0, cut)], vec![(1, cut, PREFILL_ROWS), (2, 0, 2)]]);
+        assert!(super::passes(&[]).is_empty());
+    }
+
+    // By hand: logits ln 1, ln 2, ln 5 are probabilities 1/8, 2/8, 5/8.
+    #[test]
+    fn likelihoods_are_the_logarithms_of_the_softmax() {
+        let row = [1f32.ln(), 2f32.ln(), 5f32.ln()];
+        let logits = Tensor::from_vec([row, row].concat(), (2, 3), &Device::Cpu).expect("a tensor");
+        let scored = log_likelihoods(&logits, &[2, 0]).expect("scores");
+        assert!((scored[0].0 - (5f64 / 8.0).ln()).abs() < 1e-6);
+        assert!((scored[1].0 - (1f64 / 8.0).ln()).abs() < 1e-6);
+        assert_eq!((scored[0].1, scored[1].1), (true, false));
+    }
+
+    #[test]
+    fn a_logit_that_is_not_a_number_or_has_no_end_spoils_its_row_only() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let numbers = vec![0.0, bad, 0.0, 0.0];
+            let logits = Tensor::from_vec(numbers, (2, 2), &Device::Cpu).expect("a tensor");
+            let scored = log_likelihoods(&logits, &[0, 0]).expect("scores");
+            assert!(scored[0].0.is_nan());
+            assert!((scored[1].0 - 0.5f64.ln()).abs() < 1e-12);
+        }
+    }
+}
