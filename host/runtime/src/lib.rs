@@ -10,6 +10,7 @@
 mod baseline;
 pub mod bindings;
 pub mod component;
+mod dataset;
 pub mod engine_thread;
 pub mod error;
 pub mod exec;
@@ -23,6 +24,7 @@ pub mod output;
 pub mod plan;
 pub mod runner;
 pub mod state;
+mod steadiness;
 pub mod stop;
 mod timeline;
 mod wasi;
