@@ -129,7 +129,11 @@ impl Row {
             Value::Boolean(boolean) => boolean.to_string(),
         };
         read.ok_or_else(|| {
-            Error(format!("row {}: field '{name}' is {shown}, which is not {}", self.index, T::KIND))
+            Error(format!(
+                "row {}: field '{name}' is {shown}, which is not {}",
+                self.index,
+                T::KIND
+            ))
         })
     }
 }

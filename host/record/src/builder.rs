@@ -6,12 +6,15 @@ use crate::{
     schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
     statistics::GroupSamples,
 };
+use std::collections::HashMap;
 
 /// A record in the making.
 pub struct RecordBuilder {
     record: RunRecord,
-    /// By phase, then label, in the order of first appearance.
+    /// By phase and label, in the order of first appearance.
     groups: Vec<((String, String), GroupSamples)>,
+    /// Where each stands: a run may have as many as requests.
+    places: HashMap<(String, String), usize>,
     /// Phases that have not ended, with when they began, outermost first.
     open_phases: Vec<(String, u64)>,
     /// The latest moment that was told.
@@ -44,7 +47,13 @@ impl RecordBuilder {
             artifacts: Vec::new(),
             warnings: Vec::new(),
         };
-        Self { record, groups: Vec::new(), open_phases: Vec::new(), last_ns: 0 }
+        Self {
+            record,
+            groups: Vec::new(),
+            places: HashMap::new(),
+            open_phases: Vec::new(),
+            last_ns: 0,
+        }
     }
 
     /// Counts an event in.
@@ -111,9 +120,9 @@ impl RecordBuilder {
 
     /// The group of a phase and label, made if there is none.
     fn group(&mut self, phase: &str, label: &str) -> &mut GroupSamples {
-        let known = self.groups.iter().position(|((p, l), _)| p == phase && l == label);
-        let place = known.unwrap_or_else(|| {
-            self.groups.push(((phase.to_owned(), label.to_owned()), GroupSamples::default()));
+        let key = (phase.to_owned(), label.to_owned());
+        let place = *self.places.entry(key).or_insert_with_key(|key| {
+            self.groups.push((key.clone(), GroupSamples::default()));
             self.groups.len() - 1
         });
         &mut self.groups[place].1

@@ -44,16 +44,22 @@ pub enum Error {
     #[error("{0} is not empty: give --out a new folder, so that no record is overwritten")]
     NotEmpty(std::path::PathBuf),
     /// The script has written a file of this name.
-    #[error("artifact '{0}' is there already: give each artifact a name of its own, so that none is lost")]
+    #[error(
+        "artifact '{0}' is there already: give each artifact a name of its own, so that none is lost"
+    )]
     ArtifactExists(String),
     /// There is no journal in the folder.
-    #[error("{0} is no run's folder: it holds no events.jsonl with a line of a run; give the folder that llem exec printed")]
+    #[error(
+        "{0} is no run's folder: it holds no events.jsonl with a line of a run; give the folder that llem exec printed"
+    )]
     NoRun(std::path::PathBuf),
     /// Another process writes the journal.
     #[error("the run in {0} is still going on: wait for its end, or end it with Ctrl-C")]
     StillRunning(std::path::PathBuf),
     /// The record is complete, but this version cannot read it.
-    #[error("{path} is complete, but of schema version {version:?}, which this version of llem does not read: use the version that wrote it")]
+    #[error(
+        "{path} is complete, but of schema version {version:?}, which this version of llem does not read: use the version that wrote it"
+    )]
     OtherSchema {
         /// The record.
         path: std::path::PathBuf,

@@ -28,6 +28,9 @@ const FOLDER: &str = "timeline";
 const FEWEST_ROWS: usize = 1_000;
 const MOST_ROWS: usize = 60_000;
 
+/// Rows that wait at most while files cannot be written: about 100 MB.
+const HELD_ROWS: usize = 10 * MOST_ROWS;
+
 /// A sample: of one power domain of one device.
 #[derive(Clone, Debug, Default, ParquetRecordWriter)]
 pub struct Row {
@@ -59,21 +62,45 @@ pub struct Row {
 pub struct TimelineWriter {
     folder: PathBuf,
     rows: Vec<Row>,
-    files: Vec<String>,
-    samples: u64,
+    /// How many rows the next file waits for.
+    due: usize,
+    written: Written,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The files, within the run's folder.
+    pub files: Vec<String>,
+    /// Rows that they hold.
+    pub rows: u64,
+    /// Rows that are in none, for too many waited while files could not be written.
+    pub lost: u64,
 }
 
 impl TimelineWriter {
     /// Files in the folder of a run.
     pub fn new(run: &Path) -> Self {
-        Self { folder: run.to_path_buf(), rows: Vec::new(), files: Vec::new(), samples: 0 }
+        let written = Written::default();
+        Self { folder: run.to_path_buf(), rows: Vec::new(), due: FEWEST_ROWS, written }
     }
 
-    /// Adds rows. If they cannot be written, they are tried again with the next ones.
+    /// Adds rows. If they cannot be written, they are tried again later, with more.
     pub fn add(&mut self, rows: impl IntoIterator<Item = Row>) -> Result<(), Error> {
-        self.rows.extend(rows);
-        let full = FEWEST_ROWS << self.files.len().min(16);
-        if self.rows.len() >= full.min(MOST_ROWS) { self.write() } else { Ok(()) }
+        for row in rows {
+            if self.rows.len() < HELD_ROWS {
+                self.rows.push(row);
+            } else {
+                self.written.lost += 1;
+            }
+        }
+        if self.rows.len() < self.due {
+            return Ok(());
+        }
+        let outcome = self.write();
+        let next = FEWEST_ROWS << self.written.files.len().min(16);
+        self.due = (self.rows.len() + next.min(MOST_ROWS)).min(HELD_ROWS);
+        outcome
     }
 
     /// Writes what is left.
@@ -81,13 +108,13 @@ impl TimelineWriter {
         if self.rows.is_empty() { Ok(()) } else { self.write() }
     }
 
-    /// The files that were written, within the run's folder, and how many rows they hold.
-    pub fn written(self) -> (Vec<String>, u64) {
-        (self.files, self.samples)
+    /// What was written so far.
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     fn write(&mut self) -> Result<(), Error> {
-        let name = file_name(self.files.len());
+        let name = file_name(self.written.files.len());
         let path = self.folder.join(&name);
         fs::create_dir_all(self.folder.join(FOLDER))
             .and_then(|()| {
@@ -96,9 +123,9 @@ impl TimelineWriter {
                 })
             })
             .map_err(|source| Error::Io { path, source })?;
-        self.samples += self.rows.len() as u64;
+        self.written.rows += self.rows.len() as u64;
+        self.written.files.push(name);
         self.rows.clear();
-        self.files.push(name);
         Ok(())
     }
 }
@@ -147,7 +174,8 @@ mod tests {
         assert_eq!(whole_files(folder.path()), expected);
         writer.finish().expect("written");
         assert_eq!(whole_files(folder.path()).1, 3500);
-        assert_eq!(writer.written(), whole_files(folder.path()));
+        let Written { files, rows, lost } = writer.written().clone();
+        assert_eq!(((files, rows), lost), (whole_files(folder.path()), 0));
     }
 
     #[test]
@@ -160,6 +188,6 @@ mod tests {
         writer.add(rows).expect_err("there is no folder");
         fs::remove_file(folder.path().join(FOLDER)).expect("removed");
         writer.finish().expect("written");
-        assert_eq!(writer.written().1, 1000);
+        assert_eq!((writer.written().rows, writer.written().lost), (1000, 0));
     }
 }

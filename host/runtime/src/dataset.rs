@@ -187,14 +187,16 @@ mod tests {
     #[test]
     fn cells_of_a_csv_file_are_text() {
         let cells = ["007", "42", "9223372036854775808", "1e5", "true", "", " 3 "];
-        let content = format!("\u{feff}prompt\n{}\n", cells.map(|cell| format!("\"{cell}\"")).join("\n"));
+        let content =
+            format!("\u{feff}prompt\n{}\n", cells.map(|cell| format!("\"{cell}\"")).join("\n"));
         let read: Vec<_> = rows("d.csv", &content).iter().flat_map(texts).collect();
         assert_eq!(read, cells.map(|cell| format!("prompt=Value::Text({cell:?})")));
     }
 
     #[test]
     fn json_keeps_what_it_means_and_its_order() {
-        let line = r#"{"z":"007","a":42,"m":9223372036854775808,"e":1e5,"t":true,"n":null,"l":[1, 2]}"#;
+        let line =
+            r#"{"z":"007","a":42,"m":9223372036854775808,"e":1e5,"t":true,"n":null,"l":[1, 2]}"#;
         let read: Vec<_> = rows("d.jsonl", line).iter().flat_map(texts).collect();
         let expected = [
             r#"z=Value::Text("007")"#,
@@ -210,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_passed_over() {
-        let content = "\u{feff}{\"_provenance\": \"https://example.org\"}\n\n{\"a\": 1}\n{\"a\": 2}";
+        let content =
+            "\u{feff}{\"_provenance\": \"https://example.org\"}\n\n{\"a\": 1}\n{\"a\": 2}";
         assert_eq!(rows("d.jsonl", content).len(), 2);
         let lines = rows("d.txt", "\u{feff}one\n\nthree");
         assert_eq!(lines.len(), 3);

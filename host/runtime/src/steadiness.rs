@@ -5,7 +5,11 @@
 //!            steady: the highest of them less the lowest is below the limit
 //! ```
 
-use crate::{bindings::{meter, types::Error}, host::types::Answer, state::Run};
+use crate::{
+    bindings::{meter, types::Error},
+    host::types::Answer,
+    state::Run,
+};
 use llem_quantity::{Quantity, Reading, Source};
 use std::time::{Duration, Instant};
 
@@ -80,10 +84,7 @@ impl Run {
             let value = match self.told(course, &device).await? {
                 Ok(quantity) => quantity.value,
                 Err(reason) => {
-                    return Ok(Err(Error::Unsupported(format!(
-                        "{}: {device}: {reason}",
-                        course.name()
-                    ))));
+                    return Ok(Err(Error::Unsupported(format!("{}: {reason}", course.name()))));
                 }
             };
             let now = Instant::now();
@@ -105,12 +106,13 @@ impl Run {
         }
     }
 
-    /// What a device tells, after a moment.
+    /// What a device tells, after a moment, or the device and why it does not.
     async fn told(&self, course: Course, device: &str) -> wasmtime::Result<Reading> {
         let state = || self.meter().state(device).ok_or_else(|| "the device is gone".to_owned());
         if course == Course::Temperature {
             self.rest(POLL).await?;
-            return Ok(state().and_then(|state| state.temperature));
+            let temperature = state().and_then(|state| state.temperature);
+            return Ok(temperature.map_err(|reason| format!("{device}: {reason}")));
         }
         if let Ok(Ok(power)) = state().map(|state| state.power) {
             self.rest(POLL).await?;

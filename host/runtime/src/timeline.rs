@@ -11,7 +11,7 @@ use llem_quantity::{Quantity, Source};
 use llem_record::{
     Event,
     hardware::TimelineRecord,
-    timeline::{Row, TimelineWriter},
+    timeline::{Row, TimelineWriter, Written},
 };
 use std::{
     sync::{
@@ -23,19 +23,17 @@ use std::{
 
 /// What the writer leaves.
 #[derive(Default)]
-struct Written {
-    /// The files, and how many rows they hold.
-    files: Vec<String>,
-    rows: u64,
+struct Left {
+    written: Written,
     /// The processor time that it took, ns.
     busy: u64,
-    /// Why not all samples are in them, if so.
+    /// Why not all samples are in the files, if so.
     failure: Option<String>,
 }
 
 /// A timeline that is being written.
 pub struct Timeline {
-    writer: Mutex<Option<JoinHandle<Written>>>,
+    writer: Mutex<Option<JoinHandle<Left>>>,
 }
 
 struct ToWriter {
@@ -76,13 +74,12 @@ impl Timeline {
         // With the sink goes the sender, without which the writer ends.
         meter.hand_samples_to(None);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let written = writer.map_or_else(Written::default, |writer| {
-            let panicked =
-                |_| Written { failure: Some("it panicked".to_owned()), ..Written::default() };
+        let left = writer.map_or_else(Left::default, |writer| {
+            let panicked = |_| Left { failure: Some("it panicked".to_owned()), ..Left::default() };
             writer.join().unwrap_or_else(panicked)
         });
-        if let Some(reason) = written.failure {
-            let message = format!("the timeline could not be written as a whole: {reason}");
+        if let Some(reason) = left.failure {
+            let message = format!("the timeline is not whole: {reason}");
             run.output.write(Event::Warning { message })?;
         }
         let cost = meter.sampler_cost();
@@ -90,25 +87,26 @@ impl Timeline {
         let share = |seconds: f64| Quantity::exact(seconds / wall, "1", Source::Clock);
         let period = wall / cost.rounds.max(1) as f64;
         run.output.write(Event::Timeline(TimelineRecord {
-            files: written.files,
-            samples: written.rows,
+            files: left.written.files,
+            samples: left.written.rows,
             period: Some(Quantity::exact(period, "s", Source::Clock)),
             sampling: Some(share(cost.busy.as_secs_f64())),
-            writing: Some(share(written.busy as f64 * 1e-9)),
+            writing: Some(share(left.busy as f64 * 1e-9)),
         }))
     }
 }
 
-/// What cannot be written at once is tried again with the samples that come after it.
-fn write(mut writer: TimelineWriter, samples: Receiver<Vec<Sample>>, offset: i64) -> Written {
+/// What cannot be written at once is tried again later.
+fn write(mut writer: TimelineWriter, samples: Receiver<Vec<Sample>>, offset: i64) -> Left {
     for samples in samples {
         if let Err(error) = writer.add(samples.iter().map(|sample| row(sample, offset))) {
             tracing::warn!("the timeline cannot be written for now: {error}");
         }
     }
     let failure = writer.finish().err().map(|error| error.to_string());
-    let (files, rows) = writer.written();
-    Written { files, rows, busy: busy_nanoseconds(), failure }
+    let written = writer.written().clone();
+    let lost = (written.lost > 0).then(|| format!("{} samples were lost", written.lost));
+    Left { written, busy: busy_nanoseconds(), failure: failure.or(lost) }
 }
 
 fn row(sample: &Sample, offset: i64) -> Row {
