@@ -1,6 +1,6 @@
 //! `llem recover` rebuilds the record of a run that was killed.
 
-use crate::support::{Desk, Launched, Ran, guest, of_kind};
+use crate::support::{Desk, Hardware, Launched, Ran, guest, of_kind};
 use serde_json::Value;
 use std::{
     fs,
@@ -199,4 +199,28 @@ fn a_window_whose_device_has_failed_is_closed() {
     assert!(desk.record()["warnings"].to_string().contains("window 'whole'"));
     let told = of_kind(&events, "log").last().unwrap()["message"].to_string();
     assert!(told.contains("closed: Err") && told.contains("rank 1 failed"), "{told}");
+}
+
+/// What a sampler had written is in the record; what sampling cost is not known.
+#[test]
+fn the_timeline_of_a_killed_run_is_found() {
+    let (desk, hardware) = (Desk::new(), Hardware::new().gpu(300, 60, |_| {}));
+    let guest = guest("metering");
+    let args = ["exec", &guest, "--sample-period", "1", "-p", "length=60000"];
+    let mut child = hardware.command(&desk, &args).stdout(Stdio::null()).spawn().unwrap();
+    let first = run_folder(&desk).join("timeline/part-0000.parquet");
+    let patience = Instant::now() + Duration::from_secs(50);
+    while !first.exists() {
+        assert!(Instant::now() < patience, "no samples were written");
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let record = recover(&desk).ok().json();
+    assert_valid(&record);
+    let timeline = &record["timeline"];
+    assert_eq!(timeline["files"][0], "timeline/part-0000.parquet");
+    assert!(timeline["samples"].as_u64().unwrap() >= 1000, "{timeline}");
+    assert!(timeline["period"].is_null());
+    assert_eq!(record["devices"].as_array().unwrap().len(), 2);
 }

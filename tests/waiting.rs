@@ -13,8 +13,8 @@ fn told(hardware: &Hardware, more: &[&str]) -> String {
     more.iter().for_each(|parameter| args.extend(["-p", parameter]));
     hardware.llem(&desk, &args).ok();
     let events = desk.events();
-    let logs = of_kind(&events, "log").into_iter().filter(|log| log["level"] == "info");
-    logs.last().unwrap()["message"].as_str().unwrap().to_owned()
+    let mut logs = of_kind(&events, "log").into_iter().filter(|log| log["level"] == "info");
+    logs.next_back().unwrap()["message"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -33,9 +33,9 @@ pub struct Recovered {
 pub fn recover(folder: &Path) -> Result<Recovered, Error> {
     let replay = Replay::open(folder)?;
     let begun = match read_record(folder)? {
-        Written::Complete(record) => return Ok(Recovered { record: *record, is_new: false }),
-        Written::Begun(begun) => Some(begun),
-        Written::Unreadable => None,
+        Found::Complete(record) => return Ok(Recovered { record: *record, is_new: false }),
+        Found::Begun(begun) => Some(*begun),
+        Found::Unreadable => None,
     };
     let record = rebuild(folder, replay, begun)?;
     write_record(folder, &record)?;
@@ -43,11 +43,11 @@ pub fn recover(folder: &Path) -> Result<Recovered, Error> {
 }
 
 /// What `run.json` holds.
-enum Written {
+enum Found {
     /// A run that has ended.
     Complete(Box<RunRecord>),
     /// What was known when the run began.
-    Begun(Begun),
+    Begun(Box<Begun>),
     /// Nothing: it is missing or torn.
     Unreadable,
 }
@@ -61,24 +61,25 @@ struct Begun {
     plan: Plan,
 }
 
-fn read_record(folder: &Path) -> Result<Written, Error> {
+fn read_record(folder: &Path) -> Result<Found, Error> {
     let path = folder.join(RECORD);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Written::Unreadable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Unreadable),
         Err(source) => return Err(Error::Io { path, source }),
     };
-    let Ok(value) = serde_json::from_slice::<Value>(&text) else { return Ok(Written::Unreadable) };
+    let Ok(value) = serde_json::from_slice::<Value>(&text) else { return Ok(Found::Unreadable) };
     let Some(status) = value.get("status").and_then(Value::as_str) else {
-        return Ok(Written::Unreadable);
+        return Ok(Found::Unreadable);
     };
     if status == "running" {
-        return Ok(Begun::deserialize(&value).map_or(Written::Unreadable, Written::Begun));
+        return Ok(Begun::deserialize(&value)
+            .map_or(Found::Unreadable, |begun| Found::Begun(Box::new(begun))));
     }
     // Whole, but perhaps of another version: it is never replaced by less.
     let version = value.get("schema_version").and_then(Value::as_str).unwrap_or_default();
     match RunRecord::deserialize(&value) {
-        Ok(record) => Ok(Written::Complete(Box::new(record))),
+        Ok(record) => Ok(Found::Complete(Box::new(record))),
         Err(_) => Err(Error::OtherSchema { path, version: version.to_owned() }),
     }
 }

@@ -64,7 +64,7 @@ impl Rows {
     }
 
     /// The next row, with its place among the rows; none at the end. Fails with a sentence that names the line.
-    pub fn next(&mut self) -> Result<Option<(u64, Fields)>, String> {
+    pub fn next_row(&mut self) -> Result<Option<(u64, Fields)>, String> {
         let fields = match &mut self.reader {
             Reader::Csv { header, records } => {
                 let record = records.next().transpose();
@@ -172,7 +172,7 @@ mod tests {
         fs::write(&path, content).expect("written");
         let mut rows = Rows::open("d", &path).expect("opened");
         let mut all = Vec::new();
-        while let Some((index, fields)) = rows.next().expect("read") {
+        while let Some((index, fields)) = rows.next_row().expect("read") {
             assert_eq!(index, all.len() as u64);
             all.push(fields);
         }

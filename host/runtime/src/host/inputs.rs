@@ -46,7 +46,7 @@ impl inputs::HostDataset for State {
 
     fn next(&mut self, dataset: Resource<Rows>) -> Answer<Option<inputs::Row>> {
         let rows = self.table.get_mut(&dataset)?;
-        match rows.next() {
+        match rows.next_row() {
             Ok(None) => Ok(Ok(None)),
             Ok(Some((index, fields))) => Ok(Ok(Some(inputs::Row { index, fields }))),
             Err(reason) => Ok(Err(self.blame(Error::InvalidArgument(reason)))),
