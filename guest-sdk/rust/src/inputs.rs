@@ -28,18 +28,30 @@ pub fn sizes(name: &str) -> Result<Vec<usize>> {
 
 /// What a parameter or a field of a row can be read as.
 pub trait FromValue: Sized {
+    /// What it is, in a sentence: `a whole number (u32)`.
+    const KIND: &'static str;
+
     /// None where the value is of another kind or out of range.
     fn from_value(value: &Value) -> Option<Self>;
+
+    /// Reads a cell of a dataset that came as text. None where it is none of these.
+    fn from_text(text: &str) -> Option<Self>;
 }
 
 macro_rules! whole_numbers {
     ($($kind:ty),*) => {$(
         impl FromValue for $kind {
+            const KIND: &'static str = concat!("a whole number (", stringify!($kind), ")");
+
             fn from_value(value: &Value) -> Option<Self> {
                 match value {
                     Value::Integer(integer) => (*integer).try_into().ok(),
                     _ => None,
                 }
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.trim().parse().ok()
             }
         }
     )*};
@@ -48,6 +60,8 @@ macro_rules! whole_numbers {
 whole_numbers!(i32, i64, u32, u64, usize);
 
 impl FromValue for f64 {
+    const KIND: &'static str = "a finite number";
+
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Number(number) => Some(*number),
@@ -55,36 +69,72 @@ impl FromValue for f64 {
             _ => None,
         }
     }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.trim().parse().ok().filter(|number: &Self| number.is_finite())
+    }
 }
 
 impl FromValue for String {
+    const KIND: &'static str = "text";
+
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Text(text) => Some(text.clone()),
             _ => None,
         }
     }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
 }
 
 impl FromValue for bool {
+    const KIND: &'static str = "true or false";
+
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Boolean(boolean) => Some(*boolean),
             _ => None,
         }
     }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text.trim() {
+            text if text.eq_ignore_ascii_case("true") => Some(true),
+            text if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
 }
 
 impl Row {
-    /// A field, as the Rust type that is asked for.
+    /// A field, as the Rust type that is asked for. Cells of CSV files come as text, and are parsed here: `007` is 7
+    /// where a number is asked for, and stays `007` as a `String`.
     pub fn get<T: FromValue>(&self, name: &str) -> Result<T> {
         let field = self.fields.iter().find(|(field, _)| field == name);
         let (_, value) = field.ok_or_else(|| {
             let known: Vec<_> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
             Error(format!("row {} has no field '{name}'; it has {}", self.index, known.join(", ")))
         })?;
-        T::from_value(value)
-            .ok_or_else(|| Error(format!("row {}: field '{name}' is of another kind", self.index)))
+        let read = match value {
+            Value::Text(text) => T::from_text(text),
+            value => T::from_value(value),
+        };
+        let shown = match value {
+            Value::Text(text) => format!("{text:?}"),
+            Value::Integer(integer) => integer.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Boolean(boolean) => boolean.to_string(),
+        };
+        read.ok_or_else(|| {
+            Error(format!(
+                "row {}: field '{name}' is {shown}, which is not {}",
+                self.index,
+                T::KIND
+            ))
+        })
     }
 }
 
@@ -112,5 +162,40 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map_err(Into::into).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: Value) -> Row {
+        Row { index: 3, fields: vec![("cell".to_owned(), value)] }
+    }
+
+    #[test]
+    fn a_cell_is_read_as_what_is_asked_for() {
+        let cell = |text: &str| row(Value::Text(text.to_owned()));
+        assert_eq!(cell("007").get::<String>("cell"), Ok("007".to_owned()));
+        assert_eq!(cell("007").get::<u32>("cell"), Ok(7));
+        assert_eq!(cell("9223372036854775808").get::<u64>("cell"), Ok(1 << 63));
+        assert_eq!(cell("1e5").get::<f64>("cell"), Ok(1e5));
+        assert_eq!(cell("True").get::<bool>("cell"), Ok(true));
+        assert_eq!(row(Value::Integer(7)).get::<f64>("cell"), Ok(7.0));
+    }
+
+    #[test]
+    fn a_cell_that_is_none_names_its_row_and_column() {
+        let cell = |text: &str| row(Value::Text(text.to_owned()));
+        let refused = |error: Error| error.0;
+        assert_eq!(
+            cell("many").get::<u32>("cell").map_err(refused),
+            Err("row 3: field 'cell' is \"many\", which is not a whole number (u32)".to_owned())
+        );
+        for (text, is_number) in [("1e5", true), ("nan", false), ("inf", false), ("", false)] {
+            assert_eq!(cell(text).get::<f64>("cell").is_ok(), is_number, "{text}");
+        }
+        assert!(cell("-1").get::<u64>("cell").is_err());
+        assert!(row(Value::Integer(7)).get::<String>("cell").is_err());
     }
 }

@@ -5,7 +5,7 @@ use llem_quantity::{Quantity, ReadingRecord, Source, significant};
 use llem_record::{
     RunRecord, Status,
     event::{AdapterChange, ModelRecord, Parallelism},
-    schema::Phase,
+    schema::{Phase, Recovery},
     score::ScoreGroup,
     statistics::{Distribution, Group},
 };
@@ -16,10 +16,14 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     let status = match record.status {
         Status::Completed => console::style("completed").green(),
         Status::Interrupted => console::style("interrupted").yellow(),
+        Status::Killed => console::style("killed").red(),
         Status::Failed | Status::Running => console::style("failed").red(),
     };
     let bold = |text: &str| console::style(text.to_owned()).bold();
     println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
+    if let Some(recovery) = record.recovered {
+        println!("{} from its journal: {}", bold("recovered"), recovered(&recovery));
+    }
     for model in &record.models {
         println!(
             "{} {}, {} parameters in {} on {}{}, loaded in {}",
@@ -68,6 +72,18 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     if let Some(folder) = folder {
         println!("\n{} {}", bold("record"), folder.display());
     }
+}
+
+/// How a record was rebuilt, and what it lacks.
+fn recovered(recovery: &Recovery) -> String {
+    let mut text = format!("{} lines", recovery.lines);
+    if recovery.skipped_lines > 0 {
+        text += &format!(", and {} that could not be read", recovery.skipped_lines);
+    }
+    if !recovery.plan_known {
+        text += "; how it was started is not known";
+    }
+    text
 }
 
 /// How a model is split, where it is.
@@ -234,14 +250,18 @@ fn print_metering(record: &RunRecord) {
         println!("{} {power}, measured {}", console::style("at rest").bold(), baseline.measured_at);
     }
     if let Some(timeline) = record.timeline.as_ref().filter(|timeline| timeline.samples > 0) {
-        println!(
-            "{} {} samples in timeline/, a round every {} ms, for {} % of a core and {} % to write them",
-            console::style("timeline").bold(),
-            timeline.samples,
-            significant(timeline.period.value * 1e3),
-            significant(timeline.sampling.value * 100.0),
-            significant(timeline.writing.value * 100.0),
-        );
+        let mut text = format!("{} samples in timeline/", timeline.samples);
+        if let (Some(period), Some(sampling), Some(writing)) =
+            (&timeline.period, &timeline.sampling, &timeline.writing)
+        {
+            text += &format!(
+                ", a round every {} ms, for {} % of a core and {} % to write them",
+                significant(period.value * 1e3),
+                significant(sampling.value * 100.0),
+                significant(writing.value * 100.0),
+            );
+        }
+        println!("{} {text}", console::style("timeline").bold());
     }
 }
 

@@ -30,6 +30,9 @@ pub enum Event {
         llem_version: String,
         /// When `t_ns` was 0, in nanoseconds since 1970-01-01 UTC: the way to other tools' logs.
         unix_ns: i64,
+        /// What was known before, so that the journal alone tells the whole run; absent in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<crate::Plan>>,
     },
     /// A model was loaded.
     Model(ModelRecord),
@@ -85,7 +88,7 @@ pub enum Event {
     Log {
         /// `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
         level: String,
-        /// What it says.
+        /// What it says. Of `stdout` and `stderr`, a line; one of more than 64 KiB is several of these.
         message: String,
     },
     /// The run ended.

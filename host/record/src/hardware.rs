@@ -107,10 +107,13 @@ pub struct TimelineRecord {
     pub files: Vec<String>,
     /// Samples in them.
     pub samples: u64,
-    /// How often devices were read, at least, s.
-    pub period: Quantity,
-    /// Processor time of reading the devices, as a share of one core.
-    pub sampling: Quantity,
+    /// How often devices were read, at least, s; absent where the run was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Quantity>,
+    /// Processor time of reading the devices, as a share of one core; absent where the run was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Quantity>,
     /// The same of writing the files.
-    pub writing: Quantity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<Quantity>,
 }

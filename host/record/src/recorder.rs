@@ -1,39 +1,24 @@
 //! Keeps a run's record while it goes on: every event to the journal, and the sum of them in memory.
 
 use crate::{
-    Error, Journal,
+    Error, Journal, RecordBuilder, RunRecord,
     event::{Event, Line},
-    schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
-    score::ScoreSamples,
-    statistics::GroupSamples,
+    schema::{Plan, Status},
 };
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
+
+/// The record's name within the run's folder.
+pub(crate) const RECORD: &str = "run.json";
 
 /// A run's record in the making.
 pub struct Recorder {
     folder: PathBuf,
     journal: Journal,
-    record: RunRecord,
+    builder: RecordBuilder,
     started: Event,
-    /// By phase, then label, in the order of first appearance.
-    groups: Groups<GroupSamples>,
-    /// The same of scoring.
-    score_groups: Groups<ScoreSamples>,
-}
-
-type Groups<S> = Vec<((String, String), S)>;
-
-/// The group of a phase and label, made if there is none.
-fn group<'a, S: Default>(groups: &'a mut Groups<S>, phase: &str, label: &str) -> &'a mut S {
-    let known = groups.iter().position(|((p, l), _)| p == phase && l == label);
-    let place = known.unwrap_or_else(|| {
-        groups.push(((phase.to_owned(), label.to_owned()), S::default()));
-        groups.len() - 1
-    });
-    &mut groups[place].1
 }
 
 impl Recorder {
@@ -48,115 +33,59 @@ impl Recorder {
         let id = folder
             .file_name()
             .map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
-        let llem_version = plan.llem_version.clone();
-        let record = RunRecord {
-            schema_version: SCHEMA_VERSION.to_owned(),
-            id: id.clone(),
-            status: Status::Running,
-            error: None,
-            started_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            wall_ns: 0,
-            plan,
-            models: Vec::new(),
-            adapters: Vec::new(),
-            phases: Vec::new(),
-            groups: Vec::new(),
-            score_groups: Vec::new(),
-            windows: Vec::new(),
-            devices: Vec::new(),
-            baselines: Vec::new(),
-            timeline: None,
-            metrics: Vec::new(),
-            series: Vec::new(),
-            tables: Vec::new(),
-            artifacts: Vec::new(),
-            warnings: Vec::new(),
-        };
         let journal = Journal::create(&folder)?;
-        let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
-        let started = Event::Started { id, llem_version, unix_ns };
-        let (groups, score_groups) = (Vec::new(), Vec::new());
-        let mut recorder =
-            Self { folder, journal, record, started: started.clone(), groups, score_groups };
+        let now_ns = now.as_nanosecond() as i64;
+        let builder = RecordBuilder::new(id.clone(), moment(now_ns), plan.clone());
+        let started = Event::Started {
+            id,
+            llem_version: plan.llem_version.clone(),
+            unix_ns: now_ns - t_ns as i64,
+            plan: Some(Box::new(plan)),
+        };
+        let mut recorder = Self { folder, journal, builder, started: started.clone() };
         recorder.append(t_ns, started)?;
-        recorder.write_record()?;
+        write_record(&recorder.folder, recorder.builder.begun())?;
         Ok(recorder)
     }
 
-    /// Appends an event to the journal and to the record.
+    /// Appends an event to the journal and to the record. One that the journal does not take is in the record all the
+    /// same.
     pub fn append(&mut self, t_ns: u64, event: Event) -> Result<(), Error> {
         let line = Line { t_ns, event };
-        self.journal.append(&line)?;
-        let record = &mut self.record;
-        match line.event {
-            Event::Model(model) => record.models.push(model),
-            Event::Adapter(adapter) => record.adapters.push(adapter),
-            Event::PhaseEnded { phase, wall_ns } => {
-                let started_ns = t_ns.saturating_sub(wall_ns);
-                record.phases.push(Phase { phase, started_ns, wall_ns });
-            }
-            Event::Generation(generation) => {
-                let (phase, label) = (&generation.window.phase, &generation.window.label);
-                group(&mut self.groups, phase, label).add(&generation);
-            }
-            Event::BatchSequence(ended) => {
-                group(&mut self.groups, &ended.phase, &ended.label).add_sequence(&ended.sequence);
-            }
-            Event::Score(call) => {
-                let (phase, label) = (&call.window.phase, &call.window.label);
-                group(&mut self.score_groups, phase, label).add(&call);
-            }
-            Event::ScoreProgress(progress) => {
-                group(&mut self.score_groups, &progress.phase, &progress.label).note(&progress);
-            }
-            Event::Window(window) => record.windows.push(window),
-            Event::Devices { devices } => record.devices = devices,
-            Event::Baseline(baseline) => record.baselines.push(baseline),
-            Event::Timeline(timeline) => record.timeline = Some(timeline),
-            Event::Metric(metric) => record.metrics.push(metric),
-            Event::Series(series) => record.series.push(series),
-            Event::Table(table) => record.tables.push(table),
-            Event::Artifact(artifact) => record.artifacts.push(artifact),
-            Event::Warning { message } => record.warnings.push(message),
-            Event::Started { .. }
-            | Event::BatchProgress(_)
-            | Event::PhaseBegan { .. }
-            | Event::Log { .. }
-            | Event::Ended { .. } => {}
-        }
-        Ok(())
+        let written = self.journal.append(&line);
+        self.builder.add(line);
+        written
     }
 
-    /// Ends the run: the journal's last line, then the whole record.
+    /// Ends the run: the journal's last line, then the whole record. If the journal cannot be written, the record is
+    /// all the same.
     pub fn finish(
         mut self,
         t_ns: u64,
         status: Status,
         error: Option<String>,
     ) -> Result<RunRecord, Error> {
-        self.append(t_ns, Event::Ended { status, error: error.clone() })?;
-        self.journal.sync()?;
-        self.record.status = status;
-        self.record.error = error;
-        self.record.wall_ns = t_ns;
-        let groups = self.groups.iter();
-        self.record.groups =
-            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
-        let groups = self.score_groups.iter();
-        self.record.score_groups =
-            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
-        self.write_record()?;
-        Ok(self.record)
+        let journal =
+            self.append(t_ns, Event::Ended { status, error }).and_then(|()| self.journal.sync());
+        let record = self.builder.finish();
+        write_record(&self.folder, &record)?;
+        journal.map(|()| record)
     }
 
-    /// Writes a file of the script into the run's folder and returns its path within it.
+    /// Writes a file of the script into the run's folder and returns its path within it. Fails with
+    /// [`Error::ArtifactExists`] where the script has written one of that name.
     pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<String, Error> {
         let folder = self.folder.join("artifacts");
         let path = folder.join(name);
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(&path, content))
-            .map_err(|source| Error::Io { path, source })?;
-        Ok(format!("artifacts/{name}"))
+        let written =
+            fs::create_dir_all(&folder).and_then(|()| llem_files::write_new(&path, content));
+        match written {
+            Ok(()) => Ok(format!("artifacts/{name}")),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::ArtifactExists(name.to_owned()))
+            }
+            Err(source) => Err(Error::Io { path, source }),
+        }
     }
 
     /// The journal's first event.
@@ -168,17 +97,21 @@ impl Recorder {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
 
-    /// Under another name first, so that a reader never sees half of it.
-    fn write_record(&self) -> Result<(), Error> {
-        let path = self.folder.join("run.json");
-        let unfinished = self.folder.join("run.json.part");
-        serde_json::to_vec_pretty(&self.record)
-            .map_err(std::io::Error::from)
-            .and_then(|text| fs::write(&unfinished, text))
-            .and_then(|()| fs::rename(&unfinished, &path))
-            .map_err(|source| Error::Io { path, source })
-    }
+/// Writes `run.json` whole, or leaves it as it was.
+pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Error> {
+    let path = folder.join(RECORD);
+    serde_json::to_vec_pretty(record)
+        .map_err(io::Error::from)
+        .and_then(|text| llem_files::write(&path, &text))
+        .map_err(|source| Error::Io { path, source })
+}
+
+/// A moment as records tell it: RFC 3339, UTC, in whole seconds.
+pub(crate) fn moment(unix_ns: i64) -> String {
+    let moment = jiff::Timestamp::from_nanosecond(i128::from(unix_ns)).unwrap_or_default();
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn given_folder(folder: &Path) -> Result<PathBuf, Error> {
@@ -198,7 +131,7 @@ fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
         let path =
             root.join(if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") });
         match fs::create_dir(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::Io { path, source }),
             Ok(()) => return Ok(path),
         }

@@ -24,10 +24,13 @@ pub struct RunRecord {
     pub status: Status,
     /// Why it ended so, unless it completed.
     pub error: Option<String>,
-    /// When it began: RFC 3339, UTC.
+    /// When it began: RFC 3339, UTC; empty in a recovered record where nothing tells it.
     pub started_at: String,
-    /// How long it took; 0 while it runs.
+    /// How long it took; 0 while it runs. Of a killed run, until the last moment that the journal tells.
     pub wall_ns: u64,
+    /// That this record was rebuilt from the journal; absent in one that the run itself wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovery>,
     /// What was known before it began.
     #[serde(flatten)]
     pub plan: Plan,
@@ -90,7 +93,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It has not ended; or it was killed, and the journal holds all that it measured.
+    /// It has not ended; or it was killed, and the journal holds all that it measured: `llem recover` rebuilds the record.
     Running,
     /// As the script meant.
     Completed,
@@ -98,6 +101,22 @@ pub enum Status {
     Failed,
     /// By Ctrl-C or a termination signal.
     Interrupted,
+    /// Not by itself: it was killed, it crashed, or the machine went down. Only a recovered record says so.
+    Killed,
+}
+
+/// How a record was rebuilt from the journal, by `llem recover`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recovery {
+    /// Lines of the journal that the record holds.
+    pub lines: u64,
+    /// Lines that it does not hold, for they were torn or of another version of llem.
+    pub skipped_lines: u64,
+    /// Whether the journal tells how the run ended. If not, `status` is `killed`, and `wall_ns` and phases that were
+    /// open go until the last moment that the journal tells.
+    pub ended: bool,
+    /// Whether command line, components, parameters, grants, seed, limits and machine are known; if not, they are empty.
+    pub plan_known: bool,
 }
 
 /// A component.

@@ -1,23 +1,35 @@
 //! The sidecar of a run: what a sampler read of the devices, as Parquet files in `timeline/`.
 //!
-//! A Parquet file is readable once it is closed, so a run writes one file after another: a crash loses the last.
+//! A Parquet file is readable once it is closed, so a run writes one file after another, and a crash loses what is not
+//! in a file yet. The first file is small and each is up to twice as large as the one before, so that a short run
+//! loses no more than half of its samples, and a long one has few files.
 
 use crate::Error;
 use parquet::{
     basic::Compression,
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        properties::WriterProperties, reader::FileReader, serialized_reader::SerializedFileReader,
+        writer::SerializedFileWriter,
+    },
     record::RecordWriter,
 };
 use parquet_derive::ParquetRecordWriter;
 use std::{
     fs::{self, File},
-    io, mem,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// Rows of a file, at most.
-const ROWS: usize = 60_000;
+/// The folder within the run's.
+const FOLDER: &str = "timeline";
+
+/// Rows of the first file, and of a file at most: ten seconds and ten minutes of one domain at 10 ms.
+const FEWEST_ROWS: usize = 1_000;
+const MOST_ROWS: usize = 60_000;
+
+/// Rows that wait at most while files cannot be written: about 100 MB.
+const HELD_ROWS: usize = 10 * MOST_ROWS;
 
 /// A sample: of one power domain of one device.
 #[derive(Clone, Debug, Default, ParquetRecordWriter)]
@@ -50,48 +62,92 @@ pub struct Row {
 pub struct TimelineWriter {
     folder: PathBuf,
     rows: Vec<Row>,
-    files: Vec<String>,
-    samples: u64,
+    /// How many rows the next file waits for.
+    due: usize,
+    written: Written,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The files, within the run's folder.
+    pub files: Vec<String>,
+    /// Rows that they hold.
+    pub rows: u64,
+    /// Rows that are in none, for too many waited while files could not be written.
+    pub lost: u64,
 }
 
 impl TimelineWriter {
     /// Files in the folder of a run.
     pub fn new(run: &Path) -> Self {
-        Self { folder: run.to_path_buf(), rows: Vec::new(), files: Vec::new(), samples: 0 }
+        let written = Written::default();
+        Self { folder: run.to_path_buf(), rows: Vec::new(), due: FEWEST_ROWS, written }
     }
 
-    /// Adds rows.
+    /// Adds rows. If they cannot be written, they are tried again later, with more.
     pub fn add(&mut self, rows: impl IntoIterator<Item = Row>) -> Result<(), Error> {
-        self.rows.extend(rows);
-        if self.rows.len() >= ROWS { self.write() } else { Ok(()) }
-    }
-
-    /// Writes what is left; returns the files within the run's folder and how many rows they hold.
-    pub fn finish(mut self) -> Result<(Vec<String>, u64), Error> {
-        if !self.rows.is_empty() {
-            self.write()?;
+        for row in rows {
+            if self.rows.len() < HELD_ROWS {
+                self.rows.push(row);
+            } else {
+                self.written.lost += 1;
+            }
         }
-        Ok((self.files, self.samples))
+        if self.rows.len() < self.due {
+            return Ok(());
+        }
+        let outcome = self.write();
+        let next = FEWEST_ROWS << self.written.files.len().min(16);
+        self.due = (self.rows.len() + next.min(MOST_ROWS)).min(HELD_ROWS);
+        outcome
     }
 
-    /// Under another name first, so that every file in the folder is a whole one.
+    /// Writes what is left.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if self.rows.is_empty() { Ok(()) } else { self.write() }
+    }
+
+    /// What was written so far.
+    pub fn written(&self) -> &Written {
+        &self.written
+    }
+
     fn write(&mut self) -> Result<(), Error> {
-        let rows = mem::take(&mut self.rows);
-        let name = format!("timeline/part-{:04}.parquet", self.files.len());
+        let name = file_name(self.written.files.len());
         let path = self.folder.join(&name);
-        let unfinished = path.with_extension("unfinished");
-        let failed = |source: io::Error| Error::Io { path: path.clone(), source };
-        fs::create_dir_all(self.folder.join("timeline")).map_err(failed)?;
-        let file = File::create(&unfinished).map_err(failed)?;
-        write_parquet(file, &rows).map_err(|error| failed(io::Error::other(error)))?;
-        fs::rename(&unfinished, &path).map_err(failed)?;
-        self.samples += rows.len() as u64;
-        self.files.push(name);
+        fs::create_dir_all(self.folder.join(FOLDER))
+            .and_then(|()| {
+                llem_files::write_with(&path, |file| {
+                    write_parquet(file, &self.rows).map_err(io::Error::other)
+                })
+            })
+            .map_err(|source| Error::Io { path, source })?;
+        self.written.rows += self.rows.len() as u64;
+        self.written.files.push(name);
+        self.rows.clear();
         Ok(())
     }
 }
 
-fn write_parquet(file: File, rows: &[Row]) -> parquet::errors::Result<()> {
+fn file_name(number: usize) -> String {
+    format!("{FOLDER}/part-{number:04}.parquet")
+}
+
+/// The files that a run has left in its folder, and how many rows they hold: one after another until one is missing or
+/// cannot be read.
+pub(crate) fn whole_files(run: &Path) -> (Vec<String>, u64) {
+    let rows = |name: &String| {
+        let file = File::open(run.join(name)).ok()?;
+        let reader = SerializedFileReader::new(file).ok()?;
+        u64::try_from(reader.metadata().file_metadata().num_rows()).ok()
+    };
+    let whole = (0..).map(file_name).map_while(|name| Some((rows(&name)?, name)));
+    let (rows, files): (Vec<u64>, Vec<String>) = whole.unzip();
+    (files, rows.iter().sum())
+}
+
+fn write_parquet(file: &mut File, rows: &[Row]) -> parquet::errors::Result<()> {
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let schema = rows.schema()?;
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
@@ -100,4 +156,38 @@ fn write_parquet(file: File, rows: &[Row]) -> parquet::errors::Result<()> {
     group.close()?;
     writer.close()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = TimelineWriter::new(folder.path());
+        let rows = |count| (0..count).map(|t_ns| Row { t_ns, ..Row::default() });
+        for _ in 0..35 {
+            writer.add(rows(100)).expect("written");
+        }
+        let expected = (vec![file_name(0), file_name(1)], 3000);
+        assert_eq!(whole_files(folder.path()), expected);
+        writer.finish().expect("written");
+        assert_eq!(whole_files(folder.path()).1, 3500);
+        let Written { files, rows, lost } = writer.written().clone();
+        assert_eq!(((files, rows), lost), (whole_files(folder.path()), 0));
+    }
+
+    #[test]
+    fn rows_that_could_not_be_written_are_written_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = TimelineWriter::new(folder.path());
+        // A file where the folder is to be.
+        fs::write(folder.path().join(FOLDER), "").expect("written");
+        let rows = (0..1000).map(|t_ns| Row { t_ns, ..Row::default() });
+        writer.add(rows).expect_err("there is no folder");
+        fs::remove_file(folder.path().join(FOLDER)).expect("removed");
+        writer.finish().expect("written");
+        assert_eq!((writer.written().rows, writer.written().lost), (1000, 0));
+    }
 }

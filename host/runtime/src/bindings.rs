@@ -45,7 +45,7 @@ pub mod imports {
             "llem:experiment/engine.model": crate::host::engine::LoadedModel,
             "llem:experiment/engine.batch": crate::host::batch::OpenBatch,
             "llem:experiment/meter.window": crate::host::meter::OpenWindow,
-            "llem:experiment/inputs.dataset": crate::host::inputs::Rows,
+            "llem:experiment/inputs.dataset": crate::dataset::Rows,
             "llem:experiment/inputs.random": crate::host::inputs::Stream,
             "llem:experiment/report.phase": crate::host::report::OpenPhase,
         },

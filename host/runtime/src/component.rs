@@ -127,10 +127,8 @@ fn keep(path: &Path, component: &Component) {
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
         }
-        // Under a name of its own first: another run may be reading or writing the same entry.
-        let unfinished = path.with_extension(format!("{}.part", std::process::id()));
-        fs::write(&unfinished, code)?;
-        fs::rename(&unfinished, path)
+        // Whole or not at all: another run may be reading or writing the same entry.
+        llem_files::write(path, &code)
     };
     if let Err(error) = write() {
         tracing::warn!("cannot keep compiled code in {}: {error}", path.display());

@@ -21,9 +21,9 @@ pub enum Error {
 
 impl From<llem_record::Error> for Error {
     fn from(error: llem_record::Error) -> Self {
-        match error {
-            llem_record::Error::NotEmpty(_) => Self::Input(error.to_string()),
-            llem_record::Error::Io { .. } => Self::Failed(error.to_string()),
+        match error.is_input() {
+            true => Self::Input(error.to_string()),
+            false => Self::Failed(error.to_string()),
         }
     }
 }

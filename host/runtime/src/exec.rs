@@ -96,10 +96,10 @@ pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>
         Some(_) => Status::Failed,
     };
     // A phase that an error cut short ends here, so that the record's phases add up.
-    let ended = run
-        .end_phases(0)
-        .and_then(|()| run.finish_metering())
-        .and_then(|()| Ok(output.finish(status, error.as_ref().map(ToString::to_string))?));
+    let closed = run.end_phases(0).and(run.finish_metering());
+    // The record is written even where an event before it could not be.
+    let finished = output.finish(status, error.as_ref().map(ToString::to_string));
+    let ended = closed.and(finished.map_err(wasmtime::Error::from));
     match ended {
         Ok(record) => Outcome { folder, record, error },
         Err(unwritten) => {

@@ -105,13 +105,17 @@ impl Output {
         })
     }
 
-    /// Writes a file of the script.
-    pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<String> {
-        match self.lock().as_ref() {
-            Some(recorder) => recorder
-                .write_artifact(name, content)
-                .map_err(|error| Halt::Record(error.to_string()).trap()),
+    /// Writes a file of the script, whose path within the run's folder is returned. One whose name is taken is
+    /// refused.
+    pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<Result<String, String>> {
+        let written = match self.lock().as_ref() {
+            Some(recorder) => recorder.write_artifact(name, content),
             None => Ok(String::new()),
+        };
+        match written {
+            Ok(path) => Ok(Ok(path)),
+            Err(error) if error.is_input() => Ok(Err(error.to_string())),
+            Err(error) => Err(Halt::Record(error.to_string()).trap()),
         }
     }
 

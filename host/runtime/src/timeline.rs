@@ -11,7 +11,7 @@ use llem_quantity::{Quantity, Source};
 use llem_record::{
     Event,
     hardware::TimelineRecord,
-    timeline::{Row, TimelineWriter},
+    timeline::{Row, TimelineWriter, Written},
 };
 use std::{
     sync::{
@@ -21,12 +21,19 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What the writer leaves: the files, their rows, and the processor time that it took, ns.
-type Written = Result<(Vec<String>, u64, u64), String>;
+/// What the writer leaves.
+#[derive(Default)]
+struct Left {
+    written: Written,
+    /// The processor time that it took, ns.
+    busy: u64,
+    /// Why not all samples are in the files, if so.
+    failure: Option<String>,
+}
 
 /// A timeline that is being written.
 pub struct Timeline {
-    writer: Mutex<Option<JoinHandle<Written>>>,
+    writer: Mutex<Option<JoinHandle<Left>>>,
 }
 
 struct ToWriter {
@@ -39,7 +46,7 @@ impl Sink for ToWriter {
     fn take(&mut self, samples: Vec<Sample>) {
         self.output.observer().samples(&samples);
         if let Some(writer) = &self.writer {
-            // It has told why it ended by then.
+            // It ends before its sender only if it panicked, which `finish` tells.
             let _ = writer.send(samples);
         }
     }
@@ -67,38 +74,39 @@ impl Timeline {
         // With the sink goes the sender, without which the writer ends.
         meter.hand_samples_to(None);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let written =
-            writer.map(|writer| writer.join().unwrap_or_else(|_| Err("it panicked".to_owned())));
-        let (files, samples, busy) = match written {
-            None => (Vec::new(), 0, 0),
-            Some(Ok(written)) => written,
-            Some(Err(reason)) => {
-                let message = format!("the timeline could not be written: {reason}");
-                run.output.write(Event::Warning { message })?;
-                (Vec::new(), 0, 0)
-            }
-        };
+        let left = writer.map_or_else(Left::default, |writer| {
+            let panicked = |_| Left { failure: Some("it panicked".to_owned()), ..Left::default() };
+            writer.join().unwrap_or_else(panicked)
+        });
+        if let Some(reason) = left.failure {
+            let message = format!("the timeline is not whole: {reason}");
+            run.output.write(Event::Warning { message })?;
+        }
         let cost = meter.sampler_cost();
         let wall = cost.wall.as_secs_f64();
         let share = |seconds: f64| Quantity::exact(seconds / wall, "1", Source::Clock);
         let period = wall / cost.rounds.max(1) as f64;
         run.output.write(Event::Timeline(TimelineRecord {
-            files,
-            samples,
-            period: Quantity::exact(period, "s", Source::Clock),
-            sampling: share(cost.busy.as_secs_f64()),
-            writing: share(busy as f64 * 1e-9),
+            files: left.written.files,
+            samples: left.written.rows,
+            period: Some(Quantity::exact(period, "s", Source::Clock)),
+            sampling: Some(share(cost.busy.as_secs_f64())),
+            writing: Some(share(left.busy as f64 * 1e-9)),
         }))
     }
 }
 
-fn write(mut writer: TimelineWriter, samples: Receiver<Vec<Sample>>, offset: i64) -> Written {
-    let failed = |error: llem_record::Error| error.to_string();
+/// What cannot be written at once is tried again later.
+fn write(mut writer: TimelineWriter, samples: Receiver<Vec<Sample>>, offset: i64) -> Left {
     for samples in samples {
-        writer.add(samples.iter().map(|sample| row(sample, offset))).map_err(failed)?;
+        if let Err(error) = writer.add(samples.iter().map(|sample| row(sample, offset))) {
+            tracing::warn!("the timeline cannot be written for now: {error}");
+        }
     }
-    let (files, rows) = writer.finish().map_err(failed)?;
-    Ok((files, rows, busy_nanoseconds()))
+    let failure = writer.finish().err().map(|error| error.to_string());
+    let written = writer.written().clone();
+    let lost = (written.lost > 0).then(|| format!("{} samples were lost", written.lost));
+    Left { written, busy: busy_nanoseconds(), failure: failure.or(lost) }
 }
 
 fn row(sample: &Sample, offset: i64) -> Row {

@@ -1,8 +1,9 @@
 //! An empty world for language runtimes that import WASI: no files, no network, no environment, no
-//! arguments. Standard output and error become log lines. Random numbers come from the run's seed;
+//! arguments. Standard output and error become log lines of at most 64 KiB. Random numbers come from the run's seed;
 //! clocks never show the time of day.
 
 use crate::{bindings::description::Clocks, output::Output};
+use bytes::Bytes;
 use llem_meter::Clock;
 use llem_record::Event;
 use rand::SeedableRng;
@@ -19,8 +20,9 @@ use std::{
 };
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
-    HostMonotonicClock, HostWallClock, WasiCtx,
+    HostMonotonicClock, HostWallClock, WasiCtx, async_trait,
     cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamError},
 };
 
 /// Streams of the seed that WASI's generators draw from, apart from those that scripts name.
@@ -96,30 +98,94 @@ impl HostWallClock for Shared {
     }
 }
 
-/// A stream that turns lines into log events.
+/// Longest log line, in bytes: a longer one is cut into several, so that a guest that never ends a line costs no memory.
+const LINE_LIMIT: usize = 64 << 10;
+
+/// What the guest may write at a time, in bytes.
+const PERMIT: usize = 64 << 10;
+
+/// A stream that turns lines into log events, at once and in the order of the guest's other calls.
 #[derive(Clone)]
 struct Lines {
+    output: Arc<Output>,
+    /// Shared by all handles of the stream.
+    unfinished: Arc<Mutex<Unfinished>>,
+}
+
+/// The line that has not ended.
+struct Unfinished {
     name: &'static str,
     output: Arc<Output>,
-    unfinished: Arc<Mutex<Vec<u8>>>,
+    text: Vec<u8>,
 }
 
 impl Lines {
     fn new(name: &'static str, output: &Arc<Output>) -> Self {
-        Self { name, output: Arc::clone(output), unfinished: Arc::default() }
+        let unfinished = Unfinished { name, output: Arc::clone(output), text: Vec::new() };
+        Self { output: Arc::clone(output), unfinished: Arc::new(Mutex::new(unfinished)) }
     }
 
-    fn take(&self, bytes: &[u8]) -> io::Result<()> {
-        self.output.charge(bytes.len()).map_err(io::Error::other)?;
-        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        unfinished.extend_from_slice(bytes);
-        while let Some(end) = unfinished.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = unfinished.drain(..=end).collect();
-            let message = String::from_utf8_lossy(&line[..end]).into_owned();
-            let event = Event::Log { level: self.name.to_owned(), message };
-            self.output.write(event).map_err(io::Error::other)?;
+    fn take(&self, bytes: &[u8]) -> wasmtime::Result<()> {
+        self.output.charge(bytes.len())?;
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).add(bytes)
+    }
+}
+
+impl Unfinished {
+    /// Only what is new is searched for the ends of lines.
+    fn add(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(end) => {
+                    self.extend(end)?;
+                    self.write(self.text.len())?;
+                }
+                None => self.extend(part)?,
+            }
         }
         Ok(())
+    }
+
+    /// Adds to the line; what is beyond the limit begins another.
+    fn extend(&mut self, mut part: &[u8]) -> wasmtime::Result<()> {
+        while self.text.len() + part.len() > LINE_LIMIT {
+            let (now, later) = part.split_at(LINE_LIMIT - self.text.len());
+            self.text.extend_from_slice(now);
+            self.write(before_half_a_character(&self.text))?;
+            part = later;
+        }
+        self.text.extend_from_slice(part);
+        Ok(())
+    }
+
+    /// Writes this many bytes as a line.
+    fn write(&mut self, length: usize) -> wasmtime::Result<()> {
+        let message = String::from_utf8_lossy(&self.text[..length]).into_owned();
+        self.text.drain(..length);
+        self.output.write(Event::Log { level: self.name.to_owned(), message })
+    }
+}
+
+/// A guest that ends, however it ends, leaves its last line.
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.text.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(self.text.len()) {
+            tracing::warn!("the last line of {} is not in the record: {error}", self.name);
+        }
+    }
+}
+
+/// The length without a character at the end of which more is to come.
+fn before_half_a_character(text: &[u8]) -> usize {
+    let last = text.len().saturating_sub(3)..text.len();
+    let begins = last.rev().find(|&place| text[place] & 0b1100_0000 != 0b1000_0000);
+    let Some(begins) = begins else { return text.len() };
+    match std::str::from_utf8(&text[begins..]) {
+        Err(error) if error.error_len().is_none() => begins,
+        _ => text.len(),
     }
 }
 
@@ -133,6 +199,30 @@ impl StdoutStream for Lines {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
+
+    /// The default hands what it gets to a task, which a guest's end would cut short.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.take(&bytes).map_err(StreamError::Trap)
+    }
+
+    fn flush(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> Result<usize, StreamError> {
+        Ok(PERMIT)
+    }
+}
+
+#[async_trait]
+impl Pollable for Lines {
+    async fn ready(&mut self) {}
 }
 
 impl AsyncWrite for Lines {
@@ -141,7 +231,7 @@ impl AsyncWrite for Lines {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.take(bytes).map(|()| bytes.len()))
+        Poll::Ready(self.take(bytes).map(|()| bytes.len()).map_err(io::Error::other))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -150,5 +240,55 @@ impl AsyncWrite for Lines {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Observer;
+    use std::sync::mpsc::{Sender, channel};
+
+    struct Seen(Sender<String>);
+
+    impl Observer for Seen {
+        fn event(&self, event: &Event) {
+            if let Event::Log { message, .. } = event {
+                self.0.send(message.clone()).expect("the test listens");
+            }
+        }
+    }
+
+    /// What is written of these pieces by a guest that then ends.
+    fn lines(pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<String> {
+        let (sender, seen) = channel();
+        let output = Arc::new(Output::new(Clock::start(), Box::new(Seen(sender)), u64::MAX));
+        let lines = Lines::new("stdout", &output);
+        pieces.into_iter().for_each(|piece| lines.take(&piece).expect("taken"));
+        drop((lines, output));
+        seen.iter().collect()
+    }
+
+    #[test]
+    fn the_last_line_needs_no_end() {
+        let pieces = ["one\nt", "w", "o\n\nthr", "ee"].map(|piece| piece.as_bytes().to_vec());
+        assert_eq!(lines(pieces), ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        // Three bytes each, so that the limit falls within one.
+        let text = "€".repeat(100_000);
+        let pieces = text.as_bytes().chunks(1000).map(<[u8]>::to_vec);
+        let lines = lines(pieces);
+        assert_eq!(lines.concat(), text);
+        assert_eq!(lines.len(), 5);
+        assert!(lines.iter().all(|line| line.len() <= LINE_LIMIT));
+    }
+
+    #[test]
+    fn what_is_no_text_is_taken_all_the_same() {
+        assert_eq!(lines([vec![0x80; LINE_LIMIT + 1]]).len(), 2);
+        assert_eq!(lines([vec![0xe2, 0x82]]), ["\u{fffd}"]);
     }
 }

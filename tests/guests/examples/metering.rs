@@ -19,7 +19,7 @@ fn about() -> About {
 
 fn rest(milliseconds: u64) -> Result<()> {
     let length = milliseconds * 1_000_000;
-    meter::wait_until(Condition::Elapsed(length), length + 10_000_000_000)?;
+    meter::wait_until(&Condition::Elapsed(length), length + 10_000_000_000)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod exec;
 mod flops;
 mod generate;
 mod inspect;
+mod recover;
 mod schema;
 mod tokenize;
 
@@ -31,6 +32,8 @@ pub enum Command {
     Flops(flops::Args),
     /// Show devices, energy sources, and what is missing with its remedy
     Doctor(doctor::Args),
+    /// Rebuild the record of a run that was killed, from its journal
+    Recover(recover::Args),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
     Schema(schema::Args),
 }
@@ -49,6 +52,7 @@ impl Command {
             Self::Inspect(args) => args.run(),
             Self::Flops(args) => args.run(),
             Self::Doctor(args) => args.run(),
+            Self::Recover(args) => args.run(),
             Self::Schema(args) => args.run(),
         }
     }

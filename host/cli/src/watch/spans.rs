@@ -125,7 +125,7 @@ impl Observer for Spans {
     fn event(&self, event: &Event) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { id, llem_version, unix_ns } => {
+            Event::Started { id, llem_version, unix_ns, .. } => {
                 let epoch = UNIX_EPOCH + Duration::from_nanos((*unix_ns).max(0) as u64);
                 open.epoch = Some(epoch);
                 let version = KeyValue::new("llem.version", llem_version.clone());

@@ -10,7 +10,7 @@ use super::{
     assembly::{Assembly, Found, lock},
 };
 use crate::{
-    Result,
+    Error, Result,
     adapters::AdapterId,
     generate::PREFILL_ROWS,
     kernels::parallel::{self, SharedRows},

@@ -7,10 +7,11 @@ use crate::{
     engine_thread::EngineThread,
     measurement::{Communication, closed},
     state::State,
+    steadiness::Course,
 };
 use llem_engine::Model;
 use llem_meter::Window;
-use llem_quantity::{Quantity, Reading, Source};
+use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event::Activity};
 use std::time::{Duration, Instant};
 use wasmtime::component::Resource;
@@ -22,9 +23,6 @@ pub struct OpenWindow {
     activity: Activity,
     communication: Communication,
 }
-
-/// How often `wait-until` looks.
-const POLL: Duration = Duration::from_millis(100);
 
 impl meter::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
@@ -62,53 +60,14 @@ impl meter::Host for State {
 
     async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Answer<u64> {
         let timeout = Duration::from_nanos(timeout);
-        let started = Instant::now();
-        let waited = |started: Instant| started.elapsed().as_nanos() as u64;
-        let (limit, span, unit, read): (f64, Duration, &str, fn(llem_meter::State) -> Reading) =
-            match condition {
-                meter::Condition::Elapsed(length) => {
-                    self.run.rest(Duration::from_nanos(length).min(timeout)).await?;
-                    return Ok(if length > timeout.as_nanos() as u64 {
-                        Err(types::Error::Failed(
-                            "the timeout is shorter than the time to wait".to_owned(),
-                        ))
-                    } else {
-                        Ok(waited(started))
-                    });
-                }
-                meter::Condition::PowerSteady(watts) => {
-                    (watts, Duration::from_secs(1), "W", |state| state.power)
-                }
-                meter::Condition::TemperatureSteady(kelvin) => {
-                    (kelvin, Duration::from_secs(10), "K", |state| state.temperature)
-                }
-            };
-        let device = self.measured_device();
-        let mut seen: Vec<(Instant, f64)> = Vec::new();
-        loop {
-            let value = match self.run.meter().state(&device).map(read) {
-                Some(Ok(quantity)) => quantity.value,
-                Some(Err(reason)) => {
-                    return Ok(Err(types::Error::Unsupported(format!("{device}: {reason}"))));
-                }
-                None => return Ok(Err(types::Error::NotFound(format!("no device '{device}'")))),
-            };
-            let now = Instant::now();
-            seen.retain(|(when, _)| now.duration_since(*when) <= span);
-            seen.push((now, value));
-            let values = seen.iter().map(|(_, value)| *value);
-            let spread = values.clone().fold(f64::MIN, f64::max) - values.fold(f64::MAX, f64::min);
-            let watched = now.duration_since(started);
-            if watched >= span && spread < limit {
-                return Ok(Ok(waited(started)));
+        match condition {
+            meter::Condition::Elapsed(length) => self.elapse(length, timeout).await,
+            meter::Condition::PowerSteady(steady) => {
+                self.run.wait_until_steady(Course::Power, steady, timeout).await
             }
-            if watched >= timeout {
-                return Ok(Err(types::Error::Failed(format!(
-                    "{device} still moved by {spread} {unit} after {} s",
-                    timeout.as_secs_f64()
-                ))));
+            meter::Condition::TemperatureSteady(steady) => {
+                self.run.wait_until_steady(Course::Temperature, steady, timeout).await
             }
-            self.run.rest(POLL).await?;
         }
     }
 }
@@ -116,6 +75,8 @@ impl meter::Host for State {
 impl meter::HostWindow for State {
     async fn open(&mut self, label: String) -> Answer<Resource<OpenWindow>> {
         self.run.check_stop()?;
+        // Here rather than at its end, so that a window that was measured is never refused.
+        self.run.output.charge(label.len())?;
         self.synchronise().await?;
         let communication = self.communication().await?;
         let activity = self.run.progress().activity;
@@ -123,15 +84,35 @@ impl meter::HostWindow for State {
         Ok(Ok(self.hand_out(OpenWindow { label, window, activity, communication })?))
     }
 
+    /// A window is closed whatever its device does: one whose device has failed is recorded with that among its
+    /// warnings, and the guest gets the failure.
     async fn close(&mut self, window: Resource<OpenWindow>) -> Answer<meter::Measurement> {
         let open = self.table.delete(window)?;
-        self.synchronise().await?;
+        let idle = self.synchronise().await;
         let span = self.run.meter().close(open.window);
-        self.run.output.charge(open.label.len())?;
-        let ranks = self.communication().await?.since(&open.communication);
-        let (record, measurement) = closed(&self.run, &open.label, &span, open.activity, ranks)?;
+        let told = match self.communication().await {
+            Ok(now) => idle.map(|()| now),
+            Err(error) => idle.and(Err(error)),
+        };
+        let (ranks, failure) = match told {
+            Ok(now) => (now.since(&open.communication), None),
+            Err(error) => (Vec::new(), Some(sentence(&error))),
+        };
+        let (mut record, measurement) =
+            closed(&self.run, &open.label, &span, open.activity, ranks)?;
+        if let Some(failure) = &failure {
+            let warning = format!(
+                "it was closed when its device failed, and what ran then may not be in it: {failure}"
+            );
+            let message = format!("window '{}': {warning}", open.label);
+            record.warnings.push(warning);
+            self.run.output.write(Event::Warning { message })?;
+        }
         self.run.output.write(Event::Window(record))?;
-        Ok(Ok(measurement))
+        Ok(match failure {
+            Some(failure) => Err(types::Error::Failed(failure)),
+            None => Ok(measurement),
+        })
     }
 
     fn timeline(&mut self, window: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
@@ -180,11 +161,19 @@ impl State {
         self.run.progress().engines.iter().filter(|engine| which(engine)).cloned().collect()
     }
 
-    /// The device of the last loaded model, or the one that was granted.
-    fn measured_device(&self) -> String {
-        let progress = self.run.progress();
-        let device =
-            progress.engines.last().map_or(self.run.model.device, |engine| engine.info().device);
-        device.to_string()
+    async fn elapse(&mut self, length: u64, timeout: Duration) -> Answer<u64> {
+        let (length, started) = (Duration::from_nanos(length), Instant::now());
+        self.run.rest(length.min(timeout)).await?;
+        Ok(if length > timeout {
+            let reason = "the timeout is shorter than the time to wait".to_owned();
+            Err(types::Error::Failed(reason))
+        } else {
+            Ok(started.elapsed().as_nanos() as u64)
+        })
     }
+}
+
+/// A device's failure as the guest is told.
+fn sentence(error: &wasmtime::Error) -> String {
+    error.root_cause().to_string().replace('\n', " ")
 }

@@ -113,7 +113,10 @@ impl report::Host for State {
             ))));
         }
         self.run.output.charge(content.len())?;
-        let path = self.run.output.artifact(&name, &content)?;
+        let path = match self.run.output.artifact(&name, &content)? {
+            Ok(path) => path,
+            Err(reason) => return Ok(Err(Error::InvalidArgument(reason))),
+        };
         self.run.output.write(Event::Artifact(event::Artifact {
             path,
             bytes: content.len() as u64,

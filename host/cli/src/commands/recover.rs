@@ -1,0 +1,30 @@
+//! `llem recover`: the record of a run that could not write it.
+
+use crate::summary;
+use std::path::PathBuf;
+
+/// Rebuild the record of a run that was killed, from its journal.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run's folder; a record in it that is complete stays as it is
+    folder: PathBuf,
+    /// Print the run record as JSON instead of a summary
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Rebuilds it and shows it as `llem exec` would have.
+    pub fn run(self) -> anyhow::Result<()> {
+        let recovered = llem_record::recover(&self.folder).map_err(llem_runtime::Error::from)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&recovered.record)?);
+        } else {
+            summary::print(&recovered.record, Some(&self.folder));
+        }
+        if !recovered.is_new {
+            eprintln!("the record is complete: nothing to recover");
+        }
+        Ok(())
+    }
+}

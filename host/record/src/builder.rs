@@ -1,0 +1,192 @@
+//! From events to the record: the only place where a line of the journal is counted in, whether it is written just now
+//! or read back by `llem recover`.
+
+use crate::{
+    event::{Event, Line, SequenceProgress, SequenceRecord},
+    schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
+    score::ScoreSamples,
+    statistics::GroupSamples,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// A record in the making.
+pub struct RecordBuilder {
+    record: RunRecord,
+    /// Generated requests.
+    groups: Groups<GroupSamples>,
+    /// Scored ones.
+    score_groups: Groups<ScoreSamples>,
+    /// Sequences of continuous batches of which only progress was told, by batch and name. They are counted in once it is
+    /// known that no more comes.
+    open_sequences: BTreeMap<(u64, u64), SequenceProgress>,
+    /// Phases that have not ended, with when they began, outermost first.
+    open_phases: Vec<(String, u64)>,
+    /// The latest moment that was told.
+    last_ns: u64,
+}
+
+impl RecordBuilder {
+    /// A run that has begun.
+    pub fn new(id: String, started_at: String, plan: Plan) -> Self {
+        let record = RunRecord {
+            schema_version: SCHEMA_VERSION.to_owned(),
+            id,
+            status: Status::Running,
+            error: None,
+            started_at,
+            wall_ns: 0,
+            recovered: None,
+            plan,
+            models: Vec::new(),
+            adapters: Vec::new(),
+            phases: Vec::new(),
+            groups: Vec::new(),
+            score_groups: Vec::new(),
+            windows: Vec::new(),
+            devices: Vec::new(),
+            baselines: Vec::new(),
+            timeline: None,
+            metrics: Vec::new(),
+            series: Vec::new(),
+            tables: Vec::new(),
+            artifacts: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Self {
+            record,
+            groups: Groups::default(),
+            score_groups: Groups::default(),
+            open_sequences: BTreeMap::new(),
+            open_phases: Vec::new(),
+            last_ns: 0,
+        }
+    }
+
+    /// Counts an event in.
+    pub fn add(&mut self, line: Line) {
+        let Line { t_ns, event } = line;
+        self.last_ns = self.last_ns.max(t_ns);
+        let record = &mut self.record;
+        match event {
+            Event::Model(model) => record.models.push(model),
+            Event::Adapter(adapter) => record.adapters.push(adapter),
+            Event::PhaseBegan { phase } => self.open_phases.push((phase, t_ns)),
+            Event::PhaseEnded { phase, wall_ns } => {
+                if let Some(open) = self.open_phases.iter().rposition(|(name, _)| *name == phase) {
+                    self.open_phases.remove(open);
+                }
+                let started_ns = t_ns.saturating_sub(wall_ns);
+                record.phases.push(Phase { phase, started_ns, wall_ns });
+            }
+            Event::Generation(generation) => {
+                self.groups.of(&generation.window.phase, &generation.window.label).add(&generation);
+            }
+            Event::BatchProgress(progress) => {
+                for news in progress.sequences {
+                    self.progressed(progress.batch, news);
+                }
+            }
+            Event::BatchSequence(ended) => {
+                self.open_sequences.remove(&(ended.batch, ended.name));
+                self.groups.of(&ended.phase, &ended.label).add_sequence(&ended.sequence);
+            }
+            Event::Score(call) => {
+                self.score_groups.of(&call.window.phase, &call.window.label).add(&call);
+            }
+            Event::ScoreProgress(progress) => {
+                self.score_groups.of(&progress.phase, &progress.label).note(&progress);
+            }
+            Event::Window(window) => record.windows.push(window),
+            Event::Devices { devices } => record.devices = devices,
+            Event::Baseline(baseline) => record.baselines.push(baseline),
+            Event::Timeline(timeline) => record.timeline = Some(timeline),
+            Event::Metric(metric) => record.metrics.push(metric),
+            Event::Series(series) => record.series.push(series),
+            Event::Table(table) => record.tables.push(table),
+            Event::Artifact(artifact) => record.artifacts.push(artifact),
+            Event::Warning { message } => record.warnings.push(message),
+            Event::Ended { status, error } => {
+                record.status = status;
+                record.error = error;
+                record.wall_ns = t_ns;
+            }
+            Event::Started { .. } | Event::Log { .. } => {}
+        }
+    }
+
+    /// The record as far as it is known without its groups: what is written when a run begins.
+    pub fn begun(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// The latest moment that was told, in nanoseconds since the run began.
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
+    /// The whole record. Phases that are still open end with the last moment that is known.
+    pub fn finish(mut self) -> RunRecord {
+        while let Some((phase, started_ns)) = self.open_phases.pop() {
+            let wall_ns = self.last_ns.saturating_sub(started_ns);
+            self.record.phases.push(Phase { phase, started_ns, wall_ns });
+        }
+        for sequence in std::mem::take(&mut self.open_sequences).into_values() {
+            let group = self.groups.of(&sequence.phase, &sequence.label);
+            group.add_sequence(&cut_short(sequence));
+        }
+        let groups = self.groups.all.iter();
+        self.record.groups =
+            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        let groups = self.score_groups.all.iter();
+        self.record.score_groups =
+            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        self.record
+    }
+
+    fn progressed(&mut self, batch: u64, news: SequenceProgress) {
+        if let Some(known) = self.open_sequences.get_mut(&(batch, news.name)) {
+            known.tokens.extend(news.tokens);
+            known.token_ns.extend(news.token_ns);
+        } else {
+            self.open_sequences.insert((batch, news.name), news);
+        }
+    }
+}
+
+/// A sequence of which the run kept no more than its progress.
+fn cut_short(progress: SequenceProgress) -> SequenceRecord {
+    SequenceRecord {
+        prompt_tokens: progress.prompt_tokens,
+        tokens: progress.tokens,
+        finish: "interrupted".to_owned(),
+        submitted_ns: progress.submitted_ns,
+        token_ns: progress.token_ns,
+        times: Default::default(),
+        adapter: None,
+    }
+}
+
+/// What is gathered by phase and label, in the order of first appearance.
+struct Groups<S> {
+    all: Vec<((String, String), S)>,
+    /// Where each stands: a run may have as many as requests.
+    places: HashMap<(String, String), usize>,
+}
+
+impl<S> Default for Groups<S> {
+    fn default() -> Self {
+        Self { all: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<S: Default> Groups<S> {
+    /// The group of a phase and label, made if there is none.
+    fn of(&mut self, phase: &str, label: &str) -> &mut S {
+        let key = (phase.to_owned(), label.to_owned());
+        let place = *self.places.entry(key).or_insert_with_key(|key| {
+            self.all.push((key.clone(), S::default()));
+            self.all.len() - 1
+        });
+        &mut self.all[place].1
+    }
+}

@@ -1,0 +1,226 @@
+//! `llem recover` rebuilds the record of a run that was killed.
+
+use crate::support::{Desk, Hardware, Launched, Ran, guest, of_kind};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+fn run_folder(desk: &Desk) -> PathBuf {
+    desk.folder.path().join("run")
+}
+
+fn recover(desk: &Desk) -> Ran {
+    desk.llem(&["recover", "run", "--json"])
+}
+
+fn start(desk: &Desk, component: &str) -> Child {
+    let mut command = desk.command(&["exec", &guest(component)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the journal holds `text`.
+fn wait_for(desk: &Desk, text: &str) {
+    let journal = run_folder(desk).join("events.jsonl");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !fs::read_to_string(&journal).is_ok_and(|events| events.contains(text)) {
+        assert!(Instant::now() < patience, "the journal never held '{text}'");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Fails unless a record is as `llem schema` says.
+fn assert_valid(record: &Value) {
+    let schema = Desk::new().llem(&["schema"]).ok().json();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("run.json", schema).unwrap();
+    let index = compiler.compile("run.json", &mut schemas).unwrap();
+    if let Err(error) = schemas.validate(record, index) {
+        panic!("{error:#}");
+    }
+}
+
+/// Lines of a journal that are whole.
+fn whole_lines(journal: &Path) -> Vec<Value> {
+    let text = fs::read(journal).unwrap();
+    text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// A record without what says that it was recovered.
+fn without_recovery(mut record: Value) -> Value {
+    record.as_object_mut().unwrap().remove("recovered");
+    record
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_is_recovered() {
+    let mut seed = u64::from(std::process::id());
+    for attempt in 0..5 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let desk = Desk::new();
+        let mut child = start(&desk, "many_requests");
+        wait_for(&desk, "\"event\":\"generation\"");
+        thread::sleep(Duration::from_micros((seed >> 33) % 500_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let lines = whole_lines(&run_folder(&desk).join("events.jsonl"));
+        let last = lines.last().unwrap()["t_ns"].as_u64().unwrap();
+        // Without the record of the start, the journal tells it all.
+        let begun = desk.record();
+        if attempt % 2 == 1 {
+            fs::remove_file(run_folder(&desk).join("run.json")).unwrap();
+        }
+        let shown = recover(&desk).ok().json();
+        let record = desk.record();
+        assert_eq!(shown, record);
+        assert_valid(&record);
+        assert_eq!(record["status"], "killed");
+        assert!(record["error"].as_str().unwrap().contains("did not end by itself"));
+        assert_eq!(record["wall_ns"], last);
+        for known in ["id", "started_at", "command", "components", "parameters", "grants", "host"] {
+            assert_eq!(record[known], begun[known], "{known}");
+        }
+        assert_eq!(record["models"].as_array().unwrap().len(), 1);
+        let generations = of_kind(&lines, "generation");
+        let groups = record["groups"].as_array().unwrap();
+        assert_eq!(groups.len(), generations.len());
+        for (group, generation) in groups.iter().zip(generations) {
+            assert_eq!(group["label"], generation["window"]["label"]);
+            assert_eq!(group["activity"], generation["window"]["activity"]);
+        }
+        let phase = &record["phases"].as_array().unwrap().last().unwrap();
+        assert_eq!(phase["phase"], "measure");
+        let ends = phase["started_ns"].as_u64().unwrap() + phase["wall_ns"].as_u64().unwrap();
+        assert_eq!(ends, last);
+
+        let written = fs::read(run_folder(&desk).join("run.json")).unwrap();
+        recover(&desk).ok();
+        assert_eq!(fs::read(run_folder(&desk).join("run.json")).unwrap(), written);
+    }
+}
+
+/// A completed run, with phases, windows, metrics and a table.
+fn completed() -> Desk {
+    let desk = Desk::new();
+    desk.llem(&["exec", "quickstart", "-p", "rounds=1", "-p", "new-tokens=3"]).ok();
+    desk
+}
+
+#[test]
+fn the_record_of_a_completed_run_is_rebuilt_as_it_was() {
+    let desk = completed();
+    let original = desk.record();
+    // One that is complete stays as it is.
+    let bytes = fs::read(run_folder(&desk).join("run.json")).unwrap();
+    let ran = recover(&desk).ok();
+    assert_eq!(ran.json(), original);
+    assert!(ran.stderr.contains("nothing to recover"), "{}", ran.stderr);
+    assert_eq!(fs::read(run_folder(&desk).join("run.json")).unwrap(), bytes);
+    // Lost, or half of it.
+    for content in [None, Some(&bytes[..bytes.len() / 2]), Some(&b""[..])] {
+        match content {
+            None => fs::remove_file(run_folder(&desk).join("run.json")).unwrap(),
+            Some(content) => fs::write(run_folder(&desk).join("run.json"), content).unwrap(),
+        }
+        let rebuilt = recover(&desk).ok().json();
+        assert_valid(&rebuilt);
+        assert_eq!(rebuilt["recovered"]["ended"], true);
+        assert_eq!(without_recovery(rebuilt), original);
+    }
+}
+
+#[test]
+fn a_summary_is_printed_as_after_the_run() {
+    let desk = completed();
+    fs::remove_file(run_folder(&desk).join("run.json")).unwrap();
+    let shown = desk.llem(&["recover", "run"]).ok().stdout;
+    for words in ["completed", "recovered", "model", "phases", "requests", "metrics", "record"] {
+        assert!(shown.contains(words), "'{words}' is not in: {shown}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_refused() {
+    let desk = Desk::new();
+    desk.llem(&["recover", "nowhere"]).refused(2, &["nowhere", "no run"]);
+    fs::create_dir(run_folder(&desk)).unwrap();
+    recover(&desk).refused(2, &["run", "no run"]);
+    desk.file("run/events.jsonl", "");
+    recover(&desk).refused(2, &["run", "no run"]);
+    desk.file("run/events.jsonl", "{\"t_ns\":");
+    recover(&desk).refused(2, &["run", "no run"]);
+    desk.llem(&["recover", "run/events.jsonl"]).refused(2, &["no run"]);
+}
+
+#[test]
+fn a_run_that_goes_on_is_refused() {
+    let desk = Desk::new();
+    let mut child = start(&desk, "many_requests");
+    wait_for(&desk, "\"event\":\"generation\"");
+    recover(&desk).refused(2, &["still going on"]);
+    assert_eq!(desk.record()["status"], "running");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    recover(&desk).ok();
+}
+
+/// A record that another version completed is never replaced by less.
+#[test]
+fn a_complete_record_of_another_version_stays() {
+    let desk = completed();
+    let other = r#"{"schema_version":"9.0","status":"completed","more":[1,2,3]}"#;
+    desk.file("run/run.json", other);
+    recover(&desk).refused(2, &["run.json", "9.0"]);
+    assert_eq!(fs::read_to_string(run_folder(&desk).join("run.json")).unwrap(), other);
+}
+
+/// A window is recorded even if a rank of its model has died.
+#[test]
+fn a_window_whose_device_has_failed_is_closed() {
+    let desk = Desk::new();
+    let late = guest("lost_rank");
+    let launched = Launched::start(&desk, &["exec", &late, "--tp", "2", "--rank-timeout", "5"], 2);
+    wait_for(&desk, "\"event\":\"generation\"");
+    launched.signal(1, "-KILL");
+    let mut ended = launched.end();
+    ended.remove(0);
+    let events = desk.events();
+    let window = of_kind(&events, "window")[0];
+    assert_eq!(window["label"], "whole");
+    assert_eq!(window["activity"]["output_tokens"], 4);
+    let warnings = window["warnings"].to_string();
+    assert!(warnings.contains("rank 1 failed"), "{warnings}");
+    assert!(desk.record()["warnings"].to_string().contains("window 'whole'"));
+    let told = of_kind(&events, "log").last().unwrap()["message"].to_string();
+    assert!(told.contains("closed: Err") && told.contains("rank 1 failed"), "{told}");
+}
+
+/// What a sampler had written is in the record; what sampling cost is not known.
+#[test]
+fn the_timeline_of_a_killed_run_is_found() {
+    let (desk, hardware) = (Desk::new(), Hardware::new().gpu(300, 60, |_| {}));
+    let guest = guest("metering");
+    let args = ["exec", &guest, "--sample-period", "1", "-p", "length=60000"];
+    let mut child = hardware.command(&desk, &args).stdout(Stdio::null()).spawn().unwrap();
+    let first = run_folder(&desk).join("timeline/part-0000.parquet");
+    let patience = Instant::now() + Duration::from_secs(50);
+    while !first.exists() {
+        assert!(Instant::now() < patience, "no samples were written");
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let record = recover(&desk).ok().json();
+    assert_valid(&record);
+    let timeline = &record["timeline"];
+    assert_eq!(timeline["files"][0], "timeline/part-0000.parquet");
+    assert!(timeline["samples"].as_u64().unwrap() >= 1000, "{timeline}");
+    assert!(timeline["period"].is_null());
+    assert_eq!(record["devices"].as_array().unwrap().len(), 2);
+}
