@@ -205,7 +205,7 @@ fn numbers_that_no_file_can_hold_are_refused() {
         desk.llem(&args).refused(2, &["bad.gguf", word]);
     };
     for back in [64, 4096, whole.len() as u64 - 64, whole.len() as u64 + 64] {
-        refused(at + 16, 0u64.wrapping_sub(back), "beyond any file");
+        refused(at + 16, 0u64.wrapping_sub(back), "fetch it again");
     }
     refused(at + 16, 1 << 40, "truncated");
     refused(at + 4, 1 << 62, "larger than any file");

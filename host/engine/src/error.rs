@@ -72,6 +72,6 @@ impl Error {
 }
 
 /// candle appends a backtrace to its messages when RUST_BACKTRACE is set.
-fn first_line(error: &candle_core::Error) -> String {
+pub(crate) fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

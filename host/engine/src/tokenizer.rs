@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Result,
+    error::first_line,
     load::gguf::Gguf,
     text_stream::{Growth, TextStream},
 };
@@ -69,8 +70,9 @@ impl Tokenizer {
                 say("add_bos_token", Value::Bool(true));
             }
         }
-        let mut inner = tokenizers::Tokenizer::from_gguf(&content)
-            .map_err(|error| Error::file(&gguf.path, format!("its tokenizer: {error}")))?;
+        let mut inner = tokenizers::Tokenizer::from_gguf(&content).map_err(|error| {
+            Error::file(&gguf.path, format!("its tokenizer: {}", first_line(&error)))
+        })?;
         if known == "gpt-2" {
             // candle puts a space before every text; GPT-2 does not.
             inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, true)));

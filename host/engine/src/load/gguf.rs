@@ -7,7 +7,7 @@ use super::{
     mapped::{self, Lease},
     matrix::Matrix,
 };
-use crate::{DType, Error, Result};
+use crate::{DType, Error, Result, error::first_line};
 use candle_core::{
     Device,
     quantized::{
@@ -68,10 +68,7 @@ impl Gguf {
             return Err(unreadable(format!("{reason}; fetch it again")));
         }
         let content = Content::read(&mut Cursor::new(&bytes[..]))
-            // candle appends a backtrace to its messages when RUST_BACKTRACE is set.
-            .map_err(|error| {
-                unreadable(error.to_string().lines().next().unwrap_or("").to_owned())
-            })?;
+            .map_err(|error| unreadable(first_line(&error)))?;
         for (name, info) in &content.tensor_infos {
             let place = place(&content, info);
             let place =
@@ -267,6 +264,9 @@ impl Gguf {
     }
 }
 
+/// Bytes of which the format has `general.alignment` be a multiple; blocks of numbers are read in place.
+const LEAST_ALIGNMENT: usize = 8;
+
 /// Where a tensor's bytes are; the reason where no file has such a place.
 fn place(content: &Content, info: &TensorInfo) -> std::result::Result<Range<usize>, &'static str> {
     let too_large = "is larger than any file";
@@ -285,6 +285,9 @@ fn place(content: &Content, info: &TensorInfo) -> std::result::Result<Range<usiz
     let begin = content.tensor_data_offset.checked_add(info.offset);
     let begin =
         begin.and_then(|begin| usize::try_from(begin).ok()).ok_or("begins beyond any file")?;
+    if !begin.is_multiple_of(LEAST_ALIGNMENT) {
+        return Err("does not begin at a multiple of 8 bytes");
+    }
     Ok(begin..begin.checked_add(size).ok_or("ends beyond any file")?)
 }
 

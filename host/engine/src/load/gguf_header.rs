@@ -72,9 +72,9 @@ impl<'a> Header<'a> {
                 && let Some(size @ 1..) = size_of_number(kind)
             {
                 let alignment = Header { bytes: before, wide: self.wide }.number(size)?;
-                if !alignment.is_power_of_two() {
+                if alignment < 8 || !alignment.is_power_of_two() {
                     return Some(ControlFlow::Break(format!(
-                        "metadata general.alignment is {alignment}, which is no power of two"
+                        "metadata general.alignment is {alignment}, which is no power of two from 8 on"
                     )));
                 }
             }

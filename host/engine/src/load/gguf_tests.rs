@@ -105,9 +105,12 @@ fn numbers_that_no_file_can_hold_are_refused() {
     assert!(open(&file(32, &[32, 8], Q8_0, 64)).is_ok());
     refused(file(0, &[8, 8], F32, 0), "general.alignment is 0");
     refused(file(24, &[8, 8], F32, 0), "general.alignment is 24");
-    for back in [64, 128, 200, 1 << 20] {
+    refused(file(1, &[8, 8], F32, 0), "general.alignment is 1");
+    refused(file(32, &[8, 8], F32, 4), "multiple of 8 bytes");
+    for back in [64, 128, 200] {
         refused(file(32, &[8, 8], F32, 0u64.wrapping_sub(back)), "beyond any file");
     }
+    refused(file(32, &[8, 8], F32, 0u64.wrapping_sub(1 << 20)), "truncated");
     refused(file(32, &[8, 8], F32, 1 << 40), "truncated");
     refused(file(32, &[1 << 32, 1 << 32], F32, 0), "larger than any file");
     refused(file(32, &[1 << 62, 1], F32, 0), "larger than any file");
