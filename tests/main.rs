@@ -21,4 +21,5 @@ mod parity;
 mod prebuilt;
 mod ranks;
 mod recorded;
+mod terminals;
 mod watching;

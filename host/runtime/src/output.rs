@@ -19,8 +19,11 @@ pub trait Observer: Send + Sync {
     fn progress(&self, _done: u64, _total: u64, _label: &str) {}
     /// What a sampler has read of the devices in about a second.
     fn samples(&self, _samples: &[llem_meter::Sample]) {}
-    /// A request has generated this many of at most `total` tokens.
-    fn tokens(&self, _generated: u64, _total: u64, _label: &str) {}
+    /// A request begins, which generates at most `most` tokens. Called on the engine's thread, before it is measured.
+    fn request(&self, _label: &str, _most: u64) {}
+    /// The request has generated this many tokens. Called on the engine's thread between two tokens: it may store a
+    /// number, but neither allocate, nor wait for a lock, nor write.
+    fn tokens(&self, _generated: u64) {}
 }
 
 /// Everybody sees everything, in order.
@@ -37,8 +40,12 @@ impl Observer for Vec<Box<dyn Observer>> {
         self.iter().for_each(|observer| observer.samples(samples));
     }
 
-    fn tokens(&self, generated: u64, total: u64, label: &str) {
-        self.iter().for_each(|observer| observer.tokens(generated, total, label));
+    fn request(&self, label: &str, most: u64) {
+        self.iter().for_each(|observer| observer.request(label, most));
+    }
+
+    fn tokens(&self, generated: u64) {
+        self.iter().for_each(|observer| observer.tokens(generated));
     }
 }
 

@@ -150,12 +150,9 @@ impl Session {
         let mut next = first;
         while let Some(request) = next {
             let trial = self.trial(trials.len() as u32, request).await?;
-            self.host.run.output.observer().progress(
-                trials.len() as u64 + 1,
-                0,
-                "requests measured",
-            );
             trials.push(trial);
+            let done = trials.len() as u64;
+            self.host.run.output.observer().progress(done, 0, "requests measured");
             next = next_request(members, trials.last()).await?;
         }
         self.end(depth)?;
