@@ -34,13 +34,14 @@ fn group<'a>(groups: &'a mut Groups, phase: &str, label: &str) -> &'a mut GroupS
 }
 
 impl Recorder {
-    /// Makes the run's folder and begins the record, `t_ns` after the run began. Without `out`, the folder is
-    /// `runs/<UTC time>-<name>`.
-    pub fn create(out: Option<&Path>, name: &str, t_ns: u64, plan: Plan) -> Result<Self, Error> {
-        let now = jiff::Timestamp::now();
+    /// Makes the run's folder and begins the record of a run that began at `unix_ns`, nanoseconds since 1970-01-01
+    /// UTC, which is when `t_ns` is 0. Without `out`, the folder is `runs/<UTC time>-<name>`.
+    pub fn create(out: Option<&Path>, name: &str, unix_ns: i64, plan: Plan) -> Result<Self, Error> {
+        // What lies beyond the year 9999 is no time that a clock tells.
+        let began = jiff::Timestamp::from_nanosecond(unix_ns.into()).unwrap_or_default();
         let folder = match out {
             Some(folder) => given_folder(folder)?,
-            None => fresh_folder(&format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ")))?,
+            None => fresh_folder(&format!("{}-{name}", began.strftime("%Y%m%dT%H%M%SZ")))?,
         };
         let id = folder
             .file_name()
@@ -51,7 +52,7 @@ impl Recorder {
             id: id.clone(),
             status: Status::Running,
             error: None,
-            started_at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            started_at: began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             wall_ns: 0,
             plan,
             models: Vec::new(),
@@ -69,11 +70,10 @@ impl Recorder {
             warnings: Vec::new(),
         };
         let journal = Journal::create(&folder)?;
-        let unix_ns = now.as_nanosecond() as i64 - t_ns as i64;
         let started = Event::Started { id, llem_version, unix_ns };
         let mut recorder =
             Self { folder, journal, record, started: started.clone(), groups: Vec::new() };
-        recorder.append(t_ns, started)?;
+        recorder.append(0, started)?;
         recorder.write_record()?;
         Ok(recorder)
     }

@@ -75,9 +75,13 @@ pub struct Outcome {
     pub error: Option<Error>,
 }
 
-/// Executes a run to its end, whatever that is.
-pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>) -> Outcome {
-    let clock = Clock::start();
+/// Executes a run to its end, whatever that is. It began when `clock` was started.
+pub async fn exec(
+    options: Options,
+    clock: Clock,
+    observer: Box<dyn Observer>,
+    stop: Arc<Stop>,
+) -> Outcome {
     let output = Arc::new(Output::new(clock, observer, options.limits.output));
     let run = Arc::new(Run::new(
         clock,
@@ -129,7 +133,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     let recorder = Recorder::create(
         options.out.as_deref(),
         &folder_name(&name),
-        run.clock.now(),
+        run.clock.unix_ns(),
         Plan {
             llem_version: options.version.clone(),
             command: options.command.clone(),

@@ -3,6 +3,7 @@
 use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
 use crate::{signals, summary, watch};
 use llem_engine::ModelSource;
+use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Metering, Options, Script, Stop,
     exec::exec,
@@ -88,15 +89,18 @@ impl Args {
     /// Runs it and shows what came of it.
     pub fn run(self) -> anyhow::Result<()> {
         let json = self.json;
-        let observers = watch::all(&self.watchers)?;
+        let watchers = self.watchers.clone();
+        // Of several processes, only the one that leads comes back from here: before, none may bind a port.
         let options = self.options()?;
         let world = options.model.world.clone();
+        let clock = Clock::start();
+        let observers = watch::all(&watchers, clock)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let outcome = runtime.block_on(async {
             signals::watch(Arc::clone(&stop))?;
-            anyhow::Ok(exec(options, Box::new(observers), stop).await)
+            anyhow::Ok(exec(options, clock, Box::new(observers), stop).await)
         })?;
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();
