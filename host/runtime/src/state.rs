@@ -181,6 +181,17 @@ impl Run {
 }
 
 impl Run {
+    /// Lets go of a model for one of its holders: the script's model, or a batch of it. With the last of them the model
+    /// is no longer among those that are measured, and its memory has been given back when this returns.
+    pub async fn let_go(&self, thread: EngineThread) {
+        let is_same = |engine: &EngineThread| std::ptr::eq(engine.info(), thread.info());
+        // This one, and the one of the list.
+        if thread.holders() == 2 {
+            self.progress().engines.retain(|engine| !is_same(engine));
+        }
+        thread.release().await;
+    }
+
     /// Sleeps, unless the run is to end.
     pub async fn rest(&self, length: Duration) -> wasmtime::Result<()> {
         tokio::select! {

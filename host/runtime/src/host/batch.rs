@@ -174,8 +174,10 @@ impl engine::HostBatch for State {
         })
     }
 
-    fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
-        self.table.delete(batch)?;
+    async fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
+        let OpenBatch { thread, batch, .. } = self.table.delete(batch)?;
+        drop(batch);
+        self.run.let_go(thread).await;
         Ok(())
     }
 }

@@ -69,7 +69,7 @@ impl engine::HostModel for State {
                 let loaded = LoadedModel { thread, adapters: Adapters::default() };
                 let model = self.hand_out(loaded)?;
                 if is_granted && let Err(error) = self.attach_granted(&model).await? {
-                    engine::HostModel::drop(self, model)?;
+                    engine::HostModel::drop(self, model).await?;
                     return Ok(Err(self.blame(error)));
                 }
                 Ok(Ok(model))
@@ -233,11 +233,9 @@ impl engine::HostModel for State {
         Ok(self.table.get(&model)?.adapters.infos())
     }
 
-    fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {
-        let dropped = self.table.delete(model)?;
-        let mut progress = self.run.progress();
-        let same = |engine: &EngineThread| std::ptr::eq(engine.info(), dropped.thread.info());
-        progress.engines.retain(|engine| !same(engine));
+    async fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {
+        let thread = self.table.delete(model)?.thread;
+        self.run.let_go(thread).await;
         Ok(())
     }
 }
