@@ -14,6 +14,17 @@ pub enum Error {
     /// The run failed midway; exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// The script ended with an error of its own, which is this sentence; exit code 1.
+    #[error("{0}")]
+    Script(String),
+    /// The script ended itself, as languages do on a panic; exit code 1.
+    #[error("{component} panicked or aborted{}", told(.last_words))]
+    Aborted {
+        /// The component.
+        component: String,
+        /// What it said last, where that explains its end and it has done nothing since.
+        last_words: Option<String>,
+    },
     /// Ctrl-C or a termination signal; exit code 130.
     #[error("interrupted; what was measured until then is kept")]
     Interrupted,
@@ -49,8 +60,9 @@ impl Halt {
     }
 }
 
-/// What is said of a guest that reached an `unreachable`, which is how languages abort.
-pub const ABORTED: &str = "panicked or aborted";
+fn told(last_words: &Option<String>) -> String {
+    last_words.as_ref().map_or_else(String::new, |words| format!(": {words}"))
+}
 
 /// The end of a guest call, in a sentence: our own reason where we ended it, and the trap's where
 /// WebAssembly did.
@@ -61,10 +73,16 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
             halt => Error::Failed(format!("{what} was ended: {halt}")),
         };
     }
+    if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref() {
+        return Error::Failed(format!("{what} exited with code {code} before it had ended"));
+    }
     let cause = error.root_cause().to_string();
     let cause = cause.lines().next().unwrap_or_default();
     match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::UnreachableCodeReached) => Error::Failed(format!("{what} {ABORTED}")),
+        // An `unreachable` is how languages abort.
+        Some(wasmtime::Trap::UnreachableCodeReached) => {
+            Error::Aborted { component: what.to_owned(), last_words: None }
+        }
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
         None => Error::Failed(format!("{what} failed: {cause}")),
     }

@@ -4,7 +4,7 @@ use crate::{
     Error, Limits, Observer, Result, Stop,
     bindings::experiment::Experiment,
     component::Compiler,
-    error::{ABORTED, explain},
+    error::explain,
     host,
     inspect::{Member, Role},
     limits::Watchdog,
@@ -197,24 +197,28 @@ async fn experiment(member: &mut Member) -> Result<()> {
         .map_err(|error| explain(&member.file, &error))?;
     let ended =
         world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
-    ended.map_err(Error::Failed)
+    ended.map_err(Error::Script)
 }
 
-/// A failure that follows from something given to the run is the giver's to mend, and one that the
-/// script explained with its last words is told in them.
+/// A failure that follows from something given to the run is the giver's to mend, and one that the script explained
+/// with its last words is told in them.
+///
+/// A script ends with a sentence, for that is all that `run` returns, and so are the host's errors when a script hands
+/// them on. So the error that it was last refused with ([`Progress::blame`]) is what it ended with if the two sentences
+/// are one and the same: nothing is searched for within a sentence, and an error that the script has handled, by going
+/// on with calls that succeed, or by ending in any other way, is no longer a candidate.
+///
+/// [`Progress::blame`]: crate::state::Progress::blame
 fn blamed(run: &Run, error: Error) -> Error {
-    let Error::Failed(reason) = error else { return error };
-    let aborted = reason.ends_with(ABORTED);
-    let (blame, last_words) = {
-        let mut progress = run.progress();
-        (progress.blame.take(), progress.last_words.take())
-    };
-    match (blame, last_words) {
-        (Some(blame), _) if aborted || reason.contains(&blame) => Error::Input(blame),
-        (_, Some(words)) if aborted => {
-            Error::Failed(format!("{reason}: {}", words.replace('\n', " ")))
+    let (blame, last_words) = (run.progress().blame.take(), run.output.take_last_words());
+    match error {
+        Error::Script(sentence) if blame.is_some_and(|blame| blame.sentence() == sentence) => {
+            Error::Input(sentence)
         }
-        _ => Error::Failed(reason),
+        Error::Aborted { component, .. } => {
+            Error::Aborted { component, last_words: last_words.text() }
+        }
+        error => error,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
-use crate::error::Halt;
+use crate::{error::Halt, last_words::LastWords};
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
 use std::{
@@ -59,6 +59,10 @@ pub struct Output {
     clock: Clock,
     /// None while a component is only asked what it is.
     recorder: Mutex<Option<Recorder>>,
+    /// What was said before there was a record, and when.
+    early: Mutex<Vec<(u64, Event)>>,
+    /// What the script said last, since it last went on.
+    last_words: Mutex<LastWords>,
     observer: Box<dyn Observer>,
     /// Bytes that the script may still write.
     budget: AtomicU64,
@@ -68,7 +72,15 @@ pub struct Output {
 impl Output {
     /// An output that may take `limit` bytes from the script.
     pub fn new(clock: Clock, observer: Box<dyn Observer>, limit: u64) -> Self {
-        Self { clock, recorder: Mutex::new(None), observer, budget: AtomicU64::new(limit), limit }
+        Self {
+            clock,
+            recorder: Mutex::default(),
+            early: Mutex::default(),
+            last_words: Mutex::default(),
+            observer,
+            budget: AtomicU64::new(limit),
+            limit,
+        }
     }
 
     /// From here on events go to this record, which has begun.
@@ -90,6 +102,9 @@ impl Output {
     /// Writes an event of the host's own.
     pub fn write(&self, event: Event) -> wasmtime::Result<()> {
         self.observer.event(&event);
+        if let Event::Log { level, message } = &event {
+            self.last_words().heard(level, message);
+        }
         match self.lock().as_mut() {
             Some(recorder) => recorder
                 .append(self.clock.now(), event)
@@ -133,11 +148,24 @@ impl Output {
         status: Status,
         error: Option<String>,
     ) -> Result<Option<RunRecord>, llem_record::Error> {
-        let recorder = self.lock().take();
-        if recorder.is_some() {
-            self.observer.event(&Event::Ended { status, error: error.clone() });
-        }
-        recorder.map(|recorder| recorder.finish(self.clock.now(), status, error)).transpose()
+        let Some(recorder) = self.lock().take() else { return Ok(None) };
+        let finished = recorder.finish(self.clock.now(), status, error.clone());
+        // Afterwards, for who watches may have to wait for somebody else.
+        self.observer.event(&Event::Ended { status, error });
+        finished.map(Some)
+    }
+
+    /// What the script said last, which is then forgotten.
+    pub fn take_last_words(&self) -> LastWords {
+        std::mem::take(&mut *self.last_words())
+    }
+
+    fn last_words(&self) -> std::sync::MutexGuard<'_, LastWords> {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn early(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Event)>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recorder>> {

@@ -76,17 +76,15 @@ pub struct Progress {
     pub activity: Activity,
     /// Loaded models, for synchronising their devices.
     pub engines: Vec<EngineThread>,
-    /// The last sentence that blamed something given to the run. If the run then fails, that is
-    /// why, and it is the giver's to mend.
-    pub blame: Option<String>,
+    /// The error that the script was last given because of something that was given to the run, until it goes on with
+    /// a call that succeeds. If the script ends with this very error, it is the giver's to mend.
+    pub blame: Option<types::Error>,
     /// What the machine draws at rest, once that is known.
     pub idle: Vec<IdlePower>,
     /// What has been warned of: phase, kind and device.
     pub warned: BTreeSet<(String, &'static str, String)>,
     /// Whether a warning about replicas stands in the record.
     pub warned_of_replicas: bool,
-    /// The script's last log line of level error: a panic's message, if it then aborts.
-    pub last_words: Option<String>,
 }
 
 impl Run {
@@ -174,6 +172,20 @@ impl Run {
         }
     }
 
+    /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
+    /// (logs) and lets go of (drops, on the way out of a function that fails) does not count.
+    pub fn went_on(&self) {
+        self.progress().blame = None;
+        self.output.take_last_words();
+    }
+
+    /// The same, if this is what it was answered.
+    pub fn went_on_if<T>(&self, answer: &Result<T, types::Error>) {
+        if answer.is_ok() {
+            self.went_on();
+        }
+    }
+
     /// Ends the guest if the run is to end.
     pub fn check_stop(&self) -> wasmtime::Result<()> {
         self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
@@ -222,6 +234,7 @@ impl State {
 impl State {
     /// Gives the component a handle to `resource`, unless it holds too many.
     pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
+        self.run.went_on();
         self.table.push(resource).map_err(|_| {
             Halt::Limit(
                 "it holds too many host resources at a time; --max-resources raises the limit"

@@ -91,6 +91,7 @@ impl engine::HostBatch for State {
             Ok(names) => names,
             Err(error) => return Ok(Err(error.into())),
         };
+        self.run.went_on();
         let open = self.table.get_mut(&batch)?;
         open.submitted.extend(names.iter().map(|&name| (name, (label.clone(), arrival))));
         Ok(Ok(names))
@@ -129,6 +130,7 @@ impl engine::HostBatch for State {
             finished: at(step.finished),
         };
         result.ended = self.count(&batch, step)?;
+        self.run.went_on();
         Ok(Ok(result))
     }
 

@@ -138,10 +138,9 @@ impl engine::HostModel for State {
         self.run.output.write(Event::Generation(GenerationRecord { window, sequences }))?;
         // The request is recorded as far as it came; then the run ends.
         self.run.check_stop()?;
-        Ok(match generation.failure {
-            Some(error) => Err(error.into()),
-            None => Ok(answer),
-        })
+        let answer = generation.failure.map_or(Ok(answer), |error| Err(error.into()));
+        self.run.went_on_if(&answer);
+        Ok(answer)
     }
 
     async fn score(
@@ -248,7 +247,9 @@ impl State {
         job: impl FnOnce(&mut Model) -> llem_engine::Result<T> + Send + 'static,
     ) -> Answer<T> {
         let thread = self.table.get(model)?.thread.clone();
-        Ok(thread.call(job).await?.map_err(Into::into))
+        let answer = thread.call(job).await?.map_err(Into::into);
+        self.run.went_on_if(&answer);
+        Ok(answer)
     }
 
     /// Scores on the engine's thread, and counts the work.

@@ -71,6 +71,7 @@ impl inputs::HostDataset for State {
             Ok(Some(fields)) => {
                 let index = rows.index;
                 rows.index += 1;
+                self.run.went_on();
                 Ok(Ok(Some(inputs::Row { index, fields })))
             }
             Err(reason) => Ok(Err(self.blame(Error::InvalidArgument(reason)))),
@@ -80,20 +81,6 @@ impl inputs::HostDataset for State {
     fn drop(&mut self, dataset: Resource<Rows>) -> wasmtime::Result<()> {
         self.table.delete(dataset)?;
         Ok(())
-    }
-}
-
-impl State {
-    /// Remembers that something given to the run is at fault.
-    pub(super) fn blame(&self, error: Error) -> Error {
-        let (Error::InvalidArgument(sentence)
-        | Error::NotFound(sentence)
-        | Error::NotGranted(sentence)
-        | Error::Unsupported(sentence)
-        | Error::LimitReached(sentence)
-        | Error::Failed(sentence)) = &error;
-        self.run.progress().blame = Some(sentence.clone());
-        error
     }
 }
 

@@ -32,9 +32,6 @@ impl report::Host for State {
             report::Level::Error => "error",
         };
         self.run.output.charge(message.len())?;
-        if level == "error" {
-            self.run.progress().last_words = Some(message.clone());
-        }
         self.run.output.write(Event::Log { level: level.to_owned(), message })
     }
 
