@@ -8,6 +8,7 @@ mod support;
 mod adapters;
 mod bad_adapters;
 mod commands;
+mod describing;
 mod experiments;
 mod failures;
 mod families;

@@ -48,6 +48,9 @@ pub enum Halt {
     /// A limit was passed; the sentence names the flag that raises it.
     #[error("{0}")]
     Limit(String),
+    /// `describe` asked for something that only a run has, by a call that has no way to refuse.
+    #[error("describe must not call {0}: call it in run")]
+    InDescribe(&'static str),
     /// The record could not be written.
     #[error("{0}")]
     Record(String),
@@ -70,6 +73,7 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
     if let Some(halt) = error.downcast_ref::<Halt>() {
         return match halt {
             Halt::Stopped(StopReason::Interrupted) => Error::Interrupted,
+            Halt::InDescribe(_) => Error::Input(format!("{what} was ended: {halt}")),
             halt => Error::Failed(format!("{what} was ended: {halt}")),
         };
     }

@@ -12,7 +12,7 @@ use crate::{
     output::Output,
     plan::{self, Given, ModelGrant},
     runner,
-    state::{Run, State},
+    state::{Run, Stage, State},
 };
 use llem_meter::{
     Clock,
@@ -126,7 +126,9 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
         parameters.extend(
             inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))),
         );
-        member.store.data_mut().inputs = inputs;
+        let state = member.store.data_mut();
+        state.inputs = inputs;
+        state.stage = Stage::Running;
     }
     let name =
         members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
@@ -146,7 +148,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
         },
     )?;
     *folder = Some(recorder.folder().to_path_buf());
-    run.output.record_to(recorder);
+    run.output.record_to(recorder)?;
 
     match &mut members[..] {
         [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
@@ -177,7 +179,8 @@ pub async fn start(
             run.output.observer().event(&Event::Log { level: "info".to_owned(), message });
         };
         let loaded = compiler.load(&script.file, &script.bytes, compiling)?;
-        let mut member = Member::start(&linker, loaded, State::new(run, limits)).await?;
+        let mut member =
+            Member::start(&linker, loaded, State::new(run, limits, Stage::Describing)).await?;
         if let Some(role) = script.role {
             if !member.roles.contains(&role) {
                 let (file, name) = (&script.file, role.name());

@@ -54,6 +54,9 @@ pub struct Nobody;
 
 impl Observer for Nobody {}
 
+/// Lines that components may write before there is a record, all of which are kept in memory.
+const EARLY_LINES: usize = 1000;
+
 /// The way out of a run, shared by all that write to it.
 pub struct Output {
     clock: Clock,
@@ -83,15 +86,13 @@ impl Output {
         }
     }
 
-    /// From here on events go to this record, which has begun.
-    pub fn record_to(&self, recorder: Recorder) {
+    /// From here on events go to this record, which has begun. What was said before is its first lines.
+    pub fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
         self.observer.event(recorder.started());
+        let early = std::mem::take(&mut *self.early());
+        early.into_iter().try_for_each(|(t_ns, event)| recorder.append(t_ns, event))?;
         *self.lock() = Some(recorder);
-    }
-
-    /// Whether a run has begun; before, a component is only asked what it is.
-    pub fn is_recording(&self) -> bool {
-        self.lock().is_some()
+        Ok(())
     }
 
     /// The run's folder, once a run has begun.
@@ -99,7 +100,7 @@ impl Output {
         self.lock().as_ref().map(|recorder| recorder.folder().to_path_buf())
     }
 
-    /// Writes an event of the host's own.
+    /// Writes an event: into the record, or to be its first lines where there is none yet.
     pub fn write(&self, event: Event) -> wasmtime::Result<()> {
         self.observer.event(&event);
         if let Event::Log { level, message } = &event {
@@ -109,8 +110,19 @@ impl Output {
             Some(recorder) => recorder
                 .append(self.clock.now(), event)
                 .map_err(|error| Halt::Record(error.to_string()).trap()),
-            None => Ok(()),
+            None => self.keep_for_record(event),
         }
+    }
+
+    fn keep_for_record(&self, event: Event) -> wasmtime::Result<()> {
+        let mut early = self.early();
+        if early.len() == EARLY_LINES {
+            let reason =
+                format!("it wrote more than {EARLY_LINES} lines before its run; write them in run");
+            return Err(Halt::Limit(reason).trap());
+        }
+        early.push((self.clock.now(), event));
+        Ok(())
     }
 
     /// Charges the script for `bytes` of output.

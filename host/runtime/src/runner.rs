@@ -19,7 +19,7 @@ use crate::{
     error::explain,
     host::{engine::LoadedModel, types::Answer},
     inspect::{Member, Role},
-    state::{Run, State},
+    state::{Run, Stage, State},
 };
 use llem_record::Event;
 use std::{sync::Arc, time::Duration};
@@ -70,7 +70,7 @@ struct Session {
 
 impl Session {
     async fn start(run: &Arc<Run>, limits: &Limits) -> Result<Self> {
-        let mut host = State::new(run, limits);
+        let mut host = State::new(run, limits, Stage::Running);
         let as_granted = engine::LoadOptions {
             source: None,
             dtype: None,

@@ -36,11 +36,7 @@ impl engine::Host for State {}
 
 impl engine::HostModel for State {
     async fn load(&mut self, options: engine::LoadOptions) -> Answer<Resource<LoadedModel>> {
-        if !self.run.output.is_recording() {
-            let error =
-                Error::NotGranted("describe must not load a model: load it in run".to_owned());
-            return Ok(Err(error));
-        }
+        only_in_run!(self, "engine.model.load");
         let options = match loading::options(&self.run, options) {
             Ok(options) => options,
             Err(error) => return Ok(Err(self.blame(error))),

@@ -32,6 +32,7 @@ impl meter::Host for State {
     }
 
     fn counter_resolution(&mut self) -> wasmtime::Result<Vec<meter::Resolution>> {
+        self.only_in_run_or_end("meter.counter-resolution")?;
         let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
             device: resolution.device,
             domain: resolution.domain,
@@ -42,6 +43,7 @@ impl meter::Host for State {
     }
 
     async fn measure_baseline(&mut self, length: u64) -> Answer<meter::Baseline> {
+        only_in_run!(self, "meter.measure-baseline");
         let length = Duration::from_nanos(length);
         if let Err(error) = baseline::check(length) {
             return Ok(Err(error));
@@ -50,6 +52,7 @@ impl meter::Host for State {
     }
 
     async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Answer<meter::Baseline> {
+        only_in_run!(self, "meter.idle-baseline");
         let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
         if let Err(error) = baseline::check(length) {
             return Ok(Err(error));
@@ -61,6 +64,7 @@ impl meter::Host for State {
     }
 
     async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Answer<u64> {
+        only_in_run!(self, "meter.wait-until");
         let timeout = Duration::from_nanos(timeout);
         let started = Instant::now();
         let waited = |started: Instant| started.elapsed().as_nanos() as u64;
@@ -115,6 +119,7 @@ impl meter::Host for State {
 
 impl meter::HostWindow for State {
     async fn open(&mut self, label: String) -> Answer<Resource<OpenWindow>> {
+        only_in_run!(self, "meter.window.open");
         self.run.check_stop()?;
         self.synchronise().await?;
         let communication = self.communication().await?;
