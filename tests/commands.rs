@@ -202,3 +202,50 @@ fn flops_are_those_that_torch_counts() {
     assert!(ours["needed"]["flops_prefill"].as_f64() < ours["executed"]["flops_prefill"].as_f64());
     assert_eq!(ours["estimated"], true);
 }
+
+/// The heading that each option stands under, in a command's help.
+fn headings(command: &str) -> std::collections::BTreeMap<String, String> {
+    let help = Desk::new().llem(&[command, "--help"]).ok().stdout;
+    let (mut heading, mut found) = (String::new(), std::collections::BTreeMap::new());
+    for line in help.lines() {
+        match line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
+            Some(text) => heading = text.to_owned(),
+            None => {
+                let words = line.trim_start().split([' ', ',']);
+                let options = words.take_while(|word| word.starts_with('-') || word.is_empty());
+                found.extend(options.map(|option| (option.to_owned(), heading.clone())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn options_stand_under_headings_that_fit_them() {
+    let exec = headings("exec");
+    for (heading, options) in [
+        ("Options", "--warmup --workload --metrics --model --dtype --device --seed"),
+        ("Parallelism", "--tp --pp --dp --ep --max-ranks --rank-timeout"),
+        ("Metering", "--power-model --sample-period --align-windows --no-timeline --baseline"),
+        ("Watching", "--serve-metrics --otlp-endpoint"),
+        ("Adapters", "--adapter --merge"),
+        ("Parameters and datasets", "-p --dataset"),
+        ("Record", "--out --json"),
+        ("Limits", "--deadline --max-memory --max-resources --max-output"),
+    ] {
+        for option in options.split(' ') {
+            assert_eq!(exec.get(option).map(String::as_str), Some(heading), "{option}: {exec:?}");
+        }
+    }
+    let generate = headings("generate");
+    for (heading, options) in [
+        ("Parallelism", "--tp --rank-timeout"),
+        ("Adapters", "--adapter --merge"),
+        ("Generation", "--max-new-tokens --stop --temperature --top-p"),
+        ("Output", "--json --logits"),
+    ] {
+        for option in options.split(' ') {
+            assert_eq!(generate.get(option).map(String::as_str), Some(heading), "{option}");
+        }
+    }
+}

@@ -2,6 +2,10 @@
 
 use crate::support::{Desk, fixtures, guest, of_kind};
 use serde_json::Value;
+use std::{
+    fs::File,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// The names of a record's phases, in the order of ending.
 fn phases(record: &Value) -> Vec<&str> {
@@ -255,4 +259,30 @@ fn a_text_longer_than_the_context_is_scored_in_windows() {
     let desk = Desk::new();
     desk.llem(&["exec", &guest("rolling"), "--model", model.to_str().unwrap(), "--dtype", "f32"])
         .ok();
+}
+
+/// The wall clock, nanoseconds since 1970-01-01 UTC.
+fn unix_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64
+}
+
+/// Hashing a large file takes time that is the run's own: its clocks are read before, together.
+#[test]
+fn a_record_tells_when_the_run_was_however_large_its_datasets() {
+    let desk = Desk::new();
+    let file = desk.file("large.txt", "");
+    File::options().write(true).open(&file).unwrap().set_len(500 << 20).unwrap();
+    let grant = format!("unread={file}");
+    let began = unix_ns();
+    desk.llem(&["exec", &guest("noop"), "--dataset", &grant]).ok();
+    let ended = unix_ns();
+    let (events, record) = (desk.events(), desk.record());
+    let started = events[0]["unix_ns"].as_i64().unwrap();
+    let after = |event: &Value| event["t_ns"].as_i64().unwrap();
+    // A loaded machine may take its time until the program is at work, but never ends before it began.
+    assert!((began..began + 5_000_000_000).contains(&started), "{} ns late", started - began);
+    assert_eq!(after(&events[0]), 0);
+    let last = started + after(events.last().unwrap());
+    assert!((began..=ended).contains(&last), "it ended {} ns after its end", last - ended);
+    assert_eq!(record["wall_ns"].as_i64().unwrap(), after(events.last().unwrap()));
 }

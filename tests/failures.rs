@@ -259,3 +259,24 @@ fn a_gpu_that_this_build_cannot_use() {
         );
     }
 }
+
+/// An error that the script hands on is told as what it is: the fault of what was given. One that it has handled, or
+/// only speaks of, is not, and a script that ends itself is told as that.
+#[test]
+fn only_an_error_that_is_handed_on_blames_what_was_given() {
+    let ends = guest("ends");
+    let run = |way: &str, code: i32, words: &[&str]| {
+        refuses(&["exec", &ends, "-p", &format!("way={way}")], code, words)
+    };
+    for way in ["returns", "says-returns"] {
+        run(way, 2, &["model 'org/other' is not granted", "--model org/other"]);
+    }
+    run("goes-on-returns", 1, &["model 'org/other' is not granted"]);
+    run("quotes", 1, &["the method needs more than this"]);
+    run("aborts", 1, &["ends.wasm panicked or aborted"]);
+    let desk = run("exits", 1, &["ends.wasm exited with code 1"]);
+    assert!(!desk.record()["error"].as_str().unwrap().contains("org/other"));
+    // What was logged before it went on are not its last words.
+    let desk = run("goes-on-aborts", 1, &["ends.wasm panicked or aborted"]);
+    assert!(!desk.record()["error"].as_str().unwrap().contains("org/other"));
+}

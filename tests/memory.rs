@@ -115,3 +115,23 @@ fn batches_in_turn_find_their_memory() {
         assert!(made[made.len() - 2 * SIZES * ranks..].iter().all(|&made| made == 0), "{made:?}");
     }
 }
+
+/// Dropping a model gives its memory back before the next is loaded, with a batch of it open or not.
+#[test]
+fn models_that_follow_one_another_are_not_in_memory_together() {
+    let model = |desk: &Desk| config(desk, 512, 4, 4, 64);
+    let weights = 4 * (512 * 512 + 4 * (4 + 9) * 512 * 512);
+    for batch in ["batch=false", "batch=true"] {
+        let run = |rounds: &str| {
+            let (desk, again) = (Desk::new(), guest("loads_again"));
+            let args = ["exec", &again, "--model", &model(&desk), "-p", rounds, "-p", batch];
+            // Huge pages would make what is in memory a matter of chance.
+            let mut command = desk.command(&args);
+            command.env("MIMALLOC_ALLOW_THP", "0").env("MIMALLOC_PURGE_DELAY", "0");
+            peak_of(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        };
+        let (one, twenty) = (run("rounds=1"), run("rounds=20"));
+        let more = (twenty - one) as f64 / f64::from(weights);
+        assert!(more < 0.5, "{batch}: {more} models more");
+    }
+}

@@ -252,3 +252,14 @@ fn ranks_with_several_threads_each() {
     let ran = Ran::of(command.env("RAYON_NUM_THREADS", "8").output().unwrap()).ok();
     assert_eq!(ran.json()["tokens"], alone["tokens"]);
 }
+
+/// A model over processes is gone when its drop has returned, and the next may be loaded at once.
+#[test]
+fn models_follow_one_another_over_processes() {
+    let (desk, again) = (Desk::new(), guest("loads_again"));
+    let args = ["exec", &again, "--tp", "2", "-p", "rounds=30", "-p", "batch=true"];
+    for ended in Launched::start(&desk, &args, 2).end() {
+        ended.ok();
+    }
+    assert_eq!(desk.record()["models"].as_array().unwrap().len(), 30);
+}

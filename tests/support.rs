@@ -84,7 +84,7 @@ impl Desk {
 pub struct Launched(pub Vec<Child>);
 
 /// A port that no launch of these tests has had, below those that systems give to whoever asks for any.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + (std::process::id() % 1000) as u16 * 20;
     loop {

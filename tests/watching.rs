@@ -1,6 +1,6 @@
 //! What others see of a run while it goes on: a Prometheus server that asks, a collector that is told.
 
-use crate::support::{Desk, Hardware, guest};
+use crate::support::{Desk, Hardware, Launched, free_port, guest};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -63,6 +63,36 @@ fn an_address_that_cannot_be_had_is_refused() {
     let ran = Desk::new().llem(&["exec", "quickstart", "--otlp-endpoint", "localhost:4318"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("such as http://localhost:4318"), "{}", ran.stderr);
+}
+
+/// Only the rank that leads watches, so that the processes of a launch do not fight for a port.
+#[test]
+fn of_several_processes_one_serves_metrics() {
+    let desk = Desk::new();
+    let address = format!("127.0.0.1:{}", free_port());
+    let small = ["-p", "rounds=1", "-p", "new-tokens=2"];
+    let args =
+        [&["exec", "quickstart", "--tp", "2", "--serve-metrics", &address][..], &small].concat();
+    let mut ended = Launched::start(&desk, &args, 2).end();
+    let first = ended.remove(0).ok();
+    assert!(first.stderr.contains(&format!("metrics at http://{address}")), "{}", first.stderr);
+    assert_eq!(ended.remove(0).ok().stderr, "");
+    assert_eq!(desk.record()["status"], "completed");
+}
+
+/// Before the run begins, and all ranks end.
+#[test]
+fn a_port_that_another_has_is_refused() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let words = ["--serve-metrics", "ddress already in use"];
+    let desk = Desk::new();
+    let args = ["exec", "quickstart", "--serve-metrics", &address];
+    desk.llem(&args).refused(2, &words);
+    let mut ended = Launched::start(&desk, &[&args[..], &["--tp", "2"]].concat(), 2).end();
+    ended.remove(0).refused(2, &words);
+    ended.remove(0).ok();
+    assert!(!desk.folder.path().join("run").exists(), "no run has begun");
 }
 
 /// Takes one export after another until the run is over, and gives the spans of all of them.

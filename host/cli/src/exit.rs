@@ -13,7 +13,9 @@ fn classify(error: &anyhow::Error) -> (u8, String) {
     let code = if let Some(error) = error.downcast_ref::<llem_runtime::Error>() {
         match error {
             llem_runtime::Error::Input(_) => 2,
-            llem_runtime::Error::Failed(_) => 1,
+            llem_runtime::Error::Failed(_)
+            | llem_runtime::Error::Script(_)
+            | llem_runtime::Error::Aborted { .. } => 1,
             llem_runtime::Error::Interrupted => 130,
         }
     } else if let Some(error) = error.downcast_ref::<llem_engine::Error>() {

@@ -20,8 +20,9 @@ pub fn watch(stop: Arc<Stop>) -> std::io::Result<()> {
             if stop.is_requested() {
                 std::process::exit(INTERRUPTED);
             }
-            eprintln!("stopping; once more to stop at once");
             stop.request(StopReason::Interrupted);
+            // On a thread of its own, for a terminal that nobody reads must not keep the run from ending.
+            std::thread::spawn(|| eprintln!("stopping; once more to stop at once"));
         }
     });
     Ok(())

@@ -12,7 +12,6 @@ use crate::{
         Plan, Replica,
         command::{Command, Reply},
         replica::at_once,
-        split,
     },
     score::{self, Completed, ScoreRequest, Scoring, Windows},
     tokenizer::Tokenizer,

@@ -36,9 +36,9 @@ pub struct Processor {
 /// What all threads of the processor have done since the machine started, in the kernel's ticks of 10 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CpuTime {
-    /// Ticks in which a thread worked.
+    /// Ticks in which a thread of this machine worked.
     pub busy: f64,
-    /// All ticks.
+    /// All ticks: busy, idle, waiting for a disk, and those that a hypervisor gave to another machine.
     pub all: f64,
 }
 
@@ -90,7 +90,9 @@ impl Processor {
         }
     }
 
-    /// What its threads have done (proc_stat(5)); time of guests is within that of users.
+    /// What its threads have done (proc_stat(5)). Stolen time is no work of this machine: a hypervisor ran another one
+    /// meanwhile. Waiting for a disk is idle time. Time of this machine's own guests is within `user` and `nice`, so
+    /// that the columns that tell it apart are not added again.
     pub fn time(&self) -> Result<CpuTime, String> {
         let path = self.roots.proc.join("stat");
         let text =
@@ -103,12 +105,12 @@ impl Processor {
                 ticks.split_whitespace().filter_map(|tick| tick.parse().ok()).take(8).collect()
             })
             .unwrap_or_default();
-        // user, nice, system, idle, iowait, irq, softirq, steal
-        let [_, _, _, idle, waiting, ..] = ticks[..] else {
+        // user, nice, system, idle, iowait, irq, softirq, steal; kernels before 2.6.11 end sooner
+        let [user, nice, system, _, _, ref more @ ..] = ticks[..] else {
             return Err(format!("{} does not tell the processor's time", path.display()));
         };
-        let all: f64 = ticks.iter().sum();
-        Ok(CpuTime { busy: all - idle - waiting, all })
+        let interrupts: f64 = more.iter().take(2).sum();
+        Ok(CpuTime { busy: user + nice + system + interrupts, all: ticks.iter().sum() })
     }
 
     /// The first package sensor of the drivers coretemp (Intel) or k10temp (AMD), Cel.
@@ -162,4 +164,41 @@ fn number<T: std::str::FromStr>(file: &Path) -> Option<T> {
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split(':').nth(1)?.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// What is told of a machine whose `/proc/stat` begins with these ticks.
+    fn time(ticks: &str) -> Result<CpuTime, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("cpu  {ticks}\ncpu0 {ticks}\nctxt 1\n");
+        fs::write(folder.path().join("stat"), text).unwrap();
+        let roots = Roots { proc: folder.path().to_owned(), sys: folder.path().to_owned() };
+        Processor::new(&roots).time()
+    }
+
+    #[test]
+    fn stolen_idle_and_waiting_time_is_not_busy_and_guests_count_once() {
+        // user (30 of it guests'), nice (4 of it guests'), system, idle, iowait, irq, softirq, steal, guest, guest_nice
+        let before = time("100 10 50 1000 200 5 6 300 30 4").unwrap();
+        assert_eq!(before, CpuTime { busy: 171.0, all: 1671.0 });
+        let stolen = time("100 10 50 1000 200 5 6 400 30 4").unwrap();
+        assert_eq!(stolen.busy_share_since(before), Some(0.0));
+        let waited = time("100 10 50 1050 250 5 6 300 30 4").unwrap();
+        assert_eq!(waited.busy_share_since(before), Some(0.0));
+        let virtual_machine = time("150 10 50 1050 200 5 6 300 80 4").unwrap();
+        assert_eq!(virtual_machine.busy_share_since(before), Some(0.5));
+        let interrupted = time("100 10 50 1000 200 30 31 300 30 4").unwrap();
+        assert_eq!(interrupted.busy_share_since(before), Some(1.0));
+    }
+
+    #[test]
+    fn fewer_columns_are_read_and_too_few_refused() {
+        assert_eq!(time("7 1 2 80 10").unwrap(), CpuTime { busy: 10.0, all: 100.0 });
+        assert!(time("7 1 2 80").unwrap_err().contains("does not tell the processor's time"));
+    }
 }

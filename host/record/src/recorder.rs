@@ -22,28 +22,28 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the run's folder and begins the record, `t_ns` after the run began. Without `out`, the folder is
-    /// `runs/<UTC time>-<name>`.
-    pub fn create(out: Option<&Path>, name: &str, t_ns: u64, plan: Plan) -> Result<Self, Error> {
-        let now = jiff::Timestamp::now();
+    /// Makes the run's folder and begins the record of a run that began at `unix_ns`, nanoseconds since 1970-01-01
+    /// UTC, which is when `t_ns` is 0. Without `out`, the folder is `runs/<UTC time>-<name>`.
+    pub fn create(out: Option<&Path>, name: &str, unix_ns: i64, plan: Plan) -> Result<Self, Error> {
+        // What lies beyond the year 9999 is no time that a clock tells.
+        let began = jiff::Timestamp::from_nanosecond(unix_ns.into()).unwrap_or_default();
         let folder = match out {
             Some(folder) => given_folder(folder)?,
-            None => fresh_folder(&format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ")))?,
+            None => fresh_folder(&format!("{}-{name}", began.strftime("%Y%m%dT%H%M%SZ")))?,
         };
         let id = folder
             .file_name()
             .map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
         let journal = Journal::create(&folder)?;
-        let now_ns = now.as_nanosecond() as i64;
-        let builder = RecordBuilder::new(id.clone(), moment(now_ns), plan.clone());
+        let builder = RecordBuilder::new(id.clone(), moment(unix_ns), plan.clone());
         let started = Event::Started {
             id,
             llem_version: plan.llem_version.clone(),
-            unix_ns: now_ns - t_ns as i64,
+            unix_ns,
             plan: Some(Box::new(plan)),
         };
         let mut recorder = Self { folder, journal, builder, started: started.clone() };
-        recorder.append(t_ns, started)?;
+        recorder.append(0, started)?;
         write_record(&recorder.folder, recorder.builder.begun())?;
         Ok(recorder)
     }

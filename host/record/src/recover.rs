@@ -152,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let plan = Plan { llem_version: "0.1.0".to_owned(), seed: u64::MAX, ..Plan::default() };
         let mut recorder =
-            Recorder::create(Some(folder.path()), "run", 5, plan).expect("a new folder");
+            Recorder::create(Some(folder.path()), "run", 0, plan).expect("a new folder");
         append(&mut recorder, 10, Event::PhaseBegan { phase: "measure".to_owned() });
         let rows = vec![vec!["\u{20ac} \"quoted\"".to_owned()]];
         let table = Table { name: "t".to_owned(), columns: vec!["c".to_owned()], rows };

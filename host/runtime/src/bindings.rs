@@ -29,6 +29,9 @@ pub mod imports {
             "llem:experiment/engine.[method]model.unmerge-adapter": async | trappable,
             "llem:experiment/engine.[method]model.detach-adapter": async | trappable,
             "llem:experiment/engine.[method]model.use-adapter": async | trappable,
+            // What a model or batch held has been given back when its drop returns.
+            "llem:experiment/engine.[drop]model": async | trappable,
+            "llem:experiment/engine.[drop]batch": async | trappable,
             "llem:experiment/engine.[method]batch.submit": async | trappable,
             "llem:experiment/engine.[method]batch.step": async | trappable,
             "llem:experiment/engine.[method]batch.cancel": async | trappable,

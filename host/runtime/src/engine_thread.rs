@@ -3,18 +3,21 @@
 
 use llem_engine::{Info, LoadOptions, Model};
 use std::{sync::Arc, thread};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that may wait. Calls are awaited one by one, so more than a few means a mistake.
 const QUEUE: usize = 4;
 
 type Job = Box<dyn FnOnce(&mut Model) + Send>;
 
-/// The way to a model. The thread ends, and the model with it, when the last of these is dropped.
+/// The way to a model. The thread ends, and the model with it, when the last of these is dropped;
+/// [`EngineThread::release`] also waits for that.
 #[derive(Clone)]
 pub struct EngineThread {
     jobs: mpsc::Sender<Job>,
     info: Arc<Info>,
+    /// Closed once the model is gone. Nothing is ever sent.
+    gone: watch::Receiver<()>,
 }
 
 /// The engine's thread ended without an answer, which means that it panicked.
@@ -27,19 +30,43 @@ impl EngineThread {
     pub async fn load(options: LoadOptions) -> Result<llem_engine::Result<Self>, EngineGone> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (ready, loaded) = oneshot::channel();
-        thread::spawn(move || match Model::load(&options) {
-            Ok(mut model) => {
-                let _ = ready.send(Ok(model.info().clone()));
-                while let Some(job) = queue.blocking_recv() {
-                    job(&mut model);
+        let (alive, gone) = watch::channel(());
+        thread::spawn(move || {
+            // Dropped after all that is declared below, even if a job panics: then the model is gone.
+            let _alive = alive;
+            match Model::load(&options) {
+                Ok(mut model) => {
+                    let _ = ready.send(Ok(model.info().clone()));
+                    while let Some(job) = queue.blocking_recv() {
+                        job(&mut model);
+                    }
                 }
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
             }
         });
         let info = loaded.await.map_err(|_| EngineGone)?;
-        Ok(info.map(|info| Self { jobs, info: Arc::new(info) }))
+        Ok(info.map(|info| Self { jobs, info: Arc::new(info), gone }))
+    }
+
+    /// Lets go of the model. If nobody else holds it, its memory has been given back when this returns; otherwise (a
+    /// batch of it is open) this returns at once, and the last to let go waits.
+    ///
+    /// All holders are on the guest's side, which does one thing at a time: nobody comes or goes in between.
+    pub async fn release(self) {
+        let Self { jobs, info: _, mut gone } = self;
+        let is_last = jobs.strong_count() == 1;
+        drop(jobs);
+        if is_last {
+            // It only ever ends by being closed.
+            let _ = gone.changed().await;
+        }
+    }
+
+    /// How many hold the model.
+    pub fn holders(&self) -> usize {
+        self.jobs.strong_count()
     }
 
     /// Runs `job` on the engine's thread.
@@ -58,5 +85,64 @@ impl EngineThread {
     /// What is known of the model.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use llem_engine::ModelSource;
+
+    /// Memory of this process that is resident, bytes (proc_pid_statm(5)).
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+
+    /// A model of about 50 MB.
+    fn large(folder: &std::path::Path) -> LoadOptions {
+        let config = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 512,
+            "max_position_embeddings": 64, "tie_word_embeddings": true,
+        });
+        let file = folder.join("config.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let source: ModelSource = format!("synthetic:{}", file.display()).parse().unwrap();
+        LoadOptions::new(source)
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn memory_is_given_back_by_the_time_that_the_last_has_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = large(folder.path());
+        let load = || async { EngineThread::load(options.clone()).await.unwrap().unwrap() };
+        // What the first brings along for good (threads, allocators) is no model's.
+        load().await.release().await;
+        for _ in 0..5 {
+            let before = resident();
+            let model = load().await;
+            let size = model.info().weight_bytes as usize;
+            let other = model.clone();
+            assert!(resident() > before + size / 2, "it is in memory");
+            model.release().await;
+            assert!(resident() > before + size / 2, "another holds it still");
+            other.call(|model| model.info().clone()).await.unwrap();
+            other.release().await;
+            assert!(resident() < before + size / 2, "{} > {before}", resident());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panicked_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = EngineThread::load(large(folder.path())).await.unwrap().unwrap();
+        let gone = model.call(|_| panic!("this panic is part of a test")).await;
+        assert!(gone.is_err());
+        model.release().await;
     }
 }

@@ -14,6 +14,17 @@ pub enum Error {
     /// The run failed midway; exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// The script ended with an error of its own, which is this sentence; exit code 1.
+    #[error("{0}")]
+    Script(String),
+    /// The script ended itself, as languages do on a panic; exit code 1.
+    #[error("{component} panicked or aborted{}", told(.last_words))]
+    Aborted {
+        /// The component.
+        component: String,
+        /// What it said last, where that explains its end and it has done nothing since.
+        last_words: Option<String>,
+    },
     /// Ctrl-C or a termination signal; exit code 130.
     #[error("interrupted; what was measured until then is kept")]
     Interrupted,
@@ -37,6 +48,9 @@ pub enum Halt {
     /// A limit was passed; the sentence names the flag that raises it.
     #[error("{0}")]
     Limit(String),
+    /// `describe` asked for something that only a run has, by a call that has no way to refuse.
+    #[error("describe must not call {0}: call it in run")]
+    InDescribe(&'static str),
     /// The record could not be written.
     #[error("{0}")]
     Record(String),
@@ -49,8 +63,9 @@ impl Halt {
     }
 }
 
-/// What is said of a guest that reached an `unreachable`, which is how languages abort.
-pub const ABORTED: &str = "panicked or aborted";
+fn told(last_words: &Option<String>) -> String {
+    last_words.as_ref().map_or_else(String::new, |words| format!(": {words}"))
+}
 
 /// The end of a guest call, in a sentence: our own reason where we ended it, and the trap's where
 /// WebAssembly did.
@@ -58,13 +73,20 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
     if let Some(halt) = error.downcast_ref::<Halt>() {
         return match halt {
             Halt::Stopped(StopReason::Interrupted) => Error::Interrupted,
+            Halt::InDescribe(_) => Error::Input(format!("{what} was ended: {halt}")),
             halt => Error::Failed(format!("{what} was ended: {halt}")),
         };
+    }
+    if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref() {
+        return Error::Failed(format!("{what} exited with code {code} before it had ended"));
     }
     let cause = error.root_cause().to_string();
     let cause = cause.lines().next().unwrap_or_default();
     match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::UnreachableCodeReached) => Error::Failed(format!("{what} {ABORTED}")),
+        // An `unreachable` is how languages abort.
+        Some(wasmtime::Trap::UnreachableCodeReached) => {
+            Error::Aborted { component: what.to_owned(), last_words: None }
+        }
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
         None => Error::Failed(format!("{what} failed: {cause}")),
     }

@@ -4,7 +4,7 @@ use crate::{
     Error, Limits, Observer, Result, Stop,
     bindings::experiment::Experiment,
     component::Compiler,
-    error::{ABORTED, explain},
+    error::explain,
     host,
     inspect::{Member, Role},
     limits::Watchdog,
@@ -12,7 +12,7 @@ use crate::{
     output::Output,
     plan::{self, Given, ModelGrant},
     runner,
-    state::{Run, State},
+    state::{Run, Stage, State},
 };
 use llem_meter::{
     Clock,
@@ -75,9 +75,13 @@ pub struct Outcome {
     pub error: Option<Error>,
 }
 
-/// Executes a run to its end, whatever that is.
-pub async fn exec(options: Options, observer: Box<dyn Observer>, stop: Arc<Stop>) -> Outcome {
-    let clock = Clock::start();
+/// Executes a run to its end, whatever that is. It began when `clock` was started.
+pub async fn exec(
+    options: Options,
+    clock: Clock,
+    observer: Box<dyn Observer>,
+    stop: Arc<Stop>,
+) -> Outcome {
     let output = Arc::new(Output::new(clock, observer, options.limits.output));
     let run = Arc::new(Run::new(
         clock,
@@ -122,14 +126,16 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
         parameters.extend(
             inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))),
         );
-        member.store.data_mut().inputs = inputs;
+        let state = member.store.data_mut();
+        state.inputs = inputs;
+        state.stage = Stage::Running;
     }
     let name =
         members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
     let recorder = Recorder::create(
         options.out.as_deref(),
         &folder_name(&name),
-        run.clock.now(),
+        run.clock.unix_ns(),
         Plan {
             llem_version: options.version.clone(),
             command: options.command.clone(),
@@ -142,7 +148,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
         },
     )?;
     *folder = Some(recorder.folder().to_path_buf());
-    run.output.record_to(recorder);
+    run.output.record_to(recorder)?;
 
     match &mut members[..] {
         [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
@@ -173,7 +179,8 @@ pub async fn start(
             run.output.observer().event(&Event::Log { level: "info".to_owned(), message });
         };
         let loaded = compiler.load(&script.file, &script.bytes, compiling)?;
-        let mut member = Member::start(&linker, loaded, State::new(run, limits)).await?;
+        let mut member =
+            Member::start(&linker, loaded, State::new(run, limits, Stage::Describing)).await?;
         if let Some(role) = script.role {
             if !member.roles.contains(&role) {
                 let (file, name) = (&script.file, role.name());
@@ -193,24 +200,28 @@ async fn experiment(member: &mut Member) -> Result<()> {
         .map_err(|error| explain(&member.file, &error))?;
     let ended =
         world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
-    ended.map_err(Error::Failed)
+    ended.map_err(Error::Script)
 }
 
-/// A failure that follows from something given to the run is the giver's to mend, and one that the
-/// script explained with its last words is told in them.
+/// A failure that follows from something given to the run is the giver's to mend, and one that the script explained
+/// with its last words is told in them.
+///
+/// A script ends with a sentence, for that is all that `run` returns, and so are the host's errors when a script hands
+/// them on. So the error that it was last refused with ([`Progress::blame`]) is what it ended with if the two sentences
+/// are one and the same: nothing is searched for within a sentence, and an error that the script has handled, by going
+/// on with calls that succeed, or by ending in any other way, is no longer a candidate.
+///
+/// [`Progress::blame`]: crate::state::Progress::blame
 fn blamed(run: &Run, error: Error) -> Error {
-    let Error::Failed(reason) = error else { return error };
-    let aborted = reason.ends_with(ABORTED);
-    let (blame, last_words) = {
-        let mut progress = run.progress();
-        (progress.blame.take(), progress.last_words.take())
-    };
-    match (blame, last_words) {
-        (Some(blame), _) if aborted || reason.contains(&blame) => Error::Input(blame),
-        (_, Some(words)) if aborted => {
-            Error::Failed(format!("{reason}: {}", words.replace('\n', " ")))
+    let (blame, last_words) = (run.progress().blame.take(), run.output.take_last_words());
+    match error {
+        Error::Script(sentence) if blame.is_some_and(|blame| blame.sentence() == sentence) => {
+            Error::Input(sentence)
         }
-        _ => Error::Failed(reason),
+        Error::Aborted { component, .. } => {
+            Error::Aborted { component, last_words: last_words.text() }
+        }
+        error => error,
     }
 }
 

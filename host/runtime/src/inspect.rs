@@ -7,13 +7,17 @@ use crate::{
         workload::Workload,
     },
     component::{Loaded, last},
-    error::explain,
-    state::State,
+    error::{Halt, explain},
+    state::{Run, State},
 };
+use std::{sync::Arc, time::Duration};
 use wasmtime::{
     Engine, Store, UpdateDeadline,
     component::{Instance, Linker, types::ComponentItem},
 };
+
+/// A component has this long to start and to say what it is, which takes a moment even in interpreted languages.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The WIT package's version, as import and export names spell it.
 const VERSION: &str = "@0.1.0";
@@ -125,12 +129,17 @@ impl Member {
             store.data().run.check_stop()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = linked
-            .instantiate_async(&mut store)
-            .await
-            .map_err(|error| explain(&loaded.file, &error))?;
         let roles = border.roles.clone();
-        let about = describe(&loaded.file, &mut store, &instance, &roles).await?;
+        let run = Arc::clone(&store.data().run);
+        let asked = async {
+            let instance = linked
+                .instantiate_async(&mut store)
+                .await
+                .map_err(|error| explain(&loaded.file, &error))?;
+            let about = describe(&loaded.file, &mut store, &instance, &roles).await?;
+            Ok((instance, about))
+        };
+        let (instance, about) = in_time(&loaded.file, &run, asked).await?;
         store.data().wasi_clock.set(about.clocks);
         Ok(Self { file: loaded.file, digest: loaded.digest, border, roles, about, store, instance })
     }
@@ -138,6 +147,18 @@ impl Member {
     /// Its roles' names, joined by `+`.
     pub fn role_names(&self) -> String {
         self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+")
+    }
+}
+
+/// What a component answers before it runs, unless that takes too long or the run is to end.
+async fn in_time<T>(file: &str, run: &Run, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        answer = asked => answer,
+        _ = tokio::time::sleep(PATIENCE) => Err(Error::Input(format!(
+            "{file} has not said what it is within {} s: describe must only do that; wait and compute in run",
+            PATIENCE.as_secs()
+        ))),
+        reason = run.stop.requested() => Err(explain(file, &Halt::Stopped(reason).trap())),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod error;
 pub mod exec;
 pub mod host;
 pub mod inspect;
+mod last_words;
 pub mod limits;
 pub mod measure;
 pub mod measurement;

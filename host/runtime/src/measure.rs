@@ -52,9 +52,11 @@ pub fn generate(
     let label = request.label.clone();
     let request = as_engine(run, request);
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
+    let observer = run.output.observer();
+    observer.request(&label, most);
     let control = Control {
         cancelled: &|| run.stop.is_requested(),
-        progress: &|generated| run.output.observer().tokens(generated as u64, most, &label),
+        progress: &|generated| observer.tokens(generated as u64),
     };
     let is_split = model.info().ranks.len() > 1;
     let communication = |model: &mut Model| match is_split {

@@ -1,6 +1,6 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
-use crate::error::Halt;
+use crate::{error::Halt, last_words::LastWords};
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
 use std::{
@@ -19,8 +19,11 @@ pub trait Observer: Send + Sync {
     fn progress(&self, _done: u64, _total: u64, _label: &str) {}
     /// What a sampler has read of the devices in about a second.
     fn samples(&self, _samples: &[llem_meter::Sample]) {}
-    /// A request has generated this many of at most `total` tokens.
-    fn tokens(&self, _generated: u64, _total: u64, _label: &str) {}
+    /// A request begins, which generates at most `most` tokens. Called on the engine's thread, before it is measured.
+    fn request(&self, _label: &str, _most: u64) {}
+    /// The request has generated this many tokens. Called on the engine's thread between two tokens: it may store a
+    /// number, but neither allocate, nor wait for a lock, nor write.
+    fn tokens(&self, _generated: u64) {}
 }
 
 /// Everybody sees everything, in order.
@@ -37,8 +40,12 @@ impl Observer for Vec<Box<dyn Observer>> {
         self.iter().for_each(|observer| observer.samples(samples));
     }
 
-    fn tokens(&self, generated: u64, total: u64, label: &str) {
-        self.iter().for_each(|observer| observer.tokens(generated, total, label));
+    fn request(&self, label: &str, most: u64) {
+        self.iter().for_each(|observer| observer.request(label, most));
+    }
+
+    fn tokens(&self, generated: u64) {
+        self.iter().for_each(|observer| observer.tokens(generated));
     }
 }
 
@@ -47,11 +54,18 @@ pub struct Nobody;
 
 impl Observer for Nobody {}
 
+/// Lines that components may write before there is a record, all of which are kept in memory.
+const EARLY_LINES: usize = 1000;
+
 /// The way out of a run, shared by all that write to it.
 pub struct Output {
     clock: Clock,
     /// None while a component is only asked what it is.
     recorder: Mutex<Option<Recorder>>,
+    /// What was said before there was a record, and when.
+    early: Mutex<Vec<(u64, Event)>>,
+    /// What the script said last, since it last went on.
+    last_words: Mutex<LastWords>,
     observer: Box<dyn Observer>,
     /// Bytes that the script may still write.
     budget: AtomicU64,
@@ -61,18 +75,24 @@ pub struct Output {
 impl Output {
     /// An output that may take `limit` bytes from the script.
     pub fn new(clock: Clock, observer: Box<dyn Observer>, limit: u64) -> Self {
-        Self { clock, recorder: Mutex::new(None), observer, budget: AtomicU64::new(limit), limit }
+        Self {
+            clock,
+            recorder: Mutex::default(),
+            early: Mutex::default(),
+            last_words: Mutex::default(),
+            observer,
+            budget: AtomicU64::new(limit),
+            limit,
+        }
     }
 
-    /// From here on events go to this record, which has begun.
-    pub fn record_to(&self, recorder: Recorder) {
+    /// From here on events go to this record, which has begun. What was said before is its first lines.
+    pub fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
         self.observer.event(recorder.started());
+        let early = std::mem::take(&mut *self.early());
+        early.into_iter().try_for_each(|(t_ns, event)| recorder.append(t_ns, event))?;
         *self.lock() = Some(recorder);
-    }
-
-    /// Whether a run has begun; before, a component is only asked what it is.
-    pub fn is_recording(&self) -> bool {
-        self.lock().is_some()
+        Ok(())
     }
 
     /// The run's folder, once a run has begun.
@@ -80,15 +100,29 @@ impl Output {
         self.lock().as_ref().map(|recorder| recorder.folder().to_path_buf())
     }
 
-    /// Writes an event of the host's own.
+    /// Writes an event: into the record, or to be its first lines where there is none yet.
     pub fn write(&self, event: Event) -> wasmtime::Result<()> {
         self.observer.event(&event);
+        if let Event::Log { level, message } = &event {
+            self.last_words().heard(level, message);
+        }
         match self.lock().as_mut() {
             Some(recorder) => recorder
                 .append(self.clock.now(), event)
                 .map_err(|error| Halt::Record(error.to_string()).trap()),
-            None => Ok(()),
+            None => self.keep_for_record(event),
         }
+    }
+
+    fn keep_for_record(&self, event: Event) -> wasmtime::Result<()> {
+        let mut early = self.early();
+        if early.len() == EARLY_LINES {
+            let reason =
+                format!("it wrote more than {EARLY_LINES} lines before its run; write them in run");
+            return Err(Halt::Limit(reason).trap());
+        }
+        early.push((self.clock.now(), event));
+        Ok(())
     }
 
     /// Charges the script for `bytes` of output.
@@ -130,11 +164,24 @@ impl Output {
         status: Status,
         error: Option<String>,
     ) -> Result<Option<RunRecord>, llem_record::Error> {
-        let recorder = self.lock().take();
-        if recorder.is_some() {
-            self.observer.event(&Event::Ended { status, error: error.clone() });
-        }
-        recorder.map(|recorder| recorder.finish(self.clock.now(), status, error)).transpose()
+        let Some(recorder) = self.lock().take() else { return Ok(None) };
+        let finished = recorder.finish(self.clock.now(), status, error.clone());
+        // Afterwards, for who watches may have to wait for somebody else.
+        self.observer.event(&Event::Ended { status, error });
+        finished.map(Some)
+    }
+
+    /// What the script said last, which is then forgotten.
+    pub fn take_last_words(&self) -> LastWords {
+        std::mem::take(&mut *self.last_words())
+    }
+
+    fn last_words(&self) -> std::sync::MutexGuard<'_, LastWords> {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn early(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Event)>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recorder>> {

@@ -19,7 +19,7 @@ use crate::{
     error::explain,
     host::{engine::LoadedModel, types::Answer},
     inspect::{Member, Role},
-    state::{Run, State},
+    state::{Run, Stage, State},
 };
 use llem_record::Event;
 use std::{sync::Arc, time::Duration};
@@ -70,7 +70,7 @@ struct Session {
 
 impl Session {
     async fn start(run: &Arc<Run>, limits: &Limits) -> Result<Self> {
-        let mut host = State::new(run, limits);
+        let mut host = State::new(run, limits, Stage::Running);
         let as_granted = engine::LoadOptions {
             source: None,
             dtype: None,
@@ -110,7 +110,7 @@ impl Session {
                 .call_next(&mut member.store, last.as_ref())
                 .await
                 .map_err(failed)?
-                .map_err(Error::Failed)?;
+                .map_err(Error::Script)?;
             match step {
                 Step::Done(reason) => {
                     self.write(Event::Log {
@@ -150,12 +150,9 @@ impl Session {
         let mut next = first;
         while let Some(request) = next {
             let trial = self.trial(trials.len() as u32, request).await?;
-            self.host.run.output.observer().progress(
-                trials.len() as u64 + 1,
-                0,
-                "requests measured",
-            );
             trials.push(trial);
+            let done = trials.len() as u64;
+            self.host.run.output.observer().progress(done, 0, "requests measured");
             next = next_request(members, trials.last()).await?;
         }
         self.end(depth)?;
@@ -174,7 +171,7 @@ impl Session {
             .call_derive(&mut member.store, &self.info, trials)
             .await
             .map_err(failed)?
-            .map_err(Error::Failed)?;
+            .map_err(Error::Script)?;
         for metric in metrics {
             answered(self.host.add_metric(metric))?;
         }
@@ -207,18 +204,17 @@ async fn next_request(members: &mut [Member], last: Option<&Trial>) -> Result<Op
     let failed = |error: wasmtime::Error| explain("the workload policy", &error);
     let policy = Workload::new(&mut member.store, &member.instance).map_err(failed)?;
     let next = policy.llem_experiment_workload_policy().call_next(&mut member.store, last).await;
-    next.map_err(failed)?.map_err(Error::Failed)
+    next.map_err(failed)?.map_err(Error::Script)
 }
 
 /// A host call's answer to the runner itself: what a guest would be told is what people are told.
 fn answered<T>(answer: Answer<T>) -> Result<T> {
+    use types::Error::{Failed, InvalidArgument, LimitReached, NotFound, NotGranted, Unsupported};
     answer.map_err(|error| explain("the run", &error))?.map_err(|error| match error {
-        types::Error::InvalidArgument(sentence)
-        | types::Error::NotFound(sentence)
-        | types::Error::NotGranted(sentence)
-        | types::Error::Unsupported(sentence) => Error::Input(sentence),
-        types::Error::LimitReached(sentence) | types::Error::Failed(sentence) => {
-            Error::Failed(sentence)
-        }
+        InvalidArgument(sentence)
+        | NotFound(sentence)
+        | NotGranted(sentence)
+        | Unsupported(sentence) => Error::Input(sentence),
+        LimitReached(sentence) | Failed(sentence) => Error::Failed(sentence),
     })
 }

@@ -82,7 +82,8 @@ pub fn measure(
         Ok(before) => before,
         Err(error) => return Ok(Err(error)),
     };
-    let (most, phase) = (task.tokens() as u64, run.phase_path());
+    let (observer, phase) = (run.output.observer(), run.phase_path());
+    observer.request(task.label(), task.tokens() as u64);
     let window = run.meter().open();
     let progress = Progress {
         run,
@@ -100,7 +101,7 @@ pub fn measure(
         cancelled: &|| run.stop.is_requested() || progress.lines().failure.is_some(),
         progress: &|scored| {
             progress.write_now_and_then(scored as u64);
-            run.output.observer().tokens(scored as u64, most, task.label());
+            observer.tokens(scored as u64);
         },
     };
     let completed = |request: usize, score: &Score| progress.keep(request, score);

@@ -32,11 +32,22 @@ pub struct State {
     pub limiter: Limiter,
     /// The run that it is part of.
     pub run: Arc<Run>,
+    /// How far the component is.
+    pub stage: Stage,
     /// What this component declared, with the values that it got.
     pub inputs: Inputs,
     /// WASI's clocks, until `describe` has said which.
     pub wasi_clock: Arc<WasiClock>,
     wasi: WasiCtx,
+}
+
+/// How far a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is asked what it is: there is no record yet, and nothing is granted.
+    Describing,
+    /// It takes part in a run.
+    Running,
 }
 
 /// What a component may read.
@@ -80,17 +91,15 @@ pub struct Progress {
     pub streams: u64,
     /// Loaded models, for synchronising their devices.
     pub engines: Vec<EngineThread>,
-    /// The last sentence that blamed something given to the run. If the run then fails, that is
-    /// why, and it is the giver's to mend.
-    pub blame: Option<String>,
+    /// The error that the script was last given because of something that was given to the run, until it goes on with
+    /// a call that succeeds. If the script ends with this very error, it is the giver's to mend.
+    pub blame: Option<types::Error>,
     /// What the machine draws at rest, once that is known.
     pub idle: Vec<IdlePower>,
     /// What has been warned of: phase, kind and device.
     pub warned: BTreeSet<(String, &'static str, String)>,
     /// Whether a warning about replicas stands in the record.
     pub warned_of_replicas: bool,
-    /// The script's last log line of level error: a panic's message, if it then aborts.
-    pub last_words: Option<String>,
 }
 
 impl Run {
@@ -186,6 +195,20 @@ impl Run {
         }
     }
 
+    /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
+    /// (logs) and lets go of (drops, on the way out of a function that fails) does not count.
+    pub fn went_on(&self) {
+        self.progress().blame = None;
+        self.output.take_last_words();
+    }
+
+    /// The same, if this is what it was answered.
+    pub fn went_on_if<T>(&self, answer: &Result<T, types::Error>) {
+        if answer.is_ok() {
+            self.went_on();
+        }
+    }
+
     /// Ends the guest if the run is to end.
     pub fn check_stop(&self) -> wasmtime::Result<()> {
         self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
@@ -193,6 +216,17 @@ impl Run {
 }
 
 impl Run {
+    /// Lets go of a model for one of its holders: the script's model, or a batch of it. With the last of them the model
+    /// is no longer among those that are measured, and its memory has been given back when this returns.
+    pub async fn let_go(&self, thread: EngineThread) {
+        let is_same = |engine: &EngineThread| std::ptr::eq(engine.info(), thread.info());
+        // This one, and the one of the list.
+        if thread.holders() == 2 {
+            self.progress().engines.retain(|engine| !is_same(engine));
+        }
+        thread.release().await;
+    }
+
     /// Sleeps, unless the run is to end.
     pub async fn rest(&self, length: Duration) -> wasmtime::Result<()> {
         tokio::select! {
@@ -204,8 +238,8 @@ impl Run {
 }
 
 impl State {
-    /// The state of a component that has not been asked what it is yet.
-    pub fn new(run: &Arc<Run>, limits: &Limits) -> Self {
+    /// The state of a component that has not done anything yet.
+    pub fn new(run: &Arc<Run>, limits: &Limits, stage: Stage) -> Self {
         let wasi_clock = Arc::new(WasiClock::new(run.clock));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
@@ -216,13 +250,40 @@ impl State {
             wasi: wasi::world(&run.output, &wasi_clock, run.seed),
             wasi_clock,
             run: Arc::clone(run),
+            stage,
         }
+    }
+
+    /// Refuses what only a run has while the component is asked what it is. What a call did then would change the run:
+    /// the meter would begin without a record, and phases would be open before it.
+    pub fn only_in_run(&self, call: &str) -> Result<(), types::Error> {
+        match self.stage {
+            Stage::Running => Ok(()),
+            Stage::Describing => Err(types::Error::NotGranted(format!(
+                "describe must not call {call}: call it in run"
+            ))),
+        }
+    }
+
+    /// The same for a call that has no way to refuse: any answer would be a made-up one, so the component ends.
+    pub fn only_in_run_or_end(&self, call: &'static str) -> wasmtime::Result<()> {
+        match self.stage {
+            Stage::Running => Ok(()),
+            Stage::Describing => Err(Halt::InDescribe(call).trap()),
+        }
+    }
+
+    /// Remembers that something given to the run is at fault.
+    pub fn blame(&self, error: types::Error) -> types::Error {
+        self.run.progress().blame = Some(error.clone());
+        error
     }
 }
 
 impl State {
     /// Gives the component a handle to `resource`, unless it holds too many.
     pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
+        self.run.went_on();
         self.table.push(resource).map_err(|_| {
             Halt::Limit(
                 "it holds too many host resources at a time; --max-resources raises the limit"

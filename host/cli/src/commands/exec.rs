@@ -3,6 +3,7 @@
 use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
 use crate::{signals, summary, watch};
 use llem_engine::ModelSource;
+use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Metering, Options, Script, Stop,
     exec::exec,
@@ -47,40 +48,40 @@ pub struct Args {
     #[command(flatten)]
     watchers: watch::Watchers,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", help_heading = "Parallelism")]
     max_ranks: Option<usize>,
     /// A LoRA adapter of the model: a folder as PEFT saves it, a Hub id, or synthetic:rank=8; may be
     /// given several times, and requests run with the first unless they name another
-    #[arg(long = "adapter", value_name = "[NAME=]SOURCE", value_parser = parse::<AdapterGrant>)]
+    #[arg(long = "adapter", value_name = "[NAME=]SOURCE", value_parser = parse::<AdapterGrant>, help_heading = "Adapters")]
     adapters: Vec<AdapterGrant>,
     /// Merge the first adapter into the weights, after loading
-    #[arg(long, requires = "adapters")]
+    #[arg(long, requires = "adapters", help_heading = "Adapters")]
     merge: bool,
     /// Set a parameter that the experiment declares
-    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Parameters and datasets")]
     parameters: Vec<(String, String)>,
     /// Grant a file under a name that the experiment declares: .jsonl, .csv or .txt
-    #[arg(long = "dataset", value_name = "NAME=FILE", value_parser = pair)]
+    #[arg(long = "dataset", value_name = "NAME=FILE", value_parser = pair, help_heading = "Parameters and datasets")]
     datasets: Vec<(String, String)>,
 
     /// Folder of the run's record [default: runs/<time>-<name>]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Record")]
     out: Option<PathBuf>,
     /// Print the run record as JSON instead of a summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Record")]
     json: bool,
 
     /// End the run after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().deadline.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().deadline.as_secs_f64(), help_heading = "Limits")]
     deadline: f64,
     /// Memory that a component may use, MiB
-    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().memory >> 20) as u32)]
+    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().memory >> 20) as u32, help_heading = "Limits")]
     max_memory: u32,
     /// Host resources that a component may hold at a time
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().resources as u32)]
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().resources as u32, help_heading = "Limits")]
     max_resources: u32,
     /// What a component may write into the record, MiB
-    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().output >> 20) as u32)]
+    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().output >> 20) as u32, help_heading = "Limits")]
     max_output: u32,
 }
 
@@ -88,15 +89,18 @@ impl Args {
     /// Runs it and shows what came of it.
     pub fn run(self) -> anyhow::Result<()> {
         let json = self.json;
-        let observers = watch::all(&self.watchers)?;
+        let watchers = self.watchers.clone();
+        // Of several processes, only the one that leads comes back from here: before, none may bind a port.
         let options = self.options()?;
         let world = options.model.world.clone();
+        let clock = Clock::start();
+        let observers = watch::all(&watchers, clock)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
         let outcome = runtime.block_on(async {
             signals::watch(Arc::clone(&stop))?;
-            anyhow::Ok(exec(options, Box::new(observers), stop).await)
+            anyhow::Ok(exec(options, clock, Box::new(observers), stop).await)
         })?;
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();

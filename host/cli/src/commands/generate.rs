@@ -28,40 +28,40 @@ pub struct Args {
     model_args: ModelArgs,
 
     /// A LoRA adapter to run with: a folder as PEFT saves it, a Hub id, or synthetic:rank=8
-    #[arg(long, value_name = "SOURCE", value_parser = parse::<AdapterSource>)]
+    #[arg(long, value_name = "SOURCE", value_parser = parse::<AdapterSource>, help_heading = "Adapters")]
     adapter: Option<AdapterSource>,
     /// Merge the adapter into the weights before generating
-    #[arg(long, requires = "adapter")]
+    #[arg(long, requires = "adapter", help_heading = "Adapters")]
     merge: bool,
 
     /// Most tokens to generate
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, help_heading = "Generation")]
     max_new_tokens: usize,
     /// Go on past end-of-sequence tokens
-    #[arg(long)]
+    #[arg(long, help_heading = "Generation")]
     ignore_eos: bool,
     /// End when the text contains this; may be given several times
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "Generation")]
     stop: Vec<String>,
     /// 0 takes the most likely token; above, tokens are drawn
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, help_heading = "Generation")]
     temperature: f32,
     /// Draw from the k most likely tokens
-    #[arg(long)]
+    #[arg(long, help_heading = "Generation")]
     top_k: Option<usize>,
     /// Draw from the smallest set of this probability
-    #[arg(long)]
+    #[arg(long, help_heading = "Generation")]
     top_p: Option<f32>,
     /// Make tokens that are already there less likely (above 1) or more (below 1)
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, help_heading = "Generation")]
     repetition_penalty: f32,
 
     /// Print one JSON object: tokens, text, timings
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
     /// Write float32 logits [positions, vocab] to a safetensors file: row i is the distribution of
     /// token i + 1, over the prompt and all generated tokens but the last
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     logits: Option<PathBuf>,
 }
 

@@ -1,6 +1,7 @@
 //! `llem inspect`: what a component is.
 
 use super::{compiled_cache, read_component};
+use crate::watch::Console;
 use llem_engine::{Device, ModelSource, Split, load::RANK_TIMEOUT};
 use llem_meter::Clock;
 use llem_runtime::{
@@ -10,15 +11,12 @@ use llem_runtime::{
     exec::start,
     inspect::{Border, Member},
     limits::Watchdog,
-    output::{Nobody, Output},
+    output::Output,
     plan::{ModelGrant, to_json},
     state::Run,
 };
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
-
-/// A component has this long to say what it is.
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::sync::Arc;
 
 /// Show what a component is: exports, imports, parameters, digest.
 #[derive(clap::Args)]
@@ -47,9 +45,9 @@ impl Args {
 fn start_alone(file: &str) -> Result<Member, Error> {
     let script = Script { file: file.to_owned(), bytes: read_component(file)?, role: None };
     let compiler = Compiler::new(compiled_cache())?;
-    let limits = Limits { deadline: PATIENCE, ..Limits::default() };
+    let limits = Limits::default();
     let clock = Clock::start();
-    let output = Arc::new(Output::new(clock, Box::new(Nobody), limits.output));
+    let output = Arc::new(Output::new(clock, Box::new(Console::new()), limits.output));
     let nothing = "synthetic:tiny"
         .parse::<ModelSource>()
         .map_err(|error| Error::Failed(error.to_string()))?;

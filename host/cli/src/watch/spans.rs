@@ -1,6 +1,7 @@
 //! A run as OpenTelemetry spans: the run, its phases within, and within those its requests and windows, sent to a collector
 //! over OTLP/HTTP. Names of attributes are those of the semantic conventions for generative AI where they have one.
 
+use llem_meter::Clock;
 use llem_quantity::ReadingRecord;
 use llem_record::{
     Event,
@@ -18,32 +19,27 @@ use opentelemetry_sdk::{
 };
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 /// Spans of a run that goes on.
 pub struct Spans {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
+    /// The run's clock, which tells all times: the wall clock may be set while a run goes on.
+    clock: Clock,
     open: Mutex<Open>,
 }
 
 /// What has not ended.
 #[derive(Default)]
 struct Open {
-    /// When the run's clock was 0.
-    epoch: Option<SystemTime>,
     run: Context,
     /// Paths of the open phases with their spans, outermost first.
     phases: Vec<(String, Context)>,
 }
 
 impl Open {
-    /// A moment of the run's clock.
-    fn at(&self, ns: u64) -> SystemTime {
-        self.epoch.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(ns)
-    }
-
     fn innermost(&self) -> &Context {
         self.phases.last().map_or(&self.run, |(_, span)| span)
     }
@@ -51,7 +47,7 @@ impl Open {
 
 impl Spans {
     /// To the collector at an endpoint such as `http://localhost:4318`.
-    pub fn to(endpoint: &str) -> Result<Self, Error> {
+    pub fn to(endpoint: &str, clock: Clock) -> Result<Self, Error> {
         let refuse = |error: String| {
             Error::Input(format!(
                 "--otlp-endpoint {endpoint}: {error}; give a collector's OTLP/HTTP address, such as http://localhost:4318"
@@ -70,7 +66,7 @@ impl Spans {
             .with_batch_exporter(exporter)
             .with_resource(Resource::builder().with_service_name("llem").build())
             .build();
-        Ok(Self { tracer: provider.tracer("llem"), provider, open: Mutex::default() })
+        Ok(Self { tracer: provider.tracer("llem"), provider, clock, open: Mutex::default() })
     }
 
     fn span(
@@ -85,7 +81,8 @@ impl Spans {
     }
 
     fn window(&self, open: &Open, window: &WindowRecord, kind: &'static str, more: Vec<KeyValue>) {
-        let (from, to) = (open.at(window.started_ns), open.at(window.started_ns + window.wall_ns));
+        let [from, to] = [window.started_ns, window.started_ns + window.wall_ns]
+            .map(|ns| self.clock.wall_time(ns));
         let activity = &window.activity;
         let mut attributes = vec![
             KeyValue::new("llem.phase", window.phase.clone()),
@@ -124,12 +121,12 @@ impl Spans {
 impl Observer for Spans {
     fn event(&self, event: &Event) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.wall_time(self.clock.now());
         match event {
-            Event::Started { id, llem_version, unix_ns, .. } => {
-                let epoch = UNIX_EPOCH + Duration::from_nanos((*unix_ns).max(0) as u64);
-                open.epoch = Some(epoch);
+            Event::Started { id, llem_version, .. } => {
                 let version = KeyValue::new("llem.version", llem_version.clone());
-                open.run = self.span(&Context::new(), id.clone(), epoch, vec![version]);
+                let began = self.clock.wall_time(0);
+                open.run = self.span(&Context::new(), id.clone(), began, vec![version]);
             }
             Event::Model(model) => {
                 let span = open.run.span();
@@ -137,14 +134,14 @@ impl Observer for Spans {
             }
             Event::PhaseBegan { phase } => {
                 let name = phase.rsplit('/').next().unwrap_or(phase).to_owned();
-                let span = self.span(open.innermost(), name, SystemTime::now(), Vec::new());
+                let span = self.span(open.innermost(), name, now, Vec::new());
                 open.phases.push((phase.clone(), span));
             }
             Event::PhaseEnded { phase, .. } => {
                 if let Some(place) = open.phases.iter().rposition(|(known, _)| known == phase) {
                     // Innermost first.
                     for (_, span) in open.phases.drain(place..).rev() {
-                        span.span().end();
+                        span.span().end_with_timestamp(now);
                     }
                 }
             }
@@ -156,7 +153,7 @@ impl Observer for Spans {
             Event::Window(window) => self.window(&open, window, "window", Vec::new()),
             Event::Warning { message } => {
                 let message = KeyValue::new("message", message.clone());
-                open.innermost().span().add_event("warning", vec![message]);
+                open.innermost().span().add_event_with_timestamp("warning", now, vec![message]);
             }
             Event::Ended { status, error } => {
                 let span = open.run.span();
@@ -167,7 +164,7 @@ impl Observer for Spans {
                 if let Some(error) = error {
                     span.set_status(Status::error(error.clone()));
                 }
-                span.end();
+                span.end_with_timestamp(now);
                 if let Err(error) = self.provider.force_flush() {
                     tracing::warn!("the last spans did not reach the collector: {error}");
                 }

@@ -218,19 +218,15 @@ impl World {
         Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
     }
 
-    /// Waits until the model before has been let go of.
+    /// Refuses a second model. Who lets go of one knows that it has gone when its drop has returned.
     fn take(&self) -> Result<()> {
-        let began = Instant::now();
-        while self.taken.swap(true, Ordering::AcqRel) {
-            if began.elapsed() > Duration::from_secs(1) {
-                return Err(Error::Invalid(
-                    "one model at a time can be spread over processes: drop the other first"
-                        .to_owned(),
-                ));
-            }
-            thread::sleep(Duration::from_millis(1));
+        match self.taken.swap(true, Ordering::AcqRel) {
+            false => Ok(()),
+            true => Err(Error::Invalid(
+                "one model at a time can be spread over processes: drop the other and its batches first"
+                    .to_owned(),
+            )),
         }
-        Ok(())
     }
 
     fn seat(&self, split: &Split, device: Device, groups: GroupIds) -> Result<Seat> {

@@ -164,7 +164,9 @@ impl State {
         let thread = self.table.get(model)?.thread.clone();
         let (done, adapters) = thread.call(move |model| (job(model), Adapters::of(model))).await?;
         self.table.get_mut(model)?.adapters = adapters;
-        Ok(done.map_err(Into::into))
+        let done = done.map_err(Into::into);
+        self.run.went_on_if(&done);
+        Ok(done)
     }
 }
 

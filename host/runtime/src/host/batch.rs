@@ -98,6 +98,7 @@ impl engine::HostBatch for State {
             Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),
         };
+        self.run.went_on();
         self.table.get(&batch)?.journal.submitted(&submitted, &label, arrival);
         Ok(Ok(submitted.iter().map(|sequence| sequence.name).collect()))
     }
@@ -140,6 +141,7 @@ impl engine::HostBatch for State {
             finished: at(step.finished),
         };
         result.ended = self.count(&batch, step)?;
+        self.run.went_on();
         Ok(Ok(result))
     }
 
@@ -192,8 +194,12 @@ impl engine::HostBatch for State {
         })
     }
 
-    fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
-        self.table.delete(batch)?.reason = FinishReason::Cancelled;
+    async fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
+        let mut open = self.table.delete(batch)?;
+        open.reason = FinishReason::Cancelled;
+        let thread = open.thread.clone();
+        drop(open);
+        self.run.let_go(thread).await;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 use llem_engine::{Model, chat::Message, score::ScoreRequest};
 use llem_record::{Event, event::GenerationRecord};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// A model that a script holds.
@@ -30,11 +30,7 @@ impl engine::Host for State {}
 
 impl engine::HostModel for State {
     async fn load(&mut self, options: engine::LoadOptions) -> Answer<Resource<LoadedModel>> {
-        if !self.run.output.is_recording() {
-            let error =
-                Error::NotGranted("describe must not load a model: load it in run".to_owned());
-            return Ok(Err(error));
-        }
+        only_in_run!(self, "engine.model.load");
         let options = match loading::options(&self.run, options) {
             Ok(options) => options,
             Err(error) => return Ok(Err(self.blame(error))),
@@ -63,7 +59,7 @@ impl engine::HostModel for State {
                 let loaded = LoadedModel { thread, adapters: Adapters::default() };
                 let model = self.hand_out(loaded)?;
                 if is_granted && let Err(error) = self.attach_granted(&model).await? {
-                    engine::HostModel::drop(self, model)?;
+                    engine::HostModel::drop(self, model).await?;
                     return Ok(Err(self.blame(error)));
                 }
                 Ok(Ok(model))
@@ -132,10 +128,9 @@ impl engine::HostModel for State {
         self.run.output.write(Event::Generation(record))?;
         // The request is recorded as far as it came; then the run ends.
         self.run.check_stop()?;
-        Ok(match generation.failure {
-            Some(error) => Err(error.into()),
-            None => Ok(answer),
-        })
+        let answer = generation.failure.map_or(Ok(answer), |error| Err(error.into()));
+        self.run.went_on_if(&answer);
+        Ok(answer)
     }
 
     async fn score(
@@ -210,11 +205,9 @@ impl engine::HostModel for State {
         Ok(self.table.get(&model)?.adapters.infos())
     }
 
-    fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {
-        let dropped = self.table.delete(model)?;
-        let mut progress = self.run.progress();
-        let same = |engine: &EngineThread| std::ptr::eq(engine.info(), dropped.thread.info());
-        progress.engines.retain(|engine| !same(engine));
+    async fn drop(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<()> {
+        let thread = self.table.delete(model)?.thread;
+        self.run.let_go(thread).await;
         Ok(())
     }
 }
@@ -227,7 +220,9 @@ impl State {
         job: impl FnOnce(&mut Model) -> llem_engine::Result<T> + Send + 'static,
     ) -> Answer<T> {
         let thread = self.table.get(model)?.thread.clone();
-        Ok(thread.call(job).await?.map_err(Into::into))
+        let answer = thread.call(job).await?.map_err(Into::into);
+        self.run.went_on_if(&answer);
+        Ok(answer)
     }
 
     /// Scores on the engine's thread, measured there, and records it.

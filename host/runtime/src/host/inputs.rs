@@ -16,6 +16,7 @@ use wasmtime::component::Resource;
 
 impl inputs::Host for State {
     fn parameter(&mut self, name: String) -> Answer<Value> {
+        only_in_run!(self, "inputs.parameter");
         Ok(self.inputs.parameters.get(&name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.inputs.parameters.keys().map(String::as_str).collect();
             Error::NotFound(format!(
@@ -32,6 +33,7 @@ impl inputs::Host for State {
 
 impl inputs::HostDataset for State {
     fn open(&mut self, name: String) -> Answer<Resource<Rows>> {
+        only_in_run!(self, "inputs.dataset.open");
         let Some(path) = self.inputs.datasets.get(&name) else {
             let error = Error::NotGranted(format!(
                 "dataset '{name}' is not granted: add --dataset {name}=FILE"
@@ -48,7 +50,10 @@ impl inputs::HostDataset for State {
         let rows = self.table.get_mut(&dataset)?;
         match rows.next_row() {
             Ok(None) => Ok(Ok(None)),
-            Ok(Some((index, fields))) => Ok(Ok(Some(inputs::Row { index, fields }))),
+            Ok(Some((index, fields))) => {
+                self.run.went_on();
+                Ok(Ok(Some(inputs::Row { index, fields })))
+            }
             Err(reason) => Ok(Err(self.blame(Error::InvalidArgument(reason)))),
         }
     }
@@ -56,20 +61,6 @@ impl inputs::HostDataset for State {
     fn drop(&mut self, dataset: Resource<Rows>) -> wasmtime::Result<()> {
         self.table.delete(dataset)?;
         Ok(())
-    }
-}
-
-impl State {
-    /// Remembers that something given to the run is at fault.
-    pub(super) fn blame(&self, error: Error) -> Error {
-        let (Error::InvalidArgument(sentence)
-        | Error::NotFound(sentence)
-        | Error::NotGranted(sentence)
-        | Error::Unsupported(sentence)
-        | Error::LimitReached(sentence)
-        | Error::Failed(sentence)) = &error;
-        self.run.progress().blame = Some(sentence.clone());
-        error
     }
 }
 

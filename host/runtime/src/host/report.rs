@@ -4,7 +4,7 @@ use super::types::Answer;
 use crate::{
     bindings::{report, types::Error},
     component::hex,
-    state::State,
+    state::{Stage, State},
 };
 use llem_record::{Event, event};
 use sha2::{Digest, Sha256};
@@ -20,7 +20,9 @@ const NAME_LIMIT: usize = 200;
 
 impl report::Host for State {
     fn show_progress(&mut self, done: u64, total: u64, label: String) -> wasmtime::Result<()> {
-        self.run.output.observer().progress(done, total, &label);
+        if self.stage == Stage::Running {
+            self.run.output.observer().progress(done, total, &label);
+        }
         Ok(())
     }
 
@@ -32,13 +34,11 @@ impl report::Host for State {
             report::Level::Error => "error",
         };
         self.run.output.charge(message.len())?;
-        if level == "error" {
-            self.run.progress().last_words = Some(message.clone());
-        }
         self.run.output.write(Event::Log { level: level.to_owned(), message })
     }
 
     fn add_metric(&mut self, metric: report::Metric) -> Answer<()> {
+        only_in_run!(self, "report.add-metric");
         if let Err(error) = check_name("metric", &metric.name) {
             return Ok(Err(error));
         }
@@ -60,6 +60,7 @@ impl report::Host for State {
     }
 
     fn add_series(&mut self, series: report::Series) -> Answer<()> {
+        only_in_run!(self, "report.add-series");
         if let Err(error) = check_name("series", &series.name) {
             return Ok(Err(error));
         }
@@ -82,6 +83,7 @@ impl report::Host for State {
     }
 
     fn add_table(&mut self, table: report::Table) -> Answer<()> {
+        only_in_run!(self, "report.add-table");
         if let Err(error) = check_name("table", &table.name) {
             return Ok(Err(error));
         }
@@ -103,6 +105,7 @@ impl report::Host for State {
     }
 
     fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Answer<()> {
+        only_in_run!(self, "report.write-artifact");
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
         if let Err(error) = check_name("artifact", &name) {
             return Ok(Err(error));
@@ -133,6 +136,7 @@ impl report::Host for State {
 
 impl report::HostPhase for State {
     fn begin(&mut self, name: String) -> Answer<Resource<OpenPhase>> {
+        only_in_run!(self, "report.phase.begin");
         if let Err(error) = check_name("phase", &name) {
             return Ok(Err(error));
         }

@@ -66,6 +66,19 @@ pub fn reading(reading: llem_quantity::Reading) -> types::Reading {
     reading.map(Into::into)
 }
 
+impl types::Error {
+    /// What it says to people.
+    pub fn sentence(&self) -> &str {
+        let (Self::InvalidArgument(sentence)
+        | Self::NotFound(sentence)
+        | Self::NotGranted(sentence)
+        | Self::Unsupported(sentence)
+        | Self::LimitReached(sentence)
+        | Self::Failed(sentence)) = self;
+        sentence
+    }
+}
+
 impl From<llem_engine::Error> for types::Error {
     fn from(error: llem_engine::Error) -> Self {
         use llem_engine::Error;

@@ -1,0 +1,74 @@
+//! `describe` says what a component is, and does nothing to the run that follows.
+
+use crate::support::{Desk, guest, of_kind};
+use std::time::{Duration, Instant};
+
+/// What each call was answered, as the component told it in its run.
+fn answers(record: &serde_json::Value) -> Vec<[String; 2]> {
+    let rows = record["tables"][0]["rows"].as_array().unwrap();
+    let cell = |cell: &serde_json::Value| cell.as_str().unwrap().to_owned();
+    rows.iter().map(|row| [cell(&row[0]), cell(&row[1])]).collect()
+}
+
+#[test]
+fn what_belongs_to_run_is_refused_and_changes_nothing() {
+    let desk = Desk::new();
+    let began = Instant::now();
+    let rows = desk.file("rows.txt", "one\n");
+    let ran = desk.llem(&["exec", &guest("describes"), "--dataset", &format!("rows={rows}")]).ok();
+    assert!(began.elapsed() < Duration::from_secs(45), "describe waited for a minute");
+    let record = desk.record();
+    let answers = answers(&record);
+    assert_eq!(answers.len(), 13);
+    for [call, answer] in &answers {
+        let expected = format!("not-granted: describe must not call {call}: call it in run");
+        assert_eq!(answer, &expected);
+    }
+    // The run is that of a component whose describe does nothing.
+    assert_eq!(record["devices"][0]["id"], "cpu");
+    assert!(record["timeline"]["samples"].is_u64(), "{}", record["timeline"]);
+    assert_eq!(record["groups"][0]["phase"], "measure");
+    let phases: Vec<_> = record["phases"].as_array().unwrap().iter().map(|p| &p["phase"]).collect();
+    assert_eq!(phases, ["load", "measure"]);
+    for kind in ["windows", "metrics", "series", "artifacts", "baselines"] {
+        assert_eq!(record[kind].as_array().map_or(0, Vec::len), 0, "{kind}");
+    }
+    // What it said is told to whoever watches, and opens the record.
+    assert!(ran.stderr.contains("warned by describe"), "{}", ran.stderr);
+    assert_eq!(record["warnings"][0], "warned by describe");
+    let events = desk.events();
+    assert_eq!(events[0]["event"], "started");
+    assert_eq!(of_kind(&events, "log")[0]["message"], "logged by describe");
+    let times: Vec<u64> = events.iter().map(|event| event["t_ns"].as_u64().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[test]
+fn what_cannot_be_refused_ends_the_component() {
+    for (name, call) in [
+        ("describe_lists_devices", "devices.list-devices"),
+        ("describe_reads_resolution", "meter.counter-resolution"),
+    ] {
+        for command in ["exec", "inspect"] {
+            let sentence = format!("describe must not call {call}: call it in run");
+            Desk::new().llem(&[command, &guest(name)]).refused(2, &[name, &sentence]);
+        }
+    }
+}
+
+#[test]
+fn a_describe_that_waits_is_not_waited_for() {
+    let began = Instant::now();
+    let words = ["describe_waits.wasm", "within 10 s", "wait and compute in run"];
+    Desk::new().llem(&["inspect", &guest("describe_waits")]).refused(2, &words);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    // A deadline that is shorter holds for it, too.
+    let args = ["exec", &guest("describe_waits"), "--deadline", "1"];
+    Desk::new().llem(&args).refused(1, &["deadline of 1 s"]);
+}
+
+#[test]
+fn a_describe_that_logs_without_end_is_ended() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("describe_floods")]).refused(1, &["1000 lines", "in run"]);
+}

@@ -1,0 +1,15 @@
+//! Logs in `describe` without end.
+
+use llem_sdk::prelude::*;
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    loop {
+        report::log(llem_sdk::bindings::Level::Debug, "");
+    }
+}
+
+fn run() -> Result<()> {
+    Ok(())
+}

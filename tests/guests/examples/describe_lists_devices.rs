@@ -1,0 +1,18 @@
+//! Lists devices in `describe`, by a call that has no way to refuse.
+
+use llem_sdk::prelude::*;
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    let count = llem_sdk::devices::list_devices().len();
+    About::new("describe_lists_devices", "0.1.0", "Lists devices in describe.").integer(
+        "devices",
+        count as i64,
+        "how many there are",
+    )
+}
+
+fn run() -> Result<()> {
+    Ok(())
+}

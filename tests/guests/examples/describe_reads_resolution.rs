@@ -1,0 +1,18 @@
+//! Asks in `describe` how finely energy can be told, by a call that has no way to refuse.
+
+use llem_sdk::prelude::*;
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    let count = llem_sdk::meter::counter_resolution().len();
+    About::new("describe_reads_resolution", "0.1.0", "Reads the meter in describe.").integer(
+        "domains",
+        count as i64,
+        "how many there are",
+    )
+}
+
+fn run() -> Result<()> {
+    Ok(())
+}
