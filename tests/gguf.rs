@@ -197,13 +197,14 @@ fn numbers_that_no_file_can_hold_are_refused() {
     let at = whole.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
     // One dimension: its count, its length, the format, and then the offset.
     assert_eq!(whole[at..at + 4], 1u32.to_le_bytes());
-    let refused = |place: usize, number: u64, word: &str| {
+    let refused_as = |place: usize, number: &[u8], word: &str| {
         let mut bytes = whole.clone();
-        bytes[place..place + 8].copy_from_slice(&number.to_le_bytes());
+        bytes[place..place + number.len()].copy_from_slice(number);
         let file = desk.file("bad.gguf", bytes);
         let args = ["generate", &file, "--tokens", "5", "--max-new-tokens", "1"];
         desk.llem(&args).refused(2, &["bad.gguf", word]);
     };
+    let refused = |place, number: u64, word| refused_as(place, &number.to_le_bytes(), word);
     for back in [64, 4096, whole.len() as u64 - 64, whole.len() as u64 + 64] {
         refused(at + 16, 0u64.wrapping_sub(back), "fetch it again");
     }
@@ -211,5 +212,5 @@ fn numbers_that_no_file_can_hold_are_refused() {
     refused(at + 4, 1 << 62, "larger than any file");
     let count = b"llama.block_count";
     let at = whole.windows(count.len()).position(|bytes| bytes == count).unwrap() + count.len();
-    refused(at + 4, 0xffff_fff0, "llama.block_count");
+    refused_as(at + 4, &0xffff_fff0u32.to_le_bytes(), "llama.block_count");
 }

@@ -90,3 +90,28 @@ fn kill_9_at_a_random_moment_loses_no_complete_line() {
         assert_eq!(desk.record()["status"], "running");
     }
 }
+
+/// A signal in the middle of a pass that takes many seconds: a long prompt on the plainest path.
+#[test]
+fn a_long_pass_ends_within_half_a_second() {
+    let desk = Desk::new();
+    let prompt = ["1"; 2000].join(",");
+    let (component, prompt) = (guest("given_tokens"), format!("prompt={prompt}"));
+    let args = ["exec", &component, "--model", "synthetic:smollm2-135m", "-p", &prompt];
+    let mut command = desk.command(&args);
+    let command = command.env("LLEM_SIMD", "portable").stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&desk, "\"event\":\"model\"");
+    thread::sleep(Duration::from_millis(1500));
+    let asked = Instant::now();
+    signal(&child, "-TERM");
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    let took = asked.elapsed();
+    ran.refused(130, &["interrupted"]);
+    // The engine asks every few milliseconds; the rest is the end of the run, on a machine that does other things.
+    assert!(took < Duration::from_millis(500), "it took {took:?}");
+    let events = desk.events();
+    let cut = of_kind(&events, "generation")[0];
+    assert_eq!(cut["sequences"][0]["finish"], "interrupted");
+    assert_eq!(cut["sequences"][0]["tokens"].as_array().unwrap().len(), 0, "it was in prefill");
+}

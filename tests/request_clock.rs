@@ -14,9 +14,10 @@ fn ms(ns: &Value) -> f64 {
     ns.as_f64().unwrap() * 1e-6
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The first quartile: what else the machine does can only make a latency longer.
+fn quartile(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[values.len() / 4]
 }
 
 /// Runs static requests and a continuous batch on hardware whose counters are slow to read.
@@ -49,12 +50,12 @@ fn check_latencies(sequences: &[&Value]) {
         sequence["token_ns"].as_array().unwrap().iter().map(ms).collect()
     };
     let ttft =
-        median(sequences.iter().map(|one| times(one)[0] - ms(&one["submitted_ns"])).collect());
+        quartile(sequences.iter().map(|one| times(one)[0] - ms(&one["submitted_ns"])).collect());
     assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
     let gaps = sequences
         .iter()
         .flat_map(|one| times(one).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
-    let itl = median(gaps.collect());
+    let itl = quartile(gaps.collect());
     assert!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
     for sequence in sequences {
         assert_eq!(sequence["tokens"].as_array().unwrap().len(), TOKENS);
@@ -130,7 +131,7 @@ fn generate_has_the_same_clock() {
         [s("ttft_s"), s("decode_s")]
     };
     let runs: Vec<[f64; 2]> = (0..5).map(|_| of_one_run()).collect();
-    let ttft = median(runs.iter().map(|run| run[0]).collect());
+    let ttft = quartile(runs.iter().map(|run| run[0]).collect());
     assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
     // What else the machine does can only add to a sum of steps.
     let decode = runs.iter().map(|run| run[1]).fold(f64::INFINITY, f64::min);

@@ -1,6 +1,7 @@
 //! `llem doctor`: what this machine can measure, and what it lacks.
 
 use super::{MeterArgs, cache};
+use llem_engine::kernels::simd::{Path, VARIABLE};
 use llem_meter::{
     Device, DeviceKind, Meter, Resolution, State,
     peaks::{self, Measured, MeasuredPeaks},
@@ -52,9 +53,16 @@ impl Args {
         if let Some(reason) = meter.gpus_missing() {
             println!("{} {reason}", console::style("no GPU:").bold());
         }
+        println!("{} {}", console::style("kernels:").bold(), kernels());
         println!("{} {}", console::style("build:").bold(), build());
         Ok(())
     }
+}
+
+/// The instruction set that the CPU's kernels use, and those that they could.
+fn kernels() -> String {
+    let names: Vec<_> = Path::available().iter().map(Path::to_string).collect();
+    format!("{} of {}; {VARIABLE} chooses", Path::chosen(), names.join(", "))
 }
 
 /// Measures a device that this build can use, and keeps what it reached.

@@ -10,7 +10,9 @@ mod schema;
 mod tokenize;
 
 use crate::signals;
-use llem_engine::{LoadOptions, ModelSource, Split, load::RANK_TIMEOUT, parallel::World};
+use llem_engine::{
+    LoadOptions, ModelSource, Split, kernels::simd::Path, load::RANK_TIMEOUT, parallel::World,
+};
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
@@ -45,6 +47,8 @@ impl Command {
             // `llem schema | head` is no failure.
             sigpipe::reset();
         }
+        // What the environment asks of the engine is refused before any work.
+        Path::check()?;
         match self {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
