@@ -64,15 +64,15 @@ struct Lines<T> {
     file: T,
     /// Reused, so that a line costs one write and no allocation.
     buffer: Vec<u8>,
-    /// Bytes of whole lines that were written.
-    whole: u64,
+    /// Bytes of the file, all of them whole lines; none once half a line could not be taken back.
+    whole: Option<u64>,
     /// Whether half a line may stand at the end of the file.
     is_torn: bool,
 }
 
 impl<T: Target> Lines<T> {
     fn new(file: T) -> Self {
-        Self { file, buffer: Vec::new(), whole: 0, is_torn: false }
+        Self { file, buffer: Vec::new(), whole: Some(0), is_torn: false }
     }
 
     /// Appends a line. If that fails, what was written of it is taken back; if that fails too, the next line begins
@@ -86,10 +86,12 @@ impl<T: Target> Lines<T> {
         self.buffer.push(b'\n');
         let written = self.file.write_all(&self.buffer);
         if written.is_ok() {
-            self.whole += self.buffer.len() as u64;
+            self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
             self.is_torn = false;
-        } else if !self.is_torn {
-            self.is_torn = self.file.cut(self.whole).is_err();
+        } else {
+            // Where the file ends is not known for sure once this has failed.
+            self.whole = self.whole.filter(|&whole| self.file.cut(whole).is_ok());
+            self.is_torn = self.whole.is_none();
         }
         written
     }
@@ -189,6 +191,10 @@ mod tests {
             lines.file.room = 1000;
             lines.append(&warning("fourth")).expect("there is room again");
             lines.append(&warning("fifth")).expect("there is room");
+            // Later it may be possible to cut.
+            lines.file.cuts = true;
+            lines.file.room = lines.file.content.len() + 9;
+            lines.append(&warning("sixth")).expect_err("there is no room");
             let text = String::from_utf8(lines.file.content).expect("text");
             let whole = text.lines().filter(|line| serde_json::from_str::<Line>(line).is_ok());
             let whole: Vec<&str> = whole.collect();
