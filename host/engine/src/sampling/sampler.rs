@@ -105,22 +105,28 @@ pub(super) fn kept(options: &Sampling, weights: Weights, row: &[f32]) -> Option<
     if let Some(k) = top_k {
         let tokens = most_likely(row, k);
         let enough = p * weights.sum(&tokens);
-        return Some(most_likely_of(tokens, weights, enough));
+        return Some(most_likely_of(tokens, FIRST_TRIES[0], weights, enough));
     }
     let enough = p * weights.of_blocks(row).iter().sum::<f64>();
     for count in FIRST_TRIES.into_iter().filter(|&count| count < row.len()) {
         let tokens = most_likely(row, count);
         if weights.sum(&tokens) >= enough {
-            return Some(most_likely_of(tokens, weights, enough));
+            return Some(most_likely_of(tokens, FIRST_TRIES[0], weights, enough));
         }
     }
     let all = (0..).zip(row).map(|(id, &logit)| Ranked::new(id, logit)).collect();
-    Some(most_likely_of(all, weights, enough))
+    // So many were not enough, and the probability is spread.
+    Some(most_likely_of(all, 8 * FIRST_TRIES[1], weights, enough))
 }
 
 /// The fewest of the most likely whose weights come to `enough`; at least one.
-fn most_likely_of(mut tokens: Vec<Ranked>, weights: Weights, enough: f64) -> Vec<Ranked> {
-    let count = count_until(&mut tokens, weights, |sum| sum >= enough);
+fn most_likely_of(
+    mut tokens: Vec<Ranked>,
+    part: usize,
+    weights: Weights,
+    enough: f64,
+) -> Vec<Ranked> {
+    let count = count_until(&mut tokens, part, weights, |sum| sum >= enough);
     tokens.truncate(count.max(1));
     tokens
 }
@@ -131,7 +137,7 @@ fn draw(mut tokens: Vec<Ranked>, weights: Weights, share: f64) -> u32 {
         tokens.sort_unstable_by(|a, b| b.cmp(a));
     }
     let target = share * weights.sum(&tokens);
-    let count = count_until(&mut tokens, weights, |sum| sum > target);
+    let count = count_until(&mut tokens, usize::MAX, weights, |sum| sum > target);
     // Rounding may leave the sum of all at the target: then it is the last that can be drawn at all.
     let possible = tokens[..count].iter().rev().find(|token| weights.of(token.logit()) > 0.0);
     possible.unwrap_or(&tokens[0]).id()

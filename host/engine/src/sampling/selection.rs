@@ -141,17 +141,19 @@ pub const SORTED: usize = 256;
 /// How many of the most likely tokens it takes until `is_enough` of their weights together; all of them
 /// if it never is. They are first afterwards, the last of them at the end.
 ///
-/// Parts of which the sum decides nothing are only divided from the rest, never sorted. As most of a
-/// model's probability is in few tokens, the first parts are small.
+/// Parts of which the sum decides nothing are only divided from the rest, never sorted. They grow from
+/// `part` tokens on, or are halves where that is less: as most of a model's probability is in few tokens,
+/// it may be small.
 pub fn count_until(
     tokens: &mut [Ranked],
+    mut part: usize,
     weights: Weights,
     is_enough: impl Fn(f64) -> bool,
 ) -> usize {
-    let (mut start, mut end, mut reached, mut part) = (0, tokens.len(), 0.0, 64);
+    let (mut start, mut end, mut reached) = (0, tokens.len(), 0.0);
     while end - start > SORTED {
         let middle = part.min((end - start) / 2);
-        part *= 8;
+        part = part.saturating_mul(8);
         tokens[start..end].select_nth_unstable_by(middle, |a, b| b.cmp(a));
         let sum = reached + weights.sum(&tokens[start..start + middle]);
         if is_enough(sum) {
