@@ -95,7 +95,8 @@ fn a_call_is_in_the_journal_with_its_time_energy_and_tokens() {
         let engine = number(&activity["prefill_ns"]) as f64 * 1e-9;
         assert!(engine > 0.0 && engine <= wall && wall < took, "{engine} {wall} {took}");
         let energy = window["energy_total"]["value"].as_f64().unwrap();
-        assert!((40.0 * wall..=100.0 * wall).contains(&energy), "{energy} J in {wall} s");
+        // With the processor busy all the time it is 100 W, but for the last bits of the sum.
+        assert!((39.99..=100.01).contains(&(energy / wall)), "{energy} J in {wall} s");
         assert_eq!(window["energy_total"]["source"], "modelled");
         assert!(activity["flops_estimated"]["prefill"].as_f64().unwrap() > 0.0);
     }
