@@ -280,7 +280,8 @@ fn a_declared_power_model_is_marked_everywhere() {
     let total = &window["energy_total"];
     assert_eq!(total["source"], "modelled");
     let watts = total["value"].as_f64().unwrap() / (window["wall_ns"].as_f64().unwrap() * 1e-9);
-    assert!((40.0..=100.0).contains(&watts), "{watts} W");
+    // A busy machine draws all of it, but for rounding.
+    assert!((39.99..=100.01).contains(&watts), "{watts} W");
     // Nothing else is known than that it lies between both: 60 W x 0.6 s / sqrt(12).
     assert!((total["uncertainty"].as_f64().unwrap() - 10.4).abs() < 0.5, "{total}");
     assert_eq!(record["devices"][0]["gauges"][0]["source"], "modelled");

@@ -30,6 +30,7 @@ mod recorded;
 mod recover;
 mod request_clock;
 mod scores;
+mod seeds;
 mod simd;
 mod terminals;
 mod waiting;

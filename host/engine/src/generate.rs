@@ -39,7 +39,7 @@ pub struct Generation {
 pub struct Control<'a> {
     /// Whether to stop now.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
-    /// Told how many tokens have been generated so far, over all sequences.
+    /// Told how many tokens have been generated or scored so far, over all sequences.
     pub progress: &'a (dyn Fn(usize) + Sync),
 }
 

@@ -14,6 +14,7 @@
 pub mod activity;
 pub mod builder;
 pub mod event;
+pub mod generation;
 pub mod hardware;
 pub mod journal;
 pub mod recorder;

@@ -1,6 +1,6 @@
-//! Generates from token ids that it is given, as a static batch or in a continuous one.
+//! Generates from token ids that it is given, as static batches or in continuous ones.
 
-use llem_sdk::prelude::*;
+use llem_sdk::{prelude::*, types::Sampling};
 
 llem_sdk::experiment!(about, run);
 
@@ -8,22 +8,38 @@ fn about() -> About {
     About::new("given-tokens", "0.1.0", "Generates from token ids that it is given.")
         .text("prompt", "1,2,3", "token ids, separated by commas")
         .integer("new-tokens", 12, "tokens to generate")
+        .number("temperature", 0.0, "0 takes the most likely token")
+        .integer("requests", 1, "how often the same is asked for")
         .boolean("batch", false, "in a continuous batch")
 }
 
 fn run() -> Result<()> {
     let model = Model::granted()?;
     let prompt: Vec<u32> = sizes("prompt")?.into_iter().map(|id| id as u32).collect();
+    let new_tokens: u32 = parameter("new-tokens")?;
+    let temperature: f64 = parameter("temperature")?;
+    let sampling = Sampling {
+        temperature: temperature as f32,
+        top_k: None,
+        top_p: None,
+        repetition_penalty: 1.0,
+        seed: None,
+    };
+    let most = prompt.len() as u32 + new_tokens;
     let request = Request::tokens(prompt)
         .label("given")
-        .max_new_tokens(parameter("new-tokens")?)
-        .ignore_eos();
-    if parameter("batch")? {
-        let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64))?;
-        batch.submit(&request, None)?;
-        batch.drain()?;
-    } else {
-        model.generate(&request)?;
+        .max_new_tokens(new_tokens)
+        .ignore_eos()
+        .sampling(sampling);
+    let in_batch: bool = parameter("batch")?;
+    for _ in 0..parameter::<u32>("requests")? {
+        if in_batch {
+            let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(most))?;
+            batch.submit(&request, None)?;
+            batch.drain()?;
+        } else {
+            model.generate(&request)?;
+        }
     }
     Ok(())
 }

@@ -138,6 +138,14 @@ pub fn asking<R>(stop: Option<&Stop<'_>>, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Asks once whether to stop.
+///
+/// # Errors
+/// [`Error::Interrupted`] if so.
+pub fn check_stop() -> Result<()> {
+    if STOP.get().is_some_and(|stop| stop()) { Err(Error::Interrupted) } else { Ok(()) }
+}
+
 /// Multiply-adds between two questions whether to stop: a few milliseconds of the slowest path.
 const ASK_AFTER: usize = 1 << 22;
 

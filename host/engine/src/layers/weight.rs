@@ -3,14 +3,17 @@
 use super::host;
 use crate::{
     DType, Error, Result,
-    kernels::{Activations, PackedFormat, parallel::SharedRows},
+    kernels::{
+        Activations, PackedFormat,
+        parallel::{SharedRows, check_stop},
+    },
     load::{
         Weights,
         matrix::{HostWeight, Matrix},
     },
     parallel::Shard,
 };
-use candle_core::{DType as CandleType, Device, Module, Tensor};
+use candle_core::{DType as CandleType, Device, Module, Tensor, quantized::QMatMul};
 use std::ops::Range;
 
 /// The format and device of a rank's weights, and which part of the model's they are.
@@ -46,6 +49,22 @@ pub enum Weight {
     Device(Tensor),
 }
 
+/// Multiply-adds of blocks between two questions whether to stop: some tens of milliseconds.
+const ASK_AFTER: usize = 1 << 29;
+
+/// `x Wᵀ` by candle's kernels, which take no questions: in as many rows at a time as are soon done.
+fn blocks_product(weight: &QMatMul, x: &[f32], dims: &[usize]) -> Result<Vec<f32>> {
+    let (outputs, inputs) = (dims[0], dims[1]);
+    let rows = (ASK_AFTER / (outputs * inputs)).max(1);
+    let mut y = Vec::with_capacity(x.len() / inputs * outputs);
+    for x in x.chunks(rows * inputs) {
+        check_stop()?;
+        let x = host::rows(x.to_vec(), inputs)?;
+        y.extend(weight.forward(&x)?.flatten_all()?.to_vec1::<f32>()?);
+    }
+    Ok(y)
+}
+
 impl Weight {
     /// Reads a matrix into memory, and gives back what reading it has mapped.
     pub fn new(matrix: &Matrix, place: &Place) -> Result<Self> {
@@ -63,8 +82,7 @@ impl Weight {
         match self {
             Self::Host(HostWeight::Packed(weight)) => weight.product(x, bias),
             Self::Host(HostWeight::Blocks(weight, tensor)) => {
-                let x = host::rows(x.numbers.to_vec(), tensor.shape().dims()[1])?;
-                let mut y = weight.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
+                let mut y = blocks_product(weight, x.numbers, tensor.shape().dims())?;
                 if let Some(bias) = bias {
                     for row in y.chunks_exact_mut(bias.len()) {
                         row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
