@@ -102,13 +102,11 @@ impl BatchJournal {
     /// Writes what is new of the sequences that have not ended. Where the record cannot be written, the next write of
     /// the run says so.
     fn write_progress(&self) {
-        let sequences: Vec<SequenceProgress> = {
-            let mut open = self.open();
-            open.is_scheduled = false;
-            let news =
-                open.sequences.iter_mut().filter(|(_, sequence)| !sequence.tokens.is_empty());
-            news.map(|(&name, sequence)| sequence.progress(name)).collect()
-        };
+        // Held while the line is written: once a sequence's end is in the journal, none of its progress may follow.
+        let mut open = self.open();
+        open.is_scheduled = false;
+        let news = open.sequences.iter_mut().filter(|(_, sequence)| !sequence.tokens.is_empty());
+        let sequences: Vec<_> = news.map(|(&name, sequence)| sequence.progress(name)).collect();
         if !sequences.is_empty() {
             let event = BatchProgressRecord { batch: self.batch, sequences };
             let _ = self.run.output.write(Event::BatchProgress(event));
@@ -117,7 +115,8 @@ impl BatchJournal {
 
     /// Writes a sequence that has ended, and returns it as the record keeps it.
     pub fn ended(&self, ended: &Ended) -> wasmtime::Result<SequenceRecord> {
-        let known = self.open().sequences.remove(&ended.sequence);
+        let mut open = self.open();
+        let known = open.sequences.remove(&ended.sequence);
         let (label, arrival) = known.map_or_else(
             || (String::new(), self.run.clock.at(ended.completion.submitted)),
             |known| (known.label, known.arrival),
