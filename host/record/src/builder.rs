@@ -143,7 +143,12 @@ impl RecordBuilder {
         self.record
     }
 
+    /// Takes news of a sequence where they continue what is known: a line that was lost is not skipped over.
     fn progressed(&mut self, batch: u64, news: SequenceProgress) {
+        let known = self.open_sequences.get(&(batch, news.name));
+        if news.first as usize != known.map_or(0, |known| known.tokens.len()) {
+            return;
+        }
         if let Some(known) = self.open_sequences.get_mut(&(batch, news.name)) {
             known.tokens.extend(news.tokens);
             known.token_ns.extend(news.token_ns);
@@ -188,5 +193,54 @@ impl<S: Default> Groups<S> {
             self.all.len() - 1
         });
         &mut self.all[place].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{BatchProgressRecord, BatchSequenceRecord};
+
+    fn progress(first: u32, count: u32) -> SequenceProgress {
+        SequenceProgress {
+            label: "a".to_owned(),
+            phase: String::new(),
+            name: 0,
+            prompt_tokens: 3,
+            submitted_ns: 5,
+            first,
+            tokens: (first..first + count).collect(),
+            token_ns: (first..first + count).map(|index| 10 * u64::from(index) + 10).collect(),
+        }
+    }
+
+    /// The requests and output tokens of a record of these events.
+    fn counted(events: impl IntoIterator<Item = Event>) -> (u64, u64) {
+        let mut builder = RecordBuilder::new(String::new(), String::new(), Plan::default());
+        for event in events {
+            builder.add(Line { t_ns: 0, event });
+        }
+        let record = builder.finish();
+        let activity = record.groups.iter().map(|group| group.activity);
+        activity.fold((0, 0), |sum, one| (sum.0 + one.requests, sum.1 + one.output_tokens))
+    }
+
+    fn told(news: SequenceProgress) -> Event {
+        Event::BatchProgress(BatchProgressRecord { batch: 0, sequences: vec![news] })
+    }
+
+    #[test]
+    fn progress_is_counted_once_and_as_far_as_no_line_is_lost() {
+        assert_eq!(counted([told(progress(0, 4)), told(progress(4, 2))]), (1, 6));
+        assert_eq!(counted([told(progress(0, 4)), told(progress(6, 2))]), (1, 4));
+        assert_eq!(counted([told(progress(4, 2))]), (0, 0));
+        let ended = Event::BatchSequence(BatchSequenceRecord {
+            label: "a".to_owned(),
+            phase: String::new(),
+            batch: 0,
+            name: 0,
+            sequence: cut_short(progress(0, 6)),
+        });
+        assert_eq!(counted([told(progress(0, 4)), ended]), (1, 6));
     }
 }

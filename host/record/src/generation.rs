@@ -23,7 +23,7 @@ pub struct RequestTimes {
     pub total_ns: u64,
     /// Before the clock of the request: sizing prompts, reserving KV memory, synchronising devices.
     pub prepare_ns: u64,
-    /// Reading counters before and after, outside the request's clock.
+    /// Reading counters before and after, outside the request's clock; of a split model, ranks are waited for here, too.
     pub meter_ns: u64,
     /// Turning prompts into tokens; part of TTFT.
     pub tokenize_ns: u64,

@@ -109,6 +109,9 @@ pub async fn exec(
         Err(unwritten) => {
             let unwritten =
                 Error::Failed(format!("the record could not be completed: {unwritten}"));
+            if error.is_some() {
+                tracing::warn!("{unwritten}");
+            }
             Outcome { folder, record: None, error: error.or(Some(unwritten)) }
         }
     }

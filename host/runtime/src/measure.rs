@@ -70,17 +70,17 @@ pub fn generate(
     let window = run.meter().open();
     let opened = Instant::now();
     let generation = model.run(prepared, &control);
+    let ended = Instant::now();
     if is_split {
         // The rank that leads has its last token; what the others still do belongs to it. Of ranks of
         // which one has failed, nothing is waited for.
         let _ = model.synchronize();
     }
-    let ended = Instant::now();
     let span = run.meter().close(window);
-    let closed = Instant::now();
-    let mut generation = generation?;
     // Ranks of which one has failed tell nothing any more.
     let after = communication(model).unwrap_or_default();
+    let closed = Instant::now();
+    let mut generation = generation?;
     let detokenized = model.detokenize_all(&mut generation.completions);
     generation.failure = generation.failure.take().or(detokenized.err());
     let ns = |time: Duration| time.as_nanos() as u64;

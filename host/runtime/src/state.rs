@@ -224,7 +224,10 @@ impl Run {
         if thread.holders() == 2 {
             self.progress().engines.retain(|engine| !is_same(engine));
         }
-        thread.release().await;
+        tokio::select! {
+            () = thread.release() => {}
+            _ = self.stop.requested() => {}
+        }
     }
 
     /// Sleeps, unless the run is to end.

@@ -46,7 +46,14 @@ impl CachePool {
             .collect();
         let is_chosen = |index: usize| chosen.contains(&Some(index));
         let unused = (0..self.caches.len()).filter(|&index| !is_chosen(index)).collect();
-        let keep = kept(&self.caches, unused, layout, &wanted, wanted.len(), available)?;
+        let keep = kept(
+            &self.caches,
+            unused,
+            layout,
+            (wanted.len(), wanted.iter().sum()),
+            wanted.len(),
+            available,
+        )?;
 
         let mut held: Vec<Option<KvCache>> =
             std::mem::take(&mut self.caches).into_iter().map(Some).collect();
@@ -79,9 +86,15 @@ impl CachePool {
         capacity: usize,
     ) -> Result<Vec<KvCache>> {
         self.in_use = 0;
-        let wanted = vec![capacity; count];
         let all = (0..self.caches.len()).collect();
-        let mut keep = kept(&self.caches, all, layout, &wanted, 0, memory::available())?;
+        let mut keep = kept(
+            &self.caches,
+            all,
+            layout,
+            (count, count.saturating_mul(capacity)),
+            0,
+            memory::available(),
+        )?;
         keep.sort_unstable();
         let mut index = 0..;
         self.caches
@@ -119,13 +132,13 @@ fn best_fit(caches: &[KvCache], capacities: &[usize]) -> Vec<Option<usize>> {
     chosen
 }
 
-/// The unused caches that stay when new ones of the `wanted` room are made. The `replaced` largest go
+/// The unused caches that stay when `count` new ones with room for `tokens` in all are made. The `replaced` largest go
 /// in any case, and then more, the largest first, while memory is short.
 fn kept(
     caches: &[KvCache],
     mut unused: Vec<usize>,
     layout: &Layout,
-    wanted: &[usize],
+    (count, tokens): (usize, usize),
     replaced: usize,
     available: Option<usize>,
 ) -> Result<Vec<usize>> {
@@ -133,16 +146,15 @@ fn kept(
     let mut stay = unused.len().saturating_sub(replaced);
     let available = available.filter(|_| layout.device.is_cpu());
     // A request that finds its memory reserved asks nothing of the system.
-    if let Some(available) = available.filter(|_| !wanted.is_empty()) {
+    if let Some(available) = available.filter(|_| count > 0) {
         let freed = |stay: usize| -> usize {
             unused[stay..].iter().map(|&index| caches[index].bytes() * layout.sharing).sum()
         };
-        let tokens: usize = wanted.iter().sum();
         let bytes = tokens.saturating_mul(layout.bytes_per_token() * layout.sharing);
         while stay > 0 && bytes > available + freed(stay) {
             stay -= 1;
         }
-        let what = || format!("the KV cache of {} sequences", wanted.len());
+        let what = || format!("the KV cache of {count} sequences");
         let remedy = "ask for fewer sequences or tokens";
         memory::check_within(bytes, available + freed(stay), what, remedy)?;
     }
@@ -276,7 +288,7 @@ mod tests {
         assert_eq!(apart.iter().map(KvCache::capacity).collect::<Vec<_>>(), [100, 100]);
         assert_eq!(held(&pool), [64, 640], "memory is not short");
         let all = vec![0, 1];
-        let stay = kept(&pool.caches, all, &layout, &[320], 0, Some(bytes(64))).unwrap();
+        let stay = kept(&pool.caches, all, &layout, (1, 320), 0, Some(bytes(64))).unwrap();
         assert_eq!(
             stay.iter().map(|&index| pool.caches[index].capacity()).collect::<Vec<_>>(),
             [64]

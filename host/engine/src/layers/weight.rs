@@ -52,10 +52,13 @@ pub enum Weight {
 /// Multiply-adds of blocks between two questions whether to stop: some tens of milliseconds.
 const ASK_AFTER: usize = 1 << 29;
 
-/// `x Wᵀ` by candle's kernels, which take no questions: in as many rows at a time as are soon done.
+/// Rows for which candle's kernels read a weight once (`MATMUL_ROW_TILE` of its `k_quants.rs`).
+const ROW_TILE: usize = 16;
+
+/// `x Wᵀ` by candle's kernels, which take no questions: in as many tiles of rows at a time as are soon done.
 fn blocks_product(weight: &QMatMul, x: &[f32], dims: &[usize]) -> Result<Vec<f32>> {
     let (outputs, inputs) = (dims[0], dims[1]);
-    let rows = (ASK_AFTER / (outputs * inputs)).max(1);
+    let rows = (ASK_AFTER / (outputs * inputs)).next_multiple_of(ROW_TILE).max(ROW_TILE);
     let mut y = Vec::with_capacity(x.len() / inputs * outputs);
     for x in x.chunks(rows * inputs) {
         check_stop()?;

@@ -7,7 +7,7 @@
 //! runs its (small) passes and then waits until each has taken so long. Whoever measures it knows what must come out:
 //! the preset `synthetic:fixed-latency` checks an experiment's arithmetic, and llem's own.
 
-use crate::{Error, Result, layers::Segment};
+use crate::{Error, Result, kernels::parallel::check_stop, layers::Segment};
 use serde::Deserialize;
 use std::{
     path::Path,
@@ -19,7 +19,7 @@ use std::{
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct FixedLatency {
-    /// A pass that runs any prompt, ms.
+    /// A pass that runs any prompt, ms. A last piece of a single token counts as decode.
     prefill_ms: f64,
     /// Any other, ms.
     decode_ms: f64,
@@ -27,6 +27,9 @@ pub struct FixedLatency {
 
 /// A sleeping thread may be woken this much too late; the rest of a wait is spent asking the clock.
 const LATE: Duration = Duration::from_millis(2);
+
+/// How long it sleeps before it asks whether to stop.
+const ASK_AFTER: Duration = Duration::from_millis(20);
 
 /// Longest latency, ms: a minute.
 const LONGEST: f64 = 60_000.0;
@@ -53,14 +56,24 @@ impl FixedLatency {
     }
 
     /// Waits until a pass that began at `began` has taken its time.
-    pub fn wait(self, began: Instant, segments: &[Segment<'_>]) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if it is asked to stop.
+    pub fn wait(self, began: Instant, segments: &[Segment<'_>]) -> Result<()> {
         let is_prompt = |segment: &Segment<'_>| segment.past == 0 || segment.tokens.len() > 1;
         let ms = if segments.iter().any(is_prompt) { self.prefill_ms } else { self.decode_ms };
         let end = began + Duration::from_secs_f64(ms * 1e-3);
-        let left = end.saturating_duration_since(Instant::now());
-        thread::sleep(left.saturating_sub(LATE));
+        loop {
+            check_stop()?;
+            let left = end.saturating_duration_since(Instant::now()).saturating_sub(LATE);
+            if left.is_zero() {
+                break;
+            }
+            thread::sleep(left.min(ASK_AFTER));
+        }
         while Instant::now() < end {
             std::hint::spin_loop();
         }
+        Ok(())
     }
 }

@@ -149,7 +149,7 @@ impl Rank {
         let began = Instant::now();
         let logits = self.run(batch, segments, wanted)?;
         if let Some(latency) = self.latency {
-            latency.wait(began, segments);
+            latency.wait(began, segments)?;
         }
         self.shard.group.settle()?;
         self.pipeline.settle()?;

@@ -1,7 +1,7 @@
 //! Scores as they come together, from all replicas.
 
 use super::{Completed, Ran, Score, Windows};
-use crate::{Control, Error, Result, sampling};
+use crate::{Control, Error, Result, kernels::parallel::Stop, sampling};
 use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -74,6 +74,11 @@ impl<'a> Assembly<'a> {
             }
         }
         assembly
+    }
+
+    /// What ends a pass in its middle: the caller alone, for ranks that are threads do not outlive that.
+    pub fn cancelled(&self) -> &'a Stop<'a> {
+        self.control.cancelled
     }
 
     /// Whether no further pass is to be run: the caller has had enough, or another replica has failed.

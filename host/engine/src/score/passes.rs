@@ -59,6 +59,7 @@ fn run_wave(
         windows.iter().map(|window| [&window.context[..], &window.continuation].concat()).collect();
     let lengths: Vec<usize> = windows.iter().map(ScoreRequest::input_tokens).collect();
     replica.reserve(&lengths)?;
+    let cancelled = lock(assembly).cancelled();
     for pass in passes(&lengths) {
         if lock(assembly).is_to_stop() {
             return Ok(());
@@ -80,8 +81,7 @@ fn run_wave(
             targets.extend(scored.map(|row| joined[piece.slot][row + 1]));
             start += piece.to - piece.from;
         }
-        let stop = || lock(assembly).is_to_stop();
-        let scored = match replica.pass(None, &segments, &wanted, &stop) {
+        let scored = match replica.pass(None, &segments, &wanted, cancelled) {
             Err(Error::Interrupted) => return Ok(()),
             Err(error) => return Err(error),
             Ok(Some(logits)) => replica.work(|| log_likelihoods(&logits, &targets))?,

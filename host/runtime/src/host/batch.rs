@@ -13,7 +13,10 @@ use llem_engine::{
     batch::{self, BatchOptions, Ended, Step},
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 use tokio::sync::mpsc;
@@ -75,7 +78,8 @@ impl engine::HostBatch for State {
         arrival: Option<u64>,
     ) -> Answer<Vec<u64>> {
         // The request is handed over now: its clock runs while it is tokenized.
-        let (handed_over, now) = (Instant::now(), self.run.clock.now());
+        let handed_over = Instant::now();
+        let now = self.run.clock.at(handed_over);
         self.run.check_stop()?;
         self.run.output.charge(request.label.len())?;
         if let Some(arrival) = arrival.filter(|&arrival| arrival > now) {
@@ -157,29 +161,45 @@ impl engine::HostBatch for State {
         let open = self.table.get(&batch)?;
         let (shared, run, thread) =
             (Arc::clone(&open.batch), Arc::clone(&self.run), open.thread.clone());
-        // Steps are counted and recorded here while the engine's thread goes on.
+        // Steps are counted and recorded here while the engine's thread goes on; where they cannot be, it stops.
         let (done, mut steps) = mpsc::unbounded_channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let is_abandoned = Arc::clone(&abandoned);
         let drained = thread.call(move |model| {
-            let control = Control { cancelled: &|| run.stop.is_requested(), progress: &|_| () };
+            let cancelled = || run.stop.is_requested() || is_abandoned.load(Ordering::Relaxed);
+            let control = Control { cancelled: &cancelled, progress: &|_| () };
             let mut batch = lock(&shared);
             let result = batch.drain(model, &control, |step| drop(done.send(step)));
             (result, batch.end_all(FinishReason::Interrupted))
         });
         tokio::pin!(drained);
-        let mut ended = Vec::new();
+        let (mut ended, mut unwritten) = (Vec::new(), None);
+        let mut take = |state: &mut Self, step| match state.count(&batch, step) {
+            Ok(more) => ended.extend(more),
+            Err(error) => {
+                abandoned.store(true, Ordering::Relaxed);
+                unwritten.get_or_insert(error);
+            }
+        };
         let drained = loop {
             tokio::select! {
                 biased;
-                Some(step) = steps.recv() => ended.extend(self.count(&batch, step)?),
-                drained = &mut drained => break drained?,
+                Some(step) = steps.recv() => take(self, step),
+                drained = &mut drained => break drained,
             }
         };
         while let Ok(step) = steps.try_recv() {
-            ended.extend(self.count(&batch, step)?);
+            take(self, step);
         }
-        let (result, cut) = drained;
+        let (result, cut) = drained?;
         ended.extend(self.keep(&batch, cut)?);
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         self.run.check_stop()?;
+        if result.is_ok() {
+            self.run.went_on();
+        }
         Ok(result.map(|()| ended).map_err(Into::into))
     }
 
@@ -225,12 +245,15 @@ impl State {
         ended: Vec<Ended>,
     ) -> wasmtime::Result<Vec<engine::EndedSequence>> {
         let journal = &self.table.get(batch)?.journal;
-        let mut kept = Vec::with_capacity(ended.len());
-        for ended in ended {
-            let record = journal.ended(&ended)?;
-            let completion = measure::completion(&ended.completion, &record);
-            kept.push(engine::EndedSequence { sequence: ended.sequence, completion });
-        }
-        Ok(kept)
+        // All are recorded, even where one of them cannot be.
+        let records: Vec<_> = ended.iter().map(|ended| journal.ended(ended)).collect();
+        ended
+            .iter()
+            .zip(records)
+            .map(|(ended, record)| {
+                let completion = measure::completion(&ended.completion, &record?);
+                Ok(engine::EndedSequence { sequence: ended.sequence, completion })
+            })
+            .collect()
     }
 }

@@ -235,7 +235,11 @@ impl State {
         let thread = self.table.get(model)?.thread.clone();
         let run = Arc::clone(&self.run);
         match thread.call(move |model| scoring::measure(model, &run, task)).await?? {
-            Ok(measured) => scoring::record(&self.run, thread.info(), measured),
+            Ok(measured) => {
+                let answer = scoring::record(&self.run, thread.info(), measured)?;
+                self.run.went_on_if(&answer);
+                Ok(answer)
+            }
             Err(error) => Ok(Err(error.into())),
         }
     }
