@@ -93,7 +93,7 @@ fn kill_9_at_a_random_moment_loses_no_complete_line() {
 
 /// A signal in the middle of a pass that takes many seconds: a long prompt on the plainest path.
 #[test]
-fn a_long_pass_ends_within_half_a_second() {
+fn a_long_pass_ends_within_a_second() {
     let desk = Desk::new();
     let prompt = ["1"; 2000].join(",");
     let (component, prompt) = (guest("given_tokens"), format!("prompt={prompt}"));
@@ -109,7 +109,7 @@ fn a_long_pass_ends_within_half_a_second() {
     let took = asked.elapsed();
     ran.refused(130, &["interrupted"]);
     // The engine asks every few milliseconds; the rest is the end of the run, on a machine that does other things.
-    assert!(took < Duration::from_millis(500), "it took {took:?}");
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
     let events = desk.events();
     let cut = of_kind(&events, "generation")[0];
     assert_eq!(cut["sequences"][0]["finish"], "interrupted");

@@ -14,6 +14,29 @@ fn ms(ns: &Value) -> f64 {
     ns.as_f64().unwrap() * 1e-6
 }
 
+/// Checks up to four times: a machine that does other things may hold a thread up for longer than these tests allow, but an
+/// error of the instrument is there each time.
+fn at_best(check: impl Fn() -> Result<(), String>) {
+    let mut failures = Vec::new();
+    for _ in 0..4 {
+        match check() {
+            Ok(()) => return,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    panic!("{}", failures.join("\n"));
+}
+
+/// Fails with what is wrong unless a condition holds.
+macro_rules! hold {
+    ($condition:expr, $($message:tt)+) => {
+        let holds: bool = $condition;
+        if !holds {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
 /// The first quartile: what else the machine does can only make a latency longer.
 fn quartile(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -44,30 +67,31 @@ fn sequences(events: &[Value]) -> [Vec<&Value>; 2] {
     ]
 }
 
-fn check_latencies(sequences: &[&Value]) {
+fn check_latencies(sequences: &[&Value]) -> Result<(), String> {
     assert_eq!(sequences.len(), 7);
     let times = |sequence: &Value| -> Vec<f64> {
         sequence["token_ns"].as_array().unwrap().iter().map(ms).collect()
     };
     let ttft =
         quartile(sequences.iter().map(|one| times(one)[0] - ms(&one["submitted_ns"])).collect());
-    assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
+    hold!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
     let gaps = sequences
         .iter()
         .flat_map(|one| times(one).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
     let itl = quartile(gaps.collect());
-    assert!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
+    hold!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
     for sequence in sequences {
         assert_eq!(sequence["tokens"].as_array().unwrap().len(), TOKENS);
         let part = |name: &str| ms(&sequence["times"][name]);
         let parts = part("tokenize_ns") + part("queue_ns") + part("prefill_ns") + part("decode_ns");
         let e2el = times(sequence)[TOKENS - 1] - ms(&sequence["submitted_ns"]);
-        assert!((parts - e2el).abs() < 0.01 * e2el, "{parts} of {e2el} ms: {sequence}");
+        hold!((parts - e2el).abs() < 0.01 * e2el, "{parts} of {e2el} ms: {sequence}");
         assert!(part("tokenize_ns") > 0.0 && part("detokenize_ns") > 0.0, "{sequence}");
     }
+    Ok(())
 }
 
-fn check_requests(events: &[Value], record: &Value) {
+fn check_requests(events: &[Value], record: &Value) -> Result<(), String> {
     let calls: Vec<f64> = record["metrics"]
         .as_array()
         .unwrap()
@@ -81,36 +105,18 @@ fn check_requests(events: &[Value], record: &Value) {
         let part = |name: &str| ms(&event["times"][name]);
         let clock = part("tokenize_ns") + part("prefill_ns") + part("decode_ns");
         let wall = ms(&event["window"]["wall_ns"]);
-        assert!((clock - wall).abs() < 0.01 * wall, "{clock} of the window's {wall} ms: {event}");
+        hold!((clock - wall).abs() < 0.01 * wall, "{clock} of the window's {wall} ms: {event}");
         let parts = clock + part("prepare_ns") + part("meter_ns") + part("detokenize_ns");
         let total = part("total_ns");
-        assert!((parts - total).abs() < 0.01 * total, "{parts} of {total} ms: {}", event["times"]);
+        hold!((parts - total).abs() < 0.01 * total, "{parts} of {total} ms: {}", event["times"]);
         // By the script's clock, which is none of ours: the call took as long as its parts.
-        assert!(total <= call && call < 1.1 * total + 5.0, "{total} of {call} ms");
+        hold!(total <= call && call < 1.1 * total + 5.0, "{total} of {call} ms");
         assert!(part("meter_ns") > 39.0, "both readings are slow: {}", event["times"]);
     }
+    Ok(())
 }
 
-#[test]
-fn slow_counters_are_in_no_latency() {
-    let (desk, events) = served(&[]);
-    let [of_requests, of_batch] = sequences(&events);
-    check_latencies(&of_requests);
-    check_latencies(&of_batch);
-    check_requests(&events, &desk.record());
-}
-
-#[test]
-fn slow_counters_are_in_no_latency_of_aligned_windows() {
-    let (desk, events) = served(&["--align-windows"]);
-    let [of_requests, of_batch] = sequences(&events);
-    check_latencies(&of_requests);
-    check_latencies(&of_batch);
-    check_requests(&events, &desk.record());
-}
-
-#[test]
-fn generate_has_the_same_clock() {
+fn check_generate() -> Result<(), String> {
     let (mut ttfts, mut gaps) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         let args =
@@ -120,11 +126,35 @@ fn generate_has_the_same_clock() {
         let times = timings["token_times_s"].as_array().unwrap().iter();
         let times: Vec<f64> = times.map(|time| time.as_f64().unwrap() * 1e3).collect();
         let parts = s("tokenize_s") + s("prefill_s") + s("decode_s");
-        assert!((parts - times[TOKENS - 1]).abs() < 0.01 * parts, "{timings}");
+        hold!((parts - times[TOKENS - 1]).abs() < 0.01 * parts, "{timings}");
         ttfts.push(s("ttft_s"));
         gaps.extend(times.windows(2).map(|pair| pair[1] - pair[0]));
     }
     let (ttft, itl) = (quartile(ttfts), quartile(gaps));
-    assert!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
-    assert!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
+    hold!((ttft - PREFILL).abs() < 1.0, "TTFT {ttft} ms, where a prefill takes {PREFILL}");
+    hold!((itl - DECODE).abs() < 1.0, "ITL {itl} ms, where a step takes {DECODE}");
+    Ok(())
+}
+
+fn check_served(more: &[&str]) -> Result<(), String> {
+    let (desk, events) = served(more);
+    let [of_requests, of_batch] = sequences(&events);
+    check_latencies(&of_requests)?;
+    check_latencies(&of_batch)?;
+    check_requests(&events, &desk.record())
+}
+
+#[test]
+fn slow_counters_are_in_no_latency() {
+    at_best(|| check_served(&[]));
+}
+
+#[test]
+fn slow_counters_are_in_no_latency_of_aligned_windows() {
+    at_best(|| check_served(&["--align-windows"]));
+}
+
+#[test]
+fn generate_has_the_same_clock() {
+    at_best(check_generate);
 }

@@ -1,5 +1,5 @@
 //! The sequences of an open batch in the journal, as they run: whatever ends the run, kill -9 included, their tokens
-//! are there up to about half a second before. Nothing is written on the engine's thread or within a step.
+//! are there up to about a quarter of a second before. Nothing is written on the engine's thread or within a step.
 
 use crate::{measure, state::Run};
 use llem_engine::batch::{Ended, StepToken, Submitted};
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// How long a token may be on the host without being in the journal.
-const LATENCY: Duration = Duration::from_millis(500);
+const LATENCY: Duration = Duration::from_millis(250);
 
 /// Writes the sequences of one batch.
 pub struct BatchJournal {

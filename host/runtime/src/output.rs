@@ -49,11 +49,6 @@ impl Observer for Vec<Box<dyn Observer>> {
     }
 }
 
-/// Watches nothing.
-pub struct Nobody;
-
-impl Observer for Nobody {}
-
 /// Lines that components may write before there is a record, all of which are kept in memory.
 const EARLY_LINES: usize = 1000;
 
