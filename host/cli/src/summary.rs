@@ -135,10 +135,6 @@ fn print_groups(groups: &[Group]) {
         "energy by",
     ]);
     for group in groups {
-        let mut cells = vec![
-            Cell::new(if group.phase.is_empty() { "-" } else { &group.phase }),
-            Cell::new(&group.label),
-        ];
         let numbers = [
             group.requests.to_string(),
             group.activity.prompt_tokens.to_string(),
@@ -151,11 +147,17 @@ fn print_groups(groups: &[Group]) {
             energy(&group.energy_per_output_token),
             energy_source(&group.energy),
         ];
-        cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
-        table.add_row(cells);
+        table.add_row(group_row(&group.phase, &group.label, numbers));
     }
     println!("\n{}\n{}", console::style("requests").bold(), table.trim_fmt());
     println!("  latencies: median, 99th percentile");
+}
+
+/// A group's row: its phase and label, then its numbers.
+fn group_row<const N: usize>(phase: &str, label: &str, numbers: [String; N]) -> Vec<Cell> {
+    let phase = if phase.is_empty() { "-" } else { phase };
+    let numbers = numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
+    [Cell::new(phase), Cell::new(label)].into_iter().chain(numbers).collect()
 }
 
 /// Scoring by phase and kind.
@@ -176,10 +178,6 @@ fn print_scores(groups: &[ScoreGroup]) {
         "energy by",
     ]);
     for group in groups {
-        let mut cells = vec![
-            Cell::new(if group.phase.is_empty() { "-" } else { &group.phase }),
-            Cell::new(&group.label),
-        ];
         let numbers = [
             group.calls.to_string(),
             group.requests.to_string(),
@@ -190,8 +188,7 @@ fn print_scores(groups: &[ScoreGroup]) {
             energy(&group.energy_per_token),
             energy_source(&group.energy),
         ];
-        cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
-        table.add_row(cells);
+        table.add_row(group_row(&group.phase, &group.label, numbers));
     }
     println!("\n{}\n{}", console::style("scores").bold(), table.trim_fmt());
 }

@@ -50,18 +50,21 @@ impl Control<'_> {
     }
 }
 
-/// The sequences of the prompts `own` of a request, each with its adapter and its place in the KV pool.
+/// The sequences of the prompts `own` of a request, submitted and tokenized at two moments, each with its adapter and its
+/// place in the KV pool.
 pub(crate) fn sequences(
     request: &Request,
     prompts: &[Vec<u32>],
     own: Range<usize>,
     adapters: &[Option<Adapted>],
     parts: Parts<'_>,
+    at: [Instant; 2],
 ) -> Vec<Sequence> {
     own.enumerate()
         .map(|(slot, index)| {
             let (prompt, adapter) = (prompts[index].clone(), adapters[index].clone());
-            let mut sequence = Sequence::new(request, prompt, index, adapter, parts.shape.context);
+            let context = parts.shape.context;
+            let mut sequence = Sequence::new(request, prompt, index, adapter, context, at);
             sequence.slot = slot;
             sequence
         })

@@ -102,9 +102,8 @@ impl Model {
             };
             let control = Control { progress: &progress, ..*control };
             let own = part(prompts.len(), index, count);
-            let mut sequences = generate::sequences(&request, &prompts, own, &adapters, parts);
             let at = [submitted, tokenized];
-            sequences.iter_mut().for_each(|sequence| sequence.arrived(at));
+            let sequences = generate::sequences(&request, &prompts, own, &adapters, parts, at);
             Ok(generate::run(parts, replica, sequences, at, &control))
         })?;
         generate::joined(generated)

@@ -72,6 +72,16 @@ impl From<&Reading> for ReadingRecord {
     }
 }
 
+impl ReadingRecord {
+    /// What it was made of.
+    pub fn reading(&self) -> Reading {
+        match self {
+            Self::Known(quantity) => Ok(quantity.clone()),
+            Self::Unavailable { unavailable } => Err(unavailable.clone()),
+        }
+    }
+}
+
 impl Quantity {
     /// A value with a standard uncertainty.
     pub fn new(value: f64, uncertainty: f64, unit: impl Into<String>, source: Source) -> Self {

@@ -8,7 +8,10 @@
 //!
 //! Each request's result stands in one line only. After a `kill -9` the lines of progress are what is left.
 
-use crate::event::{Activity, UsedAdapter, WindowRecord};
+use crate::{
+    event::{Activity, UsedAdapter, WindowRecord},
+    statistics::{EnergySum, per_token, token_rate},
+};
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,8 +121,8 @@ pub struct ScoreSamples {
     scored_tokens: u64,
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
-    /// The sum of the calls' energy, or the first reason without.
-    energy: Option<Result<Quantity, String>>,
+    /// That of the calls.
+    energy: EnergySum,
     /// What a call that has not ended has completed: requests and tokens.
     open: Option<(u64, u64)>,
 }
@@ -133,15 +136,7 @@ impl ScoreSamples {
         self.scored_tokens += call.scored_tokens;
         self.activity.add(&call.window.activity);
         self.adapters.extend(call.adapter.clone());
-        let energy = match &call.window.energy_total {
-            ReadingRecord::Known(quantity) => Ok(quantity.clone()),
-            ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
-        };
-        self.energy = Some(match (self.energy.take(), energy) {
-            (None, energy) => energy,
-            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
-            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
-        });
+        self.energy.add(&call.window.energy_total);
     }
 
     /// Keeps what a call has completed so far, for the case that it never ends.
@@ -152,24 +147,13 @@ impl ScoreSamples {
     /// The summary.
     pub fn summarise(&self, phase: &str, label: &str) -> ScoreGroup {
         let activity = self.activity;
-        let rate = |tokens: u64| {
-            let seconds = activity.prefill_ns as f64 * 1e-9;
-            (tokens > 0 && seconds > 0.0)
-                .then(|| Quantity::exact(tokens as f64 / seconds, "{token}/s", Source::Derived))
-        };
+        let rate = |tokens: u64| token_rate(tokens, activity.prefill_ns);
         let cut = "a call's window was never closed: the run was killed".to_owned();
         let energy = match self.open {
             Some(_) => Err(cut),
-            None => self.energy.clone().unwrap_or_else(|| Err("no call".to_owned())),
+            None => self.energy.total("no call"),
         };
-        let energy_per = |tokens: u64| {
-            let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
-            let energy = energy.as_ref().map_err(Clone::clone);
-            let per = energy.and_then(|energy| {
-                energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was scored".to_owned())
-            });
-            (&per).into()
-        };
+        let energy_per = |tokens: u64| (&per_token(&energy, tokens, "no token was scored")).into();
         let (requests, scored) = self.open.unwrap_or_default();
         let flops = activity.flops_estimated.total / activity.prompt_tokens.max(1) as f64;
         ScoreGroup {

@@ -3,7 +3,7 @@
 //! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
 
 use crate::event::{Activity, GenerationRecord, SequenceRecord, UsedAdapter};
-use llem_quantity::{Quantity, ReadingRecord, Source};
+use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -61,6 +61,45 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
+/// The energy of several windows: their sum, or a reason why there is none, for a sum without a part would pass for the
+/// whole.
+#[derive(Debug, Default)]
+pub(crate) struct EnergySum(Option<Reading>);
+
+impl EnergySum {
+    /// Counts a window's energy in. The first reason stays.
+    pub fn add(&mut self, energy: &ReadingRecord) {
+        self.0 = Some(match (self.0.take(), energy.reading()) {
+            (None, energy) => energy,
+            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
+            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
+        });
+    }
+
+    /// Notes that a part has no energy of its own.
+    pub fn lose(&mut self, reason: &str) {
+        self.0 = Some(Err(reason.to_owned()));
+    }
+
+    /// The sum; where nothing was counted in, there is none for the reason `nothing`.
+    pub fn total(&self, nothing: &str) -> Reading {
+        self.0.clone().unwrap_or_else(|| Err(nothing.to_owned()))
+    }
+}
+
+/// An energy for each of some tokens, J/{token}; where there are none, for the reason `nothing`.
+pub fn per_token(energy: &Reading, tokens: u64, nothing: &str) -> Reading {
+    let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
+    let energy = energy.as_ref().map_err(Clone::clone)?;
+    energy.per(&tokens, "J/{token}").ok_or_else(|| nothing.to_owned())
+}
+
+/// Tokens per second; none where there were none or no time passed.
+pub(crate) fn token_rate(tokens: u64, time_ns: u64) -> Option<Quantity> {
+    (tokens > 0 && time_ns > 0)
+        .then(|| Quantity::exact(tokens as f64 / seconds(time_ns), "{token}/s", Source::Derived))
+}
+
 /// Requests of one label in one phase, summarised.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
@@ -105,8 +144,8 @@ pub struct GroupSamples {
     requests: u64,
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
-    /// Requests with a known energy, their sum, or the first reason without.
-    energy: Option<Result<Quantity, String>>,
+    /// That of the requests.
+    energy: EnergySum,
     ttft: Vec<f64>,
     itl: Vec<f64>,
     tpot: Vec<f64>,
@@ -120,15 +159,7 @@ impl GroupSamples {
     pub fn add(&mut self, generation: &GenerationRecord) {
         self.requests += 1;
         self.activity.add(&generation.window.activity);
-        let energy = match &generation.window.energy_total {
-            ReadingRecord::Known(quantity) => Ok(quantity.clone()),
-            ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
-        };
-        self.energy = Some(match (self.energy.take(), energy) {
-            (None, energy) => energy,
-            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
-            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
-        });
+        self.energy.add(&generation.window.energy_total);
         generation.sequences.iter().for_each(|sequence| self.add_of_sequence(sequence));
     }
 
@@ -142,10 +173,9 @@ impl GroupSamples {
             output_tokens: sequence.tokens.len() as u64,
             ..Activity::default()
         });
-        self.energy = Some(Err(
-            "sequences of a continuous batch share their steps; a window around them has the energy"
-                .to_owned(),
-        ));
+        self.energy.lose(
+            "sequences of a continuous batch share their steps; a window around them has the energy",
+        );
         self.add_of_sequence(sequence);
     }
 
@@ -167,17 +197,8 @@ impl GroupSamples {
 
     /// The summary.
     pub fn summarise(&self, phase: &str, label: &str) -> Group {
-        let rate = |tokens: u64, time: u64| {
-            (tokens > 0 && time > 0).then(|| {
-                Quantity::exact(tokens as f64 / seconds(time), "{token}/s", Source::Derived)
-            })
-        };
-        let energy = self.energy.clone().unwrap_or_else(|| Err("no request".to_owned()));
-        let tokens =
-            Quantity::exact(self.activity.output_tokens as f64, "{token}", Source::Counted);
-        let per_token = energy.as_ref().map_err(Clone::clone).and_then(|energy| {
-            energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
-        });
+        let energy = self.energy.total("no request");
+        let per_token = per_token(&energy, self.activity.output_tokens, "no token was generated");
         let flops_per = |flops: f64, tokens: u64| {
             (tokens > 0 && flops > 0.0)
                 .then(|| Quantity::exact(flops / tokens as f64, "FLOP/{token}", Source::Analytic))
@@ -193,8 +214,8 @@ impl GroupSamples {
             itl_s: Distribution::of(self.itl.clone()),
             tpot_s: Distribution::of(self.tpot.clone()),
             e2el_s: Distribution::of(self.e2el.clone()),
-            prefill_rate: rate(self.activity.prompt_tokens, self.activity.prefill_ns),
-            decode_rate: rate(self.decoded, self.activity.decode_ns),
+            prefill_rate: token_rate(self.activity.prompt_tokens, self.activity.prefill_ns),
+            decode_rate: token_rate(self.decoded, self.activity.decode_ns),
             flops_per_input_token: flops_per(flops.prefill, self.activity.prompt_tokens),
             flops_per_output_token: flops_per(flops.decode, self.decoded),
             energy: (&energy).into(),

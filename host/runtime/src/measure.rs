@@ -10,6 +10,7 @@ use crate::{
         engine::{self, FinishReason},
         types,
     },
+    measurement::Communication,
     state::Run,
 };
 use llem_engine::{
@@ -24,9 +25,6 @@ use llem_record::event::{
 };
 use std::time::{Duration, Instant};
 
-/// What ranks have spent in communication.
-type Times = Vec<Result<Duration, String>>;
-
 /// A request that was served and measured.
 pub struct Measured {
     /// Its label.
@@ -38,7 +36,7 @@ pub struct Measured {
     /// What serving it took.
     pub times: RequestTimes,
     /// What the ranks of a split model had spent in communication before and after.
-    pub communication: [Times; 2],
+    pub communication: [Communication; 2],
 }
 
 /// Serves a request on the engine's thread. All that can be done before is done; counters are read; the request's clock
@@ -59,12 +57,8 @@ pub fn generate(
         progress: &|generated| observer.tokens(generated as u64),
     };
     let is_split = model.info().ranks.len() > 1;
-    let communication = |model: &mut Model| match is_split {
-        true => model.communication_times(),
-        false => Ok(Vec::new()),
-    };
     let prepared = model.prepare(request)?;
-    let before = communication(model)?;
+    let before = Communication::of(model)?;
     model.synchronize()?;
     let ready = Instant::now();
     let window = run.meter().open();
@@ -78,7 +72,7 @@ pub fn generate(
     }
     let span = run.meter().close(window);
     // Ranks of which one has failed tell nothing any more.
-    let after = communication(model).unwrap_or_default();
+    let after = Communication::of(model).unwrap_or_default();
     let closed = Instant::now();
     let mut generation = generation?;
     let detokenized = model.detokenize_all(&mut generation.completions);

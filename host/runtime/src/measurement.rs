@@ -1,13 +1,14 @@
 //! A closed span, as the record keeps it and as the guest sees it.
 
 use crate::{bindings::meter, host::types::reading, state::Run};
-use llem_engine::{Info, model::RankInfo};
+use llem_engine::{Info, Model, model::RankInfo};
 use llem_meter::{DeviceEnergy, DeviceSpan, Span, timeline::Course};
-use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
+use llem_quantity::{Quantity, Source};
 use llem_record::{
     Event,
     event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
     hardware::{CourseRecord, DeviceSpanRecord},
+    statistics::per_token,
 };
 use std::time::Duration;
 
@@ -16,6 +17,16 @@ use std::time::Duration;
 pub struct Communication(Vec<(String, Result<Duration, String>)>);
 
 impl Communication {
+    /// That of a model's ranks, where it is split. Runs on the engine's thread.
+    pub fn of(model: &mut Model) -> llem_engine::Result<Self> {
+        let mut all = Self::default();
+        if model.info().ranks.len() > 1 {
+            let times = model.communication_times()?;
+            all.add(model.info(), times);
+        }
+        Ok(all)
+    }
+
     /// Adds the ranks of a model.
     pub fn add(&mut self, info: &Info, times: Vec<Result<Duration, String>>) {
         let devices = info.ranks.iter().map(RankInfo::place);
@@ -53,7 +64,7 @@ pub fn closed(
     let idle_is_known = !run.progress().idle.is_empty();
     let holders = run.holders();
     let imbalance = span.imbalance(&holders);
-    let per_token = per_token(&total, activity.output_tokens);
+    let per_token = per_token(&total, activity.output_tokens, "no token was generated");
     let phase = run.phase_path();
     warn(run, &phase, span)?;
     let record = WindowRecord {
@@ -144,12 +155,6 @@ fn device_span(span: &DeviceSpan) -> DeviceSpanRecord {
     }
 }
 
-fn per_token(energy: &Reading, tokens: u64) -> Reading {
-    let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
-    let energy = energy.as_ref().map_err(Clone::clone)?;
-    energy.per(&tokens, "J/{token}").ok_or_else(|| "no token was generated".to_owned())
-}
-
 fn device_span_seen(span: &DeviceSpanRecord) -> meter::DeviceSpan {
     let course = |course: &Option<CourseRecord>| {
         course.map(|CourseRecord { first, last, min, max, mean }| meter::Course {
@@ -171,11 +176,8 @@ fn device_span_seen(span: &DeviceSpanRecord) -> meter::DeviceSpan {
 }
 
 fn rank_activity(rank: &RankActivity) -> meter::RankActivity {
-    let communication = match &rank.communication {
-        ReadingRecord::Known(time) => Ok(time.clone()),
-        ReadingRecord::Unavailable { unavailable } => Err(unavailable.clone()),
-    };
-    meter::RankActivity { device: rank.device.clone(), communication: reading(communication) }
+    let communication = reading(rank.communication.reading());
+    meter::RankActivity { device: rank.device.clone(), communication }
 }
 
 fn device_energy(part: DeviceEnergy) -> meter::DeviceEnergy {

@@ -77,11 +77,11 @@ pub fn measure(
     run: &Run,
     task: Task,
 ) -> wasmtime::Result<llem_engine::Result<Measured>> {
-    let before = match communication(model).and_then(|before| model.synchronize().map(|()| before))
-    {
-        Ok(before) => before,
-        Err(error) => return Ok(Err(error)),
-    };
+    let before =
+        match Communication::of(model).and_then(|before| model.synchronize().map(|()| before)) {
+            Ok(before) => before,
+            Err(error) => return Ok(Err(error)),
+        };
     let (observer, phase) = (run.output.observer(), run.phase_path());
     observer.request(task.label(), task.tokens() as u64);
     let window = run.meter().open();
@@ -121,7 +121,7 @@ pub fn measure(
     }
     Ok(scoring.map(|scoring| {
         // Ranks of which one has failed tell nothing any more.
-        let after = communication(model).unwrap_or_default();
+        let after = Communication::of(model).unwrap_or_default();
         Measured { task, scoring, span, communication: [before, after], results: lines.pending }
     }))
 }
@@ -183,16 +183,6 @@ fn activity(info: &Info, scoring: &Scoring) -> Activity {
         flops_estimated: EstimatedFlops::new(begun().map(flops).sum(), 0.0),
         ..Activity::default()
     }
-}
-
-/// What every rank of a split model has spent in communication.
-fn communication(model: &mut Model) -> llem_engine::Result<Communication> {
-    let mut all = Communication::default();
-    if model.info().ranks.len() > 1 {
-        let times = model.communication_times()?;
-        all.add(model.info(), times);
-    }
-    Ok(all)
 }
 
 /// How far a call is, in the journal.

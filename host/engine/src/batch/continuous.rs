@@ -174,10 +174,9 @@ impl Batch {
             .zip(adapters)
             .enumerate()
             .map(|(index, (prompt, adapter))| {
-                Sequence::new(request, prompt, index, adapter, context)
+                Sequence::new(request, prompt, index, adapter, context, [submitted, tokenized])
             })
             .collect();
-        sequences.iter_mut().for_each(|sequence| sequence.arrived([submitted, tokenized]));
         for (index, sequence) in sequences.iter().enumerate() {
             if sequence.room() > most {
                 return Err(Error::Invalid(format!(

@@ -245,9 +245,12 @@ mod tests {
             keep_logits: false,
             adapters: Vec::new(),
         };
+        let began = Instant::now();
         let sequences = || {
             (0..7)
-                .map(|index| Sequence::new(&request, vec![index as u32; 3], index, None, 64))
+                .map(|index| {
+                    Sequence::new(&request, vec![index as u32; 3], index, None, 64, [began; 2])
+                })
                 .collect::<Vec<_>>()
         };
         let mut random = ChaCha8Rng::seed_from_u64(1);

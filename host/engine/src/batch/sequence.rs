@@ -99,7 +99,7 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// The sequence of the request's prompt `index`, which has been checked. Its name and KV cache are
+    /// The sequence of the request's prompt `index`, which has been checked, submitted and tokenized at two moments. Its name and KV cache are
     /// those of its index until it is given others.
     pub fn new(
         request: &Request,
@@ -107,8 +107,8 @@ impl Sequence {
         index: usize,
         adapter: Option<Adapted>,
         context: usize,
+        [submitted, tokenized]: [Instant; 2],
     ) -> Self {
-        let now = Instant::now();
         let limit = request.max_new_tokens.min(context - prompt.len());
         Self {
             sampler: Sampler::new(&request.sampling, index, &prompt),
@@ -122,8 +122,8 @@ impl Sequence {
             stop: StopStrings::new(&request.stop),
             greedy: request.sampling.is_plain_greedy(),
             tokens: Vec::with_capacity(limit),
-            submitted: now,
-            tokenized: now,
+            submitted,
+            tokenized,
             started: None,
             times: Vec::with_capacity(limit),
             keep_logits: request.keep_logits,
@@ -131,11 +131,6 @@ impl Sequence {
             finish: None,
             prompt,
         }
-    }
-
-    /// Notes when it was submitted and tokenized.
-    pub fn arrived(&mut self, [submitted, tokenized]: [Instant; 2]) {
-        (self.submitted, self.tokenized) = (submitted, tokenized);
     }
 
     /// What its submitter is told.

@@ -10,7 +10,7 @@ use crate::{
     bindings::{engine, types::Error},
     engine_thread::EngineThread,
     measure::{self, Measured},
-    measurement::{Communication, closed},
+    measurement::closed,
     scoring::{self, Task},
     state::State,
 };
@@ -110,11 +110,7 @@ impl engine::HostModel for State {
         };
         let before = self.run.progress().activity;
         self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
-        let [sent, received] = communication.map(|times| {
-            let mut all = Communication::default();
-            all.add(thread.info(), times);
-            all
-        });
+        let [sent, received] = communication;
         let ranks = received.since(&sent);
         let (window, measurement) = closed(&self.run, &label, &span, before, ranks)?;
         let sequences = measure::sequences(&self.run, &generation);
