@@ -108,12 +108,10 @@ impl Quantity {
     }
 }
 
-/// The source of what is made of two quantities: a power model stays one, whatever is computed with it.
+/// The source of what is made of two quantities: what is no measurement stays none, whatever is computed with it.
 fn derived(one: Source, other: Source) -> Source {
-    match [one, other].contains(&Source::Modelled) {
-        true => Source::Modelled,
-        false => Source::Derived,
-    }
+    let none = [Source::Script, Source::Simulated, Source::Modelled];
+    none.into_iter().find(|none| [one, other].contains(none)).unwrap_or(Source::Derived)
 }
 
 impl Metric {

@@ -32,6 +32,10 @@ pub enum Source {
     Modelled,
     /// What a vendor's datasheet promises.
     Datasheet,
+    /// From files or a library that stand in for the hardware's.
+    Simulated,
+    /// As a script says, whatever it was made of.
+    Script,
 }
 
 /// A value with its standard uncertainty, unit and source.
@@ -131,12 +135,10 @@ impl Quantity {
     }
 }
 
-/// The source of what is made of two quantities: a power model stays one, whatever is computed with it.
+/// The source of what is made of two quantities: what is no measurement stays none, whatever is computed with it.
 fn derived(one: Source, other: Source) -> Source {
-    match [one, other].contains(&Source::Modelled) {
-        true => Source::Modelled,
-        false => Source::Derived,
-    }
+    let none = [Source::Script, Source::Simulated, Source::Modelled];
+    none.into_iter().find(|none| [one, other].contains(none)).unwrap_or(Source::Derived)
 }
 
 /// That of a sum or difference, which is still what both were.
@@ -211,6 +213,21 @@ mod tests {
         assert!((rest.value - 5.0).abs() < 1e-12 && (rest.uncertainty - 0.7).abs() < 1e-12);
         assert_eq!(rest.source, Source::Modelled);
         assert_eq!(rest.per(&power, "s").map(|time| time.source), Some(Source::Modelled));
+    }
+
+    #[test]
+    fn what_is_no_measurement_becomes_none_by_arithmetic() {
+        let measured = Quantity::new(1.0, 0.1, "J", Source::NvmlCounter);
+        for (source, stays) in [
+            (Source::Simulated, Source::Simulated),
+            (Source::Modelled, Source::Modelled),
+            (Source::Script, Source::Script),
+            (Source::Rapl, Source::Derived),
+        ] {
+            let other = Quantity { source, ..measured.clone() };
+            assert_eq!(measured.plus(&other).map(|sum| sum.source), Some(stays));
+            assert_eq!(other.per(&measured, "1").map(|ratio| ratio.source), Some(stays));
+        }
     }
 
     #[test]

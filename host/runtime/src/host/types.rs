@@ -23,6 +23,8 @@ impl From<Source> for types::Source {
             Source::Derived => Self::Derived,
             Source::Modelled => Self::Modelled,
             Source::Datasheet => Self::Datasheet,
+            Source::Simulated => Self::Simulated,
+            Source::Script => Self::Script,
         }
     }
 }
@@ -40,6 +42,8 @@ impl From<types::Source> for Source {
             types::Source::Derived => Self::Derived,
             types::Source::Modelled => Self::Modelled,
             types::Source::Datasheet => Self::Datasheet,
+            types::Source::Simulated => Self::Simulated,
+            types::Source::Script => Self::Script,
         }
     }
 }
