@@ -10,12 +10,13 @@
 //! A bare difference of two readings lacks what was used after each edge's last tick: at the end of work that
 //! began from idle about half a period of full power, which does not average out.
 
+use crate::curve::{Curve, Knot};
 use std::collections::VecDeque;
 
 /// Time on a monotonic clock, s.
 pub type Seconds = f64;
 
-/// Ticks that are remembered: enough for a median of their distance.
+/// Ticks that are remembered at least: enough for a median of their distance.
 const KEPT: usize = 64;
 
 /// Intervals whose powers tell how much power varies from one to the next.
@@ -65,6 +66,8 @@ pub struct Account {
     total: f64,
     last_read: Option<Seconds>,
     ticks: VecDeque<Tick>,
+    /// From when on all ticks are remembered.
+    keep_from: Seconds,
 }
 
 /// Energy until a moment.
@@ -88,7 +91,8 @@ pub struct Edge {
 impl Account {
     /// Nothing read yet.
     pub fn new(period: Period) -> Self {
-        Self { period, total: 0.0, last_read: None, ticks: VecDeque::new() }
+        let (last_read, ticks, keep_from) = (None, VecDeque::new(), f64::INFINITY);
+        Self { period, total: 0.0, last_read, ticks, keep_from }
     }
 
     /// Notes that at `at` the counter showed `gained` joules more than when it was last read.
@@ -99,9 +103,19 @@ impl Account {
             // Of several ticks since the last reading this is the newest, at most a period old.
             let after = last.max(at - self.longest());
             self.ticks.push_back(Tick { after, by: at, total: self.total });
-            if self.ticks.len() > KEPT {
-                self.ticks.pop_front();
-            }
+            self.forget();
+        }
+    }
+
+    /// Remembers all ticks from a moment on, until it is told another.
+    pub fn keep_from(&mut self, moment: Seconds) {
+        self.keep_from = moment;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        while self.ticks.len() > KEPT && self.ticks[0].by < self.keep_from {
+            self.ticks.pop_front();
         }
     }
 
@@ -160,6 +174,30 @@ impl Account {
         Edge { at, counted: self.total, lag, power: self.recent_power(), interval, most: None }
     }
 
+    /// Energy between two edges as a curve through the ticks between them, of which none may have been forgotten. None
+    /// where the edges do not tell how much they are apart.
+    pub fn curve(&self, from: &Edge, to: &Edge) -> Option<Curve> {
+        let mean = from.mean_until(to);
+        let end = |edge: &Edge| {
+            let since = edge.since_tick(edge.power.or(mean)?);
+            let joules = edge.counted + since.value;
+            Some(Knot { at: edge.at, joules, uncertainty: since.uncertainty })
+        };
+        let (start, end) = (end(from)?, end(to)?);
+        let first = self.ticks.partition_point(|tick| tick.by <= from.at);
+        let mut last = (start.at, start.joules);
+        let ticks = self.ticks.range(first..).take_while(|tick| tick.by <= to.at).map(|tick| {
+            let at = tick.at();
+            let power = ((tick.total - last.1) / (at.value - last.0)).max(0.0);
+            last = (at.value, tick.total);
+            // A tick that is seen late puts its joules at the wrong time.
+            let uncertainty = if power.is_finite() { power * at.uncertainty } else { 0.0 };
+            Knot { at: at.value, joules: tick.total, uncertainty }
+        });
+        let ticks: Vec<Knot> = ticks.collect();
+        Some(Curve::new(start, ticks, end, 0.0))
+    }
+
     /// Mean power of the last whole interval between ticks. How far the power of the next one is from it,
     /// the recent ones tell.
     fn recent_power(&self) -> Option<Estimate> {
@@ -189,20 +227,23 @@ impl Edge {
     /// between or the edges are too near for it to tell anything.
     pub fn until(&self, later: &Self) -> Option<Estimate> {
         let counted = later.counted - self.counted;
-        let wall = later.at - self.at;
-        if counted <= 0.0 || wall <= 0.0 {
-            return None;
-        }
-        let mean = Estimate { value: counted / wall, uncertainty: counted / wall / 3f64.sqrt() };
-        let [before, after] = [self, later].map(|edge| edge.since_tick(mean));
+        let mean = self.mean_until(later)?;
+        let [before, after] = [self, later].map(|edge| edge.since_tick(edge.power.unwrap_or(mean)));
         let value = counted + after.value - before.value;
         let uncertainty = before.uncertainty.hypot(after.uncertainty);
         (value > 0.0).then_some(Estimate { value, uncertainty })
     }
 
-    /// What was used since the last tick.
-    fn since_tick(&self, mean: Estimate) -> Estimate {
-        let power = self.power.unwrap_or(mean);
+    /// Mean power until a later edge, of which no more is known; none where the counter did not move.
+    fn mean_until(&self, later: &Self) -> Option<Estimate> {
+        let counted = later.counted - self.counted;
+        let wall = later.at - self.at;
+        let value = counted / wall;
+        (counted > 0.0 && wall > 0.0).then(|| Estimate { value, uncertainty: value / 3f64.sqrt() })
+    }
+
+    /// What was used since the last tick, at this power.
+    fn since_tick(&self, power: Estimate) -> Estimate {
         let lag = self.lag.value.hypot(self.lag.uncertainty);
         // Over a part of an interval a mean varies more than over the whole: as that of fewer independent
         // moments, by the root of the ratio of their lengths.

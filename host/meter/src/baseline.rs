@@ -30,10 +30,12 @@ pub struct IdlePower {
     pub power: Reading,
     /// Why the device was not idle or not settled, if it was not.
     pub unsteady: Option<String>,
+    /// Whether a model was on the device, which keeps a GPU from its deepest rest.
+    pub holds_model: bool,
 }
 
-/// What consecutive spans of idleness tell of each domain.
-pub fn judge(parts: &[Span]) -> Vec<IdlePower> {
+/// What consecutive spans of idleness tell of each domain. Models are on the devices `holders`.
+pub fn judge(parts: &[Span], holders: &[String]) -> Vec<IdlePower> {
     let Some(first) = parts.first() else { return Vec::new() };
     let domains = first.energy.iter().enumerate();
     let idle = domains.map(|(index, domain)| {
@@ -44,7 +46,8 @@ pub fn judge(parts: &[Span]) -> Vec<IdlePower> {
             Err(reason) => (Err(reason), None),
         };
         let (device, domain) = (domain.device.clone(), domain.domain.clone());
-        IdlePower { device, domain, power, unsteady }
+        let holds_model = holders.contains(&device);
+        IdlePower { device, domain, power, unsteady, holds_model }
     });
     idle.collect()
 }
@@ -136,7 +139,7 @@ impl Baselines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::DeviceEnergy;
+    use crate::window::{Curves, DeviceEnergy};
     use std::time::Instant;
 
     fn spans(watts: &[f64]) -> Vec<Span> {
@@ -148,6 +151,7 @@ mod tests {
                 domain: "gpu".to_owned(),
                 energy: Ok(Quantity::new(2.0 * watts, 0.5, "J", Source::NvmlCounter)),
             }],
+            curves: Curves::default(),
             devices: Vec::new(),
             warnings: Vec::new(),
         };
@@ -156,13 +160,13 @@ mod tests {
 
     #[test]
     fn steady_power_is_told_from_a_trend_and_from_scatter() {
-        let steady = judge(&spans(&[70.0, 70.4, 69.8, 70.1, 69.7]));
+        let steady = judge(&spans(&[70.0, 70.4, 69.8, 70.1, 69.7]), &[]);
         assert_eq!(steady[0].unsteady, None);
         let power = steady[0].power.as_ref().expect("measured");
         assert!((power.value - 70.0).abs() < 1e-9 && power.source == Source::NvmlCounter);
-        let cooling = judge(&spans(&[90.0, 85.0, 80.0, 75.0, 70.0]));
+        let cooling = judge(&spans(&[90.0, 85.0, 80.0, 75.0, 70.0]), &[]);
         assert_eq!(cooling[0].unsteady.as_deref(), Some("power went from 90.0 to 70.0 W"));
-        let busy = judge(&spans(&[70.0, 110.0, 70.0, 110.0, 70.0]));
+        let busy = judge(&spans(&[70.0, 110.0, 70.0, 110.0, 70.0]), &[]);
         assert!(busy[0].unsteady.as_deref().is_some_and(|reason| reason.contains("scattered")));
     }
 

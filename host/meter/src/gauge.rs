@@ -2,9 +2,10 @@
 
 use crate::{
     account::{Account, Edge, Estimate, Seconds},
+    curve::Curve,
     integral::{Integral, Reached},
     processor::CpuTime,
-    sources::{Counter, Instrument, Metered, Raw, Sensor, declared::Declared},
+    sources::{Counter, Instrument, Metered, Raw, Sensor, declared::Declaring},
     warning::Warning,
 };
 use llem_quantity::{Quantity, Reading, Source};
@@ -17,6 +18,9 @@ const COMPARABLE: Seconds = 2.0;
 /// sensor's watts alone may do.
 const TOLERANCE: f64 = 0.01;
 
+/// Why a gauge tells nothing.
+const UNREAD: &str = "it has not been read yet";
+
 /// A power domain and its history.
 pub struct Gauge {
     /// The device's id.
@@ -25,7 +29,7 @@ pub struct Gauge {
     pub domain: Arc<str>,
     counter: Option<Counting>,
     sensor: Option<Sensing>,
-    declared: Option<Declared>,
+    declared: Option<Declaring>,
 }
 
 struct Counting {
@@ -99,7 +103,7 @@ impl Gauge {
                 (Some(counting(counter)), Some(sensing(sensor)), None)
             }
             Instrument::Sensor(sensor) => (None, Some(sensing(sensor)), None),
-            Instrument::Declared(declared) => (None, None, Some(declared)),
+            Instrument::Declared(declared) => (None, None, Some(Declaring::new(declared))),
         };
         let (device, domain) = (metered.device.into(), metered.domain.into());
         Self { device, domain, counter, sensor, declared }
@@ -122,6 +126,21 @@ impl Gauge {
         if let Some(sensing) = &mut self.sensor {
             sensing.read(&clock);
         }
+        if let Some(declared) = &mut self.declared {
+            declared.read_now_and_then(clock());
+        }
+    }
+
+    /// Remembers all that is read from a moment on, for [`Gauge::curve`], until it is told another.
+    pub fn keep_from(&mut self, moment: Seconds) {
+        if let Some(counting) = &mut self.counter {
+            counting.account.keep_from(moment);
+        } else if let Some(sensing) = &mut self.sensor {
+            sensing.integral.keep_from(moment);
+        }
+        if let Some(declared) = &mut self.declared {
+            declared.keep_from(moment);
+        }
     }
 
     /// What is on it at `at`, when it has just been read.
@@ -133,7 +152,7 @@ impl Gauge {
                 .sensor
                 .as_ref()
                 .and_then(|it| Some((it.integral.reach(at)?, it.faults.clone()))),
-            processor: self.declared.as_ref().map(Declared::read),
+            processor: self.declared.as_ref().map(Declaring::read),
         }
     }
 
@@ -201,12 +220,39 @@ impl Gauge {
             (&self.declared, &from.processor, &to.processor)
         {
             let both = before.clone().and_then(|before| Ok((before, after.clone()?)));
-            let energy = both.map(|(before, after)| declared.model.energy(before, after, wall));
+            let energy = both.map(|(before, after)| declared.energy(before, after, wall));
             return (energy.map(|energy| stated(energy, Source::Modelled)), None);
         }
-        let unread = || Err("it has not been read yet".to_owned());
+        let unread = || Err(UNREAD.to_owned());
         let energy = integrated.unwrap_or_else(unread);
         (energy.map(|energy| stated(energy, Source::NvmlPower)), None)
+    }
+
+    /// Energy from one mark to a later one as a curve over the time between them, all of whose readings were to be
+    /// kept; or why there is none.
+    pub fn curve(&self, from: &Mark, to: &Mark) -> Result<Curve, String> {
+        if let Some(counting) = &self.counter {
+            let (Some((first, before)), Some((last, _))) = (&from.edge, &to.edge) else {
+                return Err(UNREAD.to_owned());
+            };
+            counting.faults.since(before)?;
+            return counting.account.curve(first, last).ok_or_else(|| {
+                "the counter has ticked too seldom for its energy to be told apart".to_owned()
+            });
+        }
+        if let (Some(declared), Some(before), Some(after)) =
+            (&self.declared, &from.processor, &to.processor)
+        {
+            let [before, after] = [before.clone()?, after.clone()?];
+            return Ok(declared.curve((from.at, before), (to.at, after)));
+        }
+        let (Some(sensing), Some((first, before)), Some((last, _))) =
+            (&self.sensor, &from.reached, &to.reached)
+        else {
+            return Err(UNREAD.to_owned());
+        };
+        sensing.faults.since(before)?;
+        sensing.integral.curve(first, last).ok_or_else(|| "the span is empty".to_owned())
     }
 
     fn integrated(&self, from: &Mark, to: &Mark) -> Option<Result<Estimate, String>> {
@@ -244,7 +290,7 @@ impl Counting {
 
     fn between(&self, from: &Mark, to: &Mark) -> Result<Estimate, String> {
         let (Some((first, before)), Some((last, _))) = (&from.edge, &to.edge) else {
-            return Err("it has not been read yet".to_owned());
+            return Err(UNREAD.to_owned());
         };
         self.faults.since(before)?;
         first.until(last).ok_or_else(|| {

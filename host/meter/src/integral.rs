@@ -4,7 +4,11 @@
 //! differ from one to the next says how much that matters: the variance of a mean of n samples
 //! estimated from successive differences (von Neumann et al., Ann. Math. Stat. 12, 1941), times the time squared.
 
-use crate::account::{Estimate, Seconds};
+use crate::{
+    account::{Estimate, Seconds},
+    curve::{Curve, Knot},
+};
+use std::collections::VecDeque;
 
 /// What has been integrated.
 #[derive(Clone, Debug)]
@@ -20,6 +24,9 @@ pub struct Integral {
     variance: f64,
     /// What the last change was, W.
     change: f64,
+    /// What had been reached at each reading since `keep_from`.
+    kept: VecDeque<Reached>,
+    keep_from: Seconds,
 }
 
 /// Energy until a moment.
@@ -37,7 +44,16 @@ pub struct Reached {
 impl Integral {
     /// Nothing read yet.
     pub fn new(period: Seconds, limit: Option<f64>) -> Self {
-        Self { period, limit, last: None, changed: 0.0, total: 0.0, variance: 0.0, change: 0.0 }
+        let (total, variance, change) = (0.0, 0.0, 0.0);
+        let (kept, keep_from) = (VecDeque::new(), f64::INFINITY);
+        Self { period, limit, last: None, changed: 0.0, total, variance, change, kept, keep_from }
+    }
+
+    /// Remembers what is reached at all readings from a moment on, until it is told another.
+    pub fn keep_from(&mut self, moment: Seconds) {
+        self.keep_from = moment;
+        let forgotten = self.kept.partition_point(|reached| reached.at < moment);
+        self.kept.drain(..forgotten);
     }
 
     /// Notes that the sensor told `watts` at `at`.
@@ -54,6 +70,9 @@ impl Integral {
             let held = (at - self.changed).min(self.period).max(length);
             self.variance += (change * held).powi(2) / 2.0;
             (self.changed, self.change) = (at, change);
+        }
+        if at >= self.keep_from {
+            self.kept.extend(self.reach(at));
         }
     }
 
@@ -72,6 +91,20 @@ impl Integral {
         let (_, power) = self.last?;
         let (total, variance, change) = (self.total, self.variance, self.change);
         Some(Reached { at, total, variance, power, change })
+    }
+
+    /// Energy between two moments as a curve through the readings between them, of which none may have been forgotten;
+    /// none where they are not one after the other.
+    pub fn curve(&self, from: &Reached, to: &Reached) -> Option<Curve> {
+        let all = self.between(from, to)?;
+        let knot = |reached: &Reached| Knot {
+            at: reached.at,
+            joules: reached.total,
+            uncertainty: (reached.variance - from.variance).max(0.0).sqrt(),
+        };
+        let inner = self.kept.iter().filter(|reached| reached.at > from.at && reached.at < to.at);
+        let end = Knot { uncertainty: all.uncertainty, ..knot(to) };
+        Some(Curve::new(knot(from), inner.map(knot), end, self.period))
     }
 
     /// Energy from one moment to a later one, J; none where they are not one after the other.

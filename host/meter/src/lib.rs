@@ -11,6 +11,7 @@
 pub mod account;
 pub mod baseline;
 pub mod clock;
+pub mod curve;
 pub mod device;
 mod gauge;
 pub mod integral;
@@ -21,6 +22,7 @@ pub mod sampler;
 pub mod sources;
 pub mod store;
 pub mod timeline;
+pub mod total;
 pub mod warning;
 pub mod window;
 
@@ -30,5 +32,6 @@ pub use meter::{Meter, Options, SAMPLE_PERIOD};
 pub use sampler::{SamplerCost, Sink};
 pub use sources::declared::PowerModel;
 pub use timeline::{DeviceSpan, Sample};
+pub use total::Total;
 pub use warning::Warning;
-pub use window::{DeviceEnergy, Resolution, Span, Window};
+pub use window::{Curves, DeviceEnergy, Domain, Joined, Resolution, Span, Window};

@@ -2,8 +2,9 @@
 
 use crate::{
     account::Seconds,
+    curve::Curve,
     device::{Device, State},
-    gauge::Gauge,
+    gauge::{Gauge, Mark},
     processor::{Processor, Roots},
     sampler::{Sampler, SamplerCost, Shared, Sink, locked},
     sources::{
@@ -13,7 +14,7 @@ use crate::{
         rapl,
     },
     timeline::Sample,
-    window::{DeviceEnergy, Resolution, Span, UNMEASURED, Window},
+    window::{Curves, DeviceEnergy, Domain, Resolution, Span, UNMEASURED, Window},
 };
 use llem_quantity::Source;
 use std::{
@@ -92,16 +93,43 @@ impl Meter {
 
     /// Opens a window. The clock is read last, next to the work.
     pub fn open(&self) -> Window {
+        self.begin(false)
+    }
+
+    /// The same for a span whose energy is to be told at moments within it, too ([`Span::curves`]).
+    pub fn follow(&self) -> Window {
+        self.begin(true)
+    }
+
+    fn begin(&self, is_followed: bool) -> Window {
         if self.align {
             self.wait_for_ticks();
         }
         // Held until the clock has been read: a slow reading of the sampler's in between would be in the window.
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
+        let keep = is_followed.then(|| self.shared.keep(&mut gauges, self.shared.now()));
         gauges.iter_mut().for_each(|gauge| gauge.read(|| self.shared.now()));
         let started = Instant::now();
         let at = self.shared.at(started);
         let marks = gauges.iter().map(|gauge| gauge.mark(at)).collect();
-        Window { started, marks }
+        Window { started, marks, keep }
+    }
+
+    /// What a followed window has told so far. From here on it is one that opened now, with the very readings that the
+    /// part before ends with: parts add up. Nothing is read for it but what the sampler has.
+    pub fn part(&self, window: &mut Window) -> Curves {
+        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
+        let now = Instant::now();
+        let at = self.shared.at(now);
+        let marks: Vec<_> = gauges.iter().map(|gauge| gauge.mark(at)).collect();
+        let pairs = window.marks.iter().zip(&marks);
+        let all = gauges.iter().zip(pairs).map(|(gauge, (from, to))| curve(gauge, from, to));
+        let curves = Curves { epoch: Some(self.shared.epoch), all: all.collect() };
+        if let Some(keep) = &window.keep {
+            keep.only_from(&mut gauges, at);
+        }
+        (window.started, window.marks) = (now, marks);
+        curves
     }
 
     /// Closes a window. The clock is read first, next to the work.
@@ -119,6 +147,7 @@ impl Meter {
         }
         let mut energy = Vec::new();
         let mut warnings = Vec::new();
+        let mut curves = Curves::default();
         for ((gauge, before), after) in gauges.iter().zip(&window.marks).zip(&closed) {
             let gauge = locked(gauge);
             let (reading, warning) = gauge.energy(before, after);
@@ -128,13 +157,17 @@ impl Meter {
                 domain: gauge.domain.to_string(),
                 energy: reading,
             });
+            if window.keep.is_some() {
+                curves.epoch = Some(self.shared.epoch);
+                curves.all.push(curve(&gauge, before, after));
+            }
         }
         energy.extend(self.unmetered.iter().map(DeviceEnergy::from));
         let history = locked(&self.shared.history);
         let devices = history.devices(from, to);
         warnings.extend(devices.iter().flat_map(|device| device.warnings()));
         warnings.extend(history.gap(from, to));
-        Span { started: window.started, wall, energy, devices, warnings }
+        Span { started: window.started, wall, energy, curves, devices, warnings }
     }
 
     /// Waits until every counter whose ticks can be told apart has ticked, but not for one that does not.
@@ -240,6 +273,12 @@ impl Meter {
     pub fn sampler_cost(&self) -> SamplerCost {
         self.shared.cost()
     }
+}
+
+/// A gauge's course between two marks.
+fn curve(gauge: &Gauge, from: &Mark, to: &Mark) -> (Domain, Source, Result<Curve, String>) {
+    let domain = Domain { device: gauge.device.to_string(), domain: gauge.domain.to_string() };
+    (domain, gauge.source(), gauge.curve(from, to))
 }
 
 /// Puts a declared model in place of what is missing, and says where it is not used.

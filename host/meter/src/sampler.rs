@@ -9,7 +9,7 @@ use crate::{
     timeline::{Condition, History, Sample},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -45,6 +45,9 @@ pub struct Shared {
     pub gauges: Vec<Mutex<Gauge>>,
     /// The newest samples.
     pub history: Mutex<History>,
+    /// From when on all that gauges tell is kept, for each that needs it.
+    keeps: Mutex<BTreeMap<u64, Seconds>>,
+    next_keep: AtomicU64,
     sink: Mutex<Option<Box<dyn Sink>>>,
     /// Samples that have not been handed on.
     held: Mutex<Vec<Sample>>,
@@ -72,6 +75,8 @@ impl Shared {
             epoch: Instant::now(),
             gauges: gauges.into_iter().map(Mutex::new).collect(),
             history: Mutex::default(),
+            keeps: Mutex::default(),
+            next_keep: AtomicU64::new(0),
             sink: Mutex::default(),
             held: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -97,6 +102,23 @@ impl Shared {
         }
     }
 
+    /// Has `gauges`, which are all of them, keep what they tell from a moment on.
+    pub fn keep(self: &Arc<Self>, gauges: &mut [MutexGuard<'_, Gauge>], from: Seconds) -> Keep {
+        let id = self.next_keep.fetch_add(1, Ordering::Relaxed);
+        self.keep_as(gauges, id, Some(from));
+        Keep { shared: Arc::clone(self), id }
+    }
+
+    fn keep_as(&self, gauges: &mut [MutexGuard<'_, Gauge>], id: u64, from: Option<Seconds>) {
+        let mut keeps = locked(&self.keeps);
+        match from {
+            Some(from) => keeps.insert(id, from),
+            None => keeps.remove(&id),
+        };
+        let first = keeps.values().copied().fold(f64::INFINITY, f64::min);
+        gauges.iter_mut().for_each(|gauge| gauge.keep_from(first));
+    }
+
     /// Where samples go from now on; what is held goes where they went before.
     pub fn hand_to(&self, sink: Option<Box<dyn Sink>>) {
         self.hand_on();
@@ -117,6 +139,27 @@ impl Shared {
             wall: self.epoch.elapsed(),
             rounds: self.samples.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Holds on to what gauges tell from a moment on.
+pub struct Keep {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Keep {
+    /// Lets go of what was told before `from`.
+    pub fn only_from(&self, gauges: &mut [MutexGuard<'_, Gauge>], from: Seconds) {
+        self.shared.keep_as(gauges, self.id, Some(from));
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        // In the order in which whoever opens a window takes the locks: gauges first.
+        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
+        self.shared.keep_as(&mut gauges, self.id, None);
     }
 }
 

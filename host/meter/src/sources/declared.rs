@@ -10,9 +10,13 @@
 
 use crate::{
     account::{Estimate, Seconds},
+    curve::{Curve, Knot},
     processor::{CpuTime, Processor},
 };
-use std::str::FromStr;
+use std::{collections::VecDeque, str::FromStr};
+
+/// How often the processor's time is read for a curve: the kernel counts it in ticks of 10 ms.
+const READ_EVERY: Seconds = 0.1;
 
 /// What was declared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +70,56 @@ impl Declared {
     /// What the processor has done until now.
     pub fn read(&self) -> Result<CpuTime, String> {
         self.processor.time()
+    }
+}
+
+/// The model at work, with what has been read.
+pub struct Declaring {
+    declared: Declared,
+    readings: VecDeque<(Seconds, CpuTime)>,
+    keep_from: Seconds,
+}
+
+impl Declaring {
+    /// Nothing read yet.
+    pub fn new(declared: Declared) -> Self {
+        Self { declared, readings: VecDeque::new(), keep_from: f64::INFINITY }
+    }
+
+    /// What the processor has done until now.
+    pub fn read(&self) -> Result<CpuTime, String> {
+        self.declared.read()
+    }
+
+    /// Energy of a span of `wall` between two readings, J.
+    pub fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> Estimate {
+        self.declared.model.energy(from, to, wall)
+    }
+
+    /// Remembers readings from a moment on, until it is told another.
+    pub fn keep_from(&mut self, moment: Seconds) {
+        self.keep_from = moment;
+        let forgotten = self.readings.partition_point(|(at, _)| *at < moment);
+        self.readings.drain(..forgotten);
+    }
+
+    /// Reads the processor's time where somebody needs its course and the last reading was long ago.
+    pub fn read_now_and_then(&mut self, now: Seconds) {
+        let is_due = self.readings.back().is_none_or(|(at, _)| now - at >= READ_EVERY);
+        if now >= self.keep_from && is_due {
+            self.readings.extend(self.declared.read().ok().map(|time| (now, time)));
+        }
+    }
+
+    /// Energy between two readings as a curve through those between them.
+    pub fn curve(&self, from: (Seconds, CpuTime), to: (Seconds, CpuTime)) -> Curve {
+        let knot = |(at, time): (Seconds, CpuTime)| {
+            let energy = self.energy(from.1, time, at - from.0);
+            Knot { at, joules: energy.value, uncertainty: energy.uncertainty }
+        };
+        let start = Knot { at: from.0, joules: 0.0, uncertainty: 0.0 };
+        let inner = self.readings.iter().copied().filter(|(at, _)| *at > from.0 && *at < to.0);
+        Curve::new(start, inner.map(knot), knot(to), 0.0)
     }
 }
 

@@ -1,0 +1,251 @@
+//! Energy as a curve over a span: what one gauge had told until any moment of it.
+//!
+//! ```text
+//! joules │                    ·──┤ end: the closing edge
+//!        │            ·───┊──·      ┊ boundary: the work changes here, prefill to decode
+//!        │      ·─────    ┊         · knot: a tick of the counter, a reading of the sensor
+//!        ├──·             ┊
+//!        └┴──────────────────────── time
+//! ```
+//!
+//! Between knots power is taken to be even. Where the work is known to change between two of them it is not: there each
+//! side's own power, as its other knots tell it, is drawn out to the boundary, and how far the two ends are apart is
+//! what is not known.
+
+use crate::account::{Estimate, Seconds};
+
+/// Intervals of one kind of work whose powers tell how much it varies.
+const RECENT: usize = 8;
+
+/// Energy until a moment, J, with one standard deviation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Knot {
+    /// The moment, on the meter's clock.
+    pub at: Seconds,
+    /// Joules until then, counted from wherever the gauge counts.
+    pub joules: f64,
+    /// One standard deviation, J.
+    pub uncertainty: f64,
+}
+
+/// Energy over a span. Neither time nor energy ever goes back.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    knots: Vec<Knot>,
+    /// By how much a gauge may lag behind, s: a sensor tells of up to an update ago.
+    lag: Seconds,
+}
+
+impl Curve {
+    /// From `start` to `end` through what was known in between, in order.
+    pub fn new(
+        start: Knot,
+        between: impl IntoIterator<Item = Knot>,
+        end: Knot,
+        lag: Seconds,
+    ) -> Self {
+        let end = Knot { joules: end.joules.max(start.joules), ..end };
+        let mut knots = vec![start];
+        for knot in between {
+            let last = knots[knots.len() - 1];
+            if knot.at > last.at && knot.at < end.at {
+                knots.push(Knot { joules: knot.joules.clamp(last.joules, end.joules), ..knot });
+            }
+        }
+        knots.push(end);
+        Self { knots, lag }
+    }
+
+    /// All of it, J.
+    pub fn total(&self) -> f64 {
+        self.end().joules - self.start().joules
+    }
+
+    /// Where it begins.
+    pub fn start(&self) -> Knot {
+        self.knots[0]
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> Knot {
+        self.knots[self.knots.len() - 1]
+    }
+
+    /// Energy until a moment, which is taken into the span.
+    pub fn at(&self, moment: Seconds) -> Estimate {
+        let after = self.after(moment);
+        let (left, right) = (self.knots[after - 1], self.knots[after]);
+        let length = right.at - left.at;
+        let share = if length > 0.0 { ((moment - left.at) / length).clamp(0.0, 1.0) } else { 1.0 };
+        let gained = right.joules - left.joules;
+        // At the ends nothing is unknown. Half way it is what power varies by from one interval to the next, and at most
+        // anything in between (GUM 4.3.7).
+        let unknown = (self.varied(after) * length).min(gained / 3f64.sqrt());
+        let unknown = unknown * (share * (1.0 - share)).sqrt();
+        let ends = left.uncertainty * (1.0 - share) + right.uncertainty * share;
+        Estimate { value: left.joules + gained * share, uncertainty: ends.hypot(unknown) }
+    }
+
+    /// The place of the knot after a moment.
+    fn after(&self, moment: Seconds) -> usize {
+        self.knots.partition_point(|knot| knot.at <= moment).clamp(1, self.knots.len() - 1)
+    }
+
+    /// By how much the power of the interval that ends at a place differs from that of its neighbours, W.
+    fn varied(&self, place: usize) -> f64 {
+        let power = |place: usize| {
+            let (from, to) = (self.knots.get(place.checked_sub(1)?)?, self.knots.get(place)?);
+            Some((to.joules - from.joules) / (to.at - from.at)).filter(|power| power.is_finite())
+        };
+        let Some(own) = power(place) else { return f64::INFINITY };
+        let neighbours = [place.checked_sub(1).and_then(power), power(place + 1)];
+        let differences = neighbours.into_iter().flatten().map(|power| (power - own).abs());
+        differences.reduce(f64::max).unwrap_or(f64::INFINITY)
+    }
+
+    /// The same curve with a knot at each moment, in order, at which the work changes.
+    pub fn with_boundaries(&self, boundaries: &[Seconds]) -> Self {
+        let (start, end) = (self.start().at, self.end().at);
+        let inner = |&at: &Seconds| at > start && at < end;
+        let boundaries: Vec<Seconds> = boundaries.iter().copied().filter(inner).collect();
+        let mut added: Vec<Knot> = Vec::with_capacity(boundaries.len());
+        for (place, &at) in boundaries.iter().enumerate() {
+            let before = if place == 0 { start } else { boundaries[place - 1] };
+            let after = boundaries.get(place + 1).copied().unwrap_or(end);
+            added.push(self.boundary(before, at, after));
+        }
+        let mut knots: Vec<Knot> = self.knots.iter().copied().chain(added).collect();
+        knots.sort_by(|a, b| a.at.total_cmp(&b.at));
+        let (first, last) = (knots[0], knots[knots.len() - 1]);
+        Self::new(first, knots, last, self.lag)
+    }
+
+    /// Energy until `at`, where work that began at `before` becomes work that ends at `after`.
+    fn boundary(&self, before: Seconds, at: Seconds, after: Seconds) -> Knot {
+        let next = self.after(at);
+        let (left, right) = (self.knots[next - 1], self.knots[next]);
+        let gained = right.joules - left.joules;
+        let anything = gained / 12f64.sqrt();
+        let [since, until] = [at - left.at, right.at - at];
+        let drawn = |power: Estimate, length: Seconds| power.value * length;
+        let first = self.power_from(before, next - 1, false);
+        let second = self.power_from(after, next, true);
+        let left_end = first.map(|power| (left.joules + drawn(power, since)).min(right.joules));
+        let right_end = second.map(|power| (right.joules - drawn(power, until)).max(left.joules));
+        // Over a part of an interval a mean varies more than over the whole ([`crate::account`]).
+        let interval = since + until;
+        let varied =
+            |power: Estimate, length: Seconds| power.uncertainty * (length * interval).sqrt();
+        let (joules, uncertainty) = match (left_end, right_end, first, second) {
+            (Some(from_left), Some(from_right), ..) => {
+                let share = since / interval;
+                let apart = (from_left - from_right).abs() / 12f64.sqrt();
+                (from_left * (1.0 - share) + from_right * share, apart)
+            }
+            (Some(joules), None, Some(power), _) => (joules, varied(power, since).min(anything)),
+            (None, Some(joules), _, Some(power)) => (joules, varied(power, until).min(anything)),
+            _ => (left.joules + gained * since / interval, anything),
+        };
+        let ends = left.uncertainty.max(right.uncertainty);
+        // What lags behind does not see all: how much that may be is part of the end's uncertainty.
+        let lagging = match self.lag > 0.0 {
+            true => self.end().uncertainty.max(self.step_at(at) * self.lag / 12f64.sqrt()),
+            false => 0.0,
+        };
+        Knot { at, joules, uncertainty: uncertainty.hypot(ends).hypot(lagging) }
+    }
+
+    /// Power of work of one kind beside a boundary: that of the intervals between knots from `place` on, away from the
+    /// boundary, that lie within the work, which ends at `end`. None where there is no such interval.
+    fn power_from(&self, end: Seconds, place: usize, is_after: bool) -> Option<Estimate> {
+        let pairs: Vec<(Knot, Knot)> = match is_after {
+            true => self.knots[place..].windows(2).map(|pair| (pair[0], pair[1])).collect(),
+            false => self.knots[..=place].windows(2).rev().map(|pair| (pair[0], pair[1])).collect(),
+        };
+        let within = |(from, to): &&(Knot, Knot)| match is_after {
+            true => to.at <= end,
+            false => from.at >= end,
+        };
+        let powers: Vec<f64> = pairs
+            .iter()
+            .take_while(within)
+            .take(RECENT)
+            .map(|(from, to)| (to.joules - from.joules) / (to.at - from.at))
+            .collect();
+        let value = *powers.first()?;
+        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
+        let uncertainty = match powers.len() {
+            // Nothing is known of how it varies: anything from nothing to twice as much.
+            1 => value / 3f64.sqrt(),
+            count => (changes / (count - 1) as f64).sqrt(),
+        };
+        Some(Estimate { value, uncertainty })
+    }
+
+    /// By how much power changes over the time that the gauge lags behind, W.
+    fn step_at(&self, at: Seconds) -> f64 {
+        let mean =
+            |from: Seconds, to: Seconds| (self.at(to).value - self.at(from).value) / self.lag;
+        (mean(at, at + self.lag) - mean(at - self.lag, at)).abs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn knot(at: Seconds, joules: f64) -> Knot {
+        Knot { at, joules, uncertainty: 0.0 }
+    }
+
+    /// A counter that ticks every 0.1 s beside work of 600 W until 0.45 s and of 200 W from there to 1 s.
+    fn curve() -> Curve {
+        let joules = |at: f64| 600.0 * at.min(0.45) + 200.0 * (at - 0.45).max(0.0);
+        let ticks = (0..10).map(|tick| 0.05 + 0.1 * f64::from(tick));
+        let knots = ticks.map(|at| knot(at, joules(at)));
+        Curve::new(knot(0.0, 0.0), knots, knot(1.0, joules(1.0)), 0.0)
+    }
+
+    #[test]
+    fn a_boundary_between_ticks_is_told_by_the_power_on_both_sides() {
+        for (boundary, exact) in [(0.45, 270.0), (0.41, 246.0)] {
+            let joules = |at: f64| 600.0 * at.min(boundary) + 200.0 * (at - boundary).max(0.0);
+            let ticks = (0..10).map(|tick| 0.05 + 0.1 * f64::from(tick));
+            let ticks = ticks.map(|at| knot(at, joules(at)));
+            let curve = Curve::new(knot(0.0, 0.0), ticks, knot(1.0, joules(1.0)), 0.0);
+            let told = curve.with_boundaries(&[boundary]).at(boundary);
+            assert!((told.value - exact).abs() < 1e-9, "{told:?}");
+            assert!(told.uncertainty < 1e-9, "{told:?}");
+            // Power taken as even would say something else.
+            if boundary != 0.45 {
+                assert!((curve.at(boundary).value - exact).abs() > 5.0);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_add_up_and_nothing_goes_back() {
+        let curve = curve().with_boundaries(&[0.2, 0.45, 0.46]);
+        let moments: Vec<f64> = (0..=1000).map(|place| f64::from(place) / 1000.0).collect();
+        let parts =
+            moments.windows(2).map(|pair| curve.at(pair[1]).value - curve.at(pair[0]).value);
+        let parts: Vec<f64> = parts.collect();
+        assert!(parts.iter().all(|&part| part >= 0.0));
+        assert!((parts.iter().sum::<f64>() - curve.total()).abs() < 1e-9);
+        assert!((curve.total() - 380.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn where_no_tick_tells_it_anything_is_possible() {
+        let curve = Curve::new(knot(0.0, 0.0), [], knot(0.08, 40.0), 0.0);
+        let told = curve.with_boundaries(&[0.06]).at(0.06);
+        assert!((told.value - 30.0).abs() < 1e-9);
+        assert!((told.uncertainty - 40.0 / 12f64.sqrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn edges_that_said_too_much_do_not_make_energy_negative() {
+        let curve = Curve::new(knot(0.0, 50.0), [knot(0.1, 40.0)], knot(0.2, 45.0), 0.0);
+        assert_eq!((curve.total(), curve.at(0.1).value), (0.0, 50.0));
+    }
+}
