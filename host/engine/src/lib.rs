@@ -31,6 +31,7 @@ pub mod peaks;
 pub mod request;
 pub mod sampling;
 pub mod score;
+pub mod shares;
 mod text_stream;
 pub mod tokenizer;
 

@@ -18,6 +18,7 @@ use crate::{
 };
 use llem_quantity::Source;
 use std::{
+    mem,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -115,12 +116,13 @@ impl Meter {
         Window { started, marks, keep }
     }
 
-    /// What a followed window has told so far. From here on it is one that opened now, with the very readings that the
-    /// part before ends with: parts add up. Nothing is read for it but what the sampler has.
-    pub fn part(&self, window: &mut Window) -> Curves {
+    /// What a followed window has told until a moment, which has just been. From there on it is one that opened then, with
+    /// the very readings that the part before ends with, so that parts add up. Nothing is read for it but what the sampler
+    /// has read. How devices were, and what a reader must know, is told when it is closed.
+    pub fn part(&self, window: &mut Window, until: Instant) -> Span {
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        let now = Instant::now();
-        let at = self.shared.at(now);
+        let started = mem::replace(&mut window.started, until);
+        let at = self.shared.at(until);
         let marks: Vec<_> = gauges.iter().map(|gauge| gauge.mark(at)).collect();
         let pairs = window.marks.iter().zip(&marks);
         let all = gauges.iter().zip(pairs).map(|(gauge, (from, to))| curve(gauge, from, to));
@@ -128,8 +130,12 @@ impl Meter {
         if let Some(keep) = &window.keep {
             keep.only_from(&mut gauges, at);
         }
-        (window.started, window.marks) = (now, marks);
-        curves
+        window.marks = marks;
+        let unmetered = self.unmetered.iter().map(DeviceEnergy::from);
+        let energy = curves.energies().chain(unmetered).collect();
+        let (devices, warnings) = (Vec::new(), Vec::new());
+        let wall = until.saturating_duration_since(started);
+        Span { started, wall, energy, curves, devices, warnings }
     }
 
     /// Closes a window. The clock is read first, next to the work.

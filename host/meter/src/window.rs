@@ -113,6 +113,18 @@ pub struct Reached {
 }
 
 impl Curves {
+    /// What each domain used over all of it.
+    pub(crate) fn energies(&self) -> impl Iterator<Item = DeviceEnergy> {
+        self.all.iter().map(|(Domain { device, domain }, source, curve)| DeviceEnergy {
+            device: device.clone(),
+            domain: domain.clone(),
+            energy: curve.as_ref().map_err(Clone::clone).map(|curve| {
+                let uncertainty = curve.start().uncertainty.hypot(curve.end().uncertainty);
+                Quantity::new(curve.total(), uncertainty, "J", *source)
+            }),
+        })
+    }
+
     /// That of `domains` together. `boundaries` are the moments, in order, at which the work changes. Fails where one
     /// of them has none.
     pub fn joined(&self, domains: &[Domain], boundaries: &[Instant]) -> Result<Joined, String> {

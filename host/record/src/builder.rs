@@ -18,7 +18,7 @@ pub struct RecordBuilder {
     score_groups: Groups<ScoreSamples>,
     /// Sequences of continuous batches of which only progress was told, by batch and name. They are counted in once it is
     /// known that no more comes.
-    open_sequences: BTreeMap<(u64, u64), SequenceProgress>,
+    open_sequences: BTreeMap<(u64, u64), (Option<u64>, SequenceProgress)>,
     /// Phases that have not ended, with when they began, outermost first.
     open_phases: Vec<(String, u64)>,
     /// The latest moment that was told.
@@ -79,22 +79,26 @@ impl RecordBuilder {
                 record.phases.push(Phase { phase, started_ns, wall_ns });
             }
             Event::Generation(generation) => {
-                self.groups.of(&generation.window.phase, &generation.window.label).add(&generation);
+                let window = &generation.window;
+                self.groups.of(generation.model, &window.phase, &window.label).add(&generation);
             }
             Event::BatchProgress(progress) => {
                 for news in progress.sequences {
-                    self.progressed(progress.batch, news);
+                    self.progressed(progress.model, progress.batch, news);
                 }
             }
             Event::BatchSequence(ended) => {
                 self.open_sequences.remove(&(ended.batch, ended.name));
-                self.groups.of(&ended.phase, &ended.label).add_sequence(&ended.sequence);
+                let group = self.groups.of(ended.model, &ended.phase, &ended.label);
+                group.add_sequence(&ended.sequence);
             }
             Event::Score(call) => {
-                self.score_groups.of(&call.window.phase, &call.window.label).add(&call);
+                let window = &call.window;
+                self.score_groups.of(call.model, &window.phase, &window.label).add(&call);
             }
             Event::ScoreProgress(progress) => {
-                self.score_groups.of(&progress.phase, &progress.label).note(&progress);
+                let of = (progress.model, &progress.phase, &progress.label);
+                self.score_groups.of(of.0, of.1, of.2).note(&progress);
             }
             Event::Window(window) => record.windows.push(window),
             Event::Devices { devices } => record.devices = devices,
@@ -110,7 +114,7 @@ impl RecordBuilder {
                 record.error = error;
                 record.wall_ns = t_ns;
             }
-            Event::Started { .. } | Event::Log { .. } => {}
+            Event::Started { .. } | Event::BatchRequest(_) | Event::Log { .. } => {}
         }
     }
 
@@ -130,30 +134,28 @@ impl RecordBuilder {
             let wall_ns = self.last_ns.saturating_sub(started_ns);
             self.record.phases.push(Phase { phase, started_ns, wall_ns });
         }
-        for sequence in std::mem::take(&mut self.open_sequences).into_values() {
-            let group = self.groups.of(&sequence.phase, &sequence.label);
+        for (model, sequence) in std::mem::take(&mut self.open_sequences).into_values() {
+            let group = self.groups.of(model, &sequence.phase, &sequence.label);
             group.add_sequence(&cut_short(sequence));
         }
         let groups = self.groups.all.iter();
-        self.record.groups =
-            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        self.record.groups = groups.map(|(key, samples)| samples.summarise(key)).collect();
         let groups = self.score_groups.all.iter();
-        self.record.score_groups =
-            groups.map(|((phase, label), samples)| samples.summarise(phase, label)).collect();
+        self.record.score_groups = groups.map(|(key, samples)| samples.summarise(key)).collect();
         self.record
     }
 
     /// Takes news of a sequence where they continue what is known: a line that was lost is not skipped over.
-    fn progressed(&mut self, batch: u64, news: SequenceProgress) {
+    fn progressed(&mut self, model: Option<u64>, batch: u64, news: SequenceProgress) {
         let known = self.open_sequences.get(&(batch, news.name));
-        if news.first as usize != known.map_or(0, |known| known.tokens.len()) {
+        if news.first as usize != known.map_or(0, |(_, known)| known.tokens.len()) {
             return;
         }
-        if let Some(known) = self.open_sequences.get_mut(&(batch, news.name)) {
+        if let Some((_, known)) = self.open_sequences.get_mut(&(batch, news.name)) {
             known.tokens.extend(news.tokens);
             known.token_ns.extend(news.token_ns);
         } else {
-            self.open_sequences.insert((batch, news.name), news);
+            self.open_sequences.insert((batch, news.name), (model, news));
         }
     }
 }
@@ -168,14 +170,26 @@ fn cut_short(progress: SequenceProgress) -> SequenceRecord {
         token_ns: progress.token_ns,
         times: Default::default(),
         adapter: None,
+        energy: None,
     }
 }
 
-/// What is gathered by phase and label, in the order of first appearance.
+/// What requests of one group have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupKey {
+    /// The model, by its number; none where an older version does not tell.
+    pub model: Option<u64>,
+    /// The open phases, joined by `/`.
+    pub phase: String,
+    /// The label.
+    pub label: String,
+}
+
+/// What is gathered by model, phase and label, in the order of first appearance.
 struct Groups<S> {
-    all: Vec<((String, String), S)>,
+    all: Vec<(GroupKey, S)>,
     /// Where each stands: a run may have as many as requests.
-    places: HashMap<(String, String), usize>,
+    places: HashMap<GroupKey, usize>,
 }
 
 impl<S> Default for Groups<S> {
@@ -185,9 +199,9 @@ impl<S> Default for Groups<S> {
 }
 
 impl<S: Default> Groups<S> {
-    /// The group of a phase and label, made if there is none.
-    fn of(&mut self, phase: &str, label: &str) -> &mut S {
-        let key = (phase.to_owned(), label.to_owned());
+    /// The group of a model, phase and label, made if there is none.
+    fn of(&mut self, model: Option<u64>, phase: &str, label: &str) -> &mut S {
+        let key = GroupKey { model, phase: phase.to_owned(), label: label.to_owned() };
         let place = *self.places.entry(key).or_insert_with_key(|key| {
             self.all.push((key.clone(), S::default()));
             self.all.len() - 1
@@ -226,7 +240,7 @@ mod tests {
     }
 
     fn told(news: SequenceProgress) -> Event {
-        Event::BatchProgress(BatchProgressRecord { batch: 0, sequences: vec![news] })
+        Event::BatchProgress(BatchProgressRecord { model: None, batch: 0, sequences: vec![news] })
     }
 
     #[test]
@@ -237,7 +251,9 @@ mod tests {
         let ended = Event::BatchSequence(BatchSequenceRecord {
             label: "a".to_owned(),
             phase: String::new(),
+            model: None,
             batch: 0,
+            request: None,
             name: 0,
             sequence: cut_short(progress(0, 6)),
         });

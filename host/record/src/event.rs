@@ -4,10 +4,12 @@ use crate::hardware::{BaselineRecord, DeviceRecord, DeviceSpanRecord, TimelineRe
 pub use crate::score::{ScoreProgressRecord, ScoreRecord, ScoreResult};
 pub use crate::{
     activity::{Activity, EstimatedFlops},
+    energy::{DomainRecord, LackRecord, PhaseEnergyRecord, SequenceEnergy},
     generation::{
         BatchProgressRecord, BatchSequenceRecord, GenerationRecord, RequestTimes, SequenceProgress,
         SequenceRecord, SequenceTimes,
     },
+    request::{BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord},
 };
 use llem_quantity::{Quantity, ReadingRecord};
 use schemars::JsonSchema;
@@ -58,6 +60,8 @@ pub enum Event {
     },
     /// A request was generated and measured.
     Generation(GenerationRecord),
+    /// A request was added to a continuous batch.
+    BatchRequest(BatchRequestRecord),
     /// Tokens of sequences of a continuous batch that have not ended.
     BatchProgress(BatchProgressRecord),
     /// A sequence of a continuous batch ended.
@@ -109,6 +113,10 @@ pub enum Event {
 /// A loaded model.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRecord {
+    /// Its number, by which what ran on it names it: models are numbered from 0 in the order of loading. Absent in older
+    /// records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// The source as it was resolved.
     pub source: String,
     /// The architecture's name in config.json.
@@ -248,17 +256,39 @@ pub struct WindowRecord {
     pub wall_ns: u64,
     /// Energy of each device and domain, J.
     pub energy: Vec<DeviceEnergyRecord>,
-    /// Their sum over the CPU and the devices that hold a model.
+    /// Their sum over the CPU and the devices that held a model while the window was open: over what `energy_covers`
+    /// names. Unavailable where a device that did the work is not measured.
     pub energy_total: ReadingRecord,
+    /// What `energy_total` is the sum of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_covers: Vec<DomainRecord>,
+    /// What was on as well and is not in `energy_total`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_lacks: Vec<LackRecord>,
+    /// The energy of the CPU's packages and memory, J; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_cpu: Option<ReadingRecord>,
+    /// The energy of the accelerators that held a model, J; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_accelerators: Option<ReadingRecord>,
+    /// `energy_total` by what the engine did; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_by_phase: Option<PhaseEnergyRecord>,
     /// That per token generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_output_token: Option<ReadingRecord>,
     /// `energy_total` less what the machine would have used at rest; absent where no baseline is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_above_idle: Option<ReadingRecord>,
-    /// Devices that hold a model, or part of one.
+    /// Devices that held a model, or part of one, while the window was open.
     #[serde(default)]
     pub devices_used: u32,
+    /// The models that were loaded while it was open, by their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<u64>,
+    /// The continuous batches that were open meanwhile, by their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<u64>,
     /// How much more energy the device with the most used than the mean of those that hold a model, as a
     /// share of that mean; absent where a single one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,10 @@
 //! What is kept of generated sequences: static requests, and those of continuous batches as they run and when they end.
 
-use crate::event::{UsedAdapter, WindowRecord};
+use crate::{
+    energy::SequenceEnergy,
+    event::{UsedAdapter, WindowRecord},
+    request::RequestRecord,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +13,12 @@ use serde::{Deserialize, Serialize};
 pub struct GenerationRecord {
     /// Time and energy of exactly this request, from before it was tokenized to its last token.
     pub window: WindowRecord,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
+    /// What was asked; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestRecord>,
     /// What serving it took, part by part.
     #[serde(default)]
     pub times: RequestTimes,
@@ -38,6 +48,9 @@ pub struct RequestTimes {
 /// Tokens of sequences of a continuous batch since the last such event, so that a run that is killed keeps them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BatchProgressRecord {
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// The batch's number in its run.
     pub batch: u64,
     /// Each sequence that has new tokens.
@@ -65,17 +78,22 @@ pub struct SequenceProgress {
     pub token_ns: Vec<u64>,
 }
 
-/// A sequence of a continuous batch. Its energy cannot be told from its neighbours'; windows around
-/// the steps have theirs together.
+/// A sequence of a continuous batch.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BatchSequenceRecord {
     /// The label of its request.
     pub label: String,
     /// The open phases, joined by `/`.
     pub phase: String,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// The batch's number in its run.
     #[serde(default)]
     pub batch: u64,
+    /// The number of the request that it is of; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
     /// Its name within its batch.
     pub name: u64,
     /// What became of it.
@@ -101,6 +119,9 @@ pub struct SequenceRecord {
     /// The adapter that it ran with; absent means the base weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<UsedAdapter>,
+    /// Its share of the energy; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<SequenceEnergy>,
 }
 
 /// What a sequence's time was spent on: the first four add up to its end-to-end latency.

@@ -98,6 +98,10 @@ pub struct IdlePowerRecord {
     /// Why the device had not settled, if it had not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsteady: Option<String>,
+    /// Whether a model was on the device, which keeps a GPU from its deepest rest: only windows of the same kind go by
+    /// it. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_model: Option<bool>,
 }
 
 /// What sampling left and cost.

@@ -13,12 +13,14 @@
 
 pub mod activity;
 pub mod builder;
+pub mod energy;
 pub mod event;
 pub mod generation;
 pub mod hardware;
 pub mod journal;
 pub mod recorder;
 pub mod recover;
+pub mod request;
 pub mod schema;
 pub mod score;
 pub mod statistics;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the record's schema. A change that breaks readers raises the first number.
-pub const SCHEMA_VERSION: &str = "2.0";
+pub const SCHEMA_VERSION: &str = "3.0";
 
 /// Everything that is known of a run, and all that is needed to run it again.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,9 +41,9 @@ pub struct RunRecord {
     pub adapters: Vec<AdapterRecord>,
     /// Phases, in the order of ending.
     pub phases: Vec<Phase>,
-    /// Generated requests, summarised by phase and label.
+    /// Generated requests, summarised by model, phase and label.
     pub groups: Vec<Group>,
-    /// Scoring, summarised by phase and kind.
+    /// Scoring, summarised by model, phase and kind.
     #[serde(default)]
     pub score_groups: Vec<ScoreGroup>,
     /// Windows of the script.

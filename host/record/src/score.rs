@@ -9,8 +9,10 @@
 //! Each request's result stands in one line only. After a `kill -9` the lines of progress are what is left.
 
 use crate::{
+    builder::GroupKey,
+    energy::{DomainRecord, EnergySums, per_token},
     event::{Activity, UsedAdapter, WindowRecord},
-    statistics::{EnergySum, per_token, token_rate},
+    statistics::token_rate,
 };
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
@@ -22,6 +24,14 @@ use std::collections::BTreeSet;
 pub struct ScoreRecord {
     /// Time and energy of exactly this call. Its label is `score` or `score-rolling`.
     pub window: WindowRecord,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
+    /// SHA-256 of what was asked: of each request the number of its context's tokens, those, the number of its
+    /// continuation's tokens, and those, all as 32-bit integers, least byte first; of texts first the prefix, then each
+    /// as a continuation without context. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Whether whole texts were scored, rather than continuations.
     pub rolling: bool,
     /// Requests, or texts, that were asked for.
@@ -52,6 +62,9 @@ pub struct ScoreRecord {
 pub struct ScoreProgressRecord {
     /// The label of the call's window.
     pub label: String,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// The open phases, joined by `/`.
     pub phase: String,
     /// When the call's window opened: what its lines have in common.
@@ -88,6 +101,9 @@ pub struct ScoreGroup {
     pub phase: String,
     /// `score` or `score-rolling`.
     pub label: String,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// Calls.
     pub calls: u64,
     /// Requests, or texts, that were completed.
@@ -107,6 +123,15 @@ pub struct ScoreGroup {
     pub flops_per_token: Option<Quantity>,
     /// Energy of the calls, J.
     pub energy: ReadingRecord,
+    /// What it covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_covers: Vec<DomainRecord>,
+    /// The processor's part of it, J.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_cpu: Option<ReadingRecord>,
+    /// That of the accelerators, J; absent where none did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_accelerators: Option<ReadingRecord>,
     /// The same per token run.
     pub energy_per_token: ReadingRecord,
     /// The same per token scored.
@@ -122,7 +147,7 @@ pub struct ScoreSamples {
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
     /// That of the calls.
-    energy: EnergySum,
+    energy: EnergySums,
     /// What a call that has not ended has completed: requests and tokens.
     open: Option<(u64, u64)>,
 }
@@ -136,7 +161,7 @@ impl ScoreSamples {
         self.scored_tokens += call.scored_tokens;
         self.activity.add(&call.window.activity);
         self.adapters.extend(call.adapter.clone());
-        self.energy.add(&call.window.energy_total);
+        self.energy.add(&call.window);
     }
 
     /// Keeps what a call has completed so far, for the case that it never ends.
@@ -145,20 +170,21 @@ impl ScoreSamples {
     }
 
     /// The summary.
-    pub fn summarise(&self, phase: &str, label: &str) -> ScoreGroup {
+    pub fn summarise(&self, of: &GroupKey) -> ScoreGroup {
         let activity = self.activity;
         let rate = |tokens: u64| token_rate(tokens, activity.prefill_ns);
         let cut = "a call's window was never closed: the run was killed".to_owned();
         let energy = match self.open {
             Some(_) => Err(cut),
-            None => self.energy.total("no call"),
+            None => self.energy.total.total("no call"),
         };
         let energy_per = |tokens: u64| (&per_token(&energy, tokens, "no token was scored")).into();
         let (requests, scored) = self.open.unwrap_or_default();
         let flops = activity.flops_estimated.total / activity.prompt_tokens.max(1) as f64;
         ScoreGroup {
-            phase: phase.to_owned(),
-            label: label.to_owned(),
+            phase: of.phase.clone(),
+            label: of.label.clone(),
+            model: of.model,
             calls: self.calls + u64::from(self.open.is_some()),
             requests: self.requests + requests,
             scored_tokens: self.scored_tokens + scored,
@@ -171,6 +197,9 @@ impl ScoreSamples {
             energy_per_token: energy_per(activity.prompt_tokens),
             energy_per_scored_token: energy_per(self.scored_tokens),
             energy: (&energy).into(),
+            energy_covers: self.energy.covers(),
+            energy_cpu: self.energy.cpu.known(),
+            energy_accelerators: self.energy.accelerators.known(),
         }
     }
 }
@@ -182,6 +211,7 @@ mod tests {
     fn progress(completed: u64, scored_tokens: u64) -> ScoreProgressRecord {
         ScoreProgressRecord {
             label: "score".to_owned(),
+            model: None,
             phase: "measure".to_owned(),
             started_ns: 0,
             requests: 9,
@@ -196,7 +226,8 @@ mod tests {
         let mut samples = ScoreSamples::default();
         samples.note(&progress(3, 30));
         samples.note(&progress(5, 52));
-        let group = samples.summarise("measure", "score");
+        let key = GroupKey { model: None, phase: "measure".to_owned(), label: "score".to_owned() };
+        let group = samples.summarise(&key);
         assert_eq!((group.calls, group.requests, group.scored_tokens), (1, 5, 52));
         assert!(matches!(group.energy, ReadingRecord::Unavailable { .. }));
         assert!(group.prefill_rate.is_none());

@@ -2,8 +2,12 @@
 //!
 //! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
 
-use crate::event::{Activity, GenerationRecord, SequenceRecord, UsedAdapter};
-use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
+use crate::{
+    builder::GroupKey,
+    energy::{DomainRecord, EnergySum, EnergySums, per_token},
+    event::{Activity, GenerationRecord, SequenceRecord, UsedAdapter},
+};
+use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -61,52 +65,22 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
-/// The energy of several windows: their sum, or a reason why there is none, for a sum without a part would pass for the
-/// whole.
-#[derive(Debug, Default)]
-pub(crate) struct EnergySum(Option<Reading>);
-
-impl EnergySum {
-    /// Counts a window's energy in. The first reason stays.
-    pub fn add(&mut self, energy: &ReadingRecord) {
-        self.0 = Some(match (self.0.take(), energy.reading()) {
-            (None, energy) => energy,
-            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
-            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
-        });
-    }
-
-    /// Notes that a part has no energy of its own.
-    pub fn lose(&mut self, reason: &str) {
-        self.0 = Some(Err(reason.to_owned()));
-    }
-
-    /// The sum; where nothing was counted in, there is none for the reason `nothing`.
-    pub fn total(&self, nothing: &str) -> Reading {
-        self.0.clone().unwrap_or_else(|| Err(nothing.to_owned()))
-    }
-}
-
-/// An energy for each of some tokens, J/{token}; where there are none, for the reason `nothing`.
-pub fn per_token(energy: &Reading, tokens: u64, nothing: &str) -> Reading {
-    let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
-    let energy = energy.as_ref().map_err(Clone::clone)?;
-    energy.per(&tokens, "J/{token}").ok_or_else(|| nothing.to_owned())
-}
-
 /// Tokens per second; none where there were none or no time passed.
 pub(crate) fn token_rate(tokens: u64, time_ns: u64) -> Option<Quantity> {
     (tokens > 0 && time_ns > 0)
         .then(|| Quantity::exact(tokens as f64 / seconds(time_ns), "{token}/s", Source::Derived))
 }
 
-/// Requests of one label in one phase, summarised.
+/// Requests of one label to one model in one phase, summarised.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The phase.
     pub phase: String,
     /// The requests' label.
     pub label: String,
+    /// The model, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// Requests (batches).
     pub requests: u64,
     /// Sums over them; `requests` in here counts sequences.
@@ -132,10 +106,34 @@ pub struct Group {
     /// Operations of decode per token that it made (all but each sequence's first), FLOP, estimated likewise.
     #[serde(default)]
     pub flops_per_output_token: Option<Quantity>,
-    /// Energy of the requests, J.
+    /// Energy of the requests, J; of sequences of continuous batches, their shares.
     pub energy: ReadingRecord,
-    /// The same per generated token.
+    /// What it covers; not told for sequences of continuous batches, whose windows do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_covers: Vec<DomainRecord>,
+    /// The processor's part of it, J.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_cpu: Option<ReadingRecord>,
+    /// That of the accelerators, J; absent where none did the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_accelerators: Option<ReadingRecord>,
+    /// Energy of prompt processing, J; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_prefill: Option<ReadingRecord>,
+    /// Energy of decoding, J; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_decode: Option<ReadingRecord>,
+    /// Energy of the requests per generated token.
     pub energy_per_output_token: ReadingRecord,
+    /// Energy of prompt processing per prompt token; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill_energy_per_input_token: Option<ReadingRecord>,
+    /// Energy of decoding per token that it made (all but each sequence's first); absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode_energy_per_output_token: Option<ReadingRecord>,
+    /// The sequences' shares of the energy, J.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_per_sequence_j: Option<Distribution>,
 }
 
 /// Samples of a group while the run goes on.
@@ -145,7 +143,9 @@ pub struct GroupSamples {
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
     /// That of the requests.
-    energy: EnergySum,
+    energy: EnergySums,
+    /// Shares of sequences, J.
+    shares: Vec<f64>,
     ttft: Vec<f64>,
     itl: Vec<f64>,
     tpot: Vec<f64>,
@@ -159,12 +159,11 @@ impl GroupSamples {
     pub fn add(&mut self, generation: &GenerationRecord) {
         self.requests += 1;
         self.activity.add(&generation.window.activity);
-        self.energy.add(&generation.window.energy_total);
+        self.energy.add(&generation.window);
         generation.sequences.iter().for_each(|sequence| self.add_of_sequence(sequence));
     }
 
-    /// Counts a sequence of a continuous batch in. It shares its steps, and so has no rates and no
-    /// energy of its own.
+    /// Counts a sequence of a continuous batch in. It shares its steps, and so has no rates of its own.
     pub fn add_sequence(&mut self, sequence: &SequenceRecord) {
         self.requests += 1;
         self.activity.add(&Activity {
@@ -173,14 +172,21 @@ impl GroupSamples {
             output_tokens: sequence.tokens.len() as u64,
             ..Activity::default()
         });
-        self.energy.lose(
-            "sequences of a continuous batch share their steps; a window around them has the energy",
-        );
+        let add = |sum: &mut EnergySum, energy: Option<&ReadingRecord>| match energy {
+            Some(energy) => sum.add(energy),
+            None => sum.lose("the energy of its sequences was not told apart"),
+        };
+        let energy = sequence.energy.as_ref();
+        add(&mut self.energy.total, energy.map(|energy| &energy.share));
+        add(&mut self.energy.prefill, energy.map(|energy| &energy.prefill));
+        add(&mut self.energy.decode, energy.map(|energy| &energy.decode));
         self.add_of_sequence(sequence);
     }
 
     fn add_of_sequence(&mut self, sequence: &SequenceRecord) {
         self.adapters.extend(sequence.adapter.clone());
+        let share = sequence.energy.as_ref().and_then(|energy| energy.share.reading().ok());
+        self.shares.extend(share.map(|share| share.value));
         let (Some(first), Some(last)) = (sequence.token_ns.first(), sequence.token_ns.last())
         else {
             return;
@@ -196,17 +202,23 @@ impl GroupSamples {
     }
 
     /// The summary.
-    pub fn summarise(&self, phase: &str, label: &str) -> Group {
-        let energy = self.energy.total("no request");
-        let per_token = per_token(&energy, self.activity.output_tokens, "no token was generated");
+    pub fn summarise(&self, of: &GroupKey) -> Group {
+        let energy = self.energy.total.total("no request");
+        let activity = &self.activity;
+        let each = per_token(&energy, activity.output_tokens, "no token was generated");
+        let of_phase = |sum: &EnergySum, tokens: u64, nothing: &str| {
+            let energy = sum.known()?.reading();
+            Some((&per_token(&energy, tokens, nothing)).into())
+        };
         let flops_per = |flops: f64, tokens: u64| {
             (tokens > 0 && flops > 0.0)
                 .then(|| Quantity::exact(flops / tokens as f64, "FLOP/{token}", Source::Analytic))
         };
         let flops = self.activity.flops_estimated;
         Group {
-            phase: phase.to_owned(),
-            label: label.to_owned(),
+            phase: of.phase.clone(),
+            label: of.label.clone(),
+            model: of.model,
             requests: self.requests,
             activity: self.activity,
             adapters: self.adapters.clone(),
@@ -219,7 +231,23 @@ impl GroupSamples {
             flops_per_input_token: flops_per(flops.prefill, self.activity.prompt_tokens),
             flops_per_output_token: flops_per(flops.decode, self.decoded),
             energy: (&energy).into(),
-            energy_per_output_token: (&per_token).into(),
+            energy_covers: self.energy.covers(),
+            energy_cpu: self.energy.cpu.known(),
+            energy_accelerators: self.energy.accelerators.known(),
+            energy_prefill: self.energy.prefill.known(),
+            energy_decode: self.energy.decode.known(),
+            energy_per_output_token: (&each).into(),
+            prefill_energy_per_input_token: of_phase(
+                &self.energy.prefill,
+                activity.prompt_tokens,
+                "no prompt was run",
+            ),
+            decode_energy_per_output_token: of_phase(
+                &self.energy.decode,
+                self.decoded,
+                "no token was decoded",
+            ),
+            energy_per_sequence_j: Distribution::of(self.shares.clone()),
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Work {
 pub struct Piece {
     /// The sequence's place among those that were given.
     pub sequence: usize,
+    /// What its batch calls it.
+    pub name: u64,
     /// Tokens run.
     pub new: usize,
     /// Tokens of it that were in the KV cache before.
@@ -143,8 +145,15 @@ fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
             if new > 0 {
                 room = room.saturating_sub(new);
                 let sampled = sequence.completes_prompt(new);
-                let (past, adapter) = (sequence.past(), sequence.adapter.clone());
-                pieces.push(Piece { sequence: index, new, past, prompt, sampled, adapter });
+                pieces.push(Piece {
+                    sequence: index,
+                    name: sequence.name,
+                    new,
+                    past: sequence.past(),
+                    prompt,
+                    sampled,
+                    adapter: sequence.adapter.clone(),
+                });
             }
         }
     }

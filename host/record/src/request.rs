@@ -1,0 +1,92 @@
+//! What was asked of a model, as it was asked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A request as a script asked it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RequestRecord {
+    /// Its number among all requests of the run.
+    pub number: u64,
+    /// What each sequence starts from.
+    pub prompts: Vec<PromptRecord>,
+    /// Most tokens to generate for a sequence.
+    pub max_new_tokens: u32,
+    /// Whether it goes on past end-of-sequence tokens.
+    pub ignore_eos: bool,
+    /// Ends a sequence when its text contains one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// How tokens are chosen; absent means greedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingRecord>,
+    /// The adapters asked for, one a prompt or one for all, none meaning the base weights; absent means the model's
+    /// default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<Option<String>>,
+}
+
+/// What a sequence starts from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PromptRecord {
+    /// How it was given.
+    pub form: PromptForm,
+    /// SHA-256: of a text's UTF-8; of tokens as 32-bit integers, least byte first; of a conversation as a JSON list of
+    /// `[role, content]`, without spaces.
+    pub digest: String,
+    /// The prompt itself, with `--keep-prompts`: a text, a list of tokens, or a list of `[role, content]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Value>,
+}
+
+/// How a prompt was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptForm {
+    /// As text.
+    Text,
+    /// As token ids.
+    Tokens,
+    /// As a conversation.
+    Chat,
+}
+
+/// How tokens are chosen.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SamplingRecord {
+    /// Logits are divided by this; 0 means greedy.
+    pub temperature: f32,
+    /// Only so many of the most likely tokens are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// The smallest set whose probability reaches this is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Logits of tokens already present are divided or multiplied by this.
+    pub repetition_penalty: f32,
+    /// The seed, where the script gave one; absent means the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The stream of the seed that the first sequence draws from; the next draw from those after it.
+    pub first_stream: u64,
+}
+
+/// A request whose sequences were added to a continuous batch.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BatchRequestRecord {
+    /// Its label.
+    pub label: String,
+    /// The open phases, joined by `/`.
+    pub phase: String,
+    /// The model, by its number.
+    pub model: u64,
+    /// The batch's number in its run.
+    pub batch: u64,
+    /// The names of its sequences within the batch, one a prompt.
+    pub sequences: Vec<u64>,
+    /// When it arrived: TTFT of its sequences counts from here.
+    pub arrival_ns: u64,
+    /// What was asked.
+    pub request: RequestRecord,
+}
