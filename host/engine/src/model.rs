@@ -7,7 +7,7 @@ use crate::{
     chat::{ChatTemplate, Message},
     families::Shape,
     kernels::simd::Path,
-    load::checkpoint::Checkpoint,
+    load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest},
     parallel::{
         Plan, Replica,
         command::{Command, Reply},
@@ -30,6 +30,8 @@ pub struct Model {
     /// A copy that sizes requests, made when the first text is given.
     sizing: Option<Tokenizer>,
     chat_template: Option<ChatTemplate>,
+    /// How its adapters are identified.
+    pub(crate) digests: DigestOptions,
     info: Info,
 }
 
@@ -40,8 +42,10 @@ pub struct Info {
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights (see [`digest`]).
+    /// What identifies config and weights (see [`crate::load::digest`]).
     pub digest: String,
+    /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
+    pub files: Vec<FileDigest>,
     /// Distinct weights; a tied head counts once.
     pub parameters: u64,
     /// Bytes of weights in memory.
@@ -140,9 +144,10 @@ impl Model {
             split: options.split,
             ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
-            load_time: started.elapsed().saturating_sub(checkpoint.digest_time),
+            load_time: started.elapsed().saturating_sub(checkpoint.identity.time),
             source: checkpoint.source,
-            digest: checkpoint.digest,
+            digest: checkpoint.identity.digest,
+            files: checkpoint.identity.files,
             dtype: checkpoint.dtype,
             quantization: checkpoint.quantization,
             device: first,
@@ -155,6 +160,7 @@ impl Model {
             tokenizer: checkpoint.tokenizer,
             sizing: None,
             chat_template: checkpoint.chat_template,
+            digests: options.digests.clone(),
             info,
         })
     }

@@ -12,7 +12,7 @@ use crate::{
     families::Shape,
     kv_cache::{CachePool, KvCache, Layout},
     layers::{AdapterRows, Packing, Segment, Use},
-    load::{Weights, latency::FixedLatency},
+    load::{DigestOptions, Weights, latency::FixedLatency},
 };
 use candle_core::{DType, Device, Tensor};
 use std::{
@@ -117,7 +117,9 @@ impl Rank {
                 self.pass(pass.batch, &segments, &pass.wanted)?;
             }
             Command::Attach(Attach { id, source, seed }) => {
-                let mut opened = source.parse::<AdapterSource>()?.open(*seed)?;
+                // The leader tells what the adapter is.
+                let digests = DigestOptions::nothing();
+                let mut opened = source.parse::<AdapterSource>()?.open(*seed, &digests)?;
                 return Ok(Reply::Attached(self.attach(*id, &mut opened.tensors)?));
             }
             Command::Detach(id) => self.detach(*id),

@@ -6,7 +6,7 @@ use crate::{
     state::Run,
 };
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
-use llem_record::event::{ModelRecord, Parallelism, RankRecord};
+use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
 
 /// What a script asks to load, held against what was granted.
 pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
@@ -51,6 +51,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, E
         split,
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
+        digests: granted.digests.clone(),
     })
 }
 
@@ -89,10 +90,16 @@ pub fn model_record(info: &Info) -> ModelRecord {
         layers: rank.layers.len() as u32,
         weight_bytes: rank.weight_bytes,
     };
+    let file = |file: &llem_engine::FileDigest| FileDigest {
+        name: file.name.clone(),
+        bytes: file.bytes,
+        digest: file.digest.clone(),
+    };
     ModelRecord {
         source: info.source.clone(),
         architecture: info.architecture.clone(),
         digest: info.digest.clone(),
+        files: info.files.iter().map(file).collect(),
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
         dtype: info.dtype.to_string(),
