@@ -36,7 +36,7 @@ fn the_record_lists_a_models_files() {
     desk.llem(&args).ok();
     let record = desk.record();
     let recorded = &record["models"][0];
-    for field in ["digest", "files", "weight_bytes"] {
+    for field in ["digest", "files", "weight_bytes", "decode_weight_bytes"] {
         assert_eq!(recorded[field], generated["model"][field], "{field}");
         assert!(!recorded[field].is_null(), "{field}");
     }

@@ -48,8 +48,16 @@ pub struct Info {
     pub files: Vec<FileDigest>,
     /// Distinct weights; a tied head counts once.
     pub parameters: u64,
-    /// Bytes of weights in memory.
+    /// Bytes of weights in memory, on all ranks.
     pub weight_bytes: u64,
+    /// Bytes of them that a decode step of all replicas reads, if it reads every expert: all but tables of which it
+    /// reads a row for each token (learned positions, and a token embedding that no rank multiplies with as a tied LM
+    /// head).
+    pub decode_weight_bytes: u64,
+    /// Bytes of keys and values that a token leaves in the caches of its replica, over all layers and ranks, as they
+    /// are kept: a key head that several tensor-parallel ranks need counts for each of them, and a layer with a window
+    /// as any other, because its cache keeps every token although a step reads the window alone.
+    pub kv_bytes_per_token: u64,
     /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: DType,
     /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
@@ -141,6 +149,8 @@ impl Model {
             architecture: checkpoint.architecture,
             parameters: counted.iter().map(|part| part.parameters).sum(),
             weight_bytes: loaded.iter().map(|part| part.bytes).sum(),
+            decode_weight_bytes: loaded.iter().map(|part| part.decode_bytes).sum(),
+            kv_bytes_per_token: counted.iter().map(|part| part.kv_bytes_per_token).sum(),
             split: options.split,
             ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
@@ -305,3 +315,7 @@ impl Model {
         ))
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

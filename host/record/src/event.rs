@@ -123,6 +123,10 @@ pub struct ModelRecord {
     pub parameters: u64,
     /// Bytes of weights in memory, on all ranks.
     pub weight_bytes: u64,
+    /// Bytes of them that a decode step reads, if it reads every expert: all but tables of which it reads a row for each
+    /// token. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode_weight_bytes: Option<u64>,
     /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: String,
     /// Formats of quantised weights.

@@ -70,14 +70,17 @@ impl Rank {
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
+        let layout = decoder.cache_layout(sharing);
         Ok(Self {
-            layout: decoder.cache_layout(sharing),
             loaded: Loaded {
                 parameters: weights.parameters(),
                 bytes: weights.bytes(),
+                decode_bytes: weights.bytes().saturating_sub(decoder.lookup_bytes() as u64),
+                kv_bytes_per_token: layout.bytes_per_token() as u64,
                 stage,
                 device: id,
             },
+            layout,
             pool: CachePool::default(),
             batches: BTreeMap::new(),
             decoder,

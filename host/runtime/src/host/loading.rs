@@ -102,6 +102,7 @@ pub fn model_record(info: &Info) -> ModelRecord {
         files: info.files.iter().map(file).collect(),
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
+        decode_weight_bytes: Some(info.decode_weight_bytes),
         dtype: info.dtype.to_string(),
         quantization: info.quantization.clone(),
         device: info.device.to_string(),
@@ -137,6 +138,7 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         digest: record.digest,
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
+        decode_weight_bytes: info.decode_weight_bytes,
         dtype: info.dtype.into(),
         quantization: record.quantization,
         device: record.device,
@@ -149,9 +151,7 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         heads: shape.heads as u32,
         kv_heads: shape.kv_heads as u32,
         experts: shape.experts.map_or(0, |experts| experts.count as u32),
-        // Keys and values of every layer, in the weights' own format.
-        kv_bytes_per_token: (2 * shape.layers * shape.kv_heads * shape.head_dim * info.dtype.size())
-            as u64,
+        kv_bytes_per_token: info.kv_bytes_per_token,
         eos_tokens: info.eos.clone(),
         has_tokenizer: info.has_tokenizer,
         load_time: record.load_ns,
