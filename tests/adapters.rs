@@ -195,7 +195,7 @@ fn the_record_names_adapter_digest_rank_and_mode() {
         assert_eq!(attached["rank"], 12);
         assert_eq!(attached["modules"], 3 * 7);
         assert_eq!(attached["base_model"], "llama/untied-llama3");
-        assert!(attached["digest"].as_str().unwrap().starts_with("sha256:"));
+        assert!(attached["digest"].as_str().unwrap().starts_with("blake3:"));
         assert_eq!(record["grants"]["adapters"][0], adapter.to_str().unwrap());
         let phases: Vec<&str> = record["phases"]
             .as_array()

@@ -141,7 +141,7 @@ fn the_record_names_the_quantisation() {
     desk.llem(&args).refused(1, &["no tokenizer"]);
     let generated = desk.llem(&["generate", model, "--tokens", "5,6,7", "--json"]).ok().json();
     assert_eq!(generated["model"]["quantization"], "Q4_K+Q6_K");
-    assert!(generated["model"]["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert!(generated["model"]["digest"].as_str().unwrap().starts_with("blake3:"));
 }
 
 #[test]

@@ -39,8 +39,10 @@ impl Trial {
         mfu(flops, self.generation.decode_time, peak, ranks)
     }
 
-    /// Share of the peak bandwidth, bytes/s, that decode reached. None for a mixture of experts, of whose weights a step
-    /// reads what its tokens choose, and where there was no decode.
+    /// Share of the peak bandwidth, bytes/s, that decode reached. A step reads the weights but for tables of which it
+    /// takes a row, and the keys and values of all tokens before it; of layers with a sliding window that is more than it
+    /// reads once sequences are longer. None for a mixture of experts, of whose weights a step reads what its tokens
+    /// choose, and where there was no decode.
     pub fn decode_mbu(&self, model: &ModelInfo, bandwidth: &Quantity) -> Option<Quantity> {
         let completions = &self.generation.completions;
         let steps = completions.iter().map(|one| one.tokens.len()).max()?.checked_sub(1)?;
@@ -54,8 +56,8 @@ impl Trial {
             steps * (prompt + (steps + 1.0) / 2.0)
         };
         let cached: f64 = completions.iter().map(read).sum();
-        let bytes =
-            steps as f64 * model.weight_bytes as f64 + cached * model.kv_bytes_per_token as f64;
+        let bytes = steps as f64 * model.decode_weight_bytes as f64
+            + cached * model.kv_bytes_per_token as f64;
         let rate = analytic(bytes, "By").per(self.generation.decode_time as f64 * NS, "By/s")?;
         let ranks = model.ranks.len().max(1) as f64;
         rate.over(&bandwidth.times(&analytic(ranks, "1"), "By/s"), "1")
@@ -75,7 +77,10 @@ fn analytic(value: f64, unit: &str) -> Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::warmup::fixtures::lasting;
+    use crate::{
+        bindings::{Completion, FinishReason, engine},
+        warmup::fixtures::lasting,
+    };
 
     #[test]
     fn half_the_peak_is_half() {
@@ -86,5 +91,69 @@ mod tests {
         assert!((mfu.value - 0.5).abs() < 1e-12 && mfu.unit == "1");
         assert!((trial.decode_mfu(&peak, 2).expect("the same").value - 0.25).abs() < 1e-12);
         assert!(trial.prefill_mfu(&peak, 1).is_none());
+    }
+
+    /// A dense model on so many ranks, whose decode steps read a tenth less than its weights.
+    fn model(ranks: usize) -> ModelInfo {
+        let parallelism = engine::Parallelism {
+            tensor: ranks as u32,
+            pipeline: 1,
+            data: 1,
+            experts: false,
+            sharded_adapters: false,
+            microbatches: None,
+        };
+        let rank = engine::Rank {
+            device: "cpu".to_owned(),
+            first_layer: 0,
+            layers: 1,
+            weight_bytes: 1000 / ranks as u64,
+        };
+        ModelInfo {
+            source: String::new(),
+            architecture: String::new(),
+            digest: String::new(),
+            parameters: 250,
+            weight_bytes: 1000,
+            decode_weight_bytes: 900,
+            dtype: Dtype::F32,
+            quantization: None,
+            device: "cpu".to_owned(),
+            parallelism,
+            ranks: vec![rank; ranks],
+            context_length: 64,
+            vocab_size: 10,
+            layers: 1,
+            hidden_size: 1,
+            heads: 1,
+            kv_heads: 1,
+            experts: 0,
+            kv_bytes_per_token: 10,
+            eos_tokens: Vec::new(),
+            has_tokenizer: false,
+            load_time: 0,
+        }
+    }
+
+    #[test]
+    fn decode_reads_its_weights_and_the_cache_at_each_step() {
+        let mut trial = lasting(&[2.0]).remove(0);
+        let bandwidth = Quantity::exact(2030.0, "By/s", Source::Datasheet);
+        assert!(trial.decode_mbu(&model(1), &bandwidth).is_none(), "no decode");
+        trial.generation.completions.push(Completion {
+            prompt_tokens: 10,
+            tokens: vec![0; 3],
+            text: None,
+            finish: FinishReason::Length,
+            submitted: 0,
+            token_times: vec![0; 3],
+            adapter: None,
+        });
+        // Two steps after prefill: the weights twice, and the keys and values of 11 and 12 tokens. 2030 bytes in 2 s.
+        let mbu = |model| trial.decode_mbu(&model, &bandwidth).expect("two steps of decode").value;
+        assert!((mbu(model(1)) - 0.5).abs() < 1e-12);
+        assert!((mbu(model(2)) - 0.25).abs() < 1e-12, "each rank has that bandwidth");
+        let mixture = ModelInfo { experts: 8, ..model(1) };
+        assert!(trial.decode_mbu(&mixture, &bandwidth).is_none());
     }
 }

@@ -33,18 +33,20 @@ pub struct ChatTemplate {
 const SPECIAL_TOKENS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
+/// Files that a folder's template and its special tokens are read from.
+pub(crate) const FILES: [&str; 2] = ["tokenizer_config.json", "chat_template.jinja"];
+
 impl ChatTemplate {
     /// Reads `chat_template.jinja`, or else `tokenizer_config.json`'s `chat_template` (where it is a
     /// list, the one named `default`). None where the folder has neither.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
-        let config_path = folder.join("tokenizer_config.json");
+        let [config_path, file] = FILES.map(|name| folder.join(name));
         let config: serde_json::Value = if config_path.is_file() {
             serde_json::from_str(&read_text(&config_path)?)
                 .map_err(|error| Error::file(&config_path, error.to_string()))?
         } else {
             serde_json::Value::Null
         };
-        let file = folder.join("chat_template.jinja");
         let named = |template: &&serde_json::Value| template["name"] == "default";
         let template = match &config["chat_template"] {
             serde_json::Value::Array(all) => {

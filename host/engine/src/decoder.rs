@@ -194,6 +194,14 @@ impl Decoder {
         }
     }
 
+    /// Bytes of its tables of which a step reads a row for each token, and never all: learned positions, and the token
+    /// embedding where this rank does not multiply with it as a tied LM head.
+    pub fn lookup_bytes(&self) -> usize {
+        let is_head = self.stage.is_last() && self.shape.tied_head;
+        let tables = self.embedding.iter().filter(|_| !is_head).chain(&self.positions);
+        tables.map(Embedding::bytes).sum()
+    }
+
     /// The number format of what its layers pass on: f32 on the CPU, or else that of its weights.
     pub fn activations(&self) -> candle_core::DType {
         let dtype = if host::computes(&self.device) { DType::F32 } else { self.dtype };

@@ -41,7 +41,7 @@ pub use config::Config;
 pub use dtype::{DType, Device};
 pub use error::{Error, Result};
 pub use generate::{Control, Generation};
-pub use load::{LoadOptions, ModelSource};
+pub use load::{DigestOptions, LoadOptions, ModelSource, digest::FileDigest};
 pub use model::{Info, Model};
 pub use parallel::Split;
 pub use request::{Prepared, Prompt, Request};

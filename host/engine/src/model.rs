@@ -7,7 +7,7 @@ use crate::{
     chat::{ChatTemplate, Message},
     families::Shape,
     kernels::simd::Path,
-    load::checkpoint::Checkpoint,
+    load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest},
     parallel::{
         Plan, Replica,
         command::{Command, Reply},
@@ -30,6 +30,8 @@ pub struct Model {
     /// A copy that sizes requests, made when the first text is given.
     sizing: Option<Tokenizer>,
     chat_template: Option<ChatTemplate>,
+    /// How its adapters are identified.
+    pub(crate) digests: DigestOptions,
     info: Info,
 }
 
@@ -40,12 +42,22 @@ pub struct Info {
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights (see [`digest`]).
+    /// What identifies config and weights (see [`crate::load::digest`]).
     pub digest: String,
+    /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
+    pub files: Vec<FileDigest>,
     /// Distinct weights; a tied head counts once.
     pub parameters: u64,
-    /// Bytes of weights in memory.
+    /// Bytes of weights in memory, on all ranks.
     pub weight_bytes: u64,
+    /// Bytes of them that a decode step of all replicas reads, if it reads every expert: all but tables of which it
+    /// reads a row for each token (learned positions, and a token embedding that no rank multiplies with as a tied LM
+    /// head).
+    pub decode_weight_bytes: u64,
+    /// Bytes of keys and values that a token leaves in the caches of its replica, over all layers and ranks, as they
+    /// are kept: a key head that several tensor-parallel ranks need counts for each of them, and a layer with a window
+    /// as any other, because its cache keeps every token although a step reads the window alone.
+    pub kv_bytes_per_token: u64,
     /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: DType,
     /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
@@ -137,12 +149,15 @@ impl Model {
             architecture: checkpoint.architecture,
             parameters: counted.iter().map(|part| part.parameters).sum(),
             weight_bytes: loaded.iter().map(|part| part.bytes).sum(),
+            decode_weight_bytes: loaded.iter().map(|part| part.decode_bytes).sum(),
+            kv_bytes_per_token: counted.iter().map(|part| part.kv_bytes_per_token).sum(),
             split: options.split,
             ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
-            load_time: started.elapsed().saturating_sub(checkpoint.digest_time),
+            load_time: started.elapsed().saturating_sub(checkpoint.identity.time),
             source: checkpoint.source,
-            digest: checkpoint.digest,
+            digest: checkpoint.identity.digest,
+            files: checkpoint.identity.files,
             dtype: checkpoint.dtype,
             quantization: checkpoint.quantization,
             device: first,
@@ -155,6 +170,7 @@ impl Model {
             tokenizer: checkpoint.tokenizer,
             sizing: None,
             chat_template: checkpoint.chat_template,
+            digests: options.digests.clone(),
             info,
         })
     }
@@ -299,3 +315,7 @@ impl Model {
         ))
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

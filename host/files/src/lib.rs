@@ -7,7 +7,11 @@
 //! After a crash or a loss of power at any moment the file is either as it was before, or whole. What a crash may
 //! leave is a temporary file, whose name begins with `.` and ends in `.unfinished`.
 //!
-//! Start at [`write`], [`write_new`] and [`update`].
+//! Start at [`write`], [`write_new`] and [`update`], and at [`Store`] for a list in a file.
+
+mod store;
+
+pub use store::Store;
 
 use std::{
     ffi::OsString,

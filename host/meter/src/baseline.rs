@@ -5,10 +5,8 @@
 //!             steady: no trend and no scatter beyond 5 % of the mean or what the readings are uncertain by
 //! ```
 
-use crate::{
-    store::{Store, unix_seconds},
-    window::Span,
-};
+use crate::{clock::unix_seconds, window::Span};
+use llem_files::Store;
 use llem_quantity::{Quantity, Reading, Source};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};

@@ -61,6 +61,11 @@ fn unix_ns(wall: SystemTime) -> i64 {
     }
 }
 
+/// Now, seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

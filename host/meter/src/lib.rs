@@ -20,7 +20,6 @@ pub mod peaks;
 pub mod processor;
 pub mod sampler;
 pub mod sources;
-pub mod store;
 pub mod timeline;
 pub mod total;
 pub mod warning;

@@ -1,7 +1,7 @@
 //! What a device can do at most: as datasheets promise (rates of dense matrix products, without sparsity and
 //! accumulated in f32 where the datasheet tells that apart, and memory bandwidth), and as it was measured.
 
-use crate::store::Store;
+use llem_files::Store;
 use llem_quantity::Quantity;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -121,12 +121,20 @@ pub struct ModelRecord {
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights; the prefix says what was hashed.
+    /// What identifies config and weights. `blake3:` covers every byte, `blake3-headers:` the beginning of each weight
+    /// file, `sha256-synthetic:` config and seed.
     pub digest: String,
+    /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileDigest>,
     /// Distinct weights.
     pub parameters: u64,
     /// Bytes of weights in memory, on all ranks.
     pub weight_bytes: u64,
+    /// Bytes of them that a decode step reads, if it reads every expert: all but tables of which it reads a row for each
+    /// token. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode_weight_bytes: Option<u64>,
     /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
     pub dtype: String,
     /// Formats of quantised weights.
@@ -142,6 +150,17 @@ pub struct ModelRecord {
     pub ranks: Vec<RankRecord>,
     /// Time from the call to the model being ready.
     pub load_ns: u64,
+}
+
+/// One of the files that a model was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDigest {
+    /// Its path within the model's folder.
+    pub name: String,
+    /// Its size, bytes.
+    pub bytes: u64,
+    /// `blake3:` and what `b3sum` prints of it; `blake3-headers:` where only its beginning was hashed.
+    pub digest: String,
 }
 
 /// How a model is split over ranks.
@@ -203,7 +222,7 @@ pub struct AdapterRecord {
     pub wall_ns: u64,
     /// The source as it was resolved.
     pub source: String,
-    /// What identifies its config and tensors; the prefix says what was hashed.
+    /// What identifies its config and tensors, as of a model.
     pub digest: String,
     /// The model that its config says it was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

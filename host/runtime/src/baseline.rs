@@ -7,7 +7,7 @@ use crate::{
 };
 use llem_meter::{
     baseline::{self, IdlePower, Kept, PARTS},
-    store::unix_seconds,
+    clock::unix_seconds,
 };
 use llem_record::{
     Event,

@@ -5,7 +5,9 @@ use crate::{
     bindings::{description::About, types::Value},
     state::Inputs,
 };
-use llem_engine::{AdapterSource, DType, Device, ModelSource, Split, parallel::World};
+use llem_engine::{
+    AdapterSource, DType, Device, DigestOptions, ModelSource, Split, parallel::World,
+};
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 /// The model that a script may load.
@@ -25,6 +27,8 @@ pub struct ModelGrant {
     pub rank_timeout: Duration,
     /// The processes that are its ranks; none means that they are threads.
     pub world: Option<Arc<World>>,
+    /// How models and adapters are identified.
+    pub digests: DigestOptions,
     /// The adapters that come with it, the first of which requests run with.
     pub adapters: Vec<AdapterGrant>,
     /// Whether the first is merged into the weights.

@@ -4,8 +4,8 @@ use super::{MeterArgs, cache};
 use llem_engine::kernels::simd::{Path, VARIABLE};
 use llem_meter::{
     Device, DeviceKind, Meter, Resolution, State,
+    clock::unix_seconds,
     peaks::{self, Measured, MeasuredPeaks},
-    store::unix_seconds,
 };
 use llem_quantity::{Quantity, Reading, Source, significant};
 use llem_runtime::Metering;

@@ -157,6 +157,7 @@ impl Args {
                 max_ranks: self.max_ranks.unwrap_or(split.ranks()),
                 rank_timeout: self.model_args.split.rank_timeout()?,
                 world: self.model_args.world()?,
+                digests: self.model_args.digests(),
                 adapters: self.adapters,
                 merge: self.merge,
             },

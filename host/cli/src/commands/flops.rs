@@ -3,7 +3,7 @@
 use super::parse;
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_engine::{
-    AdapterSource, LoadOptions, Model, ModelSource,
+    AdapterSource, DigestOptions, LoadOptions, Model, ModelSource,
     families::Shape,
     flops::{Components, Estimated, Logits, Phases, Workload, active_parameters},
     load::checkpoint,
@@ -53,7 +53,11 @@ impl Args {
         let adapter = match &self.adapter {
             None => Default::default(),
             Some(adapter) => {
-                let mut model = Model::load(&LoadOptions::new(self.model.clone()))?;
+                let options = LoadOptions {
+                    digests: DigestOptions::nothing(),
+                    ..LoadOptions::new(self.model.clone())
+                };
+                let mut model = Model::load(&options)?;
                 model.attach(adapter, None, 0)?.flops
             }
         };

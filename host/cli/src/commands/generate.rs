@@ -169,7 +169,8 @@ fn to_json(
         .map(|time| (*time - generation.submitted).as_secs_f64())
         .collect();
     json!({
-        "model": { "source": info.source, "digest": info.digest, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
+        "model": { "source": info.source, "digest": info.digest, "files": info.files, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
+            "weight_bytes": info.weight_bytes, "decode_weight_bytes": info.decode_weight_bytes, "kv_bytes_per_token": info.kv_bytes_per_token,
             "parallelism": { "tensor": info.split.tensor, "pipeline": info.split.pipeline, "data": info.split.data, "experts": info.split.experts },
             "ranks": info.ranks.iter().map(|rank| json!({ "device": rank.place(), "layers": [rank.layers.start, rank.layers.end], "weight_bytes": rank.weight_bytes })).collect::<Vec<_>>() },
         "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({

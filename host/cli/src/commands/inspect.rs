@@ -2,7 +2,7 @@
 
 use super::{compiled_cache, read_component};
 use crate::watch::Console;
-use llem_engine::{Device, ModelSource, Split, load::RANK_TIMEOUT};
+use llem_engine::{Device, DigestOptions, ModelSource, Split, load::RANK_TIMEOUT};
 use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Metering, Script, Stop,
@@ -59,6 +59,7 @@ fn start_alone(file: &str) -> Result<Member, Error> {
         max_ranks: 1,
         rank_timeout: RANK_TIMEOUT,
         world: None,
+        digests: DigestOptions::nothing(),
         adapters: Vec::new(),
         merge: false,
     };

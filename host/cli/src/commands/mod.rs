@@ -11,7 +11,10 @@ mod tokenize;
 
 use crate::signals;
 use llem_engine::{
-    LoadOptions, ModelSource, Split, kernels::simd::Path, load::RANK_TIMEOUT, parallel::World,
+    DigestOptions, LoadOptions, ModelSource, Split,
+    kernels::simd::Path,
+    load::{RANK_TIMEOUT, digest::Coverage},
+    parallel::World,
 };
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
@@ -74,6 +77,10 @@ pub struct ModelArgs {
     /// Seed of everything random: synthetic weights, sampling, the script's random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Identify a model by config, tensor names, shapes and the first kilobyte of each weight file, rather than by all
+    /// of their bytes: its digest says `blake3-headers` and does not tell fine-tunes of one model apart
+    #[arg(long)]
+    quick_digest: bool,
     #[command(flatten)]
     split: SplitArgs,
 }
@@ -189,7 +196,14 @@ impl ModelArgs {
             split: self.split.split(),
             rank_timeout: self.split.rank_timeout()?,
             world: self.world()?,
+            digests: self.digests(),
         })
+    }
+
+    /// How it is identified. Hashes of large files are kept, so that each is read for that once.
+    fn digests(&self) -> DigestOptions {
+        let coverage = if self.quick_digest { Coverage::Headers } else { Coverage::Whole };
+        DigestOptions { coverage, cache: cache().map(|folder| folder.join("digests.json")) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Attaching, merging, unmerging and detaching: what happens to a model as a whole.
 
 use super::{Adapted, Adapter, AdapterFlops, AdapterSource};
-use crate::{Error, Model, Result, parallel::command::Command};
+use crate::{Error, Model, Result, load::DigestOptions, parallel::command::Command};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +22,8 @@ impl Model {
                 merged.name
             )));
         }
-        let mut opened = source.open(seed)?;
+        let mut opened = source.open(seed, &self.digests)?;
+        let digest = std::mem::take(&mut opened.digest);
         let started = Instant::now();
         let id = self.adapters.next_id();
         let mut taken = None;
@@ -36,7 +37,7 @@ impl Model {
                 }
             }
             if index + 1 < self.replicas.len() {
-                opened = source.open(seed)?;
+                opened = source.open(seed, &DigestOptions::nothing())?;
             }
         }
         let taken = taken.unwrap_or_default();
@@ -48,7 +49,7 @@ impl Model {
             id,
             name: self.adapters.free_name(name.unwrap_or(&source.name())),
             source: opened.source,
-            digest: opened.digest,
+            digest,
             base_model: config.base_model.clone().filter(|name| !name.is_empty()),
             rank: total.rank,
             dora: config.dora,

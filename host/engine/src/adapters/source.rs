@@ -4,7 +4,12 @@ use super::{config::AdapterConfig, synthetic::SyntheticAdapter, tensors::Adapter
 use crate::{
     Error, Result,
     config::read_text,
-    load::{digest, files::Shard, hub, source},
+    load::{
+        DigestOptions,
+        digest::{self, Parts},
+        files::Shard,
+        hub, source,
+    },
 };
 use std::{
     fmt,
@@ -32,7 +37,7 @@ pub enum AdapterSource {
 pub struct Opened {
     /// Its config and tensors.
     pub tensors: AdapterTensors,
-    /// What identifies them.
+    /// What identifies them; empty where that was not asked for.
     pub digest: String,
     /// The source as it was resolved.
     pub source: String,
@@ -44,7 +49,7 @@ const WEIGHTS: &str = "adapter_model.safetensors";
 
 impl AdapterSource {
     /// Reads the config and maps the tensors. `seed` is for synthetic ones that name none.
-    pub fn open(&self, seed: u64) -> Result<Opened> {
+    pub fn open(&self, seed: u64, digests: &DigestOptions) -> Result<Opened> {
         let source = self.to_string();
         match self {
             Self::Synthetic(adapter) => {
@@ -54,10 +59,10 @@ impl AdapterSource {
                 let tensors = AdapterTensors::synthetic(adapter.config(), place, seed);
                 Ok(Opened { tensors, digest, source })
             }
-            Self::Folder(folder) => open_folder(folder, source),
+            Self::Folder(folder) => open_folder(folder, source, digests),
             Self::Hub { id, revision } => {
                 let folder = hub::fetch_adapter(id, revision, CONFIG, WEIGHTS)?;
-                open_folder(&folder, hub::resolved(id, revision, &folder))
+                open_folder(&folder, hub::resolved(id, revision, &folder), digests)
             }
         }
     }
@@ -78,7 +83,7 @@ impl AdapterSource {
     }
 }
 
-fn open_folder(folder: &Path, source: String) -> Result<Opened> {
+fn open_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result<Opened> {
     let config_path = folder.join(CONFIG);
     let weights_path = folder.join(WEIGHTS);
     if !config_path.is_file() {
@@ -99,7 +104,13 @@ fn open_folder(folder: &Path, source: String) -> Result<Opened> {
         return Err(Error::file(folder, format!("no {WEIGHTS}: {remedy}")));
     }
     let shard = Shard::open(weights_path)?;
-    let digest = digest::of_shard(&config_text, &shard)?;
+    let parts = Parts {
+        folder,
+        config: Some((&config_path, &config_text)),
+        weights: vec![(&shard).into()],
+        beside: Vec::new(),
+    };
+    let digest = digest::identify(digests, &parts)?.digest;
     Ok(Opened { tensors: AdapterTensors::of_file(config, shard)?, digest, source })
 }
 

@@ -26,9 +26,17 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Bytes of keys and values of one token.
+    /// Bytes of keys and values of one token, as they are kept: on the CPU values are padded to whole vectors. Layers
+    /// with a window count as others do, for their caches keep every token.
     pub fn bytes_per_token(&self) -> usize {
-        2 * self.layers * self.heads * self.dim * self.dtype.size()
+        let &Self { layers, heads, dim, dtype, ref device, .. } = self;
+        let of_layer = match dtype {
+            _ if !host::computes(device) => 2 * heads * dim * dtype.size(),
+            DType::F32 => Cache::<f32>::bytes_per_position(heads, dim),
+            DType::Bf16 => Cache::<bf16>::bytes_per_position(heads, dim),
+            DType::F16 => Cache::<f16>::bytes_per_position(heads, dim),
+        };
+        layers * of_layer
     }
 }
 

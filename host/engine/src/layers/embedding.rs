@@ -58,6 +58,11 @@ impl Embedding {
         Ok(Self { module, matrix, kept, used, base, place, changes })
     }
 
+    /// Bytes of this rank's rows of it.
+    pub fn bytes(&self) -> usize {
+        only(&self.matrix, &self.kept).bytes(self.place.dtype.size())
+    }
+
     /// The product with the table's rows, under a module's name of its own. What adapters change about
     /// the one they do not change about the other.
     pub fn head(&self, name: String) -> Linear {

@@ -1,21 +1,25 @@
 //! What a source yields, before the decoder is built of it.
 
 use super::{
-    LoadOptions, ModelSource, Weights, digest, files::Files, gguf::Gguf, gguf_metadata, hub,
+    LoadOptions, ModelSource, Weights,
+    digest::{self, Identity, Parts},
+    files::Files,
+    gguf::Gguf,
+    gguf_metadata, hub,
     latency::FixedLatency,
 };
 use crate::{
     Config, DType, Error, Result,
-    chat::ChatTemplate,
+    chat::{self, ChatTemplate},
     config::{GenerationConfig, read_text},
     families::{self, Shape},
     tokenizer::Tokenizer,
 };
 use candle_core::Device;
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
+
+const GENERATION_CONFIG: &str = "generation_config.json";
+const TOKENIZER: &str = "tokenizer.json";
 
 /// A model's shape, for which its weights are not read.
 pub fn shape(source: &ModelSource) -> Result<Shape> {
@@ -45,9 +49,7 @@ pub struct Checkpoint {
     /// Formats of quantised weights.
     pub quantization: Option<String>,
     /// What identifies it.
-    pub digest: String,
-    /// How long that took to find out.
-    pub digest_time: Duration,
+    pub identity: Identity,
     /// How long its passes take, where that is given.
     pub latency: Option<FixedLatency>,
     /// Tokens that end a sequence.
@@ -68,11 +70,13 @@ impl Checkpoint {
                 let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
                 Ok(Self {
                     weights: Weights::synthetic(options.seed, dtype, device),
-                    digest: digest::of_synthetic(&preset.text()?, options.seed),
+                    identity: Identity {
+                        digest: digest::of_synthetic(&preset.text()?, options.seed),
+                        ..Default::default()
+                    },
                     eos: eos_tokens(&config, &GenerationConfig::default()),
                     tokenizer: Some(Tokenizer::bytes()?),
                     chat_template: None,
-                    digest_time: Duration::ZERO,
                     quantization: None,
                     architecture: architecture(&config),
                     shape: families::shape(&config)?,
@@ -81,12 +85,12 @@ impl Checkpoint {
                     dtype,
                 })
             }
-            ModelSource::Folder(folder) => Self::of_folder(folder, source, options.dtype, device),
-            ModelSource::Gguf(path) => Self::of_gguf(path, source, options.dtype, device),
+            ModelSource::Folder(folder) => Self::of_folder(folder, source, options, device),
+            ModelSource::Gguf(path) => Self::of_gguf(path, source, options, device),
             ModelSource::Hub { id, revision } => {
                 let folder = hub::fetch(id, revision)?;
                 let source = hub::resolved(id, revision, &folder);
-                Self::of_folder(&folder, source, options.dtype, device)
+                Self::of_folder(&folder, source, options, device)
             }
         }
     }
@@ -94,52 +98,72 @@ impl Checkpoint {
     fn of_folder(
         folder: &Path,
         source: String,
-        dtype: Option<DType>,
+        options: &LoadOptions,
         device: &Device,
     ) -> Result<Self> {
         let config_path = folder.join("config.json");
         let config_text = read_text(&config_path)?;
         let config = families::parse_config(&config_text, &config_path)?;
-        let dtype = dtype.map_or_else(|| config.dtype(), Ok)?;
+        let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
         let files = Files::open(folder)?;
-        let hashing = Instant::now();
-        let digest = digest::of_files(&config_text, &files)?;
-        let digest_time = hashing.elapsed();
-        let generation = present(folder, "generation_config.json")
+        let generation = present(folder, GENERATION_CONFIG)
             .map(|path| {
                 serde_json::from_str(&read_text(&path)?)
                     .map_err(|error| Error::file(&path, error.to_string()))
             })
             .transpose()?
             .unwrap_or_default();
+        let chat_template = ChatTemplate::read(folder)?;
+        let template_files: &[&str] = if chat_template.is_some() { &chat::FILES } else { &[] };
+        let parts = Parts {
+            folder,
+            config: Some((&config_path, &config_text)),
+            weights: files.shards().iter().map(Into::into).collect(),
+            beside: ([GENERATION_CONFIG, TOKENIZER].iter().chain(template_files))
+                .filter_map(|name| present(folder, name))
+                .chain(files.index().map(Path::to_path_buf))
+                .collect(),
+        };
+        let identity = digest::identify(&options.digests, &parts)?;
         Ok(Self {
             source,
             architecture: architecture(&config),
             shape: families::shape(&config)?,
             eos: eos_tokens(&config, &generation),
             weights: Weights::from_files(files, dtype, device),
-            chat_template: ChatTemplate::read(folder)?,
+            chat_template,
             tokenizer: tokenizer_in(folder)?,
             quantization: None,
             dtype,
-            digest,
-            digest_time,
+            identity,
             latency: None,
         })
     }
 
-    fn of_gguf(path: &Path, source: String, dtype: Option<DType>, device: &Device) -> Result<Self> {
+    fn of_gguf(
+        path: &Path,
+        source: String,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
         let (config, shape) = gguf_metadata::read(&mut gguf)?;
-        let hashing = Instant::now();
-        let digest = digest::of_gguf(&gguf)?;
-        let digest_time = hashing.elapsed();
-        let dtype = dtype.unwrap_or_else(|| gguf.dtype());
+        let dtype = options.dtype.unwrap_or_else(|| gguf.dtype());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let own_tokenizer = Tokenizer::from_gguf(&gguf)?;
         // llama.cpp's SentencePiece vocabularies are not read; the original's file may lie beside.
-        let tokenizer = match Tokenizer::from_gguf(&gguf)? {
+        let beside = own_tokenizer.is_none().then(|| present(folder, TOKENIZER)).flatten();
+        let tokenizer = match own_tokenizer {
             Some(tokenizer) => Some(tokenizer),
-            None => path.parent().map(tokenizer_in).transpose()?.flatten(),
+            None => tokenizer_in(folder)?,
         };
+        let parts = Parts {
+            folder,
+            config: None,
+            weights: vec![(&gguf).into()],
+            beside: beside.into_iter().collect(),
+        };
+        let identity = digest::identify(&options.digests, &parts)?;
         Ok(Self {
             source,
             architecture: architecture(&config),
@@ -150,15 +174,14 @@ impl Checkpoint {
             tokenizer,
             shape,
             dtype,
-            digest,
-            digest_time,
+            identity,
             latency: None,
         })
     }
 }
 
 fn tokenizer_in(folder: &Path) -> Result<Option<Tokenizer>> {
-    present(folder, "tokenizer.json").map(|path| Tokenizer::read(&path)).transpose()
+    present(folder, TOKENIZER).map(|path| Tokenizer::read(&path)).transpose()
 }
 
 fn architecture(config: &Config) -> String {

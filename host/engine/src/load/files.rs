@@ -14,6 +14,8 @@ use std::{
 /// The safetensors files of a folder.
 pub struct Files {
     folder: PathBuf,
+    /// The file that names them, where they are several.
+    index: Option<PathBuf>,
     shards: Vec<Shard>,
     /// Which shard holds a tensor.
     places: HashMap<String, usize>,
@@ -30,6 +32,9 @@ pub struct Shard {
     /// Where the tensors' bytes begin.
     data: usize,
 }
+
+/// The file that names the shards of a folder.
+const INDEX: &str = "model.safetensors.index.json";
 
 /// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
 const LENGTH_BYTES: usize = 8;
@@ -93,7 +98,7 @@ impl Files {
     /// Maps `model.safetensors`, or every shard that `model.safetensors.index.json` names.
     pub fn open(folder: &Path) -> Result<Self> {
         let single = folder.join("model.safetensors");
-        let index = folder.join("model.safetensors.index.json");
+        let index = folder.join(INDEX);
         let names = if single.is_file() {
             vec!["model.safetensors".to_owned()]
         } else if index.is_file() {
@@ -105,6 +110,7 @@ impl Files {
                  can be converted with transformers' save_pretrained",
             ));
         };
+        let index = (!single.is_file()).then_some(index);
         let mut shards = Vec::new();
         let mut places = HashMap::new();
         for name in names {
@@ -112,7 +118,12 @@ impl Files {
             places.extend(shard.contents.tensors().into_keys().map(|name| (name, shards.len())));
             shards.push(shard);
         }
-        Ok(Self { folder: folder.to_path_buf(), shards, places })
+        Ok(Self { folder: folder.to_path_buf(), index, shards, places })
+    }
+
+    /// The file that names them; none where it is a single one.
+    pub fn index(&self) -> Option<&Path> {
+        self.index.as_deref()
     }
 
     /// The files, in order.
@@ -184,9 +195,9 @@ impl Shard {
         Ok(Raw { dtype, bytes: Arc::new(bytes) })
     }
 
-    /// The header and the first kilobyte of data: what a file is, without reading all of it.
-    pub fn beginning(&self) -> &[u8] {
-        &self.bytes[..(self.data + 1024).min(self.bytes.len())]
+    /// Where within the file the tensors' numbers begin.
+    pub fn data_start(&self) -> usize {
+        self.data
     }
 }
 

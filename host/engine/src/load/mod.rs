@@ -14,6 +14,7 @@ pub mod source;
 pub mod synthetic;
 pub mod weights;
 
+pub use digest::DigestOptions;
 pub use source::ModelSource;
 pub use weights::Weights;
 
@@ -37,6 +38,8 @@ pub struct LoadOptions {
     pub rank_timeout: Duration,
     /// The processes that are its ranks; none means that they are threads.
     pub world: Option<Arc<World>>,
+    /// How it and its adapters are identified.
+    pub digests: DigestOptions,
 }
 
 /// How long ranks wait for one another unless they are told: more than a slow pass takes.
@@ -54,6 +57,7 @@ impl LoadOptions {
             split,
             rank_timeout: RANK_TIMEOUT,
             world: None,
+            digests: DigestOptions::default(),
         }
     }
 

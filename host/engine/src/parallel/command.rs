@@ -110,6 +110,10 @@ pub struct Loaded {
     pub parameters: u64,
     /// Bytes of its weights.
     pub bytes: u64,
+    /// Bytes of them that a decode step reads: all but tables of which it reads a row for each token.
+    pub decode_bytes: u64,
+    /// Bytes of keys and values that it keeps of a token.
+    pub kv_bytes_per_token: u64,
     /// Which part of the pipeline it is.
     pub stage: Stage,
     /// Its device's id.

@@ -12,7 +12,7 @@ use crate::{
     families::Shape,
     kv_cache::{CachePool, KvCache, Layout},
     layers::{AdapterRows, Packing, Segment, Use},
-    load::{Weights, latency::FixedLatency},
+    load::{DigestOptions, Weights, latency::FixedLatency},
 };
 use candle_core::{DType, Device, Tensor};
 use std::{
@@ -70,14 +70,17 @@ impl Rank {
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
+        let layout = decoder.cache_layout(sharing);
         Ok(Self {
-            layout: decoder.cache_layout(sharing),
             loaded: Loaded {
                 parameters: weights.parameters(),
                 bytes: weights.bytes(),
+                decode_bytes: weights.bytes().saturating_sub(decoder.lookup_bytes() as u64),
+                kv_bytes_per_token: layout.bytes_per_token() as u64,
                 stage,
                 device: id,
             },
+            layout,
             pool: CachePool::default(),
             batches: BTreeMap::new(),
             decoder,
@@ -117,7 +120,9 @@ impl Rank {
                 self.pass(pass.batch, &segments, &pass.wanted)?;
             }
             Command::Attach(Attach { id, source, seed }) => {
-                let mut opened = source.parse::<AdapterSource>()?.open(*seed)?;
+                // The leader tells what the adapter is.
+                let digests = DigestOptions::nothing();
+                let mut opened = source.parse::<AdapterSource>()?.open(*seed, &digests)?;
                 return Ok(Reply::Attached(self.attach(*id, &mut opened.tensors)?));
             }
             Command::Detach(id) => self.detach(*id),

@@ -12,8 +12,9 @@ use super::{
     worker::Link,
 };
 use crate::{
-    DType, Device, Error, LoadOptions, Result, kernels::parallel::Team,
-    load::checkpoint::Checkpoint,
+    DType, Device, Error, LoadOptions, Result,
+    kernels::parallel::Team,
+    load::{DigestOptions, checkpoint::Checkpoint},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -156,6 +157,8 @@ impl World {
             device: load.device.parse()?,
             seed: load.seed,
             split: load.split,
+            // Rank 0 tells what the model is.
+            digests: DigestOptions::nothing(),
             ..LoadOptions::new(load.source.parse()?)
         };
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;

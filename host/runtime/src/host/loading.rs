@@ -6,7 +6,7 @@ use crate::{
     state::Run,
 };
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
-use llem_record::event::{ModelRecord, Parallelism, RankRecord};
+use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
 
 /// What a script asks to load, held against what was granted.
 pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
@@ -51,6 +51,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, E
         split,
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
+        digests: granted.digests.clone(),
     })
 }
 
@@ -89,12 +90,19 @@ pub fn model_record(info: &Info) -> ModelRecord {
         layers: rank.layers.len() as u32,
         weight_bytes: rank.weight_bytes,
     };
+    let file = |file: &llem_engine::FileDigest| FileDigest {
+        name: file.name.clone(),
+        bytes: file.bytes,
+        digest: file.digest.clone(),
+    };
     ModelRecord {
         source: info.source.clone(),
         architecture: info.architecture.clone(),
         digest: info.digest.clone(),
+        files: info.files.iter().map(file).collect(),
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
+        decode_weight_bytes: Some(info.decode_weight_bytes),
         dtype: info.dtype.to_string(),
         quantization: info.quantization.clone(),
         device: info.device.to_string(),
@@ -130,6 +138,7 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         digest: record.digest,
         parameters: info.parameters,
         weight_bytes: info.weight_bytes,
+        decode_weight_bytes: info.decode_weight_bytes,
         dtype: info.dtype.into(),
         quantization: record.quantization,
         device: record.device,
@@ -142,9 +151,7 @@ pub fn model_info(info: &Info) -> engine::ModelInfo {
         heads: shape.heads as u32,
         kv_heads: shape.kv_heads as u32,
         experts: shape.experts.map_or(0, |experts| experts.count as u32),
-        // Keys and values of every layer, in the weights' own format.
-        kv_bytes_per_token: (2 * shape.layers * shape.kv_heads * shape.head_dim * info.dtype.size())
-            as u64,
+        kv_bytes_per_token: info.kv_bytes_per_token,
         eos_tokens: info.eos.clone(),
         has_tokenizer: info.has_tokenizer,
         load_time: record.load_ns,

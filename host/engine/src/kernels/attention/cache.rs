@@ -78,6 +78,11 @@ impl<T: Cached> Cache<T> {
         }
     }
 
+    /// Bytes that each position takes: dimensions of values are padded.
+    pub fn bytes_per_position(kv_heads: usize, head_dim: usize) -> usize {
+        kv_heads * (head_dim + head_dim.next_multiple_of(LANES)) * size_of::<T>()
+    }
+
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.keys[..]) + size_of_val(&self.values[..])

@@ -1,15 +1,10 @@
-//! What was found out about a machine once, in a JSON file for later runs.
+//! What was found out once, in a JSON file for later runs: idle power and peaks of a machine, hashes of files.
 //!
 //! Runs that go on at the same time may write to one file: each adds its entries to what the others have added.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{
-    fs, io,
-    marker::PhantomData,
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fs, io, marker::PhantomData, path::PathBuf};
 
 /// A list in a file.
 pub struct Store<T> {
@@ -41,7 +36,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
             }
             Ok(serde_json::to_vec_pretty(&all)?)
         };
-        llem_files::update(&self.file, change)
+        crate::update(&self.file, change)
             .map_err(|error| format!("{}: {error}", self.file.display()))
     }
 }
@@ -52,11 +47,6 @@ fn entries(text: &[u8]) -> Vec<Value> {
 
 fn understood<T: DeserializeOwned>(entry: &Value) -> Option<T> {
     T::deserialize(entry).ok()
-}
-
-/// Now, seconds since 1970.
-pub fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 #[cfg(test)]

@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use super::*;
+use crate::{Batch, ModelSource, batch::BatchOptions, families::Shape};
+use std::path::Path as FilePath;
+
+fn fixture(name: &str) -> ModelSource {
+    let fixtures = FilePath::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"));
+    fixtures.join(name).to_str().unwrap().parse().unwrap()
+}
+
+fn load(source: ModelSource, split: Split) -> Model {
+    Model::load(&LoadOptions { split, ..LoadOptions::new(source) }).unwrap()
+}
+
+/// Bytes that an open batch reserves for each of its tokens.
+fn reserved_per_token(model: &mut Model) -> u64 {
+    // Whole blocks of keys, so that none is reserved beyond what was asked.
+    let options = BatchOptions { max_sequences: 4, max_tokens: Some(64), ..Default::default() };
+    let status = Batch::open(model, options).unwrap().status();
+    assert_eq!(status.kv_bytes % status.kv_capacity, 0);
+    (status.kv_bytes / status.kv_capacity) as u64
+}
+
+/// Keys and values as the shape alone has them, bytes.
+fn of_shape(shape: &Shape) -> u64 {
+    (2 * shape.layers * shape.kv_heads * shape.head_dim * 4) as u64
+}
+
+#[test]
+fn kv_bytes_per_token_are_what_a_batch_reserves() {
+    // Eight query heads over four key heads, which all of eight ranks need.
+    for (ranks, copies) in [(1, 1), (2, 1), (4, 1), (8, 2)] {
+        let mut model = load("synthetic:tiny".parse().unwrap(), Split::of(ranks, 1, 1));
+        let told = model.info().kv_bytes_per_token;
+        assert_eq!(told, copies * of_shape(&model.info().shape), "{ranks} ranks");
+        assert_eq!(reserved_per_token(&mut model), told, "{ranks} ranks");
+    }
+    // A token is in one replica, and each of its layers on one stage.
+    for split in [Split::of(1, 2, 1), Split::of(1, 1, 2), Split::of(2, 2, 1)] {
+        let mut model = load("synthetic:tiny".parse().unwrap(), split);
+        let told = model.info().kv_bytes_per_token;
+        assert_eq!(told, of_shape(&model.info().shape), "{split}");
+        assert_eq!(reserved_per_token(&mut model), told, "{split}");
+    }
+}
+
+#[test]
+fn kv_bytes_per_token_count_padding() {
+    // Heads of nine numbers, whose values are kept in rows of sixteen.
+    let mut model = load(fixture("families/gpt2-odd"), Split::default());
+    let told = model.info().kv_bytes_per_token;
+    assert_eq!(told, 2 * 4 * (9 + 16) * 4);
+    assert_eq!(reserved_per_token(&mut model), told);
+}
+
+/// Bytes of weights, and of those that a decode step reads.
+fn weights(source: &ModelSource, split: Split) -> (u64, u64) {
+    let model = load(source.clone(), split);
+    (model.info().weight_bytes, model.info().decode_weight_bytes)
+}
+
+const SPLITS: [(usize, usize, usize); 5] = [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2, 2, 1), (1, 1, 2)];
+
+#[test]
+fn a_decode_step_reads_no_untied_embedding() {
+    let source = fixture("llama/untied-llama3");
+    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    assert!(!shape.tied_head);
+    for (tensor, pipeline, data) in SPLITS {
+        let split = Split::of(tensor, pipeline, data);
+        let (all, read) = weights(&source, split);
+        let table = (data * shape.vocab * shape.hidden * 4) as u64;
+        assert_eq!(all - read, table, "{split}");
+    }
+}
+
+#[test]
+fn a_decode_step_reads_a_tied_embedding_once() {
+    let source = fixture("llama/tied");
+    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    assert!(shape.tied_head);
+    let (once, read_by_one) = weights(&source, Split::default());
+    assert_eq!(once, read_by_one, "the table is the LM head");
+    for (tensor, pipeline, data) in SPLITS {
+        let split = Split::of(tensor, pipeline, data);
+        let (all, read) = weights(&source, split);
+        // The first stage's copy is looked up, the last stage's is the head.
+        let copy = if pipeline > 1 { (shape.vocab * shape.hidden * 4) as u64 } else { 0 };
+        assert_eq!(all - read, copy, "{split}");
+        assert!(read >= data as u64 * read_by_one, "{split}");
+    }
+}
+
+#[test]
+fn a_decode_step_reads_no_table_of_positions() {
+    let source = fixture("families/gpt2-odd");
+    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    assert!(shape.tied_head && shape.names.positions.is_some());
+    for ranks in [1, 2] {
+        let (all, read) = weights(&source, Split::of(ranks, 1, 1));
+        // Each rank has all positions.
+        assert_eq!(all - read, (ranks * shape.context * shape.hidden * 4) as u64);
+    }
+}
