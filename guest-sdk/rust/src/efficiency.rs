@@ -5,7 +5,7 @@
 //! peak bandwidth (Databricks, "LLM Inference Performance Engineering: Best Practices", 2023).
 
 use crate::bindings::{
-    ModelInfo, Quantity, Source, Trial,
+    Measurement, ModelInfo, Quantity, Source, Trial,
     devices::{self, Device, Peaks},
     types::Dtype,
 };
@@ -26,17 +26,33 @@ pub fn peak_rate(peaks: &Peaks, dtype: Dtype) -> Result<Quantity, String> {
     )
 }
 
+impl Measurement {
+    /// Share of the peak rate that prefill reached, in steps that ran prompts only. `ranks` devices took part, each with
+    /// this peak.
+    pub fn prefill_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
+        mfu(self.activity.flops_prefill, self.activity.prefill_time, peak, ranks)
+    }
+
+    /// The same of decode, in steps in which sequences only generated.
+    pub fn decode_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
+        mfu(self.activity.flops_decode, self.activity.decode_time, peak, ranks)
+    }
+
+    /// The same of steps of continuous batches that held both.
+    pub fn mixed_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
+        mfu(self.activity.flops_mixed, self.activity.mixed_time, peak, ranks)
+    }
+}
+
 impl Trial {
     /// Share of the peak rate that prefill reached. `ranks` devices took part, each with this peak.
     pub fn prefill_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
-        let flops = self.generation.measurement.activity.flops_prefill;
-        mfu(flops, self.generation.prefill_time, peak, ranks)
+        self.generation.measurement.prefill_mfu(peak, ranks)
     }
 
     /// The same of decode.
     pub fn decode_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
-        let flops = self.generation.measurement.activity.flops_decode;
-        mfu(flops, self.generation.decode_time, peak, ranks)
+        self.generation.measurement.decode_mfu(peak, ranks)
     }
 
     /// Share of the peak bandwidth, bytes/s, that decode reached. A step reads the weights but for tables of which it
@@ -148,6 +164,7 @@ mod tests {
             submitted: 0,
             token_times: vec![0; 3],
             adapter: None,
+            energy: Err(String::new()),
         });
         // Two steps after prefill: the weights twice, and the keys and values of 11 and 12 tokens. 2030 bytes in 2 s.
         let mbu = |model| trial.decode_mbu(&model, &bandwidth).expect("two steps of decode").value;

@@ -53,13 +53,34 @@ impl Trial {
         rate(self.output_tokens().saturating_sub(sequences), self.generation.decode_time)
     }
 
+    /// Energy of prompt processing per prompt token, or the reason why there is none.
+    pub fn prefill_joules_per_token(&self) -> Result<Quantity, String> {
+        let measurement = &self.generation.measurement;
+        let energy = measurement.energy_prefill.clone()?;
+        per_token(&energy, measurement.activity.prompt_tokens, "no prompt was run")
+    }
+
+    /// Energy of decode per token that it made (all but each sequence's first), or the reason why there is none.
+    pub fn decode_joules_per_token(&self) -> Result<Quantity, String> {
+        let energy = self.generation.measurement.energy_decode.clone()?;
+        let first = self.generation.completions.len() as u64;
+        per_token(&energy, self.output_tokens().saturating_sub(first), "no token was decoded")
+    }
+
+    /// Energy of each sequence, J: its share of the steps that it took part in; or the reason why it is not known.
+    pub fn joules_per_sequence(&self) -> Vec<Result<Quantity, String>> {
+        self.generation.completions.iter().map(|completion| completion.energy.clone()).collect()
+    }
+
     /// Energy per generated token, or the reason why there is none.
     pub fn joules_per_output_token(&self) -> Result<Quantity, String> {
         let energy = self.generation.measurement.energy_total.clone()?;
-        energy
-            .per(self.output_tokens() as f64, "J/{token}")
-            .ok_or_else(|| "no token was generated".to_owned())
+        per_token(&energy, self.output_tokens(), "no token was generated")
     }
+}
+
+fn per_token(energy: &Quantity, tokens: u64, nothing: &str) -> Result<Quantity, String> {
+    energy.per(tokens as f64, "J/{token}").ok_or_else(|| nothing.to_owned())
 }
 
 fn rate(tokens: u64, time: u64) -> Option<Quantity> {

@@ -4,6 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_quantity::{Quantity, ReadingRecord, Source, significant};
 use llem_record::{
     RunRecord, Status,
+    energy::DomainRecord,
     event::{AdapterChange, ModelRecord, Parallelism},
     schema::{Phase, Recovery},
     score::ScoreGroup,
@@ -132,6 +133,7 @@ fn print_groups(groups: &[Group]) {
         "prefill tok/s",
         "decode tok/s",
         "J/token",
+        "energy of",
         "energy by",
     ]);
     for group in groups {
@@ -145,6 +147,7 @@ fn print_groups(groups: &[Group]) {
             rate(group.prefill_rate.as_ref()),
             rate(group.decode_rate.as_ref()),
             energy(&group.energy_per_output_token),
+            covered(&group.energy_covers),
             energy_source(&group.energy),
         ];
         table.add_row(group_row(&group.phase, &group.label, numbers));
@@ -175,6 +178,7 @@ fn print_scores(groups: &[ScoreGroup]) {
         "run tok/s",
         "scored tok/s",
         "J/token run",
+        "energy of",
         "energy by",
     ]);
     for group in groups {
@@ -186,6 +190,7 @@ fn print_scores(groups: &[ScoreGroup]) {
             rate(group.prefill_rate.as_ref()),
             rate(group.score_rate.as_ref()),
             energy(&group.energy_per_token),
+            covered(&group.energy_covers),
             energy_source(&group.energy),
         ];
         table.add_row(group_row(&group.phase, &group.label, numbers));
@@ -200,6 +205,13 @@ fn energy(energy: &ReadingRecord) -> String {
         }
         ReadingRecord::Unavailable { .. } => "-".to_owned(),
     }
+}
+
+/// The devices that a total covers.
+fn covered(covers: &[DomainRecord]) -> String {
+    let mut devices: Vec<&str> = covers.iter().map(|covered| covered.device.as_str()).collect();
+    devices.dedup();
+    if devices.is_empty() { "-".to_owned() } else { devices.join("+") }
 }
 
 fn energy_source(energy: &ReadingRecord) -> String {

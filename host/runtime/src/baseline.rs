@@ -51,7 +51,7 @@ impl Run {
             parts.push(self.meter().close(window));
         }
         let length = started.elapsed();
-        let power = baseline::judge(&parts);
+        let power = baseline::judge(&parts, &self.holders());
         self.keep(&power, measured_at, length)?;
         self.adopt(Dated { power, measured_at, length, from_earlier_run: false })
     }
@@ -67,7 +67,14 @@ impl Run {
             };
             measured_at = measured_at.min(kept.measured_at);
             length = length.max(Duration::try_from_secs_f64(kept.length).unwrap_or_default());
-            power.push(IdlePower { device, domain, power: Ok(kept.power), unsteady: None });
+            let power_kept = Ok(kept.power);
+            power.push(IdlePower {
+                device,
+                domain,
+                power: power_kept,
+                unsteady: None,
+                holds_model,
+            });
         }
         if power.is_empty() {
             return Ok(None);
@@ -130,6 +137,7 @@ impl Run {
             domain: idle.domain.clone(),
             power: (&idle.power).into(),
             unsteady: idle.unsteady.clone(),
+            holds_model: Some(idle.holds_model),
         });
         self.output.write(Event::Baseline(BaselineRecord {
             measured_at: llem_record::date(dated.measured_at),
@@ -142,6 +150,7 @@ impl Run {
             domain: idle.domain,
             power: reading(idle.power),
             unsteady: idle.unsteady,
+            holds_model: idle.holds_model,
         });
         let baseline = meter::Baseline {
             measured_at: dated.measured_at,
@@ -149,7 +158,13 @@ impl Run {
             from_earlier_run: dated.from_earlier_run,
             power: seen.collect(),
         };
-        self.progress().idle = dated.power;
+        // One that was taken in another condition stays, for windows of its kind.
+        let same = |a: &IdlePower, b: &IdlePower| {
+            (&a.device, &a.domain, a.holds_model) == (&b.device, &b.domain, b.holds_model)
+        };
+        let idle = &mut self.progress().idle;
+        idle.retain(|old| !dated.power.iter().any(|new| same(old, new)));
+        idle.extend(dated.power);
         Ok(baseline)
     }
 }

@@ -53,7 +53,8 @@ impl BatchEnergy {
             sequences: BTreeMap::new(),
         };
         let devices = run.places(info);
-        let energy = Arc::new(Self { run: Arc::clone(run), devices, following: Mutex::new(following) });
+        let energy =
+            Arc::new(Self { run: Arc::clone(run), devices, following: Mutex::new(following) });
         run.progress().batch_energies.push(Arc::downgrade(&energy));
         energy
     }
@@ -120,7 +121,8 @@ impl Run {
     pub fn settle_batches(&self) {
         let now = Instant::now();
         self.progress().batch_energies.retain(|energy| energy.strong_count() > 0);
-        let open: Vec<_> = self.progress().batch_energies.iter().filter_map(Weak::upgrade).collect();
+        let open: Vec<_> =
+            self.progress().batch_energies.iter().filter_map(Weak::upgrade).collect();
         open.iter().for_each(|energy| energy.settle(now));
     }
 }

@@ -1,17 +1,23 @@
 //! The sequences of an open batch in the journal, as they run: whatever ends the run, kill -9 included, their tokens
 //! are there up to about a quarter of a second before. Nothing is written on the engine's thread or within a step.
 
-use crate::{measure, state::Run};
-use llem_engine::batch::{Ended, StepToken, Submitted};
+use crate::{batch_energy::BatchEnergy, engine_thread::EngineThread, measure, state::Run};
+use llem_engine::{
+    Info,
+    batch::{Ended, Step, StepToken, Submitted},
+};
 use llem_record::{
     Event,
-    event::{BatchProgressRecord, BatchSequenceRecord, SequenceProgress, SequenceRecord},
+    event::{
+        BatchProgressRecord, BatchRequestRecord, BatchSequenceRecord, RequestRecord,
+        SequenceProgress, SequenceRecord,
+    },
 };
 use std::{
     collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a token may be on the host without being in the journal.
@@ -22,6 +28,9 @@ pub struct BatchJournal {
     run: Arc<Run>,
     /// The batch's number in its run.
     batch: u64,
+    /// Its model's.
+    model: u64,
+    energy: Arc<BatchEnergy>,
     open: Mutex<Open>,
 }
 
@@ -36,6 +45,7 @@ struct Open {
 struct Sequence {
     label: String,
     phase: String,
+    request: u64,
     arrival: u64,
     prompt_tokens: u32,
     /// How many tokens are in the journal.
@@ -46,13 +56,21 @@ struct Sequence {
 
 impl BatchJournal {
     /// The journal of a batch that was just opened.
-    pub fn new(run: &Arc<Run>) -> Arc<Self> {
+    pub fn new(run: &Arc<Run>, thread: &EngineThread) -> Arc<Self> {
         let batch = {
             let mut progress = run.progress();
+            let batch = progress.batches;
             progress.batches += 1;
-            progress.batches - 1
+            progress.holdings.opened(batch);
+            batch
         };
-        Arc::new(Self { run: Arc::clone(run), batch, open: Mutex::default() })
+        Arc::new(Self {
+            run: Arc::clone(run),
+            batch,
+            model: thread.number,
+            energy: BatchEnergy::follow(run, thread.info()),
+            open: Mutex::default(),
+        })
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -60,8 +78,14 @@ impl BatchJournal {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes sequences that were submitted.
-    pub fn submitted(&self, submitted: &[Submitted], label: &str, arrival: u64) {
+    /// Writes a request whose sequences were submitted, and notes those.
+    pub fn submitted(
+        &self,
+        submitted: &[Submitted],
+        label: &str,
+        arrival: u64,
+        request: RequestRecord,
+    ) -> wasmtime::Result<()> {
         let phase = self.run.phase_path();
         let mut open = self.open();
         for &Submitted { name, prompt_tokens } in submitted {
@@ -69,6 +93,7 @@ impl BatchJournal {
                 prompt_tokens: prompt_tokens as u32,
                 label: label.to_owned(),
                 phase: phase.clone(),
+                request: request.number,
                 arrival,
                 written: 0,
                 tokens: Vec::new(),
@@ -76,6 +101,30 @@ impl BatchJournal {
             };
             open.sequences.insert(name, sequence);
         }
+        self.run.output.write(Event::BatchRequest(BatchRequestRecord {
+            label: label.to_owned(),
+            phase,
+            model: self.model,
+            batch: self.batch,
+            sequences: submitted.iter().map(|one| one.name).collect(),
+            arrival_ns: arrival,
+            request,
+        }))
+    }
+
+    /// Has the steps so far counted, for sequences that end now.
+    pub fn settle(&self) {
+        self.energy.settle(Instant::now());
+    }
+
+    /// Notes that the batch is gone.
+    pub fn closed(&self) {
+        self.run.progress().holdings.closed(self.batch);
+    }
+
+    /// Notes a step's work and energy.
+    pub fn counted(&self, info: &Info, step: &Step) {
+        self.energy.stepped(info, step);
     }
 
     /// Notes the tokens of a step; they are written soon.
@@ -108,7 +157,8 @@ impl BatchJournal {
         let news = open.sequences.iter_mut().filter(|(_, sequence)| !sequence.tokens.is_empty());
         let sequences: Vec<_> = news.map(|(&name, sequence)| sequence.progress(name)).collect();
         if !sequences.is_empty() {
-            let event = BatchProgressRecord { batch: self.batch, sequences };
+            let model = Some(self.model);
+            let event = BatchProgressRecord { model, batch: self.batch, sequences };
             let _ = self.run.output.write(Event::BatchProgress(event));
         }
     }
@@ -117,15 +167,18 @@ impl BatchJournal {
     pub fn ended(&self, ended: &Ended) -> wasmtime::Result<SequenceRecord> {
         let mut open = self.open();
         let known = open.sequences.remove(&ended.sequence);
-        let (label, arrival) = known.map_or_else(
-            || (String::new(), self.run.clock.at(ended.completion.submitted)),
-            |known| (known.label, known.arrival),
+        let (label, request, arrival) = known.map_or_else(
+            || (String::new(), None, self.run.clock.at(ended.completion.submitted)),
+            |known| (known.label, Some(known.request), known.arrival),
         );
-        let sequence = measure::sequence(&self.run, &ended.completion, arrival);
+        let energy = self.energy.take(ended.sequence);
+        let sequence = measure::sequence(&self.run, &ended.completion, arrival, energy);
         let event = BatchSequenceRecord {
             label,
             phase: self.run.phase_path(),
+            model: Some(self.model),
             batch: self.batch,
+            request,
             name: ended.sequence,
             sequence: sequence.clone(),
         };

@@ -184,7 +184,8 @@ pub fn share_out(
             return;
         }
     };
-    phases.source = Some(phases.source.map_or(energy.source(), |known| both(known, energy.source())));
+    phases.source =
+        Some(phases.source.map_or(energy.source(), |known| both(known, energy.source())));
     for step in steps {
         let [from, to] = [step.from, step.to].map(|at| (at, energy.at(at)));
         phases.phases[step.phase as usize].add(1.0, from, to);

@@ -15,6 +15,8 @@ type Job = Box<dyn FnOnce(&mut Model) + Send>;
 #[derive(Clone)]
 pub struct EngineThread {
     jobs: mpsc::Sender<Job>,
+    /// The model's number in its run.
+    pub number: u64,
     info: Arc<Info>,
     /// Closed once the model is gone. Nothing is ever sent.
     gone: watch::Receiver<()>,
@@ -47,7 +49,7 @@ impl EngineThread {
             }
         });
         let info = loaded.await.map_err(|_| EngineGone)?;
-        Ok(info.map(|info| Self { jobs, info: Arc::new(info), gone }))
+        Ok(info.map(|info| Self { jobs, number: 0, info: Arc::new(info), gone }))
     }
 
     /// Lets go of the model. If nobody else holds it, its memory has been given back when this returns; otherwise (a
@@ -55,7 +57,7 @@ impl EngineThread {
     ///
     /// All holders are on the guest's side, which does one thing at a time: nobody comes or goes in between.
     pub async fn release(self) {
-        let Self { jobs, info: _, mut gone } = self;
+        let Self { jobs, number: _, info: _, mut gone } = self;
         let is_last = jobs.strong_count() == 1;
         drop(jobs);
         if is_last {

@@ -55,6 +55,8 @@ pub struct Options {
     pub limits: Limits,
     /// How to meter.
     pub metering: Metering,
+    /// Whether prompts themselves are recorded, rather than their digests alone.
+    pub keep_prompts: bool,
     /// The run's folder; none means a new one below `runs/`.
     pub out: Option<PathBuf>,
     /// Where compiled code is kept; none means nowhere.
@@ -90,6 +92,7 @@ pub async fn exec(
         options.seed,
         options.model.clone(),
         options.metering.clone(),
+        options.keep_prompts,
     ));
     let mut folder = None;
     let result = execute(options, &run, &mut folder).await;

@@ -7,14 +7,18 @@
 //!            └ core modules are encoded                     host/<interface>.rs answers its calls
 //! ```
 
+mod asked;
 mod baseline;
+mod batch_energy;
 mod batch_journal;
 pub mod bindings;
 pub mod component;
 mod dataset;
+mod energy_shares;
 pub mod engine_thread;
 pub mod error;
 pub mod exec;
+mod holdings;
 pub mod host;
 pub mod inspect;
 mod last_words;

@@ -6,10 +6,13 @@
 //! ```
 
 use crate::{
+    batch_energy,
     bindings::{
         engine::{self, FinishReason},
         types,
     },
+    energy_shares::{self, Phase, PhaseEnergy, SequenceTally},
+    host::types::reading,
     measurement::Communication,
     state::Run,
 };
@@ -18,17 +21,22 @@ use llem_engine::{
     batch::{Piece, Step},
     chat::Message,
     flops::{Counted, Logits},
+    shares::{self, Rows},
 };
 use llem_meter::Span;
 use llem_record::event::{
-    Activity, EstimatedFlops, RequestTimes, SequenceRecord, SequenceTimes, UsedAdapter,
+    Activity, EstimatedFlops, RequestTimes, SequenceEnergy, SequenceRecord, SequenceTimes,
+    UsedAdapter,
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 /// A request that was served and measured.
 pub struct Measured {
-    /// Its label.
-    pub label: String,
+    /// The stream of random numbers that its first sequence drew from.
+    pub first_stream: u64,
     /// What came of it.
     pub generation: Generation,
     /// What was metered from just before its clock started to just after it stopped.
@@ -44,14 +52,14 @@ pub struct Measured {
 pub fn generate(
     model: &mut Model,
     run: &Run,
-    request: engine::Request,
+    asked: &engine::Request,
 ) -> llem_engine::Result<Measured> {
     let began = Instant::now();
-    let label = request.label.clone();
-    let request = as_engine(run, request);
+    let request = as_engine(run, asked);
+    let first_stream = request.sampling.first_stream;
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
     let observer = run.output.observer();
-    observer.request(&label, most);
+    observer.request(&asked.label, most);
     let control = Control {
         cancelled: &|| run.stop.is_requested(),
         progress: &|generated| observer.tokens(generated as u64),
@@ -61,7 +69,7 @@ pub fn generate(
     let before = Communication::of(model)?;
     model.synchronize()?;
     let ready = Instant::now();
-    let window = run.meter().open();
+    let window = run.meter().follow();
     let opened = Instant::now();
     let generation = model.run(prepared, &control);
     let ended = Instant::now();
@@ -87,16 +95,16 @@ pub fn generate(
         decode_ns: ns(generation.decode_time()),
         detokenize_ns: ns(generation.detokenize_time()),
     };
-    Ok(Measured { label, generation, span, times, communication: [before, after] })
+    Ok(Measured { first_stream, generation, span, times, communication: [before, after] })
 }
 
 /// A script's request as the engine takes it. Sequences of a run whose script gives no seed draw from streams of their
 /// own, numbered in the order in which they are asked for.
-pub fn as_engine(run: &Run, request: engine::Request) -> Request {
-    let prompt = |prompt| match prompt {
-        engine::Prompt::Text(text) => Prompt::Text(text),
-        engine::Prompt::Tokens(tokens) => Prompt::Tokens(tokens),
-        engine::Prompt::Chat(turns) => Prompt::Chat(turns.into_iter().map(message).collect()),
+pub fn as_engine(run: &Run, request: &engine::Request) -> Request {
+    let prompt = |prompt: &engine::Prompt| match prompt {
+        engine::Prompt::Text(text) => Prompt::Text(text.clone()),
+        engine::Prompt::Tokens(tokens) => Prompt::Tokens(tokens.clone()),
+        engine::Prompt::Chat(turns) => Prompt::Chat(turns.iter().cloned().map(message).collect()),
     };
     let first_stream = run.next_streams(request.prompts.len());
     let sampling = |chosen: types::Sampling| Sampling {
@@ -108,13 +116,13 @@ pub fn as_engine(run: &Run, request: engine::Request) -> Request {
         first_stream: if chosen.seed.is_some() { 0 } else { first_stream },
     };
     Request {
-        prompts: request.prompts.into_iter().map(prompt).collect(),
+        prompts: request.prompts.iter().map(prompt).collect(),
         max_new_tokens: request.max_new_tokens as usize,
         ignore_eos: request.ignore_eos,
-        stop: request.stop,
+        stop: request.stop.clone(),
         sampling: request.sampling.map_or_else(Sampling::default, sampling),
         keep_logits: false,
-        adapters: request.adapters,
+        adapters: request.adapters.clone(),
     }
 }
 
@@ -140,30 +148,106 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
         output_tokens: completions.iter().map(|completion| completion.tokens.len() as u64).sum(),
         prefill_ns: generation.prefill_time().as_nanos() as u64,
         decode_ns: generation.decode_time().as_nanos() as u64,
-        flops_estimated: EstimatedFlops::new(prefill, decode),
+        flops_estimated: EstimatedFlops::new(prefill, decode, 0.0),
+        ..Activity::default()
     }
 }
 
-/// What a batch's step did: steps that ran any prompt count as prefill.
+/// Counts the energy of a request to its phases, and shares it among its sequences. `devices` are those that its model
+/// is on.
+pub fn share_out(
+    run: &Run,
+    info: &Info,
+    generation: &Generation,
+    span: &Span,
+    devices: &[String],
+) -> Vec<SequenceEnergy> {
+    let steps = steps(info, generation, span);
+    let boundaries = energy_shares::boundaries(&steps);
+    let total = run.total(span, devices);
+    let energy = match &total.energy {
+        Ok(_) => span.curves.joined(&total.covers, &boundaries),
+        Err(reason) => Err(reason.clone()),
+    };
+    let mut sequences: BTreeMap<u64, SequenceTally> = BTreeMap::new();
+    let phases: &mut PhaseEnergy = &mut run.progress().phase_energy;
+    energy_shares::share_out(&energy, &steps, phases, &mut sequences);
+    let names = 0..generation.completions.len() as u64;
+    names.map(|name| sequences.remove(&name).unwrap_or_default().record()).collect()
+}
+
+/// A static request's steps, which fill all of its span: prefill as one, then a step for each token of the longest
+/// sequence, in which those took part that have it.
+fn steps(info: &Info, generation: &Generation, span: &Span) -> Vec<energy_shares::Step> {
+    let completions = &generation.completions;
+    let step = |phase, from, to, rows: Vec<(u64, Rows<'_>)>| {
+        let shares = shares::of_step(info, rows.iter().map(|(_, rows)| *rows));
+        let sequences = rows.iter().zip(shares);
+        let is_prompt = phase == Phase::Prefill;
+        let sequences = sequences.map(|((name, _), share)| (*name, is_prompt, share)).collect();
+        energy_shares::Step { phase, from, to, sequences }
+    };
+    let rows = |token: usize| {
+        let took_part = |completion: &&Completion| token == 0 || completion.tokens.len() > token;
+        let named = (0..).zip(completions).filter(move |(_, completion)| took_part(completion));
+        let rows = named.map(move |(name, completion)| {
+            let (prompt, adapter) = (completion.prompt_tokens, completion.adapter.as_ref());
+            let (new, past) = if token == 0 { (prompt, 0) } else { (1, prompt + token - 1) };
+            (name, Rows { new, past, logits: 1, adapter })
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let longest = completions.iter().map(|completion| completion.tokens.len()).max().unwrap_or(0);
+    let end = span.started + span.wall;
+    let decodes = longest > 1;
+    let prefilled = if decodes { generation.prefilled.min(end) } else { end };
+    let mut steps = vec![step(Phase::Prefill, span.started, prefilled, rows(0))];
+    let mut from = prefilled;
+    for token in 1..longest {
+        let times = completions.iter().filter_map(|completion| completion.token_times.get(token));
+        let last = times.max().copied().unwrap_or(from);
+        let to = if token + 1 == longest { end } else { last.clamp(from, end) };
+        steps.push(step(Phase::Decode, from, to, rows(token)));
+        from = to;
+    }
+    steps
+}
+
+/// What a batch's step did, counted to the phase that the step was.
 pub fn step_activity(info: &Info, step: &Step) -> Activity {
-    let prompt_tokens = prompt_tokens(step);
+    let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
     let time = (step.finished - step.started).as_nanos() as u64;
-    let (prefill_ns, decode_ns) = if prompt_tokens > 0 { (time, 0) } else { (0, time) };
     let flops = |piece: &Piece| {
         let counted = Counted::new(&info.shape, piece.adapter.as_ref());
         counted.pass(piece.new, piece.past, usize::from(piece.sampled)).total()
     };
-    let of = |prompt: bool| {
-        step.pieces.iter().filter(|piece| piece.prompt == prompt).map(flops).sum::<f64>()
-    };
+    let flops: f64 = step.pieces.iter().map(flops).sum();
     let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
-    Activity {
+    let all = Activity {
         requests: step.pieces.iter().filter(begun).count() as u64,
         prompt_tokens,
-        output_tokens: step.tokens.len() as u64,
-        prefill_ns,
-        decode_ns,
-        flops_estimated: EstimatedFlops::new(of(true), of(false)),
+        output_tokens,
+        ..Activity::default()
+    };
+    match batch_energy::phase(step) {
+        None => all,
+        Some(Phase::Prefill) => Activity {
+            prefill_ns: time,
+            flops_estimated: EstimatedFlops::new(flops, 0.0, 0.0),
+            ..all
+        },
+        Some(Phase::Decode) => Activity {
+            decode_ns: time,
+            flops_estimated: EstimatedFlops::new(0.0, flops, 0.0),
+            ..all
+        },
+        Some(Phase::Mixed) => Activity {
+            mixed_ns: time,
+            mixed_prompt_tokens: prompt_tokens,
+            mixed_output_tokens: output_tokens,
+            flops_estimated: EstimatedFlops::new(0.0, 0.0, flops),
+            ..all
+        },
     }
 }
 
@@ -172,15 +256,24 @@ pub fn prompt_tokens(step: &Step) -> u64 {
     step.pieces.iter().filter(|piece| piece.prompt).map(|piece| piece.new as u64).sum()
 }
 
-/// Sequences as the record keeps them.
-pub fn sequences(run: &Run, generation: &Generation) -> Vec<SequenceRecord> {
+/// Sequences as the record keeps them, with the energy of each.
+pub fn sequences(
+    run: &Run,
+    generation: &Generation,
+    energies: Vec<SequenceEnergy>,
+) -> Vec<SequenceRecord> {
     let submitted = run.clock.at(generation.submitted);
-    let sequence = |completion: &Completion| sequence(run, completion, submitted);
-    generation.completions.iter().map(sequence).collect()
+    let pairs = generation.completions.iter().zip(energies);
+    pairs.map(|(completion, energy)| sequence(run, completion, submitted, energy)).collect()
 }
 
 /// A sequence as the record keeps it; it arrived at `arrival_ns`.
-pub fn sequence(run: &Run, completion: &Completion, arrival_ns: u64) -> SequenceRecord {
+pub fn sequence(
+    run: &Run,
+    completion: &Completion,
+    arrival_ns: u64,
+    energy: SequenceEnergy,
+) -> SequenceRecord {
     SequenceRecord {
         prompt_tokens: completion.prompt_tokens as u32,
         tokens: completion.tokens.clone(),
@@ -192,6 +285,7 @@ pub fn sequence(run: &Run, completion: &Completion, arrival_ns: u64) -> Sequence
             name: adapted.adapter.name.clone(),
             mode: adapted.mode.to_string(),
         }),
+        energy: Some(energy),
     }
 }
 
@@ -229,7 +323,13 @@ pub fn completion(completion: &Completion, sequence: &SequenceRecord) -> engine:
         submitted: sequence.submitted_ns,
         token_times: sequence.token_ns.clone(),
         adapter: sequence.adapter.as_ref().map(|adapter| adapter.name.clone()),
+        energy: share_seen(sequence.energy.as_ref()),
     }
+}
+
+fn share_seen(energy: Option<&SequenceEnergy>) -> types::Reading {
+    let energy = energy.ok_or_else(|| "its energy was not told apart".to_owned())?;
+    reading(energy.share.reading())
 }
 
 impl From<llem_engine::FinishReason> for FinishReason {

@@ -1,14 +1,14 @@
 //! A closed span, as the record keeps it and as the guest sees it.
 
-use crate::{bindings::meter, host::types::reading, state::Run};
+use crate::{bindings::meter, energy_shares::PhaseEnergy, host::types::reading, state::Run};
 use llem_engine::{Info, Model, model::RankInfo};
-use llem_meter::{DeviceEnergy, DeviceSpan, Span, timeline::Course};
-use llem_quantity::{Quantity, Source};
+use llem_meter::{DeviceEnergy, DeviceSpan, Domain, Span, timeline::Course};
+use llem_quantity::{Quantity, Reading, Source};
 use llem_record::{
     Event,
+    energy::{DomainRecord, LackRecord, PhaseEnergyRecord, per_token},
     event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
     hardware::{CourseRecord, DeviceSpanRecord},
-    statistics::per_token,
 };
 use std::time::Duration;
 
@@ -50,23 +50,54 @@ impl Communication {
     }
 }
 
-/// A span as the record keeps it and as the guest sees it, with what the engine did since `before`.
+/// What stood before a span.
+#[derive(Clone, Default)]
+pub struct Before {
+    activity: Activity,
+    phases: PhaseEnergy,
+}
+
+impl Before {
+    /// What stands now; all that was run has been counted.
+    pub fn now(run: &Run) -> Self {
+        let progress = run.progress();
+        Self { activity: progress.activity, phases: progress.phase_energy.clone() }
+    }
+}
+
+/// A span as the record keeps it and as the guest sees it, with what the engine has done since `before`.
 pub fn closed(
     run: &Run,
     label: &str,
     span: &Span,
-    before: Activity,
+    before: &Before,
     ranks: Vec<RankActivity>,
 ) -> wasmtime::Result<(WindowRecord, meter::Measurement)> {
-    let activity = run.progress().activity.since(&before);
-    let total = run.energy_total(span);
-    let above_idle = run.energy_above_idle(span);
-    let idle_is_known = !run.progress().idle.is_empty();
-    let holders = run.holders();
-    let imbalance = span.imbalance(&holders);
-    let per_token = per_token(&total, activity.output_tokens, "no token was generated");
+    let now = Before::now(run);
+    let activity = now.activity.since(&before.activity);
+    let during = run.during(span);
+    let total = run.total(span, &during.devices);
+    let idle = run.progress().idle.clone();
+    let above_idle = match idle.is_empty() {
+        true => Err("no idle baseline has been measured".to_owned()),
+        false => span.above_idle(&total, &during.devices, &idle),
+    };
+    let imbalance = span.imbalance(&during.devices);
+    let per_token = per_token(&total.energy, activity.output_tokens, "no token was generated");
+    let [prefill, decode, mixed] = now.phases.since(&before.phases);
+    let outside = outside(&total.energy, [&prefill, &decode, &mixed]);
     let phase = run.phase_path();
     warn(run, &phase, span)?;
+    let domain = |Domain { device, domain }: &Domain| DomainRecord {
+        device: device.clone(),
+        domain: domain.clone(),
+    };
+    let lacks = total.lacks.iter().map(|(of, reason)| LackRecord {
+        device: of.device.clone(),
+        domain: of.domain.clone(),
+        reason: reason.clone(),
+    });
+    let has_accelerators = during.devices.iter().any(|device| device != "cpu");
     let record = WindowRecord {
         label: label.to_owned(),
         phase,
@@ -82,10 +113,22 @@ pub fn closed(
             })
             .collect(),
         energy_per_output_token: (activity.output_tokens > 0).then(|| (&per_token).into()),
-        energy_total: (&total).into(),
-        energy_above_idle: idle_is_known.then(|| (&above_idle).into()),
-        devices_used: holders.len() as u32,
-        energy_imbalance: (holders.len() > 1).then(|| (&imbalance).into()),
+        energy_total: (&total.energy).into(),
+        energy_covers: total.covers.iter().map(domain).collect(),
+        energy_lacks: lacks.collect(),
+        energy_cpu: Some((&total.cpu).into()),
+        energy_accelerators: has_accelerators.then(|| (&total.accelerators).into()),
+        energy_by_phase: Some(PhaseEnergyRecord {
+            prefill: (&prefill).into(),
+            decode: (&decode).into(),
+            mixed: (&mixed).into(),
+            outside: (&outside).into(),
+        }),
+        energy_above_idle: (!idle.is_empty()).then(|| (&above_idle).into()),
+        devices_used: during.devices.len() as u32,
+        energy_imbalance: (during.devices.len() > 1).then(|| (&imbalance).into()),
+        models: during.models,
+        batches: during.batches,
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
@@ -96,7 +139,14 @@ pub fn closed(
         started: record.started_ns,
         wall_time: record.wall_ns,
         energy_per_output_token: reading(per_token),
-        energy_total: reading(total),
+        energy_total: reading(total.energy),
+        energy_covers: total.covers.iter().map(domain_seen).collect(),
+        energy_cpu: reading(total.cpu),
+        energy_accelerators: reading(total.accelerators),
+        energy_prefill: reading(prefill),
+        energy_decode: reading(decode),
+        energy_mixed: reading(mixed),
+        energy_outside: reading(outside),
         energy_above_idle: reading(above_idle),
         devices_used: record.devices_used,
         energy_imbalance: reading(imbalance),
@@ -104,17 +154,42 @@ pub fn closed(
         energy: span.energy.iter().cloned().map(device_energy).collect(),
         devices: record.devices.iter().map(device_span_seen).collect(),
         warnings: record.warnings.clone(),
-        activity: meter::Activity {
-            requests: activity.requests,
-            prompt_tokens: activity.prompt_tokens,
-            output_tokens: activity.output_tokens,
-            prefill_time: activity.prefill_ns,
-            decode_time: activity.decode_ns,
-            flops_prefill: activity.flops_estimated.prefill,
-            flops_decode: activity.flops_estimated.decode,
-        },
+        activity: activity_seen(&activity),
     };
     Ok((record, seen))
+}
+
+/// What of a total is in none of the phases.
+fn outside(total: &Reading, phases: [&Reading; 3]) -> Reading {
+    let total = total.as_ref().map_err(Clone::clone)?;
+    let rest = phases.into_iter().try_fold(total.clone(), |rest, phase| {
+        let phase = phase.as_ref().map_err(Clone::clone)?;
+        // A phase of nothing is of no source.
+        let rest = if phase.value == 0.0 { Some(rest) } else { rest.minus(phase) };
+        rest.ok_or_else(|| "energies are in different units".to_owned())
+    })?;
+    // What is left of a sum of all its parts by rounding is nothing.
+    Ok(match rest.value.abs() <= 1e-9 * total.value.abs() {
+        true => Quantity::exact(0.0, "J", rest.source),
+        false => rest,
+    })
+}
+
+fn activity_seen(activity: &Activity) -> meter::Activity {
+    let flops = activity.flops_estimated;
+    meter::Activity {
+        requests: activity.requests,
+        prompt_tokens: activity.prompt_tokens,
+        output_tokens: activity.output_tokens,
+        prefill_time: activity.prefill_ns,
+        decode_time: activity.decode_ns,
+        mixed_time: activity.mixed_ns,
+        mixed_prompt_tokens: activity.mixed_prompt_tokens,
+        mixed_output_tokens: activity.mixed_output_tokens,
+        flops_prefill: flops.prefill,
+        flops_decode: flops.decode,
+        flops_mixed: flops.mixed,
+    }
 }
 
 /// What a span's readers must know is told for the run, too, once a phase; in warm-up it is what that is for.
@@ -178,6 +253,10 @@ fn device_span_seen(span: &DeviceSpanRecord) -> meter::DeviceSpan {
 fn rank_activity(rank: &RankActivity) -> meter::RankActivity {
     let communication = reading(rank.communication.reading());
     meter::RankActivity { device: rank.device.clone(), communication }
+}
+
+fn domain_seen(Domain { device, domain }: &Domain) -> meter::Domain {
+    meter::Domain { device: device.clone(), domain: domain.clone() }
 }
 
 fn device_energy(part: DeviceEnergy) -> meter::DeviceEnergy {

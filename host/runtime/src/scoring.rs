@@ -2,8 +2,12 @@
 //! falls between a reading and what it measures. And what is kept of it, in lines while it goes on.
 
 use crate::{
+    asked,
     bindings::{engine, types},
-    measurement::{Communication, closed},
+    component::hex,
+    energy_shares::{self, Phase, Step},
+    engine_thread::EngineThread,
+    measurement::{Before, Communication, closed},
     state::Run,
 };
 use llem_engine::{
@@ -16,7 +20,9 @@ use llem_record::{
     Event,
     event::{Activity, EstimatedFlops, ScoreProgressRecord, ScoreRecord, ScoreResult, UsedAdapter},
 };
+use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -42,6 +48,29 @@ impl Task {
     /// Names the calls in the record, which a script cannot.
     fn label(&self) -> &'static str {
         if self.is_rolling() { "score-rolling" } else { "score" }
+    }
+
+    /// SHA-256 of what is asked ([`ScoreRecord::digest`]).
+    fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |tokens: &[u32]| {
+            hash.update((tokens.len() as u32).to_le_bytes());
+            hash.update(asked::bytes_of(tokens));
+        };
+        match self {
+            Self::Continuations(requests) => requests.iter().for_each(|request| {
+                add(&request.context);
+                add(&request.continuation);
+            }),
+            Self::Texts(texts, prefix) => {
+                add(&[*prefix]);
+                texts.iter().for_each(|text| {
+                    add(&[]);
+                    add(text);
+                });
+            }
+        }
+        format!("sha256:{}", hex(&hash.finalize()))
     }
 
     fn requests(&self) -> usize {
@@ -75,6 +104,7 @@ pub struct Measured {
 pub fn measure(
     model: &mut Model,
     run: &Run,
+    model_number: u64,
     task: Task,
 ) -> wasmtime::Result<llem_engine::Result<Measured>> {
     let before =
@@ -84,10 +114,11 @@ pub fn measure(
         };
     let (observer, phase) = (run.output.observer(), run.phase_path());
     observer.request(task.label(), task.tokens() as u64);
-    let window = run.meter().open();
+    let window = run.meter().follow();
     let progress = Progress {
         run,
         task: &task,
+        model: model_number,
         phase,
         started_ns: run.clock.at(window.started),
         lines: Mutex::new(Lines {
@@ -129,13 +160,15 @@ pub fn measure(
 /// Writes what was measured into the record, however far it came, and converts it for the guest.
 pub fn record(
     run: &Run,
-    info: &Info,
+    thread: &EngineThread,
     measured: Measured,
 ) -> wasmtime::Result<Result<Vec<engine::Score>, types::Error>> {
     let Measured { task, scoring, span, communication: [sent, received], results } = measured;
-    let before = run.progress().activity;
+    let info = thread.info();
+    let before = Before::now(run);
     run.progress().activity.add(&activity(info, &scoring));
-    let (window, _) = closed(run, task.label(), &span, before, received.since(&sent))?;
+    count_energy(run, info, &span);
+    let (window, _) = closed(run, task.label(), &span, &before, received.since(&sent))?;
     let (requests, completed) = (scoring.scores.len(), scoring.completed());
     let cut_short = match &scoring.failure {
         Some(error) => Some(error.to_string()),
@@ -143,6 +176,8 @@ pub fn record(
     };
     run.output.write(Event::Score(ScoreRecord {
         window,
+        model: Some(thread.number),
+        digest: Some(task.digest()),
         rolling: task.is_rolling(),
         requests: requests as u64,
         completed: completed as u64,
@@ -180,15 +215,29 @@ fn activity(info: &Info, scoring: &Scoring) -> Activity {
         requests: begun().count() as u64,
         prompt_tokens: begun().map(|ran| ran.tokens as u64).sum(),
         prefill_ns: (scoring.finished - scoring.started).as_nanos() as u64,
-        flops_estimated: EstimatedFlops::new(begun().map(flops).sum(), 0.0),
+        flops_estimated: EstimatedFlops::new(begun().map(flops).sum(), 0.0, 0.0),
         ..Activity::default()
     }
+}
+
+/// Counts a call's energy, all of which is prefill.
+fn count_energy(run: &Run, info: &Info, span: &Span) {
+    let total = run.total(span, &run.places(info));
+    let energy = match &total.energy {
+        Ok(_) => span.curves.joined(&total.covers, &[]),
+        Err(reason) => Err(reason.clone()),
+    };
+    let (from, to) = (span.started, span.started + span.wall);
+    let step = Step { phase: Phase::Prefill, from, to, sequences: Vec::new() };
+    let phases = &mut run.progress().phase_energy;
+    energy_shares::share_out(&energy, &[step], phases, &mut BTreeMap::new());
 }
 
 /// How far a call is, in the journal.
 struct Progress<'a> {
     run: &'a Run,
     task: &'a Task,
+    model: u64,
     phase: String,
     started_ns: u64,
     lines: Mutex<Lines>,
@@ -231,6 +280,7 @@ impl Progress<'_> {
         }
         let event = Event::ScoreProgress(ScoreProgressRecord {
             label: self.task.label().to_owned(),
+            model: Some(self.model),
             phase: self.phase.clone(),
             started_ns: self.started_ns,
             requests: self.task.requests() as u64,

@@ -1,9 +1,12 @@
 //! What a component's host calls work on: one a component instance, over one run that they share.
 
 use crate::{
+    batch_energy::BatchEnergy,
     bindings::types,
+    energy_shares::PhaseEnergy,
     engine_thread::EngineThread,
     error::Halt,
+    holdings::{During, Holdings},
     limits::{Limiter, Limits},
     metering::{Metering, RunMeter},
     output::Output,
@@ -11,15 +14,14 @@ use crate::{
     stop::Stop,
     wasi::{self, WasiClock},
 };
-use llem_engine::model::RankInfo;
-use llem_meter::{Clock, Meter, Span, baseline::IdlePower};
-use llem_quantity::Reading;
+use llem_engine::{Info, model::RankInfo};
+use llem_meter::{Clock, Meter, Span, Total, baseline::IdlePower};
 use llem_record::event::Activity;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -73,6 +75,8 @@ pub struct Run {
     pub model: ModelGrant,
     /// How to meter.
     pub metering: Metering,
+    /// Whether prompts themselves are recorded, rather than their digests alone.
+    pub keep_prompts: bool,
     /// Found when first asked for: looking for GPUs takes longer than a short run.
     meter: OnceLock<RunMeter>,
     progress: Mutex<Progress>,
@@ -85,8 +89,18 @@ pub struct Progress {
     pub phases: Vec<(String, u64)>,
     /// What the engine has done since the run began.
     pub activity: Activity,
+    /// The energy of all that was run, by phase.
+    pub phase_energy: PhaseEnergy,
+    /// Open batches, whose steps are yet to be counted to it.
+    pub batch_energies: Vec<Weak<BatchEnergy>>,
+    /// What has been held, and when.
+    pub holdings: Holdings,
+    /// Models that were loaded.
+    pub models: u64,
     /// Continuous batches that were opened.
     pub batches: u64,
+    /// Requests that were made.
+    pub requests: u64,
     /// Sequences that were asked for, each of which has a stream of random numbers.
     pub streams: u64,
     /// Loaded models, for synchronising their devices.
@@ -111,6 +125,7 @@ impl Run {
         seed: u64,
         model: ModelGrant,
         metering: Metering,
+        keep_prompts: bool,
     ) -> Self {
         Self {
             clock,
@@ -119,6 +134,7 @@ impl Run {
             seed,
             model,
             metering,
+            keep_prompts,
             meter: OnceLock::new(),
             progress: Mutex::default(),
         }
@@ -154,45 +170,31 @@ impl Run {
         names.join("/")
     }
 
-    /// The devices whose energy a run's total covers: the CPU, which feeds every other, and those
-    /// that hold a model. An idle GPU beside them is measured, but is not part of the sum.
-    pub fn participants(&self) -> Vec<String> {
-        let mut devices = vec!["cpu".to_owned()];
-        devices.extend(self.holders().into_iter().filter(|device| device != "cpu"));
-        devices
-    }
-
-    /// The devices that hold a model, or part of one, each once.
+    /// The devices that hold a model now, or part of one, each once.
     pub fn holders(&self) -> Vec<String> {
-        let progress = self.progress();
-        let all = progress.engines.iter().flat_map(|engine| &engine.info().ranks);
-        all.map(RankInfo::place).collect::<BTreeSet<_>>().into_iter().collect()
+        self.progress().holdings.now().devices
     }
 
-    /// The energy of the participants together. What another machine used cannot be read here, and a sum
+    /// What was held at some time of a span.
+    pub fn during(&self, span: &Span) -> During {
+        self.progress().holdings.during(span.started, span.started + span.wall)
+    }
+
+    /// The devices of a model, each once.
+    pub fn places(&self, info: &Info) -> Vec<String> {
+        info.ranks.iter().map(RankInfo::place).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The energy of a span whose work was on these devices. What another machine used cannot be read here, and a sum
     /// without it would pass for the whole.
-    pub fn energy_total(&self, span: &Span) -> Reading {
-        self.check_all_here()?;
-        span.total(&self.participants())
-    }
-
-    /// The same less what the participants draw at rest.
-    pub fn energy_above_idle(&self, span: &Span) -> Reading {
-        self.check_all_here()?;
-        let idle = self.progress().idle.clone();
-        match idle.is_empty() {
-            true => Err("no idle baseline has been measured".to_owned()),
-            false => span.above_idle(&idle, &self.participants()),
+    pub fn total(&self, span: &Span, devices: &[String]) -> Total {
+        let mut total = span.total(devices);
+        let holdings = self.progress().holdings.during(span.started, Instant::now());
+        if let Some(reason) = holdings.unmeasured {
+            total.energy = Err(reason);
+            total.covers.clear();
         }
-    }
-
-    fn check_all_here(&self) -> Result<(), String> {
-        let progress = self.progress();
-        let elsewhere = progress.engines.iter().find_map(|engine| engine.info().other_machine());
-        match elsewhere {
-            Some(machine) => Err(format!("ranks on {machine} are not measured from here")),
-            None => Ok(()),
-        }
+        total
     }
 
     /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
@@ -219,14 +221,18 @@ impl Run {
     /// Lets go of a model for one of its holders: the script's model, or a batch of it. With the last of them the model
     /// is no longer among those that are measured, and its memory has been given back when this returns.
     pub async fn let_go(&self, thread: EngineThread) {
-        let is_same = |engine: &EngineThread| std::ptr::eq(engine.info(), thread.info());
+        let number = thread.number;
         // This one, and the one of the list.
-        if thread.holders() == 2 {
-            self.progress().engines.retain(|engine| !is_same(engine));
+        let is_last = thread.holders() == 2;
+        if is_last {
+            self.progress().engines.retain(|engine| engine.number != number);
         }
         tokio::select! {
             () = thread.release() => {}
             _ = self.stop.requested() => {}
+        }
+        if is_last {
+            self.progress().holdings.dropped(number);
         }
     }
 

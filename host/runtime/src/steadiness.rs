@@ -123,7 +123,7 @@ impl Run {
         self.rest(SLOPE).await?;
         let span = self.meter().close(window);
         let seconds = Quantity::exact(span.wall.as_secs_f64(), "s", Source::Clock);
-        let energy = span.total(&[device.to_owned()]);
+        let energy = span.sum(&[device.to_owned()]);
         Ok(energy.and_then(|energy| {
             energy.per(&seconds, "W").ok_or_else(|| "no time has passed".to_owned())
         }))

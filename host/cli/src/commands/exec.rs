@@ -67,6 +67,9 @@ pub struct Args {
     /// Folder of the run's record [default: runs/<time>-<name>]
     #[arg(long, value_name = "FOLDER", help_heading = "Record")]
     out: Option<PathBuf>,
+    /// Record prompts themselves, rather than their digests alone
+    #[arg(long, help_heading = "Record")]
+    keep_prompts: bool,
     /// Print the run record as JSON instead of a summary
     #[arg(long, help_heading = "Record")]
     json: bool,
@@ -174,6 +177,7 @@ impl Args {
                 baseline: self.baseline.map(seconds).transpose()?,
                 kept: cache(),
             },
+            keep_prompts: self.keep_prompts,
             out: self.out,
             cache: compiled_cache(),
             command: std::env::args().collect(),

@@ -65,7 +65,7 @@ fn start_alone(file: &str) -> Result<Member, Error> {
     };
     let stop = Arc::new(Stop::default());
     let metering = Metering::default();
-    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant, metering));
+    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant, metering, false));
     let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;

@@ -2,6 +2,7 @@
 
 use super::types::Answer;
 use crate::{
+    asked,
     batch_journal::BatchJournal,
     bindings::{engine, types::Error},
     engine_thread::{EngineGone, EngineThread},
@@ -34,10 +35,12 @@ pub struct OpenBatch {
 
 impl Drop for OpenBatch {
     fn drop(&mut self) {
+        self.journal.settle();
         for ended in lock(&self.batch).end_all(self.reason) {
             // Where the record cannot be written, the run's end says so.
             let _ = self.journal.ended(&ended);
         }
+        self.journal.closed();
     }
 }
 
@@ -59,9 +62,9 @@ pub async fn open(
     };
     let opened = thread.call(move |model| Batch::open(model, options)).await?;
     Ok(opened.map(|batch| OpenBatch {
+        journal: BatchJournal::new(run, &thread),
         thread,
         batch: Arc::new(Mutex::new(batch)),
-        journal: BatchJournal::new(run),
         reason: FinishReason::Interrupted,
     }))
 }
@@ -81,29 +84,33 @@ impl engine::HostBatch for State {
         let handed_over = Instant::now();
         let now = self.run.clock.at(handed_over);
         self.run.check_stop()?;
-        self.run.output.charge(request.label.len())?;
+        self.run.output.charge(asked::size(&self.run, &request))?;
         if let Some(arrival) = arrival.filter(|&arrival| arrival > now) {
             return Ok(Err(Error::InvalidArgument(format!(
                 "arrival lies {} ns in the future: submit the request when it has arrived",
                 arrival - now
             ))));
         }
-        let (label, arrival) = (request.label.clone(), arrival.unwrap_or(now));
+        let (request, arrival) = (Arc::new(request), arrival.unwrap_or(now));
+        let asked = Arc::clone(&request);
         let open = self.table.get(&batch)?;
         let (shared, run) = (Arc::clone(&open.batch), Arc::clone(&self.run));
         let submitted = open
             .thread
             .call(move |model| {
-                let request = measure::as_engine(&run, request);
-                lock(&shared).submit(model, &request, handed_over)
+                let request = measure::as_engine(&run, &asked);
+                let submitted = lock(&shared).submit(model, &request, handed_over);
+                submitted.map(|submitted| (submitted, request.sampling.first_stream))
             })
             .await?;
-        let submitted = match submitted {
+        let (submitted, first_stream) = match submitted {
             Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),
         };
         self.run.went_on();
-        self.table.get(&batch)?.journal.submitted(&submitted, &label, arrival);
+        let record = asked::record(&self.run, &request, first_stream);
+        let journal = &self.table.get(&batch)?.journal;
+        journal.submitted(&submitted, &request.label, arrival, record)?;
         Ok(Ok(submitted.iter().map(|sequence| sequence.name).collect()))
     }
 
@@ -125,6 +132,7 @@ impl engine::HostBatch for State {
         let step = match stepped {
             Ok(step) => step,
             Err((error, cut)) => {
+                self.table.get(&batch)?.journal.settle();
                 self.keep(&batch, cut)?;
                 self.run.check_stop()?;
                 return Ok(Err(error.into()));
@@ -192,6 +200,7 @@ impl engine::HostBatch for State {
             take(self, step);
         }
         let (result, cut) = drained?;
+        self.table.get(&batch)?.journal.settle();
         ended.extend(self.keep(&batch, cut)?);
         if let Some(error) = unwritten {
             return Err(error);
@@ -234,6 +243,7 @@ impl State {
         let open = self.table.get(batch)?;
         let work = measure::step_activity(open.thread.info(), &step);
         self.run.progress().activity.add(&work);
+        open.journal.counted(open.thread.info(), &step);
         open.journal.stepped(&step.tokens);
         self.keep(batch, step.ended)
     }

@@ -7,10 +7,11 @@ use super::{
     types::Answer,
 };
 use crate::{
+    asked,
     bindings::{engine, types::Error},
     engine_thread::EngineThread,
     measure::{self, Measured},
-    measurement::closed,
+    measurement::{Before, closed},
     scoring::{self, Task},
     state::State,
 };
@@ -39,6 +40,10 @@ impl engine::HostModel for State {
         let depth = self.run.begin_phase("load".to_owned())?;
         // Counters tick while the model loads, so that their periods are known by the first window.
         self.run.meter();
+        // While it is loaded its devices work, whatever comes of it.
+        let devices = options.devices().unwrap_or_default();
+        let devices = devices.iter().map(ToString::to_string).collect();
+        let loading = self.run.progress().holdings.loading(devices);
         let loaded = tokio::select! {
             loaded = EngineThread::load(options) => loaded?,
             _ = self.run.stop.requested() => {
@@ -48,8 +53,10 @@ impl engine::HostModel for State {
         };
         self.run.end_phases(depth)?;
         match loaded {
-            Ok(thread) => {
-                self.run.output.write(Event::Model(loading::model_record(thread.info())))?;
+            Ok(mut thread) => {
+                thread.number = self.run.hold(loading, thread.info());
+                let record = loading::model_record(thread.info(), Some(thread.number));
+                self.run.output.write(Event::Model(record))?;
                 let warned = self.run.progress().warned_of_replicas;
                 if let Some(message) = loading::warning(thread.info()).filter(|_| !warned) {
                     self.run.progress().warned_of_replicas = true;
@@ -64,8 +71,12 @@ impl engine::HostModel for State {
                 }
                 Ok(Ok(model))
             }
-            Err(error) if error.is_input() => Ok(Err(self.blame(error.into()))),
-            Err(error) => Ok(Err(error.into())),
+            Err(error) => {
+                self.run.progress().holdings.failed(loading);
+                let is_input = error.is_input();
+                let error = error.into();
+                Ok(Err(if is_input { self.blame(error) } else { error }))
+            }
         }
     }
 
@@ -100,27 +111,33 @@ impl engine::HostModel for State {
         request: engine::Request,
     ) -> Answer<engine::Generation> {
         self.run.check_stop()?;
-        self.run.output.charge(request.label.len())?;
+        self.run.output.charge(asked::size(&self.run, &request))?;
+        let request = Arc::new(request);
         let thread = self.table.get(&model)?.thread.clone();
         let run = Arc::clone(&self.run);
-        let measured = thread.call(move |model| measure::generate(model, &run, request)).await?;
-        let Measured { label, generation, span, times, communication } = match measured {
+        let asked = Arc::clone(&request);
+        let measured = thread.call(move |model| measure::generate(model, &run, &asked)).await?;
+        let Measured { first_stream, generation, span, times, communication } = match measured {
             Ok(measured) => measured,
             Err(error) => return Ok(Err(error.into())),
         };
-        let before = self.run.progress().activity;
+        let before = Before::now(&self.run);
         self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
+        let places = self.run.places(thread.info());
+        let energies = measure::share_out(&self.run, thread.info(), &generation, &span, &places);
         let [sent, received] = communication;
         let ranks = received.since(&sent);
-        let (window, measurement) = closed(&self.run, &label, &span, before, ranks)?;
-        let sequences = measure::sequences(&self.run, &generation);
+        let (window, measurement) = closed(&self.run, &request.label, &span, &before, ranks)?;
+        let sequences = measure::sequences(&self.run, &generation, energies);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),
             prefill_time: window.activity.prefill_ns,
             decode_time: window.activity.decode_ns,
             measurement,
         };
-        let record = GenerationRecord { window, times, sequences };
+        let (model, asked) = (thread.number, asked::record(&self.run, &request, first_stream));
+        let (model, request) = (Some(model), Some(asked));
+        let record = GenerationRecord { window, model, request, times, sequences };
         self.run.output.write(Event::Generation(record))?;
         // The request is recorded as far as it came; then the run ends.
         self.run.check_stop()?;
@@ -230,9 +247,10 @@ impl State {
         self.run.check_stop()?;
         let thread = self.table.get(model)?.thread.clone();
         let run = Arc::clone(&self.run);
-        match thread.call(move |model| scoring::measure(model, &run, task)).await?? {
+        let number = thread.number;
+        match thread.call(move |model| scoring::measure(model, &run, number, task)).await?? {
             Ok(measured) => {
-                let answer = scoring::record(&self.run, thread.info(), measured)?;
+                let answer = scoring::record(&self.run, &thread, measured)?;
                 self.run.went_on_if(&answer);
                 Ok(answer)
             }

@@ -68,6 +68,21 @@ impl From<engine::Parallelism> for Split {
     }
 }
 
+impl Run {
+    /// Notes that a model is on its devices, numbers it, and returns its number.
+    pub fn hold(&self, loading: usize, info: &Info) -> u64 {
+        let unmeasured = info
+            .other_machine()
+            .map(|machine| format!("ranks on {machine} are not measured from here"));
+        let devices = self.places(info);
+        let mut progress = self.progress();
+        let number = progress.models;
+        progress.models += 1;
+        progress.holdings.loaded(loading, number, devices, unmeasured);
+        number
+    }
+}
+
 /// What a reader must know of how a model is split.
 pub fn warning(info: &Info) -> Option<String> {
     let replicas = info.split.data;
@@ -80,7 +95,7 @@ pub fn warning(info: &Info) -> Option<String> {
 }
 
 /// A loaded model as the record keeps it.
-pub fn model_record(info: &Info) -> ModelRecord {
+pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
     let Split { tensor, pipeline, data, experts, sharded_adapters, microbatches } = info.split;
     let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
     let microbatches = microbatches.map(|count| count as u32);
@@ -96,6 +111,7 @@ pub fn model_record(info: &Info) -> ModelRecord {
         digest: file.digest.clone(),
     };
     ModelRecord {
+        number,
         source: info.source.clone(),
         architecture: info.architecture.clone(),
         digest: info.digest.clone(),
@@ -121,7 +137,7 @@ pub fn model_record(info: &Info) -> ModelRecord {
 
 /// A loaded model as the guest sees it.
 pub fn model_info(info: &Info) -> engine::ModelInfo {
-    let (shape, record) = (&info.shape, model_record(info));
+    let (shape, record) = (&info.shape, model_record(info, None));
     let Parallelism { tensor, pipeline, data, experts, sharded_adapters, microbatches } =
         record.parallelism;
     let parallelism =

@@ -5,14 +5,14 @@ use crate::{
     baseline,
     bindings::{meter, types},
     engine_thread::EngineThread,
-    measurement::{Communication, closed},
+    measurement::{Before, Communication, closed},
     state::State,
     steadiness::Course,
 };
 use llem_engine::Model;
 use llem_meter::Window;
 use llem_quantity::{Quantity, Source};
-use llem_record::{Event, event::Activity};
+use llem_record::Event;
 use std::time::{Duration, Instant};
 use wasmtime::component::Resource;
 
@@ -20,7 +20,7 @@ use wasmtime::component::Resource;
 pub struct OpenWindow {
     label: String,
     window: Window,
-    activity: Activity,
+    before: Before,
     communication: Communication,
 }
 
@@ -84,9 +84,10 @@ impl meter::HostWindow for State {
         self.run.output.charge(label.len())?;
         self.synchronise().await?;
         let communication = self.communication().await?;
-        let activity = self.run.progress().activity;
+        self.run.settle_batches();
+        let before = Before::now(&self.run);
         let window = self.run.meter().open();
-        Ok(Ok(self.hand_out(OpenWindow { label, window, activity, communication })?))
+        Ok(Ok(self.hand_out(OpenWindow { label, window, before, communication })?))
     }
 
     /// A window is closed whatever its device does: one whose device has failed is recorded with that among its
@@ -95,6 +96,7 @@ impl meter::HostWindow for State {
         let open = self.table.delete(window)?;
         let idle = self.synchronise().await;
         let span = self.run.meter().close(open.window);
+        self.run.settle_batches();
         let told = match self.communication().await {
             Ok(now) => idle.map(|()| now),
             Err(error) => idle.and(Err(error)),
@@ -103,8 +105,7 @@ impl meter::HostWindow for State {
             Ok(now) => (now.since(&open.communication), None),
             Err(error) => (Vec::new(), Some(sentence(&error))),
         };
-        let (mut record, measurement) =
-            closed(&self.run, &open.label, &span, open.activity, ranks)?;
+        let (mut record, measurement) = closed(&self.run, &open.label, &span, &open.before, ranks)?;
         if let Some(failure) = &failure {
             let warning = format!(
                 "it was closed when its device failed, and what ran then may not be in it: {failure}"
