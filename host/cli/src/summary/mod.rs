@@ -1,14 +1,14 @@
 //! The end of a run, at a glance.
 
+mod energy;
+
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
-use llem_quantity::{Quantity, ReadingRecord, Source, significant};
+use llem_quantity::{Quantity, significant};
 use llem_record::{
     RunRecord, Status,
-    energy::DomainRecord,
     event::{AdapterChange, ModelRecord, Parallelism},
     schema::{Phase, Recovery},
-    score::ScoreGroup,
-    statistics::{Distribution, Group},
+    statistics::Distribution,
 };
 use std::path::Path;
 
@@ -54,11 +54,12 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     if !record.phases.is_empty() {
         println!("{} {}", bold("phases"), phases(&record.phases));
     }
-    print_groups(&record.groups);
-    print_scores(&record.score_groups);
+    print_groups(record);
+    print_scores(record);
+    energy::print_table(record);
     let generated = record.groups.iter().map(|group| &group.energy);
-    print_energy(generated.chain(record.score_groups.iter().map(|group| &group.energy)));
-    print_metering(record);
+    energy::print_reasons(generated.chain(record.score_groups.iter().map(|group| &group.energy)));
+    energy::print_metering(record);
     if !record.metrics.is_empty() {
         println!("\n{}", bold("metrics"));
         println!("{}", metrics(record));
@@ -117,8 +118,8 @@ fn phases(phases: &[Phase]) -> String {
 }
 
 /// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.
-fn print_groups(groups: &[Group]) {
-    if groups.is_empty() {
+fn print_groups(record: &RunRecord) {
+    if record.groups.is_empty() {
         return;
     }
     let mut table = plain_table([
@@ -136,7 +137,7 @@ fn print_groups(groups: &[Group]) {
         "energy of",
         "energy by",
     ]);
-    for group in groups {
+    for group in &record.groups {
         let numbers = [
             group.requests.to_string(),
             group.activity.prompt_tokens.to_string(),
@@ -146,14 +147,22 @@ fn print_groups(groups: &[Group]) {
             milliseconds(group.tpot_s.as_ref()),
             rate(group.prefill_rate.as_ref()),
             rate(group.decode_rate.as_ref()),
-            energy(&group.energy_per_output_token),
-            covered(&group.energy_covers),
-            energy_source(&group.energy),
+            energy::energy(&group.energy_per_output_token),
+            energy::covered(&group.energy_covers),
+            energy::energy_source(&group.energy),
         ];
-        table.add_row(group_row(&group.phase, &group.label, numbers));
+        table.add_row(group_row(&group.phase, &label(record, &group.label, group.model), numbers));
     }
     println!("\n{}\n{}", console::style("requests").bold(), table.trim_fmt());
     println!("  latencies: median, 99th percentile");
+}
+
+/// A group's label, with its model where there are several.
+fn label(record: &RunRecord, label: &str, model: Option<u64>) -> String {
+    match model.filter(|_| record.models.len() > 1) {
+        Some(model) => format!("{label}, model {model}"),
+        None => label.to_owned(),
+    }
 }
 
 /// A group's row: its phase and label, then its numbers.
@@ -164,8 +173,8 @@ fn group_row<const N: usize>(phase: &str, label: &str, numbers: [String; N]) -> 
 }
 
 /// Scoring by phase and kind.
-fn print_scores(groups: &[ScoreGroup]) {
-    if groups.is_empty() {
+fn print_scores(record: &RunRecord) {
+    if record.score_groups.is_empty() {
         return;
     }
     let mut table = plain_table([
@@ -181,7 +190,7 @@ fn print_scores(groups: &[ScoreGroup]) {
         "energy of",
         "energy by",
     ]);
-    for group in groups {
+    for group in &record.score_groups {
         let numbers = [
             group.calls.to_string(),
             group.requests.to_string(),
@@ -189,89 +198,13 @@ fn print_scores(groups: &[ScoreGroup]) {
             group.scored_tokens.to_string(),
             rate(group.prefill_rate.as_ref()),
             rate(group.score_rate.as_ref()),
-            energy(&group.energy_per_token),
-            covered(&group.energy_covers),
-            energy_source(&group.energy),
+            energy::energy(&group.energy_per_token),
+            energy::covered(&group.energy_covers),
+            energy::energy_source(&group.energy),
         ];
-        table.add_row(group_row(&group.phase, &group.label, numbers));
+        table.add_row(group_row(&group.phase, &label(record, &group.label, group.model), numbers));
     }
     println!("\n{}\n{}", console::style("scores").bold(), table.trim_fmt());
-}
-
-fn energy(energy: &ReadingRecord) -> String {
-    match energy {
-        ReadingRecord::Known(joules) => {
-            format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
-        }
-        ReadingRecord::Unavailable { .. } => "-".to_owned(),
-    }
-}
-
-/// The devices that a total covers.
-fn covered(covers: &[DomainRecord]) -> String {
-    let mut devices: Vec<&str> = covers.iter().map(|covered| covered.device.as_str()).collect();
-    devices.dedup();
-    if devices.is_empty() { "-".to_owned() } else { devices.join("+") }
-}
-
-fn energy_source(energy: &ReadingRecord) -> String {
-    match energy {
-        ReadingRecord::Known(joules) => joules.source.to_string(),
-        ReadingRecord::Unavailable { .. } => "-".to_owned(),
-    }
-}
-
-fn print_energy<'a>(energies: impl Iterator<Item = &'a ReadingRecord>) {
-    let mut reasons: Vec<&str> = energies
-        .filter_map(|energy| match energy {
-            ReadingRecord::Unavailable { unavailable } => Some(unavailable.as_str()),
-            ReadingRecord::Known(_) => None,
-        })
-        .collect();
-    reasons.dedup();
-    for reason in reasons {
-        println!("{} not measured: {reason}", console::style("energy").bold());
-    }
-}
-
-/// What meters each device, what it drew at rest, and what watching it cost.
-fn print_metering(record: &RunRecord) {
-    let gauges = record.devices.iter().flat_map(|device| {
-        let metered = device.gauges.iter().filter_map(|gauge| {
-            let source = gauge.source?;
-            Some(match source {
-                Source::Modelled => format!("{} by a declared power model", device.id),
-                source => format!("{} {} by {source}", device.id, gauge.domain),
-            })
-        });
-        metered.collect::<Vec<_>>()
-    });
-    let gauges: Vec<String> = gauges.collect();
-    if !gauges.is_empty() {
-        println!("{} {}", console::style("metered").bold(), gauges.join(", "));
-    }
-    for baseline in &record.baselines {
-        let power = baseline.power.iter().filter_map(|idle| match &idle.power {
-            ReadingRecord::Known(power) => Some(format!("{} {} {power}", idle.device, idle.domain)),
-            ReadingRecord::Unavailable { .. } => None,
-        });
-        let power = power.collect::<Vec<_>>().join(", ");
-        println!("{} {power}, measured {}", console::style("at rest").bold(), baseline.measured_at);
-    }
-    if let Some(timeline) = record.timeline.as_ref().filter(|timeline| timeline.samples > 0) {
-        let mut text = format!("{} samples in timeline/", timeline.samples);
-        if let (Some(period), Some(sampling), Some(writing)) =
-            (&timeline.period, &timeline.sampling, &timeline.writing)
-        {
-            text += &format!(
-                ", a round every {} ms, for {} % of a core and {} % to write them",
-                significant(period.value * 1e3),
-                significant(sampling.value * 100.0),
-                significant(writing.value * 100.0),
-            );
-        }
-        println!("{} {text}", console::style("timeline").bold());
-    }
 }
 
 fn metrics(record: &RunRecord) -> String {
