@@ -10,6 +10,7 @@ mod bad_adapters;
 mod bad_files;
 mod commands;
 mod describing;
+mod environment;
 mod experiments;
 mod failures;
 mod families;
