@@ -13,6 +13,7 @@
 
 pub mod activity;
 pub mod builder;
+pub mod environment;
 pub mod event;
 pub mod generation;
 pub mod hardware;
@@ -25,6 +26,7 @@ pub mod statistics;
 pub mod timeline;
 
 pub use builder::RecordBuilder;
+pub use environment::Build;
 pub use event::{Event, Line};
 pub use journal::Journal;
 pub use recorder::Recorder;

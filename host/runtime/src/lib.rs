@@ -10,9 +10,11 @@
 mod baseline;
 mod batch_journal;
 pub mod bindings;
+mod cgroup;
 pub mod component;
 mod dataset;
 pub mod engine_thread;
+mod environment;
 pub mod error;
 pub mod exec;
 pub mod host;
@@ -36,6 +38,7 @@ pub use error::{Error, Result};
 pub use exec::{Options, Outcome, Script, exec};
 
 pub use limits::Limits;
+pub use llem_record::Build;
 pub use metering::Metering;
 pub use output::Observer;
 pub use stop::{Stop, StopReason};
