@@ -43,7 +43,7 @@ fn schema_describes_the_record() {
     }
     let required = schema["required"].as_array().unwrap();
     assert!(required.iter().all(|field| !record[field.as_str().unwrap()].is_null()));
-    assert_eq!(record["schema_version"], "2.0");
+    assert_eq!(record["schema_version"], "3.0");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod bad_files;
 mod commands;
 mod describing;
 mod digests;
+mod environment;
 mod experiments;
 mod failures;
 mod families;

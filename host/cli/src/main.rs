@@ -1,5 +1,6 @@
 //! The binary `llem`: one file a command.
 
+mod build_info;
 mod commands;
 mod exit;
 mod signals;

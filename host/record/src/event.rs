@@ -11,7 +11,7 @@ pub use crate::{
     },
     request::{BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord},
 };
-use llem_quantity::{Quantity, ReadingRecord};
+use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -341,10 +341,26 @@ pub struct DeviceEnergyRecord {
 pub struct Metric {
     /// Snake case.
     pub name: String,
-    /// The number.
+    /// The number. Its source is `script`, because the host has only the script's word for it; in records before schema
+    /// 2.1 it is what the script claims.
     pub quantity: Quantity,
+    /// The source that the script claims for the number; absent in records before schema 2.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_source: Option<Source>,
     /// What tells it from others of its name.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Metric {
+    /// Where the number came from, in words: `script`, and behind it what the script claims if that is something else.
+    pub fn source(&self) -> String {
+        match self.claimed_source {
+            Some(claimed) if claimed != self.quantity.source => {
+                format!("{}: {claimed}", self.quantity.source)
+            }
+            _ => self.quantity.source.to_string(),
+        }
+    }
 }
 
 /// A curve.
@@ -380,4 +396,29 @@ pub struct Artifact {
     pub bytes: u64,
     /// SHA-256 of its content.
     pub digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(claimed_source: Option<Source>, source: Source) -> Metric {
+        let quantity = Quantity::exact(42.0, "J", source);
+        Metric { name: "energy".to_owned(), quantity, claimed_source, labels: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_metric_says_script_before_what_the_script_claims() {
+        let shown = |claimed| metric(Some(claimed), Source::Script).source();
+        assert_eq!(shown(Source::NvmlCounter), "script: nvml-counter");
+        assert_eq!(shown(Source::Script), "script");
+    }
+
+    #[test]
+    fn a_metric_of_an_older_record_has_its_source_alone() {
+        let old = r#"{"name":"energy","quantity":{"value":42.0,"uncertainty":0.0,"unit":"J","source":"rapl"},"labels":{}}"#;
+        let old: Metric = serde_json::from_str(old).expect("a metric of schema 2.0");
+        assert_eq!(old.claimed_source, None);
+        assert_eq!(old.source(), "rapl");
+    }
 }

@@ -14,6 +14,7 @@
 pub mod activity;
 pub mod builder;
 pub mod energy;
+pub mod environment;
 pub mod event;
 pub mod generation;
 pub mod hardware;
@@ -27,6 +28,7 @@ pub mod statistics;
 pub mod timeline;
 
 pub use builder::RecordBuilder;
+pub use environment::Build;
 pub use event::{Event, Line};
 pub use journal::Journal;
 pub use recorder::Recorder;

@@ -1,6 +1,8 @@
 //! `run.json`: the whole record of a run.
 
+pub use crate::environment::Host;
 use crate::{
+    environment::{Build, MeteringRecord},
     event::{AdapterRecord, Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},
     score::ScoreGroup,
@@ -85,8 +87,18 @@ pub struct Plan {
     pub seed: u64,
     /// Limits that were in force.
     pub limits: BTreeMap<String, u64>,
-    /// The machine.
+    /// How the program was built.
+    #[serde(default)]
+    pub build: Build,
+    /// The machine, and what the process may use of it.
     pub host: Host,
+    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` where the
+    /// value may be a secret.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// How the run meters; absent in records before schema 2.1.
+    #[serde(default)]
+    pub metering: Option<MeteringRecord>,
 }
 
 /// How a run ended.
@@ -159,23 +171,6 @@ pub struct Dataset {
     pub file: String,
     /// SHA-256 of its content.
     pub digest: String,
-}
-
-/// The machine.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Host {
-    /// Operating system and kernel.
-    pub system: String,
-    /// Processor and threads.
-    pub cpu: String,
-    /// Memory in bytes.
-    pub memory_bytes: Option<u64>,
-    /// Threads of the engine.
-    pub threads: u32,
-    /// Instruction set that the engine's kernels use on the CPU: `portable`, `avx2`, `avx512` or `amx`; empty where a
-    /// version before 0.2 made the record.
-    #[serde(default)]
-    pub simd: String,
 }
 
 /// A phase that ended.

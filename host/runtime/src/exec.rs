@@ -4,6 +4,7 @@ use crate::{
     Error, Limits, Observer, Result, Stop,
     bindings::experiment::Experiment,
     component::Compiler,
+    environment,
     error::explain,
     host,
     inspect::{Member, Role},
@@ -14,17 +15,15 @@ use crate::{
     runner,
     state::{Run, Stage, State},
 };
-use llem_meter::{
-    Clock,
-    processor::{Processor, Roots},
-};
+use llem_meter::Clock;
 use llem_record::{
-    Event, Plan, Recorder, RunRecord, Status,
-    schema::{ComponentRecord, Dataset, Grants, Host},
+    Build, Event, Plan, Recorder, RunRecord, Status,
+    schema::{ComponentRecord, Dataset, Grants},
 };
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
+    env,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -63,8 +62,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// The command line, for the record.
     pub command: Vec<String>,
-    /// This program's version, for the record.
-    pub version: String,
+    /// How this program was built, for the record.
+    pub build: Build,
 }
 
 /// What became of a run.
@@ -138,23 +137,27 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     }
     let name =
         members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
-    let recorder = Recorder::create(
-        options.out.as_deref(),
-        &folder_name(&name),
-        run.clock.unix_ns(),
-        Plan {
-            llem_version: options.version.clone(),
-            command: options.command.clone(),
-            components: members.iter().map(component_record).collect(),
-            parameters,
-            grants: grants(&options)?,
-            seed: options.seed,
-            limits: options.limits.record(),
-            host: this_host(),
-        },
-    )?;
+    let plan = Plan {
+        llem_version: options.build.version.clone(),
+        command: options.command.clone(),
+        components: members.iter().map(component_record).collect(),
+        parameters,
+        grants: grants(&options)?,
+        seed: options.seed,
+        limits: options.limits.record(),
+        build: options.build.clone(),
+        host: environment::host(&options.metering.options.roots),
+        environment: environment::variables(env::vars_os()),
+        metering: Some(options.metering.record()),
+    };
+    let warnings = environment::warnings(&plan);
+    let out = options.out.as_deref();
+    let recorder = Recorder::create(out, &folder_name(&name), run.clock.unix_ns(), plan)?;
     *folder = Some(recorder.folder().to_path_buf());
     run.output.record_to(recorder)?;
+    for message in warnings {
+        run.output.write(Event::Warning { message }).map_err(|error| explain("the run", &error))?;
+    }
 
     match &mut members[..] {
         [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
@@ -267,20 +270,4 @@ fn file_digest(path: &Path) -> io::Result<String> {
 fn folder_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     name.chars().take(60).map(plain).collect()
-}
-
-fn this_host() -> Host {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let cpu = Processor::new(&Roots::of_environment()).describe(Err(String::new()));
-    Host {
-        system: format!(
-            "{} {}",
-            read("/proc/sys/kernel/ostype"),
-            read("/proc/sys/kernel/osrelease")
-        ),
-        cpu: cpu.name,
-        memory_bytes: cpu.memory_bytes,
-        threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
-        simd: llem_engine::kernels::simd::Path::chosen().to_string(),
-    }
 }

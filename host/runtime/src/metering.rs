@@ -1,12 +1,19 @@
 //! How a run meters, and what is kept of its machine for later ones.
 
 use crate::{output::Output, state::Run, timeline::Timeline};
-use llem_meter::{Device, Meter, Resolution, baseline::Baselines, peaks::MeasuredPeaks};
+use llem_meter::{
+    Device, Meter, PowerModel, Resolution, baseline::Baselines, peaks::MeasuredPeaks,
+};
 use llem_record::{
     Event,
+    environment::{MeteringRecord, PowerModelRecord},
     hardware::{DeviceRecord, GaugeRecord},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How to meter.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +29,28 @@ pub struct Metering {
 }
 
 impl Metering {
+    /// What the record says of it.
+    pub fn record(&self) -> MeteringRecord {
+        let nanoseconds = |length: Duration| length.as_nanos() as u64;
+        let unless_usual = |root: &Path, usual: &str| {
+            (root != Path::new(usual)).then(|| root.display().to_string())
+        };
+        let model = |model: PowerModel| {
+            let PowerModel { tdp, idle, uncertainty } = model;
+            PowerModelRecord { tdp_watts: tdp, idle_watts: idle, uncertainty }
+        };
+        let options = &self.options;
+        MeteringRecord {
+            sample_period_ns: nanoseconds(options.period),
+            aligns_windows: options.align,
+            keeps_timeline: self.timeline,
+            power_model: options.power_model.map(model),
+            baseline_ns: self.baseline.map(nanoseconds),
+            proc_root: unless_usual(&options.roots.proc, "/proc"),
+            sys_root: unless_usual(&options.roots.sys, "/sys"),
+        }
+    }
+
     /// Idle power as earlier runs measured it.
     pub fn baselines(&self) -> Option<Baselines> {
         self.kept.as_ref().map(|folder| Baselines::new(folder.join("baselines.json")))

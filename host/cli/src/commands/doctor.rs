@@ -1,6 +1,7 @@
 //! `llem doctor`: what this machine can measure, and what it lacks.
 
 use super::{MeterArgs, cache};
+use crate::build_info;
 use llem_engine::kernels::simd::{Path, VARIABLE};
 use llem_meter::{
     Device, DeviceKind, Meter, Resolution, State,
@@ -55,6 +56,9 @@ impl Args {
         }
         println!("{} {}", console::style("kernels:").bold(), kernels());
         println!("{} {}", console::style("build:").bold(), build());
+        if let Some(revision) = build_info::revision() {
+            println!("{} {revision}", console::style("source:").bold());
+        }
         Ok(())
     }
 }
@@ -225,6 +229,6 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
         "devices": devices.collect::<Vec<_>>(),
         "counters": counters.collect::<Vec<_>>(),
         "gpus_missing": meter.gpus_missing(),
-        "build": build(),
+        "build": build_info::build(),
     })
 }

@@ -1,7 +1,7 @@
 //! `llem exec`: run an experiment.
 
 use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
-use crate::{signals, summary, watch};
+use crate::{build_info, signals, summary, watch};
 use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
@@ -181,7 +181,7 @@ impl Args {
             out: self.out,
             cache: compiled_cache(),
             command: std::env::args().collect(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: build_info::build(),
         })
     }
 }

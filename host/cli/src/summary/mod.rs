@@ -216,7 +216,7 @@ fn metrics(record: &RunRecord) -> String {
             Cell::new(&metric.name),
             Cell::new(labels.join(", ")),
             Cell::new(metric.quantity.to_string()).set_alignment(CellAlignment::Right),
-            Cell::new(metric.quantity.source),
+            Cell::new(metric.source()),
         ]);
     }
     table.trim_fmt()

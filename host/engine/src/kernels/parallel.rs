@@ -109,6 +109,19 @@ pub fn threads() -> usize {
     own.unwrap_or_else(|| *COUNT.get_or_init(candle_core::utils::get_num_threads))
 }
 
+/// Threads of this process that kernels share work among, the thread that asks included: those of candle's pool, as
+/// `CANDLE_NUM_THREADS`, `RAYON_NUM_THREADS` or the number of cores decides. Ranks of one process share them out
+/// ([`Team::of_one_in`]). Starts the pool's threads if nothing has yet.
+pub fn pool_threads() -> usize {
+    candle_core::utils::barrier_pool().n_workers() + 1
+}
+
+/// Threads that candle's own operations share work among, products with quantised weights included: as
+/// `RAYON_NUM_THREADS` or the number of cores decides.
+pub fn candle_threads() -> usize {
+    candle_core::utils::get_num_threads()
+}
+
 /// Numbers, or multiply-adds, that are sooner worked on by one thread than handed to several.
 const WORTH_SHARING: usize = 1 << 15;
 

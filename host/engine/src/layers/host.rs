@@ -1,15 +1,15 @@
 //! Between candle's tensors and the slices that the CPU's kernels work on.
 
-use crate::{Error, Result, kernels::pointwise};
+use crate::{
+    Error, Result,
+    kernels::{self, pointwise},
+};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
-use std::sync::OnceLock;
 
-/// Whether a device's work is done by [`crate::kernels`], rather than by candle's tensor operations:
-/// on the CPU, unless `LLEM_KERNELS=candle` asks for the code that GPUs run, to compare the two.
+/// Whether a device's work is done by [`crate::kernels`], rather than by candle's tensor operations: on the CPU, unless
+/// [`kernels::is_candle_asked`].
 pub fn computes(device: &Device) -> bool {
-    static ASKED: OnceLock<bool> = OnceLock::new();
-    let candle = || std::env::var_os("LLEM_KERNELS").is_some_and(|value| value == "candle");
-    device.is_cpu() && !*ASKED.get_or_init(candle)
+    device.is_cpu() && !kernels::is_candle_asked()
 }
 
 /// Calls `work` with the numbers of a contiguous f32 tensor in the CPU's memory, without a copy.

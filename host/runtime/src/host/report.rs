@@ -1,11 +1,12 @@
 //! `report.wit`: all that a script says, to the journal at once.
 
-use super::types::Answer;
+use super::types::{Answer, check_unit};
 use crate::{
     bindings::{report, types::Error},
     component::hex,
     state::{Stage, State},
 };
+use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
@@ -42,18 +43,19 @@ impl report::Host for State {
         if let Err(error) = check_name("metric", &metric.name) {
             return Ok(Err(error));
         }
-        if !(metric.quantity.value.is_finite() && metric.quantity.uncertainty.is_finite()) {
-            return Ok(Err(Error::InvalidArgument(format!(
-                "metric '{}' is not a finite number",
-                metric.name
-            ))));
-        }
+        let quantity: Quantity = match metric.quantity.try_into() {
+            Ok(quantity) => quantity,
+            Err(reason) => return Ok(Err(refused("metric", &metric.name, &reason))),
+        };
         let labels: usize =
             metric.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.run.output.charge(metric.name.len() + metric.quantity.unit.len() + labels)?;
+        self.run.output.charge(metric.name.len() + quantity.unit.len() + labels)?;
+        // The host has only the script's word for the number, whatever it was made of.
+        let claimed_source = Some(quantity.source);
         self.run.output.write(Event::Metric(event::Metric {
             name: metric.name,
-            quantity: metric.quantity.into(),
+            quantity: Quantity { source: Source::Script, ..quantity },
+            claimed_source,
             labels: metric.labels.into_iter().collect(),
         }))?;
         Ok(Ok(()))
@@ -69,6 +71,11 @@ impl report::Host for State {
                 "series '{}' holds a point that is no number",
                 series.name
             ))));
+        }
+        for (_, unit) in [&series.x, &series.y] {
+            if let Err(reason) = check_unit(unit) {
+                return Ok(Err(refused("series", &series.name, &reason)));
+            }
         }
         self.run
             .output
@@ -187,4 +194,9 @@ fn check_name(what: &str, name: &str) -> Result<(), Error> {
         return Err(Error::InvalidArgument(format!("a {what}'s name has 1 to {NAME_LIMIT} bytes")));
     }
     Ok(())
+}
+
+/// What a script is told of something that cannot be recorded.
+fn refused(what: &str, name: &str, reason: &str) -> Error {
+    Error::InvalidArgument(format!("{what} '{name}' {reason}"))
 }

@@ -59,10 +59,39 @@ impl From<Quantity> for types::Quantity {
     }
 }
 
-impl From<types::Quantity> for Quantity {
-    fn from(quantity: types::Quantity) -> Self {
-        Self::new(quantity.value, quantity.uncertainty, quantity.unit, quantity.source.into())
+/// Longest unit that a script may give, in bytes: UCUM's own are far shorter.
+const UNIT_LIMIT: usize = 64;
+
+impl TryFrom<types::Quantity> for Quantity {
+    /// What is wrong with it and how to mend that, to be read after its name: `has the uncertainty -3: ...`.
+    type Error = String;
+
+    fn try_from(quantity: types::Quantity) -> Result<Self, String> {
+        let types::Quantity { value, uncertainty, unit, source } = quantity;
+        if !value.is_finite() {
+            return Err(format!(
+                "has the value {value}, which is not a finite number: leave out what could not be measured"
+            ));
+        }
+        if !(uncertainty.is_finite() && uncertainty >= 0.0) {
+            return Err(format!(
+                "has the uncertainty {uncertainty}: give one standard deviation, a finite number of at least 0"
+            ));
+        }
+        check_unit(&unit)?;
+        Ok(Self::new(value, uncertainty, unit, source.into()))
     }
+}
+
+/// Refuses a unit that is too long, or that would garble a terminal or a table.
+pub fn check_unit(unit: &str) -> Result<(), String> {
+    if unit.len() > UNIT_LIMIT || unit.contains(char::is_control) {
+        return Err(format!(
+            "has a unit of {} bytes: give at most {UNIT_LIMIT}, and no control characters",
+            unit.len()
+        ));
+    }
+    Ok(())
 }
 
 /// A reading as the guest sees it.
@@ -115,6 +144,42 @@ impl From<types::Dtype> for llem_engine::DType {
             types::Dtype::F32 => Self::F32,
             types::Dtype::Bf16 => Self::Bf16,
             types::Dtype::F16 => Self::F16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(value: f64, uncertainty: f64, unit: &str) -> Result<Quantity, String> {
+        let (unit, source) = (unit.to_owned(), types::Source::Rapl);
+        types::Quantity { value, uncertainty, unit, source }.try_into()
+    }
+
+    #[test]
+    fn a_quantity_is_taken_as_it_is_or_refused() {
+        let taken = given(-5.0, 3.0, "J");
+        assert_eq!(taken, Ok(Quantity::new(-5.0, 3.0, "J", Source::Rapl)));
+        for (value, uncertainty, reason) in [
+            (f64::NAN, 0.0, "the value NaN"),
+            (f64::INFINITY, 0.0, "the value inf"),
+            (1.0, -3.0, "the uncertainty -3"),
+            (1.0, f64::NAN, "the uncertainty NaN"),
+            (1.0, f64::INFINITY, "the uncertainty inf"),
+        ] {
+            let refused = given(value, uncertainty, "J").expect_err("refused");
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_short_and_has_no_control_characters() {
+        assert!(given(1.0, 0.0, &"J".repeat(UNIT_LIMIT)).is_ok());
+        assert!(given(1.0, 0.0, "µ{Ω}/°").is_ok());
+        for unit in [&"J".repeat(UNIT_LIMIT + 1)[..], "\u{1b}[2J", "J\n", "\u{9b}J"] {
+            let refused = given(1.0, 0.0, unit).expect_err("refused");
+            assert!(refused.contains("has a unit of"), "{refused}");
         }
     }
 }

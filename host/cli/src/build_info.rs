@@ -1,0 +1,42 @@
+//! How this program was built, as `build.rs` found it out.
+
+use llem_runtime::Build;
+
+/// The commit, in full; empty where it is not known.
+const REVISION: &str = env!("LLEM_BUILD_REVISION");
+
+/// Hexadecimal digits that tell a commit from others, for people.
+const SHORT: usize = 12;
+
+/// How this program was built.
+pub fn build() -> Build {
+    let words = |text: &str| {
+        let words = text.split(',').filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let features = [("cuda", cfg!(feature = "cuda")), ("nccl", cfg!(feature = "nccl"))];
+    let features = features.into_iter().filter(|(_, is_on)| *is_on);
+    let is_known = !REVISION.is_empty();
+    Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: is_known.then(|| REVISION.to_owned()),
+        is_modified: is_known.then_some(env!("LLEM_BUILD_CHANGES") == "modified"),
+        features: features.map(|(name, _)| name.to_owned()).collect(),
+        profile: env!("LLEM_BUILD_PROFILE").to_owned(),
+        opt_level: env!("LLEM_BUILD_OPT_LEVEL").to_owned(),
+        target: env!("LLEM_BUILD_TARGET").to_owned(),
+        rustc: env!("LLEM_BUILD_RUSTC").to_owned(),
+        target_features: words(env!("LLEM_BUILD_TARGET_FEATURES")),
+    }
+}
+
+/// The commit in a few words; `None` where it is not known.
+pub fn revision() -> Option<String> {
+    let build = build();
+    let revision = build.revision?;
+    let short = revision.get(..SHORT).unwrap_or(&revision);
+    Some(match build.is_modified {
+        Some(true) => format!("revision {short}, modified"),
+        _ => format!("revision {short}"),
+    })
+}

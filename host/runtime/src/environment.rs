@@ -1,0 +1,297 @@
+//! What surrounds a run and changes its results, for its record: the machine, what the process may use of it, and
+//! environment variables. What cannot be found out is absent.
+
+use crate::cgroup;
+use llem_engine::kernels::{self, parallel, simd};
+use llem_meter::processor::{Processor, Roots};
+use llem_record::{
+    environment::{Host, MeteringRecord},
+    schema::Plan,
+};
+use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
+
+/// Beginnings of the names of variables that change results: ours, and those of CUDA and NCCL, of libraries that share
+/// work among threads, of candle (which calls some after mistral.rs), of allocators, and of the Hub.
+const PREFIXES: [&str; 13] = [
+    "LLEM_",
+    "CUDA_",
+    "NVIDIA_",
+    "NCCL_",
+    "CUBLAS_",
+    "RAYON_",
+    "OMP_",
+    "MKL_",
+    "CANDLE_",
+    "MISTRALRS_",
+    "MALLOC_",
+    "MIMALLOC_",
+    "HF_",
+];
+
+/// Further ones: what launchers tell ranks (`llem_engine::parallel::rendezvous`), and which libraries are loaded.
+const NAMES: [&str; 13] = [
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "TORCHELASTIC_USE_AGENT_STORE",
+    "SLURM_STEP_ID",
+    "SLURM_PROCID",
+    "SLURM_NTASKS",
+    "SLURM_LOCALID",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "GLIBC_TUNABLES",
+];
+
+/// Parts of names whose values are secrets.
+const SECRETS: [&str; 5] = ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"];
+
+/// What is recorded in place of a value that may be a secret.
+const NOT_RECORDED: &str = "(not recorded)";
+
+/// The beginning of the names of variables that only llem's own tests set.
+const FOR_TESTS: &str = "LLEM_TEST_";
+
+/// The variables among `all` that change results.
+pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    let texts = all.into_iter().map(|(name, value)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    });
+    let matter = texts.filter(|(name, _)| {
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name.as_str())
+    });
+    matter
+        .map(|(name, value)| match is_secret(&name, &value) {
+            true => (name, NOT_RECORDED.to_owned()),
+            false => (name, value),
+        })
+        .collect()
+}
+
+/// Whether a value may be a secret by its variable's name, or is an address with a user's name or password in it.
+fn is_secret(name: &str, value: &str) -> bool {
+    let has_user = value.split_once("://").is_some_and(|(_, address)| address.contains('@'));
+    let name = name.to_uppercase();
+    has_user || SECRETS.iter().any(|secret| name.contains(secret))
+}
+
+/// What a reader of the record must not miss: that numbers may be of other hardware than this machine's.
+pub fn warnings(plan: &Plan) -> Vec<String> {
+    let for_tests = plan.environment.keys().filter(|name| name.starts_with(FOR_TESTS));
+    let mut warnings: Vec<String> = for_tests
+        .map(|name| {
+            format!("{name} is set, which stands in for hardware in llem's own tests: unset it to measure this machine")
+        })
+        .collect();
+    let moved = |metering: &MeteringRecord| {
+        [
+            ("LLEM_PROC", "/proc", metering.proc_root.clone()),
+            ("LLEM_SYS", "/sys", metering.sys_root.clone()),
+        ]
+    };
+    for (name, usual, root) in plan.metering.iter().flat_map(moved) {
+        if let Some(root) = root {
+            warnings.push(format!(
+                "{name} is set: {root} is read in place of {usual}, and this run's energy and processor are what stands there; unset it unless those are this machine's"
+            ));
+        }
+    }
+    warnings
+}
+
+/// This machine, and what the process may use of it. The processor is read where the meters read it.
+pub fn host(metered: &Roots) -> Host {
+    let cpu = Processor::new(metered).describe(Err(String::new()));
+    let found = found(&Roots { proc: "/proc".into(), sys: "/sys".into() });
+    Host {
+        cpu: cpu.name,
+        memory_bytes: cpu.memory_bytes,
+        threads: parallel::pool_threads() as u32,
+        candle_threads: Some(parallel::candle_threads() as u32),
+        simd: simd::Path::chosen().to_string(),
+        kernels: if kernels::is_candle_asked() { "candle" } else { "llem" }.to_owned(),
+        container: container(),
+        ..found
+    }
+}
+
+/// What files of the kernel tell of the machine and the process.
+fn found(roots: &Roots) -> Host {
+    let proc = |name: &str| text(&roots.proc.join(name));
+    let sys = |name: &str| text(&roots.sys.join(name));
+    let kernel = |name: &str| proc(&format!("sys/kernel/{name}")).unwrap_or_default();
+    let online = sys("devices/system/cpu/online").and_then(|list| count(&list));
+    Host {
+        system: format!("{} {}", kernel("ostype"), kernel("osrelease")).trim().to_owned(),
+        hardware_threads: online,
+        affinity: field(&proc("self/status").unwrap_or_default(), "Cpus_allowed_list"),
+        cgroup: cgroup::limits(roots),
+        is_virtual: is_virtual(roots),
+        product: sys("class/dmi/id/product_name"),
+        transparent_hugepages: sys("kernel/mm/transparent_hugepage/enabled")
+            .as_deref()
+            .and_then(chosen),
+        numa_nodes: numa_nodes(roots),
+        swap_bytes: field(&proc("meminfo").unwrap_or_default(), "SwapTotal").and_then(|total| {
+            let kibibytes: u64 = total.strip_suffix(" kB")?.parse().ok()?;
+            Some(kibibytes * 1024)
+        }),
+        ..Host::default()
+    }
+}
+
+/// A processor of a virtual machine says so (the hypervisor bit of CPUID). Others than x86 have no such sign.
+fn is_virtual(roots: &Roots) -> Option<bool> {
+    if roots.sys.join("hypervisor/type").exists() {
+        return Some(true);
+    }
+    let info = text(&roots.proc.join("cpuinfo"))?;
+    let flags = field(&info, "flags")?;
+    Some(flags.split(' ').any(|flag| flag == "hypervisor"))
+}
+
+/// What runtimes of containers leave for those within.
+fn container() -> Option<String> {
+    if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        return Some("kubernetes".to_owned());
+    }
+    // systemd's convention, which podman follows too: https://systemd.io/CONTAINER_INTERFACE
+    let named = env::var("container").ok().filter(|name| !name.is_empty());
+    let left = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")];
+    let left = || left.into_iter().find(|(file, _)| Path::new(file).exists());
+    named.or_else(|| left().map(|(_, name)| name.to_owned()))
+}
+
+fn numa_nodes(roots: &Roots) -> Option<u32> {
+    let folder = fs::read_dir(roots.sys.join("devices/system/node")).ok()?;
+    let names = folder.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let is_node = |name: &String| {
+        name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    Some(names.filter(is_node).count() as u32).filter(|count| *count > 0)
+}
+
+/// How many a list of the kernel's names: `0-3,8` are five.
+fn count(list: &str) -> Option<u32> {
+    let ranges = list.split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    });
+    ranges.sum()
+}
+
+/// The choice in brackets: `madvise` of `always [madvise] never`.
+fn chosen(choices: &str) -> Option<String> {
+    let (_, rest) = choices.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}
+
+/// The value of a line `name: value`.
+fn field(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        (found.trim() == name).then(|| value.trim().to_owned())
+    })
+}
+
+/// A file's text; `None` where there is none.
+fn text(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    fn recorded(given: &[(&str, &str)]) -> BTreeMap<String, String> {
+        variables(given.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn variables_that_change_results_are_recorded_and_no_others() {
+        let matter = [
+            ("LLEM_KERNELS", "candle"),
+            ("RAYON_NUM_THREADS", "3"),
+            ("CUDA_VISIBLE_DEVICES", "1"),
+            ("RANK", "0"),
+            ("LD_PRELOAD", "libjemalloc.so"),
+        ];
+        let others = [("HOME", "/home/somebody"), ("SLURM_JOB_ACCOUNT", "a"), ("FRANK", "1")];
+        let kept = recorded(&[&matter[..], &others].concat());
+        assert_eq!(kept, recorded(&matter));
+        assert_eq!(kept.len(), matter.len());
+        assert_eq!(kept["RAYON_NUM_THREADS"], "3");
+    }
+
+    #[test]
+    fn no_secret_is_recorded() {
+        let given = [
+            ("HF_TOKEN", "hf_abc"),
+            ("LLEM_API_KEY", "abc"),
+            ("NVIDIA_Client_Secret", "abc"),
+            ("HF_ENDPOINT", "https://me:abc@hub.example.org"),
+        ];
+        let kept = recorded(&given);
+        assert_eq!(kept.len(), given.len());
+        assert!(kept.values().all(|value| value == NOT_RECORDED), "{kept:?}");
+        let plain = [("HF_ENDPOINT", "https://hub.example.org")];
+        assert_eq!(recorded(&plain)["HF_ENDPOINT"], "https://hub.example.org");
+    }
+
+    #[test]
+    fn stand_ins_for_hardware_become_warnings() {
+        let mut plan = Plan { metering: Some(MeteringRecord::default()), ..Plan::default() };
+        plan.environment = recorded(&[("LLEM_CACHE", "/tmp/cache")]);
+        assert_eq!(warnings(&plan), Vec::<String>::new());
+        plan.environment = recorded(&[("LLEM_TEST_NVML", "/tmp/nvml.csv")]);
+        let sys_root = Some("/tmp/sys".to_owned());
+        plan.metering = Some(MeteringRecord { sys_root, ..MeteringRecord::default() });
+        let told = warnings(&plan);
+        assert_eq!(told.len(), 2);
+        assert!(told[0].starts_with("LLEM_TEST_NVML is set"), "{told:?}");
+        assert!(told[1].starts_with("LLEM_SYS is set: /tmp/sys"), "{told:?}");
+    }
+
+    #[test]
+    fn the_kernels_files_tell_of_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in [
+            ("proc/cpuinfo", "model name\t: a processor\nflags\t\t: fpu sse2 hypervisor lm\n"),
+            ("proc/meminfo", "SwapCached:     1 kB\nSwapTotal:      2048 kB\n"),
+            ("proc/self/status", "Name:\tllem\nCpus_allowed:\t7\nCpus_allowed_list:\t0-2\n"),
+            ("proc/sys/kernel/ostype", "Linux\n"),
+            ("proc/sys/kernel/osrelease", "6.1.0\n"),
+            ("sys/devices/system/cpu/online", "0-3,8\n"),
+            ("sys/devices/system/node/node0/cpulist", "0-3\n"),
+            ("sys/devices/system/node/node1/cpulist", "8\n"),
+            ("sys/devices/system/node/possible", "0-1\n"),
+            ("sys/class/dmi/id/product_name", "Standard PC\n"),
+            ("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"),
+        ] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let roots = Roots { proc: folder.path().join("proc"), sys: folder.path().join("sys") };
+        let expected = Host {
+            system: "Linux 6.1.0".to_owned(),
+            hardware_threads: Some(5),
+            affinity: Some("0-2".to_owned()),
+            is_virtual: Some(true),
+            product: Some("Standard PC".to_owned()),
+            transparent_hugepages: Some("madvise".to_owned()),
+            numa_nodes: Some(2),
+            swap_bytes: Some(2 << 20),
+            ..Host::default()
+        };
+        assert_eq!(found(&roots), expected);
+        let nowhere = Roots { proc: "/nowhere".into(), sys: "/nowhere".into() };
+        assert_eq!(found(&nowhere), Host::default());
+    }
+}

@@ -1,0 +1,176 @@
+//! A record explains itself: what of its environment changes results, and what is only a script's word.
+
+use crate::support::{Desk, Hardware, guest};
+use serde_json::Value;
+use std::{fs, process::Command};
+
+fn named<'a>(record: &'a Value, name: &str) -> Vec<&'a Value> {
+    let metrics = record["metrics"].as_array().unwrap();
+    metrics.iter().filter(|metric| metric["name"] == name).collect()
+}
+
+#[test]
+fn what_a_script_reports_is_marked_as_the_scripts() {
+    let desk = Desk::new();
+    let ran = desk.llem(&["exec", &guest("claims_source")]).ok();
+    let record = desk.record();
+    let energies = named(&record, "energy");
+    assert_eq!(energies.len(), 12);
+    for metric in energies {
+        assert_eq!(metric["quantity"]["source"], "script", "{metric}");
+        assert_eq!(metric["claimed_source"], metric["labels"]["as"], "{metric}");
+        assert_eq!(metric["quantity"]["value"], 42.0);
+    }
+    // A difference may be below zero; that no counter told it is said.
+    let negative = named(&record, "negative")[0];
+    assert_eq!(negative["quantity"]["value"], -5.0);
+    assert_eq!(negative["quantity"]["source"], "script");
+    assert!(ran.stdout.contains("script: nvml-counter"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_number_that_is_none_is_refused() {
+    let desk = Desk::new();
+    desk.llem(&["exec", &guest("claims_source")]).ok();
+    let record = desk.record();
+    assert!(named(&record, "wrong").is_empty(), "{}", record["metrics"]);
+    let rows = record["tables"][0]["rows"].as_array().unwrap();
+    let reasons = [
+        "the uncertainty -3",
+        "the uncertainty NaN",
+        "the value NaN",
+        "the value inf",
+        "a unit of 5 bytes",
+        "a unit of 65 bytes",
+    ];
+    assert_eq!(rows.len(), reasons.len());
+    for (row, reason) in rows.iter().zip(reasons) {
+        let answer = row[1].as_str().unwrap();
+        assert!(answer.contains("InvalidArgument") && answer.contains(reason), "{row}");
+    }
+}
+
+#[test]
+fn what_a_policy_derives_is_marked_as_the_scripts() {
+    let desk = Desk::new();
+    let (workload, metrics) = (guest("policy_workload"), guest("policy_metrics"));
+    desk.llem(&["exec", "--workload", &workload, "--metrics", &metrics]).ok();
+    let record = desk.record();
+    for name in ["trials", "tokens"] {
+        let metric = named(&record, name)[0];
+        assert_eq!(metric["quantity"]["source"], "script");
+        assert_eq!(metric["claimed_source"], "counted");
+    }
+}
+
+/// The binary, about to run a guest that does nothing, without what may be set around these tests.
+fn command(desk: &Desk, args: &[&str]) -> Command {
+    let mut command = desk.command(&[&["exec", &guest("noop")], args].concat());
+    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "LLEM_KERNELS", "LLEM_SYS", "LLEM_PROC"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn variables_that_change_results_are_in_the_record() {
+    let desk = Desk::new();
+    let mut command = command(&desk, &[]);
+    command.env("RAYON_NUM_THREADS", "1").env("CANDLE_NUM_THREADS", "3");
+    command.env("LLEM_KERNELS", "candle").env("OF_NO_MATTER", "x");
+    run(&mut command);
+    let record = desk.record();
+    let environment = &record["environment"];
+    assert_eq!(environment["RAYON_NUM_THREADS"], "1");
+    assert_eq!(environment["CANDLE_NUM_THREADS"], "3");
+    assert_eq!(environment["LLEM_KERNELS"], "candle");
+    assert!(environment["OF_NO_MATTER"].is_null(), "{environment}");
+    assert_eq!(record["host"]["threads"], 3);
+    assert_eq!(record["host"]["candle_threads"], 1);
+    assert_eq!(record["host"]["kernels"], "candle");
+    // The journal alone tells it too, so that a run that was killed keeps it.
+    assert_eq!(desk.events()[0]["plan"]["environment"], *environment);
+}
+
+#[test]
+fn no_secret_is_in_the_record() {
+    let desk = Desk::new();
+    let mut command = command(&desk, &[]);
+    command.env("HF_TOKEN", "hf_do_not_tell").env("LLEM_API_KEY", "do_not_tell");
+    command.env("HF_ENDPOINT", "http://me:do_not_tell@localhost:1");
+    run(&mut command);
+    let record = desk.record();
+    for name in ["HF_TOKEN", "LLEM_API_KEY", "HF_ENDPOINT"] {
+        assert_eq!(record["environment"][name], "(not recorded)");
+    }
+    for file in ["run/run.json", "run/events.jsonl"] {
+        let text = fs::read_to_string(desk.folder.path().join(file)).unwrap();
+        assert!(!text.contains("do_not_tell"), "{file}: {text}");
+    }
+}
+
+#[test]
+fn the_machine_and_what_the_process_may_use_are_in_the_record() {
+    let desk = Desk::new();
+    run(&mut command(&desk, &[]));
+    let record = desk.record();
+    let host = &record["host"];
+    // A child may run where its parent may.
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    assert_eq!(host["affinity"], allowed.unwrap().trim());
+    let usable = std::thread::available_parallelism().unwrap().get() as u64;
+    assert!(host["hardware_threads"].as_u64().unwrap() >= usable, "{host}");
+    assert!(host["threads"].as_u64().unwrap() >= 1, "{host}");
+    assert_eq!(host["kernels"], "llem");
+    let build = &record["build"];
+    assert_eq!(build["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(build["version"], record["llem_version"]);
+    assert!(build["rustc"].as_str().unwrap().starts_with("rustc "), "{build}");
+    assert_eq!(build["target"].as_str().unwrap().split('-').next(), Some(std::env::consts::ARCH));
+    assert_eq!(build["profile"], if cfg!(debug_assertions) { "debug" } else { "release" });
+    // Where the program was not built in its repository, both are absent.
+    let revision = build["revision"].as_str().map(str::len);
+    assert_eq!(revision.is_some(), build["is_modified"].is_boolean(), "{build}");
+    assert!(revision.is_none_or(|length| length >= 40), "{build}");
+    let doctor = desk.llem(&["doctor", "--json"]).ok().json();
+    assert_eq!(doctor["build"], *build);
+}
+
+#[test]
+fn how_a_run_meters_is_in_the_record() {
+    let desk = Desk::new();
+    let model = "tdp=65,idle=12,uncertainty=10";
+    let args =
+        ["--sample-period", "20", "--align-windows", "--no-timeline", "--power-model", model];
+    run(&mut command(&desk, &args));
+    let record = desk.record();
+    let expected = serde_json::json!({
+        "sample_period_ns": 20_000_000,
+        "aligns_windows": true,
+        "keeps_timeline": false,
+        "power_model": { "tdp_watts": 65.0, "idle_watts": 12.0, "uncertainty": 0.1 },
+    });
+    assert_eq!(record["metering"], expected);
+    assert_eq!(record["warnings"], serde_json::json!([]));
+}
+
+#[test]
+fn what_stands_in_for_hardware_becomes_a_warning() {
+    let (hardware, desk) = (Hardware::new(), Desk::new());
+    let ran = hardware.llem(&desk, &["exec", &guest("noop")]).ok();
+    let record = desk.record();
+    let root = hardware.folder().join("sys");
+    assert_eq!(record["metering"]["sys_root"], root.to_str().unwrap());
+    let warnings = record["warnings"].to_string();
+    for sign in ["LLEM_SYS is set", root.to_str().unwrap(), "LLEM_TEST_NVML is set"] {
+        assert!(warnings.contains(sign), "no '{sign}' in {warnings}");
+    }
+    assert!(ran.stdout.contains("LLEM_SYS is set"), "{}", ran.stdout);
+}
