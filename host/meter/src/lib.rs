@@ -11,6 +11,7 @@
 pub mod account;
 pub mod baseline;
 pub mod clock;
+mod cpufreq;
 pub mod device;
 mod gauge;
 pub mod integral;
