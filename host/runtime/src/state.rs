@@ -166,7 +166,11 @@ impl Run {
     pub fn holders(&self) -> Vec<String> {
         let progress = self.progress();
         let all = progress.engines.iter().flat_map(|engine| &engine.info().ranks);
-        all.map(RankInfo::place).collect::<BTreeSet<_>>().into_iter().collect()
+        // Two instances of a GPU are one card, which is metered under one of their ids.
+        let meter = self.meter.get().map(|running| &running.meter);
+        let metered =
+            |place: String| meter.and_then(|meter| meter.device_of(&place)).unwrap_or(place);
+        all.map(RankInfo::place).map(metered).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The energy of the participants together. What another machine used cannot be read here, and a sum
@@ -189,9 +193,10 @@ impl Run {
     fn check_all_here(&self) -> Result<(), String> {
         let progress = self.progress();
         let elsewhere = progress.engines.iter().find_map(|engine| engine.info().other_machine());
+        let indistinct = || progress.engines.iter().find_map(|engine| engine.info().indistinct());
         match elsewhere {
             Some(machine) => Err(format!("ranks on {machine} are not measured from here")),
-            None => Ok(()),
+            None => indistinct().map_or(Ok(()), Err),
         }
     }
 
