@@ -6,7 +6,7 @@
 //! ```
 //!
 //! CUDA's order is not NVML's, so that a device of CUDA's becomes a card of NVML's by UUID and never by number. Start
-//! at [`Gpus`], [`card::locate`] and [`visible::Environment`].
+//! at [`Gpus`], then [`card::locate`].
 
 pub mod card;
 mod gpu;
