@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod support;
+mod gpu_trace;
 
 mod adapters;
 mod bad_adapters;
@@ -16,6 +17,7 @@ mod experiments;
 mod failures;
 mod families;
 mod gguf;
+mod gpu_identity;
 mod guest_output;
 mod hardware;
 mod hub;

@@ -1,5 +1,6 @@
 //! Runs the binary in a folder of its own and reads what it left there.
 
+use crate::gpu_trace::trace;
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -15,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+pub use crate::gpu_trace::{GPU_IS_LOST, Moment, NO_PERMISSION};
 
 /// The repository's `tests/fixtures/`.
 pub fn fixtures() -> PathBuf {
@@ -200,33 +203,21 @@ macro_rules! for_each_folder {
     };
 }
 
-/// Doubles of hardware, below everything that is ours: a library in NVML's place, and files in the kernel's.
+/// Doubles of hardware, below everything that is ours: libraries in the place of NVML and of CUDA's driver, and files in
+/// the kernel's.
 pub struct Hardware {
     folder: TempDir,
+    /// UUIDs from the fastest card on: CUDA's order, where it is not NVML's.
+    fastest: String,
+    /// Cards so far, of those that have a UUID.
+    cards: usize,
 }
-
-/// What NVML tells from a moment on.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    pub ms: u64,
-    pub millijoules: u64,
-    pub milliwatts: u64,
-    pub temperature: u64,
-    pub clock: u64,
-    pub utilisation: u64,
-    pub throttle: u64,
-    pub status: u64,
-}
-
-/// `NVML_ERROR_NO_PERMISSION` and `NVML_ERROR_GPU_IS_LOST`.
-pub const NO_PERMISSION: u64 = 4;
-pub const GPU_IS_LOST: u64 = 15;
 
 impl Hardware {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("sys")).unwrap();
-        Self { folder }
+        Self { folder, fastest: String::new(), cards: 0 }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -235,31 +226,44 @@ impl Hardware {
 
     /// A GPU that works at `watts` for `seconds`, its counter ticking every 100 ms; `change` alters each moment.
     pub fn gpu(self, watts: u64, seconds: u64, change: impl Fn(&mut Moment)) -> Self {
-        let moments = (0..seconds * 10).map(|tick| {
-            let (ms, milliwatts) = (tick * 100, watts * 1000);
-            let mut moment = Moment {
-                ms,
-                millijoules: 5_000_000 + ms * watts,
-                milliwatts,
-                temperature: 60,
-                clock: 1980,
-                utilisation: 99,
-                throttle: 0,
-                status: 0,
-            };
-            change(&mut moment);
-            let Moment { ms, millijoules, milliwatts, temperature, clock, utilisation, throttle, status } = moment;
-            format!("{ms},{millijoules},{milliwatts},{temperature},{clock},2619,{utilisation},{throttle},{status}\n")
-        });
-        let head = "t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status\n";
-        fs::write(self.path("nvml.csv"), head.to_owned() + &moments.collect::<String>()).unwrap();
-        self.with_library()
+        fs::write(self.path("nvml.csv"), trace(watts, seconds, change)).unwrap();
+        self.with_libraries()
+    }
+
+    /// One of several cards, in the order in which NVML numbers them. `uuid` is `GPU-` and 32 digits in groups; any words
+    /// after the name may say more of the card (`tests/doubles/cards.rs`).
+    pub fn gpu_named(
+        mut self,
+        uuid: &str,
+        name: &str,
+        watts: u64,
+        seconds: u64,
+        change: impl Fn(&mut Moment),
+    ) -> Self {
+        fs::create_dir_all(self.path("nvml")).unwrap();
+        let head = format!("# uuid={uuid} name={name}\n");
+        let file = self.path("nvml").join(format!("{:02}.csv", self.cards));
+        fs::write(file, head + &trace(watts, seconds, change)).unwrap();
+        self.cards += 1;
+        self.with_libraries()
+    }
+
+    /// The UUIDs from the fastest card to the slowest, which is how CUDA numbers them.
+    pub fn cuda_order(mut self, uuids: &[&str]) -> Self {
+        self.fastest = uuids.join(",");
+        self
+    }
+
+    /// Takes CUDA's driver away. A file that is no library stands in its place, before that of the machine.
+    pub fn without_cuda(self) -> Self {
+        fs::write(self.path("libcuda.so.1"), "").unwrap();
+        self
     }
 
     /// A GPU that does what a recorded one did.
     pub fn replaying(self, trace: &Path) -> Self {
         fs::copy(trace, self.path("nvml.csv")).unwrap();
-        self.with_library()
+        self.with_libraries()
     }
 
     /// Where its files are.
@@ -281,19 +285,24 @@ impl Hardware {
         fs::write(self.path("nvml.csv"), text).unwrap();
     }
 
-    /// The double of the library, compiled once for all tests.
-    fn with_library(self) -> Self {
-        static LIBRARY: OnceLock<Vec<u8>> = OnceLock::new();
-        let bytes = LIBRARY.get_or_init(|| {
-            let source = fixtures().join("../doubles/nvml.rs");
-            let built = self.path("built.so");
-            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-            let mut command = Command::new(rustc);
-            command.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "-o"]);
-            assert!(command.arg(&built).arg(source).status().unwrap().success());
-            fs::read(built).unwrap()
-        });
-        fs::write(self.path("libnvidia-ml.so.1"), bytes).unwrap();
+    /// The doubles of the libraries, each compiled once for all tests.
+    fn with_libraries(self) -> Self {
+        static NVML: OnceLock<Vec<u8>> = OnceLock::new();
+        static CUDA: OnceLock<Vec<u8>> = OnceLock::new();
+        for (double, name, file) in
+            [(&NVML, "nvml.rs", "libnvidia-ml.so.1"), (&CUDA, "cuda.rs", "libcuda.so.1")]
+        {
+            let bytes = double.get_or_init(|| {
+                let source = fixtures().join("../doubles").join(name);
+                let built = self.path("built.so");
+                let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+                let mut command = Command::new(rustc);
+                command.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "-o"]);
+                assert!(command.arg(&built).arg(source).status().unwrap().success());
+                fs::read(built).unwrap()
+            });
+            fs::write(self.path(file), bytes).unwrap();
+        }
         self
     }
 
@@ -338,8 +347,12 @@ impl Hardware {
 
     /// Puts a program on this hardware.
     pub fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        // What the machine that tests asks of CUDA is not asked of its double.
+        command.env_remove("CUDA_VISIBLE_DEVICES").env_remove("CUDA_DEVICE_ORDER");
         command.env("LD_LIBRARY_PATH", self.folder.path()).env("LLEM_SYS", self.path("sys"));
-        command.env("LLEM_TEST_NVML", self.path("nvml.csv")).env("LLEM_CACHE", self.path("cache"))
+        let trace = if self.cards > 0 { "nvml" } else { "nvml.csv" };
+        command.env("LLEM_TEST_NVML", self.path(trace)).env("LLEM_TEST_CUDA", &self.fastest);
+        command.env("LLEM_CACHE", self.path("cache"))
     }
 
     /// Runs the binary on this hardware, to its end.

@@ -1,19 +1,25 @@
-//! A double of `libnvidia-ml.so.1` with one GPU that replays what NVML told, row by row: it stands where the real library
+//! A double of `libnvidia-ml.so.1` whose GPUs replay what NVML told, row by row: it stands where the real library
 //! does, below the binding crate and everything of ours. Compiled by itself, on std alone (`support::Hardware`).
 //!
-//! `LLEM_TEST_NVML` names a CSV file with a row for each moment from which its values hold:
+//! `LLEM_TEST_NVML` names a CSV file, or a folder of one for each card (see `cards.rs`), with a row for each moment from which its values hold:
 //! `t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status`; `status` is what every call
 //! returns (0 success, 4 no permission, 15 the GPU is lost). An empty power is a card without the instant field, an empty
 //! energy one without the counter. Time begins with nvmlInit.
 #![allow(non_snake_case)]
 
+#[path = "cards.rs"]
+mod cards;
+
+use cards::{Card, cards};
 use std::{
-    ffi::{c_char, c_int, c_uint, c_ulonglong, c_void},
+    ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void},
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
+const INVALID_ARGUMENT: c_int = 2;
 const NOT_SUPPORTED: c_int = 3;
+const NOT_FOUND: c_int = 6;
 /// `NVML_FI_DEV_POWER_INSTANT`
 const POWER_INSTANT: c_uint = 186;
 /// `NVML_VALUE_TYPE_UNSIGNED_INT`
@@ -27,20 +33,39 @@ struct Row {
     values: Vec<Option<u64>>,
 }
 
-static TRACE: OnceLock<(Instant, Vec<Row>)> = OnceLock::new();
+/// The traces of all cards, and when they began.
+static TRACES: OnceLock<(Instant, Vec<Vec<Row>>)> = OnceLock::new();
 
-fn trace() -> &'static (Instant, Vec<Row>) {
-    TRACE.get_or_init(|| {
-        let path = std::env::var("LLEM_TEST_NVML").expect("LLEM_TEST_NVML names a trace");
-        let text = std::fs::read_to_string(path).expect("the trace");
-        let lines = text.lines().filter(|line| !line.starts_with('#')).skip(1);
+fn traces() -> &'static (Instant, Vec<Vec<Row>>) {
+    TRACES.get_or_init(|| {
         let row = |line: &str| {
             let mut cells = line.split(',').map(|cell| cell.trim().parse().ok());
             let at = u128::from(cells.next().flatten().expect("a time"));
             Row { at, values: cells.collect() }
         };
-        (Instant::now(), lines.map(row).collect())
+        let rows = |card: &Card| {
+            let lines = card.trace.lines().filter(|line| !line.starts_with('#')).skip(1);
+            lines.map(row).collect()
+        };
+        (Instant::now(), cards().iter().map(rows).collect())
     })
+}
+
+/// What a handle means: the index of a card, and the number of an instance of it from 1 on, or 0 for the card. A handle
+/// is no address: 1000 times the first, plus the second, plus 1.
+type Handle = *mut c_void;
+
+fn handle(card: usize, instance: usize) -> Handle {
+    std::ptr::without_provenance_mut(1000 * card + instance + 1)
+}
+
+fn meant(handle: Handle) -> (usize, usize) {
+    let number = handle.addr() - 1;
+    (number / 1000, number % 1000)
+}
+
+fn card(handle: Handle) -> &'static Card {
+    &cards()[meant(handle).0]
 }
 
 /// How long a reading of power or energy takes: `LLEM_TEST_NVML_DELAY_MS`.
@@ -54,8 +79,9 @@ fn read_slowly() {
 }
 
 /// The value of a column now, or what the call returns instead.
-fn now(column: usize) -> Result<u64, c_int> {
-    let (began, rows) = trace();
+fn now(handle: Handle, column: usize) -> Result<u64, c_int> {
+    let (began, traces) = traces();
+    let rows = &traces[meant(handle).0];
     let elapsed = began.elapsed().as_millis();
     let row = &rows[rows.partition_point(|row| row.at <= elapsed).max(1) - 1];
     match row.values[7].unwrap_or_default() as c_int {
@@ -86,13 +112,13 @@ fn text(to: *mut c_char, length: c_uint, text: &str) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlInit_v2() -> c_int {
-    trace();
+    traces();
     0
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlInitWithFlags(_: c_uint) -> c_int {
-    trace();
+    traces();
     0
 }
 
@@ -103,34 +129,120 @@ extern "C" fn nvmlShutdown() -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_int {
-    answer(count, Ok(1))
+    answer(count, Ok(cards().len() as c_uint))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetHandleByIndex_v2(_: c_uint, handle: *mut *mut c_void) -> c_int {
-    answer(handle, Ok(std::ptr::dangling_mut()))
+extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, to: *mut Handle) -> c_int {
+    let index = index as usize;
+    answer(to, if index < cards().len() { Ok(handle(index, 0)) } else { Err(INVALID_ARGUMENT) })
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetName(_: *mut c_void, name: *mut c_char, length: c_uint) -> c_int {
-    text(name, length, "NVIDIA H100 80GB HBM3")
+extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, to: *mut Handle) -> c_int {
+    // SAFETY: NVML's contract: the caller's text ends with a zero.
+    let uuid = unsafe { CStr::from_ptr(uuid) }.to_str().expect("a UUID");
+    let found = cards().iter().enumerate().find_map(|(index, card)| {
+        let all = [&card.uuid].into_iter().chain(card.instances.iter().flatten());
+        all.into_iter().position(|known| known == uuid).map(|instance| handle(index, instance))
+    });
+    answer(to, found.ok_or(NOT_FOUND))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetUUID(_: *mut c_void, uuid: *mut c_char, length: c_uint) -> c_int {
-    text(uuid, length, "GPU-00000000-test")
+extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(bus: *const c_char, to: *mut Handle) -> c_int {
+    // SAFETY: NVML's contract: the caller's text ends with a zero.
+    let bus = unsafe { CStr::from_ptr(bus) }.to_str().expect("a place").to_uppercase();
+    // The domain has four digits or eight.
+    let found = cards().iter().position(|card| card.bus == bus || card.bus[4..] == bus);
+    answer(to, found.map(|index| handle(index, 0)).ok_or(NOT_FOUND))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetTotalEnergyConsumption(_: *mut c_void, energy: *mut c_ulonglong) -> c_int {
+extern "C" fn nvmlDeviceGetName(of: Handle, name: *mut c_char, length: c_uint) -> c_int {
+    text(name, length, &card(of).name)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetUUID(of: Handle, uuid: *mut c_char, length: c_uint) -> c_int {
+    let (card, instance) = meant(of);
+    let card = &cards()[card];
+    match (instance, &card.instances) {
+        (0, _) => text(uuid, length, &card.uuid),
+        (number, Some(all)) => text(uuid, length, &all[number - 1]),
+        (_, None) => INVALID_ARGUMENT,
+    }
+}
+
+/// `nvmlPciInfo_t`
+#[repr(C)]
+struct Pci {
+    legacy: [u8; 16],
+    domain: c_uint,
+    bus: c_uint,
+    device: c_uint,
+    id: c_uint,
+    subsystem: c_uint,
+    text: [u8; 32],
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetPciInfo_v3(of: Handle, to: *mut Pci) -> c_int {
+    let bus = &card(of).bus;
+    let mut parts = bus.split([':', '.']).map(|part| c_uint::from_str_radix(part, 16).expect("digits"));
+    let mut next = || parts.next().unwrap_or_default();
+    let (mut legacy, mut text) = ([0; 16], [0; 32]);
+    legacy[..bus.len() - 4].copy_from_slice(&bus.as_bytes()[4..]);
+    text[..bus.len()].copy_from_slice(bus.as_bytes());
+    answer(to, Ok(Pci { legacy, domain: next(), bus: next(), device: next(), id: 0, subsystem: 0, text }))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMaxMigDeviceCount(_: Handle, count: *mut c_uint) -> c_int {
+    answer(count, Ok(7))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(of: Handle, index: c_uint, to: *mut Handle) -> c_int {
+    let (index, known) = (index as usize, card(of).instances.as_ref().map_or(0, Vec::len));
+    answer(to, if index < known { Ok(handle(meant(of).0, index + 1)) } else { Err(NOT_FOUND) })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetDeviceHandleFromMigDeviceHandle(of: Handle, to: *mut Handle) -> c_int {
+    answer(to, Ok(handle(meant(of).0, 0)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceIsMigDeviceHandle(of: Handle, is_instance: *mut c_uint) -> c_int {
+    answer(is_instance, Ok(c_uint::from(meant(of).1 > 0)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlSystemGetDriverVersion(version: *mut c_char, length: c_uint) -> c_int {
+    text(version, length, "550.54.15")
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlSystemGetCudaDriverVersion_v2(version: *mut c_int) -> c_int {
+    answer(version, Ok(12_040))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetPersistenceMode(_: Handle, mode: *mut c_uint) -> c_int {
+    answer(mode, Ok(1))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetTotalEnergyConsumption(of: Handle, energy: *mut c_ulonglong) -> c_int {
     read_slowly();
-    answer(energy, now(0))
+    answer(energy, now(of, 0))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetPowerUsage(_: *mut c_void, power: *mut c_uint) -> c_int {
+extern "C" fn nvmlDeviceGetPowerUsage(of: Handle, power: *mut c_uint) -> c_int {
     read_slowly();
-    answer(power, now(1).map(|power| power as c_uint))
+    answer(power, now(of, 1).map(|power| power as c_uint))
 }
 
 /// `nvmlFieldValue_t`
@@ -146,10 +258,10 @@ struct FieldValue {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetFieldValues(_: *mut c_void, count: c_int, values: *mut FieldValue) -> c_int {
+extern "C" fn nvmlDeviceGetFieldValues(of: Handle, count: c_int, values: *mut FieldValue) -> c_int {
     // SAFETY: NVML's contract: the caller has `count` of them.
     for value in unsafe { std::slice::from_raw_parts_mut(values, count as usize) } {
-        let power = if value.field == POWER_INSTANT { now(1) } else { Err(NOT_SUPPORTED) };
+        let power = if value.field == POWER_INSTANT { now(of, 1) } else { Err(NOT_SUPPORTED) };
         (value.kind, value.status) = (UNSIGNED_INT, power.err().unwrap_or(0));
         value.value = power.unwrap_or_default();
     }
@@ -157,18 +269,18 @@ extern "C" fn nvmlDeviceGetFieldValues(_: *mut c_void, count: c_int, values: *mu
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetEnforcedPowerLimit(_: *mut c_void, limit: *mut c_uint) -> c_int {
+extern "C" fn nvmlDeviceGetEnforcedPowerLimit(_: Handle, limit: *mut c_uint) -> c_int {
     answer(limit, Ok(700_000))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetTemperature(_: *mut c_void, _: c_uint, temperature: *mut c_uint) -> c_int {
-    answer(temperature, now(2).map(|degrees| degrees as c_uint))
+extern "C" fn nvmlDeviceGetTemperature(of: Handle, _: c_uint, temperature: *mut c_uint) -> c_int {
+    answer(temperature, now(of, 2).map(|degrees| degrees as c_uint))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetClockInfo(_: *mut c_void, kind: c_uint, clock: *mut c_uint) -> c_int {
-    answer(clock, now(if kind == CLOCK_MEMORY { 4 } else { 3 }).map(|clock| clock as c_uint))
+extern "C" fn nvmlDeviceGetClockInfo(of: Handle, kind: c_uint, clock: *mut c_uint) -> c_int {
+    answer(clock, now(of, if kind == CLOCK_MEMORY { 4 } else { 3 }).map(|clock| clock as c_uint))
 }
 
 /// `nvmlUtilization_t`
@@ -179,24 +291,24 @@ struct Utilisation {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetUtilizationRates(_: *mut c_void, rates: *mut Utilisation) -> c_int {
-    answer(rates, now(5).map(|gpu| Utilisation { gpu: gpu as c_uint, memory: 0 }))
+extern "C" fn nvmlDeviceGetUtilizationRates(of: Handle, rates: *mut Utilisation) -> c_int {
+    answer(rates, now(of, 5).map(|gpu| Utilisation { gpu: gpu as c_uint, memory: 0 }))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(_: *mut c_void, reasons: *mut c_ulonglong) -> c_int {
-    answer(reasons, now(6))
+extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(of: Handle, reasons: *mut c_ulonglong) -> c_int {
+    answer(reasons, now(of, 6))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetMigMode(_: *mut c_void, current: *mut c_uint, pending: *mut c_uint) -> c_int {
-    let mode = Ok(c_uint::from(std::env::var_os("LLEM_TEST_MIG").is_some()));
+extern "C" fn nvmlDeviceGetMigMode(of: Handle, current: *mut c_uint, pending: *mut c_uint) -> c_int {
+    let mode = Ok(c_uint::from(card(of).instances.is_some()));
     answer(pending, mode);
     answer(current, mode)
 }
 
 /// `NVML_DEVICE_ARCH_HOPPER`
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetArchitecture(_: *mut c_void, architecture: *mut c_uint) -> c_int {
+extern "C" fn nvmlDeviceGetArchitecture(_: Handle, architecture: *mut c_uint) -> c_int {
     answer(architecture, Ok(9))
 }

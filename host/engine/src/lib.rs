@@ -28,6 +28,7 @@ pub mod memory;
 pub mod model;
 pub mod parallel;
 pub mod peaks;
+mod rank_info;
 pub mod request;
 pub mod sampling;
 pub mod score;

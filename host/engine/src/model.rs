@@ -13,13 +13,13 @@ use crate::{
         command::{Command, Reply},
         replica::at_once,
     },
+    rank_info,
     score::{self, Completed, ScoreRequest, Scoring, Windows},
     tokenizer::Tokenizer,
 };
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+pub use rank_info::RankInfo;
 
 /// A model, ready to run.
 pub struct Model {
@@ -78,28 +78,12 @@ pub struct Info {
     pub shape: Shape,
 }
 
-/// What is known of a rank.
-#[derive(Clone, Debug)]
-pub struct RankInfo {
-    /// Where it lives.
-    pub device: Device,
-    /// The address of its machine, where that is another.
-    pub machine: Option<String>,
-    /// Its layers.
-    pub layers: Range<usize>,
-    /// Bytes of its weights in memory.
-    pub weight_bytes: u64,
-}
-
-impl RankInfo {
-    /// Its device's id, after its machine's address where that is another: `10.0.0.2/cuda:0`.
-    pub fn place(&self) -> String {
-        let machine = self.machine.iter().map(|machine| format!("{machine}/"));
-        machine.chain([self.device.to_string()]).collect()
-    }
-}
-
 impl Info {
+    /// Why the GPUs of its ranks cannot be told from one another, if that is so.
+    pub fn indistinct(&self) -> Option<String> {
+        rank_info::indistinct(&self.ranks)
+    }
+
     /// The address of a machine that holds part of it, and is not this one.
     pub fn other_machine(&self) -> Option<&str> {
         self.ranks.iter().find_map(|rank| rank.machine.as_deref())
@@ -137,13 +121,21 @@ impl Model {
         };
         let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();
         let elsewhere = |rank| options.world.as_ref()?.elsewhere(rank);
-        let ranks =
-            plan.devices.iter().zip(&loaded).enumerate().map(|(rank, (&device, part))| RankInfo {
-                device: part.device.parse().unwrap_or(device),
+        let ranks = plan.devices.iter().zip(&loaded).enumerate().map(|(rank, (&device, part))| {
+            let device = part.device.parse().unwrap_or(device);
+            RankInfo {
+                device,
+                is_other_process: rank > 0 && options.world.is_some(),
+                identity: options.world.as_ref().and_then(|world| world.identity(rank)),
+                here: match &options.world {
+                    Some(world) => world.here(rank, device),
+                    None => Some(device),
+                },
                 machine: elsewhere(rank).map(|address| address.to_string()),
                 layers: part.stage.layers.clone(),
                 weight_bytes: part.bytes,
-            });
+            }
+        });
         let counted = &loaded[..options.split.ranks_of_replica()];
         let info = Info {
             architecture: checkpoint.architecture,

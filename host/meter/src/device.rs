@@ -1,6 +1,7 @@
 //! What devices there are, and how they are now.
 
 use llem_quantity::{Quantity, Reading, Source};
+use std::collections::BTreeMap;
 
 /// What kind of hardware a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +15,13 @@ pub enum DeviceKind {
 /// One device.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// `cpu`, `cuda:0`.
+    /// `cpu`, `cuda:0`, or the UUID of a GPU that only another rank's process sees.
     pub id: String,
     /// What kind of hardware it is.
     pub kind: DeviceKind,
     /// The vendor's name for it.
     pub name: String,
-    /// What tells it from others of its name, where anything does.
+    /// What tells it from others of its name, where anything does: the UUID of a GPU, or of the MIG instance of one.
     pub uuid: Option<String>,
     /// Memory in bytes.
     pub memory_bytes: Option<u64>,
@@ -30,6 +31,8 @@ pub struct Device {
     pub energy_source: Result<Source, String>,
     /// What a reader of its numbers must know.
     pub notes: Vec<String>,
+    /// What it was set to when the meter first looked, by name, with units: driver, power limit, clock policy.
+    pub settings: BTreeMap<String, String>,
 }
 
 impl Device {

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod baseline;
 pub mod clock;
+mod cpufreq;
 pub mod curve;
 pub mod device;
 mod gauge;

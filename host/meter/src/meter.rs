@@ -10,7 +10,7 @@ use crate::{
     sources::{
         Found, Instrument, Metered, Unmetered,
         declared::{Declared, PowerModel},
-        nvml::Gpus,
+        nvml::{self, Gpus},
         rapl,
     },
     timeline::Sample,
@@ -44,12 +44,20 @@ pub struct Options {
     pub period: Duration,
     /// Whether windows open and close at ticks of the counters.
     pub align: bool,
+    /// UUIDs of GPUs that other ranks on this machine use, which CUDA may not show to this process.
+    pub more_gpus: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let roots = Roots::of_environment();
-        Self { roots, power_model: None, period: SAMPLE_PERIOD, align: false }
+        Self {
+            roots,
+            power_model: None,
+            period: SAMPLE_PERIOD,
+            align: false,
+            more_gpus: Vec::new(),
+        }
     }
 }
 
@@ -60,6 +68,8 @@ pub struct Meter {
     processor: Processor,
     gpus: Result<Gpus, String>,
     align: bool,
+    /// Where each power domain of each device is read.
+    places: Vec<(String, String, String)>,
     /// What the person who runs it must know.
     notes: Vec<String>,
     _sampler: Sampler,
@@ -68,15 +78,18 @@ pub struct Meter {
 impl Meter {
     /// Looks for every device and gauge, and begins to sample them.
     pub fn discover(options: &Options) -> Self {
-        let gpus = Gpus::open();
+        let gpus = Gpus::open(&options.more_gpus);
         let mut found = rapl::discover(&options.roots.sys);
         let processor = Processor::new(&options.roots);
         let notes = options.power_model.and_then(|model| declare(model, &processor, &mut found));
-        if let Ok(gpus) = &gpus {
-            let more = gpus.find();
-            found.metered.extend(more.metered);
-            found.unmetered.extend(more.unmetered);
-        }
+        let more = match &gpus {
+            Ok(gpus) => gpus.find(),
+            Err(reason) => nvml::unmetered(&options.more_gpus, reason),
+        };
+        found.metered.extend(more.metered);
+        found.unmetered.extend(more.unmetered);
+        let place = |one: &Metered| Some((one.device.clone(), one.domain.clone(), one.at.clone()?));
+        let places = found.metered.iter().filter_map(place).collect();
         let gauges = found.metered.into_iter().map(Gauge::new).collect();
         let shared = Arc::new(Shared::new(gauges));
         shared.read_all();
@@ -87,6 +100,7 @@ impl Meter {
             processor,
             gpus,
             align: options.align,
+            places,
             notes: notes.into_iter().collect(),
             _sampler: sampler,
         }
@@ -241,6 +255,18 @@ impl Meter {
         })
     }
 
+    /// Where a power domain of a device is read: a folder of the kernel's, or `nvml` and a card's UUID.
+    pub fn place_of(&self, device: &str, domain: &str) -> Option<&str> {
+        let place = self.places.iter().find(|(of, part, _)| of == device && part == domain);
+        place.map(|(_, _, at)| &at[..])
+    }
+
+    /// The id under which the physical card is metered that has a UUID, of its own or of a MIG instance of it, or
+    /// that is the GPU with this id. Two instances of a card have two ids, and one of them stands for its energy.
+    pub fn device_of(&self, identity: &str) -> Option<String> {
+        self.gpus.as_ref().ok()?.device_of(identity)
+    }
+
     /// Why there are no GPUs, where there are none.
     pub fn gpus_missing(&self) -> Option<&str> {
         self.gpus.as_ref().err().map(String::as_str)
@@ -300,6 +326,7 @@ fn declare(model: PowerModel, processor: &Processor, found: &mut Found) -> Optio
     found.metered.push(Metered {
         device: "cpu".to_owned(),
         domain: "declared".to_owned(),
+        at: None,
         instrument: Instrument::Declared(declared),
     });
     None

@@ -1,10 +1,15 @@
 //! The host's processor, as `/proc` and `/sys` tell of it.
 
-use crate::device::{Device, DeviceKind, State, sensor};
+use crate::{
+    cpufreq,
+    device::{Device, DeviceKind, State, sensor},
+};
 use llem_quantity::Source;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 /// Where the kernel's files are. A container may have the host's elsewhere: `LLEM_PROC` and `LLEM_SYS` say where.
@@ -31,6 +36,8 @@ impl Roots {
 #[derive(Clone, Debug)]
 pub struct Processor {
     roots: Roots,
+    /// Read once: a large machine has a file for each of its threads.
+    settings: Arc<OnceLock<BTreeMap<String, String>>>,
 }
 
 /// What all threads of the processor have done since the machine started, in the kernel's ticks of 10 ms.
@@ -53,7 +60,7 @@ impl CpuTime {
 impl Processor {
     /// Reads nothing yet.
     pub fn new(roots: &Roots) -> Self {
-        Self { roots: roots.clone() }
+        Self { roots: roots.clone(), settings: Arc::default() }
     }
 
     /// What it is. Its energy source is the caller's to know.
@@ -70,6 +77,7 @@ impl Processor {
             compute_capability: None,
             energy_source,
             notes: Vec::new(),
+            settings: self.settings.get_or_init(|| cpufreq::settings(&self.roots.sys)).clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A device.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +22,9 @@ pub struct DeviceRecord {
     /// What a reader of its numbers must know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it was set to when the run first looked, by name, with units: driver, power limit, clock policy, MIG.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What meters a device's power domain.
@@ -31,6 +35,9 @@ pub struct GaugeRecord {
     /// The source of its energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// Where it is read: a folder of the kernel's, or `nvml` and the card's UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// Why nothing meters it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,

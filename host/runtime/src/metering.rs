@@ -73,7 +73,10 @@ pub struct RunMeter {
 impl RunMeter {
     /// Looks for devices, and tells the record what there is.
     pub fn start(run: &Run) -> Self {
-        let meter = Meter::discover(&run.metering.options);
+        let mut options = run.metering.options.clone();
+        // Ranks of this machine that each see only a GPU of their own: the energy of all is the model's.
+        options.more_gpus.extend(run.model.world.iter().flat_map(|world| world.other_gpus()));
+        let meter = Meter::discover(&options);
         if let Err(error) = tell(&run.output, &meter) {
             // The event after it fails likewise, and ends the run.
             tracing::warn!("devices are not in the record: {error}");
@@ -102,15 +105,16 @@ fn tell(output: &Arc<Output>, meter: &Meter) -> wasmtime::Result<()> {
     for note in meter.notes() {
         output.write(Event::Warning { message: note.clone() })?;
     }
-    let devices = devices.iter().map(|device| record(device, &resolutions)).collect();
+    let devices = devices.iter().map(|device| record(meter, device, &resolutions)).collect();
     output.write(Event::Devices { devices })
 }
 
-fn record(device: &Device, resolutions: &[Resolution]) -> DeviceRecord {
+fn record(meter: &Meter, device: &Device, resolutions: &[Resolution]) -> DeviceRecord {
     let gauges = resolutions.iter().filter(|gauge| gauge.device == device.id);
     let gauge = |gauge: &Resolution| GaugeRecord {
         domain: gauge.domain.clone(),
         source: gauge.source.clone().ok(),
+        at: meter.place_of(&device.id, &gauge.domain).map(str::to_owned),
         unavailable: gauge.source.clone().err(),
     };
     DeviceRecord {
@@ -120,5 +124,6 @@ fn record(device: &Device, resolutions: &[Resolution]) -> DeviceRecord {
         memory_bytes: device.memory_bytes,
         gauges: gauges.map(gauge).collect(),
         notes: device.notes.clone(),
+        settings: device.settings.clone(),
     }
 }

@@ -180,9 +180,11 @@ impl Run {
         self.progress().holdings.during(span.started, span.started + span.wall)
     }
 
-    /// The devices of a model, each once.
+    /// The devices of a model as they are metered, each once: two instances of a GPU are one card.
     pub fn places(&self, info: &Info) -> Vec<String> {
-        info.ranks.iter().map(RankInfo::place).collect::<BTreeSet<_>>().into_iter().collect()
+        let metered = |place: String| self.meter().device_of(&place).unwrap_or(place);
+        let places = info.ranks.iter().map(RankInfo::place).map(metered);
+        places.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The energy of a span whose work was on these devices. What another machine used cannot be read here, and a sum

@@ -166,6 +166,10 @@ fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolutio
             llem_record::date(measured.measured_at)
         );
     }
+    if !device.settings.is_empty() {
+        let settings = device.settings.iter().map(|(name, value)| format!("{name} {value}"));
+        println!("  settings     {}", settings.collect::<Vec<_>>().join(", "));
+    }
     for note in &device.notes {
         println!("  {}         {note}", console::style("note").yellow());
     }
@@ -202,6 +206,7 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "energy_unavailable": device.energy_source.as_ref().err(),
             "uuid": device.uuid,
             "notes": device.notes,
+            "settings": device.settings,
             "peaks": peaks::of(&device.name).map(|peaks| json!({
                 "f32": peaks.f32, "bf16": peaks.bf16, "f16": peaks.f16, "bandwidth": peaks.bandwidth, "source": peaks.source,
             })),
@@ -221,6 +226,7 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "device": resolution.device,
             "domain": resolution.domain,
             "source": resolution.source.as_ref().ok(),
+            "at": meter.place_of(&resolution.device, &resolution.domain),
             "unavailable": resolution.source.as_ref().err(),
             "update_period": known(&resolution.update_period),
         })

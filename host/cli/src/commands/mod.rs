@@ -176,7 +176,9 @@ impl ModelArgs {
     /// The processes that were launched together to be the model's ranks, if they are processes. Those
     /// that do not lead serve here until the run is over, and then end.
     fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
-        let world = World::join(&self.split.split(), self.split.rank_timeout()?)?;
+        let (split, timeout) = (self.split.split(), self.split.rank_timeout()?);
+        let world =
+            World::join(&split, timeout, self.device, llem_meter::sources::cuda::identities)?;
         let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
         // A launcher signals every rank; when the run ends is for the one that leads to say.
         let runtime =

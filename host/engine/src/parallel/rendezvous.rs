@@ -81,18 +81,27 @@ impl Launch {
         Ok(Some(Self { rank, size, host, port, local }))
     }
 
-    /// Finds all others and connects with each. Fails when one has not come within `deadline`.
-    pub fn join(&self, deadline: Duration, fate: &Arc<Fate>) -> Result<Vec<Arc<Peer>>> {
+    /// Finds all others and connects with each, and tells rank 0 the UUID of this process' GPU. Fails when one has not
+    /// come within `deadline`.
+    pub fn join(
+        &self,
+        deadline: Duration,
+        fate: &Arc<Fate>,
+        identity: Option<&str>,
+    ) -> Result<Vec<Arc<Peer>>> {
         let until = Instant::now() + deadline;
-        let streams = if self.rank == 0 { self.gather(until) } else { self.come(until) }?;
-        let peers = streams.into_iter().map(|(rank, stream)| {
-            Peer::new(rank, stream, fate).map(Arc::new).map_err(|error| self.broken(rank, &error))
+        let arrived = if self.rank == 0 { self.gather(until) } else { self.come(until, identity) }?;
+        let peers = arrived.into_iter().map(|Arrived { rank, identity, stream }| {
+            let mut peer =
+                Peer::new(rank, stream, fate).map_err(|error| self.broken(rank, &error))?;
+            peer.identity = identity;
+            Ok(Arc::new(peer))
         });
         peers.collect()
     }
 
     /// Rank 0: waits for the others and tells each where those are.
-    fn gather(&self, until: Instant) -> Result<Vec<(usize, TcpStream)>> {
+    fn gather(&self, until: Instant) -> Result<Vec<Arrived>> {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)).map_err(|error| {
             Error::Invalid(format!(
                 "rank 0 cannot wait for the others at port {}: {error}; set MASTER_PORT to a free one",
@@ -136,33 +145,36 @@ impl Launch {
             .into_iter()
             .map(|(hello, _, mut stream)| {
                 say(&mut stream, &table).map_err(|error| self.broken(hello.rank, &error))?;
-                Ok((hello.rank, stream))
+                Ok(Arrived { rank: hello.rank, identity: hello.identity, stream })
             })
             .collect()
     }
 
     /// Any other rank: goes to rank 0, then to those before it, and waits for those after it.
-    fn come(&self, until: Instant) -> Result<Vec<(usize, TcpStream)>> {
+    fn come(&self, until: Instant, identity: Option<&str>) -> Result<Vec<Arrived>> {
         let nobody = |error: &io::Error| self.late("rank 0 has", error);
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| nobody(&e))?;
         let port = listener.local_addr().map_err(|error| nobody(&error))?.port();
-        let hello = Hello { rank: self.rank, size: self.size, port, version: version().to_owned() };
+        let (version, identity) = (version().to_owned(), identity.map(str::to_owned));
+        let hello = Hello { rank: self.rank, size: self.size, port, version, identity };
         let mut first = connect((self.host.as_str(), self.port), until).map_err(|e| nobody(&e))?;
         say(&mut first, &hello).map_err(|error| nobody(&error))?;
         first.set_read_timeout(Some(left(until))).map_err(|error| nobody(&error))?;
         // Rank 0 answers once all have come.
         let table: Vec<SocketAddr> = hear(&mut first).map_err(|error| nobody(&error))?;
-        let mut streams = vec![(0, first)];
+        // Who the others are is for rank 0 to know.
+        let arrived = |rank, stream| Arrived { rank, identity: None, stream };
+        let mut streams = vec![arrived(0, first)];
         for (rank, place) in (1..self.rank).zip(&table) {
             let late = |error: &io::Error| self.late(&format!("rank {rank} has"), error);
             let mut stream = connect(place, until).map_err(|error| late(&error))?;
             say(&mut stream, &hello).map_err(|error| late(&error))?;
-            streams.push((rank, stream));
+            streams.push(arrived(rank, stream));
         }
         while streams.len() + 1 < self.size {
             let (stream, hello) =
                 accept(&listener, until).map_err(|error| self.late("a later rank has", &error))?;
-            streams.extend(hello.map(|hello| (hello.rank, stream)));
+            streams.extend(hello.map(|hello| arrived(hello.rank, stream)));
         }
         Ok(streams)
     }
@@ -187,6 +199,16 @@ struct Hello {
     /// Where it waits for others.
     port: u16,
     version: String,
+    /// The UUID of its GPU, where it is on one.
+    identity: Option<String>,
+}
+
+/// A process that has come.
+struct Arrived {
+    rank: usize,
+    /// The UUID of its GPU, as it told rank 0.
+    identity: Option<String>,
+    stream: TcpStream,
 }
 
 fn version() -> &'static str {
@@ -254,6 +276,28 @@ fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranks_tell_the_uuids_of_their_gpus_to_the_one_that_leads() {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = free.local_addr().expect("its number").port();
+        drop(free);
+        let join = move |rank: usize, identity: Option<&str>| {
+            let host = "127.0.0.1".to_owned();
+            let launch = Launch { rank, size: 3, host, port, local: 0 };
+            let deadline = Duration::from_secs(20);
+            let peers = launch.join(deadline, &Arc::new(Fate::new(deadline)), identity)?;
+            let told = |peer: &Arc<Peer>| (peer.rank, peer.identity.clone());
+            Ok::<_, Error>(peers.iter().map(told).collect::<Vec<_>>())
+        };
+        let told = thread::scope(|scope| {
+            scope.spawn(move || join(1, Some("GPU-bb")).map(drop));
+            scope.spawn(move || join(2, None).map(drop));
+            join(0, Some("GPU-aa"))
+        });
+        let expected = [(1, Some("GPU-bb".to_owned())), (2, None)];
+        assert_eq!(told.expect("all have come"), expected);
+    }
 
     fn launch(variables: &[(&str, &str)]) -> Result<Option<Launch>> {
         Launch::from_variables(|name| {

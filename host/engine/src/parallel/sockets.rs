@@ -36,6 +36,8 @@ pub struct Peer {
     pub rank: usize,
     /// The address of its machine, where that is another.
     pub elsewhere: Option<IpAddr>,
+    /// The UUID of its GPU, as it told rank 0.
+    pub identity: Option<String>,
     writer: Mutex<TcpStream>,
     orders: Mutex<Receiver<Vec<u8>>>,
     tensors: Mutex<Receiver<Vec<u8>>>,
@@ -70,7 +72,7 @@ impl Peer {
         })?;
         let (orders, tensors) = (Mutex::new(orders), Mutex::new(tensors));
         let (writer, fate) = (Mutex::new(stream), Arc::clone(fate));
-        Ok(Self { rank, elsewhere, writer, orders, tensors, fate })
+        Ok(Self { rank, elsewhere, identity: None, writer, orders, tensors, fate })
     }
 
     /// Sends an order or a reply.

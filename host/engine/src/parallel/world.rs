@@ -37,6 +37,10 @@ pub struct World {
     fate: Arc<Fate>,
     /// Whether a model is spread over them: one at a time is.
     taken: AtomicBool,
+    /// The UUIDs of the GPUs that CUDA shows to this process, in its order, where its ranks are on GPUs.
+    gpus: Vec<Option<String>>,
+    /// The UUID of this process' own.
+    identity: Option<String>,
 }
 
 /// What rank 0 tells another process.
@@ -66,8 +70,14 @@ struct Load {
 
 impl World {
     /// The processes that were launched together to share a model split in this way; none where it is not
-    /// split, or its ranks are to be threads. Waits until all have come.
-    pub fn join(split: &Split, deadline: Duration) -> Result<Option<Arc<Self>>> {
+    /// split, or its ranks are to be threads. Waits until all have come. Each tells the UUID of its GPU: `device` is the
+    /// one that is asked for, and `gpus` tells the UUIDs of those that CUDA shows to this process, in CUDA's order.
+    pub fn join(
+        split: &Split,
+        deadline: Duration,
+        device: Device,
+        gpus: impl FnOnce() -> Vec<Option<String>>,
+    ) -> Result<Option<Arc<Self>>> {
         let Some(launch) = Launch::from_environment()?.filter(|_| split.ranks() > 1) else {
             return Ok(None);
         };
@@ -85,10 +95,15 @@ impl World {
             ));
         }
         let fate = Arc::new(Fate::new(deadline));
-        let peers = launch.join(deadline, &fate)?;
+        let gpus = if device == Device::Cpu { Vec::new() } else { gpus() };
+        let identity = match device_of(&launch, device) {
+            Device::Cuda(ordinal) => gpus.get(ordinal).cloned().flatten(),
+            Device::Cpu => None,
+        };
+        let peers = launch.join(deadline, &fate, identity.as_deref())?;
         let neighbours = 1 + peers.iter().filter(|peer| peer.elsewhere.is_none()).count();
         let taken = AtomicBool::new(false);
-        Ok(Some(Arc::new(Self { launch, peers, neighbours, fate, taken })))
+        Ok(Some(Arc::new(Self { launch, peers, neighbours, fate, taken, gpus, identity })))
     }
 
     /// Whether this process runs the program, rather than doing what it is told.
@@ -179,12 +194,7 @@ impl World {
     /// The device of this process: the CPU, or a GPU of its own, where the launcher has not left it only
     /// one to see.
     pub fn device(&self, asked: Device) -> Device {
-        match asked {
-            Device::Cuda(first) if Device::cuda_count() > 1 => {
-                Device::Cuda(first + self.launch.local)
-            }
-            other => other,
-        }
+        device_of(&self.launch, asked)
     }
 
     /// Loads a model over all processes; this one leads.
@@ -259,6 +269,43 @@ impl World {
     pub fn elsewhere(&self, rank: usize) -> Option<IpAddr> {
         self.peers.iter().find(|peer| peer.rank == rank)?.elsewhere
     }
+
+    /// The UUID of a rank's GPU, as it told rank 0.
+    pub fn identity(&self, rank: usize) -> Option<String> {
+        match self.peers.iter().find(|peer| peer.rank == rank) {
+            Some(peer) => peer.identity.clone(),
+            None => self.identity.clone(),
+        }
+    }
+
+    /// What this process calls the device of a rank, which calls it `device` itself: a GPU that it does not see it has
+    /// no name for, and one without a UUID it cannot tell from others.
+    pub fn here(&self, rank: usize, device: Device) -> Option<Device> {
+        if rank == self.launch.rank || device == Device::Cpu {
+            return Some(device);
+        }
+        seen(&self.gpus, &self.identity(rank)?)
+    }
+
+    /// The UUIDs of GPUs that other ranks on this machine use, and that CUDA does not show to this process.
+    pub fn other_gpus(&self) -> Vec<String> {
+        let near = self.peers.iter().filter(|peer| peer.elsewhere.is_none());
+        let others = near.filter_map(|peer| peer.identity.clone());
+        others.filter(|identity| seen(&self.gpus, identity).is_none()).collect()
+    }
+}
+
+/// The device of a process of a launch, where `asked` was asked for.
+fn device_of(launch: &Launch, asked: Device) -> Device {
+    match asked {
+        Device::Cuda(first) if Device::cuda_count() > 1 => Device::Cuda(first + launch.local),
+        other => other,
+    }
+}
+
+/// What a process calls the GPU with a UUID, where it sees it.
+fn seen(gpus: &[Option<String>], identity: &str) -> Option<Device> {
+    gpus.iter().position(|gpu| gpu.as_deref() == Some(identity)).map(Device::Cuda)
 }
 
 impl fmt::Debug for World {

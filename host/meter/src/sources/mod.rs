@@ -1,5 +1,6 @@
 //! Where energy readings come from: one file a source.
 
+pub mod cuda;
 pub mod declared;
 pub mod nvml;
 pub mod rapl;
@@ -51,6 +52,8 @@ pub struct Metered {
     pub device: String,
     /// The power domain within it.
     pub domain: String,
+    /// Where it is read: a folder of the kernel's, or `nvml` and the card's UUID; none where nothing is read.
+    pub at: Option<String>,
     /// By what.
     pub instrument: Instrument,
 }

@@ -4,6 +4,7 @@
 use super::{Counter, Found, Instrument, Metered, Raw, Unmetered};
 use crate::account::Period;
 use llem_quantity::Source;
+use rustix::fs::fstatfs;
 use std::{
     fs::{self, File},
     io,
@@ -16,6 +17,9 @@ const POWERCAP: &str = "class/powercap";
 
 /// About 1 ms, s (Intel SDM vol. 3B, 15.10.1: energy status is updated each ~1 ms).
 const UPDATE_PERIOD: f64 = 1e-3;
+
+/// `f_type` of a file that the kernel's sysfs makes (linux/magic.h).
+const SYSFS_MAGIC: i128 = 0x6265_6572;
 
 /// Bytes that a counter's text has at most: 20 digits and the end of the line.
 const LONGEST: usize = 24;
@@ -31,6 +35,7 @@ struct Domain {
     file: File,
     /// Microjoules after which the counter starts over.
     range: u64,
+    source: Source,
 }
 
 /// The package and DRAM counters of a machine whose `/sys` is at `sys`.
@@ -54,6 +59,7 @@ pub fn discover(sys: &Path) -> Found {
             Ok(counter) => found.metered.push(Metered {
                 device: "cpu".to_owned(),
                 domain,
+                at: Some(folder.display().to_string()),
                 instrument: Instrument::Counter(Box::new(counter)),
             }),
             Err(reason) => found.unmetered.push(unmetered(Some(domain), reason)),
@@ -85,12 +91,21 @@ fn name(folder: &Path) -> Option<String> {
     }
 }
 
+/// RAPL where the kernel itself answers, also through a bind mount of the host's `/sys`. Plain files in its place, of
+/// which a test or a simulation is made, are no measurement.
+fn source(file: &File) -> Source {
+    // The type of `f_type` differs from one C library to another.
+    let is_sysfs = fstatfs(file).is_ok_and(|system| i128::from(system.f_type) == SYSFS_MAGIC);
+    if is_sysfs { Source::Rapl } else { Source::Simulated }
+}
+
 impl Domain {
     fn open(folder: &Path) -> Result<Self, String> {
         let path = folder.join("energy_uj");
         let range = number(&folder.join("max_energy_range_uj"))?;
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
-        let domain = Self { path, file, range };
+        let source = source(&file);
+        let domain = Self { path, file, range, source };
         domain.read()?;
         Ok(domain)
     }
@@ -98,7 +113,7 @@ impl Domain {
 
 impl Counter for Domain {
     fn source(&self) -> Source {
-        Source::Rapl
+        self.source
     }
 
     fn period(&self) -> Period {
@@ -177,6 +192,21 @@ mod tests {
         let found = discover(root.path());
         let domains: Vec<_> = found.metered.iter().map(|metered| &metered.domain[..]).collect();
         assert_eq!(domains, ["package-0", "dram-0"]);
+    }
+
+    #[test]
+    fn files_in_the_place_of_sysfs_are_no_measurement() {
+        let root = tree();
+        let found = discover(root.path());
+        for metered in found.metered {
+            let Instrument::Counter(counter) = metered.instrument else { panic!("a counter") };
+            assert_eq!(counter.source(), Source::Simulated);
+            let at = metered.at.expect("a folder");
+            assert!(at.contains("class/powercap/intel-rapl:0"), "{at}");
+        }
+        // A file of sysfs that every kernel has.
+        let real = File::open("/sys/kernel/uevent_seqnum");
+        assert!(real.is_err() || real.is_ok_and(|file| source(&file) == Source::Rapl));
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl engine::HostModel for State {
         self.run.meter();
         // While it is loaded its devices work, whatever comes of it.
         let devices = options.devices().unwrap_or_default();
-        let devices = devices.iter().map(ToString::to_string).collect();
+        let metered = |id: String| self.run.meter().device_of(&id).unwrap_or(id);
+        let devices = devices.iter().map(|device| metered(device.to_string())).collect();
         let loading = self.run.progress().holdings.loading(devices);
         let loaded = tokio::select! {
             loaded = EngineThread::load(options) => loaded?,

@@ -73,7 +73,8 @@ impl Run {
     pub fn hold(&self, loading: usize, info: &Info) -> u64 {
         let unmeasured = info
             .other_machine()
-            .map(|machine| format!("ranks on {machine} are not measured from here"));
+            .map(|machine| format!("ranks on {machine} are not measured from here"))
+            .or_else(|| info.indistinct());
         let devices = self.places(info);
         let mut progress = self.progress();
         let number = progress.models;

@@ -1,6 +1,6 @@
 //! The energy counter and the power sensor of a GPU.
 
-use super::{Gpu, averages};
+use super::gpu::{Gpu, averages};
 use crate::{
     account::{Period, Seconds},
     sources::{Counter, Raw, Sensor},
@@ -34,7 +34,7 @@ impl Counter for Total {
     }
 
     fn read(&self) -> Result<Raw, String> {
-        let total = self.0.ask(|device| device.total_energy_consumption());
+        let total = self.0.device().total_energy_consumption();
         total.map(Raw).map_err(|error| self.0.lost(&error))
     }
 
@@ -81,10 +81,11 @@ impl Sensor for Power {
     }
 
     fn read(&self) -> Result<f64, String> {
-        let watts = self.gpu.ask(|device| match self.instant {
-            true => instant_power(device),
+        let device = self.gpu.device();
+        let watts = match self.instant {
+            true => instant_power(&device),
             false => device.power_usage().map(|milliwatts| f64::from(milliwatts) / 1e3),
-        });
+        };
         watts.map_err(|error| self.gpu.lost(&error))
     }
 }

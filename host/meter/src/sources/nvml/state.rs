@@ -1,7 +1,6 @@
 //! How a GPU is now.
 
-use super::Gpu;
-use super::power::instant_power;
+use super::{gpu::Gpu, power::instant_power};
 use crate::{device::State, timeline::Condition};
 use llem_quantity::{Quantity, Source};
 use nvml_wrapper::{
@@ -13,7 +12,7 @@ use nvml_wrapper::{
 impl Gpu {
     /// All that it tells. Reading PCIe takes 40 ms: NVML watches its traffic for 20 ms each way.
     pub(super) fn state(&self) -> Option<State> {
-        let device = self.nvml.device_by_index(self.index).ok()?;
+        let device = self.device();
         let sensor = |value: Result<f64, NvmlError>, unit: &str| {
             value
                 .map(|value| Quantity::exact(value, unit, Source::Sensor))
@@ -38,7 +37,7 @@ impl Gpu {
 
     /// What a sampler reads, every field that it tells.
     pub(super) fn condition(&self) -> Condition {
-        let Ok(device) = self.nvml.device_by_index(self.index) else { return Condition::default() };
+        let device = self.device();
         let reasons = device.current_throttle_reasons().map(|reasons| names(reasons & HOLDING));
         Condition {
             temperature: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),

@@ -1,0 +1,69 @@
+//! The cards that the doubles of NVML and CUDA are about: both read the same traces. A module of each, on std alone.
+//!
+//! `LLEM_TEST_NVML` names a trace, or a folder of them: one card each, sorted by file name, which is NVML's order. The
+//! first line of a trace may say what card it is, each part being optional:
+//! `# uuid=GPU-... name=NVIDIA H100 80GB HBM3 bus=00000000:3B:00.0 mig=MIG-...,MIG-...`
+//! `mig=` alone is a card with MIG on of which no instance is shown. Without a header it is an H100.
+
+use std::{fs, path::PathBuf, sync::OnceLock};
+
+pub struct Card {
+    pub uuid: String,
+    #[allow(dead_code, reason = "CUDA's double tells no name")]
+    pub name: String,
+    pub bus: String,
+    /// None where MIG is off.
+    pub instances: Option<Vec<String>>,
+    #[allow(dead_code, reason = "CUDA's double reads no trace")]
+    pub trace: String,
+}
+
+/// All cards, in NVML's order.
+pub fn cards() -> &'static [Card] {
+    static CARDS: OnceLock<Vec<Card>> = OnceLock::new();
+    CARDS.get_or_init(|| {
+        let path = PathBuf::from(std::env::var("LLEM_TEST_NVML").expect("LLEM_TEST_NVML names a trace"));
+        let mut traces = vec![path.clone()];
+        if path.is_dir() {
+            let files = fs::read_dir(&path).expect("the folder").flatten().map(|entry| entry.path());
+            traces = files.filter(|file| file.extension().is_some_and(|end| end == "csv")).collect();
+            traces.sort();
+        }
+        let read = |(index, path): (usize, &PathBuf)| card(index, fs::read_to_string(path).expect("the trace"));
+        traces.iter().enumerate().map(read).collect()
+    })
+}
+
+fn card(index: usize, trace: String) -> Card {
+    let mut card = Card {
+        uuid: format!("GPU-00000000-0000-4000-8000-{index:012x}"),
+        name: "NVIDIA H100 80GB HBM3".to_owned(),
+        bus: format!("00000000:{:02X}:00.0", 0x10 + index),
+        instances: std::env::var_os("LLEM_TEST_MIG").map(|_| Vec::new()),
+        trace: String::new(),
+    };
+    let header = trace.lines().next().and_then(|line| line.strip_prefix('#')).unwrap_or_default();
+    // A value goes on until the next word with an equals sign: names have spaces.
+    let mut parts: Vec<(String, String)> = Vec::new();
+    for word in header.split_whitespace() {
+        match (word.split_once('='), parts.last_mut()) {
+            (Some((key, value)), _) => parts.push((key.to_owned(), value.to_owned())),
+            (None, Some((_, value))) => *value = format!("{value} {word}"),
+            (None, None) => {}
+        }
+    }
+    for (key, value) in parts {
+        match &key[..] {
+            "uuid" => card.uuid = value,
+            "name" => card.name = value,
+            "bus" => card.bus = value,
+            "mig" => {
+                let instances = value.split(',').filter(|one| !one.is_empty()).map(str::to_owned);
+                card.instances = Some(instances.collect());
+            }
+            _ => {}
+        }
+    }
+    card.trace = trace;
+    card
+}

@@ -1,0 +1,41 @@
+//! What the double of NVML replays: a row for each moment from which its values hold.
+
+/// What NVML tells from a moment on.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub ms: u64,
+    pub millijoules: u64,
+    pub milliwatts: u64,
+    pub temperature: u64,
+    pub clock: u64,
+    pub utilisation: u64,
+    pub throttle: u64,
+    pub status: u64,
+}
+
+/// `NVML_ERROR_NO_PERMISSION` and `NVML_ERROR_GPU_IS_LOST`.
+pub const NO_PERMISSION: u64 = 4;
+pub const GPU_IS_LOST: u64 = 15;
+
+/// What NVML tells of a GPU that works at `watts` for `seconds`, its counter ticking every 100 ms.
+pub fn trace(watts: u64, seconds: u64, change: impl Fn(&mut Moment)) -> String {
+    let moments = (0..seconds * 10).map(|tick| {
+        let (ms, milliwatts) = (tick * 100, watts * 1000);
+        let mut moment = Moment {
+            ms,
+            millijoules: 5_000_000 + ms * watts,
+            milliwatts,
+            temperature: 60,
+            clock: 1980,
+            utilisation: 99,
+            throttle: 0,
+            status: 0,
+        };
+        change(&mut moment);
+        let Moment { ms, millijoules, milliwatts, temperature, clock, utilisation, throttle, status } = moment;
+        format!("{ms},{millijoules},{milliwatts},{temperature},{clock},2619,{utilisation},{throttle},{status}\n")
+    });
+    let head =
+        "t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status\n";
+    head.to_owned() + &moments.collect::<String>()
+}
