@@ -12,6 +12,7 @@ mod bad_files;
 mod commands;
 mod describing;
 mod digests;
+mod energies;
 mod environment;
 mod experiments;
 mod failures;

@@ -248,6 +248,36 @@ impl Hardware {
         self.with_libraries()
     }
 
+    /// A GPU that draws `rest` watts while the process rests and `work` while it keeps every core busy, its counter
+    /// ticking every `tick` ms.
+    pub fn working_gpu(mut self, uuid: &str, [rest, work]: [u64; 2], tick: u64) -> Self {
+        fs::create_dir_all(self.path("nvml")).unwrap();
+        let head = format!("# uuid={uuid} name=NVIDIA H100 PCIe power={rest}:{work} tick={tick}\n");
+        let file = self.path("nvml").join(format!("{:02}.csv", self.cards));
+        fs::write(file, head + &trace(rest, 1, |_| {})).unwrap();
+        self.cards += 1;
+        self.with_libraries()
+    }
+
+    /// What a working GPU drew between two moments, ns since 1970, in the process of this id, J: the card that is
+    /// `place`-th of NVML's.
+    pub fn drawn(&self, process: u32, place: usize, from: u64, to: u64) -> f64 {
+        let bytes = fs::read(self.path("nvml").join(format!("{process}.drawn"))).unwrap();
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+        let lines: Vec<Vec<u64>> = bytes
+            .chunks_exact(8 * (1 + self.cards))
+            .map(|line| line.chunks_exact(8).map(number).collect())
+            .collect();
+        let until = |at: u64| {
+            let next = lines.partition_point(|line| line[0] <= at).clamp(1, lines.len() - 1);
+            let (before, after) = (&lines[next - 1], &lines[next]);
+            let share = (at - before[0]) as f64 / (after[0] - before[0]) as f64;
+            let [before, after] = [before, after].map(|line| line[1 + place] as f64);
+            (before + (after - before) * share) * 1e-3
+        };
+        until(to) - until(from)
+    }
+
     /// The UUIDs from the fastest card to the slowest, which is how CUDA numbers them.
     pub fn cuda_order(mut self, uuids: &[&str]) -> Self {
         self.fastest = uuids.join(",");

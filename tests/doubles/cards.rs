@@ -3,7 +3,9 @@
 //! `LLEM_TEST_NVML` names a trace, or a folder of them: one card each, sorted by file name, which is NVML's order. The
 //! first line of a trace may say what card it is, each part being optional:
 //! `# uuid=GPU-... name=NVIDIA H100 80GB HBM3 bus=00000000:3B:00.0 mig=MIG-...,MIG-...`
-//! `mig=` alone is a card with MIG on of which no instance is shown. Without a header it is an H100.
+//! `power=80:400` has the card draw 80 W while this process rests and 400 W while it keeps every core busy, and in
+//! between in between: its counter then ticks every `tick=20` ms, and all that it draws is written to a file beside the
+//! trace (`draws.rs`). `mig=` alone is a card with MIG on of which no instance is shown. Without a header it is an H100.
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
@@ -14,6 +16,12 @@ pub struct Card {
     pub bus: String,
     /// None where MIG is off.
     pub instances: Option<Vec<String>>,
+    /// Watts at rest and at work.
+    #[allow(dead_code, reason = "CUDA's double draws no power")]
+    pub power: Option<(f64, f64)>,
+    /// How often its counter ticks, ms.
+    #[allow(dead_code, reason = "CUDA's double draws no power")]
+    pub tick: u64,
     #[allow(dead_code, reason = "CUDA's double reads no trace")]
     pub trace: String,
 }
@@ -40,6 +48,8 @@ fn card(index: usize, trace: String) -> Card {
         name: "NVIDIA H100 80GB HBM3".to_owned(),
         bus: format!("00000000:{:02X}:00.0", 0x10 + index),
         instances: std::env::var_os("LLEM_TEST_MIG").map(|_| Vec::new()),
+        power: None,
+        tick: 100,
         trace: String::new(),
     };
     let header = trace.lines().next().and_then(|line| line.strip_prefix('#')).unwrap_or_default();
@@ -57,6 +67,12 @@ fn card(index: usize, trace: String) -> Card {
             "uuid" => card.uuid = value,
             "name" => card.name = value,
             "bus" => card.bus = value,
+            "tick" => card.tick = value.parse().expect("milliseconds"),
+            "power" => {
+                let (rest, work) = value.split_once(':').expect("watts at rest and at work");
+                let watts = |text: &str| text.parse::<f64>().expect("watts");
+                card.power = Some((watts(rest), watts(work)));
+            }
             "mig" => {
                 let instances = value.split(',').filter(|one| !one.is_empty()).map(str::to_owned);
                 card.instances = Some(instances.collect());

@@ -64,6 +64,8 @@ pub struct Info {
     pub quantization: Option<String>,
     /// Where it lives; of a split model, where its first rank does.
     pub device: Device,
+    /// Whether the CPU computes it all the same.
+    pub stands_in: bool,
     /// How it is split.
     pub split: Split,
     /// Its ranks.
@@ -95,10 +97,12 @@ impl Model {
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
         Path::check()?;
-        let devices = match &options.world {
+        let places = match &options.world {
             Some(world) => vec![world.device(options.device); options.split.ranks()],
             None => options.devices()?,
         };
+        let stands_in = options.stands_in()?;
+        let devices = if stands_in { vec![Device::Cpu; places.len()] } else { places.clone() };
         let first = *devices.first().unwrap_or(&options.device);
         let checkpoint = Checkpoint::open(options, &first.open()?)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
@@ -121,8 +125,9 @@ impl Model {
         };
         let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();
         let elsewhere = |rank| options.world.as_ref()?.elsewhere(rank);
-        let ranks = plan.devices.iter().zip(&loaded).enumerate().map(|(rank, (&device, part))| {
-            let device = part.device.parse().unwrap_or(device);
+        let ranks = places.iter().zip(&loaded).enumerate().map(|(rank, (&place, part))| {
+            let told = part.device.parse().ok().filter(|_| !stands_in);
+            let device = told.unwrap_or(place);
             RankInfo {
                 device,
                 is_other_process: rank > 0 && options.world.is_some(),
@@ -152,7 +157,8 @@ impl Model {
             files: checkpoint.identity.files,
             dtype: checkpoint.dtype,
             quantization: checkpoint.quantization,
-            device: first,
+            device: *places.first().unwrap_or(&first),
+            stands_in,
             eos: checkpoint.eos,
             shape: checkpoint.shape,
         };

@@ -142,6 +142,9 @@ pub struct ModelRecord {
     pub quantization: Option<String>,
     /// The device's id; of a split model, that of its first rank.
     pub device: String,
+    /// Whether the CPU computed it all the same, as its config says: no measurement of that device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands_in: bool,
     /// How it is split.
     #[serde(default)]
     pub parallelism: Parallelism,

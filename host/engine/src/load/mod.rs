@@ -61,12 +61,23 @@ impl LoadOptions {
         }
     }
 
+    /// Whether the CPU computes the model, though it counts as being on another device ([`Preset::stands_in`]).
+    ///
+    /// # Errors
+    /// Its config cannot be read.
+    pub fn stands_in(&self) -> Result<bool> {
+        match &self.source {
+            ModelSource::Synthetic(preset) if self.device != Device::Cpu => preset.stands_in(),
+            _ => Ok(false),
+        }
+    }
+
     /// The device of each rank: the CPU for all, or GPUs one after another.
     pub fn devices(&self) -> Result<Vec<Device>> {
         let ranks = self.split.ranks();
         let Device::Cuda(first) = self.device else { return Ok(vec![Device::Cpu; ranks]) };
         let present = Device::cuda_count();
-        if ranks > 1 && first + ranks > present {
+        if ranks > 1 && first + ranks > present && !self.stands_in()? {
             return Err(Error::Invalid(format!(
                 "{} needs {ranks} GPUs from {} on, and this machine has {present}: split over at most {}",
                 self.split,

@@ -42,6 +42,19 @@ impl Preset {
         FixedLatency::of_config(&self.text()?, self.path())
     }
 
+    /// Whether the CPU computes it whatever device is asked for, where its config holds `"llem_stand_in": true`. It
+    /// counts as being on that device: what is measured of it can be tried where there is none.
+    pub fn stands_in(&self) -> Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct Config {
+            #[serde(default)]
+            llem_stand_in: bool,
+        }
+        let config: Config = serde_json::from_str(&self.text()?)
+            .map_err(|error| Error::file(self.path(), format!("llem_stand_in: {error}")))?;
+        Ok(config.llem_stand_in)
+    }
+
     /// For messages.
     fn path(&self) -> &Path {
         match self {

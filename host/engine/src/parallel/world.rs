@@ -177,7 +177,7 @@ impl World {
             ..LoadOptions::new(load.source.parse()?)
         };
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
-        let device = self.device(options.device);
+        let device = self.computes_on(&options)?;
         let plan = Plan {
             weights: checkpoint.weights,
             shape: checkpoint.shape,
@@ -197,6 +197,11 @@ impl World {
         device_of(&self.launch, asked)
     }
 
+    /// Where this process computes its part of a model.
+    fn computes_on(&self, options: &LoadOptions) -> Result<Device> {
+        Ok(if options.stands_in()? { Device::Cpu } else { self.device(options.device) })
+    }
+
     /// Loads a model over all processes; this one leads.
     pub fn lead(self: &Arc<Self>, plan: &mut Plan, options: &LoadOptions) -> Result<Replica> {
         if options.split.ranks() != self.size() {
@@ -207,7 +212,8 @@ impl World {
                 self.size()
             )));
         }
-        let mut groups = match options.device {
+        let device = self.computes_on(options)?;
+        let mut groups = match device {
             Device::Cpu => vec![GroupIds::default(); self.size()],
             Device::Cuda(_) => seat::group_ids(&options.split)?,
         };
@@ -227,7 +233,7 @@ impl World {
             process.order(&Order::Load(load(groups[process.peer.rank].clone())))?;
         }
         let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
-        let seat = self.seat(&options.split, self.device(options.device), groups.swap_remove(0))?;
+        let seat = self.seat(&options.split, device, groups.swap_remove(0))?;
         Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
     }
 

@@ -15,7 +15,7 @@ use crate::{
     scoring::{self, Task},
     state::State,
 };
-use llem_engine::{Model, chat::Message, score::ScoreRequest};
+use llem_engine::{Info, Model, chat::Message, score::ScoreRequest};
 use llem_record::{Event, event::GenerationRecord};
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -58,6 +58,13 @@ impl engine::HostModel for State {
                 thread.number = self.run.hold(loading, thread.info());
                 let record = loading::model_record(thread.info(), Some(thread.number));
                 self.run.output.write(Event::Model(record))?;
+                if thread.info().stands_in {
+                    let Info { source, device, .. } = thread.info();
+                    let message = format!(
+                        "{source} counts as being on {device} and is computed by the CPU, as its llem_stand_in says"
+                    );
+                    self.run.output.write(Event::Warning { message })?;
+                }
                 let warned = self.run.progress().warned_of_replicas;
                 if let Some(message) = loading::warning(thread.info()).filter(|_| !warned) {
                     self.run.progress().warned_of_replicas = true;

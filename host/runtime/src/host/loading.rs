@@ -123,6 +123,7 @@ pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
         dtype: info.dtype.to_string(),
         quantization: info.quantization.clone(),
         device: info.device.to_string(),
+        stands_in: info.stands_in,
         parallelism: Parallelism {
             tensor,
             pipeline,

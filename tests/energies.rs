@@ -1,0 +1,391 @@
+//! Joules end to end: a model that runs on a card whose power follows what the process does. What is told of requests,
+//! phases, sequences and windows is held against what the card's double knows that it drew.
+
+use crate::support::{Desk, Hardware, Ran, guest, of_kind};
+use serde_json::Value;
+use std::{fs, process::Stdio};
+
+const CARD: &str = "GPU-ca000000-0000-4000-8000-000000000001";
+const DOMAIN: &str = "intel-rapl:0";
+const RANGE: u64 = 262_143_328_850;
+/// What the processor draws all the time, W.
+const CPU_WATTS: f64 = 30.0;
+
+/// The config of a model that stands in for one on a GPU, whose decode is mostly waiting.
+pub fn stand_in(desk: &Desk, decode_ms: u64) -> String {
+    let preset = include_str!("../host/engine/src/load/presets/tiny.json");
+    let mut config: Value = serde_json::from_str(preset).unwrap();
+    config["llem_stand_in"] = true.into();
+    config["llem_latency"] = serde_json::json!({ "prefill_ms": 0, "decode_ms": decode_ms });
+    format!("synthetic:{}", desk.file("model.json", config.to_string()))
+}
+
+/// What a case left, and how to look up what the card drew.
+struct Worked {
+    desk: Desk,
+    hardware: Hardware,
+    process: u32,
+}
+
+impl Worked {
+    /// Runs a case of the guest `energies` on a card that draws 80 to 400 W, beside a processor of 30 W.
+    fn case(case: &str, more: &[&str]) -> Self {
+        let (desk, hardware) = (Desk::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
+        let hardware = hardware.domain(DOMAIN, "package-0", 1_000_000, RANGE);
+        let drawing = hardware.drawing(DOMAIN, CPU_WATTS as u64, RANGE);
+        let (model, energies, case) =
+            (stand_in(&desk, 30), guest("energies"), format!("case={case}"));
+        let args = ["exec", &energies, "--model", &model, "--device", "cuda:0", "-p", &case];
+        let mut command = hardware.command(&desk, &[&args[..], more].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let process = child.id();
+        Ran::of(child.wait_with_output().unwrap()).ok();
+        drop(drawing);
+        Self { desk, hardware, process }
+    }
+
+    /// What the card and the processor drew between two moments of the run, J.
+    fn drawn(&self, from: u64, to: u64) -> f64 {
+        let events = self.desk.events();
+        let began = events[0]["unix_ns"].as_u64().unwrap();
+        self.hardware.drawn(self.process, 0, began + from, began + to)
+            + CPU_WATTS * (to - from) as f64 * 1e-9
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// A known energy is what was drawn, as far as it says that it knows. The double's own reading is a millisecond apart.
+#[track_caller]
+fn is_drawn(energy: &Value, drawn: f64, what: &str) {
+    let (joules, uncertainty) = (number(&energy["value"]), number(&energy["uncertainty"]));
+    let allowed = 3.0 * uncertainty + 0.5 + 0.01 * drawn;
+    assert!(
+        (joules - drawn).abs() < allowed,
+        "{what}: {joules} ± {uncertainty} J, drawn {drawn} J"
+    );
+}
+
+#[track_caller]
+fn is_equal(one: f64, other: f64) {
+    assert!((one - other).abs() <= 1e-9 * one.abs().max(other.abs()), "{one} and {other}");
+}
+
+fn covers(window: &Value) -> Vec<String> {
+    let covers = window["energy_covers"].as_array().cloned().unwrap_or_default();
+    covers.iter().map(|one| one["device"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The shares of sequences, J, and of their prompts.
+fn shares(sequences: &[&Value]) -> [f64; 2] {
+    sequences.iter().fold([0.0; 2], |sum, sequence| {
+        let energy = &sequence["energy"];
+        assert_eq!(energy["model"], "operations-and-bytes");
+        let [share, prefill, decode] =
+            ["share", "prefill", "decode"].map(|part| number(&energy[part]["value"]));
+        is_equal(share, prefill + decode);
+        // A double is no measurement, whatever is computed of it.
+        assert_eq!(energy["share"]["source"], "simulated");
+        [sum[0] + share, sum[1] + prefill]
+    })
+}
+
+#[test]
+fn a_requests_phases_and_sequences_have_the_joules_that_were_drawn() {
+    let worked = Worked::case("request", &[]);
+    let events = worked.desk.events();
+    let generations = of_kind(&events, "generation");
+    assert_eq!(generations.len(), 3);
+    for generation in &generations {
+        let (window, times) = (&generation["window"], &generation["times"]);
+        let from = window["started_ns"].as_u64().unwrap();
+        let to = from + window["wall_ns"].as_u64().unwrap();
+        let part = |name: &str| times[name].as_u64().unwrap();
+        let prefilled = from + part("tokenize_ns") + part("prefill_ns");
+        let phases = &window["energy_by_phase"];
+        is_drawn(&window["energy_total"], worked.drawn(from, to), "total");
+        assert_eq!(covers(window), ["cpu", "cuda:0"]);
+        let value = |reading: &Value| number(&reading["value"]);
+        is_equal(
+            value(&window["energy_total"]),
+            value(&window["energy_cpu"]) + value(&window["energy_accelerators"]),
+        );
+        let total = value(&window["energy_total"]);
+        is_equal(total, value(&phases["prefill"]) + value(&phases["decode"]));
+        assert_eq!((value(&phases["mixed"]), value(&phases["outside"])), (0.0, 0.0));
+        let sequences = generation["sequences"].as_array().unwrap();
+        let [shared, prefill] = shares(&sequences.iter().collect::<Vec<_>>());
+        is_equal(shared, total);
+        is_equal(prefill, value(&phases["prefill"]));
+        if window["activity"]["output_tokens"] == 1 {
+            assert_eq!(value(&phases["decode"]), 0.0);
+            continue;
+        }
+        is_drawn(&phases["prefill"], worked.drawn(from, prefilled), "prefill");
+        is_drawn(&phases["decode"], worked.drawn(prefilled, to), "decode");
+    }
+    // The prompt of 400 tokens costs more than that of 5, and each costs its decode.
+    let sequences = generations[0]["sequences"].as_array().unwrap();
+    let part = |index: usize, part: &str| number(&sequences[index]["energy"][part]["value"]);
+    assert!(part(0, "prefill") > 3.0 * part(2, "prefill"));
+    assert!(part(0, "decode") > part(2, "decode") && part(2, "decode") > 0.2 * part(0, "decode"));
+    let record = worked.desk.record();
+    let group = &record["groups"][0];
+    for field in ["energy_prefill", "energy_decode", "energy_cpu", "energy_accelerators"] {
+        assert!(number(&group[field]["value"]) > 0.0, "{field}: {group}");
+    }
+    assert_eq!(group["energy_per_sequence_j"]["count"], 5);
+    let warned = record["warnings"].to_string();
+    assert!(warned.contains("counts as being on cuda:0 and is computed by the CPU"), "{warned}");
+}
+
+#[test]
+fn sequences_of_a_batch_share_the_energy_of_its_steps() {
+    let worked = Worked::case("batch", &[]);
+    let (events, record) = (worked.desk.events(), worked.desk.record());
+    let window = &record["windows"][0];
+    let phases = &window["energy_by_phase"];
+    let value = |reading: &Value| number(&reading["value"]);
+    let ended = of_kind(&events, "batch-sequence");
+    assert_eq!(ended.len(), 4);
+    let sequences: Vec<&Value> = ended.iter().map(|ended| &ended["sequence"]).collect();
+    let [shared, _] = shares(&sequences);
+    let [prefill, decode, mixed, outside] =
+        ["prefill", "decode", "mixed", "outside"].map(|phase| value(&phases[phase]));
+    is_equal(shared, prefill + decode + mixed);
+    is_equal(value(&window["energy_total"]), prefill + decode + mixed + outside);
+    assert!(prefill > 0.0 && decode > 0.0 && mixed > 0.0 && outside > 0.0, "{phases}");
+    let from = window["started_ns"].as_u64().unwrap();
+    let to = from + window["wall_ns"].as_u64().unwrap();
+    is_drawn(&window["energy_total"], worked.drawn(from, to), "window");
+    // The steps, as the script saw them.
+    let points = record["series"][0]["points"].as_array().unwrap();
+    let drawn: f64 = points
+        .iter()
+        .map(|step| worked.drawn(number(&step[0]) as u64, number(&step[1]) as u64))
+        .sum();
+    let steps = ["prefill", "decode", "mixed"].map(|phase| number(&phases[phase]["uncertainty"]));
+    let uncertainty = steps.into_iter().fold(0.0, f64::hypot);
+    let allowed = 3.0 * uncertainty + 0.5 + 0.01 * drawn;
+    assert!((shared - drawn).abs() < allowed, "{shared} J shared of {drawn} ± {uncertainty} J");
+    // The long prompt, alone in its request, had the most of it.
+    let most = ended.iter().map(|one| number(&one["sequence"]["energy"]["share"]["value"]));
+    let long = ended.iter().find(|one| one["sequence"]["prompt_tokens"] == 500).unwrap();
+    let long = number(&long["sequence"]["energy"]["share"]["value"]);
+    assert!(most.fold(0.0, f64::max) <= long);
+    let group = &record["groups"][0];
+    is_equal(value(&group["energy"]), shared);
+    assert_eq!(window["batches"], serde_json::json!([0]));
+}
+
+#[test]
+fn a_window_covers_what_was_held_in_it() {
+    let worked = Worked::case("held", &[]);
+    let record = worked.desk.record();
+    let [held, after] = &record["windows"].as_array().unwrap()[..] else { panic!("{record}") };
+    assert_eq!(covers(held), ["cpu", "cuda:0"]);
+    assert_eq!((&held["devices_used"], &held["models"]), (&1.into(), &serde_json::json!([0])));
+    let from = held["started_ns"].as_u64().unwrap();
+    is_drawn(
+        &held["energy_total"],
+        worked.drawn(from, from + held["wall_ns"].as_u64().unwrap()),
+        "held",
+    );
+    assert!(number(&held["energy_by_phase"]["outside"]["value"]) > 0.0, "loading is in no phase");
+    assert_eq!(covers(after), ["cpu"]);
+    assert_eq!(after["devices_used"], 0);
+    let seconds = number(&after["wall_ns"]) * 1e-9;
+    is_drawn(&after["energy_total"], CPU_WATTS * seconds, "after");
+
+    let worked = Worked::case("outlives", &[]);
+    let record = worked.desk.record();
+    let window = &record["windows"][0];
+    assert_eq!(covers(window), ["cpu", "cuda:0"]);
+    assert_eq!(window["batches"], serde_json::json!([0]));
+    let from = window["started_ns"].as_u64().unwrap();
+    let drawn = worked.drawn(from, from + window["wall_ns"].as_u64().unwrap());
+    is_drawn(&window["energy_total"], drawn, "outlives");
+}
+
+#[test]
+fn what_ran_on_each_model_is_told_apart() {
+    let worked = Worked::case("models", &[]);
+    let (events, record) = (worked.desk.events(), worked.desk.record());
+    let models = record["models"].as_array().unwrap();
+    let told: Vec<_> = models.iter().map(|model| (&model["number"], &model["dtype"])).collect();
+    assert_eq!(told, [(&0.into(), &"f32".into()), (&1.into(), &"bf16".into())]);
+    for kind in ["generation", "batch-sequence", "batch-request", "score"] {
+        let models: Vec<_> =
+            of_kind(&events, kind).iter().map(|one| one["model"].as_u64()).collect();
+        assert_eq!(models, [Some(0), Some(1)], "{kind}");
+    }
+    let batches: Vec<_> =
+        of_kind(&events, "batch-sequence").iter().map(|one| one["batch"].as_u64()).collect();
+    assert_eq!(batches, [Some(0), Some(1)]);
+    let groups = record["groups"].as_array().unwrap();
+    let told: Vec<_> = groups.iter().map(|group| (&group["model"], &group["requests"])).collect();
+    assert_eq!(told, [(&0.into(), &2.into()), (&1.into(), &2.into())]);
+    let scored: Vec<_> = record["score_groups"].as_array().unwrap().iter().collect();
+    assert_eq!(scored.len(), 2);
+}
+
+#[test]
+fn a_baseline_counts_for_windows_of_its_own_kind() {
+    let worked = Worked::case("baselines", &[]);
+    let record = worked.desk.record();
+    let baselines = record["baselines"].as_array().unwrap();
+    let held = |baseline: &Value| {
+        let gpu =
+            baseline["power"].as_array().unwrap().iter().find(|one| one["device"] == "cuda:0");
+        gpu.unwrap()["holds_model"].as_bool()
+    };
+    let told: Vec<_> = baselines.iter().map(held).collect();
+    assert_eq!(told, [Some(false), Some(true), Some(true)]);
+    let [before, after, without] = &record["windows"].as_array().unwrap()[..] else { panic!() };
+    let reason = before["energy_above_idle"]["unavailable"].as_str().unwrap();
+    assert!(
+        reason.contains("cuda:0 gpu at rest: its baseline was taken without a model"),
+        "{reason}"
+    );
+    let above = number(&after["energy_above_idle"]["value"]);
+    assert!(above > 0.0 && above < number(&after["energy_total"]["value"]), "{after}");
+    // What rests without a model is the processor: of 30 W nothing is left.
+    let above = number(&without["energy_above_idle"]["value"]);
+    assert!(above.abs() < 1.0, "{without}");
+}
+
+#[test]
+fn without_a_processors_counter_the_total_says_what_it_is_of() {
+    let (desk, hardware) = (Desk::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
+    let model = stand_in(&desk, 5);
+    let args = ["exec", &guest("energies"), "--model", &model, "--device", "cuda:0"];
+    let ran = hardware.llem(&desk, &args).ok();
+    let events = desk.events();
+    let window = &of_kind(&events, "generation")[0]["window"];
+    assert_eq!(covers(window), ["cuda:0"]);
+    assert_eq!(window["energy_total"], window["energy_accelerators"]);
+    let lack = &window["energy_lacks"][0];
+    assert_eq!((&lack["device"], &lack["domain"]), (&"cpu".into(), &"all".into()));
+    assert!(lack["reason"].as_str().unwrap().contains("no RAPL"), "{lack}");
+    assert!(window["energy_cpu"]["unavailable"].as_str().unwrap().contains("no RAPL"));
+    // The same is seen at a glance: whose joules they are.
+    let line = ran.stdout.lines().find(|line| line.contains("nvml-counter")).unwrap();
+    assert!(line.contains(" cuda:0 "), "{line}");
+}
+
+#[test]
+fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
+    let desk = Desk::new();
+    let args = ["-p", "case=utilisation", "-p", "new-tokens=20"];
+    let energies = guest("energies");
+    let exec = ["exec", &energies, "--model", "synthetic:fixed-latency"];
+    desk.llem(&[&exec[..], &args].concat()).ok();
+    let record = desk.record();
+    let metric = |name: &str| {
+        let found = record["metrics"].as_array().unwrap().iter().find(|one| one["name"] == name);
+        number(&found.unwrap_or_else(|| panic!("no {name}"))["quantity"]["value"])
+    };
+    // Passes take as long as they were given, and the same work is done in them.
+    let close =
+        |one: f64, other: f64| assert!((one / other - 1.0).abs() < 0.1, "{one} and {other}");
+    close(metric("decode"), metric("decode_alone"));
+    close(metric("prefill"), metric("prefill_alone"));
+    // As many rows in the time of a prefill pass, most of them with more before them to attend to.
+    let more = metric("mixed") / metric("prefill_alone");
+    assert!((1.0..1.3).contains(&more), "{more}");
+    let activity = &record["windows"][0]["activity"];
+    let ms = |phase: &str| number(&activity[phase]) * 1e-6;
+    let steps = |phase: &str, each: f64| (ms(phase) / each).round();
+    // 60 of 80 tokens come of steps of three or four sequences; the prompt of 500 takes nine steps of at most 61 rows.
+    assert_eq!((steps("prefill_ns", 50.0), steps("mixed_ns", 50.0)), (1.0, 9.0), "{activity}");
+    assert_eq!(activity["mixed_prompt_tokens"], 500);
+    let flops = &activity["flops_estimated"];
+    let parts = ["prefill", "decode", "mixed"].map(|phase| number(&flops[phase]));
+    is_equal(parts.iter().sum(), number(&flops["total"]));
+}
+
+#[test]
+fn requests_are_recorded_as_they_were_asked() {
+    let sha256 = |content: &[u8]| {
+        let desk = Desk::new();
+        let file = desk.file("content", content);
+        let told = std::process::Command::new("sha256sum").arg(file).output().unwrap();
+        format!("sha256:{}", String::from_utf8(told.stdout).unwrap().split(' ').next().unwrap())
+    };
+    let prompt = |length: u32| (0..length).map(move |index| (index * 7 + length) % 250);
+    let bytes = |length: u32| prompt(length).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+    for keeps in [false, true] {
+        let desk = Desk::new();
+        let energies = guest("energies");
+        let mut args = vec!["exec", &energies, "-p", "case=models", "-p", "new-tokens=3"];
+        if keeps {
+            args.push("--keep-prompts");
+        }
+        desk.llem(&args).ok();
+        let events = desk.events();
+        let asked =
+            of_kind(&events, "generation").into_iter().chain(of_kind(&events, "batch-request"));
+        for (event, number) in asked.zip([0, 2, 1, 3]) {
+            let request = &event["request"];
+            assert_eq!(request["number"], number, "{event}");
+            assert_eq!(
+                (&request["max_new_tokens"], &request["ignore_eos"]),
+                (&3.into(), &true.into())
+            );
+            let recorded = &request["prompts"][0];
+            assert_eq!(recorded["form"], "tokens");
+            assert_eq!(recorded["digest"], sha256(&bytes(9)).as_str());
+            let content = recorded.get("content").cloned();
+            assert_eq!(content, keeps.then(|| prompt(9).collect::<Vec<_>>().into()));
+        }
+        let score = of_kind(&events, "score")[0];
+        let asked: Vec<u8> = [2u32, 1, 2, 1, 3].into_iter().flat_map(u32::to_le_bytes).collect();
+        assert_eq!(score["digest"], sha256(&asked).as_str());
+        let ended = of_kind(&events, "batch-sequence");
+        assert_eq!(
+            ended.iter().map(|one| one["request"].as_u64()).collect::<Vec<_>>(),
+            [Some(1), Some(3)]
+        );
+    }
+}
+
+#[test]
+fn records_of_schema_2_are_read() {
+    for name in ["quickstart", "continuous", "scores"] {
+        let stored = crate::support::fixtures().join("records/2.0").join(name);
+        let desk = Desk::new();
+        let run = desk.folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        for file in ["events.jsonl", "run.json"] {
+            fs::copy(stored.join(file), run.join(file)).unwrap();
+        }
+        // Complete, it is shown and left as it is.
+        let shown = desk.llem(&["recover", "run"]).ok();
+        assert!(shown.stdout.contains(name), "{}", shown.stdout);
+        let whole = desk.record();
+        assert_eq!(whole["schema_version"], "2.0");
+        // Of its journal alone the record is rebuilt, with the same sums.
+        fs::remove_file(run.join("run.json")).unwrap();
+        desk.llem(&["recover", "run"]).ok();
+        let rebuilt = desk.record();
+        assert_eq!(rebuilt["schema_version"], "3.0");
+        assert_eq!(rebuilt["recovered"]["skipped_lines"], 0, "{name}");
+        for groups in ["groups", "score_groups"] {
+            let sums = |record: &Value| {
+                let groups = record[groups].as_array().unwrap().iter();
+                groups
+                    .map(|group| {
+                        (
+                            group["label"].clone(),
+                            group["activity"]["prompt_tokens"].clone(),
+                            group["energy"]["value"].clone(),
+                        )
+                    })
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(sums(&whole), sums(&rebuilt), "{name}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Work whose energy is known to whoever watches: requests, batches, models that come and go.
+
+use llem_sdk::{
+    bindings::{
+        Dtype, Prompt,
+        engine::{LoadOptions, ScoreRequest},
+    },
+    meter::{self, Condition},
+    prelude::*,
+};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("energies", "0.1.0", "Does work whose energy is known to whoever watches.")
+        .text("case", "request", "request, batch, held, outlives, models, baselines or utilisation")
+        .integer("new-tokens", 12, "tokens of each sequence")
+}
+
+fn rest(milliseconds: u64) -> Result<()> {
+    let length = milliseconds * 1_000_000;
+    meter::wait_until(&Condition::Elapsed(length), length + 10_000_000_000)?;
+    Ok(())
+}
+
+fn prompt(length: u32) -> Prompt {
+    Prompt::Tokens((0..length).map(|index| (index * 7 + length) % 250).collect())
+}
+
+fn request(lengths: &[u32]) -> Result<Request> {
+    let tokens = parameter("new-tokens")?;
+    let prompts = lengths.iter().map(|&length| prompt(length));
+    Ok(Request::of(prompts).label("work").max_new_tokens(tokens).ignore_eos())
+}
+
+fn run() -> Result<()> {
+    let case: String = parameter("case")?;
+    match case.as_str() {
+        "request" => {
+            let model = Model::granted()?;
+            rest(700)?;
+            for lengths in [&[400, 30, 5][..], &[200]] {
+                model.generate(&request(lengths)?)?;
+                rest(100)?;
+            }
+            model.generate(&request(&[60])?.max_new_tokens(1))?;
+        }
+        "batch" => {
+            let model = Model::granted()?;
+            rest(700)?;
+            batch(&model)?;
+        }
+        "held" => {
+            meter::counter_resolution();
+            rest(700)?;
+            let window = Window::open("a model comes and goes")?;
+            Model::granted()?.generate(&request(&[200])?)?;
+            let measured = Window::close(window)?;
+            report::add_metric(
+                &Quantity::exact(measured.devices_used.into(), "1", Source::Counted)
+                    .named("devices"),
+            )?;
+            let window = Window::open("none is left")?;
+            rest(300)?;
+            Window::close(window)?;
+        }
+        "outlives" => {
+            let model = Model::granted()?;
+            let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64))?;
+            drop(model);
+            rest(700)?;
+            batch.submit(&request(&[20])?, None)?;
+            let window = Window::open("a batch outlives its model")?;
+            batch.drain()?;
+            drop(batch);
+            Window::close(window)?;
+        }
+        "models" => {
+            for dtype in [Dtype::F32, Dtype::Bf16] {
+                let (source, device, parallelism, seed) = (None, None, None, None);
+                let dtype = Some(dtype);
+                let model = Model::load(&LoadOptions { source, dtype, device, parallelism, seed })?;
+                model.generate(&request(&[9])?)?;
+                let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;
+                batch.submit(&request(&[9])?, None)?;
+                batch.drain()?;
+                model.score(&[ScoreRequest { context: vec![1, 2], continuation: vec![3] }])?;
+            }
+        }
+        "baselines" => {
+            meter::counter_resolution();
+            rest(700)?;
+            meter::measure_baseline(500_000_000)?;
+            let model = Model::granted()?;
+            for name in ["before", "after"] {
+                let window = Window::open(name)?;
+                model.generate(&request(&[60])?)?;
+                Window::close(window)?;
+                meter::measure_baseline(500_000_000)?;
+            }
+            drop(model);
+            let window = Window::open("without")?;
+            rest(300)?;
+            Window::close(window)?;
+        }
+        "utilisation" => {
+            let model = Model::granted()?;
+            let peak = Quantity::exact(1e12, "FLOP/s", Source::Datasheet);
+            let told = |name: &str, mfu: Option<Quantity>| match mfu {
+                Some(mfu) => report::add_metric(&mfu.named(name)),
+                None => Ok(()),
+            };
+            let alone = model.generate(&request(&[20, 20, 20])?)?.measurement;
+            told("decode_alone", alone.decode_mfu(&peak, 1))?;
+            let chunk = model.generate(&request(&[64])?)?.measurement;
+            told("prefill_alone", chunk.prefill_mfu(&peak, 1))?;
+            let measured = batch(&model)?;
+            told("decode", measured.decode_mfu(&peak, 1))?;
+            told("prefill", measured.prefill_mfu(&peak, 1))?;
+            told("mixed", measured.mixed_mfu(&peak, 1))?;
+        }
+        other => return Err(format!("no case '{other}'").into()),
+    }
+    Ok(())
+}
+
+/// Three sequences generate while the prompt of a fourth is run in chunks of 64; each step is told.
+fn batch(model: &Model) -> Result<Measurement> {
+    let batch = model.open_batch(BatchOptions::sequences(4).max_tokens(700).prefill_chunk(64))?;
+    let mut steps = report::Series {
+        name: "steps".to_owned(),
+        x: ("from".to_owned(), "ns".to_owned()),
+        y: ("to".to_owned(), "ns".to_owned()),
+        points: Vec::new(),
+    };
+    let window = Window::open("steps")?;
+    let mut running = 0;
+    for step in 0.. {
+        if step == 0 {
+            running += batch.submit(&request(&[20, 20, 20])?, None)?.len();
+        } else if step == 5 {
+            running += batch.submit(&request(&[500])?, None)?.len();
+        }
+        if running == 0 {
+            break;
+        }
+        let done = batch.step()?;
+        running -= done.ended.len();
+        steps.points.push((done.started as f64, done.finished as f64));
+    }
+    // Nothing of the window's energy is lost between steps.
+    rest(60)?;
+    let measured = Window::close(window)?;
+    report::add_series(&steps)?;
+    Ok(measured)
+}
