@@ -287,14 +287,12 @@ fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
         let found = record["metrics"].as_array().unwrap().iter().find(|one| one["name"] == name);
         number(&found.unwrap_or_else(|| panic!("no {name}"))["quantity"]["value"])
     };
-    // Passes take as long as they were given, and the same work is done in them.
+    // Passes take as long as they were given, and much the same work is done in them. With the rows of mixed steps, but
+    // without their time, decode would reach half as much again.
     let close =
-        |one: f64, other: f64| assert!((one / other - 1.0).abs() < 0.1, "{one} and {other}");
+        |one: f64, other: f64| assert!((one / other - 1.0).abs() < 0.2, "{one} and {other}");
     close(metric("decode"), metric("decode_alone"));
     close(metric("prefill"), metric("prefill_alone"));
-    // As many rows in the time of a prefill pass, most of them with more before them to attend to.
-    let more = metric("mixed") / metric("prefill_alone");
-    assert!((1.0..1.3).contains(&more), "{more}");
     let activity = &record["windows"][0]["activity"];
     let ms = |phase: &str| number(&activity[phase]) * 1e-6;
     let steps = |phase: &str, each: f64| (ms(phase) / each).round();
@@ -304,6 +302,12 @@ fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
     let flops = &activity["flops_estimated"];
     let parts = ["prefill", "decode", "mixed"].map(|phase| number(&flops[phase]));
     is_equal(parts.iter().sum(), number(&flops["total"]));
+    // Chunks change nothing of what is needed: the same sequences, each alone, take as much.
+    let events = desk.events();
+    let alone = of_kind(&events, "generation");
+    let alone = alone.iter().map(|one| &one["window"]["activity"]["flops_estimated"]["total"]);
+    is_equal(alone.map(number).sum(), number(&flops["total"]));
+    assert!(parts[2] > parts[0] + parts[1], "most of the prompt of 500 is run beside others");
 }
 
 #[test]

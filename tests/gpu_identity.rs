@@ -3,8 +3,9 @@
 //! all.
 
 use crate::{
+    energies::stand_in,
     hardware::{assert_joules, energy, windows},
-    support::{Desk, Hardware, Launched, NO_PERMISSION, Ran, free_port, guest},
+    support::{Desk, Hardware, Launched, NO_PERMISSION, Ran, free_port, guest, of_kind},
 };
 use serde_json::Value;
 use std::process::{Child, Stdio};
@@ -223,4 +224,88 @@ fn what_devices_were_set_to_is_in_the_record() {
     let at = cpu["gauges"][0]["at"].as_str().unwrap();
     assert!(at.ends_with("class/powercap/intel-rapl:0"), "{at}");
     assert_eq!(cpu["gauges"][0]["source"], "simulated");
+}
+
+/// Requests of a model that stands in for one on GPUs, and what the guest's first one used.
+fn request(desk: &Desk) -> Value {
+    let events = desk.events();
+    of_kind(&events, "generation")[0]["window"].clone()
+}
+
+/// The devices that a total covers, without the processor.
+fn cards(window: &Value) -> Vec<&str> {
+    let covers = window["energy_covers"].as_array().map_or(&[][..], Vec::as_slice);
+    covers.iter().map(|one| one["device"].as_str().unwrap()).filter(|one| *one != "cpu").collect()
+}
+
+#[test]
+fn a_models_total_is_that_of_its_own_cards_or_a_reason() {
+    let energies = guest("energies");
+    let run = |hardware: &Hardware, more: &[&str], order: &str| {
+        let desk = Desk::new();
+        let model = stand_in(&desk, 30);
+        let args = ["exec", &energies, "--model", &model, "--device", "cuda:0"];
+        let mut command = hardware.command(&desk, &[&args[..], more].concat());
+        Ran::of(command.env("CUDA_DEVICE_ORDER", order).output().unwrap()).ok();
+        request(&desk)
+    };
+    // CUDA's first card is NVML's second.
+    for (order, watts) in [("FASTEST_FIRST", 400.0), ("PCI_BUS_ID", 100.0)] {
+        let window = run(&unlike(), &[], order);
+        assert_eq!(cards(&window), ["cuda:0"]);
+        assert_joules(&window["energy_total"], watts, &window["wall_ns"]);
+    }
+    let both = run(&unlike(), &["--tp", "2"], "FASTEST_FIRST");
+    assert_eq!((cards(&both), &both["devices_used"]), (vec!["cuda:0", "cuda:1"], &2.into()));
+    assert_joules(&both["energy_total"], 500.0, &both["wall_ns"]);
+    // The most over the mean of 400 and 100 W.
+    let imbalance = both["energy_imbalance"]["value"].as_f64().unwrap();
+    assert!((imbalance - 0.6).abs() < 0.05, "{imbalance}");
+    let deny = |moment: &mut crate::support::Moment| moment.status = NO_PERMISSION;
+    let denied = Hardware::new()
+        .gpu_named(SLOW, "NVIDIA A30", 100, 60, deny)
+        .gpu_named(FAST, "NVIDIA H100 PCIe", 400, 60, |_| {})
+        .cuda_order(&[FAST, SLOW]);
+    let window = run(&denied, &["--tp", "2"], "FASTEST_FIRST");
+    for energy in [&window["energy_total"], &window["energy_by_phase"]["decode"]] {
+        let reason = energy["unavailable"].as_str().unwrap();
+        assert!(reason.contains("cuda:1: ") && reason.contains("run as root"), "{reason}");
+    }
+    assert_eq!(cards(&window), [""; 0]);
+    // One that does no work is missed by nobody.
+    let window = run(&denied, &[], "FASTEST_FIRST");
+    assert_joules(&window["energy_total"], 400.0, &window["wall_ns"]);
+    let window = run(&unlike().without_cuda(), &[], "");
+    let reason = window["energy_total"]["unavailable"].as_str().unwrap();
+    assert!(reason.contains("CUDA_DEVICE_ORDER=PCI_BUS_ID"), "{reason}");
+}
+
+#[test]
+fn each_rank_that_sees_one_gpu_counts_as_the_card_that_it_is() {
+    let energies = guest("energies");
+    for (hardware, gpus, watts, names) in [
+        (unlike(), [SLOW, FAST], 500.0, vec![FAST, "cuda:0"]),
+        (unlike(), [FAST, SLOW], 500.0, vec![SLOW, "cuda:0"]),
+        // Two halves of one card are that card.
+        (in_halves(), [HALF, OTHER_HALF], 400.0, vec!["cuda:0"]),
+    ] {
+        let desk = Desk::new();
+        let (model, port) = (stand_in(&desk, 30), free_port().to_string());
+        let args = ["exec", &energies, "--model", &model, "--tp", "2", "--device", "cuda:0"];
+        let start = |(rank, gpu): (&str, &str)| {
+            let mut command = hardware.command(&desk, &args);
+            command.envs([("RANK", rank), ("WORLD_SIZE", "2"), ("CUDA_VISIBLE_DEVICES", gpu)]);
+            command.envs([("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", &port)]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let ranks = [("0", gpus[0]), ("1", gpus[1])].map(start);
+        for ended in Launched(ranks.into()).end() {
+            ended.ok();
+        }
+        let window = request(&desk);
+        let mut covered = cards(&window);
+        covered.sort_unstable();
+        assert_eq!(covered, names, "{gpus:?}");
+        assert_joules(&window["energy_total"], watts, &window["wall_ns"]);
+    }
 }

@@ -112,8 +112,8 @@ fn run() -> Result<()> {
             };
             let alone = model.generate(&request(&[20, 20, 20])?)?.measurement;
             told("decode_alone", alone.decode_mfu(&peak, 1))?;
-            let chunk = model.generate(&request(&[64])?)?.measurement;
-            told("prefill_alone", chunk.prefill_mfu(&peak, 1))?;
+            told("prefill_alone", alone.prefill_mfu(&peak, 1))?;
+            model.generate(&request(&[500])?)?;
             let measured = batch(&model)?;
             told("decode", measured.decode_mfu(&peak, 1))?;
             told("prefill", measured.prefill_mfu(&peak, 1))?;
