@@ -177,6 +177,7 @@ fn sequences_of_a_batch_share_the_energy_of_its_steps() {
     assert!(most.fold(0.0, f64::max) <= long);
     let group = &record["groups"][0];
     is_equal(value(&group["energy"]), shared);
+    assert_eq!(covers(group), ["cpu", "cuda:0"]);
     assert_eq!(window["batches"], serde_json::json!([0]));
 }
 

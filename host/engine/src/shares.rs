@@ -32,26 +32,28 @@ pub struct Share {
     pub bytes: f64,
 }
 
-/// The shares of the sequences that a step ran on this model.
-pub fn of_step<'a>(info: &Info, rows: impl IntoIterator<Item = Rows<'a>>) -> Vec<Share> {
-    let kv_bytes = info.kv_bytes_per_token as f64;
-    let costs = rows.into_iter().map(|rows| {
+/// The operations that each sequence of a step needs on this model, FLOP.
+pub fn operations(info: &Info, rows: &[Rows<'_>]) -> Vec<f64> {
+    let of = |rows: &Rows<'_>| {
         let counted = Counted::new(&info.shape, rows.adapter);
-        let operations = counted.pass(rows.new, rows.past, rows.logits).total();
-        Share { operations, bytes: (rows.past + rows.new) as f64 * kv_bytes }
-    });
-    let mut shares: Vec<Share> = costs.collect();
-    let weights = info.decode_weight_bytes as f64 / shares.len() as f64;
-    shares.iter_mut().for_each(|share| share.bytes += weights);
-    let sum = |of: fn(&Share) -> f64| shares.iter().map(of).sum::<f64>();
-    let all = Share { operations: sum(|share| share.operations), bytes: sum(|share| share.bytes) };
-    let even = 1.0 / shares.len() as f64;
+        counted.pass(rows.new, rows.past, rows.logits).total()
+    };
+    rows.iter().map(of).collect()
+}
+
+/// The shares of the sequences that a step ran on this model, which need these operations.
+pub fn of_step(info: &Info, rows: &[Rows<'_>], operations: &[f64]) -> Vec<Share> {
+    let kv_bytes = info.kv_bytes_per_token as f64;
+    let weights = info.decode_weight_bytes as f64 / rows.len() as f64;
+    let bytes = |rows: &Rows<'_>| weights + (rows.past + rows.new) as f64 * kv_bytes;
+    let all = Share { operations: operations.iter().sum(), bytes: rows.iter().map(bytes).sum() };
+    let even = 1.0 / rows.len() as f64;
     let part = |one: f64, all: f64| if all > 0.0 { one / all } else { even };
-    for share in &mut shares {
-        share.operations = part(share.operations, all.operations);
-        share.bytes = part(share.bytes, all.bytes);
-    }
-    shares
+    let share = |(rows, operations): (&Rows<'_>, &f64)| Share {
+        operations: part(*operations, all.operations),
+        bytes: part(bytes(rows), all.bytes),
+    };
+    rows.iter().zip(operations).map(share).collect()
 }
 
 impl Share {
@@ -72,7 +74,9 @@ mod tests {
     fn shares_add_up_and_go_by_what_each_sequence_ran() {
         let model = Model::load(&LoadOptions::new("synthetic:tiny".parse().unwrap())).unwrap();
         let row = |new, past| Rows { new, past, logits: 1, adapter: None };
-        let shares = of_step(model.info(), [row(1, 10), row(1, 500), row(100, 0), row(1, 10)]);
+        let of_step =
+            |rows: &[Rows<'_>]| of_step(model.info(), rows, &operations(model.info(), rows));
+        let shares = of_step(&[row(1, 10), row(1, 500), row(100, 0), row(1, 10)]);
         let sum = |of: fn(&Share) -> f64| shares.iter().map(of).sum::<f64>();
         assert!((sum(|share| share.operations) - 1.0).abs() < 1e-12);
         assert!((sum(|share| share.bytes) - 1.0).abs() < 1e-12);
@@ -81,7 +85,7 @@ mod tests {
         // A longer context costs more of both; a prompt is nearly all of the operations, and one reader of the weights.
         assert!(shares[1].operations > shares[0].operations && shares[1].bytes > shares[0].bytes);
         assert!(shares[2].operations > 0.9 && shares[2].bytes < 0.5, "{shares:?}");
-        assert_eq!(of_step(model.info(), [row(7, 3)]), [Share { operations: 1.0, bytes: 1.0 }]);
-        assert!(of_step(model.info(), []).is_empty());
+        assert_eq!(of_step(&[row(7, 3)]), [Share { operations: 1.0, bytes: 1.0 }]);
+        assert!(of_step(&[]).is_empty());
     }
 }

@@ -53,6 +53,9 @@ pub struct SequenceEnergy {
     pub prefill: ReadingRecord,
     /// Its share of steps in which it generated.
     pub decode: ReadingRecord,
+    /// What it is a share of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<DomainRecord>,
     /// How a step's energy is shared among its sequences: `operations-and-bytes` is half way between their shares of
     /// the operations, and of the bytes read: all weights in equal parts, keys and values by their owner. What the two
     /// differ by is part of the uncertainty.
@@ -106,16 +109,9 @@ pub(crate) struct EnergySums {
 }
 
 impl EnergySums {
-    /// Counts a window in. Totals of unlike devices are no sum.
+    /// Counts a window in.
     pub fn add(&mut self, window: &WindowRecord) {
-        self.total.add(&window.energy_total);
-        match &self.covers {
-            None => self.covers = Some(window.energy_covers.clone()),
-            Some(covers) if *covers != window.energy_covers => {
-                self.total.lose("the windows cover different devices: each has its own energy");
-            }
-            Some(_) => {}
-        }
+        self.add_total(&window.energy_total, &window.energy_covers);
         let mut part = |of: fn(&mut Self) -> &mut EnergySum, energy: Option<&ReadingRecord>| {
             if let Some(energy) = energy {
                 of(self).add(energy);
@@ -127,6 +123,32 @@ impl EnergySums {
         part(|sums| &mut sums.prefill, phases.map(|phases| &phases.prefill));
         part(|sums| &mut sums.decode, phases.map(|phases| &phases.decode));
         part(|sums| &mut sums.mixed, phases.map(|phases| &phases.mixed));
+    }
+
+    /// Counts a sequence of a continuous batch in by its share.
+    pub fn add_share(&mut self, energy: Option<&SequenceEnergy>) {
+        let Some(energy) = energy else {
+            let reason = "the energy of its sequences was not told apart";
+            for sum in [&mut self.total, &mut self.prefill, &mut self.decode] {
+                sum.lose(reason);
+            }
+            return;
+        };
+        self.add_total(&energy.share, &energy.covers);
+        self.prefill.add(&energy.prefill);
+        self.decode.add(&energy.decode);
+    }
+
+    /// Totals of unlike devices are no sum.
+    fn add_total(&mut self, total: &ReadingRecord, covers: &[DomainRecord]) {
+        self.total.add(total);
+        if total.reading().is_err() {
+            return;
+        }
+        let known = self.covers.get_or_insert_with(|| covers.to_vec());
+        if known != covers {
+            self.total.lose("they cover different devices: each has its own energy");
+        }
     }
 
     /// What all of them cover.

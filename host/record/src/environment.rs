@@ -40,7 +40,7 @@ pub struct Host {
     /// Memory in bytes.
     pub memory_bytes: Option<u64>,
     /// Threads that the engine's kernels share their work among, all ranks of this process together. In records before
-    /// schema 2.1, hardware threads that the process may use.
+    /// schema 3.0, hardware threads that the process may use.
     pub threads: u32,
     /// Threads that candle's operations share their work among: products with quantised weights other than Q8_0, and
     /// everything if `kernels` is `candle`.

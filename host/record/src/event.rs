@@ -345,9 +345,9 @@ pub struct Metric {
     /// Snake case.
     pub name: String,
     /// The number. Its source is `script`, because the host has only the script's word for it; in records before schema
-    /// 2.1 it is what the script claims.
+    /// 3.0 it is what the script claims.
     pub quantity: Quantity,
-    /// The source that the script claims for the number; absent in records before schema 2.1.
+    /// The source that the script claims for the number; absent in records before schema 3.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_source: Option<Source>,
     /// What tells it from others of its name.

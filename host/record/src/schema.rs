@@ -96,7 +96,7 @@ pub struct Plan {
     /// value may be a secret.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// How the run meters; absent in records before schema 2.1.
+    /// How the run meters; absent in records before schema 3.0.
     #[serde(default)]
     pub metering: Option<MeteringRecord>,
 }

@@ -108,7 +108,7 @@ pub struct Group {
     pub flops_per_output_token: Option<Quantity>,
     /// Energy of the requests, J; of sequences of continuous batches, their shares.
     pub energy: ReadingRecord,
-    /// What it covers; not told for sequences of continuous batches, whose windows do.
+    /// What it covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_covers: Vec<DomainRecord>,
     /// The processor's part of it, J.
@@ -172,14 +172,7 @@ impl GroupSamples {
             output_tokens: sequence.tokens.len() as u64,
             ..Activity::default()
         });
-        let add = |sum: &mut EnergySum, energy: Option<&ReadingRecord>| match energy {
-            Some(energy) => sum.add(energy),
-            None => sum.lose("the energy of its sequences was not told apart"),
-        };
-        let energy = sequence.energy.as_ref();
-        add(&mut self.energy.total, energy.map(|energy| &energy.share));
-        add(&mut self.energy.prefill, energy.map(|energy| &energy.prefill));
-        add(&mut self.energy.decode, energy.map(|energy| &energy.decode));
+        self.energy.add_share(sequence.energy.as_ref());
         self.add_of_sequence(sequence);
     }
 

@@ -64,17 +64,19 @@ impl BatchEnergy {
         self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a step, and settles where a sequence has ended with it.
-    pub fn stepped(&self, info: &Info, step: &Step) {
+    /// Notes a step, and settles where a sequence has ended with it. Returns the operations that it took, FLOP.
+    pub fn stepped(&self, info: &Info, step: &Step) -> f64 {
+        let rows = step.pieces.iter().map(|piece| Rows {
+            new: piece.new,
+            past: piece.past,
+            logits: usize::from(piece.sampled),
+            adapter: piece.adapter.as_ref(),
+        });
+        let rows: Vec<Rows<'_>> = rows.collect();
+        let operations = shares::operations(info, &rows);
         let mut following = self.following();
         if let Some(phase) = phase(step) {
-            let rows = step.pieces.iter().map(|piece| Rows {
-                new: piece.new,
-                past: piece.past,
-                logits: usize::from(piece.sampled),
-                adapter: piece.adapter.as_ref(),
-            });
-            let shares = shares::of_step(info, rows);
+            let shares = shares::of_step(info, &rows, &operations);
             let of = |(piece, share): (&Piece, _)| (piece.name, piece.prompt, share);
             let sequences = step.pieces.iter().zip(shares).map(of).collect();
             let (from, to) = (step.started, step.finished);
@@ -85,6 +87,7 @@ impl BatchEnergy {
         if !step.ended.is_empty() || following.steps.len() >= WAITING || is_old {
             following.settle(&self.run, &self.devices, step.finished);
         }
+        operations.iter().sum()
     }
 
     /// Counts the steps that wait to their phases and sequences. All of them are over by `until`.
@@ -106,13 +109,10 @@ impl Following {
         let span = run.meter().part(&mut self.window, until);
         let total = run.total(&span, devices);
         let steps = std::mem::take(&mut self.steps);
-        let boundaries = energy_shares::boundaries(&steps);
-        let energy = match &total.energy {
-            Ok(_) => span.curves.joined(&total.covers, &boundaries),
-            Err(reason) => Err(reason.clone()),
-        };
+        let energy = energy_shares::course(&span, &total, &steps);
         let phases = &mut run.progress().phase_energy;
-        energy_shares::share_out(&energy, &steps, phases, &mut self.sequences);
+        let (covers, sequences) = (&total.covers, &mut self.sequences);
+        energy_shares::share_out(&energy, covers, &steps, phases, sequences);
     }
 }
 

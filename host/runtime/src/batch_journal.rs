@@ -122,9 +122,9 @@ impl BatchJournal {
         self.run.progress().holdings.closed(self.batch);
     }
 
-    /// Notes a step's work and energy.
-    pub fn counted(&self, info: &Info, step: &Step) {
-        self.energy.stepped(info, step);
+    /// Notes a step for its energy, and returns the operations that it took, FLOP.
+    pub fn counted(&self, info: &Info, step: &Step) -> f64 {
+        self.energy.stepped(info, step)
     }
 
     /// Notes the tokens of a step; they are written soon.

@@ -11,9 +11,9 @@
 //! two steps of one share the moment cancels out.
 
 use llem_engine::shares::Share;
-use llem_meter::{Joined, window::Reached};
+use llem_meter::{Domain, Joined, Span, Total, window::Reached};
 use llem_quantity::{Quantity, Reading, Source};
-use llem_record::energy::{OPERATIONS_AND_BYTES, SequenceEnergy};
+use llem_record::energy::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -120,6 +120,7 @@ pub struct SequenceTally {
     decode: Part,
     whole: Part,
     source: Option<Source>,
+    covers: Vec<Domain>,
     lost: Option<String>,
 }
 
@@ -161,14 +162,22 @@ impl SequenceTally {
             share: (&part(&self.whole)).into(),
             prefill: (&part(&self.prefill)).into(),
             decode: (&part(&self.decode)).into(),
+            covers: self.covers.iter().map(domain_record).collect(),
             model: OPERATIONS_AND_BYTES.to_owned(),
         }
     }
 }
 
-/// Counts steps, in order of time, to their phases and to the sequences that they ran.
+/// A power domain as the record keeps it.
+pub fn domain_record(Domain { device, domain }: &Domain) -> DomainRecord {
+    DomainRecord { device: device.clone(), domain: domain.clone() }
+}
+
+/// Counts steps, in order of time, to their phases and to the sequences that they ran. `energy` is that of the domains
+/// `covers` over all of them.
 pub fn share_out(
     energy: &Result<Joined, String>,
+    covers: &[Domain],
     steps: &[Step],
     phases: &mut PhaseEnergy,
     sequences: &mut BTreeMap<u64, SequenceTally>,
@@ -195,6 +204,9 @@ pub fn share_out(
             part.add(share, from, to);
             sequence.whole.add(share, from, to);
             sequence.source = Some(as_shared(energy.source()));
+            if sequence.covers.is_empty() {
+                sequence.covers = covers.to_vec();
+            }
         }
     }
 }
@@ -211,8 +223,10 @@ fn as_shared(source: Source) -> Source {
     energy.times(&Quantity::exact(1.0, "1", Source::Derived), "J").source
 }
 
-/// The moments at which one phase becomes another.
-pub fn boundaries(steps: &[Step]) -> Vec<Instant> {
+/// The course of what a span's total covers, in which these steps lie.
+pub fn course(span: &Span, total: &Total, steps: &[Step]) -> Result<Joined, String> {
     let pairs = steps.windows(2).filter(|pair| pair[0].phase != pair[1].phase);
-    pairs.map(|pair| pair[1].from).collect()
+    let boundaries: Vec<Instant> = pairs.map(|pair| pair[1].from).collect();
+    total.energy.as_ref().map_err(Clone::clone)?;
+    span.curves.joined(&total.covers, &boundaries)
 }

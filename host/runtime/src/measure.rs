@@ -163,15 +163,11 @@ pub fn share_out(
     devices: &[String],
 ) -> Vec<SequenceEnergy> {
     let steps = steps(info, generation, span);
-    let boundaries = energy_shares::boundaries(&steps);
     let total = run.total(span, devices);
-    let energy = match &total.energy {
-        Ok(_) => span.curves.joined(&total.covers, &boundaries),
-        Err(reason) => Err(reason.clone()),
-    };
+    let energy = energy_shares::course(span, &total, &steps);
     let mut sequences: BTreeMap<u64, SequenceTally> = BTreeMap::new();
     let phases: &mut PhaseEnergy = &mut run.progress().phase_energy;
-    energy_shares::share_out(&energy, &steps, phases, &mut sequences);
+    energy_shares::share_out(&energy, &total.covers, &steps, phases, &mut sequences);
     let names = 0..generation.completions.len() as u64;
     names.map(|name| sequences.remove(&name).unwrap_or_default().record()).collect()
 }
@@ -181,10 +177,11 @@ pub fn share_out(
 fn steps(info: &Info, generation: &Generation, span: &Span) -> Vec<energy_shares::Step> {
     let completions = &generation.completions;
     let step = |phase, from, to, rows: Vec<(u64, Rows<'_>)>| {
-        let shares = shares::of_step(info, rows.iter().map(|(_, rows)| *rows));
-        let sequences = rows.iter().zip(shares);
+        let (names, rows): (Vec<u64>, Vec<Rows<'_>>) = rows.into_iter().unzip();
+        let shares = shares::of_step(info, &rows, &shares::operations(info, &rows));
         let is_prompt = phase == Phase::Prefill;
-        let sequences = sequences.map(|((name, _), share)| (*name, is_prompt, share)).collect();
+        let named = names.into_iter().zip(shares);
+        let sequences = named.map(|(name, share)| (name, is_prompt, share)).collect();
         energy_shares::Step { phase, from, to, sequences }
     };
     let rows = |token: usize| {
@@ -213,15 +210,10 @@ fn steps(info: &Info, generation: &Generation, span: &Span) -> Vec<energy_shares
     steps
 }
 
-/// What a batch's step did, counted to the phase that the step was.
-pub fn step_activity(info: &Info, step: &Step) -> Activity {
+/// What a batch's step did, which took these operations, counted to the phase that the step was.
+pub fn step_activity(step: &Step, flops: f64) -> Activity {
     let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
     let time = (step.finished - step.started).as_nanos() as u64;
-    let flops = |piece: &Piece| {
-        let counted = Counted::new(&info.shape, piece.adapter.as_ref());
-        counted.pass(piece.new, piece.past, usize::from(piece.sampled)).total()
-    };
-    let flops: f64 = step.pieces.iter().map(flops).sum();
     let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
     let all = Activity {
         requests: step.pieces.iter().filter(begun).count() as u64,

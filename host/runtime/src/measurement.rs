@@ -1,12 +1,17 @@
 //! A closed span, as the record keeps it and as the guest sees it.
 
-use crate::{bindings::meter, energy_shares::PhaseEnergy, host::types::reading, state::Run};
+use crate::{
+    bindings::meter,
+    energy_shares::{PhaseEnergy, domain_record},
+    host::types::reading,
+    state::Run,
+};
 use llem_engine::{Info, Model, model::RankInfo};
 use llem_meter::{DeviceEnergy, DeviceSpan, Domain, Span, timeline::Course};
 use llem_quantity::{Quantity, Reading, Source};
 use llem_record::{
     Event,
-    energy::{DomainRecord, LackRecord, PhaseEnergyRecord, per_token},
+    energy::{LackRecord, PhaseEnergyRecord, per_token},
     event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
     hardware::{CourseRecord, DeviceSpanRecord},
 };
@@ -88,10 +93,6 @@ pub fn closed(
     let outside = outside(&total.energy, [&prefill, &decode, &mixed]);
     let phase = run.phase_path();
     warn(run, &phase, span)?;
-    let domain = |Domain { device, domain }: &Domain| DomainRecord {
-        device: device.clone(),
-        domain: domain.clone(),
-    };
     let lacks = total.lacks.iter().map(|(of, reason)| LackRecord {
         device: of.device.clone(),
         domain: of.domain.clone(),
@@ -114,7 +115,7 @@ pub fn closed(
             .collect(),
         energy_per_output_token: (activity.output_tokens > 0).then(|| (&per_token).into()),
         energy_total: (&total.energy).into(),
-        energy_covers: total.covers.iter().map(domain).collect(),
+        energy_covers: total.covers.iter().map(domain_record).collect(),
         energy_lacks: lacks.collect(),
         energy_cpu: Some((&total.cpu).into()),
         energy_accelerators: has_accelerators.then(|| (&total.accelerators).into()),

@@ -223,14 +223,12 @@ fn activity(info: &Info, scoring: &Scoring) -> Activity {
 /// Counts a call's energy, all of which is prefill.
 fn count_energy(run: &Run, info: &Info, span: &Span) {
     let total = run.total(span, &run.places(info));
-    let energy = match &total.energy {
-        Ok(_) => span.curves.joined(&total.covers, &[]),
-        Err(reason) => Err(reason.clone()),
-    };
     let (from, to) = (span.started, span.started + span.wall);
     let step = Step { phase: Phase::Prefill, from, to, sequences: Vec::new() };
+    let steps = [step];
+    let energy = energy_shares::course(span, &total, &steps);
     let phases = &mut run.progress().phase_energy;
-    energy_shares::share_out(&energy, &[step], phases, &mut BTreeMap::new());
+    energy_shares::share_out(&energy, &total.covers, &steps, phases, &mut BTreeMap::new());
 }
 
 /// How far a call is, in the journal.

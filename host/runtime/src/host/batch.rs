@@ -241,9 +241,8 @@ impl State {
         step: Step,
     ) -> wasmtime::Result<Vec<engine::EndedSequence>> {
         let open = self.table.get(batch)?;
-        let work = measure::step_activity(open.thread.info(), &step);
-        self.run.progress().activity.add(&work);
-        open.journal.counted(open.thread.info(), &step);
+        let flops = open.journal.counted(open.thread.info(), &step);
+        self.run.progress().activity.add(&measure::step_activity(&step, flops));
         open.journal.stepped(&step.tokens);
         self.keep(batch, step.ended)
     }
