@@ -63,17 +63,27 @@ impl Processor {
         Self { roots: roots.clone(), settings: Arc::default() }
     }
 
-    /// What it is. Its energy source is the caller's to know.
-    pub fn describe(&self, energy_source: Result<Source, String>) -> Device {
+    /// Its vendor's name, and the threads of it that this process may use.
+    pub fn name(&self) -> String {
         let info = self.proc("cpuinfo").unwrap_or_default();
         let model = field(&info, "model name").unwrap_or("unknown processor");
         let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
+        format!("{model}, {cores} threads")
+    }
+
+    /// The machine's memory, bytes.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.memory("MemTotal")
+    }
+
+    /// What it is. Its energy source is the caller's to know.
+    pub fn describe(&self, energy_source: Result<Source, String>) -> Device {
         Device {
             id: "cpu".to_owned(),
             kind: DeviceKind::Cpu,
-            name: format!("{model}, {cores} threads"),
+            name: self.name(),
             uuid: None,
-            memory_bytes: self.memory("MemTotal"),
+            memory_bytes: self.memory_bytes(),
             compute_capability: None,
             energy_source,
             notes: Vec::new(),

@@ -49,10 +49,12 @@ pub struct PhaseEnergyRecord {
 pub struct SequenceEnergy {
     /// Its share: that of its prompt and that of its tokens.
     pub share: ReadingRecord,
-    /// Its share of steps in which its prompt was run.
-    pub prefill: ReadingRecord,
-    /// Its share of steps in which it generated.
-    pub decode: ReadingRecord,
+    /// Its share of steps in which its prompt was run; absent where `share` is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<ReadingRecord>,
+    /// Its share of steps in which it generated; absent where `share` is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<ReadingRecord>,
     /// What it is a share of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covers: Vec<DomainRecord>,
@@ -105,7 +107,6 @@ pub(crate) struct EnergySums {
     pub accelerators: EnergySum,
     pub prefill: EnergySum,
     pub decode: EnergySum,
-    pub mixed: EnergySum,
 }
 
 impl EnergySums {
@@ -119,10 +120,16 @@ impl EnergySums {
         };
         part(|sums| &mut sums.cpu, window.energy_cpu.as_ref());
         part(|sums| &mut sums.accelerators, window.energy_accelerators.as_ref());
-        let phases = window.energy_by_phase.as_ref();
-        part(|sums| &mut sums.prefill, phases.map(|phases| &phases.prefill));
-        part(|sums| &mut sums.decode, phases.map(|phases| &phases.decode));
-        part(|sums| &mut sums.mixed, phases.map(|phases| &phases.mixed));
+        let Some(phases) = &window.energy_by_phase else {
+            let reason = window.energy_total.reading().err();
+            let reason = reason.unwrap_or_else(|| "energy by phase was not told".to_owned());
+            for sum in [&mut self.prefill, &mut self.decode] {
+                sum.lose(&reason);
+            }
+            return;
+        };
+        self.prefill.add(&phases.prefill);
+        self.decode.add(&phases.decode);
     }
 
     /// Counts a sequence of a continuous batch in by its share.
@@ -135,8 +142,8 @@ impl EnergySums {
             return;
         };
         self.add_total(&energy.share, &energy.covers);
-        self.prefill.add(&energy.prefill);
-        self.decode.add(&energy.decode);
+        self.prefill.add(energy.prefill.as_ref().unwrap_or(&energy.share));
+        self.decode.add(energy.decode.as_ref().unwrap_or(&energy.share));
     }
 
     /// Totals of unlike devices are no sum.

@@ -284,7 +284,7 @@ pub struct WindowRecord {
     /// What `energy_total` is the sum of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_covers: Vec<DomainRecord>,
-    /// What was on as well and is not in `energy_total`.
+    /// What was on as well and is not in `energy_total`, where there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_lacks: Vec<LackRecord>,
     /// The energy of the CPU's packages and memory, J; absent in older records.
@@ -293,7 +293,7 @@ pub struct WindowRecord {
     /// The energy of the accelerators that held a model, J; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_accelerators: Option<ReadingRecord>,
-    /// `energy_total` by what the engine did; absent in older records.
+    /// `energy_total` by what the engine did; absent where that is not known, and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_by_phase: Option<PhaseEnergyRecord>,
     /// That per token generated.

@@ -20,72 +20,89 @@ const NO_LIMIT: u64 = i64::MAX as u64 & !0xffff;
 
 /// The limits on this process; `None` where there are none.
 pub fn limits(roots: &Roots) -> Option<CgroupLimits> {
+    let tree = Tree::read(roots)?;
     let limits = CgroupLimits {
-        cpu_quota: cpu_quota(roots),
-        cpus: cpus(roots),
-        memory_bytes: memory(roots),
+        cpu_quota: tree.cpu_quota(),
+        cpus: tree.cpus(roots),
+        memory_bytes: tree.memory(),
     };
     (limits != CgroupLimits::default()).then_some(limits)
 }
 
-/// Processor time in hardware threads: the least that a group allows.
-fn cpu_quota(roots: &Roots) -> Option<f64> {
-    let share = |quota: f64, period: f64| (quota > 0.0 && period > 0.0).then(|| quota / period);
-    let second = groups(roots, "").into_iter().filter_map(|group| {
-        let text = text(&group.join("cpu.max"))?;
-        let (quota, period) = text.split_once(' ')?;
-        share(quota.parse().ok()?, period.parse().ok()?)
-    });
-    let first = groups(roots, "cpu").into_iter().filter_map(|group| {
-        // -1 where there is none.
-        share(number(&group.join("cpu.cfs_quota_us"))?, number(&group.join("cpu.cfs_period_us"))?)
-    });
-    second.chain(first).reduce(f64::min)
+/// The process' groups and where hierarchies are mounted, as the kernel tells them.
+struct Tree {
+    own: String,
+    mounts: String,
 }
 
-/// Memory in bytes: the least that a group allows.
-fn memory(roots: &Roots) -> Option<u64> {
-    let second =
-        groups(roots, "").into_iter().filter_map(|group| number(&group.join("memory.max")));
-    let first = groups(roots, "memory")
-        .into_iter()
-        .filter_map(|group| number(&group.join("memory.limit_in_bytes")));
-    second.chain(first).filter(|bytes| *bytes < NO_LIMIT).min()
-}
+impl Tree {
+    fn read(roots: &Roots) -> Option<Self> {
+        let own = fs::read_to_string(roots.proc.join("self/cgroup")).ok()?;
+        let mounts = fs::read_to_string(roots.proc.join("self/mountinfo")).ok()?;
+        Some(Self { own, mounts })
+    }
 
-/// Hardware threads, if not all that are online.
-fn cpus(roots: &Roots) -> Option<String> {
-    let second = groups(roots, "").into_iter().map(|group| group.join("cpuset.cpus.effective"));
-    let first =
-        groups(roots, "cpuset").into_iter().map(|group| group.join("cpuset.effective_cpus"));
-    // The innermost group that tells: what is above it is in it.
-    let cpus = second.chain(first).find_map(|file| text(&file))?;
-    let online = text(&roots.sys.join("devices/system/cpu/online"));
-    (online.as_ref() != Some(&cpus)).then_some(cpus)
-}
+    /// Processor time in hardware threads: the least that a group allows.
+    fn cpu_quota(&self) -> Option<f64> {
+        let share = |quota: f64, period: f64| (quota > 0.0 && period > 0.0).then(|| quota / period);
+        let second = self.groups("").into_iter().filter_map(|group| {
+            let text = text(&group.join("cpu.max"))?;
+            let (quota, period) = text.split_once(' ')?;
+            share(quota.parse().ok()?, period.parse().ok()?)
+        });
+        let first = self.groups("cpu").into_iter().filter_map(|group| {
+            // -1 where there is none.
+            share(
+                number(&group.join("cpu.cfs_quota_us"))?,
+                number(&group.join("cpu.cfs_period_us"))?,
+            )
+        });
+        second.chain(first).reduce(f64::min)
+    }
 
-/// The folders of the process' group in a hierarchy, and of those above it, innermost first. The hierarchy is that of a
-/// controller of version 1, or with no name that of version 2.
-fn groups(roots: &Roots, controller: &str) -> Vec<PathBuf> {
-    find_groups(roots, controller).unwrap_or_default()
-}
+    /// Memory in bytes: the least that a group allows.
+    fn memory(&self) -> Option<u64> {
+        let second =
+            self.groups("").into_iter().filter_map(|group| number(&group.join("memory.max")));
+        let first = self
+            .groups("memory")
+            .into_iter()
+            .filter_map(|group| number(&group.join("memory.limit_in_bytes")));
+        second.chain(first).filter(|bytes| *bytes < NO_LIMIT).min()
+    }
 
-fn find_groups(roots: &Roots, controller: &str) -> Option<Vec<PathBuf>> {
-    let own = fs::read_to_string(roots.proc.join("self/cgroup")).ok()?;
-    let group = own.lines().find_map(|line| {
-        let (_, line) = line.split_once(':')?;
-        let (controllers, group) = line.split_once(':')?;
-        controllers.split(',').any(|name| name == controller).then_some(group)
-    })?;
-    let mounts = fs::read_to_string(roots.proc.join("self/mountinfo")).ok()?;
-    let (root, mount) = mounts.lines().find_map(|line| mounted(line, controller))?;
-    // In a container the group may be told by its name outside, of which the mount shows the end.
-    let within = Path::new(group).strip_prefix(root).unwrap_or(Path::new(""));
-    let within = if within.starts_with("..") { Path::new("") } else { within };
-    let mount = Path::new(mount);
-    let folder = mount.join(within);
-    let folders = folder.ancestors().take_while(|folder| folder.starts_with(mount));
-    Some(folders.map(Path::to_path_buf).collect())
+    /// Hardware threads, if not all that are online.
+    fn cpus(&self, roots: &Roots) -> Option<String> {
+        let second = self.groups("").into_iter().map(|group| group.join("cpuset.cpus.effective"));
+        let first =
+            self.groups("cpuset").into_iter().map(|group| group.join("cpuset.effective_cpus"));
+        // The innermost group that tells: what is above it is in it.
+        let cpus = second.chain(first).find_map(|file| text(&file))?;
+        let online = text(&roots.sys.join("devices/system/cpu/online"));
+        (online.as_ref() != Some(&cpus)).then_some(cpus)
+    }
+
+    /// The folders of the process' group in a hierarchy, and of those above it, innermost first. The hierarchy is that of a
+    /// controller of version 1, or with no name that of version 2.
+    fn groups(&self, controller: &str) -> Vec<PathBuf> {
+        self.find_groups(controller).unwrap_or_default()
+    }
+
+    fn find_groups(&self, controller: &str) -> Option<Vec<PathBuf>> {
+        let group = self.own.lines().find_map(|line| {
+            let (_, line) = line.split_once(':')?;
+            let (controllers, group) = line.split_once(':')?;
+            controllers.split(',').any(|name| name == controller).then_some(group)
+        })?;
+        let (root, mount) = self.mounts.lines().find_map(|line| mounted(line, controller))?;
+        // In a container the group may be told by its name outside, of which the mount shows the end.
+        let within = Path::new(group).strip_prefix(root).unwrap_or(Path::new(""));
+        let within = if within.starts_with("..") { Path::new("") } else { within };
+        let mount = Path::new(mount);
+        let folder = mount.join(within);
+        let folders = folder.ancestors().take_while(|folder| folder.starts_with(mount));
+        Some(folders.map(Path::to_path_buf).collect())
+    }
 }
 
 /// The group that a line of mountinfo (proc(5)) shows, and where; `None` of another hierarchy or file system.

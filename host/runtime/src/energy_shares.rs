@@ -16,6 +16,7 @@ use llem_quantity::{Quantity, Reading, Source};
 use llem_record::energy::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -89,7 +90,7 @@ pub struct PhaseEnergy {
     source: Option<Source>,
     /// Steps whose energy is not known, and why that of the last is not.
     lost: u64,
-    reason: String,
+    reason: Arc<str>,
 }
 
 /// Energy of a span by phase, J: prefill, decode, mixed.
@@ -99,7 +100,7 @@ impl PhaseEnergy {
     /// What has come since `earlier`.
     pub fn since(&self, earlier: &Self) -> ByPhase {
         if self.lost > earlier.lost {
-            return [(); 3].map(|()| Err(self.reason.clone()));
+            return [(); 3].map(|()| Err(self.reason.to_string()));
         }
         let pairs = [0, 1, 2].map(|phase| (&self.phases[phase], &earlier.phases[phase]));
         pairs.map(|(now, before)| {
@@ -158,10 +159,11 @@ impl SequenceTally {
                 (None, None) => Err("it took part in no step".to_owned()),
             }
         };
+        let whole = part(&self.whole);
         SequenceEnergy {
-            share: (&part(&self.whole)).into(),
-            prefill: (&part(&self.prefill)).into(),
-            decode: (&part(&self.decode)).into(),
+            prefill: whole.is_ok().then(|| (&part(&self.prefill)).into()),
+            decode: whole.is_ok().then(|| (&part(&self.decode)).into()),
+            share: (&whole).into(),
             covers: self.covers.iter().map(domain_record).collect(),
             model: OPERATIONS_AND_BYTES.to_owned(),
         }
@@ -186,7 +188,7 @@ pub fn share_out(
         Ok(energy) => energy,
         Err(reason) => {
             phases.lost += steps.len() as u64;
-            phases.reason.clone_from(reason);
+            phases.reason = reason.as_str().into();
             for (name, ..) in steps.iter().flat_map(|step| &step.sequences) {
                 sequences.entry(*name).or_default().lost.get_or_insert_with(|| reason.clone());
             }

@@ -103,11 +103,11 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
 
 /// This machine, and what the process may use of it. The processor is read where the meters read it.
 pub fn host(metered: &Roots) -> Host {
-    let cpu = Processor::new(metered).describe(Err(String::new()));
+    let cpu = Processor::new(metered);
     let found = found(&Roots { proc: "/proc".into(), sys: "/sys".into() });
     Host {
-        cpu: cpu.name,
-        memory_bytes: cpu.memory_bytes,
+        cpu: cpu.name(),
+        memory_bytes: cpu.memory_bytes(),
         threads: parallel::pool_threads() as u32,
         candle_threads: Some(parallel::candle_threads() as u32),
         simd: simd::Path::chosen().to_string(),

@@ -93,10 +93,9 @@ pub fn closed(
     let outside = outside(&total.energy, [&prefill, &decode, &mixed]);
     let phase = run.phase_path();
     warn(run, &phase, span)?;
-    let lacks = total.lacks.iter().map(|(of, reason)| LackRecord {
-        device: of.device.clone(),
-        domain: of.domain.clone(),
-        reason: reason.clone(),
+    // Where there is no total, it says why.
+    let lacks = total.lacks.iter().filter(|_| total.energy.is_ok()).map(|(of, reason)| {
+        LackRecord { device: of.device.clone(), domain: of.domain.clone(), reason: reason.clone() }
     });
     let has_accelerators = during.devices.iter().any(|device| device != "cpu");
     let record = WindowRecord {
@@ -119,7 +118,7 @@ pub fn closed(
         energy_lacks: lacks.collect(),
         energy_cpu: Some((&total.cpu).into()),
         energy_accelerators: has_accelerators.then(|| (&total.accelerators).into()),
-        energy_by_phase: Some(PhaseEnergyRecord {
+        energy_by_phase: total.energy.is_ok().then(|| PhaseEnergyRecord {
             prefill: (&prefill).into(),
             decode: (&decode).into(),
             mixed: (&mixed).into(),
