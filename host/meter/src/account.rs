@@ -140,12 +140,14 @@ impl Account {
         if !self.ticks_are_seen() || self.ticks.len() < 5 {
             return None;
         }
-        let pairs = self.ticks.iter().zip(self.ticks.iter().skip(1));
+        let newest = self.ticks.len().saturating_sub(KEPT);
+        let ticks = || self.ticks.range(newest..);
+        let pairs = ticks().zip(ticks().skip(1));
         let mut distances: Vec<f64> = pairs.map(|(a, b)| b.at().value - a.at().value).collect();
         distances.sort_by(f64::total_cmp);
         let count = distances.len();
-        let blur: f64 = self.ticks.iter().map(|tick| tick.at().uncertainty).sum::<f64>()
-            / self.ticks.len() as f64;
+        let blur: f64 =
+            ticks().map(|tick| tick.at().uncertainty).sum::<f64>() / ticks().len() as f64;
         // A median of n has about 1.25 / sqrt(n) of the values' own spread (Kendall and Stuart, 10.6).
         let spread = (distances[count * 3 / 4] - distances[count / 4]) / 1.349;
         let uncertainty = 1.25 * spread.max(blur * 2f64.sqrt()) / (count as f64).sqrt();
@@ -184,9 +186,15 @@ impl Account {
             Some(Knot { at: edge.at, joules, uncertainty: since.uncertainty })
         };
         let (start, end) = (end(from)?, end(to)?);
-        let first = self.ticks.partition_point(|tick| tick.by <= from.at);
-        let mut last = (start.at, start.joules);
-        let ticks = self.ticks.range(first..).take_while(|tick| tick.by <= to.at).map(|tick| {
+        Some(Curve::new(start, self.knots(start, to.at), end, 0.0))
+    }
+
+    /// What the ticks after a moment tell, until a later one.
+    pub fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+        let first = self.ticks.partition_point(|tick| tick.at().value <= from.at);
+        let mut last = (from.at, from.joules);
+        let ticks = self.ticks.range(first..).take_while(|tick| tick.at().value < to);
+        let knots = ticks.map(|tick| {
             let at = tick.at();
             let power = ((tick.total - last.1) / (at.value - last.0)).max(0.0);
             last = (at.value, tick.total);
@@ -194,8 +202,28 @@ impl Account {
             let uncertainty = if power.is_finite() { power * at.uncertainty } else { 0.0 };
             Knot { at: at.value, joules: tick.total, uncertainty }
         });
-        let ticks: Vec<Knot> = ticks.collect();
-        Some(Curve::new(start, ticks, end, 0.0))
+        knots.collect()
+    }
+
+    /// Until when energy is known, rather than guessed: the last tick.
+    pub fn known_until(&self) -> Option<Seconds> {
+        self.ticks.back().map(|tick| tick.at().value)
+    }
+
+    /// Joules until a moment: between two ticks power is taken to be even; after the last it is that of the interval
+    /// before. None before two have been seen.
+    pub fn position(&self, at: Seconds) -> Option<Knot> {
+        let next = self.ticks.partition_point(|tick| tick.at().value <= at);
+        let Some(after) = self.ticks.get(next) else {
+            let edge = self.edge(at);
+            let since = edge.since_tick(edge.power?);
+            let joules = edge.counted + since.value;
+            return Some(Knot { at, joules, uncertainty: since.uncertainty });
+        };
+        let before = self.ticks.get(next.checked_sub(1)?)?;
+        let knot = |tick: &Tick| Knot { at: tick.at().value, joules: tick.total, uncertainty: 0.0 };
+        let told = Curve::new(knot(before), [], knot(after), 0.0).at(at);
+        Some(Knot { at, joules: told.value, uncertainty: told.uncertainty })
     }
 
     /// Mean power of the last whole interval between ticks. How far the power of the next one is from it,

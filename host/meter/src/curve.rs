@@ -56,6 +56,20 @@ impl Curve {
         Self { knots, lag }
     }
 
+    /// The same, where no knot lies between its ends, with an end as uncertain as what none of them saw: anything up to
+    /// `limit` watts, or as much again as it tells (GUM 4.3.7).
+    pub fn with_unseen(mut self, limit: Option<f64>) -> Self {
+        if self.knots.len() > 2 {
+            return self;
+        }
+        let (length, total) = (self.end().at - self.start().at, self.total());
+        let more = limit.map_or(total, |limit| (limit * length - total).max(total));
+        if let Some(end) = self.knots.last_mut() {
+            end.uncertainty = end.uncertainty.hypot(more / 12f64.sqrt());
+        }
+        self
+    }
+
     /// All of it, J.
     pub fn total(&self) -> f64 {
         self.end().joules - self.start().joules
@@ -158,20 +172,18 @@ impl Curve {
     /// Power of work of one kind beside a boundary: that of the intervals between knots from `place` on, away from the
     /// boundary, that lie within the work, which ends at `end`. None where there is no such interval.
     fn power_from(&self, end: Seconds, place: usize, is_after: bool) -> Option<Estimate> {
-        let pairs: Vec<(Knot, Knot)> = match is_after {
-            true => self.knots[place..].windows(2).map(|pair| (pair[0], pair[1])).collect(),
-            false => self.knots[..=place].windows(2).rev().map(|pair| (pair[0], pair[1])).collect(),
+        let power = |from: &Knot, to: &Knot| (to.joules - from.joules) / (to.at - from.at);
+        let powers: Vec<f64> = match is_after {
+            true => {
+                let pairs = self.knots[place..].windows(2).take_while(|pair| pair[1].at <= end);
+                pairs.take(RECENT).map(|pair| power(&pair[0], &pair[1])).collect()
+            }
+            false => {
+                let pairs = self.knots[..=place].windows(2).rev();
+                let pairs = pairs.take_while(|pair| pair[0].at >= end);
+                pairs.take(RECENT).map(|pair| power(&pair[0], &pair[1])).collect()
+            }
         };
-        let within = |(from, to): &&(Knot, Knot)| match is_after {
-            true => to.at <= end,
-            false => from.at >= end,
-        };
-        let powers: Vec<f64> = pairs
-            .iter()
-            .take_while(within)
-            .take(RECENT)
-            .map(|(from, to)| (to.joules - from.joules) / (to.at - from.at))
-            .collect();
         let value = *powers.first()?;
         let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
         let uncertainty = match powers.len() {

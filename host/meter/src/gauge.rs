@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Account, Edge, Estimate, Seconds},
-    curve::Curve,
+    curve::{Curve, Knot},
     integral::{Integral, Reached},
     processor::CpuTime,
     sources::{Counter, Instrument, Metered, Raw, Sensor, declared::Declaring},
@@ -47,7 +47,7 @@ struct Sensing {
 
 /// Readings that failed: a span with one in it, or at its edge, has no energy.
 #[derive(Clone, Debug, Default)]
-struct Faults {
+pub struct Faults {
     count: u64,
     /// Why the latest reading failed, if it did.
     now: Option<String>,
@@ -65,7 +65,7 @@ impl Faults {
     }
 
     /// What was so when a span began stands in `before`.
-    fn since(&self, before: &Self) -> Result<(), String> {
+    pub fn since(&self, before: &Self) -> Result<(), String> {
         match before.now.as_ref() {
             Some(reason) => Err(reason.clone()),
             None if self.count > before.count => Err(self.last.clone()),
@@ -228,6 +228,58 @@ impl Gauge {
         (energy.map(|energy| stated(energy, Source::NvmlPower)), None)
     }
 
+    /// Joules until a moment, as far as it has been read; none where nothing is known of it yet.
+    pub fn position(&self, at: Seconds) -> Option<Knot> {
+        match (&self.counter, &self.declared, &self.sensor) {
+            (Some(counting), ..) => counting.account.position(at),
+            (None, Some(declared), _) => declared.position(at),
+            (None, None, sensing) => sensing.as_ref()?.integral.position(at),
+        }
+    }
+
+    /// Until when its joules are known, rather than guessed.
+    pub fn known_until(&self) -> Option<Seconds> {
+        match (&self.counter, &self.declared, &self.sensor) {
+            (Some(counting), ..) => counting.account.known_until(),
+            (None, Some(declared), _) => declared.known_until(),
+            (None, None, sensing) => sensing.as_ref()?.integral.known_until(),
+        }
+    }
+
+    /// What was told between two moments.
+    pub fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+        match (&self.counter, &self.declared, &self.sensor) {
+            (Some(counting), ..) => counting.account.knots(from, to),
+            (None, Some(declared), _) => declared.knots(from, to),
+            (None, None, sensing) => {
+                let sensing = sensing.as_ref();
+                sensing.map_or_else(Vec::new, |sensing| sensing.integral.knots(from, to))
+            }
+        }
+    }
+
+    /// A course without a tick in it does not see what was used: anything up to what the device may draw.
+    pub fn seen(&self, course: Curve) -> Curve {
+        let Some(_) = &self.counter else { return course };
+        let limit = self.sensor.as_ref().and_then(|sensing| sensing.sensor.limit());
+        course.with_unseen(limit)
+    }
+
+    /// By how much what it tells lags behind, s.
+    pub fn lag(&self) -> Seconds {
+        match (&self.counter, &self.sensor) {
+            (None, Some(sensing)) => sensing.sensor.period(),
+            _ => 0.0,
+        }
+    }
+
+    /// Readings of what its energy is made of that have failed.
+    pub fn faults(&self) -> Faults {
+        let counter = self.counter.as_ref().map(|counting| &counting.faults);
+        let faults = counter.or(self.sensor.as_ref().map(|sensing| &sensing.faults));
+        faults.cloned().unwrap_or_default()
+    }
+
     /// Energy from one mark to a later one as a curve over the time between them, all of whose readings were to be
     /// kept; or why there is none.
     pub fn curve(&self, from: &Mark, to: &Mark) -> Result<Curve, String> {
@@ -236,9 +288,10 @@ impl Gauge {
                 return Err(UNREAD.to_owned());
             };
             counting.faults.since(before)?;
-            return counting.account.curve(first, last).ok_or_else(|| {
+            let course = counting.account.curve(first, last).ok_or_else(|| {
                 "the counter has ticked too seldom for its energy to be told apart".to_owned()
             });
+            return course.map(|course| self.seen(course));
         }
         if let (Some(declared), Some(before), Some(after)) =
             (&self.declared, &from.processor, &to.processor)

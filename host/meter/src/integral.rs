@@ -93,6 +93,33 @@ impl Integral {
         Some(Reached { at, total, variance, power, change })
     }
 
+    /// What the readings between two moments tell, of which none may have been forgotten.
+    pub fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+        let inner = self.kept.iter().filter(|reached| reached.at > from.at && reached.at < to);
+        inner.map(Reached::knot).collect()
+    }
+
+    /// Until when energy is known, rather than guessed: the last reading.
+    pub fn known_until(&self) -> Option<Seconds> {
+        self.last.map(|(at, _)| at)
+    }
+
+    /// Joules until a moment: between two readings as the curve through them, after the last at its power.
+    pub fn position(&self, at: Seconds) -> Option<Knot> {
+        let (read, power) = self.last?;
+        let next = self.kept.partition_point(|reached| reached.at <= at);
+        match (next.checked_sub(1).and_then(|before| self.kept.get(before)), self.kept.get(next)) {
+            (Some(before), Some(after)) => {
+                let told = Curve::new(before.knot(), [], after.knot(), 0.0).at(at);
+                Some(Knot { at, joules: told.value, uncertainty: told.uncertainty })
+            }
+            _ => {
+                let since = power * (at - read).max(0.0);
+                Some(Knot { at, joules: self.total + since, uncertainty: self.variance.sqrt() })
+            }
+        }
+    }
+
     /// Energy between two moments as a curve through the readings between them, of which none may have been forgotten;
     /// none where they are not one after the other.
     pub fn curve(&self, from: &Reached, to: &Reached) -> Option<Curve> {
@@ -124,5 +151,11 @@ impl Integral {
         let uncertainty =
             [variance.sqrt(), edge(from), edge(to), unseen].into_iter().fold(0.0, f64::hypot);
         Some(Estimate { value, uncertainty })
+    }
+}
+
+impl Reached {
+    fn knot(&self) -> Knot {
+        Knot { at: self.at, joules: self.total, uncertainty: self.variance.sqrt() }
     }
 }

@@ -14,6 +14,7 @@ pub mod clock;
 mod cpufreq;
 pub mod curve;
 pub mod device;
+mod following;
 mod gauge;
 pub mod integral;
 mod meter;
@@ -28,6 +29,7 @@ pub mod window;
 
 pub use clock::Clock;
 pub use device::{Device, DeviceKind, State};
+pub use following::Following;
 pub use meter::{Meter, Options, SAMPLE_PERIOD};
 pub use sampler::{SamplerCost, Sink};
 pub use sources::declared::PowerModel;

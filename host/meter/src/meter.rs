@@ -4,6 +4,7 @@ use crate::{
     account::Seconds,
     curve::Curve,
     device::{Device, State},
+    following::{Following, Stand},
     gauge::{Gauge, Mark},
     processor::{Processor, Roots},
     sampler::{Sampler, SamplerCost, Shared, Sink, locked},
@@ -60,6 +61,9 @@ impl Default for Options {
         }
     }
 }
+
+/// A counter that has not ticked for so long, s, is not waited for.
+const STANDS_STILL: Seconds = 1.0;
 
 /// All devices and gauges of this machine.
 pub struct Meter {
@@ -130,21 +134,38 @@ impl Meter {
         Window { started, marks, keep }
     }
 
-    /// What a followed window has told until a moment, which has just been. From there on it is one that opened then, with
-    /// the very readings that the part before ends with, so that parts add up. Nothing is read for it but what the sampler
-    /// has read. How devices were, and what a reader must know, is told when it is closed.
-    pub fn part(&self, window: &mut Window, until: Instant) -> Span {
+    /// Begins to follow the energy of everything, from now on.
+    pub fn following(&self) -> Following {
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        let started = mem::replace(&mut window.started, until);
+        let keep = self.shared.keep(&mut gauges, self.shared.now());
+        gauges.iter_mut().for_each(|gauge| gauge.read(|| self.shared.now()));
+        let until = Instant::now();
         let at = self.shared.at(until);
-        let marks: Vec<_> = gauges.iter().map(|gauge| gauge.mark(at)).collect();
-        let pairs = window.marks.iter().zip(&marks);
-        let all = gauges.iter().zip(pairs).map(|(gauge, (from, to))| curve(gauge, from, to));
-        let curves = Curves { epoch: Some(self.shared.epoch), all: all.collect() };
-        if let Some(keep) = &window.keep {
-            keep.only_from(&mut gauges, at);
-        }
-        window.marks = marks;
+        let stands = gauges.iter().map(|gauge| Stand::of(gauge, at)).collect();
+        Following { until, stands, keep }
+    }
+
+    /// Until when the energy of everything is known, rather than guessed: every counter has ticked since. One that has
+    /// stood still for long is not waited for.
+    pub fn known_until(&self) -> Instant {
+        let now = self.shared.now();
+        let known = self.shared.gauges.iter().filter_map(|gauge| locked(gauge).known_until());
+        self.moment(known.filter(|known| now - known < STANDS_STILL).fold(now, f64::min))
+    }
+
+    /// What there is from where the last part ended until a later moment. Nothing is read for it but what the sampler has
+    /// read. How devices were, and what a reader must know, is not told.
+    pub fn part(&self, following: &mut Following, until: Instant) -> Span {
+        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
+        let started = mem::replace(&mut following.until, until);
+        let at = self.shared.at(until);
+        let courses = gauges
+            .iter()
+            .zip(&mut following.stands)
+            .map(|(gauge, stand)| (domain(gauge), gauge.source(), stand.go_on(gauge, at)));
+        let curves = Curves { epoch: Some(self.shared.epoch), all: courses.collect() };
+        following.keep.only_from(&mut gauges, at);
+        drop(gauges);
         let unmetered = self.unmetered.iter().map(DeviceEnergy::from);
         let energy = curves.energies().chain(unmetered).collect();
         let (devices, warnings) = (Vec::new(), Vec::new());
@@ -309,8 +330,11 @@ impl Meter {
 
 /// A gauge's course between two marks.
 fn curve(gauge: &Gauge, from: &Mark, to: &Mark) -> (Domain, Source, Result<Curve, String>) {
-    let domain = Domain { device: gauge.device.to_string(), domain: gauge.domain.to_string() };
-    (domain, gauge.source(), gauge.curve(from, to))
+    (domain(gauge), gauge.source(), gauge.curve(from, to))
+}
+
+fn domain(gauge: &Gauge) -> Domain {
+    Domain { device: gauge.device.to_string(), domain: gauge.domain.to_string() }
 }
 
 /// Puts a declared model in place of what is missing, and says where it is not used.

@@ -1,8 +1,8 @@
 //! Spans of time with the energy that every device used in them.
 
 use crate::{
-    curve::Curve, gauge::Mark, sampler::Keep, sources::Unmetered, timeline::DeviceSpan,
-    warning::Warning,
+    account::Estimate, curve::Curve, gauge::Mark, sampler::Keep, sources::Unmetered,
+    timeline::DeviceSpan, warning::Warning,
 };
 use llem_quantity::{Quantity, Reading, Source};
 use std::time::{Duration, Instant};
@@ -103,13 +103,17 @@ pub struct Joined {
     source: Source,
 }
 
-/// Energy until a moment, J.
-#[derive(Clone, Copy, Debug)]
-pub struct Reached {
-    /// Joules, counted from wherever the gauges count.
-    pub joules: f64,
-    /// One standard deviation, J.
-    pub uncertainty: f64,
+impl Span {
+    /// The same with the energy of each domain by its course, where there is one: of a span that is too short for its
+    /// counter it is a guess, as uncertain as that is.
+    pub fn by_courses(&self) -> Self {
+        let courses: Vec<DeviceEnergy> = self.curves.energies().collect();
+        let by_course = |part: &DeviceEnergy| {
+            let course = courses.iter().find(|course| course.of() == part.of());
+            course.filter(|course| course.energy.is_ok()).unwrap_or(part).clone()
+        };
+        Self { energy: self.energy.iter().map(by_course).collect(), ..self.clone() }
+    }
 }
 
 impl Curves {
@@ -151,21 +155,27 @@ impl Curves {
 }
 
 impl Joined {
-    /// Energy until a moment.
-    pub fn at(&self, moment: Instant) -> Reached {
+    /// Energy until a moment, J, counted from wherever the gauges count.
+    pub fn at(&self, moment: Instant) -> Estimate {
         let at = moment.saturating_duration_since(self.epoch).as_secs_f64();
         let parts = self.curves.iter().map(|curve| curve.at(at));
-        let (joules, uncertainty) = parts.fold((0.0, 0.0f64), |(joules, uncertainty), part| {
-            (joules + part.value, uncertainty.hypot(part.uncertainty))
-        });
-        Reached { joules, uncertainty }
+        parts.fold(Estimate { value: 0.0, uncertainty: 0.0 }, |sum, part| Estimate {
+            value: sum.value + part.value,
+            uncertainty: sum.uncertainty.hypot(part.uncertainty),
+        })
+    }
+
+    /// From when on all of it is known.
+    pub fn begins(&self) -> Instant {
+        let first = self.curves.iter().map(|curve| curve.start().at).fold(0.0, f64::max);
+        self.epoch + Duration::from_secs_f64(first)
     }
 
     /// Energy from one moment to a later one.
     pub fn between(&self, from: Instant, to: Instant) -> Quantity {
         let (from, to) = (self.at(from), self.at(to));
         let uncertainty = from.uncertainty.hypot(to.uncertainty);
-        Quantity::new(to.joules - from.joules, uncertainty, "J", self.source)
+        Quantity::new(to.value - from.value, uncertainty, "J", self.source)
     }
 
     /// What kind of reading it is.

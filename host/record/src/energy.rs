@@ -31,17 +31,22 @@ pub struct LackRecord {
     pub reason: String,
 }
 
-/// A window's energy by what the engine did, J. The four add up to the window's total.
+/// A window's energy by what the engine did, J. What there is of the four adds up to the window's total.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseEnergyRecord {
-    /// Prompt processing.
-    pub prefill: ReadingRecord,
-    /// Steps in which sequences only generated.
-    pub decode: ReadingRecord,
-    /// Steps of continuous batches in which some sequences generated while prompts of others were run.
-    pub mixed: ReadingRecord,
-    /// The rest: between steps, and what the script did besides.
-    pub outside: ReadingRecord,
+    /// Prompt processing; of a static request, tokenization with it. Absent where no step ran prompts alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<ReadingRecord>,
+    /// Steps in which sequences only generated; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<ReadingRecord>,
+    /// Steps of continuous batches in which some sequences generated while prompts of others were run; absent where
+    /// there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed: Option<ReadingRecord>,
+    /// The rest: between steps, and what the script did besides. Absent of a static request, whose phases are all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<ReadingRecord>,
 }
 
 /// The share of one sequence in the energy of the steps that it took part in, J.
@@ -58,13 +63,13 @@ pub struct SequenceEnergy {
     /// What it is a share of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covers: Vec<DomainRecord>,
-    /// How a step's energy is shared among its sequences: `operations-and-bytes` is half way between their shares of
+    /// The rule by which a step's energy is shared among its sequences: `operations-and-bytes` is half way between their shares of
     /// the operations, and of the bytes read: all weights in equal parts, keys and values by their owner. What the two
     /// differ by is part of the uncertainty.
-    pub model: String,
+    pub shared_by: String,
 }
 
-/// The name of the model in [`SequenceEnergy::model`].
+/// The rule in [`SequenceEnergy::shared_by`].
 pub const OPERATIONS_AND_BYTES: &str = "operations-and-bytes";
 
 /// The energy of several windows: their sum, or a reason why there is none, for a sum without a part would pass for the
@@ -80,6 +85,15 @@ impl EnergySum {
             (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
+    }
+
+    /// Counts a share in: what the shares of one step are wrong by they are wrong by together.
+    pub fn add_share(&mut self, energy: &ReadingRecord) {
+        let before = self.0.as_ref().and_then(|sum| sum.as_ref().ok()).map(|sum| sum.uncertainty);
+        self.add(energy);
+        if let (Some(before), Some(Ok(sum)), Ok(more)) = (before, &mut self.0, energy.reading()) {
+            sum.uncertainty = before + more.uncertainty;
+        }
     }
 
     /// Notes that a part has no energy of its own.
@@ -98,7 +112,7 @@ impl EnergySum {
     }
 }
 
-/// What windows of one kind used together.
+/// What windows, or sequences, of one kind used together.
 #[derive(Debug, Default)]
 pub(crate) struct EnergySums {
     pub total: EnergySum,
@@ -107,54 +121,72 @@ pub(crate) struct EnergySums {
     pub accelerators: EnergySum,
     pub prefill: EnergySum,
     pub decode: EnergySum,
+    windows: u64,
 }
 
 impl EnergySums {
     /// Counts a window in.
     pub fn add(&mut self, window: &WindowRecord) {
-        self.add_total(&window.energy_total, &window.energy_covers);
-        let mut part = |of: fn(&mut Self) -> &mut EnergySum, energy: Option<&ReadingRecord>| {
-            if let Some(energy) = energy {
-                of(self).add(energy);
+        let has_accelerators = window.energy_accelerators.is_some();
+        let differs = self.windows > 0 && has_accelerators != self.accelerators.known().is_some();
+        self.windows += 1;
+        if let Some(cpu) = &window.energy_cpu {
+            self.cpu.add(cpu);
+        }
+        if let Some(accelerators) = &window.energy_accelerators {
+            self.accelerators.add(accelerators);
+        }
+        match (&window.energy_by_phase, window.energy_total.reading()) {
+            (Some(phases), _) => {
+                let add = |sum: &mut EnergySum, energy: &Option<ReadingRecord>| {
+                    energy.iter().for_each(|energy| sum.add(energy));
+                };
+                add(&mut self.prefill, &phases.prefill);
+                add(&mut self.decode, &phases.decode);
             }
-        };
-        part(|sums| &mut sums.cpu, window.energy_cpu.as_ref());
-        part(|sums| &mut sums.accelerators, window.energy_accelerators.as_ref());
-        let Some(phases) = &window.energy_by_phase else {
-            let reason = window.energy_total.reading().err();
-            let reason = reason.unwrap_or_else(|| "energy by phase was not told".to_owned());
-            for sum in [&mut self.prefill, &mut self.decode] {
-                sum.lose(&reason);
+            (None, Err(reason)) => [&mut self.prefill, &mut self.decode].lose(&reason),
+            // An older record.
+            (None, Ok(_)) => {
+                [&mut self.prefill, &mut self.decode].lose("energy by phase was not told");
             }
-            return;
-        };
-        self.prefill.add(&phases.prefill);
-        self.decode.add(&phases.decode);
+        }
+        self.total.add(&window.energy_total);
+        self.check_covers(&window.energy_total, &window.energy_covers);
+        if differs {
+            self.lose_all(UNLIKE);
+        }
     }
 
     /// Counts a sequence of a continuous batch in by its share.
     pub fn add_share(&mut self, energy: Option<&SequenceEnergy>) {
         let Some(energy) = energy else {
-            let reason = "the energy of its sequences was not told apart";
-            for sum in [&mut self.total, &mut self.prefill, &mut self.decode] {
-                sum.lose(reason);
-            }
-            return;
+            let all = [&mut self.total, &mut self.prefill, &mut self.decode];
+            return all.lose("the energy of its sequences was not told apart");
         };
-        self.add_total(&energy.share, &energy.covers);
-        self.prefill.add(energy.prefill.as_ref().unwrap_or(&energy.share));
-        self.decode.add(energy.decode.as_ref().unwrap_or(&energy.share));
+        self.prefill.add_share(energy.prefill.as_ref().unwrap_or(&energy.share));
+        self.decode.add_share(energy.decode.as_ref().unwrap_or(&energy.share));
+        self.total.add_share(&energy.share);
+        // One that never ran is of nothing.
+        if !energy.covers.is_empty() {
+            self.check_covers(&energy.share, &energy.covers);
+        }
+    }
+
+    /// Notes that a part has no energy of its own: no sum is one without it.
+    pub fn lose_all(&mut self, reason: &str) {
+        let Self { total, covers, cpu, accelerators, prefill, decode, .. } = self;
+        [total, prefill, decode].lose(reason);
+        // Of what was never there nothing is lost.
+        for part in [cpu, accelerators].into_iter().filter(|part| part.known().is_some()) {
+            part.lose(reason);
+        }
+        *covers = Some(Vec::new());
     }
 
     /// Totals of unlike devices are no sum.
-    fn add_total(&mut self, total: &ReadingRecord, covers: &[DomainRecord]) {
-        self.total.add(total);
-        if total.reading().is_err() {
-            return;
-        }
-        let known = self.covers.get_or_insert_with(|| covers.to_vec());
-        if known != covers {
-            self.total.lose("they cover different devices: each has its own energy");
+    fn check_covers(&mut self, total: &ReadingRecord, covers: &[DomainRecord]) {
+        if total.reading().is_ok() && self.covers.get_or_insert_with(|| covers.to_vec()) != covers {
+            self.lose_all(UNLIKE);
         }
     }
 
@@ -164,9 +196,56 @@ impl EnergySums {
     }
 }
 
+/// Why energies of unlike devices have no sum.
+const UNLIKE: &str = "they cover different devices: each has its own energy";
+
+/// Several sums that lack the same.
+trait Lose {
+    fn lose(self, reason: &str);
+}
+
+impl<const N: usize> Lose for [&mut EnergySum; N] {
+    fn lose(self, reason: &str) {
+        self.into_iter().for_each(|sum| sum.lose(reason));
+    }
+}
+
 /// An energy for each of some tokens, J/{token}; where there are none, for the reason `nothing`.
 pub fn per_token(energy: &Reading, tokens: u64, nothing: &str) -> Reading {
     let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
     let energy = energy.as_ref().map_err(Clone::clone)?;
     energy.per(&tokens, "J/{token}").ok_or_else(|| nothing.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(joules: f64, device: &str) -> SequenceEnergy {
+        let energy = |joules| (&Ok(Quantity::new(joules, 0.1, "J", Source::Derived))).into();
+        SequenceEnergy {
+            share: energy(joules),
+            prefill: Some(energy(joules / 4.0)),
+            decode: Some(energy(joules * 3.0 / 4.0)),
+            covers: vec![DomainRecord { device: device.to_owned(), domain: "gpu".to_owned() }],
+            shared_by: OPERATIONS_AND_BYTES.to_owned(),
+        }
+    }
+
+    #[test]
+    fn energies_of_unlike_devices_have_no_sum_nor_any_part_of_one() {
+        let mut sums = EnergySums::default();
+        sums.add_share(Some(&share(4.0, "cuda:0")));
+        sums.add_share(Some(&share(8.0, "cuda:0")));
+        assert_eq!(sums.total.total("").map(|sum| sum.value), Ok(12.0));
+        assert_eq!(sums.prefill.total("").map(|sum| sum.value), Ok(3.0));
+        assert_eq!(sums.covers().len(), 1);
+        sums.add_share(Some(&share(4.0, "cuda:1")));
+        for sum in [&sums.total, &sums.prefill, &sums.decode] {
+            assert_eq!(sum.total(""), Err(UNLIKE.to_owned()));
+        }
+        assert!(sums.covers().is_empty() && sums.cpu.known().is_none());
+        sums.add_share(Some(&share(4.0, "cuda:0")));
+        assert!(sums.total.total("").is_err(), "it stays lost");
+    }
 }

@@ -284,7 +284,7 @@ pub struct WindowRecord {
     /// What `energy_total` is the sum of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_covers: Vec<DomainRecord>,
-    /// What was on as well and is not in `energy_total`, where there is one.
+    /// Domains of the CPU and of devices that did the work which are not in `energy_total`, where there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_lacks: Vec<LackRecord>,
     /// The energy of the CPU's packages and memory, J; absent in older records.
@@ -296,7 +296,7 @@ pub struct WindowRecord {
     /// `energy_total` by what the engine did; absent where that is not known, and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_by_phase: Option<PhaseEnergyRecord>,
-    /// That per token generated.
+    /// `energy_total` per generated token, J/{token}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_output_token: Option<ReadingRecord>,
     /// `energy_total` less what the machine would have used at rest; absent where no baseline is known.

@@ -10,7 +10,7 @@
 
 use crate::{
     builder::GroupKey,
-    energy::{DomainRecord, EnergySums, per_token},
+    energy::{DomainRecord, EnergySum, EnergySums, per_token},
     event::{Activity, UsedAdapter, WindowRecord},
     statistics::token_rate,
 };
@@ -174,6 +174,8 @@ impl ScoreSamples {
         let activity = self.activity;
         let rate = |tokens: u64| token_rate(tokens, activity.prefill_ns);
         let cut = "a call's window was never closed: the run was killed".to_owned();
+        // Parts without it are none, either.
+        let part = |part: &EnergySum| part.known().filter(|_| self.open.is_none());
         let energy = match self.open {
             Some(_) => Err(cut),
             None => self.energy.total.total("no call"),
@@ -197,9 +199,9 @@ impl ScoreSamples {
             energy_per_token: energy_per(activity.prompt_tokens),
             energy_per_scored_token: energy_per(self.scored_tokens),
             energy: (&energy).into(),
-            energy_covers: self.energy.covers(),
-            energy_cpu: self.energy.cpu.known(),
-            energy_accelerators: self.energy.accelerators.known(),
+            energy_covers: if energy.is_ok() { self.energy.covers() } else { Vec::new() },
+            energy_cpu: part(&self.energy.cpu),
+            energy_accelerators: part(&self.energy.accelerators),
         }
     }
 }

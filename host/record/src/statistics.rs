@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A distribution of durations, s.
+/// A distribution of values in one unit: of durations, s; of energies, J.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     /// How many.
@@ -117,10 +117,11 @@ pub struct Group {
     /// That of the accelerators, J; absent where none did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_accelerators: Option<ReadingRecord>,
-    /// Energy of prompt processing, J; absent in older records.
+    /// Energy of prompt processing, J: the requests' prefill; of sequences of continuous batches their shares of steps
+    /// in which their prompts were run. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_prefill: Option<ReadingRecord>,
-    /// Energy of decoding, J; absent in older records.
+    /// Energy of decoding, J, likewise; absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_decode: Option<ReadingRecord>,
     /// Energy of the requests per generated token.

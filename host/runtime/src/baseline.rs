@@ -9,6 +9,7 @@ use llem_meter::{
     baseline::{self, IdlePower, Kept, PARTS},
     clock::unix_seconds,
 };
+use llem_quantity::Source;
 use llem_record::{
     Event,
     hardware::{BaselineRecord, IdlePowerRecord},
@@ -20,6 +21,11 @@ use std::{
 
 /// Shorter tells nothing, longer is a mistake.
 const LENGTH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// Whether idle power of a source is worth keeping: what somebody declared, or doubles, say nothing of later runs.
+fn is_kept(source: Source) -> bool {
+    matches!(source, Source::NvmlCounter | Source::NvmlPower | Source::Rapl)
+}
 
 /// A baseline with its date.
 struct Dated {
@@ -93,7 +99,10 @@ impl Run {
         let kept = self.metered().into_iter().filter_map(|(device, domain, key, holds_model)| {
             let idle =
                 power.iter().find(|idle| (&idle.device, &idle.domain) == (&device, &domain))?;
-            let power = idle.power.clone().ok().filter(|_| idle.unsteady.is_none())?;
+            let power = idle.power.clone().ok().filter(|power| is_kept(power.source))?;
+            if idle.unsteady.is_some() {
+                return None;
+            }
             let length = length.as_secs_f64();
             Some(Kept { device: key, domain, holds_model, power, measured_at, length })
         });
@@ -160,7 +169,8 @@ impl Run {
         };
         // One that was taken in another condition stays, for windows of its kind.
         let same = |a: &IdlePower, b: &IdlePower| {
-            (&a.device, &a.domain, a.holds_model) == (&b.device, &b.domain, b.holds_model)
+            let is_alike = a.device == "cpu" || a.holds_model == b.holds_model;
+            (&a.device, &a.domain) == (&b.device, &b.domain) && is_alike
         };
         let idle = &mut self.progress().idle;
         idle.retain(|old| !dated.power.iter().any(|new| same(old, new)));

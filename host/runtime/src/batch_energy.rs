@@ -1,14 +1,18 @@
-//! The energy of a continuous batch's steps, shared among its sequences while it is open.
+//! The energy of a continuous batch's steps, shared among its sequences once it is known.
 //!
 //! ```text
 //! steps     ├──┤├──┤├────┤   ├──┤├──┤
-//! settled   ├─────────────┤├────────┤      the meter's curves, where a sequence has ended or many steps wait
+//! ticks         ·      ·        ·      ·
+//! settled   ├──────────┤├───────────┤      up to the last step after which every counter has ticked
 //! ```
 //!
-//! Between two settlings steps only wait, so that nothing is read or computed on the engine's thread.
+//! Until then steps only wait, so that nothing is read, computed or guessed between two of them. Where a window of the
+//! script opens or closes, all of them are settled, with what has been used since the last tick as a guess.
 
 use crate::{
-    energy_shares::{self, Phase, SequenceTally},
+    energy_shares::{self, Phase, SequenceTally, Step as SharedStep},
+    engine_thread::EngineThread,
+    holdings::During,
     state::Run,
 };
 use llem_engine::{
@@ -16,56 +20,55 @@ use llem_engine::{
     batch::{Piece, Step},
     shares::{self, Rows},
 };
-use llem_meter::Window;
+use llem_meter::Following;
 use llem_record::event::SequenceEnergy;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Steps that wait at most.
-const WAITING: usize = 256;
+/// Steps that wait before somebody looks whether they can be settled.
+const WAITING: usize = 1024;
 
-/// How long they wait at most, and how long nothing need be settled where none wait: what gauges tell meanwhile is kept.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long what gauges tell is kept where there are no steps.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The energy of one batch.
 pub struct BatchEnergy {
-    run: Arc<Run>,
-    /// The devices that its model is on.
-    devices: Vec<String>,
-    following: Mutex<Following>,
+    /// Its model and the devices that this is on.
+    held: During,
+    steps: Mutex<Vec<SharedStep>>,
+    settled: Mutex<Settled>,
 }
 
-struct Following {
-    window: Window,
-    steps: Vec<energy_shares::Step>,
+struct Settled {
+    following: Following,
     sequences: BTreeMap<u64, SequenceTally>,
 }
 
 impl BatchEnergy {
     /// That of a batch of a model which has just been opened.
-    pub fn follow(run: &Arc<Run>, info: &Info) -> Arc<Self> {
-        let following = Following {
-            window: run.meter().follow(),
-            steps: Vec::new(),
-            sequences: BTreeMap::new(),
-        };
-        let devices = run.places(info);
-        let energy =
-            Arc::new(Self { run: Arc::clone(run), devices, following: Mutex::new(following) });
-        run.progress().batch_energies.push(Arc::downgrade(&energy));
-        energy
+    pub fn follow(run: &Run, thread: &EngineThread, batch: u64) -> Self {
+        let (following, sequences) = (run.meter().following(), BTreeMap::new());
+        Self {
+            held: run.held_by(thread, Some(batch)),
+            steps: Mutex::default(),
+            settled: Mutex::new(Settled { following, sequences }),
+        }
     }
 
-    fn following(&self) -> MutexGuard<'_, Following> {
+    fn steps(&self) -> MutexGuard<'_, Vec<SharedStep>> {
         // A panic elsewhere does not make what was measured less worth keeping.
-        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a step, and settles where a sequence has ended with it. Returns the operations that it took, FLOP.
-    pub fn stepped(&self, info: &Info, step: &Step) -> f64 {
+    fn settled(&self) -> MutexGuard<'_, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a step. Returns the operations that it took, FLOP.
+    pub fn stepped(&self, run: &Run, info: &Info, step: &Step) -> f64 {
         let rows = step.pieces.iter().map(|piece| Rows {
             new: piece.new,
             past: piece.past,
@@ -74,56 +77,64 @@ impl BatchEnergy {
         });
         let rows: Vec<Rows<'_>> = rows.collect();
         let operations = shares::operations(info, &rows);
-        let mut following = self.following();
         if let Some(phase) = phase(step) {
             let shares = shares::of_step(info, &rows, &operations);
             let of = |(piece, share): (&Piece, _)| (piece.name, piece.prompt, share);
             let sequences = step.pieces.iter().zip(shares).map(of).collect();
             let (from, to) = (step.started, step.finished);
-            following.steps.push(energy_shares::Step { phase, from, to, sequences });
-        }
-        let first = following.steps.first().map(|step| step.from);
-        let is_old = first.is_some_and(|first| first.elapsed() > PATIENCE);
-        if !step.ended.is_empty() || following.steps.len() >= WAITING || is_old {
-            following.settle(&self.run, &self.devices, step.finished);
+            let waiting = {
+                let mut steps = self.steps();
+                steps.push(SharedStep { phase, from, to, sequences });
+                steps.len()
+            };
+            if waiting.is_multiple_of(WAITING) {
+                self.settle(run, run.meter().known_until());
+            }
         }
         operations.iter().sum()
     }
 
-    /// Counts the steps that wait to their phases and sequences. All of them are over by `until`.
-    pub fn settle(&self, until: Instant) {
-        let mut following = self.following();
-        if !following.steps.is_empty() || following.window.started.elapsed() > PATIENCE {
-            following.settle(&self.run, &self.devices, until);
-        }
+    /// Counts the steps that had ended by a moment to their phases and sequences.
+    pub fn settle(&self, run: &Run, by: Instant) {
+        let mut settled = self.settled();
+        let steps = {
+            let mut steps = self.steps();
+            let ended = steps.partition_point(|step| step.to <= by);
+            steps.drain(..ended).collect::<Vec<_>>()
+        };
+        let idle_until = by.checked_sub(IDLE).filter(|idle| *idle > settled.following.until());
+        let Some(until) = steps.last().map(|last| last.to).or(idle_until) else { return };
+        let span = run.meter().part(&mut settled.following, until);
+        let (covers, energy) = energy_shares::followed(&span, &self.held, &steps);
+        let phases = &mut run.progress().phase_energy;
+        energy_shares::share_out(&energy, &covers, &steps, phases, &mut settled.sequences);
+    }
+
+    /// Whether all that ended by a moment has been settled.
+    pub fn is_settled(&self, by: Instant) -> bool {
+        self.steps().first().is_none_or(|step| step.to > by)
     }
 
     /// The share of a sequence that has ended; its steps have been settled.
     pub fn take(&self, sequence: u64) -> SequenceEnergy {
-        self.following().sequences.remove(&sequence).unwrap_or_default().record()
-    }
-}
-
-impl Following {
-    fn settle(&mut self, run: &Run, devices: &[String], until: Instant) {
-        let span = run.meter().part(&mut self.window, until);
-        let total = run.total(&span, devices);
-        let steps = std::mem::take(&mut self.steps);
-        let energy = energy_shares::course(&span, &total, &steps);
-        let phases = &mut run.progress().phase_energy;
-        let (covers, sequences) = (&total.covers, &mut self.sequences);
-        energy_shares::share_out(&energy, covers, &steps, phases, sequences);
+        self.settled().sequences.remove(&sequence).unwrap_or_default().record()
     }
 }
 
 impl Run {
-    /// Has every open batch count its steps until now.
+    /// Has every batch count its steps until now: exact where it is known, and guessed since the last tick.
     pub fn settle_batches(&self) {
         let now = Instant::now();
-        self.progress().batch_energies.retain(|energy| energy.strong_count() > 0);
-        let open: Vec<_> =
-            self.progress().batch_energies.iter().filter_map(Weak::upgrade).collect();
-        open.iter().for_each(|energy| energy.settle(now));
+        let open = self.progress().journals.clone();
+        open.iter().for_each(|journal| journal.energy.settle(self, now));
+    }
+
+    /// Writes every sequence that waits for its energy, and lets go of the batches.
+    pub fn finish_batches(&self) -> wasmtime::Result<()> {
+        let open = std::mem::take(&mut self.progress().journals);
+        // All are written, even where one cannot be.
+        let written: Vec<_> = open.iter().map(|journal| journal.flush(Instant::now())).collect();
+        written.into_iter().collect()
     }
 }
 

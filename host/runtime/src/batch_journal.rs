@@ -1,11 +1,14 @@
 //! The sequences of an open batch in the journal, as they run: whatever ends the run, kill -9 included, their tokens
 //! are there up to about a quarter of a second before. Nothing is written on the engine's thread or within a step.
+//!
+//! A sequence that has ended is written once its energy is known, which is when every counter has ticked since.
 
 use crate::{batch_energy::BatchEnergy, engine_thread::EngineThread, measure, state::Run};
 use llem_engine::{
     Info,
     batch::{Ended, Step, StepToken, Submitted},
 };
+use llem_quantity::ReadingRecord;
 use llem_record::{
     Event,
     event::{
@@ -14,7 +17,7 @@ use llem_record::{
     },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     mem,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -23,6 +26,12 @@ use std::{
 /// How long a token may be on the host without being in the journal.
 const LATENCY: Duration = Duration::from_millis(250);
 
+/// How often who waits for a sequence's energy looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long it is waited for: several ticks of the slowest counter.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Writes the sequences of one batch.
 pub struct BatchJournal {
     run: Arc<Run>,
@@ -30,16 +39,22 @@ pub struct BatchJournal {
     batch: u64,
     /// Its model's.
     model: u64,
-    energy: Arc<BatchEnergy>,
+    pub energy: BatchEnergy,
     open: Mutex<Open>,
 }
 
-/// What has not ended.
+/// What is not wholly written.
 #[derive(Default)]
 struct Open {
     sequences: BTreeMap<u64, Sequence>,
+    /// Sequences that have ended, and by when, in order.
+    ended: VecDeque<(Instant, BatchSequenceRecord)>,
+    /// The energy of those that are written.
+    told: BTreeMap<u64, ReadingRecord>,
     /// Whether a task waits to write what is new.
     is_scheduled: bool,
+    /// Whether no more will come.
+    is_closed: bool,
 }
 
 struct Sequence {
@@ -64,13 +79,15 @@ impl BatchJournal {
             progress.holdings.opened(batch);
             batch
         };
-        Arc::new(Self {
+        let journal = Arc::new(Self {
             run: Arc::clone(run),
             batch,
             model: thread.number,
-            energy: BatchEnergy::follow(run, thread.info()),
+            energy: BatchEnergy::follow(run, thread, batch),
             open: Mutex::default(),
-        })
+        });
+        run.progress().journals.push(Arc::clone(&journal));
+        journal
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -112,19 +129,9 @@ impl BatchJournal {
         }))
     }
 
-    /// Has the steps so far counted, for sequences that end now.
-    pub fn settle(&self) {
-        self.energy.settle(Instant::now());
-    }
-
-    /// Notes that the batch is gone.
-    pub fn closed(&self) {
-        self.run.progress().holdings.closed(self.batch);
-    }
-
     /// Notes a step for its energy, and returns the operations that it took, FLOP.
     pub fn counted(&self, info: &Info, step: &Step) -> f64 {
-        self.energy.stepped(info, step)
+        self.energy.stepped(&self.run, info, step)
     }
 
     /// Notes the tokens of a step; they are written soon.
@@ -139,18 +146,76 @@ impl BatchJournal {
                 sequence.times.push(self.run.clock.at(token.at));
             }
         }
-        if !mem::replace(&mut open.is_scheduled, true) {
+        self.schedule(&mut open);
+    }
+
+    /// Notes a sequence that has ended, and returns it as the record will keep it, but for its energy.
+    pub fn ended(self: &Arc<Self>, ended: &Ended) -> SequenceRecord {
+        let mut open = self.open();
+        let known = open.sequences.get(&ended.sequence);
+        let (label, request, arrival) = known.map_or_else(
+            || (String::new(), None, self.run.clock.at(ended.completion.submitted)),
+            |known| (known.label.clone(), Some(known.request), known.arrival),
+        );
+        let sequence = measure::sequence(&self.run, &ended.completion, arrival, None);
+        let record = BatchSequenceRecord {
+            label,
+            phase: self.run.phase_path(),
+            model: Some(self.model),
+            batch: self.batch,
+            request,
+            name: ended.sequence,
+            sequence: sequence.clone(),
+        };
+        open.ended.push_back((Instant::now(), record));
+        self.schedule(&mut open);
+        sequence
+    }
+
+    /// Notes that the batch is gone.
+    pub fn closed(self: &Arc<Self>) {
+        self.run.progress().holdings.closed(self.batch);
+        let mut open = self.open();
+        open.is_closed = true;
+        self.schedule(&mut open);
+    }
+
+    /// The energy of a sequence that has ended, as soon as it is known; none where no such sequence has.
+    pub async fn energy_of(&self, sequence: u64) -> wasmtime::Result<Option<ReadingRecord>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let is_late = Instant::now() > until;
+            let by = if is_late { Instant::now() } else { self.run.meter().known_until() };
+            self.flush(by)?;
+            {
+                let open = self.open();
+                let waits = open.ended.iter().any(|(_, record)| record.name == sequence);
+                if !waits || is_late {
+                    return Ok(open.told.get(&sequence).cloned());
+                }
+            }
+            self.run.rest(LOOK).await?;
+        }
+    }
+
+    /// Has what is new written soon. Where nobody is there to do so any more, the run's end does.
+    fn schedule(self: &Arc<Self>, open: &mut Open) {
+        if open.is_scheduled {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            open.is_scheduled = true;
             let journal = Arc::clone(self);
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 tokio::time::sleep(LATENCY).await;
-                journal.write_progress();
+                journal.write_news();
             });
         }
     }
 
-    /// Writes what is new of the sequences that have not ended. Where the record cannot be written, the next write of
-    /// the run says so.
-    fn write_progress(&self) {
+    /// Writes what is new. Where the record cannot be written, the next write of the run says so.
+    fn write_news(self: &Arc<Self>) {
+        let _ = self.flush(self.run.meter().known_until());
         // Held while the line is written: once a sequence's end is in the journal, none of its progress may follow.
         let mut open = self.open();
         open.is_scheduled = false;
@@ -161,29 +226,31 @@ impl BatchJournal {
             let event = BatchProgressRecord { model, batch: self.batch, sequences };
             let _ = self.run.output.write(Event::BatchProgress(event));
         }
+        if !open.ended.is_empty() {
+            self.schedule(&mut open);
+        } else if open.is_closed {
+            self.run.progress().journals.retain(|journal| !Arc::ptr_eq(journal, self));
+        }
     }
 
-    /// Writes a sequence that has ended, and returns it as the record keeps it.
-    pub fn ended(&self, ended: &Ended) -> wasmtime::Result<SequenceRecord> {
+    /// Writes the sequences that had ended by a moment, with the energy that is known by then.
+    pub fn flush(&self, by: Instant) -> wasmtime::Result<()> {
+        self.energy.settle(&self.run, by);
         let mut open = self.open();
-        let known = open.sequences.remove(&ended.sequence);
-        let (label, request, arrival) = known.map_or_else(
-            || (String::new(), None, self.run.clock.at(ended.completion.submitted)),
-            |known| (known.label, Some(known.request), known.arrival),
-        );
-        let energy = self.energy.take(ended.sequence);
-        let sequence = measure::sequence(&self.run, &ended.completion, arrival, energy);
-        let event = BatchSequenceRecord {
-            label,
-            phase: self.run.phase_path(),
-            model: Some(self.model),
-            batch: self.batch,
-            request,
-            name: ended.sequence,
-            sequence: sequence.clone(),
-        };
-        self.run.output.write(Event::BatchSequence(event))?;
-        Ok(sequence)
+        let mut written = Ok(());
+        while let Some((over, _)) = open.ended.front()
+            && *over <= by
+            && self.energy.is_settled(*over)
+            && let Some((_, mut record)) = open.ended.pop_front()
+        {
+            let energy = self.energy.take(record.name);
+            open.sequences.remove(&record.name);
+            open.told.insert(record.name, energy.share.clone());
+            record.sequence.energy = Some(energy);
+            // All are written, even where one of them cannot be.
+            written = written.and(self.run.output.write(Event::BatchSequence(record)));
+        }
+        written
     }
 }
 

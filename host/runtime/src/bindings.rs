@@ -36,6 +36,7 @@ pub mod imports {
             "llem:experiment/engine.[method]batch.step": async | trappable,
             "llem:experiment/engine.[method]batch.cancel": async | trappable,
             "llem:experiment/engine.[method]batch.drain": async | trappable,
+            "llem:experiment/engine.[method]batch.sequence-energy": async | trappable,
             "llem:experiment/meter.[static]window.open": async | trappable,
             "llem:experiment/meter.[static]window.close": async | trappable,
             "llem:experiment/meter.measure-baseline": async | trappable,

@@ -102,7 +102,7 @@ pub async fn exec(
         Some(_) => Status::Failed,
     };
     // A phase that an error cut short ends here, so that the record's phases add up.
-    let closed = run.end_phases(0).and(run.finish_metering());
+    let closed = run.finish_batches().and(run.end_phases(0)).and(run.finish_metering());
     // The record is written even where an event before it could not be.
     let finished = output.finish(status, error.as_ref().map(ToString::to_string));
     let ended = closed.and(finished.map_err(wasmtime::Error::from));

@@ -3,6 +3,7 @@
 //! A window is about all that happened in it: a model that is loaded and dropped between its edges has worked on its
 //! devices, whatever they hold when it closes.
 
+use llem_meter::{Span, Total};
 use std::{collections::BTreeSet, time::Instant};
 
 /// All that has been held in a run.
@@ -30,7 +31,7 @@ struct Model {
 }
 
 /// What was held at some time in a span.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct During {
     /// Models, by their numbers.
     pub models: Vec<u64>,
@@ -40,6 +41,30 @@ pub struct During {
     pub batches: Vec<u64>,
     /// Why not all devices can be measured from here.
     pub unmeasured: Option<String>,
+    /// Whether a model was loaded or dropped meanwhile.
+    pub has_changed: bool,
+}
+
+impl During {
+    /// The energy of a span whose work this did. What another machine used cannot be read here, and a sum without it would
+    /// pass for the whole.
+    pub fn total(&self, span: &Span) -> Total {
+        let mut total = span.total(&self.devices);
+        if let Some(reason) = &self.unmeasured {
+            total.energy = Err(reason.clone());
+            total.covers.clear();
+            total.cpu = Err(reason.clone());
+            if self.has_accelerators() {
+                total.accelerators = Err(reason.clone());
+            }
+        }
+        total
+    }
+
+    /// Whether any of the work was on other devices than processors.
+    pub fn has_accelerators(&self) -> bool {
+        self.devices.iter().any(|device| device.rsplit('/').next() != Some("cpu"))
+    }
 }
 
 impl<T> Held<T> {
@@ -49,6 +74,11 @@ impl<T> Held<T> {
 
     fn is_in(&self, from: Instant, to: Instant) -> bool {
         self.from <= to && self.until.is_none_or(|until| until >= from)
+    }
+
+    fn changes_in(&self, from: Instant, to: Instant) -> bool {
+        let is_in = |moment: Instant| moment > from && moment < to;
+        is_in(self.from) || self.until.is_some_and(is_in)
     }
 
     fn end(&mut self) {
@@ -108,6 +138,7 @@ impl Holdings {
             devices: devices.into_iter().cloned().collect(),
             batches: batches.map(|held| held.what).collect(),
             unmeasured: models.iter().find_map(|model| model.unmeasured.clone()),
+            has_changed: self.models.iter().any(|held| held.changes_in(from, to)),
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{
         engine::{self, FinishReason},
         types,
     },
-    energy_shares::{self, Phase, PhaseEnergy, SequenceTally},
+    energy_shares::{self, Phase, SequenceTally},
+    holdings::During,
     host::types::reading,
     measurement::Communication,
     state::Run,
@@ -153,23 +154,37 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
     }
 }
 
-/// Counts the energy of a request to its phases, and shares it among its sequences. `devices` are those that its model
-/// is on.
+/// Counts the energy of a request to its phases, and shares it among its sequences.
 pub fn share_out(
     run: &Run,
     info: &Info,
     generation: &Generation,
     span: &Span,
-    devices: &[String],
+    held: &During,
 ) -> Vec<SequenceEnergy> {
     let steps = steps(info, generation, span);
-    let total = run.total(span, devices);
-    let energy = energy_shares::course(span, &total, &steps);
+    let (covers, mut energy) = energy_shares::followed(span, held, &steps);
+    if info.split.data > 1 {
+        let reason = "replicas run prefill and decode at the same time, and energy is that of all";
+        energy = Err(reason.to_owned());
+    }
     let mut sequences: BTreeMap<u64, SequenceTally> = BTreeMap::new();
-    let phases: &mut PhaseEnergy = &mut run.progress().phase_energy;
-    energy_shares::share_out(&energy, &total.covers, &steps, phases, &mut sequences);
+    {
+        let phases = &mut run.progress().phase_energy;
+        energy_shares::share_out(&energy, &covers, &steps, phases, &mut sequences);
+    }
+    let total = held.total(span).energy;
     let names = 0..generation.completions.len() as u64;
-    names.map(|name| sequences.remove(&name).unwrap_or_default().record()).collect()
+    names
+        .map(|name| {
+            let mut sequence = sequences.remove(&name).unwrap_or_default();
+            // Of what is not known as a whole no part is.
+            if let Err(reason) = &total {
+                sequence.lose(reason);
+            }
+            sequence.record()
+        })
+        .collect()
 }
 
 /// A static request's steps, which fill all of its span: prefill as one, then a step for each token of the longest
@@ -256,15 +271,15 @@ pub fn sequences(
 ) -> Vec<SequenceRecord> {
     let submitted = run.clock.at(generation.submitted);
     let pairs = generation.completions.iter().zip(energies);
-    pairs.map(|(completion, energy)| sequence(run, completion, submitted, energy)).collect()
+    pairs.map(|(completion, energy)| sequence(run, completion, submitted, Some(energy))).collect()
 }
 
-/// A sequence as the record keeps it; it arrived at `arrival_ns`.
+/// A sequence as the record keeps it; it arrived at `arrival_ns`. The energy of one of a continuous batch is known later.
 pub fn sequence(
     run: &Run,
     completion: &Completion,
     arrival_ns: u64,
-    energy: SequenceEnergy,
+    energy: Option<SequenceEnergy>,
 ) -> SequenceRecord {
     SequenceRecord {
         prompt_tokens: completion.prompt_tokens as u32,
@@ -277,7 +292,7 @@ pub fn sequence(
             name: adapted.adapter.name.clone(),
             mode: adapted.mode.to_string(),
         }),
-        energy: Some(energy),
+        energy,
     }
 }
 
@@ -320,7 +335,7 @@ pub fn completion(completion: &Completion, sequence: &SequenceRecord) -> engine:
 }
 
 fn share_seen(energy: Option<&SequenceEnergy>) -> types::Reading {
-    let energy = energy.ok_or_else(|| "its energy was not told apart".to_owned())?;
+    let energy = energy.ok_or_else(|| "sequence-energy of its batch tells it".to_owned())?;
     reading(energy.share.reading())
 }
 

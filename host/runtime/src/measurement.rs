@@ -2,13 +2,14 @@
 
 use crate::{
     bindings::meter,
-    energy_shares::{PhaseEnergy, domain_record},
+    energy_shares::{ByPhase, PhaseEnergy, domain_record},
+    holdings::During,
     host::types::reading,
     state::Run,
 };
 use llem_engine::{Info, Model, model::RankInfo};
 use llem_meter::{DeviceEnergy, DeviceSpan, Domain, Span, timeline::Course};
-use llem_quantity::{Quantity, Reading, Source};
+use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use llem_record::{
     Event,
     energy::{LackRecord, PhaseEnergyRecord, per_token},
@@ -65,39 +66,46 @@ pub struct Before {
 impl Before {
     /// What stands now; all that was run has been counted.
     pub fn now(run: &Run) -> Self {
-        let progress = run.progress();
+        let mut progress = run.progress();
+        progress.phase_energy.end_span();
         Self { activity: progress.activity, phases: progress.phase_energy.clone() }
     }
 }
 
-/// A span as the record keeps it and as the guest sees it, with what the engine has done since `before`.
+/// A span as the record keeps it and as the guest sees it, with what the engine has done since `before`. Its work was
+/// that of what was `held`.
 pub fn closed(
     run: &Run,
     label: &str,
     span: &Span,
     before: &Before,
+    held: During,
     ranks: Vec<RankActivity>,
 ) -> wasmtime::Result<(WindowRecord, meter::Measurement)> {
     let now = Before::now(run);
     let activity = now.activity.since(&before.activity);
-    let during = run.during(span);
-    let total = run.total(span, &during.devices);
+    let total = held.total(span);
     let idle = run.progress().idle.clone();
-    let above_idle = match idle.is_empty() {
-        true => Err("no idle baseline has been measured".to_owned()),
-        false => span.above_idle(&total, &during.devices, &idle),
+    let above_idle = if idle.is_empty() {
+        Err("no idle baseline has been measured".to_owned())
+    } else if held.has_changed && held.has_accelerators() {
+        Err("a model was loaded or dropped meanwhile, and no baseline is of both".to_owned())
+    } else {
+        span.above_idle(&total, &held.devices, &idle)
     };
-    let imbalance = span.imbalance(&during.devices);
+    let imbalance = span.imbalance(&held.devices);
     let per_token = per_token(&total.energy, activity.output_tokens, "no token was generated");
-    let [prefill, decode, mixed] = now.phases.since(&before.phases);
-    let outside = outside(&total.energy, [&prefill, &decode, &mixed]);
+    let source = total.energy.as_ref().map_or(Source::Derived, |total| total.source);
+    let phases = now.phases.since(&before.phases, &total.covers, source);
+    let outside = outside(&total.energy, &phases);
+    let [prefill, decode, mixed] = phases;
     let phase = run.phase_path();
     warn(run, &phase, span)?;
     // Where there is no total, it says why.
     let lacks = total.lacks.iter().filter(|_| total.energy.is_ok()).map(|(of, reason)| {
         LackRecord { device: of.device.clone(), domain: of.domain.clone(), reason: reason.clone() }
     });
-    let has_accelerators = during.devices.iter().any(|device| device != "cpu");
+    let known = |phase: &Option<Reading>| phase.as_ref().map(ReadingRecord::from);
     let record = WindowRecord {
         label: label.to_owned(),
         phase,
@@ -117,18 +125,18 @@ pub fn closed(
         energy_covers: total.covers.iter().map(domain_record).collect(),
         energy_lacks: lacks.collect(),
         energy_cpu: Some((&total.cpu).into()),
-        energy_accelerators: has_accelerators.then(|| (&total.accelerators).into()),
+        energy_accelerators: held.has_accelerators().then(|| (&total.accelerators).into()),
         energy_by_phase: total.energy.is_ok().then(|| PhaseEnergyRecord {
-            prefill: (&prefill).into(),
-            decode: (&decode).into(),
-            mixed: (&mixed).into(),
-            outside: (&outside).into(),
+            prefill: known(&prefill),
+            decode: known(&decode),
+            mixed: known(&mixed),
+            outside: known(&outside),
         }),
         energy_above_idle: (!idle.is_empty()).then(|| (&above_idle).into()),
-        devices_used: during.devices.len() as u32,
-        energy_imbalance: (during.devices.len() > 1).then(|| (&imbalance).into()),
-        models: during.models,
-        batches: during.batches,
+        devices_used: held.devices.len() as u32,
+        energy_imbalance: (held.devices.len() > 1).then(|| (&imbalance).into()),
+        models: held.models,
+        batches: held.batches,
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
@@ -143,10 +151,10 @@ pub fn closed(
         energy_covers: total.covers.iter().map(domain_seen).collect(),
         energy_cpu: reading(total.cpu),
         energy_accelerators: reading(total.accelerators),
-        energy_prefill: reading(prefill),
-        energy_decode: reading(decode),
-        energy_mixed: reading(mixed),
-        energy_outside: reading(outside),
+        energy_prefill: reading(prefill.unwrap_or_else(nothing)),
+        energy_decode: reading(decode.unwrap_or_else(nothing)),
+        energy_mixed: reading(mixed.unwrap_or_else(nothing)),
+        energy_outside: reading(outside.unwrap_or_else(nothing)),
         energy_above_idle: reading(above_idle),
         devices_used: record.devices_used,
         energy_imbalance: reading(imbalance),
@@ -159,20 +167,22 @@ pub fn closed(
     Ok((record, seen))
 }
 
-/// What of a total is in none of the phases.
-fn outside(total: &Reading, phases: [&Reading; 3]) -> Reading {
-    let total = total.as_ref().map_err(Clone::clone)?;
-    let rest = phases.into_iter().try_fold(total.clone(), |rest, phase| {
-        let phase = phase.as_ref().map_err(Clone::clone)?;
-        // A phase of nothing is of no source.
-        let rest = if phase.value == 0.0 { Some(rest) } else { rest.minus(phase) };
-        rest.ok_or_else(|| "energies are in different units".to_owned())
-    })?;
-    // What is left of a sum of all its parts by rounding is nothing.
-    Ok(match rest.value.abs() <= 1e-9 * total.value.abs() {
-        true => Quantity::exact(0.0, "J", rest.source),
-        false => rest,
-    })
+/// What of a total is in none of the phases; none where they are all of it.
+fn outside(total: &Reading, phases: &ByPhase) -> Option<Reading> {
+    let rest = || {
+        let total = total.clone()?;
+        phases.iter().flatten().try_fold(total, |rest, phase| {
+            let rest = rest.minus(phase.as_ref().map_err(Clone::clone)?);
+            rest.ok_or_else(|| "energies are in different units".to_owned())
+        })
+    };
+    let all = total.as_ref().map_or(0.0, |total| total.value.abs());
+    // What rounding leaves of a sum of all its parts is nothing.
+    Some(rest()).filter(|rest| !rest.as_ref().is_ok_and(|rest| rest.value.abs() <= 1e-9 * all))
+}
+
+fn nothing() -> Reading {
+    Err("nothing of this kind was run".to_owned())
 }
 
 fn activity_seen(activity: &Activity) -> meter::Activity {

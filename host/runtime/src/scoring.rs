@@ -7,6 +7,7 @@ use crate::{
     component::hex,
     energy_shares::{self, Phase, Step},
     engine_thread::EngineThread,
+    holdings::During,
     measurement::{Before, Communication, closed},
     state::Run,
 };
@@ -167,8 +168,9 @@ pub fn record(
     let info = thread.info();
     let before = Before::now(run);
     run.progress().activity.add(&activity(info, &scoring));
-    count_energy(run, info, &span);
-    let (window, _) = closed(run, task.label(), &span, &before, received.since(&sent))?;
+    let held = run.held_by(thread, None);
+    count_energy(run, &span, &held);
+    let (window, _) = closed(run, task.label(), &span, &before, held, received.since(&sent))?;
     let (requests, completed) = (scoring.scores.len(), scoring.completed());
     let cut_short = match &scoring.failure {
         Some(error) => Some(error.to_string()),
@@ -221,14 +223,12 @@ fn activity(info: &Info, scoring: &Scoring) -> Activity {
 }
 
 /// Counts a call's energy, all of which is prefill.
-fn count_energy(run: &Run, info: &Info, span: &Span) {
-    let total = run.total(span, &run.places(info));
+fn count_energy(run: &Run, span: &Span, held: &During) {
     let (from, to) = (span.started, span.started + span.wall);
-    let step = Step { phase: Phase::Prefill, from, to, sequences: Vec::new() };
-    let steps = [step];
-    let energy = energy_shares::course(span, &total, &steps);
+    let steps = [Step { phase: Phase::Prefill, from, to, sequences: Vec::new() }];
+    let (covers, energy) = energy_shares::followed(span, held, &steps);
     let phases = &mut run.progress().phase_energy;
-    energy_shares::share_out(&energy, &total.covers, &steps, phases, &mut BTreeMap::new());
+    energy_shares::share_out(&energy, &covers, &steps, phases, &mut BTreeMap::new());
 }
 
 /// How far a call is, in the journal.

@@ -1,7 +1,7 @@
 //! What a component's host calls work on: one a component instance, over one run that they share.
 
 use crate::{
-    batch_energy::BatchEnergy,
+    batch_journal::BatchJournal,
     bindings::types,
     energy_shares::PhaseEnergy,
     engine_thread::EngineThread,
@@ -15,13 +15,13 @@ use crate::{
     wasi::{self, WasiClock},
 };
 use llem_engine::{Info, model::RankInfo};
-use llem_meter::{Clock, Meter, Span, Total, baseline::IdlePower};
+use llem_meter::{Clock, Meter, Span, baseline::IdlePower};
 use llem_record::event::Activity;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -91,8 +91,8 @@ pub struct Progress {
     pub activity: Activity,
     /// The energy of all that was run, by phase.
     pub phase_energy: PhaseEnergy,
-    /// Open batches, whose steps are yet to be counted to it.
-    pub batch_energies: Vec<Weak<BatchEnergy>>,
+    /// Batches of which not all is written.
+    pub journals: Vec<Arc<BatchJournal>>,
     /// What has been held, and when.
     pub holdings: Holdings,
     /// Models that were loaded.
@@ -180,23 +180,23 @@ impl Run {
         self.progress().holdings.during(span.started, span.started + span.wall)
     }
 
+    /// A model, and a batch of it, as what a span of their own is about.
+    pub fn held_by(&self, thread: &EngineThread, batch: Option<u64>) -> During {
+        let info = thread.info();
+        During {
+            models: vec![thread.number],
+            devices: self.places(info),
+            batches: batch.into_iter().collect(),
+            unmeasured: unmeasured(info),
+            has_changed: false,
+        }
+    }
+
     /// The devices of a model as they are metered, each once: two instances of a GPU are one card.
     pub fn places(&self, info: &Info) -> Vec<String> {
         let metered = |place: String| self.meter().device_of(&place).unwrap_or(place);
         let places = info.ranks.iter().map(RankInfo::place).map(metered);
         places.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The energy of a span whose work was on these devices. What another machine used cannot be read here, and a sum
-    /// without it would pass for the whole.
-    pub fn total(&self, span: &Span, devices: &[String]) -> Total {
-        let mut total = span.total(devices);
-        let holdings = self.progress().holdings.during(span.started, Instant::now());
-        if let Some(reason) = holdings.unmeasured {
-            total.energy = Err(reason);
-            total.covers.clear();
-        }
-        total
     }
 
     /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
@@ -217,6 +217,14 @@ impl Run {
     pub fn check_stop(&self) -> wasmtime::Result<()> {
         self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
     }
+}
+
+/// Why not all devices of a model are measured from here.
+pub fn unmeasured(info: &Info) -> Option<String> {
+    let elsewhere = info.other_machine();
+    let elsewhere =
+        elsewhere.map(|machine| format!("ranks on {machine} are not measured from here"));
+    elsewhere.or_else(|| info.indistinct())
 }
 
 impl Run {

@@ -13,7 +13,11 @@ llem_sdk::experiment!(about, run);
 
 fn about() -> About {
     About::new("energies", "0.1.0", "Does work whose energy is known to whoever watches.")
-        .text("case", "request", "request, batch, held, outlives, models, baselines or utilisation")
+        .text(
+            "case",
+            "request",
+            "request, batch, bursts, scores, held, outlives, models, baselines, utilisation",
+        )
         .integer("new-tokens", 12, "tokens of each sequence")
 }
 
@@ -43,12 +47,38 @@ fn run() -> Result<()> {
                 model.generate(&request(lengths)?)?;
                 rest(100)?;
             }
-            model.generate(&request(&[60])?.max_new_tokens(1))?;
+            model.generate(&request(&[400])?.max_new_tokens(1))?;
         }
         "batch" => {
             let model = Model::granted()?;
             rest(700)?;
             batch(&model)?;
+        }
+        "bursts" => {
+            let model = Model::granted()?;
+            let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(700))?;
+            rest(700)?;
+            let mut steps = steps();
+            let window = Window::open("bursts")?;
+            for _ in 0..12 {
+                batch.submit(&request(&[150])?, None)?;
+                while batch.status().running > 0 {
+                    let done = batch.step()?;
+                    steps.points.push((done.started as f64, done.finished as f64));
+                }
+                rest(170)?;
+            }
+            Window::close(window)?;
+            report::add_series(&steps)?;
+        }
+        "scores" => {
+            let model = Model::granted()?;
+            rest(700)?;
+            let context: Vec<u32> = (0..200).collect();
+            for _ in 0..4 {
+                let continuation = vec![3];
+                model.score(&[ScoreRequest { context: context.clone(), continuation }])?;
+            }
         }
         "held" => {
             meter::counter_resolution();
@@ -127,12 +157,8 @@ fn run() -> Result<()> {
 /// Three sequences generate while the prompt of a fourth is run in chunks of 64; each step is told.
 fn batch(model: &Model) -> Result<Measurement> {
     let batch = model.open_batch(BatchOptions::sequences(4).max_tokens(700).prefill_chunk(64))?;
-    let mut steps = report::Series {
-        name: "steps".to_owned(),
-        x: ("from".to_owned(), "ns".to_owned()),
-        y: ("to".to_owned(), "ns".to_owned()),
-        points: Vec::new(),
-    };
+    let mut steps = steps();
+    let mut told = 0.0;
     let window = Window::open("steps")?;
     let mut running = 0;
     for step in 0.. {
@@ -146,11 +172,21 @@ fn batch(model: &Model) -> Result<Measurement> {
         }
         let done = batch.step()?;
         running -= done.ended.len();
+        for ended in &done.ended {
+            told += batch.sequence_energy(ended.sequence)?.map_or(0.0, |energy| energy.value);
+        }
         steps.points.push((done.started as f64, done.finished as f64));
     }
     // Nothing of the window's energy is lost between steps.
     rest(60)?;
     let measured = Window::close(window)?;
     report::add_series(&steps)?;
+    report::add_metric(&Quantity::exact(told, "J", Source::Derived).named("told"))?;
     Ok(measured)
+}
+
+/// From when to when steps went.
+fn steps() -> report::Series {
+    let axis = |name: &str| (name.to_owned(), "ns".to_owned());
+    report::Series { name: "steps".to_owned(), x: axis("from"), y: axis("to"), points: Vec::new() }
 }

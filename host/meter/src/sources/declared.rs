@@ -76,8 +76,16 @@ impl Declared {
 /// The model at work, with what has been read.
 pub struct Declaring {
     declared: Declared,
-    readings: VecDeque<(Seconds, CpuTime)>,
+    readings: VecDeque<Reading>,
     keep_from: Seconds,
+}
+
+/// The processor's time at a moment, and energy since the first reading.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    time: CpuTime,
+    /// What a model is wrong by it is wrong by each time (GUM 5.2.2, note 1): uncertainties add up.
+    knot: Knot,
 }
 
 impl Declaring {
@@ -99,15 +107,52 @@ impl Declaring {
     /// Remembers readings from a moment on, until it is told another.
     pub fn keep_from(&mut self, moment: Seconds) {
         self.keep_from = moment;
-        let forgotten = self.readings.partition_point(|(at, _)| *at < moment);
-        self.readings.drain(..forgotten);
+        // The newest is where what comes goes on from.
+        while self.readings.len() > 1 && self.readings[1].knot.at < moment {
+            self.readings.pop_front();
+        }
     }
 
     /// Reads the processor's time where somebody needs its course and the last reading was long ago.
     pub fn read_now_and_then(&mut self, now: Seconds) {
-        let is_due = self.readings.back().is_none_or(|(at, _)| now - at >= READ_EVERY);
-        if now >= self.keep_from && is_due {
-            self.readings.extend(self.declared.read().ok().map(|time| (now, time)));
+        let last = self.readings.back().copied();
+        let is_due = last.is_none_or(|last| now - last.knot.at >= READ_EVERY);
+        if now < self.keep_from || !is_due {
+            return;
+        }
+        let Ok(time) = self.declared.read() else { return };
+        let (joules, uncertainty) = last.map_or((0.0, 0.0), |last| {
+            let more = self.energy(last.time, time, now - last.knot.at);
+            (last.knot.joules + more.value, last.knot.uncertainty + more.uncertainty)
+        });
+        self.readings.push_back(Reading { time, knot: Knot { at: now, joules, uncertainty } });
+    }
+
+    /// What the readings between two moments tell, of which none may have been forgotten.
+    pub fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+        let knots = self.readings.iter().map(|reading| reading.knot);
+        knots.filter(|knot| knot.at > from.at && knot.at < to).collect()
+    }
+
+    /// Until when energy is known, rather than guessed: the last reading.
+    pub fn known_until(&self) -> Option<Seconds> {
+        self.readings.back().map(|reading| reading.knot.at)
+    }
+
+    /// Joules until a moment: after the last reading anything between rest and all threads busy.
+    pub fn position(&self, at: Seconds) -> Option<Knot> {
+        let next = self.readings.partition_point(|reading| reading.knot.at <= at);
+        let before = self.readings.get(next.checked_sub(1)?)?;
+        match self.readings.get(next) {
+            Some(after) => {
+                let told = Curve::new(before.knot, [], after.knot, 0.0).at(at);
+                Some(Knot { at, joules: told.value, uncertainty: told.uncertainty })
+            }
+            None => {
+                let more = self.energy(before.time, before.time, at - before.knot.at);
+                let joules = before.knot.joules + more.value;
+                Some(Knot { at, joules, uncertainty: before.knot.uncertainty + more.uncertainty })
+            }
         }
     }
 
@@ -118,7 +163,8 @@ impl Declaring {
             Knot { at, joules: energy.value, uncertainty: energy.uncertainty }
         };
         let start = Knot { at: from.0, joules: 0.0, uncertainty: 0.0 };
-        let inner = self.readings.iter().copied().filter(|(at, _)| *at > from.0 && *at < to.0);
+        let inner = self.readings.iter().map(|reading| (reading.knot.at, reading.time));
+        let inner = inner.filter(|(at, _)| *at > from.0 && *at < to.0);
         Curve::new(start, inner.map(knot), knot(to), 0.0)
     }
 }

@@ -1,10 +1,13 @@
 //! `engine.wit`, the resource `batch`: continuous batching, a step a call.
 
-use super::types::Answer;
+use super::types::{Answer, reading};
 use crate::{
     asked,
     batch_journal::BatchJournal,
-    bindings::{engine, types::Error},
+    bindings::{
+        engine,
+        types::{self, Error},
+    },
     engine_thread::{EngineGone, EngineThread},
     measure,
     state::{Run, State},
@@ -35,10 +38,8 @@ pub struct OpenBatch {
 
 impl Drop for OpenBatch {
     fn drop(&mut self) {
-        self.journal.settle();
         for ended in lock(&self.batch).end_all(self.reason) {
-            // Where the record cannot be written, the run's end says so.
-            let _ = self.journal.ended(&ended);
+            self.journal.ended(&ended);
         }
         self.journal.closed();
     }
@@ -132,7 +133,6 @@ impl engine::HostBatch for State {
         let step = match stepped {
             Ok(step) => step,
             Err((error, cut)) => {
-                self.table.get(&batch)?.journal.settle();
                 self.keep(&batch, cut)?;
                 self.run.check_stop()?;
                 return Ok(Err(error.into()));
@@ -200,7 +200,6 @@ impl engine::HostBatch for State {
             take(self, step);
         }
         let (result, cut) = drained?;
-        self.table.get(&batch)?.journal.settle();
         ended.extend(self.keep(&batch, cut)?);
         if let Some(error) = unwritten {
             return Err(error);
@@ -220,6 +219,18 @@ impl engine::HostBatch for State {
             kv_bytes: status.kv_bytes as u64,
             kv_capacity: status.kv_capacity as u64,
             kv_used: status.kv_used as u64,
+        })
+    }
+
+    async fn sequence_energy(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+    ) -> Answer<types::Reading> {
+        let journal = Arc::clone(&self.table.get(&batch)?.journal);
+        Ok(match journal.energy_of(sequence).await? {
+            Some(energy) => Ok(reading(energy.reading())),
+            None => Err(Error::NotFound(format!("no sequence {sequence} of this batch has ended"))),
         })
     }
 
@@ -254,15 +265,10 @@ impl State {
         ended: Vec<Ended>,
     ) -> wasmtime::Result<Vec<engine::EndedSequence>> {
         let journal = &self.table.get(batch)?.journal;
-        // All are recorded, even where one of them cannot be.
-        let records: Vec<_> = ended.iter().map(|ended| journal.ended(ended)).collect();
-        ended
-            .iter()
-            .zip(records)
-            .map(|(ended, record)| {
-                let completion = measure::completion(&ended.completion, &record?);
-                Ok(engine::EndedSequence { sequence: ended.sequence, completion })
-            })
-            .collect()
+        let pairs = ended.into_iter().map(|ended| {
+            let completion = measure::completion(&ended.completion, &journal.ended(&ended));
+            engine::EndedSequence { sequence: ended.sequence, completion }
+        });
+        Ok(pairs.collect())
     }
 }

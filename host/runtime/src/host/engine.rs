@@ -131,11 +131,11 @@ impl engine::HostModel for State {
         };
         let before = Before::now(&self.run);
         self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
-        let places = self.run.places(thread.info());
-        let energies = measure::share_out(&self.run, thread.info(), &generation, &span, &places);
+        let held = self.run.held_by(&thread, None);
+        let energies = measure::share_out(&self.run, thread.info(), &generation, &span, &held);
         let [sent, received] = communication;
         let ranks = received.since(&sent);
-        let (window, measurement) = closed(&self.run, &request.label, &span, &before, ranks)?;
+        let (window, measurement) = closed(&self.run, &request.label, &span, &before, held, ranks)?;
         let sequences = measure::sequences(&self.run, &generation, energies);
         let answer = engine::Generation {
             completions: measure::completions(&generation, &sequences),

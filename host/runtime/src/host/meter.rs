@@ -105,7 +105,9 @@ impl meter::HostWindow for State {
             Ok(now) => (now.since(&open.communication), None),
             Err(error) => (Vec::new(), Some(sentence(&error))),
         };
-        let (mut record, measurement) = closed(&self.run, &open.label, &span, &open.before, ranks)?;
+        let held = self.run.during(&span);
+        let (mut record, measurement) =
+            closed(&self.run, &open.label, &span, &open.before, held, ranks)?;
         if let Some(failure) = &failure {
             let warning = format!(
                 "it was closed when its device failed, and what ran then may not be in it: {failure}"
