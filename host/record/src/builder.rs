@@ -104,7 +104,7 @@ impl RecordBuilder {
             Event::Devices { devices } => record.devices = devices,
             Event::Baseline(baseline) => record.baselines.push(baseline),
             Event::Timeline(timeline) => record.timeline = Some(timeline),
-            Event::Metric(metric) => record.metrics.push(metric),
+            Event::Metric(metric) => record.metrics.push(metric.into_current()),
             Event::Series(series) => record.series.push(series),
             Event::Table(table) => record.tables.push(table),
             Event::Artifact(artifact) => record.artifacts.push(artifact),

@@ -118,8 +118,12 @@ pub enum Status {
 }
 
 /// How a record was rebuilt from the journal, by `llem recover`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
+    /// Version of the schema that the journal's lines have. What an older one lacks is not in the record. Absent where
+    /// nothing tells it, and in records that were rebuilt before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_schema: Option<String>,
     /// Lines of the journal that the record holds.
     pub lines: u64,
     /// Lines that it does not hold, for they were torn or of another version of llem.

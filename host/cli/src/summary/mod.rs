@@ -22,8 +22,8 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     };
     let bold = |text: &str| console::style(text.to_owned()).bold();
     println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
-    if let Some(recovery) = record.recovered {
-        println!("{} from its journal: {}", bold("recovered"), recovered(&recovery));
+    if let Some(recovery) = &record.recovered {
+        println!("{} from its journal: {}", bold("recovered"), recovered(recovery));
     }
     for model in &record.models {
         println!(
