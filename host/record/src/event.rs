@@ -15,6 +15,7 @@ pub use crate::{
 use llem_quantity::ReadingRecord;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -84,17 +85,22 @@ pub enum Event {
     },
     /// What sampling the devices left and cost.
     Timeline(TimelineRecord),
-    /// A result.
+    /// A result, as the script reports it.
     Metric(Metric),
-    /// A curve.
+    /// A curve, as the script reports it.
     Series(Series),
-    /// A table.
+    /// A table, as the script reports it.
     Table(Table),
-    /// A file was written.
+    /// The script wrote a file.
     Artifact(Artifact),
-    /// Something that a reader must know.
+    /// Something that a reader must know, as the host says.
     Warning {
         /// What.
+        message: String,
+    },
+    /// Something that a reader must know, as the script says. Journals before schema 3.0 have a `warning` of it.
+    ScriptWarning {
+        /// What, in the script's words.
         message: String,
     },
     /// A log line.
@@ -111,6 +117,17 @@ pub enum Event {
         /// Why, unless it completed.
         error: Option<String>,
     },
+}
+
+impl Event {
+    /// A warning as readers are shown it: one of the script says whose it is. `None` for other events.
+    pub fn warning(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Warning { message } => Some(message.into()),
+            Self::ScriptWarning { message } => Some(format!("the script: {message}").into()),
+            _ => None,
+        }
+    }
 }
 
 /// What a journal has the schema of that does not tell.

@@ -176,7 +176,8 @@ mod tests {
             Recorder::create(Some(folder.path()), "run", 0, plan).expect("a new folder");
         append(&mut recorder, 10, Event::PhaseBegan { phase: "measure".to_owned() });
         let rows = vec![vec!["\u{20ac} \"quoted\"".to_owned()]];
-        let table = Table { name: "t".to_owned(), columns: vec!["c".to_owned()], rows };
+        let (name, source) = ("t".to_owned(), llem_quantity::Source::Script);
+        let table = Table { name, columns: vec!["c".to_owned()], rows, source };
         append(&mut recorder, 20, Event::Table(table));
         append(&mut recorder, 30, Event::Warning { message: "hot".to_owned() });
         append(&mut recorder, 40, Event::PhaseEnded { phase: "measure".to_owned(), wall_ns: 30 });

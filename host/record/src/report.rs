@@ -44,7 +44,12 @@ impl Metric {
     }
 }
 
-/// A curve.
+/// The source of curves and tables, which older records do not name.
+fn script() -> Source {
+    Source::Script
+}
+
+/// A curve, as the script reports it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// Snake case.
@@ -55,9 +60,12 @@ pub struct Series {
     pub y: (String, String),
     /// The points, in order.
     pub points: Vec<(f64, f64)>,
+    /// Where the points are from: always `script`, because the host has only the script's word for them.
+    #[serde(default = "script")]
+    pub source: Source,
 }
 
-/// A table of text cells.
+/// A table of text cells, as the script reports it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// Snake case.
@@ -66,6 +74,9 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows, each as long as `columns`.
     pub rows: Vec<Vec<String>>,
+    /// Where the cells are from: always `script`, because the host has only the script's word for them.
+    #[serde(default = "script")]
+    pub source: Source,
 }
 
 /// A file that the script wrote.
@@ -93,6 +104,15 @@ mod tests {
         let shown = |claimed| metric(Some(claimed), Source::Script).source();
         assert_eq!(shown(Source::NvmlCounter), "script: nvml-counter");
         assert_eq!(shown(Source::Script), "script");
+    }
+
+    #[test]
+    fn curves_and_tables_of_an_older_record_are_the_scripts() {
+        let series = r#"{"name":"s","x":["t","s"],"y":["p","W"],"points":[[0.0,1.0]]}"#;
+        let series: Series = serde_json::from_str(series).expect("a curve of schema 2.0");
+        let table = r#"{"name":"t","columns":["c"],"rows":[["1"]]}"#;
+        let table: Table = serde_json::from_str(table).expect("a table of schema 2.0");
+        assert_eq!([series.source, table.source], [Source::Script; 2]);
     }
 
     #[test]

@@ -58,15 +58,16 @@ pub struct RunRecord {
     /// What sampling the devices left and cost.
     #[serde(default)]
     pub timeline: Option<TimelineRecord>,
-    /// Results.
+    /// Results, as the script reports them.
     pub metrics: Vec<Metric>,
-    /// Curves.
+    /// Curves, as the script reports them.
     pub series: Vec<Series>,
-    /// Tables.
+    /// Tables, as the script reports them.
     pub tables: Vec<Table>,
     /// Files that the script wrote.
     pub artifacts: Vec<Artifact>,
-    /// What a reader must know.
+    /// What a reader must know. One that begins with `the script: ` is as the script reports it, others are the host's;
+    /// records before schema 3.0 do not tell them apart.
     pub warnings: Vec<String>,
 }
 

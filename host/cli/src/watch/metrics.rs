@@ -205,7 +205,7 @@ impl Observer for Metrics {
                 let labels = Requests { phase: ended.phase.clone() };
                 self.sequence(&labels, &ended.sequence);
             }
-            Event::Warning { .. } => {
+            Event::Warning { .. } | Event::ScriptWarning { .. } => {
                 self.warnings.inc();
             }
             _ => {}

@@ -151,8 +151,9 @@ impl Observer for Spans {
                 self.window(&open, &call.window, "score", vec![scored]);
             }
             Event::Window(window) => self.window(&open, window, "window", Vec::new()),
-            Event::Warning { message } => {
-                let message = KeyValue::new("message", message.clone());
+            Event::Warning { .. } | Event::ScriptWarning { .. } => {
+                let message = event.warning().unwrap_or_default().into_owned();
+                let message = KeyValue::new("message", message);
                 open.innermost().span().add_event_with_timestamp("warning", now, vec![message]);
             }
             Event::Ended { status, error } => {

@@ -85,6 +85,7 @@ impl report::Host for State {
             x: series.x,
             y: series.y,
             points: series.points,
+            source: Source::Script,
         }))?;
         Ok(Ok(()))
     }
@@ -107,6 +108,7 @@ impl report::Host for State {
             name: table.name,
             columns: table.columns,
             rows: table.rows,
+            source: Source::Script,
         }))?;
         Ok(Ok(()))
     }
@@ -137,7 +139,7 @@ impl report::Host for State {
 
     fn warn(&mut self, message: String) -> wasmtime::Result<()> {
         self.run.output.charge(message.len())?;
-        self.run.output.write(Event::Warning { message })
+        self.run.output.write(Event::ScriptWarning { message })
     }
 }
 
