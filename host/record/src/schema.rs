@@ -76,11 +76,11 @@ pub struct RunRecord {
 pub struct Plan {
     /// Version of this program.
     pub llem_version: String,
-    /// The command line.
+    /// The command line; `(not recorded)` stands where it may hold a secret.
     pub command: Vec<String>,
     /// The components that held the method.
     pub components: Vec<ComponentRecord>,
-    /// Every declared parameter with the value that it had.
+    /// Every declared parameter with the value that it had; `(not recorded)` stands where a text may be a secret.
     pub parameters: BTreeMap<String, serde_json::Value>,
     /// What was granted.
     pub grants: Grants,
@@ -93,8 +93,8 @@ pub struct Plan {
     pub build: Build,
     /// The machine, and what the process may use of it.
     pub host: Host,
-    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` where the
-    /// value may be a secret.
+    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` stands
+    /// where a value may hold a secret.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// How the run meters; absent in records before schema 3.0.

@@ -32,6 +32,7 @@ pub mod output;
 pub mod plan;
 pub mod runner;
 mod scoring;
+mod secrets;
 pub mod state;
 mod steadiness;
 pub mod stop;
