@@ -1,7 +1,10 @@
 //! What surrounds a run and changes its results, for its record: the machine, what the process may use of it, and
 //! environment variables. What cannot be found out is absent.
 
-use crate::{cgroup, secrets};
+use crate::{
+    cgroup::{self, text},
+    secrets,
+};
 use llem_engine::kernels::{self, parallel, simd};
 use llem_meter::processor::{Processor, Roots};
 use llem_record::{
@@ -182,12 +185,6 @@ fn field(text: &str, name: &str) -> Option<String> {
         let (found, value) = line.split_once(':')?;
         (found.trim() == name).then(|| value.trim().to_owned())
     })
-}
-
-/// A file's text; `None` where there is none.
-fn text(file: &Path) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

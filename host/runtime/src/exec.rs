@@ -12,7 +12,7 @@ use crate::{
     metering::Metering,
     output::Output,
     plan::{self, Given, ModelGrant},
-    runner, secrets,
+    runner, secrets, sha256,
     state::{Run, Stage, State},
 };
 use llem_meter::Clock;
@@ -20,7 +20,7 @@ use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
     schema::{ComponentRecord, Dataset, Grants},
 };
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::{
     collections::BTreeMap,
     env,
@@ -264,9 +264,9 @@ fn grants(options: &Options) -> Result<Grants> {
 }
 
 fn file_digest(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::default();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(format!("sha256:{}", crate::component::hex(&hash.finalize())))
+    Ok(sha256::finished(hash))
 }
 
 /// The script's name as far as a file system takes it.

@@ -33,6 +33,7 @@ pub mod plan;
 pub mod runner;
 mod scoring;
 mod secrets;
+mod sha256;
 pub mod state;
 mod steadiness;
 pub mod stop;

@@ -3,12 +3,11 @@
 use super::types::{Answer, check_unit};
 use crate::{
     bindings::{report, types::Error},
-    component::hex,
+    sha256::sha256,
     state::{Stage, State},
 };
 use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
-use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
 
 /// A phase that a script has open, by its depth among the open ones.
@@ -132,7 +131,7 @@ impl report::Host for State {
         self.run.output.write(Event::Artifact(event::Artifact {
             path,
             bytes: content.len() as u64,
-            digest: format!("sha256:{}", hex(&Sha256::digest(&content))),
+            digest: sha256(&content),
         }))?;
         Ok(Ok(()))
     }
