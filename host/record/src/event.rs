@@ -176,8 +176,12 @@ pub struct ModelRecord {
     /// Its ranks; one unless it is split.
     #[serde(default)]
     pub ranks: Vec<RankRecord>,
-    /// Time from the call to the model being ready.
+    /// Time from the call to the model being ready, without identifying it (`digest_ns`).
     pub load_ns: u64,
+    /// Time that identifying it took: hashing it, or looking up hashes of files that have not changed. 0 of a synthetic
+    /// model, and in records that do not tell.
+    #[serde(default)]
+    pub digest_ns: u64,
 }
 
 /// One of the files that a model was made of.
