@@ -34,8 +34,8 @@ fn what_belongs_to_run_is_refused_and_changes_nothing() {
         assert_eq!(record[kind].as_array().map_or(0, Vec::len), 0, "{kind}");
     }
     // What it said is told to whoever watches, and opens the record.
-    assert!(ran.stderr.contains("warned by describe"), "{}", ran.stderr);
-    assert_eq!(record["warnings"][0], "warned by describe");
+    assert!(ran.stderr.contains("the script: warned by describe"), "{}", ran.stderr);
+    assert_eq!(record["warnings"][0], "the script: warned by describe");
     let events = desk.events();
     assert_eq!(events[0]["event"], "started");
     assert_eq!(of_kind(&events, "log")[0]["message"], "logged by describe");

@@ -40,4 +40,7 @@ fn the_record_lists_a_models_files() {
         assert_eq!(recorded[field], generated["model"][field], "{field}");
         assert!(!recorded[field].is_null(), "{field}");
     }
+    for time in ["load_ns", "digest_ns"] {
+        assert!(recorded[time].as_u64().unwrap() > 0, "{time}: {recorded}");
+    }
 }

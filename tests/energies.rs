@@ -3,7 +3,7 @@
 
 use crate::support::{Desk, Hardware, Ran, guest, of_kind};
 use serde_json::Value;
-use std::{fs, process::Stdio};
+use std::process::Stdio;
 
 const CARD: &str = "GPU-ca000000-0000-4000-8000-000000000001";
 const DOMAIN: &str = "intel-rapl:0";
@@ -416,44 +416,5 @@ fn requests_are_recorded_as_they_were_asked() {
             ended.iter().map(|one| one["request"].as_u64()).collect::<Vec<_>>(),
             [Some(1), Some(3)]
         );
-    }
-}
-
-#[test]
-fn records_of_schema_2_are_read() {
-    for name in ["quickstart", "continuous", "scores"] {
-        let stored = crate::support::fixtures().join("records/2.0").join(name);
-        let desk = Desk::new();
-        let run = desk.folder.path().join("run");
-        fs::create_dir(&run).unwrap();
-        for file in ["events.jsonl", "run.json"] {
-            fs::copy(stored.join(file), run.join(file)).unwrap();
-        }
-        // Complete, it is shown and left as it is.
-        let shown = desk.llem(&["recover", "run"]).ok();
-        assert!(shown.stdout.contains(name), "{}", shown.stdout);
-        let whole = desk.record();
-        assert_eq!(whole["schema_version"], "2.0");
-        // Of its journal alone the record is rebuilt, with the same sums.
-        fs::remove_file(run.join("run.json")).unwrap();
-        desk.llem(&["recover", "run"]).ok();
-        let rebuilt = desk.record();
-        assert_eq!(rebuilt["schema_version"], "3.0");
-        assert_eq!(rebuilt["recovered"]["skipped_lines"], 0, "{name}");
-        for groups in ["groups", "score_groups"] {
-            let sums = |record: &Value| {
-                let groups = record[groups].as_array().unwrap().iter();
-                groups
-                    .map(|group| {
-                        (
-                            group["label"].clone(),
-                            group["activity"]["prompt_tokens"].clone(),
-                            group["energy"]["value"].clone(),
-                        )
-                    })
-                    .collect::<Vec<_>>()
-            };
-            assert_eq!(sums(&whole), sums(&rebuilt), "{name}");
-        }
     }
 }

@@ -101,14 +101,40 @@ fn variables_that_change_results_are_in_the_record() {
 #[test]
 fn no_secret_is_in_the_record() {
     let desk = Desk::new();
-    let mut command = command(&desk, &[]);
-    command.env("HF_TOKEN", "hf_do_not_tell").env("LLEM_API_KEY", "do_not_tell");
+    let with_secrets = guest("has_secrets");
+    let mut command = desk.command(&[
+        "exec",
+        &with_secrets,
+        "-p",
+        "api-key=do_not_tell",
+        "--param=endpoint=https://host/path?token=do_not_tell",
+        "-pnew-tokens=7",
+        "--otlp-endpoint",
+        "http://me:do_not_tell@127.0.0.1:1/",
+    ]);
+    for name in ["HF_TOKEN", "LLEM_API_KEY", "LLEM_DB_PASS", "NCCL_PWD", "HF_AUTH"] {
+        command.env(name, "do_not_tell");
+    }
     command.env("HF_ENDPOINT", "http://me:do_not_tell@localhost:1");
+    command.env("HF_MIRROR", "https://host/?token=do_not_tell");
+    command.env("LLEM_PROXY", "me:do_not_tell@host");
     run(&mut command);
     let record = desk.record();
-    for name in ["HF_TOKEN", "LLEM_API_KEY", "HF_ENDPOINT"] {
-        assert_eq!(record["environment"][name], "(not recorded)");
+    for name in ["HF_TOKEN", "LLEM_API_KEY", "LLEM_DB_PASS", "NCCL_PWD", "HF_AUTH"] {
+        assert_eq!(record["environment"][name], "(not recorded)", "{name}");
     }
+    assert_eq!(record["environment"]["HF_ENDPOINT"], "http://(not recorded)@localhost:1");
+    assert_eq!(record["environment"]["HF_MIRROR"], "https://host/?(not recorded)");
+    assert_eq!(record["parameters"]["api-key"], "(not recorded)");
+    assert_eq!(record["parameters"]["endpoint"], "https://host/path?(not recorded)");
+    assert_eq!(record["parameters"]["new-tokens"], 7);
+    let words = record["command"].as_array().unwrap();
+    for word in ["api-key=(not recorded)", "-pnew-tokens=7", "http://(not recorded)@127.0.0.1:1/"] {
+        assert!(words.contains(&word.into()), "no {word} in {words:?}");
+    }
+    // The script got what was given.
+    assert_eq!(named(&record, "api_key_bytes")[0]["quantity"]["value"], 11.0);
+    assert_eq!(named(&record, "endpoint_bytes")[0]["quantity"]["value"], 35.0);
     for file in ["run/run.json", "run/events.jsonl"] {
         let text = fs::read_to_string(desk.folder.path().join(file)).unwrap();
         assert!(!text.contains("do_not_tell"), "{file}: {text}");

@@ -84,7 +84,12 @@ fn prompts_beyond_the_context_are_left_out_and_said() {
     desk.llem(&["exec", "quickstart", "--dataset", &grant, "-p", "rounds=1", "-p", "new-tokens=2"])
         .ok();
     let record = desk.record();
-    assert!(record["warnings"][0].as_str().unwrap().starts_with("1 of 2 requests are left out"));
+    assert!(
+        record["warnings"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("the script: 1 of 2 requests are left out")
+    );
 }
 
 #[test]
@@ -149,14 +154,21 @@ fn policies_of_one_component_are_composed() {
 #[test]
 fn a_script_can_make_every_call_itself() {
     let desk = Desk::new();
-    desk.llem(&["exec", &guest("imperative")]).ok();
+    let ran = desk.llem(&["exec", &guest("imperative")]).ok();
     let record = desk.record();
     let window = &record["windows"][0];
     assert_eq!((window["label"].as_str(), window["phase"].as_str()), (Some("both"), Some("outer")));
     assert_eq!(window["activity"]["requests"], 2);
     assert_eq!(phases(&record), ["load", "outer/inner", "outer"]);
     assert_eq!(record["tables"][0]["rows"][0][0], "4");
-    assert_eq!(record["warnings"][0], "this run is a test");
+    assert_eq!(record["warnings"][0], "the script: this run is a test");
+    // What the host cannot vouch for is marked, in the record and on the screen.
+    for report in [&record["tables"][0], &record["series"][0]] {
+        assert_eq!(report["source"], "script", "{report}");
+    }
+    assert!(ran.stdout.contains("table of the script: shape"), "{}", ran.stdout);
+    let events = desk.events();
+    assert_eq!(of_kind(&events, "script-warning")[0]["message"], "this run is a test");
     assert!(desk.folder.path().join("run/artifacts/text.txt").is_file());
     // ChaCha8 of seed 0 gives the same on every machine.
     let draws: Vec<f64> = record["series"][0]["points"]

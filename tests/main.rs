@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 mod gpu_trace;
+mod hardware_doubles;
 
 mod adapters;
 mod bad_adapters;

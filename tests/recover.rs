@@ -1,6 +1,6 @@
 //! `llem recover` rebuilds the record of a run that was killed.
 
-use crate::support::{Desk, Hardware, Launched, Ran, guest, of_kind};
+use crate::support::{Desk, Hardware, Launched, Ran, fixtures, guest, of_kind};
 use serde_json::Value;
 use std::{
     fs,
@@ -223,4 +223,59 @@ fn the_timeline_of_a_killed_run_is_found() {
     assert!(timeline["samples"].as_u64().unwrap() >= 1000, "{timeline}");
     assert!(timeline["period"].is_null());
     assert_eq!(record["devices"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn records_of_schema_2_are_read() {
+    for name in ["quickstart", "continuous", "scores"] {
+        let stored = fixtures().join("records/2.0").join(name);
+        let desk = Desk::new();
+        let run = desk.folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        for file in ["events.jsonl", "run.json"] {
+            fs::copy(stored.join(file), run.join(file)).unwrap();
+        }
+        // Complete, it is shown and left as it is.
+        let shown = desk.llem(&["recover", "run"]).ok();
+        assert!(shown.stdout.contains(name), "{}", shown.stdout);
+        let whole = desk.record();
+        assert_eq!(whole["schema_version"], "2.0");
+        // Of its journal alone the record is rebuilt, with the same sums.
+        fs::remove_file(run.join("run.json")).unwrap();
+        desk.llem(&["recover", "run"]).ok();
+        let rebuilt = desk.record();
+        assert_eq!(rebuilt["schema_version"], "3.0");
+        assert_eq!(rebuilt["recovered"]["skipped_lines"], 0, "{name}");
+        assert_eq!(rebuilt["recovered"]["journal_schema"], "2.0", "{name}");
+        let warnings = rebuilt["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), whole["warnings"].as_array().unwrap().len() + 1, "{name}");
+        let last = warnings.last().unwrap().as_str().unwrap();
+        assert!(last.contains("are counted as prefill"), "{last}");
+        // What was given as a metric's source was the script's word.
+        let [old, new] = [&whole, &rebuilt].map(|record| record["metrics"].as_array().unwrap());
+        assert_eq!(old.len(), new.len(), "{name}");
+        for (old, new) in old.iter().zip(new) {
+            assert_eq!(new["claimed_source"], old["quantity"]["source"], "{new}");
+            assert_eq!(new["quantity"]["source"], "script", "{new}");
+            assert_eq!(new["quantity"]["value"], old["quantity"]["value"], "{new}");
+        }
+        let windows = |record: &Value| record["windows"].as_array().unwrap().len();
+        assert_eq!(windows(&whole), windows(&rebuilt), "{name}");
+        for groups in ["groups", "score_groups"] {
+            let sums = |record: &Value| {
+                let groups = record[groups].as_array().unwrap().iter();
+                groups
+                    .map(|group| {
+                        (
+                            group["label"].clone(),
+                            [&group["requests"], &group["ttft_s"]].map(Value::clone),
+                            group["activity"]["prompt_tokens"].clone(),
+                            group["energy"]["value"].clone(),
+                        )
+                    })
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(sums(&whole), sums(&rebuilt), "{name}");
+        }
+    }
 }

@@ -148,8 +148,8 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-#[test]
-fn a_collector_gets_the_spans_of_a_run() {
+/// The spans that a collector gets of a run of the quickstart, two rounds of four tokens.
+fn spans_of(desk: &Desk, more: &[&str]) -> (String, Vec<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let over = Arc::new(AtomicBool::new(false));
@@ -157,20 +157,40 @@ fn a_collector_gets_the_spans_of_a_run() {
         let over = Arc::clone(&over);
         move || collect(&listener, &over)
     });
-    let desk = Desk::new();
-    desk.llem(&[
-        "exec",
-        "quickstart",
-        "--otlp-endpoint",
-        &endpoint,
-        "-p",
-        "rounds=2",
-        "-p",
-        "new-tokens=4",
-    ])
-    .ok();
+    let args = ["exec", "quickstart", "--otlp-endpoint", &endpoint];
+    let small = ["-p", "rounds=2", "-p", "new-tokens=4"];
+    desk.llem(&[&args[..], &small, more].concat()).ok();
     over.store(true, Ordering::SeqCst);
     let spans = collector.join().unwrap();
+    (endpoint, spans)
+}
+
+/// The value of a span's attribute; null where it has none of this name.
+fn attribute(span: &Value, key: &str) -> Value {
+    let mut all = span["attributes"].as_array().unwrap().iter();
+    all.find(|one| one["key"] == key).map(|one| one["value"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn spans_say_what_their_energy_is_of() {
+    let (_, spans) = spans_of(&Desk::new(), &["--power-model", "tdp=65,idle=12"]);
+    let generated: Vec<_> =
+        spans.iter().filter(|span| span["name"] == "generate 16 words").collect();
+    assert!(!generated.is_empty(), "{spans:?}");
+    for span in generated {
+        assert!(attribute(span, "llem.energy_joules")["doubleValue"].is_number(), "{span}");
+        let covers = attribute(span, "llem.energy_covers")["arrayValue"]["values"].clone();
+        assert!(covers[0]["stringValue"].as_str().unwrap().starts_with("cpu "), "{span}");
+        // OTLP/JSON may write 64-bit integers as text.
+        let model = attribute(span, "llem.model")["intValue"].clone();
+        assert!(model == 0 || model == "0", "{span}");
+    }
+}
+
+#[test]
+fn a_collector_gets_the_spans_of_a_run() {
+    let desk = Desk::new();
+    let (endpoint, spans) = spans_of(&desk, &[]);
     let named = |name: &str| spans.iter().filter(|span| span["name"] == name).collect::<Vec<_>>();
     let [run, measure] = ["run", "measure"].map(|name| named(name)[0]);
     assert_eq!(measure["parentSpanId"], run["spanId"]);
@@ -191,6 +211,7 @@ fn a_collector_gets_the_spans_of_a_run() {
             attributes.contains("gen_ai.usage.output_tokens")
                 && attributes.contains("llem.energy_unavailable")
         );
+        assert!(attribute(span, "llem.energy_covers").is_null(), "nothing is measured: {span}");
     }
     let unreached = desk.folder.path().join("run");
     std::fs::remove_dir_all(unreached).unwrap();

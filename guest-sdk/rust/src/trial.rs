@@ -41,6 +41,14 @@ impl Trial {
         self.generation.measurement.activity.output_tokens
     }
 
+    /// Tokens that decode made: all but the first of each sequence, which is prefill's. A sequence that ended before its
+    /// first token has none to leave out.
+    fn decoded_tokens(&self) -> u64 {
+        let completions = self.generation.completions.iter();
+        let first = completions.filter(|completion| !completion.tokens.is_empty()).count();
+        self.output_tokens().saturating_sub(first as u64)
+    }
+
     /// Prompt tokens per second of prefill; none where nothing was timed.
     pub fn prefill_rate(&self) -> Option<Quantity> {
         let tokens = self.generation.measurement.activity.prompt_tokens;
@@ -49,8 +57,7 @@ impl Trial {
 
     /// Tokens after each sequence's first per second of decode; none where there was no decode.
     pub fn decode_rate(&self) -> Option<Quantity> {
-        let sequences = self.generation.completions.len() as u64;
-        rate(self.output_tokens().saturating_sub(sequences), self.generation.decode_time)
+        rate(self.decoded_tokens(), self.generation.decode_time)
     }
 
     /// Energy of prompt processing per prompt token, or the reason why there is none.
@@ -63,8 +70,7 @@ impl Trial {
     /// Energy of decode per token that it made (all but each sequence's first), or the reason why there is none.
     pub fn decode_joules_per_token(&self) -> Result<Quantity, String> {
         let energy = self.generation.measurement.energy_decode.clone()?;
-        let first = self.generation.completions.len() as u64;
-        per_token(&energy, self.output_tokens().saturating_sub(first), "no token was decoded")
+        per_token(&energy, self.decoded_tokens(), "no token was decoded")
     }
 
     /// Energy of each sequence, J: its share of the steps that it took part in; or the reason why it is not known.
@@ -100,4 +106,39 @@ pub fn by_label(trials: &[Trial]) -> Vec<(&str, Vec<&Trial>)> {
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bindings::{Completion, FinishReason},
+        warmup::fixtures::lasting,
+    };
+
+    fn completion(tokens: usize) -> Completion {
+        Completion {
+            prompt_tokens: 10,
+            tokens: vec![0; tokens],
+            text: None,
+            finish: FinishReason::Length,
+            submitted: 0,
+            token_times: vec![0; tokens],
+            adapter: None,
+            energy: Err(String::new()),
+        }
+    }
+
+    #[test]
+    fn a_sequence_without_tokens_takes_none_from_the_others() {
+        let mut trial = lasting(&[2.0]).remove(0);
+        trial.generation.completions = [5, 0, 0].map(completion).into();
+        trial.generation.decode_time = 2_000_000_000;
+        let measurement = &mut trial.generation.measurement;
+        measurement.activity.output_tokens = 5;
+        measurement.energy_decode = Ok(Quantity::exact(8.0, "J", Source::Derived));
+        let energy = trial.decode_joules_per_token().expect("four tokens were decoded");
+        assert_eq!((energy.value, &energy.unit[..]), (2.0, "J/{token}"));
+        assert_eq!(trial.decode_rate().expect("four tokens in two seconds").value, 2.0);
+    }
 }

@@ -76,6 +76,8 @@ pub struct Info {
     pub has_tokenizer: bool,
     /// From the call to the model being ready, without the digest.
     pub load_time: Duration,
+    /// How long identifying it took: its digest and those of its files.
+    pub digest_time: Duration,
     /// Layers, widths and the like.
     pub shape: Shape,
 }
@@ -152,6 +154,7 @@ impl Model {
             ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
             load_time: started.elapsed().saturating_sub(checkpoint.identity.time),
+            digest_time: checkpoint.identity.time,
             source: checkpoint.source,
             digest: checkpoint.identity.digest,
             files: checkpoint.identity.files,

@@ -7,7 +7,10 @@ use crate::{
     score::ScoreSamples,
     statistics::GroupSamples,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 /// A record in the making.
 pub struct RecordBuilder {
@@ -104,11 +107,13 @@ impl RecordBuilder {
             Event::Devices { devices } => record.devices = devices,
             Event::Baseline(baseline) => record.baselines.push(baseline),
             Event::Timeline(timeline) => record.timeline = Some(timeline),
-            Event::Metric(metric) => record.metrics.push(metric),
+            Event::Metric(metric) => record.metrics.push(metric.into_current()),
             Event::Series(series) => record.series.push(series),
             Event::Table(table) => record.tables.push(table),
             Event::Artifact(artifact) => record.artifacts.push(artifact),
-            Event::Warning { message } => record.warnings.push(message),
+            event @ (Event::Warning { .. } | Event::ScriptWarning { .. }) => {
+                record.warnings.extend(event.warning().map(Cow::into_owned));
+            }
             Event::Ended { status, error } => {
                 record.status = status;
                 record.error = error;

@@ -9,12 +9,13 @@ pub use crate::{
         BatchProgressRecord, BatchSequenceRecord, GenerationRecord, RequestTimes, SequenceProgress,
         SequenceRecord, SequenceTimes,
     },
+    report::{Artifact, Metric, Series, Table},
     request::{BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord},
 };
-use llem_quantity::{Quantity, ReadingRecord, Source};
+use llem_quantity::ReadingRecord;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub enum Event {
         id: String,
         /// Version of this program.
         llem_version: String,
+        /// Version of the schema that the journal's lines have; journals before schema 3.0 do not tell.
+        #[serde(default = "before_3")]
+        schema_version: String,
         /// When `t_ns` was 0, in nanoseconds since 1970-01-01 UTC: the way to other tools' logs.
         unix_ns: i64,
         /// What was known before, so that the journal alone tells the whole run; absent in older journals.
@@ -81,17 +85,22 @@ pub enum Event {
     },
     /// What sampling the devices left and cost.
     Timeline(TimelineRecord),
-    /// A result.
+    /// A result, as the script reports it.
     Metric(Metric),
-    /// A curve.
+    /// A curve, as the script reports it.
     Series(Series),
-    /// A table.
+    /// A table, as the script reports it.
     Table(Table),
-    /// A file was written.
+    /// The script wrote a file.
     Artifact(Artifact),
-    /// Something that a reader must know.
+    /// Something that a reader must know, as the host says.
     Warning {
         /// What.
+        message: String,
+    },
+    /// Something that a reader must know, as the script says. Journals before schema 3.0 have a `warning` of it.
+    ScriptWarning {
+        /// What, in the script's words.
         message: String,
     },
     /// A log line.
@@ -108,6 +117,22 @@ pub enum Event {
         /// Why, unless it completed.
         error: Option<String>,
     },
+}
+
+impl Event {
+    /// A warning as readers are shown it: one of the script says whose it is. `None` for other events.
+    pub fn warning(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Warning { message } => Some(message.into()),
+            Self::ScriptWarning { message } => Some(format!("the script: {message}").into()),
+            _ => None,
+        }
+    }
+}
+
+/// What a journal has the schema of that does not tell.
+fn before_3() -> String {
+    "2.0".to_owned()
 }
 
 /// A loaded model.
@@ -151,8 +176,12 @@ pub struct ModelRecord {
     /// Its ranks; one unless it is split.
     #[serde(default)]
     pub ranks: Vec<RankRecord>,
-    /// Time from the call to the model being ready.
+    /// Time from the call to the model being ready, without identifying it (`digest_ns`).
     pub load_ns: u64,
+    /// Time that identifying it took: hashing it, or looking up hashes of files that have not changed. 0 of a synthetic
+    /// model, and in records that do not tell.
+    #[serde(default)]
+    pub digest_ns: u64,
 }
 
 /// One of the files that a model was made of.
@@ -337,91 +366,4 @@ pub struct DeviceEnergyRecord {
     pub domain: String,
     /// The reading, or why there is none.
     pub energy: ReadingRecord,
-}
-
-/// A result of the experiment.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Metric {
-    /// Snake case.
-    pub name: String,
-    /// The number. Its source is `script`, because the host has only the script's word for it; in records before schema
-    /// 3.0 it is what the script claims.
-    pub quantity: Quantity,
-    /// The source that the script claims for the number; absent in records before schema 3.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claimed_source: Option<Source>,
-    /// What tells it from others of its name.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Metric {
-    /// Where the number came from, in words: `script`, and behind it what the script claims if that is something else.
-    pub fn source(&self) -> String {
-        match self.claimed_source {
-            Some(claimed) if claimed != self.quantity.source => {
-                format!("{}: {claimed}", self.quantity.source)
-            }
-            _ => self.quantity.source.to_string(),
-        }
-    }
-}
-
-/// A curve.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Series {
-    /// Snake case.
-    pub name: String,
-    /// Name and unit of x.
-    pub x: (String, String),
-    /// Name and unit of y.
-    pub y: (String, String),
-    /// The points, in order.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// A table of text cells.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Table {
-    /// Snake case.
-    pub name: String,
-    /// Column heads.
-    pub columns: Vec<String>,
-    /// Rows, each as long as `columns`.
-    pub rows: Vec<Vec<String>>,
-}
-
-/// A file that the script wrote.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Artifact {
-    /// Its path within the run's folder.
-    pub path: String,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of its content.
-    pub digest: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn metric(claimed_source: Option<Source>, source: Source) -> Metric {
-        let quantity = Quantity::exact(42.0, "J", source);
-        Metric { name: "energy".to_owned(), quantity, claimed_source, labels: BTreeMap::new() }
-    }
-
-    #[test]
-    fn a_metric_says_script_before_what_the_script_claims() {
-        let shown = |claimed| metric(Some(claimed), Source::Script).source();
-        assert_eq!(shown(Source::NvmlCounter), "script: nvml-counter");
-        assert_eq!(shown(Source::Script), "script");
-    }
-
-    #[test]
-    fn a_metric_of_an_older_record_has_its_source_alone() {
-        let old = r#"{"name":"energy","quantity":{"value":42.0,"uncertainty":0.0,"unit":"J","source":"rapl"},"labels":{}}"#;
-        let old: Metric = serde_json::from_str(old).expect("a metric of schema 2.0");
-        assert_eq!(old.claimed_source, None);
-        assert_eq!(old.source(), "rapl");
-    }
 }

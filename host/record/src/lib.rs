@@ -21,6 +21,7 @@ pub mod hardware;
 pub mod journal;
 pub mod recorder;
 pub mod recover;
+pub mod report;
 pub mod request;
 pub mod schema;
 pub mod score;

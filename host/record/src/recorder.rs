@@ -3,7 +3,7 @@
 use crate::{
     Error, Journal, RecordBuilder, RunRecord,
     event::{Event, Line},
-    schema::{Plan, Status},
+    schema::{Plan, SCHEMA_VERSION, Status},
 };
 use std::{
     fs, io,
@@ -39,6 +39,7 @@ impl Recorder {
         let started = Event::Started {
             id,
             llem_version: plan.llem_version.clone(),
+            schema_version: SCHEMA_VERSION.to_owned(),
             unix_ns,
             plan: Some(Box::new(plan)),
         };

@@ -55,6 +55,8 @@ enum Found {
 /// What a run's record tells before the run has ended.
 #[derive(Deserialize)]
 struct Begun {
+    #[serde(default)]
+    schema_version: Option<String>,
     id: String,
     started_at: String,
     #[serde(flatten)]
@@ -86,6 +88,11 @@ fn read_record(folder: &Path) -> Result<Found, Error> {
 
 fn rebuild(folder: &Path, mut replay: Replay, begun: Option<Begun>) -> Result<RunRecord, Error> {
     let first = replay.next_line()?;
+    let journal_schema = match first.as_ref().map(|line| &line.event) {
+        Some(Event::Started { schema_version, .. }) => Some(schema_version.clone()),
+        // The first line is lost; the record of the start is of the same version.
+        _ => begun.as_ref().and_then(|begun| begun.schema_version.clone()),
+    };
     let (begun, plan_known) = match (begun, &first) {
         (Some(begun), _) => (begun, true),
         (None, Some(first)) => as_journal_tells(folder, first),
@@ -110,24 +117,38 @@ fn rebuild(folder: &Path, mut replay: Replay, begun: Option<Begun>) -> Result<Ru
         );
         record.wall_ns = last_ns;
     }
-    record.recovered = Some(Recovery { lines, skipped_lines: replay.skipped, ended, plan_known });
+    record.warnings.extend(journal_schema.as_deref().and_then(lost_to_age));
+    let skipped_lines = replay.skipped;
+    record.recovered = Some(Recovery { journal_schema, lines, skipped_lines, ended, plan_known });
     record.timeline = record.timeline.or_else(|| timeline(folder));
     Ok(record)
 }
 
+/// What a record that is rebuilt from a journal of an older schema does not tell as one of today does.
+fn lost_to_age(journal_schema: &str) -> Option<String> {
+    let major: u32 = journal_schema.split('.').next()?.parse().ok()?;
+    (major < 3).then(|| {
+        format!(
+            "the journal has schema {journal_schema}: steps that hold prompt and decode rows are counted as prefill, for only journals from 3.0 on tell them apart"
+        )
+    })
+}
+
 /// What the journal alone tells of how the run began.
 fn as_journal_tells(folder: &Path, first: &Line) -> (Begun, bool) {
-    if let Event::Started { id, llem_version, unix_ns, plan } = &first.event {
+    if let Event::Started { id, llem_version, unix_ns, plan, schema_version } = &first.event {
         let started_at = moment(unix_ns + first.t_ns as i64);
         let version_only = || Plan { llem_version: llem_version.clone(), ..Plan::default() };
         let known = plan.as_deref().cloned();
         let is_known = known.is_some();
         let plan = known.unwrap_or_else(version_only);
-        return (Begun { id: id.clone(), started_at, plan }, is_known);
+        let schema_version = Some(schema_version.clone());
+        return (Begun { schema_version, id: id.clone(), started_at, plan }, is_known);
     }
     let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_owned()));
     let id = name.unwrap_or_default().to_string_lossy().into_owned();
-    (Begun { id, started_at: String::new(), plan: Plan::default() }, false)
+    let (schema_version, started_at) = (None, String::new());
+    (Begun { schema_version, id, started_at, plan: Plan::default() }, false)
 }
 
 /// The files of samples that were whole when the run was cut short. What sampling cost is not known.
@@ -155,7 +176,8 @@ mod tests {
             Recorder::create(Some(folder.path()), "run", 0, plan).expect("a new folder");
         append(&mut recorder, 10, Event::PhaseBegan { phase: "measure".to_owned() });
         let rows = vec![vec!["\u{20ac} \"quoted\"".to_owned()]];
-        let table = Table { name: "t".to_owned(), columns: vec!["c".to_owned()], rows };
+        let (name, source) = ("t".to_owned(), llem_quantity::Source::Script);
+        let table = Table { name, columns: vec!["c".to_owned()], rows, source };
         append(&mut recorder, 20, Event::Table(table));
         append(&mut recorder, 30, Event::Warning { message: "hot".to_owned() });
         append(&mut recorder, 40, Event::PhaseEnded { phase: "measure".to_owned(), wall_ns: 30 });
@@ -240,7 +262,30 @@ mod tests {
             ("old", "1970-01-01T00:00:01Z")
         );
         assert_eq!(record.plan.llem_version, "0.0.9");
-        assert!(record.recovered.is_some_and(|recovery| !recovery.plan_known));
+        let recovery = record.recovered.expect("it was recovered");
+        assert!(!recovery.plan_known);
+        assert_eq!(recovery.journal_schema.as_deref(), Some("2.0"));
+        assert!(record.warnings[0].starts_with("the journal has schema 2.0: steps that hold"));
+    }
+
+    #[test]
+    fn a_journal_tells_its_schema_even_if_its_first_line_is_lost() {
+        let (folder, begun, _) = run();
+        let journal = folder.path().join("events.jsonl");
+        let all = fs::read_to_string(&journal).expect("written");
+        for (lines, is_begun) in
+            [(&all[..], false), (&all[all.find('\n').expect("a line")..], true)]
+        {
+            fs::write(&journal, lines).expect("written");
+            match is_begun {
+                true => fs::write(folder.path().join(RECORD), &begun).expect("written"),
+                false => fs::remove_file(folder.path().join(RECORD)).expect("removed"),
+            }
+            let record = recovered(folder.path());
+            let recovery = record.recovered.expect("it was recovered");
+            assert_eq!(recovery.journal_schema.as_deref(), Some(crate::schema::SCHEMA_VERSION));
+            assert_eq!(record.warnings, ["hot"]);
+        }
     }
 
     #[test]

@@ -58,15 +58,16 @@ pub struct RunRecord {
     /// What sampling the devices left and cost.
     #[serde(default)]
     pub timeline: Option<TimelineRecord>,
-    /// Results.
+    /// Results, as the script reports them.
     pub metrics: Vec<Metric>,
-    /// Curves.
+    /// Curves, as the script reports them.
     pub series: Vec<Series>,
-    /// Tables.
+    /// Tables, as the script reports them.
     pub tables: Vec<Table>,
     /// Files that the script wrote.
     pub artifacts: Vec<Artifact>,
-    /// What a reader must know.
+    /// What a reader must know. One that begins with `the script: ` is as the script reports it, others are the host's;
+    /// records before schema 3.0 do not tell them apart.
     pub warnings: Vec<String>,
 }
 
@@ -75,11 +76,11 @@ pub struct RunRecord {
 pub struct Plan {
     /// Version of this program.
     pub llem_version: String,
-    /// The command line.
+    /// The command line; `(not recorded)` stands where it may hold a secret.
     pub command: Vec<String>,
     /// The components that held the method.
     pub components: Vec<ComponentRecord>,
-    /// Every declared parameter with the value that it had.
+    /// Every declared parameter with the value that it had; `(not recorded)` stands where a text may be a secret.
     pub parameters: BTreeMap<String, serde_json::Value>,
     /// What was granted.
     pub grants: Grants,
@@ -92,8 +93,8 @@ pub struct Plan {
     pub build: Build,
     /// The machine, and what the process may use of it.
     pub host: Host,
-    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` where the
-    /// value may be a secret.
+    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` stands
+    /// where a value may hold a secret.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// How the run meters; absent in records before schema 3.0.
@@ -118,8 +119,12 @@ pub enum Status {
 }
 
 /// How a record was rebuilt from the journal, by `llem recover`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
+    /// Version of the schema that the journal's lines have. What an older one lacks is not in the record. Absent where
+    /// nothing tells it, and in records that were rebuilt before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_schema: Option<String>,
     /// Lines of the journal that the record holds.
     pub lines: u64,
     /// Lines that it does not hold, for they were torn or of another version of llem.

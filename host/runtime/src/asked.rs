@@ -2,12 +2,11 @@
 
 use crate::{
     bindings::engine::{Prompt, Request},
-    component::hex,
+    sha256::sha256,
     state::Run,
 };
 use llem_record::event::{PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// What is kept of a request whose sequences draw from streams from `first_stream` on. It is numbered here.
 pub fn record(run: &Run, request: &Request, first_stream: u64) -> RequestRecord {
@@ -71,9 +70,4 @@ fn prompt(prompt: &Prompt, is_kept: bool) -> PromptRecord {
 /// Tokens as 32-bit integers, least byte first.
 pub fn bytes_of(tokens: &[u32]) -> Vec<u8> {
     tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
-}
-
-/// As records write it.
-pub fn sha256(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }

@@ -118,8 +118,8 @@ fn mounted<'a>(line: &'a str, controller: &str) -> Option<(&'a str, &'a str)> {
     is_it.then_some((place.next()?, place.next()?))
 }
 
-/// A file's text; `None` where there is none.
-fn text(file: &Path) -> Option<String> {
+/// The text of a file of the kernel's; `None` where there is none.
+pub fn text(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?.trim().to_owned();
     (!text.is_empty()).then_some(text)
 }

@@ -1,7 +1,10 @@
 //! From bytes to a compiled component: encodes core modules, compiles, and keeps the compiled form
 //! on disk under the digest of what it was compiled from.
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    sha256::{hex, sha256},
+};
 use sha2::{Digest, Sha256};
 use std::{
     fs, io,
@@ -54,7 +57,7 @@ impl Compiler {
     /// Compiles `bytes` or takes the compiled form from the cache. `file` is for messages;
     /// `compiling` is told when it will take a moment.
     pub fn load(&self, file: &str, bytes: &[u8], compiling: impl FnOnce()) -> Result<Loaded> {
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = sha256(bytes);
         let cached = self.cached_path(bytes);
         let component = match cached.as_deref().and_then(|path| self.cached(path)) {
             Some(component) => component,
@@ -70,7 +73,7 @@ impl Compiler {
                 component
             }
         };
-        Ok(Loaded { file: file.to_owned(), digest: format!("sha256:{digest}"), component })
+        Ok(Loaded { file: file.to_owned(), digest, component })
     }
 
     /// The name covers the bytes, and all of wasmtime and its configuration that compiled code
@@ -151,11 +154,6 @@ impl std::hash::Hasher for Fingerprint {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The innermost cause of a wasmtime error, on one line.

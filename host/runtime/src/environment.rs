@@ -1,7 +1,10 @@
 //! What surrounds a run and changes its results, for its record: the machine, what the process may use of it, and
 //! environment variables. What cannot be found out is absent.
 
-use crate::cgroup;
+use crate::{
+    cgroup::{self, text},
+    secrets,
+};
 use llem_engine::kernels::{self, parallel, simd};
 use llem_meter::processor::{Processor, Roots};
 use llem_record::{
@@ -45,16 +48,10 @@ const NAMES: [&str; 13] = [
     "GLIBC_TUNABLES",
 ];
 
-/// Parts of names whose values are secrets.
-const SECRETS: [&str; 5] = ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"];
-
-/// What is recorded in place of a value that may be a secret.
-const NOT_RECORDED: &str = "(not recorded)";
-
 /// The beginning of the names of variables that only llem's own tests set.
 const FOR_TESTS: &str = "LLEM_TEST_";
 
-/// The variables among `all` that change results.
+/// The variables among `all` that change results, without secrets.
 pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
     let texts = all.into_iter().map(|(name, value)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
@@ -63,18 +60,11 @@ pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMa
         PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name.as_str())
     });
     matter
-        .map(|(name, value)| match is_secret(&name, &value) {
-            true => (name, NOT_RECORDED.to_owned()),
-            false => (name, value),
+        .map(|(name, value)| {
+            let value = secrets::recorded(&name, &value);
+            (name, value)
         })
         .collect()
-}
-
-/// Whether a value may be a secret by its variable's name, or is an address with a user's name or password in it.
-fn is_secret(name: &str, value: &str) -> bool {
-    let has_user = value.split_once("://").is_some_and(|(_, address)| address.contains('@'));
-    let name = name.to_uppercase();
-    has_user || SECRETS.iter().any(|secret| name.contains(secret))
 }
 
 /// What a reader of the record must not miss: that numbers may be of other hardware than this machine's.
@@ -197,12 +187,6 @@ fn field(text: &str, name: &str) -> Option<String> {
     })
 }
 
-/// A file's text; `None` where there is none.
-fn text(file: &Path) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -239,7 +223,7 @@ mod tests {
         ];
         let kept = recorded(&given);
         assert_eq!(kept.len(), given.len());
-        assert!(kept.values().all(|value| value == NOT_RECORDED), "{kept:?}");
+        assert!(kept.values().all(|value| !value.contains("abc")), "{kept:?}");
         let plain = [("HF_ENDPOINT", "https://hub.example.org")];
         assert_eq!(recorded(&plain)["HF_ENDPOINT"], "https://hub.example.org");
     }

@@ -12,7 +12,7 @@ use crate::{
     metering::Metering,
     output::Output,
     plan::{self, Given, ModelGrant},
-    runner,
+    runner, secrets, sha256,
     state::{Run, Stage, State},
 };
 use llem_meter::Clock;
@@ -20,7 +20,7 @@ use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
     schema::{ComponentRecord, Dataset, Grants},
 };
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::{
     collections::BTreeMap,
     env,
@@ -60,7 +60,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Where compiled code is kept; none means nowhere.
     pub cache: Option<PathBuf>,
-    /// The command line, for the record.
+    /// The command line, for the record, which leaves secrets out.
     pub command: Vec<String>,
     /// How this program was built, for the record.
     pub build: Build,
@@ -129,7 +129,10 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     let mut parameters = BTreeMap::new();
     for (member, inputs) in members.iter_mut().zip(inputs) {
         parameters.extend(
-            inputs.parameters.iter().map(|(name, value)| (name.clone(), plan::to_json(value))),
+            inputs
+                .parameters
+                .iter()
+                .map(|(name, value)| (name.clone(), plan::recorded(name, value))),
         );
         let state = member.store.data_mut();
         state.inputs = inputs;
@@ -139,7 +142,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
         members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
     let plan = Plan {
         llem_version: options.build.version.clone(),
-        command: options.command.clone(),
+        command: secrets::recorded_command(&options.command),
         components: members.iter().map(component_record).collect(),
         parameters,
         grants: grants(&options)?,
@@ -261,9 +264,9 @@ fn grants(options: &Options) -> Result<Grants> {
 }
 
 fn file_digest(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::default();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(format!("sha256:{}", crate::component::hex(&hash.finalize())))
+    Ok(sha256::finished(hash))
 }
 
 /// The script's name as far as a file system takes it.

@@ -32,6 +32,8 @@ pub mod output;
 pub mod plan;
 pub mod runner;
 mod scoring;
+mod secrets;
+mod sha256;
 pub mod state;
 mod steadiness;
 pub mod stop;

@@ -3,6 +3,7 @@
 use crate::{
     Error, Result,
     bindings::{description::About, types::Value},
+    secrets,
     state::Inputs,
 };
 use llem_engine::{
@@ -151,7 +152,15 @@ fn parse(name: &str, text: &str, default: &Value) -> Result<Value> {
     }
 }
 
-/// A value as the record keeps it.
+/// A parameter's value as the record keeps it: a text without secrets.
+pub fn recorded(name: &str, value: &Value) -> serde_json::Value {
+    match value {
+        Value::Text(text) => secrets::recorded(name, text).into(),
+        value => to_json(value),
+    }
+}
+
+/// A value as JSON.
 pub fn to_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Text(text) => text.as_str().into(),

@@ -4,11 +4,11 @@
 use crate::{
     asked,
     bindings::{engine, types},
-    component::hex,
     energy_shares::{self, Phase, Step},
     engine_thread::EngineThread,
     holdings::During,
     measurement::{Before, Communication, closed},
+    sha256,
     state::Run,
 };
 use llem_engine::{
@@ -71,7 +71,7 @@ impl Task {
                 });
             }
         }
-        format!("sha256:{}", hex(&hash.finalize()))
+        sha256::finished(hash)
     }
 
     fn requests(&self) -> usize {

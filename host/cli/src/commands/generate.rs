@@ -185,6 +185,7 @@ fn to_json(
         "finish": completion.finish.to_string(),
         "timings": {
             "load_s": info.load_time.as_secs_f64(),
+            "digest_s": info.digest_time.as_secs_f64(),
             "ttft_s": timings.ttft,
             "tokenize_s": timings.tokenize,
             "prefill_s": timings.prefill,

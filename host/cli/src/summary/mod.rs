@@ -22,8 +22,8 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
     };
     let bold = |text: &str| console::style(text.to_owned()).bold();
     println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
-    if let Some(recovery) = record.recovered {
-        println!("{} from its journal: {}", bold("recovered"), recovered(&recovery));
+    if let Some(recovery) = &record.recovered {
+        println!("{} from its journal: {}", bold("recovered"), recovered(recovery));
     }
     for model in &record.models {
         println!(
@@ -66,7 +66,9 @@ pub fn print(record: &RunRecord, folder: Option<&Path>) {
         println!("  ±: one standard uncertainty");
     }
     for table in &record.tables {
-        println!("\n{}\n{}", bold(&table.name), text_table(table).trim_fmt());
+        // The host has only the script's word for what stands in it.
+        let head = format!("table of the script: {}", table.name);
+        println!("\n{}\n{}", bold(&head), text_table(table).trim_fmt());
     }
     for warning in &record.warnings {
         println!("{} {warning}", console::style("warning").yellow().bold());

@@ -148,7 +148,11 @@ impl Observer for Console {
             Event::PhaseBegan { phase } => {
                 *lock(&self.shown.line) = Line { phase: phase.clone(), doing: Doing::Nothing };
             }
-            Event::Warning { message } => self.say(Kind::Warning, message),
+            Event::Warning { .. } | Event::ScriptWarning { .. } => {
+                if let Some(message) = event.warning() {
+                    self.say(Kind::Warning, &message);
+                }
+            }
             Event::Log { level, message } => match level.as_str() {
                 "error" => self.say(Kind::ScriptError, message),
                 "warn" => self.say(Kind::ScriptWarning, message),

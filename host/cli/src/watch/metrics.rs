@@ -1,6 +1,7 @@
 //! A Prometheus endpoint while a run goes on: what its devices draw and how they are, what its requests do.
 
 use llem_meter::Sample;
+use llem_quantity::ReadingRecord;
 use llem_record::{
     Event,
     event::{GenerationRecord, SequenceRecord, WindowRecord},
@@ -49,6 +50,13 @@ struct Requests {
     phase: String,
 }
 
+/// Energy of requests is told apart by where it is from, too: what was simulated or modelled is no measurement.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestsEnergy {
+    phase: String,
+    source: String,
+}
+
 type Reading = Gauge<f64, AtomicU64>;
 type Sum = Counter<f64, AtomicU64>;
 
@@ -63,7 +71,7 @@ pub struct Metrics {
     sequences: Family<Requests, Counter>,
     prompt_tokens: Family<Requests, Counter>,
     output_tokens: Family<Requests, Counter>,
-    joules: Family<Requests, Sum>,
+    joules: Family<RequestsEnergy, Sum>,
     first_token: Family<Requests, Histogram>,
     next_token: Family<Requests, Histogram>,
     warnings: Counter,
@@ -145,7 +153,7 @@ impl Metrics {
         registry.register("output_tokens", "Tokens generated", self.output_tokens.clone());
         registry.register_with_unit(
             "requests_energy",
-            "Energy of requests, where it is measured",
+            "Energy of requests and of sequences of continuous batches, where it is known; the label source tells simulated and modelled joules from measured ones",
             joules(),
             self.joules.clone(),
         );
@@ -167,19 +175,22 @@ impl Metrics {
 
     fn generated(&self, generation: &GenerationRecord) {
         let labels = Requests { phase: generation.window.phase.clone() };
-        self.used(&labels, &generation.window);
+        self.used(&labels, &generation.window.energy_total);
         generation.sequences.iter().for_each(|sequence| self.sequence(&labels, sequence));
     }
 
     fn scored(&self, window: &WindowRecord) {
         let labels = Requests { phase: window.phase.clone() };
-        self.used(&labels, window);
+        self.used(&labels, &window.energy_total);
         self.prompt_tokens.get_or_create(&labels).inc_by(window.activity.prompt_tokens);
     }
 
-    fn used(&self, labels: &Requests, window: &WindowRecord) {
-        if let llem_quantity::ReadingRecord::Known(energy) = &window.energy_total {
-            self.joules.get_or_create(labels).inc_by(energy.value);
+    fn used(&self, labels: &Requests, energy: &ReadingRecord) {
+        if let ReadingRecord::Known(energy) = energy {
+            let (phase, source) = (labels.phase.clone(), energy.source.to_string());
+            // A counter only takes what is added.
+            let joules = energy.value.max(0.0);
+            self.joules.get_or_create(&RequestsEnergy { phase, source }).inc_by(joules);
         }
     }
 
@@ -204,8 +215,11 @@ impl Observer for Metrics {
             Event::BatchSequence(ended) => {
                 let labels = Requests { phase: ended.phase.clone() };
                 self.sequence(&labels, &ended.sequence);
+                if let Some(energy) = &ended.sequence.energy {
+                    self.used(&labels, &energy.share);
+                }
             }
-            Event::Warning { .. } => {
+            Event::Warning { .. } | Event::ScriptWarning { .. } => {
                 self.warnings.inc();
             }
             _ => {}
@@ -268,5 +282,41 @@ fn answer(server: &Server, registry: &Registry, ended: &AtomicBool) {
             }
             false => request.respond(Response::from_string("see /metrics\n").with_status_code(404)),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sequence of a continuous batch that ended with this share of the energy.
+    fn ended(share: serde_json::Value) -> Event {
+        let event = serde_json::json!({
+            "event": "batch-sequence", "label": "a", "phase": "measure", "batch": 0, "name": 0,
+            "sequence": {
+                "prompt_tokens": 3, "tokens": [7], "finish": "length", "submitted_ns": 0, "token_ns": [5],
+                "energy": { "share": share, "model": "operations-and-bytes", "covers": [] },
+            },
+        });
+        serde_json::from_value(event).expect("an event")
+    }
+
+    #[test]
+    fn energy_of_batches_counts_and_says_where_it_is_from() {
+        let metrics = Metrics::serve("127.0.0.1:0").expect("a free port");
+        let share = |joules: f64, source: &str| serde_json::json!({ "value": joules, "uncertainty": 0.5, "unit": "J", "source": source });
+        metrics.event(&ended(share(2.5, "derived")));
+        metrics.event(&ended(share(1.5, "derived")));
+        metrics.event(&ended(share(8.0, "simulated")));
+        metrics.event(&ended(serde_json::json!({ "unavailable": "nothing is measured" })));
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).expect("text");
+        for (source, joules) in [("derived", 4), ("simulated", 8)] {
+            let line = format!(
+                "llem_requests_energy_joules_total{{phase=\"measure\",source=\"{source}\"}} {joules}"
+            );
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+        assert!(text.contains("the label source tells simulated and modelled joules"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use llem_record::{
 };
 use llem_runtime::{Error, Observer};
 use opentelemetry::{
-    Context, KeyValue,
+    Context, KeyValue, StringValue, Value,
     trace::{Status, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -81,6 +81,9 @@ impl Spans {
     }
 
     fn window(&self, open: &Open, window: &WindowRecord, kind: &'static str, more: Vec<KeyValue>) {
+        let covers: Vec<StringValue> = (window.energy_covers.iter())
+            .map(|one| format!("{} {}", one.device, one.domain).into())
+            .collect();
         let [from, to] = [window.started_ns, window.started_ns + window.wall_ns]
             .map(|ns| self.clock.wall_time(ns));
         let activity = &window.activity;
@@ -91,6 +94,9 @@ impl Spans {
             KeyValue::new("gen_ai.usage.output_tokens", activity.output_tokens as i64),
             KeyValue::new("llem.flops_estimated", activity.flops_estimated.total),
         ];
+        if !covers.is_empty() {
+            attributes.push(KeyValue::new("llem.energy_covers", Value::Array(covers.into())));
+        }
         match &window.energy_total {
             ReadingRecord::Known(energy) => attributes.extend([
                 KeyValue::new("llem.energy_joules", energy.value),
@@ -111,11 +117,17 @@ impl Spans {
         let first = generation.sequences.iter().filter_map(|sequence| {
             Some(sequence.token_ns.first()?.saturating_sub(sequence.submitted_ns) as f64 * 1e-9)
         });
-        let more = first
+        let first = first
             .reduce(f64::max)
             .map(|first| KeyValue::new("gen_ai.server.time_to_first_token", first));
-        self.window(open, &generation.window, "generate", more.into_iter().collect());
+        let more = first.into_iter().chain(model(generation.model)).collect();
+        self.window(open, &generation.window, "generate", more);
     }
+}
+
+/// The model that something ran on, by its number in the record.
+fn model(number: Option<u64>) -> Option<KeyValue> {
+    Some(KeyValue::new("llem.model", i64::try_from(number?).ok()?))
 }
 
 impl Observer for Spans {
@@ -148,11 +160,13 @@ impl Observer for Spans {
             Event::Generation(generation) => self.generation(&open, generation),
             Event::Score(call) => {
                 let scored = KeyValue::new("llem.scored_tokens", call.scored_tokens as i64);
-                self.window(&open, &call.window, "score", vec![scored]);
+                let more = [scored].into_iter().chain(model(call.model)).collect();
+                self.window(&open, &call.window, "score", more);
             }
             Event::Window(window) => self.window(&open, window, "window", Vec::new()),
-            Event::Warning { message } => {
-                let message = KeyValue::new("message", message.clone());
+            Event::Warning { .. } | Event::ScriptWarning { .. } => {
+                let message = event.warning().unwrap_or_default().into_owned();
+                let message = KeyValue::new("message", message);
                 open.innermost().span().add_event_with_timestamp("warning", now, vec![message]);
             }
             Event::Ended { status, error } => {

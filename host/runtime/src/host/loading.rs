@@ -134,6 +134,7 @@ pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
         },
         ranks: info.ranks.iter().map(rank).collect(),
         load_ns: info.load_time.as_nanos() as u64,
+        digest_ns: info.digest_time.as_nanos() as u64,
     }
 }
 

@@ -3,12 +3,11 @@
 use super::types::{Answer, check_unit};
 use crate::{
     bindings::{report, types::Error},
-    component::hex,
+    sha256::sha256,
     state::{Stage, State},
 };
 use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
-use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
 
 /// A phase that a script has open, by its depth among the open ones.
@@ -85,6 +84,7 @@ impl report::Host for State {
             x: series.x,
             y: series.y,
             points: series.points,
+            source: Source::Script,
         }))?;
         Ok(Ok(()))
     }
@@ -107,6 +107,7 @@ impl report::Host for State {
             name: table.name,
             columns: table.columns,
             rows: table.rows,
+            source: Source::Script,
         }))?;
         Ok(Ok(()))
     }
@@ -130,14 +131,14 @@ impl report::Host for State {
         self.run.output.write(Event::Artifact(event::Artifact {
             path,
             bytes: content.len() as u64,
-            digest: format!("sha256:{}", hex(&Sha256::digest(&content))),
+            digest: sha256(&content),
         }))?;
         Ok(Ok(()))
     }
 
     fn warn(&mut self, message: String) -> wasmtime::Result<()> {
         self.run.output.charge(message.len())?;
-        self.run.output.write(Event::Warning { message })
+        self.run.output.write(Event::ScriptWarning { message })
     }
 }
 

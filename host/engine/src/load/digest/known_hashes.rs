@@ -18,6 +18,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Smaller files are hashed in milliseconds, which looking them up and keeping them takes as well.
 const WORTH_KEEPING: u64 = 16 << 20;
 
+/// Hashing more bytes takes seconds from a slow disk, and is said.
+const WORTH_SAYING: u64 = 1 << 30;
+
 /// A hash and the file that it is of. Two entries of one path do not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
@@ -27,6 +30,10 @@ struct Known {
     bytes: u64,
     /// When it was last written, ns since 1970.
     modified_ns: i64,
+    /// When its content or what the system says of it last changed, ns since 1970: no program can set this time back.
+    /// 0 in entries of older versions, which no file is like.
+    #[serde(default)]
+    changed_ns: i64,
     /// Its number on its device.
     inode: u64,
     /// The device's number.
@@ -41,8 +48,8 @@ impl Known {
         Self {
             path: path.to_owned(),
             bytes: seen.len(),
-            modified_ns: (seen.mtime().saturating_mul(1_000_000_000))
-                .saturating_add(seen.mtime_nsec()),
+            modified_ns: nanoseconds(seen.mtime(), seen.mtime_nsec()),
+            changed_ns: nanoseconds(seen.ctime(), seen.ctime_nsec()),
             inode: seen.ino(),
             device: seen.dev(),
             blake3: hash,
@@ -51,9 +58,16 @@ impl Known {
 
     /// Whether it is of a file of which the system says the same as of another.
     fn is_of(&self, other: &Self) -> bool {
-        let file = |known: &Self| (known.bytes, known.modified_ns, known.inode, known.device);
+        let file = |known: &Self| {
+            let times = (known.modified_ns, known.changed_ns);
+            (known.bytes, times, known.inode, known.device)
+        };
         self.path == other.path && file(self) == file(other)
     }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
 /// A file's hash and size.
@@ -74,7 +88,18 @@ pub(super) fn of_files(paths: &[&Path], cache: Option<&Path>) -> Result<Vec<File
         .filter(|(_, found)| found.is_none())
         .map(|(path, _)| *path)
         .collect();
+    let sizes = unknown.iter().filter_map(|path| Some(fs::metadata(path).ok()?.len()));
+    if let Some(notice) = notice(sizes.sum()) {
+        tracing::info!("{notice}");
+    }
     let hashed = file_hash::of_files(&unknown)?;
+    for (path, hashed) in unknown.iter().zip(&hashed) {
+        let [before, after] =
+            hashed.seen.each_ref().map(|seen| Known::new("", seen, String::new()));
+        if before != after || hashed.bytes != after.bytes {
+            return Err(changed(path));
+        }
+    }
     if let Some(store) = store {
         let new: Vec<Known> = (unknown.iter().zip(&hashed))
             .filter_map(|(path, hashed)| worth_keeping(path, hashed))
@@ -90,6 +115,18 @@ pub(super) fn of_files(paths: &[&Path], cache: Option<&Path>) -> Result<Vec<File
         found.or_else(|| hashed.next().map(|Hashed { hash, bytes, .. }| FileHash { hash, bytes }))
     });
     Ok(all.flatten().collect())
+}
+
+/// A file that is not the same from its first byte to its last: what was hashed is no file that there ever was.
+pub(super) fn changed(path: &Path) -> Error {
+    Error::file(path, "changed while it was read: load it again".to_owned())
+}
+
+/// What whoever waits for so many bytes to be hashed is told.
+fn notice(bytes: u64) -> Option<String> {
+    let gibibytes = bytes as f64 / (1u64 << 30) as f64;
+    (bytes > WORTH_SAYING)
+        .then(|| format!("hashing {gibibytes:.1} GiB of weights; --quick-digest skips it"))
 }
 
 /// The hash of a file as an earlier run made it.
@@ -109,14 +146,26 @@ fn find(path: &Path, known: &[Known]) -> Result<Option<FileHash>> {
     }))
 }
 
-/// What is kept of a file that was hashed: nothing where it is small, was changed just before or meanwhile, or has a
-/// name that is not UTF-8.
+/// What is kept of a file that was hashed: nothing where it is small, was changed just before, or has a name that is not
+/// UTF-8.
 fn worth_keeping(path: &Path, hashed: &Hashed) -> Option<Known> {
     let resolved = fs::canonicalize(path).ok()?;
-    let of = |seen| Some(Known::new(resolved.to_str()?, seen, hashed.hash.to_hex().to_string()));
-    let [before, after] = [of(&hashed.seen[0])?, of(&hashed.seen[1])?];
+    let seen = &hashed.seen[1];
     // A file of the future has no age, and is not settled either.
-    let age = SystemTime::now().duration_since(hashed.seen[1].modified().ok()?).ok()?;
-    let is_settled = age >= SETTLED && before == after && hashed.bytes == after.bytes;
-    (is_settled && after.bytes >= WORTH_KEEPING).then_some(after)
+    let age = SystemTime::now().duration_since(seen.modified().ok()?).ok()?;
+    let name = resolved.to_str()?;
+    (age >= SETTLED && seen.len() >= WORTH_KEEPING)
+        .then(|| Known::new(name, seen, hashed.hash.to_hex().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashing_much_is_said() {
+        assert_eq!(notice(WORTH_SAYING), None);
+        let told = notice(5 << 29).expect("2.5 GiB are much");
+        assert_eq!(told, "hashing 2.5 GiB of weights; --quick-digest skips it");
+    }
 }

@@ -124,7 +124,7 @@ impl<'a> WeightFile<'a> {
 /// Hashes what a model or an adapter is made of.
 ///
 /// # Errors
-/// [`crate::Error::BadFile`] for a file that cannot be read.
+/// [`crate::Error::BadFile`] for a file that cannot be read, or that changed since it was mapped.
 pub fn identify(options: &DigestOptions, parts: &Parts<'_>) -> Result<Identity> {
     if options.coverage == Coverage::Nothing {
         return Ok(Identity::default());
@@ -157,6 +157,10 @@ pub fn identify(options: &DigestOptions, parts: &Parts<'_>) -> Result<Identity> 
     }
     for file in &parts.weights {
         let (bytes, prefix, hash) = match read.next() {
+            // The engine computes with what was mapped: a digest of anything else would lie.
+            Some(hashed) if hashed.bytes != file.bytes => {
+                return Err(known_hashes::changed(file.path));
+            }
             Some(hashed) => (hashed.bytes, WHOLE, hashed.hash),
             None => (file.bytes, HEADERS, blake3::hash(file.beginning)),
         };

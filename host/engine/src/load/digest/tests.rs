@@ -6,6 +6,9 @@ use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use std::{
     fs::{self, File},
+    io::Write,
+    os::unix::fs::FileExt,
+    sync::atomic::{AtomicBool, Ordering},
     time::SystemTime,
 };
 use tempfile::TempDir;
@@ -31,10 +34,12 @@ impl Folder {
         self.0.path().join(format!("{index}.safetensors"))
     }
 
-    /// Says of a file that it was last written so many seconds ago.
-    fn age(&self, index: usize, seconds: u64) {
+    /// Says of a file that it was last written so many seconds ago; a negative number is in the future.
+    fn age(&self, index: usize, seconds: i64) {
         let file = File::options().append(true).open(self.weights(index)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        let length = Duration::from_secs(seconds.unsigned_abs());
+        let now = SystemTime::now();
+        file.set_modified(if seconds < 0 { now + length } else { now - length }).unwrap();
     }
 
     /// Changes one byte, so many before the file's end.
@@ -135,14 +140,13 @@ fn files_are_listed_with_what_b3sum_prints() {
 fn a_hash_does_not_depend_on_the_number_of_threads() {
     // Several buffers and part of one; more files than are read at a time.
     let folder = Folder::new(&[LARGE + 12345, 1, 2, 3, 4, 5, 6]);
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let options = DigestOptions::default();
-    let one = alone.install(|| folder.identify(&options));
-    let many = folder.identify(&options);
-    assert_eq!(one.files, many.files);
-    assert_eq!(one.digest, many.digest);
-    let whole = blake3::hash(&fs::read(folder.weights(0)).unwrap());
-    assert_eq!(many.files[1].digest, format!("blake3:{}", whole.to_hex()));
+    let many = folder.identify(&DigestOptions::default());
+    assert_eq!(many.files.len(), 1 + 7);
+    // `blake3::hash` has no other thread than this one.
+    for (index, file) in many.files[1..].iter().enumerate() {
+        let one = blake3::hash(&fs::read(folder.weights(index)).unwrap());
+        assert_eq!(file.digest, format!("blake3:{}", one.to_hex()), "{index}");
+    }
 }
 
 #[test]
@@ -163,6 +167,16 @@ fn a_file_that_has_changed_is_hashed_again() {
     folder.forge();
     folder.age(0, 1800);
     assert_eq!(folder.identify(&folder.cached()).files, first.files);
+    // Other bytes, of which all that a program can set is as it was.
+    folder.forge();
+    let aged = fs::metadata(folder.weights(0)).unwrap().modified().unwrap();
+    let mut bytes = fs::read(folder.weights(0)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(folder.weights(0), bytes).unwrap();
+    File::options().append(true).open(folder.weights(0)).unwrap().set_modified(aged).unwrap();
+    let other = folder.identify(&folder.cached());
+    assert_eq!(other.files, folder.identify(&DigestOptions::default()).files);
+    assert_ne!(other.digest, first.digest);
     // Another size at the same time.
     folder.forge();
     let modified = fs::metadata(folder.weights(0)).unwrap().modified().unwrap();
@@ -176,9 +190,48 @@ fn a_file_that_has_changed_is_hashed_again() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_hashed_is_refused() {
+    let folder = Folder::new(&[LARGE]);
+    let shard = Shard::open(folder.weights(0)).unwrap();
+    let ended = AtomicBool::new(false);
+    let refused = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Within the file, so that its size stays: 0 over 0, and yet it was written to.
+            let file = File::options().write(true).open(folder.weights(0)).unwrap();
+            let last = file.metadata().unwrap().len() - 1;
+            while !ended.load(Ordering::Relaxed) {
+                file.write_all_at(&[0], last).unwrap();
+            }
+        });
+        let config = folder.0.path().join("config.json");
+        let weights = vec![WeightFile::from(&shard)];
+        let (config, beside) = (Some((config.as_path(), CONFIG)), Vec::new());
+        let parts = Parts { folder: folder.0.path(), config, weights, beside };
+        let refused = identify(&folder.cached(), &parts);
+        ended.store(true, Ordering::Relaxed);
+        refused
+    });
+    let told = refused.unwrap_err().to_string();
+    assert!(told.contains("0.safetensors") && told.contains("changed while it was read"), "{told}");
+}
+
+#[test]
+fn a_file_that_is_not_what_was_mapped_is_refused() {
+    let folder = Folder::new(&[300]);
+    let shard = Shard::open(folder.weights(0)).unwrap();
+    let mut file = File::options().append(true).open(folder.weights(0)).unwrap();
+    file.write_all(&[0; 4]).unwrap();
+    let weights = vec![WeightFile::from(&shard)];
+    let parts = Parts { folder: folder.0.path(), config: None, weights, beside: Vec::new() };
+    let told = identify(&DigestOptions::default(), &parts).unwrap_err().to_string();
+    assert!(told.contains("changed while it was read: load it again"), "{told}");
+}
+
+#[test]
 fn a_file_that_was_just_written_is_not_kept() {
     let folder = Folder::new(&[LARGE, LARGE]);
-    folder.age(1, 0);
+    // However long hashing takes, this file is younger.
+    folder.age(1, -3600);
     folder.identify(&folder.cached());
     let forged = folder.forge();
     let files = folder.identify(&folder.cached()).files;

@@ -1,0 +1,31 @@
+//! SHA-256 as the record writes it.
+
+use sha2::{Digest, Sha256};
+
+/// The digest of some bytes: `sha256:` and lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    finished(Sha256::new_with_prefix(bytes))
+}
+
+/// The digest of what a hash was given piece by piece, in the same form.
+pub fn finished(hash: Sha256) -> String {
+    format!("sha256:{}", hex(&hash.finalize()))
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_the_standards() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(b"abc"), expected);
+        assert_eq!(finished(Sha256::new_with_prefix("a").chain_update("bc")), expected);
+    }
+}
