@@ -8,6 +8,7 @@ mod gpu_trace;
 mod hardware_doubles;
 
 mod adapters;
+mod asked;
 mod bad_adapters;
 mod bad_files;
 mod commands;

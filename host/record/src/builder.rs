@@ -42,6 +42,7 @@ impl RecordBuilder {
             plan,
             models: Vec::new(),
             adapters: Vec::new(),
+            batches: Vec::new(),
             phases: Vec::new(),
             groups: Vec::new(),
             score_groups: Vec::new(),
@@ -73,6 +74,7 @@ impl RecordBuilder {
         match event {
             Event::Model(model) => record.models.push(model),
             Event::Adapter(adapter) => record.adapters.push(adapter),
+            Event::BatchOpened(batch) => record.batches.push(batch),
             Event::PhaseBegan { phase } => self.open_phases.push((phase, t_ns)),
             Event::PhaseEnded { phase, wall_ns } => {
                 if let Some(open) = self.open_phases.iter().rposition(|(name, _)| *name == phase) {

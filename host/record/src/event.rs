@@ -10,7 +10,9 @@ pub use crate::{
         SequenceRecord, SequenceTimes,
     },
     report::{Artifact, Metric, Series, Table},
-    request::{BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord},
+    request::{
+        BatchRecord, BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord,
+    },
 };
 use llem_quantity::ReadingRecord;
 use schemars::JsonSchema;
@@ -64,6 +66,8 @@ pub enum Event {
     },
     /// A request was generated and measured.
     Generation(GenerationRecord),
+    /// A continuous batch was opened.
+    BatchOpened(BatchRecord),
     /// A request was added to a continuous batch.
     BatchRequest(BatchRequestRecord),
     /// Tokens of sequences of a continuous batch that have not ended.
@@ -152,6 +156,9 @@ pub struct ModelRecord {
     /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileDigest>,
+    /// The seed of a synthetic model's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Distinct weights.
     pub parameters: u64,
     /// Bytes of weights in memory, on all ranks.
@@ -246,6 +253,9 @@ pub struct RankActivity {
 /// A LoRA adapter, and what has just been done with it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRecord {
+    /// The model that it was done to, by its number; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
     /// What requests call it.
     pub name: String,
     /// What has been done.

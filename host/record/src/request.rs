@@ -72,6 +72,26 @@ pub struct SamplingRecord {
     pub first_stream: u64,
 }
 
+/// A continuous batch that was opened.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BatchRecord {
+    /// Its number, by which requests, sequences and windows name it.
+    pub batch: u64,
+    /// The model, by its number.
+    pub model: u64,
+    /// The phases that were open, joined by `/`.
+    pub phase: String,
+    /// Most sequences that run at a time.
+    pub max_sequences: u64,
+    /// Most tokens of one sequence, prompt and output; absent means the model's context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Most rows of a step in which prompt is run.
+    pub prefill_chunk: u64,
+    /// What becomes of a sequence for which there is no KV memory: `wait` or `refuse`.
+    pub when_full: String,
+}
+
 /// A request whose sequences were added to a continuous batch.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BatchRequestRecord {

@@ -3,7 +3,9 @@
 pub use crate::environment::Host;
 use crate::{
     environment::{Build, MeteringRecord},
-    event::{AdapterRecord, Artifact, Metric, ModelRecord, Series, Table, WindowRecord},
+    event::{
+        AdapterRecord, Artifact, BatchRecord, Metric, ModelRecord, Series, Table, WindowRecord,
+    },
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},
     score::ScoreGroup,
     statistics::Group,
@@ -41,6 +43,9 @@ pub struct RunRecord {
     /// What was done with LoRA adapters, in order.
     #[serde(default)]
     pub adapters: Vec<AdapterRecord>,
+    /// Continuous batches, in the order of opening.
+    #[serde(default)]
+    pub batches: Vec<BatchRecord>,
     /// Phases, in the order of ending.
     pub phases: Vec<Phase>,
     /// Generated requests, summarised by model, phase and label.

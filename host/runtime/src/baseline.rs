@@ -22,9 +22,20 @@ use std::{
 /// Shorter tells nothing, longer is a mistake.
 const LENGTH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
-/// Whether idle power of a source is worth keeping: what somebody declared, or doubles, say nothing of later runs.
+/// Whether idle power of a source is worth keeping: what somebody declared says nothing of later runs.
 fn is_kept(source: Source) -> bool {
-    matches!(source, Source::NvmlCounter | Source::NvmlPower | Source::Rapl)
+    source != Source::Modelled
+}
+
+/// A power domain that is metered.
+struct Metered {
+    device: String,
+    domain: String,
+    /// What the device is kept under.
+    key: String,
+    /// Whether a model is on it.
+    holds_model: bool,
+    source: Source,
 }
 
 /// A baseline with its date.
@@ -67,8 +78,10 @@ impl Run {
         let Some(store) = self.metering.baselines() else { return Ok(None) };
         let mut power = Vec::new();
         let (mut measured_at, mut length) = (u64::MAX, Duration::ZERO);
-        for (device, domain, key, holds_model) in self.metered() {
-            let Some(kept) = store.find(&key, &domain, holds_model, lifetime) else {
+        for Metered { device, domain, key, holds_model, source } in self.metered() {
+            let kept = store.find(&key, &domain, holds_model, lifetime);
+            // By another instrument it is another machine's, or nobody's.
+            let Some(kept) = kept.filter(|kept| kept.power.source == source) else {
                 return Ok(None);
             };
             measured_at = measured_at.min(kept.measured_at);
@@ -96,7 +109,8 @@ impl Run {
         length: Duration,
     ) -> wasmtime::Result<()> {
         let Some(store) = self.metering.baselines() else { return Ok(()) };
-        let kept = self.metered().into_iter().filter_map(|(device, domain, key, holds_model)| {
+        let kept = self.metered().into_iter().filter_map(|metered| {
+            let Metered { device, domain, key, holds_model, .. } = metered;
             let idle =
                 power.iter().find(|idle| (&idle.device, &idle.domain) == (&device, &domain))?;
             let power = idle.power.clone().ok().filter(|power| is_kept(power.source))?;
@@ -117,15 +131,16 @@ impl Run {
         }
     }
 
-    /// Every domain that is metered: device, domain, what the device is kept under, whether it holds a model.
-    fn metered(&self) -> Vec<(String, String, String, bool)> {
+    /// Every domain that is metered.
+    fn metered(&self) -> Vec<Metered> {
         let devices = self.meter().devices();
         let holders = self.holders();
-        let gauges = self.meter().resolutions().into_iter().filter(|gauge| gauge.source.is_ok());
-        let keyed = gauges.filter_map(|gauge| {
-            let device = devices.iter().find(|device| device.id == gauge.device)?;
+        let keyed = self.meter().resolutions().into_iter().filter_map(|gauge| {
+            let source = gauge.source.ok()?;
+            let described = devices.iter().find(|device| device.id == gauge.device)?;
             let holds_model = holders.contains(&gauge.device);
-            Some((gauge.device, gauge.domain, device.key(), holds_model))
+            let (device, domain, key) = (gauge.device, gauge.domain, described.key());
+            Some(Metered { device, domain, key, holds_model, source })
         });
         keyed.collect()
     }

@@ -6,13 +6,13 @@
 use crate::{batch_energy::BatchEnergy, engine_thread::EngineThread, measure, state::Run};
 use llem_engine::{
     Info,
-    batch::{Ended, Step, StepToken, Submitted},
+    batch::{BatchOptions, Ended, Step, StepToken, Submitted, WhenFull},
 };
 use llem_quantity::ReadingRecord;
 use llem_record::{
     Event,
     event::{
-        BatchProgressRecord, BatchRequestRecord, BatchSequenceRecord, RequestRecord,
+        BatchProgressRecord, BatchRecord, BatchRequestRecord, BatchSequenceRecord, RequestRecord,
         SequenceProgress, SequenceRecord,
     },
 };
@@ -71,7 +71,7 @@ struct Sequence {
 
 impl BatchJournal {
     /// The journal of a batch that was just opened.
-    pub fn new(run: &Arc<Run>, thread: &EngineThread) -> Arc<Self> {
+    pub fn new(run: &Arc<Run>, thread: &EngineThread, options: &BatchOptions) -> Arc<Self> {
         let batch = {
             let mut progress = run.progress();
             let batch = progress.batches;
@@ -87,6 +87,19 @@ impl BatchJournal {
             open: Mutex::default(),
         });
         run.progress().journals.push(Arc::clone(&journal));
+        // Where the record cannot be written, the next write of the run says so.
+        let _ = run.output.write(Event::BatchOpened(BatchRecord {
+            batch,
+            model: thread.number,
+            phase: run.phase_path(),
+            max_sequences: options.max_sequences as u64,
+            max_tokens: options.max_tokens.map(|most| most as u64),
+            prefill_chunk: options.prefill_chunk as u64,
+            when_full: match options.when_full {
+                WhenFull::Wait => "wait".to_owned(),
+                WhenFull::Refuse => "refuse".to_owned(),
+            },
+        }));
         journal
     }
 

@@ -74,7 +74,7 @@ fn run() -> Result<()> {
         "scores" => {
             let model = Model::granted()?;
             rest(700)?;
-            let context: Vec<u32> = (0..200).collect();
+            let context: Vec<u32> = (0..600).map(|index| index % 250).collect();
             for _ in 0..4 {
                 let continuation = vec![3];
                 model.score(&[ScoreRequest { context: context.clone(), continuation }])?;

@@ -148,7 +148,8 @@ impl State {
         let changed = self.with_adapters(model, job).await?;
         self.run.end_phases(depth)?;
         if let Ok((adapter, wall_ns)) = &changed {
-            let record = record(adapter, change, *wall_ns);
+            let number = self.table.get(model)?.thread.number;
+            let record = record(number, adapter, change, *wall_ns);
             self.run.output.charge(record.source.len() + record.name.len())?;
             self.run.output.write(Event::Adapter(record))?;
         }
@@ -170,8 +171,9 @@ impl State {
     }
 }
 
-fn record(adapter: &Adapter, change: AdapterChange, wall_ns: u64) -> AdapterRecord {
+fn record(model: u64, adapter: &Adapter, change: AdapterChange, wall_ns: u64) -> AdapterRecord {
     AdapterRecord {
+        model: Some(model),
         name: adapter.name.clone(),
         change,
         wall_ns,

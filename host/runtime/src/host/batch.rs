@@ -61,9 +61,10 @@ pub async fn open(
             engine::WhenFull::Refuse => batch::WhenFull::Refuse,
         },
     };
+    let asked = options.clone();
     let opened = thread.call(move |model| Batch::open(model, options)).await?;
     Ok(opened.map(|batch| OpenBatch {
-        journal: BatchJournal::new(run, &thread),
+        journal: BatchJournal::new(run, &thread, &asked),
         thread,
         batch: Arc::new(Mutex::new(batch)),
         reason: FinishReason::Interrupted,

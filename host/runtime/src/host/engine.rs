@@ -15,7 +15,7 @@ use crate::{
     scoring::{self, Task},
     state::State,
 };
-use llem_engine::{Info, Model, chat::Message, score::ScoreRequest};
+use llem_engine::{Info, Model, ModelSource, chat::Message, score::ScoreRequest};
 use llem_record::{Event, event::GenerationRecord};
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -40,6 +40,7 @@ impl engine::HostModel for State {
         let depth = self.run.begin_phase("load".to_owned())?;
         // Counters tick while the model loads, so that their periods are known by the first window.
         self.run.meter();
+        let seed = matches!(options.source, ModelSource::Synthetic(_)).then_some(options.seed);
         // While it is loaded its devices work, whatever comes of it.
         let devices = options.devices().unwrap_or_default();
         let metered = |id: String| self.run.meter().device_of(&id).unwrap_or(id);
@@ -56,7 +57,8 @@ impl engine::HostModel for State {
         match loaded {
             Ok(mut thread) => {
                 thread.number = self.run.hold(loading, thread.info());
-                let record = loading::model_record(thread.info(), Some(thread.number));
+                let mut record = loading::model_record(thread.info(), Some(thread.number));
+                record.seed = seed;
                 self.run.output.write(Event::Model(record))?;
                 if thread.info().stands_in {
                     let Info { source, device, .. } = thread.info();

@@ -113,6 +113,7 @@ pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
     };
     ModelRecord {
         number,
+        seed: None,
         source: info.source.clone(),
         architecture: info.architecture.clone(),
         digest: info.digest.clone(),

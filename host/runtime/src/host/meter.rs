@@ -10,7 +10,7 @@ use crate::{
     steadiness::Course,
 };
 use llem_engine::Model;
-use llem_meter::Window;
+use llem_meter::{Resolution, Window};
 use llem_quantity::{Quantity, Source};
 use llem_record::Event;
 use std::time::{Duration, Instant};
@@ -125,9 +125,14 @@ impl meter::HostWindow for State {
 
     fn timeline(&mut self, window: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
         let started = self.table.get(&window)?.window.started;
-        let samples = self.run.meter().samples_since(started).into_iter();
-        let samples = samples.filter_map(|(at, sample)| {
-            let power = Quantity::exact(sample.power?, "W", Source::Sensor);
+        let meter = self.run.meter();
+        let gauges = meter.resolutions();
+        let samples = meter.samples_since(started).into_iter().filter_map(|(at, sample)| {
+            let of = |gauge: &&Resolution| {
+                gauge.device == *sample.device && gauge.domain == *sample.domain
+            };
+            let source = gauges.iter().find(of)?.source.clone().ok()?;
+            let power = Quantity::exact(sample.power?, "W", of_power(source));
             Some(meter::Sample {
                 at: self.run.clock.at(at),
                 device: sample.device.to_string(),
@@ -178,6 +183,15 @@ impl State {
         } else {
             Ok(started.elapsed().as_nanos() as u64)
         })
+    }
+}
+
+/// The source of power that a sampler tells of a gauge: a GPU's sensor's, or a counter's gain.
+fn of_power(source: Source) -> Source {
+    match source {
+        Source::NvmlCounter | Source::NvmlPower => Source::Sensor,
+        Source::Rapl => Source::Derived,
+        other => other,
     }
 }
 
