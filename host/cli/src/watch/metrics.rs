@@ -295,7 +295,7 @@ mod tests {
             "event": "batch-sequence", "label": "a", "phase": "measure", "batch": 0, "name": 0,
             "sequence": {
                 "prompt_tokens": 3, "tokens": [7], "finish": "length", "submitted_ns": 0, "token_ns": [5],
-                "energy": { "share": share, "model": "operations-and-bytes", "covers": [] },
+                "energy": { "share": share, "shared_by": "operations-and-bytes", "covers": [] },
             },
         });
         serde_json::from_value(event).expect("an event")
