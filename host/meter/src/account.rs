@@ -20,7 +20,7 @@ pub type Seconds = f64;
 const KEPT: usize = 64;
 
 /// Intervals whose powers tell how much power varies from one to the next.
-const RECENT: usize = 8;
+pub(crate) const RECENT: usize = 8;
 
 /// How the counter's ticks lie in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +38,21 @@ pub struct Estimate {
     pub value: f64,
     /// One standard deviation.
     pub uncertainty: f64,
+}
+
+impl Estimate {
+    /// The first of some powers, W, one interval after another: how far the next one is from it, the others tell. None of
+    /// none.
+    pub(crate) fn of_powers(powers: &[f64]) -> Option<Self> {
+        let value = *powers.first()?;
+        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
+        let uncertainty = match powers.len() {
+            // Nothing is known of how it varies: anything from nothing to twice as much.
+            1 => value / 3f64.sqrt(),
+            count => (changes / (count - 1) as f64).sqrt(),
+        };
+        Some(Self { value, uncertainty })
+    }
 }
 
 /// A change of the counter: after the reading at `after` and not after that at `by`.
@@ -239,14 +254,7 @@ impl Account {
             })
             .filter(|power| power.is_finite())
             .collect();
-        let value = *powers.first()?;
-        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
-        let uncertainty = match powers.len() {
-            // Nothing is known of how it varies: anything from nothing to twice as much.
-            1 => value / 3f64.sqrt(),
-            count => (changes / (count - 1) as f64).sqrt(),
-        };
-        Some(Estimate { value, uncertainty })
+        Estimate::of_powers(&powers)
     }
 }
 

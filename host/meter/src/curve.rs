@@ -12,10 +12,7 @@
 //! side's own power, as its other knots tell it, is drawn out to the boundary, and how far the two ends are apart is
 //! what is not known.
 
-use crate::account::{Estimate, Seconds};
-
-/// Intervals of one kind of work whose powers tell how much it varies.
-const RECENT: usize = 8;
+use crate::account::{Estimate, RECENT, Seconds};
 
 /// Energy until a moment, J, with one standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,14 +181,7 @@ impl Curve {
                 pairs.take(RECENT).map(|pair| power(&pair[0], &pair[1])).collect()
             }
         };
-        let value = *powers.first()?;
-        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
-        let uncertainty = match powers.len() {
-            // Nothing is known of how it varies: anything from nothing to twice as much.
-            1 => value / 3f64.sqrt(),
-            count => (changes / (count - 1) as f64).sqrt(),
-        };
-        Some(Estimate { value, uncertainty })
+        Estimate::of_powers(&powers)
     }
 
     /// By how much power changes over the time that the gauge lags behind, W.
