@@ -171,13 +171,6 @@ impl Joined {
         self.epoch + Duration::from_secs_f64(first)
     }
 
-    /// Energy from one moment to a later one.
-    pub fn between(&self, from: Instant, to: Instant) -> Quantity {
-        let (from, to) = (self.at(from), self.at(to));
-        let uncertainty = from.uncertainty.hypot(to.uncertainty);
-        Quantity::new(to.value - from.value, uncertainty, "J", self.source)
-    }
-
     /// What kind of reading it is.
     pub fn source(&self) -> Source {
         self.source

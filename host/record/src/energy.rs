@@ -173,7 +173,7 @@ impl EnergySums {
     }
 
     /// Notes that a part has no energy of its own: no sum is one without it.
-    pub fn lose_all(&mut self, reason: &str) {
+    fn lose_all(&mut self, reason: &str) {
         let Self { total, covers, cpu, accelerators, prefill, decode, .. } = self;
         [total, prefill, decode].lose(reason);
         // Of what was never there nothing is lost.

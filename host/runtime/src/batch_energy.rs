@@ -49,10 +49,10 @@ struct Settled {
 
 impl BatchEnergy {
     /// That of a batch of a model which has just been opened.
-    pub fn follow(run: &Run, thread: &EngineThread, batch: u64) -> Self {
+    pub fn follow(run: &Run, thread: &EngineThread) -> Self {
         let (following, sequences) = (run.meter().following(), BTreeMap::new());
         Self {
-            held: run.held_by(thread, Some(batch)),
+            held: run.held_by(thread),
             steps: Mutex::default(),
             settled: Mutex::new(Settled { following, sequences }),
         }

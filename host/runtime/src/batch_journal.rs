@@ -83,7 +83,7 @@ impl BatchJournal {
             run: Arc::clone(run),
             batch,
             model: thread.number,
-            energy: BatchEnergy::follow(run, thread, batch),
+            energy: BatchEnergy::follow(run, thread),
             open: Mutex::default(),
         });
         run.progress().journals.push(Arc::clone(&journal));

@@ -168,7 +168,7 @@ pub fn record(
     let info = thread.info();
     let before = Before::now(run);
     run.progress().activity.add(&activity(info, &scoring));
-    let held = run.held_by(thread, None);
+    let held = run.held_by(thread);
     count_energy(run, &span, &held);
     let (window, _) = closed(run, task.label(), &span, &before, held, received.since(&sent))?;
     let (requests, completed) = (scoring.scores.len(), scoring.completed());

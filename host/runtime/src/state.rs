@@ -180,13 +180,13 @@ impl Run {
         self.progress().holdings.during(span.started, span.started + span.wall)
     }
 
-    /// A model, and a batch of it, as what a span of their own is about.
-    pub fn held_by(&self, thread: &EngineThread, batch: Option<u64>) -> During {
+    /// A model as all that a span of its own work is about.
+    pub fn held_by(&self, thread: &EngineThread) -> During {
         let info = thread.info();
         During {
             models: vec![thread.number],
             devices: self.places(info),
-            batches: batch.into_iter().collect(),
+            batches: Vec::new(),
             unmeasured: unmeasured(info),
             has_changed: false,
         }

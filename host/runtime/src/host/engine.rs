@@ -133,7 +133,7 @@ impl engine::HostModel for State {
         };
         let before = Before::now(&self.run);
         self.run.progress().activity.add(&measure::activity(thread.info(), &generation));
-        let held = self.run.held_by(&thread, None);
+        let held = self.run.held_by(&thread);
         let energies = measure::share_out(&self.run, thread.info(), &generation, &span, &held);
         let [sent, received] = communication;
         let ranks = received.since(&sent);
