@@ -55,6 +55,12 @@ pub enum Error {
         "artifact '{0}' is there already: give each artifact a name of its own, so that none is lost"
     )]
     ArtifactExists(String),
+    /// A line of the journal would be longer than allowed.
+    #[error("a line of the record would have more than {most} bytes: report less at a time")]
+    TooLong {
+        /// Bytes that it may have.
+        most: u64,
+    },
     /// There is no journal in the folder.
     #[error(
         "{0} is no run's folder: it holds no events.jsonl with a line of a run; give the folder that llem exec printed"
@@ -79,6 +85,11 @@ impl Error {
     /// Whether what was given is at fault, rather than the machine.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Io { .. })
+    }
+
+    /// Whether a line was refused because it is too long.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Self::TooLong { .. })
     }
 }
 

@@ -44,17 +44,22 @@ impl Recorder {
             plan: Some(Box::new(plan)),
         };
         let mut recorder = Self { folder, journal, builder, started: started.clone() };
-        recorder.append(0, started)?;
+        recorder.append(0, started, u64::MAX)?;
         write_record(&recorder.folder, recorder.builder.begun())?;
         Ok(recorder)
     }
 
-    /// Appends an event to the journal and to the record. One that the journal does not take is in the record all the
-    /// same.
-    pub fn append(&mut self, t_ns: u64, event: Event) -> Result<(), Error> {
+    /// Appends an event, whose line in the journal has at most so many bytes, to the journal and to the record, and
+    /// returns the line's bytes. One that the journal cannot take is in the record all the same, unless it is too long.
+    ///
+    /// # Errors
+    /// It is too long ([`Error::is_too_long`]), or the journal cannot be written.
+    pub fn append(&mut self, t_ns: u64, event: Event, most: u64) -> Result<u64, Error> {
         let line = Line { t_ns, event };
-        let written = self.journal.append(&line);
-        self.builder.add(line);
+        let written = self.journal.append(&line, most);
+        if !written.as_ref().is_err_and(Error::is_too_long) {
+            self.builder.add(line);
+        }
         written
     }
 
@@ -66,8 +71,9 @@ impl Recorder {
         status: Status,
         error: Option<String>,
     ) -> Result<RunRecord, Error> {
-        let journal =
-            self.append(t_ns, Event::Ended { status, error }).and_then(|()| self.journal.sync());
+        let journal = self
+            .append(t_ns, Event::Ended { status, error }, u64::MAX)
+            .and_then(|_| self.journal.sync());
         let record = self.builder.finish();
         write_record(&self.folder, &record)?;
         journal.map(|()| record)

@@ -165,7 +165,7 @@ mod tests {
     use tempfile::TempDir;
 
     fn append(recorder: &mut Recorder, t_ns: u64, event: Event) {
-        recorder.append(t_ns, event).expect("written");
+        recorder.append(t_ns, event, u64::MAX).expect("written");
     }
 
     /// A run that ended with these lines: started, a phase that began, a table, a warning, the phase's end, ended.

@@ -49,6 +49,8 @@ pub struct Batch {
     /// One for each replica of the model.
     lanes: Vec<Lane>,
     waiting: VecDeque<Sequence>,
+    /// Prompt tokens of those that wait.
+    waiting_tokens: usize,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
     next_name: u64,
@@ -115,6 +117,8 @@ pub struct Status {
     pub running: usize,
     /// Sequences that wait for KV memory.
     pub waiting: usize,
+    /// Bytes that those take which wait.
+    pub waiting_bytes: usize,
     /// Bytes of KV memory that are reserved.
     pub kv_bytes: usize,
     /// Positions that are reserved.
@@ -150,6 +154,7 @@ impl Batch {
             max_tokens: tokens,
             lanes,
             waiting: VecDeque::new(),
+            waiting_tokens: 0,
             left: Vec::new(),
             next_name: 0,
         })
@@ -200,6 +205,7 @@ impl Batch {
             sequence.name = name;
         }
         let submitted = sequences.iter().map(Sequence::submitted).collect();
+        self.waiting_tokens += sequences.iter().map(Sequence::prompt_tokens).sum::<usize>();
         self.waiting.extend(sequences);
         self.admit();
         Ok(submitted)
@@ -255,6 +261,7 @@ impl Batch {
         if let Some(place) = self.waiting.iter().position(|sequence| sequence.name == name)
             && let Some(mut sequence) = self.waiting.remove(place)
         {
+            self.waiting_tokens -= sequence.prompt_tokens();
             sequence.end(FinishReason::Cancelled);
             self.left.push(sequence);
             return Ok(());
@@ -266,6 +273,7 @@ impl Batch {
     pub fn end_all(&mut self, reason: FinishReason) -> Vec<Ended> {
         self.running_mut().for_each(|sequence| sequence.end(reason));
         self.left.extend(self.waiting.drain(..));
+        self.waiting_tokens = 0;
         self.left.iter_mut().for_each(|sequence| sequence.end(reason));
         self.take_ended()
     }
@@ -305,6 +313,8 @@ impl Batch {
         Status {
             running: self.running().count(),
             waiting: self.waiting.len(),
+            waiting_bytes: self.waiting.len() * size_of::<Sequence>()
+                + self.waiting_tokens * size_of::<u32>(),
             kv_bytes: self.lanes.iter().map(|lane| lane.room.bytes).sum(),
             kv_capacity: self.options.max_sequences * self.max_tokens,
             kv_used: self.running().map(Sequence::past).sum(),
@@ -322,6 +332,7 @@ impl Batch {
             && let Some(slot) = lane.free.pop()
             && let Some(mut sequence) = self.waiting.pop_front()
         {
+            self.waiting_tokens -= sequence.prompt_tokens();
             sequence.slot = slot;
             lane.running.push(sequence);
         }

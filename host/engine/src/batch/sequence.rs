@@ -138,6 +138,11 @@ impl Sequence {
         Submitted { name: self.name, prompt_tokens: self.prompt.len() }
     }
 
+    /// Length of its prompt.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt.len()
+    }
+
     /// Notes that a pass with some of its tokens began.
     pub fn runs_from(&mut self, began: Instant) {
         self.started.get_or_insert(began);

@@ -13,7 +13,7 @@ use crate::{
     energy_shares::{self, Phase, SequenceTally, Step as SharedStep},
     engine_thread::EngineThread,
     holdings::During,
-    state::Run,
+    run::Run,
 };
 use llem_engine::{
     Info,
@@ -21,7 +21,7 @@ use llem_engine::{
     shares::{self, Rows},
 };
 use llem_meter::Following;
-use llem_record::event::SequenceEnergy;
+use llem_record::event::{Activity, EstimatedFlops, SequenceEnergy};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -106,7 +106,7 @@ impl BatchEnergy {
         let Some(until) = steps.last().map(|last| last.to).or(idle_until) else { return };
         let span = run.meter().part(&mut settled.following, until);
         let (covers, energy) = energy_shares::followed(&span, &self.held, &steps);
-        let phases = &mut run.progress().phase_energy;
+        let phases = &mut run.work.done().energy;
         energy_shares::share_out(&energy, &covers, &steps, phases, &mut settled.sequences);
     }
 
@@ -121,23 +121,6 @@ impl BatchEnergy {
     }
 }
 
-impl Run {
-    /// Has every batch count its steps until now: exact where it is known, and guessed since the last tick.
-    pub fn settle_batches(&self) {
-        let now = Instant::now();
-        let open = self.progress().journals.clone();
-        open.iter().for_each(|journal| journal.energy.settle(self, now));
-    }
-
-    /// Writes every sequence that waits for its energy, and lets go of the batches.
-    pub fn finish_batches(&self) -> wasmtime::Result<()> {
-        let open = std::mem::take(&mut self.progress().journals);
-        // All are written, even where one cannot be.
-        let written: Vec<_> = open.iter().map(|journal| journal.flush(Instant::now())).collect();
-        written.into_iter().collect()
-    }
-}
-
 /// What a step is; none where it ran nothing.
 pub fn phase(step: &Step) -> Option<Phase> {
     let has = |prompt: bool| step.pieces.iter().any(|piece| piece.prompt == prompt);
@@ -147,4 +130,42 @@ pub fn phase(step: &Step) -> Option<Phase> {
         [false, true] => Some(Phase::Decode),
         [false, false] => None,
     }
+}
+
+/// What a batch's step did, which took these operations, counted to the phase that the step was.
+pub fn step_activity(step: &Step, flops: f64) -> Activity {
+    let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
+    let time = (step.finished - step.started).as_nanos() as u64;
+    let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
+    let all = Activity {
+        requests: step.pieces.iter().filter(begun).count() as u64,
+        prompt_tokens,
+        output_tokens,
+        ..Activity::default()
+    };
+    match phase(step) {
+        None => all,
+        Some(Phase::Prefill) => Activity {
+            prefill_ns: time,
+            flops_estimated: EstimatedFlops::new(flops, 0.0, 0.0),
+            ..all
+        },
+        Some(Phase::Decode) => Activity {
+            decode_ns: time,
+            flops_estimated: EstimatedFlops::new(0.0, flops, 0.0),
+            ..all
+        },
+        Some(Phase::Mixed) => Activity {
+            mixed_ns: time,
+            mixed_prompt_tokens: prompt_tokens,
+            mixed_output_tokens: output_tokens,
+            flops_estimated: EstimatedFlops::new(0.0, 0.0, flops),
+            ..all
+        },
+    }
+}
+
+/// Prompt tokens that a step ran.
+pub fn prompt_tokens(step: &Step) -> u64 {
+    step.pieces.iter().filter(|piece| piece.prompt).map(|piece| piece.new as u64).sum()
 }
