@@ -181,7 +181,7 @@ impl State {
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         let most = self.run.settings.limits.models;
-        if self.run.engines.len() >= most {
+        if self.run.engines.count() >= most {
             let refusal = Refusal::LimitReached(format!(
                 "{most} models are held already: drop one first; --max-models raises the limit"
             ));

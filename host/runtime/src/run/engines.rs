@@ -32,8 +32,8 @@ impl Engines {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many models are loaded.
-    pub fn len(&self) -> usize {
+    /// Models that are loaded.
+    pub fn count(&self) -> usize {
         self.all().threads.len()
     }
 
