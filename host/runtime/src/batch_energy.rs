@@ -17,7 +17,7 @@ use crate::{
 };
 use llem_engine::{
     Info,
-    batch::{Piece, Step},
+    batch::{ScheduledTokens, Step},
     shares::{self, Rows},
 };
 use llem_meter::Following;
@@ -69,18 +69,18 @@ impl BatchEnergy {
 
     /// Notes a step. Returns the operations that it took, FLOP.
     pub fn stepped(&self, run: &Run, info: &Info, step: &Step) -> f64 {
-        let rows = step.pieces.iter().map(|piece| Rows {
-            new: piece.new,
-            past: piece.past,
-            logits: usize::from(piece.sampled),
-            adapter: piece.adapter.as_ref(),
+        let rows = step.scheduled.iter().map(|tokens| Rows {
+            new: tokens.new,
+            past: tokens.past,
+            logits: usize::from(tokens.sampled),
+            adapter: tokens.adapter.as_ref(),
         });
         let rows: Vec<Rows<'_>> = rows.collect();
         let operations = shares::operations(info, &rows);
         if let Some(phase) = phase(step) {
             let shares = shares::of_step(info, &rows, &operations);
-            let of = |(piece, share): (&Piece, _)| (piece.name, piece.prompt, share);
-            let sequences = step.pieces.iter().zip(shares).map(of).collect();
+            let of = |(tokens, share): (&ScheduledTokens, _)| (tokens.name, tokens.prompt, share);
+            let sequences = step.scheduled.iter().zip(shares).map(of).collect();
             let (from, to) = (step.started, step.finished);
             let waiting = {
                 let mut steps = self.steps();
@@ -140,7 +140,7 @@ impl Run {
 
 /// What a step is; none where it ran nothing.
 pub fn phase(step: &Step) -> Option<Phase> {
-    let has = |prompt: bool| step.pieces.iter().any(|piece| piece.prompt == prompt);
+    let has = |prompt: bool| step.scheduled.iter().any(|tokens| tokens.prompt == prompt);
     match [has(true), has(false)] {
         [true, true] => Some(Phase::Mixed),
         [true, false] => Some(Phase::Prefill),

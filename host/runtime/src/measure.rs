@@ -19,7 +19,7 @@ use crate::{
 };
 use llem_engine::{
     Completion, Control, Generation, Info, Model, Prompt, Request, Sampling,
-    batch::{Piece, Step},
+    batch::{ScheduledTokens, Step},
     chat::Message,
     flops::{Counted, Logits},
     shares::{self, Rows},
@@ -229,9 +229,9 @@ fn steps(info: &Info, generation: &Generation, span: &Span) -> Vec<energy_shares
 pub fn step_activity(step: &Step, flops: f64) -> Activity {
     let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
     let time = (step.finished - step.started).as_nanos() as u64;
-    let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
+    let begun = |tokens: &&ScheduledTokens| tokens.prompt && tokens.past == 0;
     let all = Activity {
-        requests: step.pieces.iter().filter(begun).count() as u64,
+        requests: step.scheduled.iter().filter(begun).count() as u64,
         prompt_tokens,
         output_tokens,
         ..Activity::default()
@@ -260,7 +260,7 @@ pub fn step_activity(step: &Step, flops: f64) -> Activity {
 
 /// Prompt tokens that a step ran.
 pub fn prompt_tokens(step: &Step) -> u64 {
-    step.pieces.iter().filter(|piece| piece.prompt).map(|piece| piece.new as u64).sum()
+    step.scheduled.iter().filter(|tokens| tokens.prompt).map(|tokens| tokens.new as u64).sum()
 }
 
 /// Sequences as the record keeps them, with the energy of each.

@@ -3,7 +3,7 @@
 
 use super::{
     Completion, FinishReason, Sequence,
-    pass::{self, Piece, Work},
+    pass::{self, ScheduledTokens, Work},
     sequence::check,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub struct Step {
     /// The sequences that ended with it, or were cancelled since the last.
     pub ended: Vec<Ended>,
     /// The rows that it ran.
-    pub pieces: Vec<Piece>,
+    pub scheduled: Vec<ScheduledTokens>,
     /// When it began.
     pub started: Instant,
     /// When its tokens were on the host.
@@ -237,13 +237,13 @@ impl Batch {
             }));
         }
         tokens.sort_by_key(|token| token.sequence);
-        let pieces = steps.concat();
+        let scheduled = steps.concat();
         let mut ended = self.take_ended();
         // A text that cannot be made is no reason to lose the tokens.
         if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
             tracing::warn!("a completion has no text: {error}");
         }
-        Ok(Step { tokens, ended, pieces, started, finished })
+        Ok(Step { tokens, ended, scheduled, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.

@@ -1,7 +1,7 @@
 //! A model whose ranks are processes: rank 0 runs the program, the others do what it tells them.
 
 use super::{
-    Plan, Replica, Split,
+    Replica, ReplicaConfig, Split,
     command::{Command, Reply},
     fate::{Fate, LOOK},
     group_ids::GroupIds,
@@ -139,7 +139,7 @@ impl World {
                 Order::Load(load) => {
                     drop(rank.take());
                     let loaded = team.work(|| self.load(&load));
-                    reply(&Reply::of_load(&loaded))?;
+                    reply(&Rank::load_reply(&loaded))?;
                     rank = loaded.ok();
                 }
                 Order::Do(command) => {
@@ -178,7 +178,7 @@ impl World {
         };
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
         let device = self.computes_on(&options)?;
-        let plan = Plan {
+        let config = ReplicaConfig {
             weights: checkpoint.weights,
             shape: checkpoint.shape,
             split: load.split,
@@ -188,7 +188,7 @@ impl World {
             latency: checkpoint.latency,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
-        plan.loader(self.launch.rank, seat)()
+        config.loader(self.launch.rank, seat)()
     }
 
     /// The device of this process: the CPU, or a GPU of its own, where the launcher has not left it only
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// Loads a model over all processes; this one leads.
-    pub fn lead(self: &Arc<Self>, plan: &mut Plan, options: &LoadOptions) -> Result<Replica> {
+    pub fn lead(self: &Arc<Self>, config: &mut ReplicaConfig, options: &LoadOptions) -> Result<Replica> {
         if options.split.ranks() != self.size() {
             return Err(Error::Invalid(format!(
                 "{} makes {} ranks, and {} processes were launched: a script can only split its model over all",
@@ -218,7 +218,7 @@ impl World {
             Device::Cuda(_) => seat::group_ids(&options.split)?,
         };
         self.take()?;
-        plan.neighbours = self.neighbours;
+        config.neighbours = self.neighbours;
         let load = |groups: GroupIds| Load {
             source: options.source.to_string(),
             dtype: options.dtype.map(|dtype| dtype.to_string()),
@@ -234,7 +234,7 @@ impl World {
         }
         let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
         let seat = self.seat(&options.split, device, groups.swap_remove(0))?;
-        Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
+        Replica::lead(config, 0, seat, others.collect(), Arc::clone(&self.fate))
     }
 
     /// Refuses a second model. Who lets go of one knows that it has gone when its drop has returned.

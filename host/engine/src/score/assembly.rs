@@ -28,7 +28,7 @@ pub(super) struct Assembly<'a> {
     /// For each window, the request or text that it is of, and its continuation's length.
     windows: Vec<(usize, usize)>,
     /// For each window, what is known of it until what it is of is complete.
-    pieces: Vec<Score>,
+    partial: Vec<Score>,
     /// For each request or text, tokens that are not scored yet.
     left: Vec<usize>,
     /// For each request or text, its score once it is complete.
@@ -60,7 +60,7 @@ impl<'a> Assembly<'a> {
             completed,
             parts,
             windows: parts.iter().enumerate().flat_map(of).collect(),
-            pieces: windows.requests.iter().map(|_| nothing()).collect(),
+            partial: windows.requests.iter().map(|_| nothing()).collect(),
             left: parts.iter().map(|part| part.clone().map(length).sum()).collect(),
             scores: vec![None; parts.len()],
             ran: vec![Ran::default(); windows.requests.len()],
@@ -106,9 +106,9 @@ impl<'a> Assembly<'a> {
                 continue;
             }
             self.scored += scored;
-            let piece = &mut self.pieces[window];
-            piece.log_likelihoods.extend(found.log_likelihoods);
-            piece.is_greedy &= found.is_greedy;
+            let part = &mut self.partial[window];
+            part.log_likelihoods.extend(found.log_likelihoods);
+            part.is_greedy &= found.is_greedy;
             let owner = self.windows[window].0;
             self.left[owner] -= scored;
             if scored > 0 && self.left[owner] == 0 {
@@ -122,9 +122,9 @@ impl<'a> Assembly<'a> {
     /// Puts the windows of a request or text together.
     fn complete(&mut self, owner: usize) {
         let mut score = Score { log_likelihoods: Vec::new(), is_greedy: true };
-        for piece in &mut self.pieces[self.parts[owner].clone()] {
-            score.log_likelihoods.append(&mut piece.log_likelihoods);
-            score.is_greedy &= piece.is_greedy;
+        for part in &mut self.partial[self.parts[owner].clone()] {
+            score.log_likelihoods.append(&mut part.log_likelihoods);
+            score.is_greedy &= part.is_greedy;
         }
         (self.completed)(owner, &score);
         self.scores[owner] = Some(score);
