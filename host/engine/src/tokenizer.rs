@@ -84,8 +84,9 @@ impl Tokenizer {
     /// and 257 ends a sequence.
     pub fn bytes() -> Result<Self> {
         let internal = |error: tokenizers::Error| Error::Unsupported(error.to_string());
-        let vocab: [(String, u32); 256] =
-            std::array::from_fn(|byte| (byte_alphabet::letter(byte as u8).to_string(), byte as u32));
+        let vocab: [(String, u32); 256] = std::array::from_fn(|byte| {
+            (byte_alphabet::letter(byte as u8).to_string(), byte as u32)
+        });
         let model = BPE::builder().vocab_and_merges(vocab, vec![]).build().map_err(internal)?;
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, false)));

@@ -92,7 +92,9 @@ impl Invitation {
     pub fn accept(self, device: &Device) -> Result<(Arc<dyn Communicator>, Arc<dyn Communicator>)> {
         let (rank, fate) = (self.rank, self.fate);
         let join = |membership: Option<Membership>| -> Result<Arc<dyn Communicator>> {
-            let Some(Membership { id, index, size }) = membership else { return Ok(Arc::new(Solo)) };
+            let Some(Membership { id, index, size }) = membership else {
+                return Ok(Arc::new(Solo));
+            };
             let Device::Cuda(cuda) = device else {
                 return Err(Error::Unsupported("NCCL is for ranks on GPUs".to_owned()));
             };

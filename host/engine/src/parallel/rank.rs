@@ -121,7 +121,8 @@ impl Rank {
             }
             Command::Close(batch) => drop(self.batches.remove(batch)),
             Command::Pass(pass) => {
-                let segments: Vec<_> = pass.segments.iter().map(|segment| segment.segment()).collect();
+                let segments: Vec<_> =
+                    pass.segments.iter().map(|segment| segment.segment()).collect();
                 self.pass(pass.batch, &segments, &pass.wanted)?;
             }
             Command::Attach(Attach { id, source, seed }) => {

@@ -129,13 +129,9 @@ impl World {
     fn obey(&self) -> Result<()> {
         let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours));
         let mut rank: Option<Rank> = None;
-        let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
+        let reply = |reply: &Reply| leader.tell(reply);
         loop {
-            let order = serde_json::from_slice(&leader.listen()?).map_err(|error| Error::Rank {
-                rank: 0,
-                reason: format!("its order cannot be read: {error}"),
-            })?;
-            match order {
+            match leader.listen()? {
                 Order::Load(load) => {
                     drop(rank.take());
                     let loaded = team.work(|| self.load(&load));
@@ -203,7 +199,11 @@ impl World {
     }
 
     /// Loads a model over all processes; this one leads.
-    pub fn lead(self: &Arc<Self>, config: &mut ReplicaConfig, options: &LoadOptions) -> Result<Replica> {
+    pub fn lead(
+        self: &Arc<Self>,
+        config: &mut ReplicaConfig,
+        options: &LoadOptions,
+    ) -> Result<Replica> {
         if options.split.ranks() != self.size() {
             return Err(Error::Invalid(format!(
                 "{} makes {} ranks, and {} processes were launched: a script can only split its model over all",
@@ -230,7 +230,7 @@ impl World {
         let link = |peer: &Arc<Peer>| Process { peer: Arc::clone(peer), world: Arc::clone(self) };
         let others: Vec<Process> = self.peers.iter().map(link).collect();
         for process in &others {
-            process.order(&Order::Load(load(groups[process.peer.rank].clone())))?;
+            process.peer.tell(&Order::Load(load(groups[process.peer.rank].clone())))?;
         }
         let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
         let seat = self.seat(&options.split, device, groups.swap_remove(0))?;
@@ -323,10 +323,9 @@ impl fmt::Debug for World {
 impl Drop for World {
     fn drop(&mut self) {
         if self.leads() {
-            let quit = serde_json::to_vec(&Order::Quit).unwrap_or_default();
             for peer in &self.peers {
                 // One that is gone needs not be told.
-                if peer.tell(&quit).is_err() {
+                if peer.tell(&Order::Quit).is_err() {
                     peer.warn();
                 }
                 peer.farewell();
@@ -341,41 +340,24 @@ struct Process {
     world: Arc<World>,
 }
 
-impl Process {
-    fn order(&self, order: &Order) -> Result<()> {
-        let body = serde_json::to_vec(order).map_err(|error| self.unreadable(&error))?;
-        self.peer.tell(&body)
-    }
-
-    fn unreadable(&self, error: &serde_json::Error) -> Error {
-        Error::Rank {
-            rank: self.peer.rank,
-            reason: format!("what was said is unreadable: {error}"),
-        }
-    }
-}
-
 impl Link for Process {
     fn is_thread(&self) -> bool {
         false
     }
 
     fn tell(&mut self, command: &Command) -> Result<()> {
-        self.order(&Order::Do(command.clone()))
+        self.peer.tell(&Order::Do(command.clone()))
     }
 
     fn reply(&mut self, more: Duration) -> Result<Reply> {
-        let body = self.peer.hear(more)?;
-        let reply: Reply =
-            serde_json::from_slice(&body).map_err(|error| self.unreadable(&error))?;
-        reply.of_rank(self.peer.rank)
+        self.peer.hear::<Reply>(more)?.of_rank(self.peer.rank)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // One that is gone has nothing to let go of.
-        let _ = self.order(&Order::Unload);
+        let _ = self.peer.tell(&Order::Unload);
         self.world.taken.store(false, Ordering::Release);
     }
 }
