@@ -2,7 +2,7 @@
 //!
 //! The process that writes it holds a lock on it as long as it lives, which is how others know that the run goes on.
 
-use crate::{Error, event::Line};
+use crate::{error::Error, event::Line};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, Write},

@@ -1,9 +1,12 @@
 //! Keeps a run's record while it goes on: every event to the journal, and the sum of them in memory.
 
 use crate::{
-    Error, Journal, RecordBuilder, RunRecord,
-    event::{Event, Line},
-    schema::{Plan, SCHEMA_VERSION, Status},
+    builder::RecordBuilder,
+    error::Error,
+    event::{Event, Line, Status},
+    journal::Journal,
+    plan::Plan,
+    schema::{RunRecord, SCHEMA_VERSION},
 };
 use std::{
     fs, io,
