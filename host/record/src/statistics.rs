@@ -4,7 +4,7 @@
 
 use crate::{
     activity::Activity,
-    distribution::Distribution,
+    distribution::{Distribution, Samples},
     energy::DomainRecord,
     energy_sums::{EnergySum, EnergySums, per_token},
     generation::{GenerationRecord, SequenceRecord},
@@ -97,11 +97,11 @@ pub struct RequestSamples {
     /// That of the requests.
     energy: EnergySums,
     /// Shares of sequences, J.
-    shares: Vec<f64>,
-    ttft: Vec<f64>,
-    itl: Vec<f64>,
-    tpot: Vec<f64>,
-    e2el: Vec<f64>,
+    shares: Samples,
+    ttft: Samples,
+    itl: Samples,
+    tpot: Samples,
+    e2el: Samples,
     /// Tokens that decode steps made: all but the first of each sequence.
     decoded: u64,
 }
@@ -136,14 +136,14 @@ impl RequestSamples {
         else {
             return;
         };
-        self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
-        self.e2el.push(seconds(last.saturating_sub(sequence.submitted_ns)));
+        self.ttft.add(seconds(first.saturating_sub(sequence.submitted_ns)));
+        self.e2el.add(seconds(last.saturating_sub(sequence.submitted_ns)));
         self.itl.extend(
             sequence.token_ns.windows(2).map(|pair| seconds(pair[1].saturating_sub(pair[0]))),
         );
         let after_first = sequence.token_ns.len() as u64 - 1;
         if after_first > 0 {
-            self.tpot.push(seconds(last.saturating_sub(*first)) / after_first as f64);
+            self.tpot.add(seconds(last.saturating_sub(*first)) / after_first as f64);
         }
         self.decoded += after_first;
     }
@@ -169,10 +169,10 @@ impl RequestSamples {
             requests: self.requests,
             activity: self.activity,
             adapters: self.adapters.clone(),
-            ttft_s: Distribution::of(self.ttft.clone()),
-            itl_s: Distribution::of(self.itl.clone()),
-            tpot_s: Distribution::of(self.tpot.clone()),
-            e2el_s: Distribution::of(self.e2el.clone()),
+            ttft_s: self.ttft.distribution(),
+            itl_s: self.itl.distribution(),
+            tpot_s: self.tpot.distribution(),
+            e2el_s: self.e2el.distribution(),
             prefill_rate: token_rate(self.activity.prompt_tokens, self.activity.prefill_ns),
             decode_rate: token_rate(self.decoded, self.activity.decode_ns),
             flops_per_input_token: flops_per(flops.prefill, self.activity.prompt_tokens),
@@ -194,7 +194,7 @@ impl RequestSamples {
                 self.decoded,
                 "no token was decoded",
             ),
-            energy_per_sequence_j: Distribution::of(self.shares.clone()),
+            energy_per_sequence_j: self.shares.distribution(),
         }
     }
 }
