@@ -9,7 +9,8 @@ use crate::{
     schema::{RunRecord, SCHEMA_VERSION},
 };
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -103,13 +104,16 @@ impl Recorder {
     }
 }
 
-/// Writes `run.json` whole, or leaves it as it was.
+/// Writes `run.json` whole, or leaves it as it was. Its text is never in memory as a whole: it may be as long as the
+/// journal.
 pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Error> {
     let path = folder.join(RECORD);
-    serde_json::to_vec_pretty(record)
-        .map_err(io::Error::from)
-        .and_then(|text| llem_files::write(&path, &text))
-        .map_err(|source| Error::Io { path, source })
+    let written = llem_files::write_with(&path, |file| {
+        let mut file = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut file, record)?;
+        file.flush()
+    });
+    written.map_err(|source| Error::Io { path, source })
 }
 
 /// A moment as records tell it: RFC 3339, UTC, in whole seconds.
