@@ -31,9 +31,9 @@ impl Journal {
         Ok(Self { path, lines: Lines::new(file) })
     }
 
-    /// Appends a line. It goes to the kernel before this returns, with no buffer of our own
-    /// between, so that a `kill -9` right after loses nothing.
-    pub fn append(&mut self, line: &Line) -> Result<(), Error> {
+    /// Appends a line and returns how many bytes that took. It goes to the kernel before this returns, with no buffer
+    /// of our own between, so that a `kill -9` right after loses nothing.
+    pub fn append(&mut self, line: &Line) -> Result<u64, Error> {
         self.lines.append(line).map_err(|source| self.failed(source))
     }
 
@@ -75,25 +75,26 @@ impl<T: Target> Lines<T> {
         Self { file, buffer: Vec::new(), whole: Some(0), is_torn: false }
     }
 
-    /// Appends a line. If that fails, what was written of it is taken back; if that fails too, the next line begins
-    /// on a new one.
-    fn append(&mut self, line: &Line) -> io::Result<()> {
+    /// Appends a line and returns how many bytes that took. If that fails, what was written of it is taken back; if
+    /// that fails too, the next line begins on a new one.
+    fn append(&mut self, line: &Line) -> io::Result<u64> {
         self.buffer.clear();
         if self.is_torn {
             self.buffer.push(b'\n');
         }
         serde_json::to_writer(&mut self.buffer, line)?;
         self.buffer.push(b'\n');
+        let bytes = self.buffer.len() as u64;
         let written = self.file.write_all(&self.buffer);
         if written.is_ok() {
-            self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
+            self.whole = self.whole.map(|whole| whole + bytes);
             self.is_torn = false;
         } else {
             // Where the file ends is not known for sure once this has failed.
             self.whole = self.whole.filter(|&whole| self.file.cut(whole).is_ok());
             self.is_torn = self.whole.is_none();
         }
-        written
+        written.map(|()| bytes)
     }
 }
 

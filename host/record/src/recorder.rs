@@ -53,9 +53,9 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Appends an event to the journal and to the record. One that the journal does not take is in the record all the
-    /// same.
-    pub fn append(&mut self, t_ns: u64, event: Event) -> Result<(), Error> {
+    /// Appends an event to the journal and to the record, and returns how many bytes the journal took. An event that the
+    /// journal does not take is in the record all the same.
+    pub fn append(&mut self, t_ns: u64, event: Event) -> Result<u64, Error> {
         let line = Line { t_ns, event };
         let written = self.journal.append(&line);
         self.builder.add(line);
@@ -71,21 +71,21 @@ impl Recorder {
         error: Option<String>,
     ) -> Result<RunRecord, Error> {
         let journal =
-            self.append(t_ns, Event::Ended { status, error }).and_then(|()| self.journal.sync());
+            self.append(t_ns, Event::Ended { status, error }).and_then(|_| self.journal.sync());
         let record = self.builder.finish();
         write_record(&self.folder, &record)?;
         journal.map(|()| record)
     }
 
-    /// Writes a file of the script into the run's folder and returns its path within it. Fails with
-    /// [`Error::ArtifactExists`] where the script has written one of that name.
-    pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<String, Error> {
+    /// Writes a file of the script into the run's folder and returns its path within it, and how many bytes were
+    /// written. Fails with [`Error::ArtifactExists`] where the script has written one of that name.
+    pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<(String, u64), Error> {
         let folder = self.folder.join("artifacts");
         let path = folder.join(name);
         let written =
             fs::create_dir_all(&folder).and_then(|()| llem_files::write_new(&path, content));
         match written {
-            Ok(()) => Ok(format!("artifacts/{name}")),
+            Ok(()) => Ok((format!("artifacts/{name}"), content.len() as u64)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::ArtifactExists(name.to_owned()))
             }
@@ -145,4 +145,24 @@ fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
         }
     }
     unreachable!("a free name is found, or the file system says why not")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_told_in_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut recorder =
+            Recorder::create(Some(folder.path()), "run", 0, Plan::default()).expect("a new folder");
+        let journal = || fs::metadata(folder.path().join("events.jsonl")).expect("there").len();
+        for message in ["", "\u{20ac} \"quoted\"\n"] {
+            let before = journal();
+            let event = Event::Warning { message: message.to_owned() };
+            assert_eq!(recorder.append(7, event).expect("written"), journal() - before);
+        }
+        let (path, bytes) = recorder.write_artifact("a.txt", b"four").expect("written");
+        assert_eq!(bytes, fs::metadata(folder.path().join(path)).expect("there").len());
+    }
 }

@@ -85,7 +85,7 @@ impl Output {
     pub fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
         self.observer.event(recorder.started());
         let early = std::mem::take(&mut *self.early());
-        early.into_iter().try_for_each(|(t_ns, event)| recorder.append(t_ns, event))?;
+        early.into_iter().try_for_each(|(t_ns, event)| recorder.append(t_ns, event).map(drop))?;
         *self.lock() = Some(recorder);
         Ok(())
     }
@@ -104,6 +104,7 @@ impl Output {
         match self.lock().as_mut() {
             Some(recorder) => recorder
                 .append(self.clock.now(), event)
+                .map(drop)
                 .map_err(|error| Halt::Record(error.to_string()).trap()),
             None => self.keep_for_record(event),
         }
@@ -138,7 +139,7 @@ impl Output {
     /// refused.
     pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<Result<String, String>> {
         let written = match self.lock().as_ref() {
-            Some(recorder) => recorder.write_artifact(name, content),
+            Some(recorder) => recorder.write_artifact(name, content).map(|(path, _)| path),
             None => Ok(String::new()),
         };
         match written {
