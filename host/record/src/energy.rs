@@ -6,7 +6,7 @@
 //! sequence  share = prefill + decode          shares of all sequences = the steps' energy
 //! ```
 
-use llem_quantity::ReadingRecord;
+use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,3 +70,10 @@ pub struct SequenceEnergy {
 
 /// The rule in [`SequenceEnergy::shared_by`].
 pub const OPERATIONS_AND_BYTES: &str = "operations-and-bytes";
+
+/// An energy for each of some tokens, J/{token}; where there are none, for the reason `nothing`.
+pub fn per_token(energy: &Reading, tokens: u64, nothing: &str) -> Reading {
+    let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
+    let energy = energy.as_ref().map_err(Clone::clone)?;
+    energy.per(&tokens, "J/{token}").ok_or_else(|| nothing.to_owned())
+}

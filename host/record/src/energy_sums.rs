@@ -4,7 +4,7 @@ use crate::{
     energy::{DomainRecord, SequenceEnergy},
     window::WindowRecord,
 };
-use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
+use llem_quantity::{Reading, ReadingRecord};
 
 /// The energy of several windows: their sum, or a reason why there is none, for a sum without a part would pass for the
 /// whole.
@@ -144,17 +144,11 @@ impl<const N: usize> Lose for [&mut EnergySum; N] {
     }
 }
 
-/// An energy for each of some tokens, J/{token}; where there are none, for the reason `nothing`.
-pub fn per_token(energy: &Reading, tokens: u64, nothing: &str) -> Reading {
-    let tokens = Quantity::exact(tokens as f64, "{token}", Source::Counted);
-    let energy = energy.as_ref().map_err(Clone::clone)?;
-    energy.per(&tokens, "J/{token}").ok_or_else(|| nothing.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::energy::OPERATIONS_AND_BYTES;
+    use llem_quantity::{Quantity, Source};
 
     fn share(joules: f64, device: &str) -> SequenceEnergy {
         let energy = |joules| (&Ok(Quantity::new(joules, 0.1, "J", Source::Derived))).into();

@@ -10,8 +10,8 @@
 
 use crate::{
     activity::Activity,
-    energy::DomainRecord,
-    energy_sums::{EnergySum, EnergySums, per_token},
+    energy::{DomainRecord, per_token},
+    energy_sums::{EnergySum, EnergySums},
     group_key::GroupKey,
     model::UsedAdapter,
     statistics::token_rate,

@@ -5,8 +5,8 @@
 use crate::{
     activity::Activity,
     distribution::{Distribution, Samples},
-    energy::DomainRecord,
-    energy_sums::{EnergySum, EnergySums, per_token},
+    energy::{DomainRecord, per_token},
+    energy_sums::{EnergySum, EnergySums},
     generation::{GenerationRecord, SequenceRecord},
     group_key::GroupKey,
     model::UsedAdapter,
