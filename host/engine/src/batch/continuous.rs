@@ -2,9 +2,8 @@
 //! step, and prompts may be run in chunks beside the decode rows of others (Sarathi, arXiv 2308.16369).
 
 use super::{
-    Completion, FinishReason, Sequence,
     pass::{self, ScheduledTokens, Work},
-    sequence::check,
+    sequence::{Completion, FinishReason, Sequence, Submitted, check},
 };
 use crate::{
     Control, Error, Model, Request, Result,
@@ -60,15 +59,6 @@ struct Lane {
     /// KV caches that no sequence has.
     free: Vec<usize>,
     running: Vec<Sequence>,
-}
-
-/// A sequence that was submitted.
-#[derive(Clone, Copy, Debug)]
-pub struct Submitted {
-    /// Its name in the batch.
-    pub name: u64,
-    /// Prompt length.
-    pub prompt_tokens: usize,
 }
 
 /// What one step did.

@@ -12,8 +12,8 @@ mod pass;
 mod sequence;
 mod stop_strings;
 
-pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, Submitted, WhenFull};
+pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
 pub use pass::ScheduledTokens;
-pub(crate) use pass::{Parts, Work, run as run_pass};
-pub use sequence::{Completion, FinishReason};
-pub(crate) use sequence::{Sequence, check};
+pub(crate) use pass::{Work, run as run_pass};
+pub use sequence::{Completion, FinishReason, Submitted};
+pub(crate) use sequence::{Parts, Sequence, check};

@@ -1,15 +1,13 @@
 //! One forward pass: which rows take part, and what becomes of their logits.
 
-use super::Sequence;
+use super::sequence::{Parts, Sequence};
 use crate::{
     Result,
     adapters::{Adapted, AdapterId},
-    families::Shape,
     kernels::parallel::{Stop, share},
     layers::{Segment, host},
     parallel::{BatchRoom, Replica},
     sampling,
-    tokenizer::Tokenizer,
 };
 use candle_core::Tensor;
 use std::{
@@ -17,14 +15,6 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Instant,
 };
-
-/// What is known of a model that sequences run on.
-#[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    pub shape: &'a Shape,
-    pub tokenizer: Option<&'a Tokenizer>,
-    pub eos: &'a [u32],
-}
 
 /// Which sequences take part in a pass.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,34 @@
 //! Scores as they come together, from all replicas.
 
-use super::{Completed, Ran, Score, Windows};
+use super::windows::Windows;
 use crate::{Control, Error, Result, kernels::parallel::Stop, sampling};
 use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+/// The likelihood of a continuation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Natural logarithm of each continuation token's probability given all before it.
+    pub log_likelihoods: Vec<f64>,
+    /// Whether greedy decoding would have produced exactly the continuation.
+    pub is_greedy: bool,
+}
+
+/// How much of a request or window was run: nothing, all of it, or its first tokens where scoring was cut
+/// short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Positions whose logits were computed.
+    pub logits: usize,
+}
+
+/// Told each request or text that is complete, by its place among all. It is called between passes, on the
+/// thread of any replica.
+pub type Completed<'a> = dyn Fn(usize, &Score) + Sync + 'a;
 
 /// What a pass found out about a window.
 pub(super) struct Found {

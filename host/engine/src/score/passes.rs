@@ -6,8 +6,8 @@
 //! ```
 
 use super::{
-    ScoreRequest,
     assembly::{Assembly, Found, lock},
+    score_request::ScoreRequest,
 };
 use crate::{
     Error, Result,
