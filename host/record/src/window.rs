@@ -39,7 +39,7 @@ pub struct WindowRecord {
     pub energy_accelerators: Option<ReadingRecord>,
     /// `energy_total` by what the engine did; absent where that is not known, and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub energy_by_phase: Option<PhaseEnergyRecord>,
+    pub energy_by_phase: Option<Box<PhaseEnergyRecord>>,
     /// `energy_total` per generated token, J/{token}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_output_token: Option<ReadingRecord>,
