@@ -2,7 +2,7 @@
 //!
 //! The process that writes it holds a lock on it as long as it lives, which is how others know that the run goes on.
 
-use crate::{Error, event::Line};
+use crate::{error::Error, event::Line};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, Write},
@@ -97,16 +97,17 @@ impl<T: Target> Lines<T> {
         }
         serialized?;
         self.buffer.push(b'\n');
+        let bytes = self.buffer.len() as u64;
         let written = self.file.write_all(&self.buffer);
         if written.is_ok() {
-            self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
+            self.whole = self.whole.map(|whole| whole + bytes);
             self.is_torn = false;
         } else {
             // Where the file ends is not known for sure once this has failed.
             self.whole = self.whole.filter(|&whole| self.file.cut(whole).is_ok());
             self.is_torn = self.whole.is_none();
         }
-        written.map(|()| Some(self.buffer.len() as u64))
+        written.map(|()| Some(bytes))
     }
 }
 

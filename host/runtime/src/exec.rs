@@ -19,7 +19,7 @@ use crate::{
 use llem_meter::Clock;
 use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
-    schema::{ComponentRecord, Dataset, Grants},
+    plan::{ComponentRecord, Dataset, Grants},
 };
 use sha2::Sha256;
 use std::{

@@ -179,11 +179,11 @@ impl Output {
         }
         let written = match self.lock().as_ref() {
             Some(recorder) => recorder.write_artifact(name, content),
-            None => Ok(String::new()),
+            None => Ok((String::new(), 0)),
         };
         match written {
-            Ok(path) => {
-                self.charge(content.len() as u64);
+            Ok((path, bytes)) => {
+                self.charge(bytes);
                 Ok(Ok(path))
             }
             Err(error) if error.is_input() => Ok(Err(error.to_string())),

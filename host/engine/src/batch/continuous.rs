@@ -2,9 +2,8 @@
 //! step, and prompts may be run in chunks beside the decode rows of others (Sarathi, arXiv 2308.16369).
 
 use super::{
-    Completion, FinishReason, Sequence,
-    pass::{self, Piece, Work},
-    sequence::check,
+    pass::{self, ScheduledTokens, Work},
+    sequence::{Completion, FinishReason, Sequence, Submitted, check},
 };
 use crate::{
     Control, Error, Model, Request, Result,
@@ -64,15 +63,6 @@ struct Lane {
     running: Vec<Sequence>,
 }
 
-/// A sequence that was submitted.
-#[derive(Clone, Copy, Debug)]
-pub struct Submitted {
-    /// Its name in the batch.
-    pub name: u64,
-    /// Prompt length.
-    pub prompt_tokens: usize,
-}
-
 /// What one step did.
 #[derive(Debug)]
 pub struct Step {
@@ -81,7 +71,7 @@ pub struct Step {
     /// The sequences that ended with it, or were cancelled since the last.
     pub ended: Vec<Ended>,
     /// The rows that it ran.
-    pub pieces: Vec<Piece>,
+    pub scheduled: Vec<ScheduledTokens>,
     /// When it began.
     pub started: Instant,
     /// When its tokens were on the host.
@@ -243,13 +233,13 @@ impl Batch {
             }));
         }
         tokens.sort_by_key(|token| token.sequence);
-        let pieces = steps.concat();
+        let scheduled = steps.concat();
         let mut ended = self.take_ended();
         // A text that cannot be made is no reason to lose the tokens.
         if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
             tracing::warn!("a completion has no text: {error}");
         }
-        Ok(Step { tokens, ended, pieces, started, finished })
+        Ok(Step { tokens, ended, scheduled, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.

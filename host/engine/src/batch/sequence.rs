@@ -1,16 +1,34 @@
 //! One sequence on its way from prompt to completion.
 
+use super::stop_strings::StopStrings;
 use crate::{
     Error, Request, Result,
     adapters::Adapted,
-    batch::{Submitted, pass::Parts, stop_strings::StopStrings},
     families::Shape,
     sampling::{Sampler, argmax},
+    tokenizer::Tokenizer,
 };
 use std::{
     fmt,
     time::{Duration, Instant},
 };
+
+/// What is known of a model that sequences run on.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub shape: &'a Shape,
+    pub tokenizer: Option<&'a Tokenizer>,
+    pub eos: &'a [u32],
+}
+
+/// A sequence that was submitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Submitted {
+    /// Its name in the batch.
+    pub name: u64,
+    /// Prompt length.
+    pub prompt_tokens: usize,
+}
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

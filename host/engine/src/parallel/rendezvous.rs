@@ -1,4 +1,7 @@
 //! How processes find one another: through the environment that torchrun and Slurm give them.
+//!
+//! What they say here is JSON, which every version of llem can read, so that rank 0 can tell which version another is
+//! of before they go on in postcard, which only one version can.
 
 use super::{fate::Fate, sockets::Peer};
 use crate::{Error, Result};
@@ -297,6 +300,29 @@ mod tests {
         });
         let expected = [(1, Some("GPU-bb".to_owned())), (2, None)];
         assert_eq!(told.expect("all have come"), expected);
+    }
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = free.local_addr().expect("its number").port();
+        drop(free);
+        let refused = thread::scope(|scope| {
+            scope.spawn(move || {
+                let until = Instant::now() + Duration::from_secs(20);
+                let mut stream = connect(("127.0.0.1", port), until).expect("rank 0 waits");
+                let version = "0.0.9".to_owned();
+                let hello = Hello { rank: 1, size: 2, port: 1, version, identity: None };
+                say(&mut stream, &hello).expect("said");
+            });
+            let host = "127.0.0.1".to_owned();
+            let launch = Launch { rank: 0, size: 2, host, port, local: 0 };
+            let deadline = Duration::from_secs(20);
+            launch.join(deadline, &Arc::new(Fate::new(deadline)), None)
+        });
+        let sentence = refused.err().expect("it is of another version").to_string();
+        let expected = format!("llem 0.0.9, and rank 0 one of 2 of llem {}", version());
+        assert!(sentence.contains(&expected), "{sentence}");
     }
 
     fn launch(variables: &[(&str, &str)]) -> Result<Option<Launch>> {

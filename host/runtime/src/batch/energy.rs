@@ -17,7 +17,7 @@ use crate::{
 };
 use llem_engine::{
     Info,
-    batch::{Piece, Step},
+    batch::{ScheduledTokens, Step},
     shares::{self, Rows},
 };
 use llem_meter::Following;
@@ -69,18 +69,18 @@ impl BatchEnergy {
 
     /// Notes a step. Returns the operations that it took, FLOP.
     pub fn stepped(&self, run: &Run, info: &Info, step: &Step) -> f64 {
-        let rows = step.pieces.iter().map(|piece| Rows {
-            new: piece.new,
-            past: piece.past,
-            logits: usize::from(piece.sampled),
-            adapter: piece.adapter.as_ref(),
+        let rows = step.scheduled.iter().map(|tokens| Rows {
+            new: tokens.new,
+            past: tokens.past,
+            logits: usize::from(tokens.sampled),
+            adapter: tokens.adapter.as_ref(),
         });
         let rows: Vec<Rows<'_>> = rows.collect();
         let operations = shares::operations(info, &rows);
         if let Some(phase) = phase(step) {
             let shares = shares::of_step(info, &rows, &operations);
-            let of = |(piece, share): (&Piece, _)| (piece.name, piece.prompt, share);
-            let sequences = step.pieces.iter().zip(shares).map(of).collect();
+            let of = |(tokens, share): (&ScheduledTokens, _)| (tokens.name, tokens.prompt, share);
+            let sequences = step.scheduled.iter().zip(shares).map(of).collect();
             let (from, to) = (step.started, step.finished);
             let waiting = {
                 let mut steps = self.steps();
@@ -123,7 +123,7 @@ impl BatchEnergy {
 
 /// What a step is; none where it ran nothing.
 pub fn phase(step: &Step) -> Option<Phase> {
-    let has = |prompt: bool| step.pieces.iter().any(|piece| piece.prompt == prompt);
+    let has = |prompt: bool| step.scheduled.iter().any(|tokens| tokens.prompt == prompt);
     match [has(true), has(false)] {
         [true, true] => Some(Phase::Mixed),
         [true, false] => Some(Phase::Prefill),
@@ -136,9 +136,9 @@ pub fn phase(step: &Step) -> Option<Phase> {
 pub fn step_activity(step: &Step, flops: f64) -> Activity {
     let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
     let time = (step.finished - step.started).as_nanos() as u64;
-    let begun = |piece: &&Piece| piece.prompt && piece.past == 0;
+    let begun = |tokens: &&ScheduledTokens| tokens.prompt && tokens.past == 0;
     let all = Activity {
-        requests: step.pieces.iter().filter(begun).count() as u64,
+        requests: step.scheduled.iter().filter(begun).count() as u64,
         prompt_tokens,
         output_tokens,
         ..Activity::default()
@@ -167,5 +167,5 @@ pub fn step_activity(step: &Step, flops: f64) -> Activity {
 
 /// Prompt tokens that a step ran.
 pub fn prompt_tokens(step: &Step) -> u64 {
-    step.pieces.iter().filter(|piece| piece.prompt).map(|piece| piece.new as u64).sum()
+    step.scheduled.iter().filter(|tokens| tokens.prompt).map(|tokens| tokens.new as u64).sum()
 }

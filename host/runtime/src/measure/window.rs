@@ -151,11 +151,13 @@ pub fn closed(
         energy_lacks: lacks.collect(),
         energy_cpu: Some((&total.cpu).into()),
         energy_accelerators: held.has_accelerators().then(|| (&total.accelerators).into()),
-        energy_by_phase: total.energy.is_ok().then(|| PhaseEnergyRecord {
-            prefill: known(&prefill),
-            decode: known(&decode),
-            mixed: known(&mixed),
-            outside: known(&outside),
+        energy_by_phase: total.energy.is_ok().then(|| {
+            Box::new(PhaseEnergyRecord {
+                prefill: known(&prefill),
+                decode: known(&decode),
+                mixed: known(&mixed),
+                outside: known(&outside),
+            })
         }),
         energy_above_idle: (!idle.is_empty()).then(|| (&above_idle).into()),
         devices_used: held.devices.len() as u32,
