@@ -23,6 +23,7 @@ mod gguf;
 mod gpu_identity;
 mod guest_output;
 mod hardware;
+mod hostile;
 mod hub;
 mod inputs;
 mod interruption;

@@ -1,1 +1,3 @@
-//! Small components, one behaviour a file in `examples/`, that the whole-program tests run.
+//! Small components, one behaviour a file in `examples/` and `hostile/`, that the whole-program tests run.
+
+pub mod wasi;

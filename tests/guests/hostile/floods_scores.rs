@@ -1,0 +1,16 @@
+//! Scores a single token without end.
+
+use llem_sdk::{engine::ScoreRequest, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("floods-scores", "0.1.0", "Scores without end.")
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    loop {
+        model.score(&[ScoreRequest { context: vec![1], continuation: vec![2] }])?;
+    }
+}

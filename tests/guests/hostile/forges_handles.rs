@@ -1,0 +1,34 @@
+//! Uses a handle that it never had, or no longer has, or that is of another kind.
+
+use llem_sdk::prelude::*;
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("forges-handles", "0.1.0", "Uses handles that are not its own.").text(
+        "handle",
+        "forged",
+        "forged, zero, largest, dropped or window",
+    )
+}
+
+fn run() -> Result<()> {
+    let handle: String = parameter("handle")?;
+    let model = Model::granted()?;
+    let window = Window::open("real")?;
+    let handle = match handle.as_str() {
+        "zero" => 0,
+        "largest" => u32::MAX,
+        "dropped" => {
+            let handle = model.handle();
+            drop(model);
+            handle
+        }
+        "window" => window.handle(),
+        _ => 12_345,
+    };
+    // SAFETY: it is no handle of a model, and the host has to find that out.
+    let forged = unsafe { Model::from_handle(handle) };
+    let info = forged.info();
+    Err(Error(format!("a forged handle is of {}", info.source)))
+}

@@ -1,0 +1,22 @@
+//! Loads models without end and keeps them.
+
+use llem_sdk::{engine::LoadOptions, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("hoards-models", "0.1.0", "Loads models without end.")
+}
+
+fn run() -> Result<()> {
+    let mut models = Vec::new();
+    loop {
+        models.push(Model::load(&LoadOptions {
+            source: Some("synthetic:tiny".to_owned()),
+            dtype: None,
+            device: None,
+            parallelism: None,
+            seed: None,
+        })?);
+    }
+}

@@ -1,0 +1,67 @@
+//! Gives no number, the infinities and negative numbers for every number that the contract takes. Each must be refused.
+
+use llem_sdk::{
+    bindings::Sampling,
+    meter::{Condition, Steady, wait_until},
+    prelude::*,
+    report::Series,
+};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("hostile-floats", "0.1.0", "Gives no number for every number.")
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    let mut accepted = Vec::new();
+    let mut expect = |what: String, is_accepted: bool| {
+        if is_accepted {
+            accepted.push(what);
+        }
+    };
+    let sampling = Sampling {
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        repetition_penalty: 1.0,
+        seed: None,
+    };
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+        let small = number as f32;
+        for (name, sampling) in [
+            ("temperature", Sampling { temperature: small, ..sampling }),
+            ("top-p", Sampling { top_p: Some(small), ..sampling }),
+            ("repetition-penalty", Sampling { repetition_penalty: small, ..sampling }),
+        ] {
+            let request = Request::tokens([1]).max_new_tokens(1).sampling(sampling);
+            expect(format!("{name} {number}"), model.generate(&request).is_ok());
+        }
+        let mut quantity = Quantity::exact(1.0, "J", Source::Derived);
+        quantity.uncertainty = number;
+        expect(
+            format!("uncertainty {number}"),
+            report::add_metric(&quantity.clone().named("u")).is_ok(),
+        );
+        for condition in [Condition::PowerSteady, Condition::TemperatureSteady] {
+            let steady = Steady { device: None, within: number };
+            expect(format!("within {number}"), wait_until(&condition(steady), 1_000_000).is_ok());
+        }
+        if number.is_finite() {
+            continue;
+        }
+        quantity.uncertainty = 0.0;
+        quantity.value = number;
+        expect(format!("value {number}"), report::add_metric(&quantity.named("v")).is_ok());
+        for point in [(number, 1.0), (1.0, number)] {
+            let axis = || ("axis".to_owned(), "s".to_owned());
+            let series = Series { name: "s".into(), x: axis(), y: axis(), points: vec![point] };
+            expect(format!("point {point:?}"), report::add_series(&series).is_ok());
+        }
+    }
+    match accepted.is_empty() {
+        true => Ok(()),
+        false => Err(Error(format!("accepted: {}", accepted.join(", ")))),
+    }
+}

@@ -1,0 +1,22 @@
+//! Scores so many continuations in one call.
+
+use llem_sdk::{engine::ScoreRequest, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("huge-scores", "0.1.0", "Scores many continuations.").integer(
+        "continuations",
+        1_000_000,
+        "how many",
+    )
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    let one = || ScoreRequest { context: vec![1], continuation: vec![2] };
+    let requests: Vec<_> = (0..parameter("continuations")?).map(|_: usize| one()).collect();
+    loop {
+        model.score(&requests)?;
+    }
+}

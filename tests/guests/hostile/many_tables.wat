@@ -1,0 +1,37 @@
+;; Has 100 instances of ten tables of 999,999 entries: 8 GB, of which no table is beyond its limit.
+(component
+  (component $ten
+    (core module $many
+      (table 999999 funcref) (table 999999 funcref) (table 999999 funcref) (table 999999 funcref) (table 999999 funcref)
+      (table 999999 funcref) (table 999999 funcref) (table 999999 funcref) (table 999999 funcref) (table 999999 funcref))
+    (core instance (instantiate $many)) (core instance (instantiate $many))
+    (core instance (instantiate $many)) (core instance (instantiate $many))
+    (core instance (instantiate $many)) (core instance (instantiate $many))
+    (core instance (instantiate $many)) (core instance (instantiate $many))
+    (core instance (instantiate $many)) (core instance (instantiate $many)))
+  (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten))
+  (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten))
+  (core module $plain
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00\05\00\00\00\48\00\00\00\05\00\00\00\50\00\00\00\05\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+    (data (i32.const 64) "plain\00\00\000.1.0\00\00\00evil.")
+    (func (export "describe") (result i32) i32.const 0)
+    (func (export "run") (result i32) i32.const 48))
+  (core instance $plain (instantiate $plain))
+  (alias core export $plain "memory" (core memory $memory))
+  (type $value' (variant (case "text" string) (case "integer" s64) (case "number" f64) (case "boolean" bool)))
+  (export $value "value" (type $value'))
+  (type $parameter' (record (field "name" string) (field "summary" string) (field "default" $value)))
+  (export $parameter "parameter" (type $parameter'))
+  (type $dataset' (record (field "name" string) (field "summary" string) (field "required" bool)))
+  (export $dataset "dataset-input" (type $dataset'))
+  (type $clocks' (enum "seeded" "monotonic"))
+  (export $clocks "clocks" (type $clocks'))
+  (type $about' (record
+    (field "name" string) (field "version" string) (field "summary" string) (field "parameters" (list $parameter))
+    (field "datasets" (list $dataset)) (field "clocks" $clocks)))
+  (export $about "about" (type $about'))
+  (func (export "describe") (result $about)
+    (canon lift (core func $plain "describe") (memory $memory)))
+  (func (export "run") (result (result (error string)))
+    (canon lift (core func $plain "run") (memory $memory))))

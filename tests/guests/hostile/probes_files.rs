@@ -1,0 +1,83 @@
+//! Asks for files that were not granted, as models, adapters and datasets: files that are there, that are not, folders,
+//! and models that the engine makes itself out of a file. What it is told must be one sentence for all of them.
+
+use llem_sdk::{engine::LoadOptions, inputs::Dataset, prelude::*, types};
+
+llem_sdk::experiment!(about, run);
+
+/// `secret.json` lies in the folder that the host runs in, and `secret` beside it is a folder.
+const PATHS: [&str; 16] = [
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/nonexistent",
+    "/etc",
+    "/",
+    "/proc/self/environ",
+    "/proc/kmsg",
+    "/dev/zero",
+    "/dev/stdin",
+    "secret.json",
+    "./secret.json",
+    "secret",
+    "missing.json",
+    "missing",
+    "../../../../../../../../etc/passwd",
+    "~/.ssh/id_rsa",
+];
+
+fn about() -> About {
+    About::new("probes-files", "0.1.0", "Asks for files that were not granted.")
+        .dataset("rows", "a file that is not granted")
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    let load = |source: &str| {
+        let source = Some(source.to_owned());
+        let options =
+            LoadOptions { source, dtype: None, device: None, parallelism: None, seed: None };
+        Model::load(&options).map(drop)
+    };
+    let mut told = Vec::new();
+    let mut sentences = [const { Vec::new() }; 5];
+    for path in PATHS {
+        let synthetic = format!("synthetic:{path}");
+        let device = |device: &str| {
+            let device = Some(device.to_owned());
+            let options =
+                LoadOptions { source: None, dtype: None, device, parallelism: None, seed: None };
+            Model::load(&options).map(drop)
+        };
+        let answers = [
+            (path, load(path)),
+            (&synthetic, load(&synthetic)),
+            (path, model.attach_adapter(path).map(drop)),
+            (path, Dataset::open(path).map(drop)),
+            (path, device(path)),
+        ];
+        for (number, (asked, answer)) in answers.into_iter().enumerate() {
+            match answer {
+                // A device is a word of a few, which is refused as what it is.
+                Err(types::Error::InvalidArgument(sentence)) if number == 4 => {
+                    sentences[number].push(sentence.replace(asked, "PATH"));
+                }
+                Err(types::Error::NotGranted(sentence)) => {
+                    sentences[number].push(sentence.replace(asked, "PATH"));
+                }
+                Err(error) => told.push(format!("{asked}: {error:?}")),
+                Ok(()) => told.push(format!("{asked} was opened")),
+            }
+        }
+    }
+    for sentences in &mut sentences {
+        sentences.sort();
+        sentences.dedup();
+        if sentences.len() > 1 {
+            told.push(format!("told apart: {}", sentences.join(" / ")));
+        }
+    }
+    match told.is_empty() {
+        true => Ok(()),
+        false => Err(Error(told.join("; "))),
+    }
+}

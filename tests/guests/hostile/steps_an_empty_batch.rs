@@ -1,0 +1,19 @@
+//! Steps a batch in which there is nothing, and asks how full it is, without end.
+
+use llem_sdk::prelude::*;
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("steps-an-empty-batch", "0.1.0", "Steps an empty batch without end.")
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
+    loop {
+        batch.step()?;
+        batch.drain()?;
+        batch.status();
+    }
+}

@@ -1,0 +1,227 @@
+//! A script from a stranger is safe to run: each guest of `tests/guests/hostile/` tries one thing, and the host keeps
+//! what it promises (see [`attack`]).
+#![cfg(target_os = "linux")]
+
+mod attack;
+mod component;
+
+use attack::{Attack, MIB};
+use std::fs;
+
+/// Tests of guests that would go on for ever: the deadline ends them, and Ctrl-C does.
+macro_rules! go_on_until_they_are_ended {
+    ($($test:ident: $attack:expr;)*) => {$(
+        #[test]
+        fn $test() {
+            $attack.goes_on_until_it_is_ended();
+        }
+    )*};
+}
+
+/// Tests of guests that end, with an exit code and words of the sentence that says why.
+macro_rules! end {
+    ($($test:ident: $attack:expr => $code:literal $words:expr;)*) => {$(
+        #[test]
+        fn $test() {
+            $attack.ends($code, &$words);
+        }
+    )*};
+}
+
+go_on_until_they_are_ended! {
+    a_busy_loop: Attack::of("loops");
+    a_loop_in_a_start_function: Attack::text("loops_in_start").before_its_run();
+    a_loop_in_describe: Attack::of("loops_in_describe").before_its_run();
+    a_loop_after_describe: Attack::text("loops_in_post_return").before_its_run();
+    a_loop_while_the_host_asks_for_memory: Attack::text("loops_in_realloc");
+    a_describe_that_loads_models_without_end: Attack::of("loads_in_describe").before_its_run();
+    a_memory_that_is_filled_without_end: Attack::text("fills_memory").fills(240 * MIB);
+    a_task_that_yields_for_ever: Attack::text("yields_for_ever");
+    a_clock_that_is_asked_without_end: Attack::of("spins_in_wasi");
+    random_numbers_without_end: Attack::of("draws_without_end");
+    a_sleep_of_584_years: Attack::of("sleeps");
+    moments_that_never_come: Attack::of("polls_for_ever");
+    a_wait_of_584_years: Attack::of("waits_for_ever");
+    baselines_without_end: Attack::of("measures_for_ever");
+    progress_without_end: Attack::of("floods_progress");
+    errors_that_are_ignored_without_end: Attack::of("ignores_errors");
+    an_empty_batch_that_is_stepped_without_end: Attack::of("steps_an_empty_batch");
+    a_batch_that_takes_long_to_drain: Attack::of("drains_a_long_batch");
+    adapters_that_change_without_end: Attack::of("swaps_adapters");
+    a_text_of_12_mb: Attack::of("huge_text").args(&["-p", "megabytes=12"]).fills(48 * MIB);
+    three_million_tokens: Attack::of("huge_tokens").fills(48 * MIB);
+    a_hundred_thousand_scores_in_a_call:
+        Attack::of("huge_scores").args(&["-p", "continuations=100000"]).fills(48 * MIB);
+    a_conversation_of_a_hundred_thousand_messages:
+        Attack::of("huge_conversation").args(&["-p", "messages=100000"]).fills(48 * MIB);
+}
+
+end! {
+    windows_without_end: Attack::of("floods_windows") => 1 ["8 MiB", "--max-output"];
+    log_lines_without_end: Attack::of("floods_log_lines") => 1 ["8 MiB", "--max-output"];
+    warnings_without_end: Attack::of("floods_warnings") => 1 ["8 MiB", "--max-output"];
+    metrics_without_end: Attack::of("floods_metrics") => 1 ["8 MiB", "--max-output"];
+    series_without_end: Attack::of("floods_series") => 1 ["8 MiB", "--max-output"];
+    empty_cells_without_end: Attack::of("floods_tables") => 1 ["8 MiB", "--max-output"];
+    phases_without_end: Attack::of("floods_phases") => 1 ["8 MiB", "--max-output"];
+    lines_without_end: Attack::of("prints_empty_lines") => 1 ["8 MiB", "--max-output"];
+    a_line_without_end: Attack::of("prints_without_lines") => 1 ["8 MiB", "--max-output"];
+    files_of_a_megabyte_without_end: Attack::of("fills_artifacts") => 1 ["8 MiB", "--max-output"];
+    empty_files_without_end:
+        Attack::of("floods_artifacts").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+    sequences_that_are_cancelled_without_end:
+        Attack::of("cancels_without_end").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+    scores_without_end:
+        Attack::of("floods_scores").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+    requests_without_end:
+        Attack::of("floods_requests").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+    phases_within_phases: Attack::of("nests_phases") => 1 ["64"];
+
+    models_without_end: Attack::of("hoards_models") => 1 ["--max-models"];
+    batches_without_end:
+        Attack::of("hoards_batches").limit("--max-resources", 50) => 1 ["--max-resources"];
+    random_streams_without_end: Attack::of("hoards_random_streams") => 1 ["--max-resources"];
+    pollables_without_end: Attack::of("hoards_pollables") => 1 ["--max-resources"];
+    streams_without_end: Attack::of("hoards_streams") => 1 ["--max-resources"];
+    sockets_without_end: Attack::of("hoards_sockets").limit("--deadline", 1) => 1 ["--max-resources|--deadline"];
+    waitable_sets_without_end: Attack::text("hoards_waitable_sets") => 1 ["--max-resources"];
+    adapters_without_end:
+        Attack::of("hoards_adapters").limit("--max-output", 1) => 1 ["limit"];
+    prompts_that_wait_without_end: Attack::of("hoards_prompts") => 1 ["limit"];
+
+    a_file_of_140_mb:
+        Attack::of("huge_artifact").limit("--max-memory", 512).fills(140 * MIB) => 1 ["16 MiB", "--max-call"];
+    a_text_of_60_mb: Attack::of("huge_text").fills(120 * MIB) => 1 ["16 MiB", "--max-call"];
+    heads_of_100_mb: Attack::of("huge_heads").fills(220 * MIB) => 1 ["16 MiB", "--max-call"];
+    one_megabyte_lent_100_000_times: Attack::text("lends_a_string_many_times") => 1 ["16 MiB", "--max-call"];
+    a_million_scores: Attack::of("huge_scores").fills(128 * MIB) => 1 ["16 MiB", "--max-call"];
+    a_million_messages: Attack::of("huge_conversation").fills(128 * MIB) => 1 ["16 MiB", "--max-call"];
+    a_terabyte_of_random_bytes: Attack::of("huge_random") => 1 ["exceeds limit|--max-call"];
+    fifteen_megabytes_at_once: Attack::of("prints_more_than_it_may").fills(30 * MIB) => 1 ["huge|permit|limit"];
+    zeroes_without_end: Attack::of("prints_zeroes") => 1 ["zeroes"];
+    a_model_of_8_billion_parameters: Attack::of("wants_a_large_model") => 2 ["GiB", "llama-3.1-8b"];
+
+    a_recursion_without_end: Attack::of("recurses") => 1 ["call stack exhausted"];
+    a_memory_that_grows_to_4_gb:
+        Attack::text("grows_memory") => 1 ["256 MiB", "--max-memory"];
+    a_memory_of_4_gb:
+        Attack::text("begins_with_4_gb").before_its_run() => 1 ["256 MiB", "--max-memory"];
+    a_memory_of_64_bits:
+        Attack::text("memory_of_64_bits").before_its_run() => 1 ["256 MiB", "--max-memory"];
+    memories_that_are_too_many:
+        Attack::text("many_memories").before_its_run().reserves_address_space() => 1 ["256 MiB", "--max-memory"];
+    tables_that_are_too_many:
+        Attack::text("many_tables").before_its_run() => 1 ["256 MiB", "--max-memory"];
+
+    an_end_in_a_start_function:
+        Attack::text("traps_in_start").before_its_run() => 1 ["traps_in_start.wasm panicked or aborted"];
+    an_exit_in_describe:
+        Attack::of("exits_in_describe").before_its_run() => 1 ["exits_in_describe.wasm exited"];
+    a_moment_of_no_moments: Attack::of("polls_nothing") => 1 ["polls_nothing.wasm"];
+    a_task_of_no_tasks: Attack::text("waits_for_no_task") => 1 ["waits_for_no_task.wasm"];
+    a_call_from_within_a_call: Attack::text("reenters") => 1 ["cannot leave component instance"];
+    memory_that_is_given_and_not_there:
+        Attack::text("gives_memory_that_is_not_there") => 1 ["out of bounds|not aligned"];
+    memory_that_is_lent_and_not_there:
+        Attack::text("lends_memory_that_is_not_there") => 1 ["out of bounds|out-of-bounds"];
+    half_a_character: Attack::text("lends_half_a_character") => 1 ["utf-8"];
+    a_sentence_that_is_not_there:
+        Attack::text("returns_beyond_its_memory") => 1 ["out of bounds|out-of-bounds"];
+    an_answer_that_is_none: Attack::text("returns_no_answer") => 1 ["returns_no_answer.wasm"];
+    a_sentence_of_a_megabyte_that_clears_the_screen: Attack::of("hostile_error") => 1 ["gone"];
+    a_panic_of_a_megabyte_that_clears_the_screen: Attack::of("hostile_panic") => 1 ["gone"];
+
+    a_path_for_a_name:
+        Attack::of("describes_a_traversal").before_its_run() => 2 ["describes_a_traversal.wasm", "name"];
+    control_characters_in_a_summary:
+        Attack::of("describes_control_characters").before_its_run() => 2 ["summary"];
+    a_name_of_a_megabyte: Attack::of("describes_a_megabyte").before_its_run() => 2 ["64 bytes"];
+    a_parameter_of_a_megabyte:
+        Attack::of("describes_a_parameter_of_a_megabyte").before_its_run() => 2 ["64 bytes"];
+    fifty_thousand_parameters:
+        Attack::of("describes_many_parameters").before_its_run() => 2 ["1,000|1000"];
+}
+
+/// These guests look themselves whether each of their calls was answered as it must be.
+#[test]
+fn calls_that_must_be_refused_are_refused() {
+    for guest in [
+        "huge_batches",
+        "huge_labels",
+        "hostile_names",
+        "hostile_floats",
+        "hostile_integers",
+        "opens_sockets",
+    ] {
+        Attack::of(guest).ends_well();
+    }
+}
+
+/// A guest learns nothing of files that it was not granted, not even whether they are there.
+#[test]
+fn files_that_are_not_granted_are_told_apart_by_nothing() {
+    Attack::of("probes_files").ends_well();
+    Attack::of("probes_files").args(&["--dataset=rows=rows.txt"]).ends_well();
+}
+
+/// A file that a guest may open may be opened as often as it likes; the host has files left to end the record.
+#[test]
+fn datasets_without_end_leave_the_host_its_files() {
+    let attack = Attack::of("hoards_datasets").args(&["--dataset=rows=rows.txt"]);
+    attack.ends(1, &["--max-resources|rows"]);
+}
+
+#[test]
+fn a_handle_that_is_not_the_guests_own_is_unknown() {
+    for handle in ["forged", "zero", "largest", "dropped", "window"] {
+        let handle = format!("handle={handle}");
+        Attack::of("forges_handles").args(&["-p", &handle]).ends(1, &["unknown handle index"]);
+    }
+}
+
+/// Heads that the record may hold are not printed in full.
+#[test]
+fn a_summary_is_short_whatever_a_table_holds() {
+    for (tables, columns, kilobytes) in [(3, 2, 1000), (1, 100_000, 0), (1000, 10, 0)] {
+        let set = |name: &str, number: i32| format!("-p{name}={number}");
+        let args = [set("tables", tables), set("columns", columns), set("kilobytes", kilobytes)];
+        let attack = Attack::of("huge_heads").args(&args.each_ref().map(String::as_str));
+        attack.fills(32 * MIB).ends_well();
+    }
+}
+
+/// A guest that ends itself loses nothing of what its batch has generated.
+#[test]
+fn an_end_within_a_batch_keeps_its_sequences() {
+    let ended = Attack::of("traps_in_a_batch").ends(1, &["panicked or aborted"]);
+    let events = ended.events();
+    let sequences = crate::support::of_kind(&events, "batch-sequence");
+    assert_eq!(sequences.len(), 4);
+    assert_eq!(
+        sequences.iter().filter(|sequence| sequence["tokens"] != serde_json::json!([])).count(),
+        2
+    );
+}
+
+/// The deadline covers compiling: one function of 300,000 sums takes the compiler minutes.
+#[test]
+fn a_function_that_takes_long_to_compile() {
+    let sum = "(local.set 0 (i64.mul (i64.add (local.get 0) (local.get 1)) (i64.xor (local.get 1) (local.get 0))))\n";
+    let text = format!(
+        "(module (memory (export \"memory\") 1) (func (export \"describe\") (result i32) unreachable)
+         (func (export \"run\") (result i32) (local i64 i64) {} unreachable))",
+        sum.repeat(300_000)
+    );
+    let attack = Attack::by(component::made("takes_long_to_compile", text.as_bytes()));
+    attack.before_its_run().fills(1500 * MIB).goes_on_until_it_is_ended();
+}
+
+#[test]
+fn every_guest_is_tried() {
+    let folder = crate::support::fixtures().join("../guests/hostile");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(include_str!("hostile.rs").contains(&format!("\"{name}\"")), "{name} is not tried");
+    }
+}

@@ -1,0 +1,457 @@
+//! Runs a hostile guest as a user would, with little to spend, and holds the host to what it promises whatever a guest
+//! does: it survives, says in one sentence why the run ended, closes the record, keeps to its limits of memory and
+//! disk, and writes nowhere else.
+
+use super::component::component;
+use crate::support::{Desk, guest};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    mem::MaybeUninit,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A mebibyte.
+pub const MIB: u64 = 1 << 20;
+/// What the host may take beyond a run that does nothing, beside the guest's own memory.
+const HOST_MEMORY: u64 = 200 * MIB;
+/// Address space of the host, so that a host that takes what it is asked for does not take the machine's.
+const ADDRESS_SPACE: u64 = 12 << 30;
+/// Open files of the host, which is what most systems give.
+const OPEN_FILES: u64 = 1024;
+/// What a run's folder holds beside what the guest wrote: the beginning, the end, the devices and their timeline.
+const OWN_OUTPUT: u64 = MIB;
+/// What the summary of a run may print.
+const SUMMARY: u64 = 256 << 10;
+/// No sentence is longer.
+const SENTENCE: usize = 4096;
+/// How long after it is told to end a run may go on.
+const GRACE: Duration = Duration::from_secs(2);
+/// A host that has not ended by then will not.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The limits of an attack, where nothing else is said. Options that the binary does not know are not given.
+const LIMITS: [(&str, u64); 5] = [
+    ("--deadline", 5),
+    ("--max-output", 8),
+    ("--max-memory", 256),
+    ("--max-models", 4),
+    ("--max-call", 16),
+];
+
+/// What `llem exec --help` lists.
+fn help() -> &'static str {
+    static HELP: OnceLock<String> = OnceLock::new();
+    HELP.get_or_init(|| Desk::new().llem(&["exec", "--help"]).ok().stdout)
+}
+
+/// A guest, and what it may use.
+#[derive(Clone)]
+pub struct Attack {
+    component: String,
+    limits: BTreeMap<&'static str, u64>,
+    args: Vec<String>,
+    /// What the guest itself fills of its memory, bytes.
+    fills: u64,
+    address_space: u64,
+    has_record: bool,
+}
+
+impl Attack {
+    /// A component that `scripts/build-guests` has built from `tests/guests/hostile/NAME.rs`.
+    pub fn of(name: &str) -> Self {
+        Self::by(guest(name))
+    }
+
+    /// One that is written in WebAssembly's text format: `tests/guests/hostile/NAME.wat`.
+    pub fn text(name: &str) -> Self {
+        Self::by(component(name))
+    }
+
+    /// A component by its file.
+    pub fn by(component: String) -> Self {
+        let (limits, args) = (LIMITS.into(), Vec::new());
+        let address_space = ADDRESS_SPACE;
+        Self { component, limits, args, fills: 0, address_space, has_record: true }
+    }
+
+    /// With another limit.
+    pub fn limit(mut self, option: &'static str, value: u64) -> Self {
+        self.limits.insert(option, value);
+        self
+    }
+
+    /// With more on the command line.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    /// A guest that fills this much of the memory that it was granted, which is then in the host's.
+    pub fn fills(mut self, bytes: u64) -> Self {
+        self.fills = bytes;
+        self
+    }
+
+    /// A guest with memories for which much address space is reserved, and little used.
+    pub fn reserves_address_space(mut self) -> Self {
+        self.address_space = u64::MAX;
+        self
+    }
+
+    /// A guest that ends before there is a record, for it never says what it is.
+    pub fn before_its_run(mut self) -> Self {
+        self.has_record = false;
+        self
+    }
+
+    /// The guest does what the host lets it do, and ends well.
+    pub fn ends_well(self) -> Ended {
+        self.ends(0, &[])
+    }
+
+    /// The run ends with this code and a sentence with these words: of `a|b`, one of both.
+    pub fn ends(self, code: i32, words: &[&str]) -> Ended {
+        let ended = self.start().wait();
+        ended.check(code, words);
+        ended
+    }
+
+    /// A guest that would go on is ended by the deadline, and by Ctrl-C.
+    pub fn goes_on_until_it_is_ended(self) {
+        self.clone().warm();
+        let running = self.clone().limit("--deadline", 1).start();
+        let ended = running.wait();
+        ended.check(1, &["deadline of 1 s", "--deadline"]);
+        assert!(ended.took < Duration::from_secs(1) + GRACE, "the deadline: {:?}", ended.took);
+
+        let running = self.limit("--deadline", 50).start();
+        thread::sleep(Duration::from_millis(700));
+        let asked = Instant::now();
+        running.interrupt();
+        let ended = running.wait();
+        let took = asked.elapsed();
+        ended.check(130, &["interrupted"]);
+        assert!(took < GRACE, "Ctrl-C: {took:?}");
+    }
+
+    /// Has it compiled, so that its time is spent in the guest.
+    fn warm(self) {
+        if self.has_record {
+            let desk = Sandbox::new();
+            let mut command = desk.command(&["inspect", &self.component]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            assert!(command.status().unwrap().success(), "{} says what it is", self.component);
+        }
+    }
+
+    fn start(self) -> Running {
+        let sandbox = Sandbox::new();
+        let before = sandbox.listing();
+        let mut args = vec!["exec".to_owned(), self.component.clone(), "--out=run".to_owned()];
+        for (option, value) in &self.limits {
+            if help().contains(option) {
+                args.push(format!("{option}={value}"));
+            }
+        }
+        args.extend(self.args.iter().cloned());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = sandbox.command(&args);
+        let space = self.address_space;
+        // SAFETY: between fork and exec only setrlimit is called, which may be.
+        unsafe { command.pre_exec(move || limit_resources(space)) };
+        let began = Instant::now();
+        let child = command.spawn().unwrap();
+        Running { attack: self, sandbox, before, began, child }
+    }
+}
+
+fn limit_resources(address_space: u64) -> std::io::Result<()> {
+    let limits = [(libc::RLIMIT_AS, address_space), (libc::RLIMIT_NOFILE, OPEN_FILES)];
+    for (resource, most) in limits.into_iter().filter(|(_, most)| *most < u64::MAX) {
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the limit is a valid one, on the stack.
+        if unsafe { libc::setrlimit(resource, &limit) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// A user's folders, all of them empty. Compiled code alone is kept elsewhere, from run to run.
+struct Sandbox {
+    desk: Desk,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let desk = Desk::new();
+        for folder in ["home", "work", "tmp", "said", "work/secret"] {
+            fs::create_dir(desk.folder.path().join(folder)).unwrap();
+        }
+        desk.file(
+            "work/secret.json",
+            r#"{"architectures": ["TopSecretForCausalLM"], "hidden_size": "hunter2"}"#,
+        );
+        desk.file("work/rows.txt", "one\ntwo\n");
+        Self { desk }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.desk.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llem"));
+        command.args(args).current_dir(self.path("work")).env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("LLEM_CACHE", compiled());
+        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        for folder in ["CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"] {
+            command.env(format!("XDG_{folder}"), self.path("home"));
+        }
+        let said = |name: &str| File::create(self.path("said").join(name)).unwrap();
+        command.stdin(Stdio::null()).stdout(said("stdout")).stderr(said("stderr"));
+        command
+    }
+
+    /// Every file and folder but what the run may write, with its size.
+    fn listing(&self) -> Vec<(PathBuf, u64)> {
+        let mut files = Vec::new();
+        walk(self.desk.folder.path(), &mut |path, bytes| files.push((path.to_owned(), bytes)));
+        let own = [self.path("work/run"), self.path("said")];
+        files.retain(|(path, _)| !own.iter().any(|own| path.starts_with(own)));
+        files
+    }
+}
+
+/// Compiled guests, kept from run to run.
+fn compiled() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile")
+}
+
+fn walk(folder: &Path, see: &mut dyn FnMut(&Path, u64)) {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).collect();
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let metadata = entry.metadata().unwrap();
+        let size = if metadata.is_dir() { 0 } else { metadata.len() };
+        see(&entry.path(), size);
+        if metadata.is_dir() {
+            walk(&entry.path(), see);
+        }
+    }
+}
+
+/// A host with a hostile guest in it.
+struct Running {
+    attack: Attack,
+    sandbox: Sandbox,
+    before: Vec<(PathBuf, u64)>,
+    began: Instant,
+    child: Child,
+}
+
+impl Running {
+    fn interrupt(&self) {
+        // SAFETY: the child is our own and not waited for yet.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) }, 0);
+    }
+
+    /// Waits for its end, which must come.
+    #[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
+    fn wait(mut self) -> Ended {
+        let (id, mut seen) = (self.child.id(), 0);
+        let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
+        loop {
+            seen = peak(id).unwrap_or(seen);
+            // SAFETY: the child is our own and not waited for elsewhere; both places may be written.
+            match unsafe { libc::wait4(id as i32, &mut status, libc::WNOHANG, usage.as_mut_ptr()) }
+            {
+                0 if self.began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+                0 => {
+                    self.child.kill().unwrap();
+                    self.child.wait().unwrap();
+                    panic!("{} has not ended in {PATIENCE:?}", self.attack.component);
+                }
+                _ => break,
+            }
+        }
+        let took = self.began.elapsed();
+        // SAFETY: wait4 has written it.
+        let told = unsafe { usage.assume_init() }.ru_maxrss as u64 * 1024;
+        // A child begins with its parent's maximum: where that is all it tells, what was seen counts.
+        let peak = if told > peak(std::process::id()).unwrap_or(0) { told } else { seen };
+        let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+        let Self { attack, sandbox, before, .. } = self;
+        Ended { attack, sandbox, before, status, code, took, peak }
+    }
+}
+
+/// The largest resident set of a process so far, bytes.
+fn peak(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+/// The peak of a run that does nothing.
+fn peak_of_nothing() -> u64 {
+    static PEAK: OnceLock<u64> = OnceLock::new();
+    *PEAK.get_or_init(|| {
+        let ended = Attack::of("noop").start().wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr());
+        ended.peak
+    })
+}
+
+/// How a host ended that had a hostile guest in it.
+pub struct Ended {
+    attack: Attack,
+    sandbox: Sandbox,
+    before: Vec<(PathBuf, u64)>,
+    status: i32,
+    code: Option<i32>,
+    took: Duration,
+    peak: u64,
+}
+
+impl Ended {
+    fn said(&self, name: &str) -> String {
+        let bytes = fs::read(self.sandbox.path("said").join(name)).unwrap();
+        String::from_utf8(bytes).expect("what the host says is text")
+    }
+
+    fn stderr(&self) -> String {
+        self.said("stderr")
+    }
+
+    /// A file of the run.
+    fn file(&self, name: &str) -> PathBuf {
+        self.sandbox.path("work/run").join(name)
+    }
+
+    /// The lines of the journal.
+    pub fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.file("events.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn check(&self, code: i32, words: &[&str]) {
+        let stderr = self.stderr();
+        let shown: String =
+            stderr.chars().rev().take(2000).collect::<Vec<_>>().iter().rev().collect();
+        assert_eq!(
+            self.code,
+            Some(code),
+            "status {:#x} after {:?}: {shown}",
+            self.status,
+            self.took
+        );
+        self.check_sentence(code, &stderr, words);
+        self.check_what_is_printed(&stderr);
+        self.check_memory();
+        self.check_folders();
+        if self.attack.has_record {
+            self.check_record(code);
+        } else {
+            assert!(!self.file("").exists(), "there is a record");
+        }
+    }
+
+    /// One sentence says why, and is the last thing said.
+    fn check_sentence(&self, code: i32, stderr: &str, words: &[&str]) {
+        let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        assert_eq!(errors.len(), usize::from(code != 0), "{errors:.500?}");
+        let Some(&sentence) = errors.first() else { return };
+        assert_eq!(stderr.lines().last(), Some(sentence));
+        assert!(sentence.len() <= SENTENCE, "a sentence of {} bytes", sentence.len());
+        for word in words {
+            let is_there = word.split('|').any(|word| sentence.contains(word));
+            assert!(is_there, "'{word}' is not in: {sentence}");
+        }
+    }
+
+    fn check_what_is_printed(&self, stderr: &str) {
+        let stdout = self.said("stdout");
+        assert!(stdout.len() as u64 <= SUMMARY, "{} bytes of summary", stdout.len());
+        let most = self.limit("--max-output") * MIB + OWN_OUTPUT;
+        assert!(stderr.len() as u64 <= most, "{} bytes on stderr", stderr.len());
+        for (name, text) in [("stdout", &*stdout), ("stderr", stderr)] {
+            let raw = text.chars().find(|&c| steers_a_terminal(c));
+            assert_eq!(raw, None, "a raw control character on {name}");
+        }
+    }
+
+    fn check_memory(&self) {
+        let most = peak_of_nothing() + HOST_MEMORY + self.attack.fills;
+        let mebibytes = |bytes: u64| bytes / MIB;
+        assert!(
+            self.peak <= most,
+            "the host took {} MiB, and {} MiB are allowed",
+            mebibytes(self.peak),
+            mebibytes(most)
+        );
+    }
+
+    /// Nothing is written beside the run's folder, and no more into it than was allowed.
+    fn check_folders(&self) {
+        assert_eq!(self.sandbox.listing(), self.before);
+        let run = self.file("");
+        if !run.exists() {
+            return;
+        }
+        let summary = fs::metadata(self.file("run.json")).map_or(0, |file| file.len());
+        let mut all = 0;
+        walk(&run, &mut |_, bytes| all += bytes);
+        let most = self.limit("--max-output") * MIB + OWN_OUTPUT;
+        assert!(all - summary <= most, "the journal and its files take {} bytes", all - summary);
+        // It says again what the journal says, and no more.
+        assert!(summary <= most, "run.json takes {summary} bytes");
+    }
+
+    /// The journal ends with how the run ended, and run.json says the same.
+    fn check_record(&self, code: i32) {
+        let status = match code {
+            0 => "completed",
+            130 => "interrupted",
+            _ => "failed",
+        };
+        let record: Value =
+            serde_json::from_slice(&fs::read(self.file("run.json")).unwrap()).unwrap();
+        assert_eq!(record["status"], status);
+        assert_eq!(record["error"].is_string(), code != 0, "{:.500}", record["error"]);
+        let last = last_line(&self.file("events.jsonl"));
+        let ended: Value = serde_json::from_str(&last).unwrap();
+        assert_eq!((&ended["event"], &ended["status"]), (&"ended".into(), &status.into()));
+    }
+
+    fn limit(&self, option: &str) -> u64 {
+        self.attack.limits[option]
+    }
+}
+
+/// Whether a terminal does anything with it but show it and end the line: control characters, marks that change the
+/// direction of writing, and characters without width.
+fn steers_a_terminal(c: char) -> bool {
+    let is_invisible = matches!(c,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    is_invisible || c.is_control() && c != '\n'
+}
+
+fn last_line(path: &Path) -> String {
+    let mut file = File::open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(length.saturating_sub(64 << 10))).unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.strip_suffix('\n').expect("the journal's last line is whole");
+    text.rsplit('\n').next().unwrap().to_owned()
+}

@@ -1,0 +1,34 @@
+//! Makes components of guests that are written in WebAssembly's text format.
+
+use std::{fs, path::Path};
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+/// The component that `tests/guests/hostile/NAME.wat` makes, as an argument.
+pub fn component(name: &str) -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read(repository.join(format!("tests/guests/hostile/{name}.wat"))).unwrap();
+    made(name, &text)
+}
+
+/// The component that a text makes: as it is, or, of a core module, with `wit/`'s world `experiment` beside it, as
+/// compilers leave it there for the host.
+pub fn made(name: &str, text: &[u8]) -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut bytes = wat::parse_bytes(text).unwrap().into_owned();
+    if bytes[4] == 1 {
+        let mut wit = Resolve::default();
+        let (package, _) = wit.push_dir(repository.join("wit")).unwrap();
+        let world = wit.select_world(&[package], Some("experiment")).unwrap();
+        wit_component::embed_component_metadata(&mut bytes, &wit, world, StringEncoding::UTF8)
+            .unwrap();
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-components");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{name}.wasm"));
+    // Tests that use it at the same time write the same.
+    let beside = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    fs::write(&beside, bytes).unwrap();
+    beside.persist(&path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
