@@ -170,10 +170,6 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
             Error::Aborted { component: what.to_owned(), last_words: None }
         }
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
-        // wasmtime has no type for this one.
-        None if cause.contains("fuel allocated for hostcalls") => Error::Limit(format!(
-            "{what} was ended: it handed too much over in one call; --max-call raises the limit"
-        )),
         None => Error::Failed(format!("{what} failed: {cause}")),
     }
 }

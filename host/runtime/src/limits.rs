@@ -55,6 +55,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// An error that ended a guest, which names the limit if it is that of what a call may hand over.
+    pub fn named(&self, error: wasmtime::Error) -> wasmtime::Error {
+        // wasmtime's own type of it is private.
+        if !error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+            return error;
+        }
+        let most = self.call >> 20;
+        let reason =
+            format!("it handed over more than {most} MiB in one call; --max-call raises the limit");
+        Halt::Limit(reason).trap()
+    }
+
     /// For the run record.
     pub fn record(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([

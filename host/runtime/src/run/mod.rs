@@ -127,7 +127,7 @@ impl Run {
     ) -> wasmtime::Result<T> {
         tokio::select! {
             biased;
-            returned = call => returned,
+            returned = call => returned.map_err(|error| self.settings.limits.named(error)),
             reason = self.stop.due() => Err(Halt::Stopped(reason).trap()),
         }
     }
