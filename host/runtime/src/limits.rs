@@ -30,8 +30,12 @@ pub struct Limits {
     pub memory: usize,
     /// Live host resources (models, windows, phases, datasets).
     pub resources: usize,
-    /// Bytes that a script may write into the record: logs, metrics, tables, artifacts.
+    /// Models that a component may hold at a time.
+    pub models: usize,
+    /// Bytes that a script may have written: lines of the journal, and artifacts.
     pub output: u64,
+    /// Bytes that a component may hand to the host in one call.
+    pub call: usize,
 }
 
 impl Default for Limits {
@@ -40,7 +44,9 @@ impl Default for Limits {
             deadline: Duration::from_secs(24 * 3600),
             memory: 1 << 30,
             resources: 10_000,
-            output: 256 << 20,
+            models: 16,
+            output: 100 << 20,
+            call: 64 << 20,
         }
     }
 }
@@ -52,7 +58,9 @@ impl Limits {
             ("deadline_s".to_owned(), self.deadline.as_secs()),
             ("memory_bytes".to_owned(), self.memory as u64),
             ("resources".to_owned(), self.resources as u64),
+            ("models".to_owned(), self.models as u64),
             ("output_bytes".to_owned(), self.output),
+            ("call_bytes".to_owned(), self.call as u64),
         ])
     }
 }

@@ -32,7 +32,7 @@ pub struct Args {
 impl Args {
     /// Looks and tells.
     pub fn run(self) -> anyhow::Result<()> {
-        let meter = Meter::discover(&self.meter_args.options()?);
+        let meter = Meter::discover(&self.meter_args.options());
         let devices = meter.devices();
         if self.peaks {
             devices.iter().try_for_each(measure_peaks)?;

@@ -1,6 +1,6 @@
 //! `llem flops`: what a request costs, counted from the model's shape.
 
-use super::parse;
+use super::{parse, positive};
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_engine::{
     AdapterSource, DigestOptions, LoadOptions, Model, ModelSource,
@@ -18,13 +18,13 @@ pub struct Args {
     #[arg(value_parser = parse::<ModelSource>)]
     model: ModelSource,
     /// Sequences
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = positive)]
     batch: usize,
     /// Prompt length of each, tokens
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     prompt_tokens: usize,
     /// Tokens that each generates; the first comes from prefill
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     new_tokens: usize,
     /// Positions of the prompt whose logits are computed
     #[arg(long, value_enum, default_value_t = LogitsArg::Last)]
@@ -71,14 +71,6 @@ impl Args {
     }
 
     fn check(&self, shape: &Shape) -> Result<(), llem_engine::Error> {
-        let least = [
-            ("--batch", self.batch),
-            ("--prompt-tokens", self.prompt_tokens),
-            ("--new-tokens", self.new_tokens),
-        ];
-        if let Some((name, _)) = least.iter().find(|(_, count)| *count == 0) {
-            return Err(llem_engine::Error::Invalid(format!("{name} must be at least 1")));
-        }
         let length = self.prompt_tokens.saturating_add(self.new_tokens);
         if length > shape.context {
             return Err(llem_engine::Error::Invalid(format!(

@@ -1,6 +1,6 @@
 //! `llem generate`: a model without an experiment, and the way to check the engine against others.
 
-use super::{ModelArgs, parse};
+use super::{ModelArgs, parse, positive};
 use llem_engine::{
     AdapterSource, Completion, Control, Generation, Model, ModelSource, Prompt, Request, Sampling,
     adapters::Adapted,
@@ -35,7 +35,7 @@ pub struct Args {
     merge: bool,
 
     /// Most tokens to generate
-    #[arg(long, default_value_t = 32, help_heading = "Generation")]
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = positive, help_heading = "Generation")]
     max_new_tokens: usize,
     /// Go on past end-of-sequence tokens
     #[arg(long, help_heading = "Generation")]
