@@ -40,5 +40,6 @@ mod scores;
 mod seeds;
 mod simd;
 mod terminals;
+mod untrusted_text;
 mod waiting;
 mod watching;

@@ -46,6 +46,23 @@ fn fill(end: &mut File) {
     set(true);
 }
 
+/// All that a program writes to a terminal, which is both of its outputs.
+pub fn on_terminal(mut command: Command) -> String {
+    let (write, mut read) = terminal();
+    let ends = [write.try_clone().unwrap(), write].map(Stdio::from);
+    let [stdout, stderr] = ends;
+    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+    // It holds the terminal open, too.
+    drop(command);
+    let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+    // Once the program has gone, reading ends with an error.
+    while let Ok(count @ 1..) = read.read(&mut part) {
+        seen.extend_from_slice(&part[..count]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(seen).unwrap()
+}
+
 fn start(command: &mut Command, stderr: Stdio) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
 }

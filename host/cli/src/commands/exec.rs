@@ -1,10 +1,10 @@
 //! `llem exec`: run an experiment.
 
 use super::{
-    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, parse, positive,
-    read_component, within,
+    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, output::print_record,
+    parse, positive, read_component, within,
 };
-use crate::{build_info, signals, summary, watch};
+use crate::{build_info, signals, watch};
 use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
@@ -107,11 +107,7 @@ impl Args {
         // end a run.
         sigpipe::reset();
         if let Some(record) = &outcome.record {
-            if json {
-                println!("{}", serde_json::to_string_pretty(record)?);
-            } else {
-                summary::print(record, outcome.folder.as_deref());
-            }
+            print_record(record, outcome.folder.as_deref(), json)?;
         }
         outcome.error.map_or(Ok(()), |error| Err(error.into()))
     }

@@ -6,11 +6,12 @@ mod flops;
 mod generate;
 mod inspect;
 mod limits;
+mod output;
 mod recover;
 mod schema;
 mod tokenize;
 
-use crate::signals;
+use crate::{signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use llem_engine::{
     DigestOptions, LoadOptions, ModelSource, Split,
@@ -225,7 +226,7 @@ fn read_component(name: &str) -> Result<Vec<u8>, llem_runtime::Error> {
 }
 
 fn parse<T: std::str::FromStr<Err = llem_engine::Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: llem_engine::Error| error.to_string())
+    text.parse().map_err(|error: llem_engine::Error| line(&error.to_string()))
 }
 
 /// Reads a number of an option that takes those from one to another.
