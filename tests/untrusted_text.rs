@@ -3,10 +3,16 @@
 
 use crate::{
     support::{Desk, Ran, fixtures, guest},
-    terminals::on_terminal,
+    terminals::{fill, on_terminal, pipe},
 };
 use serde_json::Value;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A window title, a cleared screen, text that is hidden, a colour by a C1 character, DEL, text that runs backwards, an
 /// isolate, a space of no width, and a line that pretends to be the program's.
@@ -203,6 +209,40 @@ fn the_summary_is_bounded_whatever_a_record_holds() {
     assert!(shown.contains("run.json"), "{shown}");
     let whole = desk.llem(&["recover", "run", "--json"]).ok().json();
     assert_eq!(whole, desk.record(), "JSON is not cut");
+}
+
+fn signal(id: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
+}
+
+/// By then the record is written, so nothing is lost.
+#[test]
+fn a_signal_ends_a_program_that_cannot_print() {
+    for name in ["-INT", "-TERM"] {
+        let ((mut write, _read), desk) = (pipe(), Desk::new());
+        fill(&mut write);
+        let mut command = desk.command(&["exec", &guest("noop")]);
+        let mut child = command.stdout(write).stderr(Stdio::null()).spawn().unwrap();
+        drop(command);
+        let record = desk.folder.path().join("run/run.json");
+        let began = Instant::now();
+        while !fs::read_to_string(&record).is_ok_and(|text| text.contains("\"completed\"")) {
+            assert!(began.elapsed() < Duration::from_secs(30), "the run has not ended");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // It prints now, or soon.
+        let asked = Instant::now();
+        let status = loop {
+            signal(child.id(), name);
+            thread::sleep(Duration::from_millis(100));
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(asked.elapsed() < Duration::from_secs(10), "it does not end");
+        };
+        assert_eq!(status.code(), Some(130));
+        assert_eq!(desk.record()["status"], "completed");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ const FAILED: u8 = 1;
 /// What was given cannot be used.
 const INPUT: u8 = 2;
 /// Ended by a signal (128 + SIGINT).
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Says why on standard error, in one sentence, and gives the exit code of the kind of failure.
 pub fn report(error: &anyhow::Error) -> ExitCode {

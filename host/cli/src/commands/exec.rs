@@ -4,7 +4,7 @@ use super::{
     MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, output::print_record,
     parse, positive, read_component, within,
 };
-use crate::{build_info, signals, watch};
+use crate::{build_info, signals::Signals, watch};
 use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
@@ -94,18 +94,17 @@ impl Args {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
-        let outcome = runtime.block_on(async {
-            signals::watch(Arc::clone(&stop))?;
-            anyhow::Ok(exec(options, clock, Box::new(observers), stop).await)
-        })?;
+        let signals = Signals::watch(Arc::clone(&stop))?;
+        let outcome = runtime.block_on(exec(options, clock, Box::new(observers), stop));
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();
         if let Some(world) = world {
             world.leave(LEAVE);
         }
-        // From here on a closed pipe ends the program, as it does every other; before, it must not
+        // From here on a closed pipe or a signal ends the program, as it does every other; before, it must not
         // end a run.
         sigpipe::reset();
+        signals.end_the_program();
         if let Some(record) = &outcome.record {
             print_record(record, outcome.folder.as_deref(), json)?;
         }

@@ -11,7 +11,7 @@ mod recover;
 mod schema;
 mod tokenize;
 
-use crate::{signals, untrusted::line};
+use crate::{signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use llem_engine::{
     DigestOptions, LoadOptions, ModelSource, Split,
@@ -172,9 +172,7 @@ impl ModelArgs {
             World::join(&split, timeout, self.device, llem_meter::sources::cuda::identities)?;
         let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
         // A launcher signals every rank; when the run ends is for the one that leads to say.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        runtime.block_on(async { signals::watch(Arc::default()) })?;
+        let _signals = Signals::watch(Arc::default())?;
         world.serve()?;
         std::process::exit(0);
     }
