@@ -231,7 +231,7 @@ fn options_stand_under_headings_that_fit_them() {
         ("Adapters", "--adapter --merge"),
         ("Parameters and datasets", "-p --dataset"),
         ("Record", "--out --json"),
-        ("Limits", "--deadline --max-memory --max-resources --max-output"),
+        ("Limits", "--deadline --max-memory --max-resources --max-models --max-output --max-call"),
     ] {
         for option in options.split(' ') {
             assert_eq!(exec.get(option).map(String::as_str), Some(heading), "{option}: {exec:?}");
@@ -247,5 +247,54 @@ fn options_stand_under_headings_that_fit_them() {
         for option in options.split(' ') {
             assert_eq!(generate.get(option).map(String::as_str), Some(heading), "{option}");
         }
+    }
+}
+
+/// The record of a run tells what it was limited to.
+#[test]
+fn limits_are_those_of_the_options() {
+    let limits = |options: &[&str]| {
+        let desk = Desk::new();
+        desk.llem(&[&["exec", &guest("noop")], options].concat()).ok();
+        desk.record()["limits"].clone()
+    };
+    let expected = serde_json::json!({
+        "deadline_s": 86_400, "memory_bytes": 1 << 30, "resources": 10_000, "models": 16,
+        "output_bytes": 100 << 20, "call_bytes": 64 << 20,
+    });
+    assert_eq!(limits(&[]), expected);
+    let given = "--deadline 60 --max-memory 64 --max-resources 5 --max-models 3 --max-output 2 --max-call 1";
+    let expected = serde_json::json!({
+        "deadline_s": 60, "memory_bytes": 64 << 20, "resources": 5, "models": 3,
+        "output_bytes": 2 << 20, "call_bytes": 1 << 20,
+    });
+    assert_eq!(limits(&given.split(' ').collect::<Vec<_>>()), expected);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_with_their_option() {
+    let exec = |option: &str, values: &[&str], sentence: &str| {
+        for value in values {
+            let option_and_value = format!("{option}={value}");
+            let ran = Desk::new().llem(&["exec", "quickstart", &option_and_value]);
+            ran.refused(2, &[option, value, sentence]);
+        }
+    };
+    let times = "from 0.001 to 1000000000 s";
+    for option in ["--deadline", "--rank-timeout", "--baseline"] {
+        exec(option, &["0", "-1", "nan", "inf", "1e10", "soon"], times);
+    }
+    exec("--sample-period", &["0", "0.9", "10001", "nan"], "from 1 to 10000 ms");
+    for option in ["--max-memory", "--max-resources", "--max-models", "--max-output", "--max-call"]
+    {
+        exec(option, &["0", "-1", "4294967296"], "1..=4294967295");
+    }
+    for option in ["--batch", "--prompt-tokens", "--new-tokens"] {
+        let mut args = vec!["flops", "synthetic:tiny"];
+        let others = ["--batch=2", "--prompt-tokens=3", "--new-tokens=4"];
+        args.extend(others.iter().filter(|other| !other.starts_with(option)));
+        let zero = format!("{option}=0");
+        args.push(&zero);
+        Desk::new().llem(&args).refused(2, &[option]);
     }
 }

@@ -41,5 +41,6 @@ mod scores;
 mod seeds;
 mod simd;
 mod terminals;
+mod untrusted_text;
 mod waiting;
 mod watching;

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// A terminal's two ends: what a program writes to, and what a person reads from.
-fn terminal() -> (File, File) {
+pub fn terminal() -> (File, File) {
     let (mut read, mut write) = (0, 0);
     let none = std::ptr::null_mut();
     // SAFETY: both places may be written; the name and the settings may be left out.
@@ -23,7 +23,7 @@ fn terminal() -> (File, File) {
 }
 
 /// A pipe's two ends, in the same order.
-fn pipe() -> (File, File) {
+pub fn pipe() -> (File, File) {
     let mut ends = [0; 2];
     // SAFETY: the array holds both.
     assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
@@ -32,7 +32,7 @@ fn pipe() -> (File, File) {
 }
 
 /// Writes until there is no room, so that whoever writes next waits until somebody reads.
-fn fill(end: &mut File) {
+pub fn fill(end: &mut File) {
     let set = |blocking: bool| {
         let flags = if blocking { 0 } else { libc::O_NONBLOCK };
         // SAFETY: the descriptor is open.
@@ -44,6 +44,23 @@ fn fill(end: &mut File) {
         while writer.write(&vec![b'x'; size]).is_ok() {}
     }
     set(true);
+}
+
+/// All that a program writes to a terminal, which is both of its outputs.
+pub fn on_terminal(mut command: Command) -> String {
+    let (write, mut read) = terminal();
+    let ends = [write.try_clone().unwrap(), write].map(Stdio::from);
+    let [stdout, stderr] = ends;
+    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+    // It holds the terminal open, too.
+    drop(command);
+    let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+    // Once the program has gone, reading ends with an error.
+    while let Ok(count @ 1..) = read.read(&mut part) {
+        seen.extend_from_slice(&part[..count]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(seen).unwrap()
 }
 
 fn start(command: &mut Command, stderr: Stdio) -> Child {

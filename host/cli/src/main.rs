@@ -5,11 +5,16 @@ mod commands;
 mod exit;
 mod signals;
 mod summary;
+mod untrusted;
 mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt,
+    fmt::format::{self, FormatFields},
+};
 
 /// Activations come and go by the megabyte; the system's allocator returns each to the kernel and
 /// pays for fresh pages again, which costs a third of prefill.
@@ -34,10 +39,23 @@ fn main() -> ExitCode {
         .with_ansi(::console::user_attended_stderr())
         .with_target(false)
         .without_time()
+        .fmt_fields(fields())
         .init();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit::misuse(error));
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }
+}
+
+/// Writes what is told in the log, so that no name of a file or text of a script in it steers a terminal.
+fn fields() -> impl for<'writer> FormatFields<'writer> {
+    let format = format::debug_fn(|writer, field, value| {
+        let value = untrusted::line(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(writer, "{value}"),
+            name => write!(writer, "{name}={value}"),
+        }
+    });
+    format.delimited(" ")
 }

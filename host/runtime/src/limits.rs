@@ -47,8 +47,8 @@ impl Default for Limits {
             deadline: Duration::from_secs(24 * 3600),
             memory: 1 << 30,
             resources: 10_000,
-            output: 100 << 20,
             models: 16,
+            output: 100 << 20,
             call: 64 << 20,
         }
     }
@@ -73,8 +73,8 @@ impl Limits {
             ("deadline_s".to_owned(), self.deadline.as_secs()),
             ("memory_bytes".to_owned(), self.memory as u64),
             ("resources".to_owned(), self.resources as u64),
-            ("output_bytes".to_owned(), self.output),
             ("models".to_owned(), self.models as u64),
+            ("output_bytes".to_owned(), self.output),
             ("call_bytes".to_owned(), self.call as u64),
         ])
     }

@@ -1,7 +1,10 @@
 //! `llem doctor`: what this machine can measure, and what it lacks.
 
-use super::{MeterArgs, cache};
-use crate::build_info;
+use super::{
+    MeterArgs, cache,
+    output::{print, print_json},
+};
+use crate::{build_info, untrusted::line};
 use llem_engine::kernels::simd::{Path, VARIABLE};
 use llem_meter::{
     Device, DeviceKind, DeviceState, Meter, Resolution,
@@ -11,7 +14,11 @@ use llem_meter::{
 use llem_quantity::{Quantity, Reading, Source, significant};
 use llem_runtime::Metering;
 use serde_json::json;
-use std::{thread, time::Duration};
+use std::{
+    io::{self, Write},
+    thread,
+    time::Duration,
+};
 
 /// How long counters are watched, so that their own periods are told: fifteen ticks of a slow one.
 const WATCHED: Duration = Duration::from_millis(1500);
@@ -32,7 +39,7 @@ pub struct Args {
 impl Args {
     /// Looks and tells.
     pub fn run(self) -> anyhow::Result<()> {
-        let meter = Meter::discover(&self.meter_args.options()?);
+        let meter = Meter::discover(&self.meter_args.options());
         let devices = meter.devices();
         if self.peaks {
             devices.iter().try_for_each(measure_peaks)?;
@@ -42,24 +49,25 @@ impl Args {
         }
         let resolutions = meter.resolutions();
         if self.json {
-            println!("{}", to_object(&meter, &devices, &resolutions));
-            return Ok(());
+            return print_json(&to_object(&meter, &devices, &resolutions).to_string());
         }
-        for device in &devices {
-            print_device(device, meter.state(&device.id).as_ref(), &resolutions);
-        }
-        for note in meter.notes() {
-            println!("{} {note}", console::style("note:").yellow());
-        }
-        if let Some(reason) = meter.gpus_missing() {
-            println!("{} {reason}", console::style("no GPU:").bold());
-        }
-        println!("{} {}", console::style("kernels:").bold(), kernels());
-        println!("{} {}", console::style("build:").bold(), build());
-        if let Some(revision) = build_info::revision() {
-            println!("{} {revision}", console::style("source:").bold());
-        }
-        Ok(())
+        print(|out| {
+            for device in &devices {
+                print_device(device, meter.state(&device.id).as_ref(), &resolutions, out)?;
+            }
+            for note in meter.notes() {
+                writeln!(out, "{} {}", console::style("note:").yellow(), line(note))?;
+            }
+            if let Some(reason) = meter.gpus_missing() {
+                writeln!(out, "{} {}", console::style("no GPU:").bold(), line(reason))?;
+            }
+            writeln!(out, "{} {}", console::style("kernels:").bold(), kernels())?;
+            writeln!(out, "{} {}", console::style("build:").bold(), build())?;
+            if let Some(revision) = build_info::revision() {
+                writeln!(out, "{} {revision}", console::style("source:").bold())?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -91,7 +99,7 @@ fn measure_peaks(device: &Device) -> anyhow::Result<()> {
     if let Some(kept) = kept_peaks()
         && let Err(reason) = kept.keep(measured)
     {
-        eprintln!("the peaks are not kept for later runs: {reason}");
+        eprintln!("{}", line(&format!("the peaks are not kept for later runs: {reason}")));
     }
     Ok(())
 }
@@ -113,13 +121,20 @@ fn build() -> String {
     }
 }
 
-fn print_device(device: &Device, state: Option<&DeviceState>, resolutions: &[Resolution]) {
-    println!("{} {}", console::style(format!("{}:", device.id)).bold(), device.name);
+fn print_device(
+    device: &Device,
+    state: Option<&DeviceState>,
+    resolutions: &[Resolution],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let head = format!("{}:", device.id);
+    writeln!(out, "{} {}", console::style(head).bold(), line(&device.name))?;
+    let mut tell = |name: &str, text: String| writeln!(out, "  {name:<12} {}", line(&text));
     if let Some(bytes) = device.memory_bytes {
-        println!("  memory       {:.1} GiB", bytes as f64 / f64::from(1 << 30));
+        tell("memory", format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)))?;
     }
     if let Some((major, minor)) = device.compute_capability {
-        println!("  capability   {major}.{minor}");
+        tell("capability", format!("{major}.{minor}"))?;
     }
     if let Some(state) = state {
         let readings = [
@@ -131,48 +146,47 @@ fn print_device(device: &Device, state: Option<&DeviceState>, resolutions: &[Res
         ];
         for (name, reading) in readings {
             if let Ok(quantity) = reading {
-                println!("  {name:<12} {quantity}");
+                tell(name, quantity.to_string())?;
             }
         }
         if !state.throttle_reasons.is_empty() {
-            println!("  throttled    {}", state.throttle_reasons.join(", "));
+            tell("throttled", state.throttle_reasons.join(", "))?;
         }
     }
     for resolution in resolutions.iter().filter(|resolution| resolution.device == device.id) {
-        match &resolution.source {
-            Ok(source) => {
-                println!("  energy       {} by {source}{}", resolution.domain, period(resolution))
-            }
-            Err(reason) => println!("  energy       {}: {reason}", console::style("none").yellow()),
-        }
+        let text = match &resolution.source {
+            Ok(source) => format!("{} by {source}{}", resolution.domain, period(resolution)),
+            Err(reason) => format!("none: {reason}"),
+        };
+        tell("energy", text)?;
     }
     if let Some(peaks) = peaks::of(&device.name) {
         let (f32, bandwidth) = (peaks.f32 / 1e12, peaks.bandwidth / 1e12);
         let half = peaks.bf16.or(peaks.f16).unwrap_or_default() / 1e12;
-        println!(
-            "  peaks        {f32} TFLOP/s f32, {half} in 16 bits, {bandwidth} TB/s ({})",
-            peaks.source
-        );
+        let source = peaks.source;
+        tell(
+            "peaks",
+            format!("{f32} TFLOP/s f32, {half} in 16 bits, {bandwidth} TB/s ({source})"),
+        )?;
     }
     if let Some(measured) = measured(device) {
         let products = measured.products.iter();
         let products: Vec<_> = products
             .map(|(dtype, rate)| format!("{} in {dtype}", significant(rate.value / 1e12)))
             .collect();
-        println!(
-            "  reached      {} TFLOP/s; copy {} GB/s (measured {})",
+        let text = format!(
+            "{} TFLOP/s; copy {} GB/s (measured {})",
             products.join(", "),
             significant(measured.bandwidth.value / 1e9),
             llem_record::date(measured.measured_at)
         );
+        tell("reached", text)?;
     }
     if !device.settings.is_empty() {
         let settings = device.settings.iter().map(|(name, value)| format!("{name} {value}"));
-        println!("  settings     {}", settings.collect::<Vec<_>>().join(", "));
+        tell("settings", settings.collect::<Vec<_>>().join(", "))?;
     }
-    for note in &device.notes {
-        println!("  {}         {note}", console::style("note").yellow());
-    }
+    device.notes.iter().try_for_each(|note| tell("note", note.clone()))
 }
 
 /// How often a gauge is updated, as it was seen or as it is known of its kind.

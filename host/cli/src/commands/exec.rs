@@ -1,11 +1,14 @@
 //! `llem exec`: run an experiment.
 
-use super::{MeterArgs, ModelArgs, cache, compiled_cache, parse, read_component};
-use crate::{build_info, signals, summary, watch};
+use super::{
+    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, output::print_record,
+    parse, positive, read_component, within,
+};
+use crate::{build_info, signals::Signals, watch};
 use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
-    Error, Limits, Metering, Options, Script, Stop,
+    Error, Metering, Options, Script, Stop,
     exec::exec,
     grants::{AdapterGrant, ModelGrant},
     inspect::Role,
@@ -44,12 +47,12 @@ pub struct Args {
     no_timeline: bool,
     /// Rest so long before the warm-up, unless a baseline of the last hour is known: energy above idle of runs of
     /// policies (experiments rest when they say so)
-    #[arg(long, value_name = "SECONDS", help_heading = "Metering")]
+    #[arg(long, value_name = "SECONDS", value_parser = within(TIMES, "s"), help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
     watchers: watch::Watchers,
     /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
-    #[arg(long, value_name = "COUNT", help_heading = "Parallelism")]
+    #[arg(long, value_name = "COUNT", value_parser = positive, help_heading = "Parallelism")]
     max_ranks: Option<usize>,
     /// A LoRA adapter of the model: a folder as PEFT saves it, a Hub id, or synthetic:rank=8; may be
     /// given several times, and requests run with the first unless they name another
@@ -75,18 +78,8 @@ pub struct Args {
     #[arg(long, help_heading = "Record")]
     json: bool,
 
-    /// End the run after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().deadline.as_secs_f64(), help_heading = "Limits")]
-    deadline: f64,
-    /// Memory that a component may use, MiB
-    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().memory >> 20) as u32, help_heading = "Limits")]
-    max_memory: u32,
-    /// Host resources that a component may hold at a time
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().resources as u32, help_heading = "Limits")]
-    max_resources: u32,
-    /// What a component may write into the record, MiB
-    #[arg(long, value_name = "MIB", default_value_t = (Limits::default().output >> 20) as u32, help_heading = "Limits")]
-    max_output: u32,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 impl Args {
@@ -102,36 +95,24 @@ impl Args {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stop = Arc::new(Stop::default());
-        let outcome = runtime.block_on(async {
-            signals::watch(Arc::clone(&stop))?;
-            anyhow::Ok(exec(options, clock, Box::new(observers), stop).await)
-        })?;
+        let signals = Signals::watch(Arc::clone(&stop))?;
+        let outcome = runtime.block_on(exec(options, clock, Box::new(observers), stop));
         // An engine that is still loading is not waited for.
         runtime.shutdown_background();
         if let Some(world) = world {
             world.leave(LEAVE);
         }
-        // From here on a closed pipe ends the program, as it does every other; before, it must not
+        // From here on a closed pipe or a signal ends the program, as it does every other; before, it must not
         // end a run.
         sigpipe::reset();
+        signals.end_the_program();
         if let Some(record) = &outcome.record {
-            if json {
-                println!("{}", serde_json::to_string_pretty(record)?);
-            } else {
-                summary::print(record, outcome.folder.as_deref());
-            }
+            print_record(record, outcome.folder.as_deref(), json)?;
         }
         outcome.error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn options(self) -> anyhow::Result<Options> {
-        if !(self.deadline > 0.0 && self.deadline <= 1e9) {
-            return Err(Error::Input(format!(
-                "--deadline {} must be above 0 and at most 1e9 s",
-                self.deadline
-            ))
-            .into());
-        }
         let given = [
             (Some(Role::Warmup), self.warmup),
             (Some(Role::Workload), self.workload),
@@ -159,24 +140,18 @@ impl Args {
                 device: self.model_args.device,
                 split,
                 max_ranks: self.max_ranks.unwrap_or(split.ranks()),
-                rank_timeout: self.model_args.split.rank_timeout()?,
+                rank_timeout: self.model_args.split.rank_timeout(),
                 world: self.model_args.world()?,
                 digests: self.model_args.digests(),
                 adapters: self.adapters,
                 merge: self.merge,
             },
             seed: self.model_args.seed,
-            limits: Limits {
-                deadline: Duration::from_secs_f64(self.deadline),
-                memory: (self.max_memory as usize) << 20,
-                resources: self.max_resources as usize,
-                output: u64::from(self.max_output) << 20,
-                ..Limits::default()
-            },
+            limits: self.limits.limits(),
             metering: Metering {
-                options: self.meter_args.options()?,
+                options: self.meter_args.options(),
                 timeline: !self.no_timeline,
-                baseline: self.baseline.map(seconds).transpose()?,
+                baseline: self.baseline.map(Duration::from_secs_f64),
                 kept: cache(),
             },
             keep_prompts: self.keep_prompts,
@@ -186,11 +161,6 @@ impl Args {
             build: build_info::build(),
         })
     }
-}
-
-fn seconds(length: f64) -> Result<Duration, Error> {
-    Duration::try_from_secs_f64(length)
-        .map_err(|error| Error::Input(format!("--baseline {length}: {error}")))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

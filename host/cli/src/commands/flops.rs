@@ -1,6 +1,9 @@
 //! `llem flops`: what a request costs, counted from the model's shape.
 
-use super::parse;
+use super::{
+    output::{print, print_json},
+    parse, positive,
+};
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_engine::{
     AdapterSource, DigestOptions, LoadOptions, Model, ModelSource,
@@ -10,6 +13,7 @@ use llem_engine::{
 };
 use llem_quantity::significant;
 use serde_json::{Value, json};
+use std::io::{self, Write};
 
 /// Count a model's floating-point operations, from its shape.
 #[derive(clap::Args)]
@@ -18,13 +22,13 @@ pub struct Args {
     #[arg(value_parser = parse::<ModelSource>)]
     model: ModelSource,
     /// Sequences
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = positive)]
     batch: usize,
     /// Prompt length of each, tokens
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     prompt_tokens: usize,
     /// Tokens that each generates; the first comes from prefill
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     new_tokens: usize,
     /// Positions of the prompt whose logits are computed
     #[arg(long, value_enum, default_value_t = LogitsArg::Last)]
@@ -62,23 +66,13 @@ impl Args {
             }
         };
         let estimated = self.workload().estimate(&shape, adapter);
-        if self.json {
-            println!("{:#}", self.to_json(&shape, &estimated));
-        } else {
-            self.print(&shape, &estimated);
+        match self.json {
+            true => print_json(&format!("{:#}", self.to_json(&shape, &estimated))),
+            false => print(|out| self.print(&shape, &estimated, out)),
         }
-        Ok(())
     }
 
     fn check(&self, shape: &Shape) -> Result<(), llem_engine::Error> {
-        let least = [
-            ("--batch", self.batch),
-            ("--prompt-tokens", self.prompt_tokens),
-            ("--new-tokens", self.new_tokens),
-        ];
-        if let Some((name, _)) = least.iter().find(|(_, count)| *count == 0) {
-            return Err(llem_engine::Error::Invalid(format!("{name} must be at least 1")));
-        }
         let length = self.prompt_tokens.saturating_add(self.new_tokens);
         if length > shape.context {
             return Err(llem_engine::Error::Invalid(format!(
@@ -136,7 +130,7 @@ impl Args {
         })
     }
 
-    fn print(&self, shape: &Shape, estimated: &Estimated) {
+    fn print(&self, shape: &Shape, estimated: &Estimated, out: &mut dyn Write) -> io::Result<()> {
         let Estimated { needed, executed, .. } = estimated;
         let mut table = Table::new();
         table.load_preset(NOTHING);
@@ -168,11 +162,12 @@ impl Args {
         );
         let doubled = 2.0 * active_parameters(shape);
         row("2N per token", [Some(doubled), None, Some(doubled), None]);
-        println!("{}", table.trim_fmt());
-        println!(
+        writeln!(out, "{}", table.trim_fmt())?;
+        writeln!(
+            out,
             "{} x {} + {} tokens; needed: the keys that each query sees; executed: all of them, as eager frameworks run it",
             self.batch, self.prompt_tokens, self.new_tokens
-        );
+        )
     }
 }
 

@@ -1,6 +1,11 @@
 //! `llem generate`: a model without an experiment, and the way to check the engine against others.
 
-use super::{ModelArgs, parse};
+use super::{
+    ModelArgs,
+    output::{print_json, print_text},
+    parse, positive,
+};
+use crate::untrusted;
 use llem_engine::{
     AdapterSource, Completion, Control, Generation, Model, ModelSource, Prompt, Request, Sampling,
     adapters::Adapted,
@@ -35,7 +40,7 @@ pub struct Args {
     merge: bool,
 
     /// Most tokens to generate
-    #[arg(long, default_value_t = 32, help_heading = "Generation")]
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = positive, help_heading = "Generation")]
     max_new_tokens: usize,
     /// Go on past end-of-sequence tokens
     #[arg(long, help_heading = "Generation")]
@@ -103,10 +108,17 @@ impl Args {
             write_logits(path, completion, model.info().shape.vocab)?;
         }
         if self.json {
-            println!("{}", to_json(&model, &generation, completion, merge_time));
-        } else {
-            print(&model, &generation, completion);
+            let object = to_json(&model, &generation, completion, merge_time);
+            return print_json(&object.to_string());
         }
+        match &completion.text {
+            Some(text) => print_text(text)?,
+            None => {
+                let ids: Vec<String> = completion.tokens.iter().map(u32::to_string).collect();
+                print_text(&ids.join(","))?;
+            }
+        }
+        tell_timings(&model, &generation, completion);
         Ok(())
     }
 
@@ -198,15 +210,9 @@ fn to_json(
     })
 }
 
-fn print(model: &Model, generation: &Generation, completion: &Completion) {
+/// On standard error, for the text stands alone on standard output.
+fn tell_timings(model: &Model, generation: &Generation, completion: &Completion) {
     let timings = Timings::of(generation);
-    match &completion.text {
-        Some(text) => println!("{text}"),
-        None => {
-            let ids: Vec<String> = completion.tokens.iter().map(u32::to_string).collect();
-            println!("{}", ids.join(","));
-        }
-    }
     let decode = timings
         .decode_rate(completion)
         .map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
@@ -214,7 +220,7 @@ fn print(model: &Model, generation: &Generation, completion: &Completion) {
         completion.adapter.as_ref().map_or_else(String::new, |Adapted { adapter, mode }| {
             format!(" with {} ({mode}, rank {})", adapter.name, adapter.rank)
         });
-    eprintln!(
+    let told = format!(
         "{}{adapter} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
         model.info().source,
         model.info().dtype,
@@ -223,4 +229,5 @@ fn print(model: &Model, generation: &Generation, completion: &Completion) {
         timings.ttft * 1e3,
         completion.prompt_tokens as f64 / timings.prefill,
     );
+    eprintln!("{}", untrusted::line(&told));
 }

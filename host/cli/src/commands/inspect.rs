@@ -1,7 +1,14 @@
 //! `llem inspect`: what a component is.
 
-use super::{compiled_cache, read_component};
-use crate::watch::Console;
+use super::{
+    compiled_cache,
+    output::{print, print_json},
+    read_component,
+};
+use crate::{
+    untrusted::{cell, line},
+    watch::Console,
+};
 use llem_engine::{Device, DigestOptions, ModelSource, Split, load::RANK_TIMEOUT};
 use llem_meter::Clock;
 use llem_runtime::{
@@ -16,7 +23,10 @@ use llem_runtime::{
     run::Run,
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 /// Show what a component is: exports, imports, parameters, digest.
 #[derive(clap::Args)]
@@ -32,12 +42,10 @@ impl Args {
     /// Asks the component and prints what it says.
     pub fn run(self) -> anyhow::Result<()> {
         let Member { digest, border, about, .. } = start_alone(&self.component)?;
-        if self.json {
-            println!("{}", to_object(&digest, &border, &about));
-        } else {
-            print(&digest, &border, &about);
+        match self.json {
+            true => print_json(&to_object(&digest, &border, &about).to_string()),
+            false => print(|out| tell(&digest, &border, &about, out)),
         }
-        Ok(())
     }
 }
 
@@ -95,38 +103,38 @@ fn to_object(digest: &str, border: &Border, about: &About) -> serde_json::Value 
     })
 }
 
-fn print(digest: &str, border: &Border, about: &About) {
-    let head = |text: &str| println!("{}", console::style(text).bold());
-    let list = |name: &str, items: &[String]| {
-        head(name);
-        for item in items {
-            println!("  {item}");
-        }
-    };
-    head(&format!("{} {}", about.name, about.version));
-    println!("  {}", about.summary);
+fn tell(digest: &str, border: &Border, about: &About, out: &mut dyn Write) -> io::Result<()> {
+    let head = |text: &str| console::style(line(text)).bold();
+    writeln!(out, "{}", head(&format!("{} {}", about.name, about.version)))?;
     let roles: Vec<_> = border.roles.iter().map(|role| role.name()).collect();
-    println!("  {}, {digest}", roles.join(" + "));
-    if !about.parameters.is_empty() {
-        head("parameters (-p name=value)");
-    }
-    for parameter in &about.parameters {
-        println!("  {} = {}  {}", parameter.name, default(&parameter.default), parameter.summary);
-    }
-    if !about.datasets.is_empty() {
-        head("datasets (--dataset name=file)");
-    }
-    for dataset in &about.datasets {
+    writeln!(out, "  {}\n  {}, {digest}", line(&about.summary), roles.join(" + "))?;
+    let parameters = about.parameters.iter().map(|parameter| {
+        let default = default(&parameter.default);
+        format!("{} = {}  {}", cell(&parameter.name), cell(&default), parameter.summary)
+    });
+    let datasets = about.datasets.iter().map(|dataset| {
         let need = if dataset.required { "required" } else { "optional" };
-        println!("  {} ({need})  {}", dataset.name, dataset.summary);
+        format!("{} ({need})  {}", cell(&dataset.name), dataset.summary)
+    });
+    for (name, items) in [
+        ("parameters (-p name=value)", parameters.collect::<Vec<_>>()),
+        ("datasets (--dataset name=file)", datasets.collect()),
+        ("imports", border.imports.clone()),
+        ("exports", border.exports.clone()),
+    ] {
+        if !items.is_empty() {
+            writeln!(out, "{}", head(name))?;
+        }
+        for item in items {
+            writeln!(out, "  {}", line(&item))?;
+        }
     }
-    list("imports", &border.imports);
-    list("exports", &border.exports);
+    Ok(())
 }
 
 fn default(value: &Value) -> String {
     match value {
-        Value::Text(text) => format!("{text:?}"),
+        Value::Text(text) => format!("\"{text}\""),
         Value::Integer(integer) => integer.to_string(),
         Value::Number(number) => number.to_string(),
         Value::Boolean(boolean) => boolean.to_string(),

@@ -5,11 +5,14 @@ mod exec;
 mod flops;
 mod generate;
 mod inspect;
+mod limits;
+mod output;
 mod recover;
 mod schema;
 mod tokenize;
 
-use crate::signals;
+use crate::{signals::Signals, untrusted::line};
+use etcetera::{BaseStrategy, choose_base_strategy};
 use llem_engine::{
     DigestOptions, LoadOptions, ModelSource, Split,
     kernels::simd::Path,
@@ -19,8 +22,11 @@ use llem_engine::{
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
-/// More often costs more than it tells; less often, a counter may wrap in between.
-const SAMPLE_PERIODS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+/// More often costs more than it tells; less often, a counter may wrap in between. ms.
+const SAMPLE_PERIODS: RangeInclusive<f64> = 1.0..=10_000.0;
+
+/// What an option takes that is a time, s: thirty years stand for ever.
+const TIMES: RangeInclusive<f64> = 1e-3..=1e9;
 
 /// What llem can do.
 #[derive(clap::Subcommand)]
@@ -90,13 +96,13 @@ pub struct ModelArgs {
 #[command(next_help_heading = "Parallelism")]
 pub struct SplitArgs {
     /// Tensor-parallel ranks, which share every product
-    #[arg(long = "tp", value_name = "RANKS", default_value_t = 1)]
+    #[arg(long = "tp", value_name = "RANKS", default_value_t = 1, value_parser = positive)]
     tensor: usize,
     /// Pipeline stages, which share the layers
-    #[arg(long = "pp", value_name = "STAGES", default_value_t = 1)]
+    #[arg(long = "pp", value_name = "STAGES", default_value_t = 1, value_parser = positive)]
     pipeline: usize,
     /// Replicas, which share the requests
-    #[arg(long = "dp", value_name = "REPLICAS", default_value_t = 1)]
+    #[arg(long = "dp", value_name = "REPLICAS", default_value_t = 1, value_parser = positive)]
     data: usize,
     /// Deal whole experts out among the tensor ranks, rather than cutting each
     #[arg(long = "ep")]
@@ -106,10 +112,10 @@ pub struct SplitArgs {
     sharded_adapters: bool,
     /// Parts that a pass is cut into, so that stages work at the same time [default: as many as stages,
     /// where there are rows enough]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     microbatches: Option<usize>,
     /// How long ranks wait for one that does not come before the run fails
-    #[arg(long, value_name = "SECONDS", default_value_t = RANK_TIMEOUT.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = RANK_TIMEOUT.as_secs_f64(), value_parser = within(TIMES, "s"))]
     rank_timeout: f64,
 }
 
@@ -122,7 +128,7 @@ pub struct MeterArgs {
     #[arg(long, value_name = "tdp=W,idle=W[,uncertainty=%]")]
     power_model: Option<PowerModel>,
     /// How often counters, power, clocks and temperatures are read
-    #[arg(long, value_name = "MS", default_value_t = SAMPLE_PERIOD.as_secs_f64() * 1e3)]
+    #[arg(long, value_name = "MS", default_value_t = SAMPLE_PERIOD.as_secs_f64() * 1e3, value_parser = within(SAMPLE_PERIODS, "ms"))]
     sample_period: f64,
     /// Open and close windows at ticks of the energy counters: more exact, and slower by up to 100 ms each
     #[arg(long)]
@@ -130,20 +136,13 @@ pub struct MeterArgs {
 }
 
 impl MeterArgs {
-    fn options(&self) -> Result<llem_meter::Options, llem_runtime::Error> {
-        let period = Duration::try_from_secs_f64(self.sample_period * 1e-3).unwrap_or_default();
-        if !SAMPLE_PERIODS.contains(&period) {
-            return Err(llem_runtime::Error::Input(format!(
-                "--sample-period {} must be from 1 to 10000 ms",
-                self.sample_period
-            )));
-        }
-        Ok(llem_meter::Options {
+    fn options(&self) -> llem_meter::Options {
+        llem_meter::Options {
             power_model: self.power_model,
-            period,
+            period: Duration::from_secs_f64(self.sample_period * 1e-3),
             align: self.align_windows,
             ..Default::default()
-        })
+        }
     }
 }
 
@@ -159,16 +158,8 @@ impl SplitArgs {
         }
     }
 
-    fn rank_timeout(&self) -> Result<Duration, llem_runtime::Error> {
-        Duration::try_from_secs_f64(self.rank_timeout)
-            .ok()
-            .filter(|time| !time.is_zero())
-            .ok_or_else(|| {
-                llem_runtime::Error::Input(format!(
-                    "--rank-timeout {} must be above 0 s",
-                    self.rank_timeout
-                ))
-            })
+    fn rank_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.rank_timeout)
     }
 }
 
@@ -176,14 +167,12 @@ impl ModelArgs {
     /// The processes that were launched together to be the model's ranks, if they are processes. Those
     /// that do not lead serve here until the run is over, and then end.
     fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
-        let (split, timeout) = (self.split.split(), self.split.rank_timeout()?);
+        let (split, timeout) = (self.split.split(), self.split.rank_timeout());
         let world =
             World::join(&split, timeout, self.device, llem_meter::sources::nvml::identities)?;
         let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
         // A launcher signals every rank; when the run ends is for the one that leads to say.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        runtime.block_on(async { signals::watch(Arc::default()) })?;
+        let _signals = Signals::watch(Arc::default())?;
         world.serve()?;
         std::process::exit(0);
     }
@@ -196,7 +185,7 @@ impl ModelArgs {
             device: self.device,
             seed: self.seed,
             split: self.split.split(),
-            rank_timeout: self.split.rank_timeout()?,
+            rank_timeout: self.split.rank_timeout(),
             world: self.world()?,
             digests: self.digests(),
         })
@@ -211,11 +200,10 @@ impl ModelArgs {
 
 /// What is kept from run to run, compiled components among it: `LLEM_CACHE`, or the user's cache folder.
 fn cache() -> Option<PathBuf> {
-    let variable =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("LLEM_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("llem")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/llem")))
+    match std::env::var_os("LLEM_CACHE").filter(|folder| !folder.is_empty()) {
+        Some(folder) => Some(folder.into()),
+        None => Some(choose_base_strategy().ok()?.cache_dir().join("llem")),
+    }
 }
 
 /// Where compiled components are kept.
@@ -236,5 +224,26 @@ fn read_component(name: &str) -> Result<Vec<u8>, llem_runtime::Error> {
 }
 
 fn parse<T: std::str::FromStr<Err = llem_engine::Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: llem_engine::Error| error.to_string())
+    text.parse().map_err(|error: llem_engine::Error| line(&error.to_string()))
+}
+
+/// Reads a number of an option that takes those from one to another.
+fn within(
+    range: RangeInclusive<f64>,
+    unit: &'static str,
+) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            format!("give a number from {} to {} {unit}", range.start(), range.end())
+        })
+    }
+}
+
+/// Reads how many of something there are to be.
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "give a whole number, at least 1".to_owned())
 }

@@ -1,6 +1,6 @@
 //! `llem recover`: the record of a run that could not write it.
 
-use crate::summary;
+use super::output::print_record;
 use std::path::PathBuf;
 
 /// Rebuild the record of a run that was killed, from its journal.
@@ -17,11 +17,7 @@ impl Args {
     /// Rebuilds it and shows it as `llem exec` would have.
     pub fn run(self) -> anyhow::Result<()> {
         let recovered = llem_record::recover(&self.folder).map_err(llem_runtime::Error::from)?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&recovered.record)?);
-        } else {
-            summary::print(&recovered.record, Some(&self.folder));
-        }
+        print_record(&recovered.record, Some(&self.folder), self.json)?;
         if !recovered.is_new {
             eprintln!("the record is complete: nothing to recover");
         }

@@ -1,5 +1,6 @@
 //! `llem schema`: the record's form, for whoever reads it by program.
 
+use super::output::print_json;
 use llem_record::{Line, RunRecord};
 
 /// Print the JSON Schema of run.json, or of a line of events.jsonl.
@@ -18,7 +19,6 @@ impl Args {
         } else {
             schemars::schema_for!(RunRecord)
         };
-        println!("{}", serde_json::to_string_pretty(&schema)?);
-        Ok(())
+        print_json(&serde_json::to_string_pretty(&schema)?)
     }
 }

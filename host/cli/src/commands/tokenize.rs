@@ -1,5 +1,7 @@
 //! `llem tokenize`: what text or a conversation becomes before the model sees it.
 
+use super::output::{print_json, print_text};
+use crate::untrusted;
 use llem_engine::{
     chat::{ChatTemplate, Message},
     load::gguf::Gguf,
@@ -36,18 +38,20 @@ impl Args {
         let special = self.chat.is_none();
         let tokens = tokenizer.map(|tokenizer| tokenizer.encode(&text, special)).transpose()?;
         if self.json {
-            println!("{}", json!({ "text": text, "tokens": tokens }));
-            return Ok(());
+            return print_json(&json!({ "text": text, "tokens": tokens }).to_string());
         }
-        println!("{text}");
+        print_text(&text)?;
         match tokens {
             Some(tokens) => {
                 let ids: Vec<String> = tokens.iter().map(u32::to_string).collect();
-                println!("{}", ids.join(","));
+                print_text(&ids.join(","))
             }
-            None => eprintln!("{} has no tokenizer", self.model.display()),
+            None => {
+                let model = self.model.to_string_lossy();
+                eprintln!("{} has no tokenizer", untrusted::line(&model));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn read(&self) -> llem_engine::Result<(Option<Tokenizer>, Option<ChatTemplate>)> {

@@ -1,15 +1,20 @@
 //! What energy a run took, and how that is known.
 
-use super::{group_row, label, plain_table};
+use super::{LINES, ROWS, bold, first, left_out, lines, plain_table, requests};
+use crate::untrusted::line;
 use llem_quantity::{ReadingRecord, Source, significant};
-use llem_record::{Distribution, RunRecord, energy::DomainRecord};
+use llem_record::{Distribution, RunRecord, energy::DomainRecord, statistics::RequestGroup};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 /// The energy of requests by what it went into; nothing where none is known.
-pub fn print_table(record: &RunRecord) {
-    let known = |reading: &ReadingRecord| reading.reading().is_ok();
-    let groups = || record.groups.iter().filter(|group| known(&group.energy));
-    if groups().next().is_none() {
-        return;
+pub fn print_table(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+    let is_known = |group: &&RequestGroup| group.energy.reading().is_ok();
+    let groups: Vec<&RequestGroup> = record.groups.iter().filter(is_known).collect();
+    if groups.is_empty() {
+        return Ok(());
     }
     let mut table = plain_table([
         "phase",
@@ -21,7 +26,8 @@ pub fn print_table(record: &RunRecord) {
         "decode J/token",
         "J/sequence",
     ]);
-    for group in groups() {
+    let (groups, more) = first(&groups, ROWS);
+    for group in groups {
         let part = |part: &Option<ReadingRecord>| part.as_ref().map_or_else(none, energy);
         let numbers = [
             energy(&group.energy),
@@ -31,10 +37,14 @@ pub fn print_table(record: &RunRecord) {
             part(&group.decode_energy_per_output_token),
             group.energy_per_sequence_j.as_ref().map_or_else(none, spread),
         ];
-        table.add_row(group_row(&group.phase, &label(record, &group.label, group.model), numbers));
+        table.add_row(requests::row(record, &group.phase, &group.label, group.model, numbers));
     }
-    println!("\n{}\n{}", console::style("energy").bold(), table.trim_fmt());
-    println!("  ±: one standard uncertainty; sequences: median, 99th percentile of their shares");
+    writeln!(out, "\n{}\n{}", bold("energy"), table.trim_fmt())?;
+    left_out(out, more.len(), "rows of energy")?;
+    writeln!(
+        out,
+        "  ±: one standard uncertainty; sequences: median, 99th percentile of their shares"
+    )
 }
 
 fn none() -> String {
@@ -71,43 +81,42 @@ pub fn energy_source(energy: &ReadingRecord) -> String {
 }
 
 /// Why energies are not known, each reason once.
-pub fn print_reasons<'a>(energies: impl Iterator<Item = &'a ReadingRecord>) {
-    let mut reasons: Vec<&str> = energies
-        .filter_map(|energy| match energy {
-            ReadingRecord::Unavailable { unavailable } => Some(unavailable.as_str()),
-            ReadingRecord::Known(_) => None,
-        })
-        .collect();
-    reasons.dedup();
-    for reason in reasons {
-        println!("{} not measured: {reason}", console::style("energy").bold());
-    }
+pub fn print_reasons(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+    let generated = record.groups.iter().map(|group| &group.energy);
+    let scored = record.score_groups.iter().map(|group| &group.energy);
+    let mut told = HashSet::new();
+    let reasons = generated.chain(scored).filter_map(|energy| match energy {
+        ReadingRecord::Unavailable { unavailable } => {
+            told.insert(unavailable).then(|| format!("not measured: {unavailable}"))
+        }
+        ReadingRecord::Known(_) => None,
+    });
+    lines(out, bold("energy"), "reasons", reasons)
 }
 
 /// What meters each device, what it drew at rest, and what watching it cost.
-pub fn print_metering(record: &RunRecord) {
+pub fn print_metering(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let gauges = record.devices.iter().flat_map(|device| {
-        let metered = device.gauges.iter().filter_map(|gauge| {
-            let source = gauge.source?;
-            Some(match source {
+        device.gauges.iter().filter_map(|gauge| {
+            Some(match gauge.source? {
                 Source::Modelled => format!("{} by a declared power model", device.id),
                 source => format!("{} {} by {source}", device.id, gauge.domain),
             })
-        });
-        metered.collect::<Vec<_>>()
+        })
     });
-    let gauges: Vec<String> = gauges.collect();
+    let gauges: Vec<String> = gauges.take(ROWS).collect();
     if !gauges.is_empty() {
-        println!("{} {}", console::style("metered").bold(), gauges.join(", "));
+        writeln!(out, "{} {}", bold("metered"), line(&gauges.join(", ")))?;
     }
-    for baseline in &record.baselines {
+    let baselines = record.baselines.iter().map(|baseline| {
         let power = baseline.power.iter().filter_map(|idle| match &idle.power {
             ReadingRecord::Known(power) => Some(format!("{} {} {power}", idle.device, idle.domain)),
             ReadingRecord::Unavailable { .. } => None,
         });
-        let power = power.collect::<Vec<_>>().join(", ");
-        println!("{} {power}, measured {}", console::style("at rest").bold(), baseline.measured_at);
-    }
+        let power = power.take(LINES).collect::<Vec<_>>().join(", ");
+        format!("{power}, measured {}", baseline.measured_at)
+    });
+    lines(out, bold("at rest"), "baselines", baselines)?;
     if let Some(timeline) = record.timeline.as_ref().filter(|timeline| timeline.samples > 0) {
         let mut text = format!("{} samples in timeline/", timeline.samples);
         if let (Some(period), Some(sampling), Some(writing)) =
@@ -120,6 +129,7 @@ pub fn print_metering(record: &RunRecord) {
                 significant(writing.value * 100.0),
             );
         }
-        println!("{} {text}", console::style("timeline").bold());
+        writeln!(out, "{} {text}", bold("timeline"))?;
     }
+    Ok(())
 }

@@ -1,80 +1,98 @@
-//! The end of a run, at a glance.
+//! The end of a run, at a glance: it fits a screen or a few, whatever the record holds.
 
 mod energy;
+mod requests;
 
-use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
-use llem_quantity::{Quantity, significant};
+use crate::untrusted::{cell, line};
+use comfy_table::{Attribute, Cell, CellAlignment, Table, presets::NOTHING};
 use llem_record::{
-    Distribution, RunRecord, Status,
-    event::{AdapterChange, ModelRecord, Parallelism},
+    RunRecord, Status,
+    event::{self, AdapterChange, AdapterRecord, ModelRecord, Parallelism},
     schema::{Phase, Recovery},
 };
-use std::path::Path;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// Most rows of a table that are shown.
+const ROWS: usize = 100;
+/// Most columns of a script's table that are shown.
+const COLUMNS: usize = 16;
+/// Most tables of a script that are shown.
+const TABLES: usize = 10;
+/// Most lines of a kind, or parts of one line, that are shown: warnings, models, phases.
+const LINES: usize = 20;
 
 /// Prints phases, requests, metrics, warnings, and where the record is.
-pub fn print(record: &RunRecord, folder: Option<&Path>) {
+pub fn print(record: &RunRecord, folder: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
     let status = match record.status {
         Status::Completed => console::style("completed").green(),
         Status::Interrupted => console::style("interrupted").yellow(),
         Status::Killed => console::style("killed").red(),
         Status::Failed | Status::Running => console::style("failed").red(),
     };
-    let bold = |text: &str| console::style(text.to_owned()).bold();
-    println!("{} {status} in {}", bold(&record.id), duration(record.wall_ns as f64 * 1e-9));
+    let took = duration(record.wall_ns as f64 * 1e-9);
+    writeln!(out, "{} {status} in {took}", bold(&cell(&record.id)))?;
     if let Some(recovery) = &record.recovered {
-        println!("{} from its journal: {}", bold("recovered"), recovered(recovery));
+        writeln!(out, "{} from its journal: {}", bold("recovered"), recovered(recovery))?;
     }
-    for model in &record.models {
-        println!(
-            "{} {}, {} parameters in {} on {}{}, loaded in {}",
-            bold("model"),
-            model.source,
-            millions(model.parameters),
-            model.quantization.as_ref().unwrap_or(&model.dtype),
-            model.device,
-            split(model),
-            duration(model.load_ns as f64 * 1e-9),
-        );
-    }
-    for adapter in &record.adapters {
-        // What was merged and detached on the way stands in the record.
-        if adapter.change == AdapterChange::Attached {
-            println!(
-                "{} {}, {}, rank {}, {} parameters, attached in {}",
-                bold("adapter"),
-                adapter.name,
-                adapter.source,
-                adapter.rank,
-                millions(adapter.parameters),
-                duration(adapter.wall_ns as f64 * 1e-9),
-            );
-        }
-    }
+    let models = record.models.iter().map(model);
+    lines(out, bold("model"), "models", models)?;
+    // What was merged and detached on the way stands in the record.
+    let is_attached = |adapter: &&AdapterRecord| adapter.change == AdapterChange::Attached;
+    let adapters = record.adapters.iter().filter(is_attached).map(adapter);
+    lines(out, bold("adapter"), "adapters", adapters)?;
     if !record.phases.is_empty() {
-        println!("{} {}", bold("phases"), phases(&record.phases));
+        writeln!(out, "{} {}", bold("phases"), line(&phases(&record.phases)))?;
     }
-    print_groups(record);
-    print_scores(record);
-    energy::print_table(record);
-    let generated = record.groups.iter().map(|group| &group.energy);
-    energy::print_reasons(generated.chain(record.score_groups.iter().map(|group| &group.energy)));
-    energy::print_metering(record);
-    if !record.metrics.is_empty() {
-        println!("\n{}", bold("metrics"));
-        println!("{}", metrics(record));
-        println!("  ±: one standard uncertainty");
+    requests::print_groups(record, out)?;
+    requests::print_scores(record, out)?;
+    energy::print_table(record, out)?;
+    energy::print_reasons(record, out)?;
+    energy::print_metering(record, out)?;
+    print_metrics(record, out)?;
+    let (tables, more) = first(&record.tables, TABLES);
+    for table in tables {
+        print_text_table(table, out)?;
     }
-    for table in &record.tables {
-        // The host has only the script's word for what stands in it.
-        let head = format!("table of the script: {}", table.name);
-        println!("\n{}\n{}", bold(&head), text_table(table).trim_fmt());
-    }
-    for warning in &record.warnings {
-        println!("{} {warning}", console::style("warning").yellow().bold());
-    }
+    left_out(out, more.len(), "tables of the script")?;
+    let warning = console::style("warning").yellow().bold();
+    lines(out, warning, "warnings", record.warnings.iter().map(String::as_str))?;
     if let Some(folder) = folder {
-        println!("\n{} {}", bold("record"), folder.display());
+        writeln!(out, "\n{} {}", bold("record"), line(&folder.to_string_lossy()))?;
     }
+    Ok(())
+}
+
+fn bold(text: &str) -> console::StyledObject<&str> {
+    console::style(text).bold()
+}
+
+/// As many of them as are shown, and the rest.
+fn first<T>(items: &[T], most: usize) -> (&[T], &[T]) {
+    items.split_at(items.len().min(most))
+}
+
+/// Says how many there are that are not shown.
+fn left_out(out: &mut dyn Write, count: usize, what: &str) -> io::Result<()> {
+    match count {
+        0 => Ok(()),
+        count => writeln!(out, "  … {count} more {what} in run.json"),
+    }
+}
+
+/// A line each, behind the same head.
+fn lines<T: AsRef<str>>(
+    out: &mut dyn Write,
+    head: console::StyledObject<&str>,
+    what: &str,
+    mut texts: impl Iterator<Item = T>,
+) -> io::Result<()> {
+    for text in texts.by_ref().take(LINES) {
+        writeln!(out, "{head} {}", line(text.as_ref()))?;
+    }
+    left_out(out, texts.count(), what)
 }
 
 /// How a record was rebuilt, and what it lacks.
@@ -89,6 +107,18 @@ fn recovered(recovery: &Recovery) -> String {
     text
 }
 
+fn model(model: &ModelRecord) -> String {
+    format!(
+        "{}, {} parameters in {} on {}{}, loaded in {}",
+        model.source,
+        millions(model.parameters),
+        model.quantization.as_ref().unwrap_or(&model.dtype),
+        model.device,
+        split(model),
+        duration(model.load_ns as f64 * 1e-9),
+    )
+}
+
 /// How a model is split, where it is.
 fn split(model: &ModelRecord) -> String {
     let Parallelism { tensor, pipeline, data, experts, .. } = model.parallelism;
@@ -99,156 +129,82 @@ fn split(model: &ModelRecord) -> String {
     format!(" over {} ranks (tp {tensor}, pp {pipeline}, dp {data}{experts})", model.ranks.len())
 }
 
+fn adapter(adapter: &AdapterRecord) -> String {
+    format!(
+        "{}, {}, rank {}, {} parameters, attached in {}",
+        adapter.name,
+        adapter.source,
+        adapter.rank,
+        millions(adapter.parameters),
+        duration(adapter.wall_ns as f64 * 1e-9),
+    )
+}
+
 /// Phases by name, with what those of one name took together.
 fn phases(phases: &[Phase]) -> String {
     let mut sums: Vec<(&str, u64, u32)> = Vec::new();
+    let mut more = 0;
     for phase in phases {
-        match sums.iter_mut().find(|(name, ..)| *name == phase.phase) {
-            Some((_, sum, count)) => {
-                *sum += phase.wall_ns;
-                *count += 1;
+        match sums.iter().position(|(name, ..)| *name == phase.phase) {
+            Some(place) => {
+                sums[place].1 += phase.wall_ns;
+                sums[place].2 += 1;
             }
-            None => sums.push((&phase.phase, phase.wall_ns, 1)),
+            None if sums.len() < LINES => sums.push((&phase.phase, phase.wall_ns, 1)),
+            None => more += 1,
         }
     }
     let texts = sums.iter().map(|&(name, sum, count)| {
         let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
-        format!("{name} {}{times}", duration(sum as f64 * 1e-9))
+        format!("{} {}{times}", cell(name), duration(sum as f64 * 1e-9))
     });
-    texts.collect::<Vec<_>>().join(", ")
+    let more = (more > 0).then(|| format!("… {more} more phases in run.json"));
+    texts.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.
-fn print_groups(record: &RunRecord) {
-    if record.groups.is_empty() {
-        return;
+fn print_metrics(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+    if record.metrics.is_empty() {
+        return Ok(());
     }
-    let mut table = plain_table([
-        "phase",
-        "requests",
-        "n",
-        "prompt tok",
-        "output tok",
-        "TTFT ms",
-        "ITL ms",
-        "TPOT ms",
-        "prefill tok/s",
-        "decode tok/s",
-        "J/token",
-        "energy of",
-        "energy by",
-    ]);
-    for group in &record.groups {
-        let numbers = [
-            group.requests.to_string(),
-            group.activity.prompt_tokens.to_string(),
-            group.activity.output_tokens.to_string(),
-            milliseconds(group.ttft_s.as_ref()),
-            milliseconds(group.itl_s.as_ref()),
-            milliseconds(group.tpot_s.as_ref()),
-            rate(group.prefill_rate.as_ref()),
-            rate(group.decode_rate.as_ref()),
-            energy::energy(&group.energy_per_output_token),
-            energy::covered(&group.energy_covers),
-            energy::energy_source(&group.energy),
-        ];
-        table.add_row(group_row(&group.phase, &label(record, &group.label, group.model), numbers));
-    }
-    println!("\n{}\n{}", console::style("requests").bold(), table.trim_fmt());
-    println!("  latencies: median, 99th percentile");
-}
-
-/// A group's label, with its model where there are several.
-fn label(record: &RunRecord, label: &str, model: Option<u64>) -> String {
-    match model.filter(|_| record.models.len() > 1) {
-        Some(model) => format!("{label}, model {model}"),
-        None => label.to_owned(),
-    }
-}
-
-/// A group's row: its phase and label, then its numbers.
-fn group_row<const N: usize>(phase: &str, label: &str, numbers: [String; N]) -> Vec<Cell> {
-    let phase = if phase.is_empty() { "-" } else { phase };
-    let numbers = numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
-    [Cell::new(phase), Cell::new(label)].into_iter().chain(numbers).collect()
-}
-
-/// Scoring by phase and kind.
-fn print_scores(record: &RunRecord) {
-    if record.score_groups.is_empty() {
-        return;
-    }
-    let mut table = plain_table([
-        "phase",
-        "scoring",
-        "calls",
-        "requests",
-        "tok run",
-        "tok scored",
-        "run tok/s",
-        "scored tok/s",
-        "J/token run",
-        "energy of",
-        "energy by",
-    ]);
-    for group in &record.score_groups {
-        let numbers = [
-            group.calls.to_string(),
-            group.requests.to_string(),
-            group.activity.prompt_tokens.to_string(),
-            group.scored_tokens.to_string(),
-            rate(group.prefill_rate.as_ref()),
-            rate(group.score_rate.as_ref()),
-            energy::energy(&group.energy_per_token),
-            energy::covered(&group.energy_covers),
-            energy::energy_source(&group.energy),
-        ];
-        table.add_row(group_row(&group.phase, &label(record, &group.label, group.model), numbers));
-    }
-    println!("\n{}\n{}", console::style("scores").bold(), table.trim_fmt());
-}
-
-fn metrics(record: &RunRecord) -> String {
     let mut table = plain_table(["metric", "labels", "value", "source"]);
-    for metric in &record.metrics {
-        let labels: Vec<String> =
-            metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let (metrics, more) = first(&record.metrics, ROWS);
+    for metric in metrics {
+        let labels = metric.labels.iter().take(LINES);
+        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
         table.add_row([
-            Cell::new(&metric.name),
-            Cell::new(labels.join(", ")),
-            Cell::new(metric.quantity.to_string()).set_alignment(CellAlignment::Right),
+            Cell::new(cell(&metric.name)),
+            Cell::new(cell(&labels.join(", "))),
+            Cell::new(cell(&metric.quantity.to_string())).set_alignment(CellAlignment::Right),
             Cell::new(metric.source()),
         ]);
     }
-    table.trim_fmt()
+    writeln!(out, "\n{}\n{}", bold("metrics"), table.trim_fmt())?;
+    left_out(out, more.len(), "metrics")?;
+    writeln!(out, "  ±: one standard uncertainty")
 }
 
-/// A table of the script.
-fn text_table(table: &llem_record::event::Table) -> Table {
-    let mut shown = plain_table(table.columns.iter().map(String::as_str));
-    for row in &table.rows {
-        shown.add_row(row);
+/// A table of the script. The host has only the script's word for what stands in it.
+fn print_text_table(table: &event::Table, out: &mut dyn Write) -> io::Result<()> {
+    let (heads, more_columns) = first(&table.columns, COLUMNS);
+    let mut shown = plain_table(heads.iter().map(|head| cell(head)));
+    let (rows, more_rows) = first(&table.rows, ROWS);
+    for row in rows {
+        shown.add_row(row.iter().take(COLUMNS).map(|text| cell(text)));
     }
-    shown
+    let head = format!("table of the script: {}", cell(&table.name));
+    writeln!(out, "\n{}\n{}", bold(&head), shown.trim_fmt())?;
+    match (more_columns.len(), more_rows.len()) {
+        (0, rows) => left_out(out, rows, "rows"),
+        (columns, 0) => left_out(out, columns, "columns"),
+        (columns, rows) => left_out(out, columns, &format!("columns and {rows} more rows")),
+    }
 }
 
-fn plain_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
+fn plain_table<T: Into<String>>(heads: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(
-        heads.into_iter().map(|head| Cell::new(head).add_attribute(comfy_table::Attribute::Dim)),
-    );
+    let heads = heads.into_iter().map(|head| Cell::new(head.into()).add_attribute(Attribute::Dim));
+    table.load_preset(NOTHING).set_header(heads);
     table
-}
-
-fn milliseconds(distribution: Option<&Distribution>) -> String {
-    distribution.map_or_else(
-        || "-".to_owned(),
-        |times| format!("{} {}", significant(times.p50 * 1e3), significant(times.p99 * 1e3)),
-    )
-}
-
-fn rate(rate: Option<&Quantity>) -> String {
-    rate.map_or_else(|| "-".to_owned(), |rate| significant(rate.value))
 }
 
 fn duration(seconds: f64) -> String {

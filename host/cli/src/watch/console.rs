@@ -8,6 +8,7 @@
 //!
 //! Only the drawing thread writes, so that a terminal that is slow, or that nobody reads, holds up nothing of the run.
 
+use crate::untrusted::{cell, line};
 use indicatif::{ProgressBar, ProgressStyle};
 use llem_record::Event;
 use llem_runtime::Observer;
@@ -77,6 +78,7 @@ impl Doing {
 /// A line that stays.
 struct Said {
     kind: Kind,
+    /// In the form that a terminal may have it, and no longer than that: many may wait.
     message: String,
 }
 
@@ -129,7 +131,7 @@ impl Console {
     fn say(&self, kind: Kind, message: &str) {
         if let Some(drawing) = &*lock(&self.drawing) {
             // A line for which there is no room is in the record all the same.
-            let _ = drawing.queue.try_send(Said { kind, message: message.to_owned() });
+            let _ = drawing.queue.try_send(Said { kind, message: line(message) });
         }
     }
 
@@ -146,7 +148,7 @@ impl Observer for Console {
     fn event(&self, event: &Event) {
         match event {
             Event::PhaseBegan { phase } => {
-                *lock(&self.shown.line) = Line { phase: phase.clone(), doing: Doing::Nothing };
+                *lock(&self.shown.line) = Line { phase: cell(phase), doing: Doing::Nothing };
             }
             Event::Warning { .. } | Event::ScriptWarning { .. } => {
                 if let Some(message) = event.warning() {
@@ -165,12 +167,12 @@ impl Observer for Console {
     }
 
     fn progress(&self, done: u64, total: u64, label: &str) {
-        lock(&self.shown.line).doing = Doing::Counting { done, total, label: label.to_owned() };
+        lock(&self.shown.line).doing = Doing::Counting { done, total, label: cell(label) };
     }
 
     fn request(&self, label: &str, most: u64) {
         self.shown.generated.store(0, Ordering::Relaxed);
-        lock(&self.shown.line).doing = Doing::Generating { most, label: label.to_owned() };
+        lock(&self.shown.line).doing = Doing::Generating { most, label: cell(label) };
     }
 
     fn tokens(&self, generated: u64) {
@@ -200,7 +202,7 @@ fn draw(bar: &ProgressBar, shown: &Shown, queue: &Receiver<Said>, is_attended: b
         match said {
             Ok(Said { kind, message }) => bar.suspend(|| {
                 // Where standard error is closed there is nobody to tell.
-                let _ = writeln!(io::stderr(), "{} {}", kind.styled(), printable(&message, true));
+                let _ = writeln!(io::stderr(), "{} {}", kind.styled(), message);
             }),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -209,7 +211,7 @@ fn draw(bar: &ProgressBar, shown: &Shown, queue: &Receiver<Said>, is_attended: b
             due = Instant::now() + REDRAW;
             let line = lock(&shown.line).clone();
             let doing = line.doing.text(shown.generated.load(Ordering::Relaxed));
-            let texts = (printable(&line.phase, false), printable(&doing, false));
+            let texts = (line.phase, doing);
             if texts != last {
                 bar.set_prefix(texts.0.clone());
                 bar.set_message(texts.1.clone());
@@ -219,12 +221,6 @@ fn draw(bar: &ProgressBar, shown: &Shown, queue: &Receiver<Said>, is_attended: b
         }
     }
     bar.finish_and_clear();
-}
-
-/// A script's text without what would steer the terminal. Lines and tabs are kept where they do no harm.
-fn printable(text: &str, keeps_lines: bool) -> String {
-    let is_plain = |c: char| !c.is_control() || keeps_lines && matches!(c, '\n' | '\t');
-    text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 #[cfg(test)]
@@ -240,11 +236,5 @@ mod tests {
         assert_eq!(text(u64::MAX, u64::MAX), format!(" {0}/{0} requests", u64::MAX));
         let generating = Doing::Generating { most: 8, label: "short".to_owned() };
         assert_eq!(generating.text(5), " short: 5/8 tokens");
-    }
-
-    #[test]
-    fn a_script_does_not_steer_the_terminal() {
-        assert_eq!(printable("\u{1b}[2Ja\u{7}\nb", true), "\u{fffd}[2Ja\u{fffd}\nb");
-        assert_eq!(printable("a\nb\u{9b}1m", false), "a\u{fffd}b\u{fffd}1m");
     }
 }

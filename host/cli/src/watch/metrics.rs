@@ -1,5 +1,6 @@
 //! A Prometheus endpoint while a run goes on: what its devices draw and how they are, what its requests do.
 
+use crate::untrusted::cell;
 use llem_meter::Sample;
 use llem_quantity::ReadingRecord;
 use llem_record::{
@@ -13,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,6 +26,9 @@ use tiny_http::{Header, Response, Server};
 
 /// How long the server waits for a request before it looks whether the run has ended.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Most phases that have series of their own, for the program and the server keep each; those of more phases are `other`.
+const PHASES: usize = 100;
 
 /// Bounds of latencies, s: vLLM's buckets of `time_to_first_token_seconds` and of `time_per_output_token_seconds`, merged.
 const LATENCIES: [f64; 18] = [
@@ -77,6 +81,8 @@ pub struct Metrics {
     warnings: Counter,
     /// Joules of each domain as they were told last, for counters only take what is added.
     told: Mutex<HashMap<Domain, f64>>,
+    /// Phases that have series of their own.
+    phases: Mutex<HashSet<String>>,
     ended: Arc<AtomicBool>,
     server: Option<JoinHandle<()>>,
 }
@@ -110,6 +116,7 @@ impl Metrics {
             next_token: Family::new_with_constructor(histogram),
             warnings: Counter::default(),
             told: Mutex::default(),
+            phases: Mutex::default(),
             ended: Arc::default(),
             server: None,
         };
@@ -173,14 +180,23 @@ impl Metrics {
         registry
     }
 
+    /// What requests of a phase are told apart by.
+    fn labels(&self, phase: &str) -> Requests {
+        let phase = cell(phase);
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_series =
+            phases.contains(&phase) || phases.len() < PHASES && phases.insert(phase.clone());
+        Requests { phase: if has_series { phase } else { "other".to_owned() } }
+    }
+
     fn generated(&self, generation: &GenerationRecord) {
-        let labels = Requests { phase: generation.window.phase.clone() };
+        let labels = self.labels(&generation.window.phase);
         self.used(&labels, &generation.window.energy_total);
         generation.sequences.iter().for_each(|sequence| self.sequence(&labels, sequence));
     }
 
     fn scored(&self, window: &WindowRecord) {
-        let labels = Requests { phase: window.phase.clone() };
+        let labels = self.labels(&window.phase);
         self.used(&labels, &window.energy_total);
         self.prompt_tokens.get_or_create(&labels).inc_by(window.activity.prompt_tokens);
     }
@@ -213,7 +229,7 @@ impl Observer for Metrics {
             Event::Generation(generation) => self.generated(generation),
             Event::Score(call) => self.scored(&call.window),
             Event::BatchSequence(ended) => {
-                let labels = Requests { phase: ended.phase.clone() };
+                let labels = self.labels(&ended.phase);
                 self.sequence(&labels, &ended.sequence);
                 if let Some(energy) = &ended.sequence.energy {
                     self.used(&labels, &energy.share);
@@ -289,16 +305,20 @@ fn answer(server: &Server, registry: &Registry, ended: &AtomicBool) {
 mod tests {
     use super::*;
 
-    /// A sequence of a continuous batch that ended with this share of the energy.
-    fn ended(share: serde_json::Value) -> Event {
+    /// A sequence of a continuous batch that ended in this phase with this share of the energy.
+    fn ended_in(phase: &str, share: serde_json::Value) -> Event {
         let event = serde_json::json!({
-            "event": "batch-sequence", "label": "a", "phase": "measure", "batch": 0, "name": 0,
+            "event": "batch-sequence", "label": "a", "phase": phase, "batch": 0, "name": 0,
             "sequence": {
                 "prompt_tokens": 3, "tokens": [7], "finish": "length", "submitted_ns": 0, "token_ns": [5],
                 "energy": { "share": share, "shared_by": "operations-and-bytes", "covers": [] },
             },
         });
         serde_json::from_value(event).expect("an event")
+    }
+
+    fn ended(share: serde_json::Value) -> Event {
+        ended_in("measure", share)
     }
 
     #[test]
@@ -318,5 +338,25 @@ mod tests {
             assert!(text.contains(&line), "no {line} in {text}");
         }
         assert!(text.contains("the label source tells simulated and modelled joules"), "{text}");
+    }
+
+    #[test]
+    fn phases_of_a_script_are_a_bounded_number_of_harmless_labels() {
+        let metrics = Metrics::serve("127.0.0.1:0").expect("a free port");
+        let reason = serde_json::json!({ "unavailable": "nothing is measured" });
+        metrics.event(&ended_in("a\u{1b}[2J\n\"b\u{202e}", reason.clone()));
+        for index in 0..2 * PHASES {
+            metrics
+                .event(&ended_in(&format!("phase {index} {}", "long".repeat(100)), reason.clone()));
+        }
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).expect("text");
+        // What is a backslash to Prometheus is written twice.
+        let line = r#"llem_sequences_total{phase="a\\u{1b}[2J\\n\"b\\u{202e}"} 1"#;
+        assert!(text.contains(line), "no {line} in {text}");
+        let series = text.lines().filter(|line| line.starts_with("llem_sequences_total{"));
+        assert_eq!(series.count(), PHASES + 1);
+        assert!(text.contains(&format!("llem_sequences_total{{phase=\"other\"}} {}", PHASES + 1)));
+        assert!(text.lines().all(|line| line.len() < 300), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 //! A run as OpenTelemetry spans: the run, its phases within, and within those its requests and windows, sent to a collector
 //! over OTLP/HTTP. Names of attributes are those of the semantic conventions for generative AI where they have one.
 
+use crate::untrusted::{cell, line};
 use llem_meter::Clock;
 use llem_quantity::ReadingRecord;
 use llem_record::{
@@ -88,8 +89,8 @@ impl Spans {
             .map(|ns| self.clock.wall_time(ns));
         let activity = &window.activity;
         let mut attributes = vec![
-            KeyValue::new("llem.phase", window.phase.clone()),
-            KeyValue::new("llem.label", window.label.clone()),
+            text("llem.phase", &window.phase),
+            text("llem.label", &window.label),
             KeyValue::new("gen_ai.usage.input_tokens", activity.prompt_tokens as i64),
             KeyValue::new("gen_ai.usage.output_tokens", activity.output_tokens as i64),
             KeyValue::new("llem.flops_estimated", activity.flops_estimated.total),
@@ -104,12 +105,16 @@ impl Spans {
                 KeyValue::new("llem.energy_source", energy.source.to_string()),
             ]),
             ReadingRecord::Unavailable { unavailable } => {
-                attributes.push(KeyValue::new("llem.energy_unavailable", unavailable.clone()));
+                attributes.push(text("llem.energy_unavailable", unavailable));
             }
         }
         attributes.extend(more);
-        let span =
-            self.span(open.innermost(), format!("{kind} {}", window.label), from, attributes);
+        let span = self.span(
+            open.innermost(),
+            format!("{kind} {}", cell(&window.label)),
+            from,
+            attributes,
+        );
         span.span().end_with_timestamp(to);
     }
 
@@ -125,6 +130,11 @@ impl Spans {
     }
 }
 
+/// An attribute that is a text of the script or of a file, in the form that a terminal may have it: collectors print theirs.
+fn text(name: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(name, line(value))
+}
+
 /// The model that something ran on, by its number in the record.
 fn model(number: Option<u64>) -> Option<KeyValue> {
     Some(KeyValue::new("llem.model", i64::try_from(number?).ok()?))
@@ -138,15 +148,15 @@ impl Observer for Spans {
             Event::Started { id, llem_version, .. } => {
                 let version = KeyValue::new("llem.version", llem_version.clone());
                 let began = self.clock.wall_time(0);
-                open.run = self.span(&Context::new(), id.clone(), began, vec![version]);
+                open.run = self.span(&Context::new(), cell(id), began, vec![version]);
             }
             Event::Model(model) => {
                 let span = open.run.span();
-                span.set_attribute(KeyValue::new("gen_ai.request.model", model.source.clone()));
+                span.set_attribute(text("gen_ai.request.model", &model.source));
             }
             Event::PhaseBegan { phase } => {
-                let name = phase.rsplit('/').next().unwrap_or(phase).to_owned();
-                let span = self.span(open.innermost(), name, now, Vec::new());
+                let name = phase.rsplit('/').next().unwrap_or(phase);
+                let span = self.span(open.innermost(), cell(name), now, Vec::new());
                 open.phases.push((phase.clone(), span));
             }
             Event::PhaseEnded { phase, .. } => {
@@ -165,8 +175,7 @@ impl Observer for Spans {
             }
             Event::Window(window) => self.window(&open, window, "window", Vec::new()),
             Event::Warning { .. } | Event::ScriptWarning { .. } => {
-                let message = event.warning().unwrap_or_default().into_owned();
-                let message = KeyValue::new("message", message);
+                let message = text("message", &event.warning().unwrap_or_default());
                 open.innermost().span().add_event_with_timestamp("warning", now, vec![message]);
             }
             Event::Ended { status, error } => {
@@ -176,7 +185,7 @@ impl Observer for Spans {
                     format!("{status:?}").to_lowercase(),
                 ));
                 if let Some(error) = error {
-                    span.set_status(Status::error(error.clone()));
+                    span.set_status(Status::error(line(error)));
                 }
                 span.end_with_timestamp(now);
                 if let Err(error) = self.provider.force_flush() {
