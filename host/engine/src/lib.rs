@@ -40,7 +40,7 @@ pub use adapters::AdapterSource;
 pub use batch::{Batch, Completion, FinishReason};
 pub use config::Config;
 pub use dtype::{DType, Device};
-pub use error::{Error, Result};
+pub use error::{Error, Kind, Result};
 pub use generate::{Control, Generation};
 pub use load::{DigestOptions, LoadOptions, ModelSource, digest::FileDigest};
 pub use model::{Info, Model};

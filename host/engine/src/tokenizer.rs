@@ -83,7 +83,8 @@ impl Tokenizer {
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
     /// and 257 ends a sequence.
     pub fn bytes() -> Result<Self> {
-        let internal = |error: tokenizers::Error| Error::Unsupported(error.to_string());
+        let internal =
+            |error: tokenizers::Error| Error::Bug(format!("the byte tokenizer: {error}"));
         // GPT-2's printable stand-in for each byte, which is how byte-level BPE spells them.
         let vocab: [(String, u32); 256] =
             std::array::from_fn(|byte| (stand_in(byte as u8).to_string(), byte as u32));

@@ -214,7 +214,8 @@ fn answered<T>(answer: Answer<T>) -> Result<T> {
         InvalidArgument(sentence)
         | NotFound(sentence)
         | NotGranted(sentence)
-        | Unsupported(sentence) => Error::Input(sentence),
-        LimitReached(sentence) | Failed(sentence) => Error::Failed(sentence),
+        | Unsupported(sentence)
+        | LimitReached(sentence) => Error::Input(sentence),
+        Failed(sentence) => Error::Failed(sentence),
     })
 }

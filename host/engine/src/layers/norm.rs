@@ -89,7 +89,7 @@ impl Norm {
     /// The same of rows on a device, `mean_square` being `[rows, 1]` in f32.
     pub fn with_mean_square(&self, x: &Tensor, mean_square: &Tensor) -> Result<Tensor> {
         let Some((gain, _)) = &self.used.tensors else {
-            return Err(Error::Unsupported("a norm is not on the device of its rows".to_owned()));
+            return Err(Error::Bug("a norm is not on the device of its rows".to_owned()));
         };
         let factor = (mean_square + f64::from(self.used.eps))?.sqrt()?.recip()?;
         let normal = x.to_dtype(DType::F32)?.broadcast_mul(&factor)?.broadcast_mul(gain)?;

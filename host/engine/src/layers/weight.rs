@@ -158,9 +158,7 @@ impl Weight {
 }
 
 fn misplaced() -> Error {
-    Error::Unsupported(
-        "a weight and what it is multiplied with are on different devices".to_owned(),
-    )
+    Error::Bug("a weight and what it is multiplied with are on different devices".to_owned())
 }
 
 /// A vector as a tensor.

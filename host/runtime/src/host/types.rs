@@ -119,11 +119,13 @@ impl From<llem_engine::Error> for types::Error {
         match error {
             Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
             Error::NotFound(_) => Self::NotFound(sentence),
-            Error::Full(_) => Self::LimitReached(sentence),
+            Error::Full(_) | Error::OutOfMemory(_) => Self::LimitReached(sentence),
             Error::Unsupported(_) => Self::Unsupported(sentence),
-            Error::Tensor(_) | Error::Rank { .. } | Error::NotANumber(_) | Error::Interrupted => {
-                Self::Failed(sentence)
-            }
+            Error::Bug(_)
+            | Error::Tensor(_)
+            | Error::Rank { .. }
+            | Error::NotANumber(_)
+            | Error::Interrupted => Self::Failed(sentence),
         }
     }
 }
