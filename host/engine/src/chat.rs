@@ -3,7 +3,7 @@
 //! the special tokens that the tokenizer has are defined. `strftime_now` is not: a run has no date, and
 //! templates then fall back to one of their own.
 
-use crate::{Error, Result, config::read_text, load::gguf::Gguf};
+use crate::{Error, Result, load::gguf::Gguf, text_file};
 use minijinja::{
     Environment, ErrorKind, Value, context,
     syntax::SyntaxConfig,
@@ -42,8 +42,7 @@ impl ChatTemplate {
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let [config_path, file] = FILES.map(|name| folder.join(name));
         let config: serde_json::Value = if config_path.is_file() {
-            serde_json::from_str(&read_text(&config_path)?)
-                .map_err(|error| Error::file(&config_path, error.to_string()))?
+            text_file::parse(&text_file::read(&config_path)?, &config_path)?
         } else {
             serde_json::Value::Null
         };
@@ -55,7 +54,7 @@ impl ChatTemplate {
             one => one,
         };
         let source = if file.is_file() {
-            Some(read_text(&file)?)
+            Some(text_file::read(&file)?)
         } else {
             template.as_str().map(str::to_owned)
         };
@@ -176,7 +175,7 @@ mod tests {
     #[test]
     fn conversations_look_as_transformers_renders_them() {
         let template = ChatTemplate::read(&fixtures()).expect("readable").expect("a template");
-        let expected = read_text(&fixtures().join("expected.json")).expect("readable");
+        let expected = text_file::read(&fixtures().join("expected.json")).expect("readable");
         let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
         for case in expected["cases"].as_array().expect("cases") {
             let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();

@@ -85,6 +85,15 @@ impl Error {
         Self::BadFile { path: path.as_ref().to_path_buf(), reason: reason.into() }
     }
 
+    /// The same of what a file asks for, with the file's name.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Invalid(reason) => Self::file(path, reason),
+            Self::Unsupported(reason) => Self::Unsupported(format!("{}: {reason}", path.display())),
+            other => other,
+        }
+    }
+
     /// Who has to mend it.
     pub fn kind(&self) -> Kind {
         match self {

@@ -33,6 +33,7 @@ pub mod request;
 pub mod sampling;
 pub mod score;
 pub mod shares;
+mod text_file;
 mod text_stream;
 pub mod tokenizer;
 

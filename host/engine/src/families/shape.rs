@@ -1,6 +1,7 @@
 //! What a decoder is assembled from: the vocabulary in which families describe themselves.
 
-use crate::{kernels::pointwise::Activation, layers::rope::Rope};
+use super::Rope;
+use crate::{config::within, kernels::pointwise::Activation};
 
 /// All that the decoder needs to know of a model.
 #[derive(Clone, Debug)]
@@ -203,6 +204,26 @@ impl Names {
 }
 
 impl Shape {
+    /// The reason why it is no model's, beyond what [`crate::Config::check`] says.
+    pub fn check(&self) -> Result<(), String> {
+        if self.layer_kinds.iter().any(|layer| layer.window == Some(0)) {
+            return Err(
+                "sliding_window is 0, with which a token sees nothing: use null for no window"
+                    .to_owned(),
+            );
+        }
+        let Some(experts) =
+            self.experts.filter(|_| self.layer_kinds.iter().any(|kind| kind.experts))
+        else {
+            return Ok(());
+        };
+        let Experts { count, active, intermediate, .. } = experts;
+        if count == 0 || intermediate == 0 {
+            return Err("num_local_experts and moe_intermediate_size must be above 0".to_owned());
+        }
+        within("num_experts_per_tok", active, [1, count])
+    }
+
     /// Whether the MLP has a gate.
     pub fn is_gated(&self) -> bool {
         !matches!(self.names.mlp_in, MlpIn::Plain(_))

@@ -110,8 +110,7 @@ pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
     if gguf.has("rope_factors_long.weight") {
         return Err(bad("longrope (rope_factors_long) is not supported".to_owned()));
     }
-    let config = Config::from_json(config(gguf, family)?, &path)?;
-    let mut shape = families::shape(&config)?;
+    let (config, mut shape) = families::of_json(config(gguf, family)?, &path)?;
     let plus_one = shape.norm == NormKind::RmsPlusOne;
     gguf.modules = modules(&family.names, &shape.names, plus_one);
     shape.names = family.names;
