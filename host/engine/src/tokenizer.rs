@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     error::first_line,
     load::gguf::Gguf,
+    text_file,
     text_stream::{Growth, TextStream},
 };
 use candle_core::quantized::{
@@ -35,6 +36,7 @@ impl From<tokenizers::Tokenizer> for Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn read(path: &Path) -> Result<Self> {
+        text_file::check(path)?;
         let inner = tokenizers::Tokenizer::from_file(path)
             .map_err(|error| Error::file(path, error.to_string()))?;
         Ok(inner.into())

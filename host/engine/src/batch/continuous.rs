@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     Control, Error, Model, Request, Result,
+    families::Shape,
     kernels::parallel::Stop,
+    memory,
     parallel::{BatchRoom, command::Command, replica::at_once, split::part},
 };
 use std::{collections::VecDeque, time::Instant};
@@ -185,6 +187,7 @@ impl Batch {
                 )));
             }
         }
+        self.check_pass(&sequences, parts.shape)?;
         let free: usize = self.lanes.iter().map(|lane| lane.free.len()).sum();
         let free = free.saturating_sub(self.waiting.len());
         if self.options.when_full == WhenFull::Refuse && sequences.len() > free {
@@ -203,6 +206,18 @@ impl Batch {
         self.waiting.extend(sequences);
         self.admit();
         Ok(submitted)
+    }
+
+    /// Refuses sequences with which the largest pass to come is one that no memory holds.
+    fn check_pass(&self, new: &[Sequence], shape: &Shape) -> Result<()> {
+        let known = self.running().chain(&self.waiting).chain(new);
+        let rows = known.map(Sequence::room).fold(0, usize::saturating_add);
+        let rows = rows.min(self.options.prefill_chunk.max(self.options.max_sequences));
+        memory::check(
+            shape.pass_bytes(rows, rows.min(self.options.max_sequences)),
+            || format!("a pass of {rows} rows"),
+            "open the batch with a smaller prefill-chunk or fewer sequences",
+        )
     }
 
     /// Runs one pass of all sequences.

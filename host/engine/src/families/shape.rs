@@ -224,6 +224,16 @@ impl Shape {
         within("num_experts_per_tok", active, [1, count])
     }
 
+    /// Bytes that a pass of `rows` takes for what its layers pass on and for the logits of `logits` rows, in f32; a
+    /// pass needs at least so much.
+    pub fn pass_bytes(&self, rows: usize, logits: usize) -> usize {
+        let attention = (self.heads + 2 * self.kv_heads) * self.head_dim;
+        let mlp = (1 + usize::from(self.is_gated())) * self.intermediate;
+        let row = 2 * self.hidden + attention.max(mlp);
+        let numbers = rows.saturating_mul(row).saturating_add(logits.saturating_mul(self.vocab));
+        numbers.saturating_mul(size_of::<f32>())
+    }
+
     /// Whether the MLP has a gate.
     pub fn is_gated(&self) -> bool {
         !matches!(self.names.mlp_in, MlpIn::Plain(_))

@@ -68,6 +68,13 @@ impl Raw {
         &self.bytes
     }
 
+    /// All of its numbers, of which there are `len`.
+    pub fn vector(&self, len: usize) -> Vec<f32> {
+        let mut numbers = vec![0f32; len];
+        self.read(0, 1, &mut numbers);
+        numbers
+    }
+
     /// Numbers `start, start + stride, ...`, widened.
     pub fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
         fn each<const N: usize>(
@@ -129,6 +136,12 @@ impl Files {
     /// The files, in order.
     pub fn files(&self) -> &[TensorFile] {
         &self.files
+    }
+
+    /// Numbers of all tensors.
+    pub fn numbers(&self) -> usize {
+        let infos = self.files.iter().flat_map(|file| file.contents.tensors().into_values());
+        infos.map(|info| info.shape.iter().product::<usize>()).fold(0, usize::saturating_add)
     }
 
     /// Whether a tensor's name begins so.

@@ -158,7 +158,8 @@ impl AdapterTensors {
                 return Ok(None);
             }
             let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
-            let bytes = rank * (outputs + inputs) * size_of::<f32>();
+            // Once as they are made, and once more as they are kept.
+            let bytes = 2 * rank * (outputs + inputs) * size_of::<f32>();
             memory::check(bytes, || format!("rank {rank} of {module}"), "ask for a lower rank")?;
             let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
             return Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }));
@@ -368,8 +369,7 @@ impl AdapterTensors {
         let Origin::File { file, left, .. } = &mut self.origin else { return Ok(None) };
         let Some(name) = left.remove(&(module.to_owned(), part)) else { return Ok(None) };
         let raw = file.find(&name, dims, "its config and the base model imply")?;
-        let mut numbers = vec![0f32; dims.iter().product()];
-        raw.read(0, 1, &mut numbers);
+        let numbers = raw.vector(dims.iter().product());
         self.check_finite(&name, &numbers)?;
         Ok(Some(numbers))
     }
