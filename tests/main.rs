@@ -19,6 +19,8 @@ mod environment;
 mod experiments;
 mod failures;
 mod families;
+#[cfg(target_os = "linux")]
+mod fuzz;
 mod gguf;
 mod gpu_identity;
 mod guest_output;

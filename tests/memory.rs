@@ -5,6 +5,7 @@ use crate::support::{Desk, Launched, Ran, guest};
 use std::{
     io::Read,
     mem::MaybeUninit,
+    os::unix::process::CommandExt,
     process::{Child, Stdio},
 };
 
@@ -134,4 +135,54 @@ fn models_that_follow_one_another_are_not_in_memory_together() {
         let more = (twenty - one) as f64 / f64::from(weights);
         assert!(more < 0.5, "{batch}: {more} models more");
     }
+}
+
+/// Runs the binary with at most so many bytes of addresses.
+fn within(desk: &Desk, addresses: u64, args: &[&str]) -> Ran {
+    let mut command = desk.command(args);
+    let limit = libc::rlimit { rlim_cur: addresses, rlim_max: addresses };
+    // SAFETY: setrlimit may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_AS, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    Ran::of(command.output().unwrap())
+}
+
+#[test]
+fn weights_that_memory_does_not_hold_are_refused() {
+    let generate = |model: &str, more: &[&str]| {
+        let args = ["generate", model, "--tokens", "1,2", "--max-new-tokens", "1"];
+        within(&Desk::new(), 12 << 30, &[&args[..], more].concat())
+    };
+    let signs = ["llama-3.1-8b", "f32", "29.9 GiB", "are free", "--dtype bf16"];
+    generate("synthetic:llama-3.1-8b", &["--dtype", "f32"]).refused(2, &signs);
+    // Four replicas of what would fit once.
+    let signs = ["smollm2-135m", "f32", "(tp1 pp1 dp40)", "are free", "fewer replicas"];
+    generate("synthetic:smollm2-135m", &["--dtype", "f32", "--dp", "40"]).refused(2, &signs);
+    generate("synthetic:tiny", &[]).ok();
+}
+
+#[test]
+fn batches_that_memory_does_not_hold_are_refused() {
+    let desk = Desk::new();
+    let args = ["exec", &guest("oversized_batches"), "--model", "synthetic:tiny"];
+    within(&desk, 16 << 30, &args).ok();
+}
+
+/// Few numbers, but each row of a pass is wide.
+#[test]
+fn a_pass_that_memory_does_not_hold_is_refused() {
+    let desk = Desk::new();
+    let config = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 8, "intermediate_size": 1 << 22, "num_hidden_layers": 1,
+        "num_attention_heads": 1, "vocab_size": 512, "max_position_embeddings": 4096,
+    });
+    let model = format!("synthetic:{}", desk.file("config.json", config.to_string()));
+    let prompt = vec!["1"; 1024].join(",");
+    let args = ["generate", &model, "--tokens", &prompt, "--max-new-tokens", "1"];
+    within(&desk, 8 << 30, &args).refused(2, &["a pass of 1024 rows", "are free", "fewer"]);
 }

@@ -3,7 +3,7 @@
 //! the special tokens that the tokenizer has are defined. `strftime_now` is not: a run has no date, and
 //! templates then fall back to one of their own.
 
-use crate::{Error, Result, config::read_text, load::gguf::Gguf};
+use crate::{Error, Result, load::gguf::Gguf, text_file};
 use minijinja::{
     Environment, ErrorKind, Value, context,
     syntax::SyntaxConfig,
@@ -33,6 +33,12 @@ pub struct ChatTemplate {
 const SPECIAL_TOKENS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
+/// Instructions of a template, of which a turn of a conversation takes some hundred.
+const MOST_STEPS: u64 = 10_000_000;
+
+/// Widest indentation that `tojson` is asked for.
+const WIDEST_INDENT: usize = 64;
+
 /// Files that a folder's template and its special tokens are read from.
 pub(crate) const FILES: [&str; 2] = ["tokenizer_config.json", "chat_template.jinja"];
 
@@ -42,8 +48,7 @@ impl ChatTemplate {
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let [config_path, file] = FILES.map(|name| folder.join(name));
         let config: serde_json::Value = if config_path.is_file() {
-            serde_json::from_str(&read_text(&config_path)?)
-                .map_err(|error| Error::file(&config_path, error.to_string()))?
+            text_file::parse(&text_file::read(&config_path)?, &config_path)?
         } else {
             serde_json::Value::Null
         };
@@ -55,7 +60,7 @@ impl ChatTemplate {
             one => one,
         };
         let source = if file.is_file() {
-            Some(read_text(&file)?)
+            Some(text_file::read(&file)?)
         } else {
             template.as_str().map(str::to_owned)
         };
@@ -82,8 +87,14 @@ impl ChatTemplate {
 
     /// Renders a conversation, ready for the assistant's turn.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
-        let broken = |error: minijinja::Error| Error::Invalid(format!("chat template: {error}"));
+        let broken = |error: minijinja::Error| match error.kind() {
+            ErrorKind::OutOfFuel => Error::Invalid(format!(
+                "chat template: it takes more than {MOST_STEPS} steps for this conversation; give the prompt as text"
+            )),
+            _ => Error::Invalid(format!("chat template: {error}")),
+        };
         let mut environment = Environment::new();
+        environment.set_fuel(Some(MOST_STEPS));
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(broken)?);
         environment
@@ -136,6 +147,10 @@ fn to_json(value: &Value, options: Kwargs) -> std::result::Result<Value, minijin
     }
     let indent: Option<usize> = options.get("indent")?;
     options.assert_all_used()?;
+    let bad = |message: String| minijinja::Error::new(ErrorKind::BadSerialization, message);
+    if indent.is_some_and(|width| width > WIDEST_INDENT) {
+        return Err(bad(format!("tojson indents by at most {WIDEST_INDENT}")));
+    }
     let mut text = Vec::new();
     let written = match indent {
         None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced)),
@@ -145,7 +160,6 @@ fn to_json(value: &Value, options: Kwargs) -> std::result::Result<Value, minijin
             value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, pretty))
         }
     };
-    let bad = |message: String| minijinja::Error::new(ErrorKind::BadSerialization, message);
     written.map_err(|error| bad(error.to_string()))?;
     let text = String::from_utf8(text).map_err(|error| bad(error.to_string()))?;
     Ok(Value::from_safe_string(text))
@@ -176,7 +190,7 @@ mod tests {
     #[test]
     fn conversations_look_as_transformers_renders_them() {
         let template = ChatTemplate::read(&fixtures()).expect("readable").expect("a template");
-        let expected = read_text(&fixtures().join("expected.json")).expect("readable");
+        let expected = text_file::read(&fixtures().join("expected.json")).expect("readable");
         let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
         for case in expected["cases"].as_array().expect("cases") {
             let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
@@ -186,6 +200,18 @@ mod tests {
                 .collect();
             assert_eq!(template.render(&messages).expect("rendered"), text(&case["rendered"]));
         }
+    }
+
+    #[test]
+    fn a_template_that_does_not_end_is_refused() {
+        let render = |source: &str| {
+            let template =
+                ChatTemplate { source: source.to_owned(), special_tokens: BTreeMap::new() };
+            template.render(&[]).expect_err("refused").to_string()
+        };
+        let each = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+        assert!(render(each).contains("10000000 steps"), "{}", render(each));
+        assert!(render("{{ [1] | tojson(indent=999999999999) }}").contains("at most 64"));
     }
 
     #[test]

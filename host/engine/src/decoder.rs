@@ -249,7 +249,7 @@ fn untied_head(weights: &Weights, shape: &Shape) -> Result<Linear> {
 }
 
 fn misplaced(what: &str) -> Error {
-    Error::Unsupported(format!("{what} is on another stage"))
+    Error::Bug(format!("{what} is on another stage"))
 }
 
 impl Layer {

@@ -6,9 +6,28 @@ use std::path::{Path, PathBuf};
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Who has to mend what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// llem's authors: it came to a state that it rules out.
+    Bug,
+    /// Whoever gave a file, an option or an argument.
+    Input,
+    /// Whoever asked for more than there is: the same with less may be done.
+    Limit,
+    /// Nobody: the caller asked for the work to stop.
+    Interrupted,
+    /// Nobody by asking otherwise: the work began, and the machine, a rank or the model's numbers failed it.
+    Failed,
+}
+
 /// Why the engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Something that cannot be came to be.
+    #[error("this is a bug in llem: {0}")]
+    Bug(String),
+
     /// An argument is out of range or contradicts another.
     #[error("{0}")]
     Invalid(String),
@@ -29,6 +48,10 @@ pub enum Error {
     /// Memory that was reserved is taken.
     #[error("{0}")]
     Full(String),
+
+    /// More memory is asked for than is free.
+    #[error("{0}")]
+    OutOfMemory(String),
 
     /// This build or model cannot do it.
     #[error("{0}")]
@@ -62,12 +85,32 @@ impl Error {
         Self::BadFile { path: path.as_ref().to_path_buf(), reason: reason.into() }
     }
 
-    /// Whether the person who started the run can mend it (rather than the machine having failed).
+    /// The same of what a file asks for, with the file's name.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Invalid(reason) => Self::file(path, reason),
+            Self::Unsupported(reason) => Self::Unsupported(format!("{}: {reason}", path.display())),
+            other => other,
+        }
+    }
+
+    /// Who has to mend it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Bug(_) => Kind::Bug,
+            Self::Invalid(_) | Self::BadFile { .. } | Self::NotFound(_) | Self::Unsupported(_) => {
+                Kind::Input
+            }
+            Self::Full(_) | Self::OutOfMemory(_) => Kind::Limit,
+            Self::Interrupted => Kind::Interrupted,
+            Self::NotANumber(_) | Self::Rank { .. } | Self::Tensor(_) => Kind::Failed,
+        }
+    }
+
+    /// Whether the person who started the run can mend it, by asking for something else or for less (rather
+    /// than the machine or the program having failed).
     pub fn is_input(&self) -> bool {
-        !matches!(
-            self,
-            Self::Tensor(_) | Self::Rank { .. } | Self::NotANumber(_) | Self::Interrupted
-        )
+        matches!(self.kind(), Kind::Input | Kind::Limit)
     }
 }
 

@@ -260,7 +260,7 @@ fn kept(past: usize, window: Option<usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{families, load::synthetic::Preset};
+    use crate::load::synthetic::Preset;
     use serde_json::Value;
     use std::path::Path;
 
@@ -279,8 +279,7 @@ mod tests {
         let prompt = expected["prompt_tokens"].as_u64().expect("a prompt") as usize;
         for (folder, counts) in models {
             let config = fixtures().join(folder).join("config.json");
-            let config = Preset::ConfigFile(config).config().expect("a config");
-            let shape = families::shape(&config).expect("a family");
+            let (_, shape) = Preset::ConfigFile(config).config().expect("a config");
             let counted = Counted { count: Count::Executed, ..Counted::new(&shape, None) };
             let prefill = counted.pass(prompt, 0, Logits::All.rows(prompt)).total() * batch;
             assert_eq!(Some(prefill), counts["prefill"].as_f64(), "prefill of {folder}");
@@ -304,8 +303,7 @@ mod tests {
     // attention is negligible, the exact count must meet it.
     #[test]
     fn one_token_costs_twice_the_parameters() {
-        let config = Preset::Named("llama-3.1-8b").config().expect("the preset parses");
-        let shape = families::shape(&config).expect("the preset is a Llama");
+        let (_, shape) = Preset::Named("llama-3.1-8b").config().expect("the preset parses");
         let embedding = (shape.vocab * shape.hidden) as f64;
         let matmul_parameters = 8.030e9 - embedding;
         let counted = Counted::new(&shape, None).pass(1, 0, 1);

@@ -34,6 +34,7 @@ pub mod request;
 pub mod sampling;
 pub mod score;
 pub mod shares;
+mod text_file;
 mod text_stream;
 pub mod tokenizer;
 
@@ -41,7 +42,7 @@ pub use adapters::AdapterSource;
 pub use batch::{Batch, Completion, FinishReason};
 pub use config::Config;
 pub use dtype::{DType, Device};
-pub use error::{Error, Result};
+pub use error::{Error, Kind, Result};
 pub use generate::{Control, Generation};
 pub use load::{DigestOptions, LoadOptions, ModelSource, digest::FileDigest};
 pub use model::{Info, Model};

@@ -7,7 +7,7 @@ use crate::{
     chat::{ChatTemplate, Message},
     families::Shape,
     kernels::simd::Path,
-    load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest},
+    load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
     parallel::{
         Replica, ReplicaConfig,
         command::{Command, Reply},
@@ -108,6 +108,13 @@ impl Model {
         let first = *devices.first().unwrap_or(&options.device);
         let checkpoint = Checkpoint::open(options, &first.open()?)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
+        let is_elsewhere = |rank: usize| {
+            options.world.as_ref().is_some_and(|world| world.elsewhere(rank).is_some())
+        };
+        let here =
+            (0..devices.len()).filter(|&rank| devices[rank] == Device::Cpu && !is_elsewhere(rank));
+        let Checkpoint { weights, shape, .. } = &checkpoint;
+        size::check(weights, shape, &options.split, here, &checkpoint.source)?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
         let mut config = ReplicaConfig {
             weights: checkpoint.weights.clone(),

@@ -5,7 +5,7 @@ use crate::{
     DType, Device, Error, Result,
     kernels::{Activations, Packed, PackedFormat, parallel::for_each_chunk},
 };
-use candle_core::{Device as Place, Tensor};
+use candle_core::Tensor;
 use std::time::{Duration, Instant};
 
 /// Width of the square matrices: with less, a GPU is not full, and with more a CPU takes long.
@@ -42,16 +42,16 @@ pub struct Peaks {
 
 /// Measures a device; takes some seconds.
 pub fn measure(device: Device) -> Result<Peaks> {
-    let place = device.open()?;
+    let device = device.open()?;
     let products = [DType::F32, DType::Bf16, DType::F16];
-    let products = products.into_iter().map(|dtype| Ok((dtype, product(&place, dtype)?)));
-    Ok(Peaks { products: products.collect::<Result<_>>()?, bandwidth: copy(&place)? })
+    let products = products.into_iter().map(|dtype| Ok((dtype, product(&device, dtype)?)));
+    Ok(Peaks { products: products.collect::<Result<_>>()?, bandwidth: copy(&device)? })
 }
 
 /// A product `[n, n] x [n, n]`.
-fn product(place: &Place, dtype: DType) -> Result<Rate> {
+fn product(device: &candle_core::Device, dtype: DType) -> Result<Rate> {
     let flops = |width: usize| 2.0 * (width as f64).powi(3);
-    if place.is_cpu() {
+    if device.is_cpu() {
         let numbers: Vec<f32> =
             (0..CPU_WIDTH * CPU_WIDTH).map(|index| (index % 251) as f32 / 251.0).collect();
         let row = |row: usize, out: &mut [f32]| {
@@ -69,17 +69,17 @@ fn product(place: &Place, dtype: DType) -> Result<Rate> {
         });
     }
     let square =
-        Tensor::rand(0f32, 1f32, (CUDA_WIDTH, CUDA_WIDTH), place)?.to_dtype(dtype.candle())?;
+        Tensor::rand(0f32, 1f32, (CUDA_WIDTH, CUDA_WIDTH), device)?.to_dtype(dtype.candle())?;
     repeat(flops(CUDA_WIDTH), || {
         square.matmul(&square)?;
-        Ok(place.synchronize()?)
+        Ok(device.synchronize()?)
     })
 }
 
-fn copy(place: &Place) -> Result<Rate> {
+fn copy(device: &candle_core::Device) -> Result<Rate> {
     // Each byte is read and written.
     let bytes = 2.0 * COPIED as f64;
-    if place.is_cpu() {
+    if device.is_cpu() {
         let from = vec![1u64; COPIED / size_of::<u64>()];
         let to: Vec<std::sync::atomic::AtomicU64> =
             from.iter().map(|_| Default::default()).collect();
@@ -92,10 +92,10 @@ fn copy(place: &Place) -> Result<Rate> {
             Ok(())
         });
     }
-    let from = Tensor::ones(COPIED / size_of::<f32>(), candle_core::DType::F32, place)?;
+    let from = Tensor::ones(COPIED / size_of::<f32>(), candle_core::DType::F32, device)?;
     repeat(bytes, || {
         from.copy()?;
-        Ok(place.synchronize()?)
+        Ok(device.synchronize()?)
     })
 }
 

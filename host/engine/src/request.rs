@@ -16,7 +16,8 @@ use crate::{
     adapters::{Adapted, Choice},
     batch::{Completion, check},
     chat::Message,
-    generate,
+    families::Shape,
+    generate, memory,
     parallel::{replica::at_once, split::part},
 };
 use std::{
@@ -74,6 +75,7 @@ impl Model {
             .iter()
             .map(|prompt| prompt.len() + request.max_new_tokens.min(context - prompt.len()))
             .collect();
+        check_pass(&request, &prompts, &rooms, &self.info().shape)?;
         let (_, replicas) = self.split();
         let count = replicas.len().min(rooms.len());
         at_once(&mut replicas[..count], |index, replica| {
@@ -142,6 +144,23 @@ impl Model {
         generation.failure = generation.failure.take().or(detokenized.err());
         Ok(generation)
     }
+}
+
+/// Refuses a request whose largest pass, or the logits that it keeps, no memory holds.
+fn check_pass(
+    request: &Request,
+    prompts: &[Vec<u32>],
+    rooms: &[usize],
+    shape: &Shape,
+) -> Result<()> {
+    let prompt_rows: usize = prompts.iter().map(Vec::len).sum();
+    let rows = prompt_rows.min(generate::PREFILL_ROWS).max(prompts.len());
+    let logits = if request.keep_logits { rooms.iter().sum() } else { prompts.len() };
+    memory::check(
+        shape.pass_bytes(rows, logits),
+        || format!("a pass of {rows} rows with the logits of {logits}"),
+        "ask for fewer sequences or tokens",
+    )
 }
 
 impl Generation {

@@ -4,6 +4,7 @@ use crate::{
     Error, Result, byte_alphabet,
     error::first_line,
     load::gguf::Gguf,
+    text_file,
     text_stream::{Growth, TextStream},
 };
 use candle_core::quantized::{
@@ -35,6 +36,7 @@ impl From<tokenizers::Tokenizer> for Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn read(path: &Path) -> Result<Self> {
+        text_file::check(path)?;
         let inner = tokenizers::Tokenizer::from_file(path)
             .map_err(|error| Error::file(path, error.to_string()))?;
         Ok(inner.into())
@@ -83,7 +85,9 @@ impl Tokenizer {
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
     /// and 257 ends a sequence.
     pub fn bytes() -> Result<Self> {
-        let internal = |error: tokenizers::Error| Error::Unsupported(error.to_string());
+        let internal =
+            |error: tokenizers::Error| Error::Bug(format!("the byte tokenizer: {error}"));
+        // GPT-2's printable stand-in for each byte, which is how byte-level BPE spells them.
         let vocab: [(String, u32); 256] = std::array::from_fn(|byte| {
             (byte_alphabet::letter(byte as u8).to_string(), byte as u32)
         });

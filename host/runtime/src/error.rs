@@ -2,6 +2,7 @@
 //! a call ([`Halt`]).
 
 use crate::{engine_thread::EngineGone, stop::StopReason};
+use llem_engine::Kind;
 
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -37,23 +38,8 @@ pub enum Error {
     Interrupted,
 }
 
-/// Whose an error is to mend. Exit codes go by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The host's makers.
-    Bug,
-    /// Whoever gave something to the run.
-    Input,
-    /// Whoever set a limit, or wrote a script that passes it.
-    Limit,
-    /// Nobody: the run was to end.
-    Interrupted,
-    /// The machine, or the script itself.
-    Failed,
-}
-
 impl Error {
-    /// Whose it is to mend.
+    /// Who has to mend it; exit codes go by that.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Input(_) => Kind::Input,
@@ -104,11 +90,13 @@ impl From<llem_engine::Error> for Refusal {
         match error {
             Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
             Error::NotFound(_) => Self::NotFound(sentence),
-            Error::Full(_) => Self::LimitReached(sentence),
+            Error::Full(_) | Error::OutOfMemory(_) => Self::LimitReached(sentence),
             Error::Unsupported(_) => Self::Unsupported(sentence),
-            Error::Tensor(_) | Error::Rank { .. } | Error::NotANumber(_) | Error::Interrupted => {
-                Self::Failed(sentence)
-            }
+            Error::Bug(_)
+            | Error::Tensor(_)
+            | Error::Rank { .. }
+            | Error::NotANumber(_)
+            | Error::Interrupted => Self::Failed(sentence),
         }
     }
 }

@@ -37,8 +37,9 @@ mod stop;
 pub mod value;
 mod wasi;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result};
 pub use exec::{Options, Outcome, Script, exec};
+pub use llem_engine::Kind;
 
 pub use limits::Limits;
 pub use llem_record::Build;

@@ -215,7 +215,8 @@ fn answered<T>(answer: wasmtime::Result<std::result::Result<T, types::Error>>) -
         InvalidArgument(sentence)
         | NotFound(sentence)
         | NotGranted(sentence)
-        | Unsupported(sentence) => Error::Input(sentence),
-        LimitReached(sentence) | Failed(sentence) => Error::Failed(sentence),
+        | Unsupported(sentence)
+        | LimitReached(sentence) => Error::Input(sentence),
+        Failed(sentence) => Error::Failed(sentence),
     })
 }

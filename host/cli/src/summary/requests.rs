@@ -4,7 +4,7 @@ use super::{ROWS, bold, energy, first, left_out, plain_table};
 use crate::untrusted::cell;
 use comfy_table::{Cell, CellAlignment};
 use llem_quantity::{Quantity, significant};
-use llem_record::{RunRecord, statistics::Distribution};
+use llem_record::{Distribution, RunRecord};
 use std::io::{self, Write};
 
 /// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.

@@ -6,7 +6,7 @@ use super::{
     pattern::{self, Targets},
     role::Role,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, text_file};
 use fancy_regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -96,10 +96,9 @@ impl AdapterConfig {
     /// Parses a file's text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let bad = |reason: String| Error::file(path, reason);
-        let json: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let json: Value = text_file::parse(text, path)?;
         let object = json.as_object().ok_or_else(|| bad("is not a JSON object".to_owned()))?;
-        let fields: Fields = serde_json::from_value(json.clone())
-            .map_err(|error| bad(format!("not a LoRA config as PEFT writes it: {error}")))?;
+        let fields: Fields = text_file::of_json(json.clone(), path)?;
         check(object, &fields).map_err(bad)?;
         let targets = Targets::parse(object).map_err(bad)?;
         let saved = fields.modules_to_save.unwrap_or_default();
@@ -112,12 +111,18 @@ impl AdapterConfig {
             targets,
             saved,
             parameters: fields.target_parameters.unwrap_or_default(),
-            ranks: table(fields.rank_pattern, "rank_pattern", |number| {
-                let rank = number as usize;
+            ranks: table(fields.rank_pattern, "rank_pattern", |value| {
+                let rank = value.as_u64().and_then(|rank| usize::try_from(rank).ok());
+                let rank = rank.ok_or_else(|| format!("is {value}; a whole number is needed"))?;
                 check_rank(rank).map(|()| rank)
             })
             .map_err(bad)?,
-            alphas: table(fields.alpha_pattern, "alpha_pattern", Ok).map_err(bad)?,
+            alphas: table(fields.alpha_pattern, "alpha_pattern", |value| {
+                let alpha =
+                    value.as_f64().ok_or_else(|| format!("is {value}; a number is needed"))?;
+                check_alpha(alpha).map(|()| alpha)
+            })
+            .map_err(bad)?,
             base_model: fields.base_model_name_or_path,
         })
     }
@@ -189,6 +194,14 @@ pub fn check_rank(rank: usize) -> std::result::Result<(), String> {
     }
 }
 
+/// Refuses an alpha that is no number in 32 bits, in which factors are scaled.
+pub fn check_alpha(alpha: f64) -> std::result::Result<(), String> {
+    match (alpha as f32).is_finite() {
+        true => Ok(()),
+        false => Err(format!("must be a finite number in 32 bits, not {alpha}")),
+    }
+}
+
 /// Whether a value asks for nothing.
 fn is_off(value: &Value) -> bool {
     match value {
@@ -217,6 +230,8 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
         }
     }
     check_rank(fields.r).map_err(|reason| format!("r {reason}"))?;
+    let alpha = fields.lora_alpha.unwrap_or_default();
+    check_alpha(alpha).map_err(|reason| format!("lora_alpha {reason}"))?;
     if let Some(beginning) = object.get("init_lora_weights") {
         let beginning = beginning.as_str().map_or_else(|| beginning.to_string(), str::to_lowercase);
         if beginning != "null" && !HARMLESS_BEGINNINGS.contains(&beginning.as_str()) {
@@ -231,18 +246,15 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
     }
 }
 
-/// The entries of a pattern table: numbers above 0, as `convert` takes them.
+/// The entries of a pattern table, as `convert` takes their values.
 fn table<T>(
     entries: Option<Map<String, Value>>,
     field: &str,
-    convert: impl Fn(f64) -> std::result::Result<T, String>,
+    convert: impl Fn(&Value) -> std::result::Result<T, String>,
 ) -> std::result::Result<Vec<(Regex, T)>, String> {
     let entry = |(key, value): (String, Value)| {
-        let number = value.as_f64().filter(|&number| number > 0.0).ok_or_else(|| {
-            format!("{field} gives {value} for '{key}'; a number above 0 is needed")
-        })?;
         let pattern = pattern::of_end(&key).map_err(|reason| format!("{field}: {reason}"))?;
-        let converted = convert(number).map_err(|reason| format!("{field}: '{key}' {reason}"))?;
+        let converted = convert(&value).map_err(|reason| format!("{field}: '{key}' {reason}"))?;
         Ok((pattern, converted))
     };
     entries.unwrap_or_default().into_iter().map(entry).collect()

@@ -3,13 +3,13 @@
 use super::{config::AdapterConfig, synthetic::SyntheticAdapter, tensors::AdapterTensors};
 use crate::{
     Error, Result,
-    config::read_text,
     load::{
         DigestOptions,
         digest::{self, Parts},
-        files::Shard,
+        files::TensorFile,
         hub, source,
     },
+    text_file,
 };
 use std::{
     fmt,
@@ -111,7 +111,7 @@ fn open_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result
             format!("no {CONFIG}: give the folder that PEFT's save_pretrained wrote"),
         ));
     }
-    let config_text = read_text(&config_path)?;
+    let config_text = text_file::read(&config_path)?;
     let config = AdapterConfig::parse(&config_text, &config_path)?;
     if !weights_path.is_file() {
         let pickled = folder.join("adapter_model.bin").is_file();
@@ -122,15 +122,15 @@ fn open_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result
         };
         return Err(Error::file(folder, format!("no {WEIGHTS}: {remedy}")));
     }
-    let shard = Shard::open(weights_path)?;
+    let file = TensorFile::open(weights_path)?;
     let parts = Parts {
         folder,
         config: Some((&config_path, &config_text)),
-        weights: vec![(&shard).into()],
+        weights: vec![(&file).into()],
         beside: Vec::new(),
     };
     let digest = digest::identify(digests, &parts)?.digest;
-    Ok(Opened { tensors: AdapterTensors::of_file(config, shard)?, digest, source })
+    Ok(Opened { tensors: AdapterTensors::of_file(config, file)?, digest, source })
 }
 
 impl FromStr for AdapterSource {

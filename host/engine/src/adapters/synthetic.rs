@@ -1,7 +1,7 @@
 //! Adapters made in memory: of any rank, on any modules, with seeded random factors, so that what an
 //! adapter costs can be measured without downloading one.
 
-use super::config::{AdapterConfig, check_rank};
+use super::config::{AdapterConfig, check_alpha, check_rank};
 use crate::{Error, Result, load::synthetic::fill};
 use std::{fmt, str::FromStr};
 
@@ -54,6 +54,8 @@ impl FromStr for SyntheticAdapter {
             return Err(bad("rank must be given (synthetic:rank=8)".to_owned()));
         }
         check_rank(adapter.rank).map_err(|reason| bad(format!("rank {reason}")))?;
+        let alpha = adapter.alpha.unwrap_or_default();
+        check_alpha(alpha).map_err(|reason| bad(format!("alpha {reason}")))?;
         Ok(adapter)
     }
 }

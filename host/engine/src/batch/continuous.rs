@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     Control, Error, Model, Request, Result,
+    families::Shape,
+    generate::PREFILL_ROWS,
     kernels::parallel::Stop,
+    memory,
     parallel::{BatchRoom, command::Command, replica::at_once, split::part},
 };
 use std::{collections::VecDeque, time::Instant};
@@ -53,6 +56,8 @@ pub struct Batch {
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
     next_name: u64,
+    /// Rows of a pass that memory is known to hold.
+    rows: usize,
 }
 
 /// What runs on one replica.
@@ -132,6 +137,9 @@ impl Batch {
                 "max-tokens {tokens} must be between 2 and the model's context of {context}"
             ));
         }
+        // What is asked here is not asked within a measured request.
+        let rows = options.prefill_chunk.min(PREFILL_ROWS);
+        check_pass(parts.shape, rows, options.max_sequences)?;
         // With fewer sequences than replicas, some have nothing to do.
         let lanes = replicas.len().min(options.max_sequences);
         let lanes = at_once(&mut replicas[..lanes], |index, replica| {
@@ -147,6 +155,7 @@ impl Batch {
             waiting_tokens: 0,
             left: Vec::new(),
             next_name: 0,
+            rows,
         })
     }
 
@@ -180,6 +189,7 @@ impl Batch {
                 )));
             }
         }
+        self.check_pass(&sequences, parts.shape)?;
         let free: usize = self.lanes.iter().map(|lane| lane.free.len()).sum();
         let free = free.saturating_sub(self.waiting.len());
         if self.options.when_full == WhenFull::Refuse && sequences.len() > free {
@@ -199,6 +209,18 @@ impl Batch {
         self.waiting.extend(sequences);
         self.admit();
         Ok(submitted)
+    }
+
+    /// Refuses sequences with which the largest pass to come is one that no memory holds.
+    fn check_pass(&mut self, new: &[Sequence], shape: &Shape) -> Result<()> {
+        let known = self.running().chain(&self.waiting).chain(new);
+        let rows = known.map(Sequence::room).fold(0, usize::saturating_add);
+        let rows = rows.min(self.options.prefill_chunk.max(self.options.max_sequences));
+        if rows > self.rows {
+            check_pass(shape, rows, self.options.max_sequences)?;
+            self.rows = rows;
+        }
+        Ok(())
     }
 
     /// Runs one pass of all sequences.
@@ -342,4 +364,13 @@ impl Batch {
             .map(|done| Ended { sequence: done.name, completion: done.complete() })
             .collect()
     }
+}
+
+/// Refuses a pass of so many rows, and the logits of at most so many sequences, that no memory holds.
+fn check_pass(shape: &Shape, rows: usize, sequences: usize) -> Result<()> {
+    memory::check(
+        shape.pass_bytes(rows, rows.min(sequences)),
+        || format!("a pass of {rows} rows"),
+        "open the batch with a smaller prefill-chunk or fewer sequences",
+    )
 }

@@ -88,6 +88,9 @@ pub struct Completion {
     pub adapter: Option<Adapted>,
 }
 
+/// Tokens for which a sequence makes room before it has any: many sequences may wait that ask for a whole context.
+const MADE_ROOM_FOR: usize = 4096;
+
 /// A sequence that is waiting, running or has just ended.
 pub(crate) struct Sequence {
     prompt: Vec<u32>,
@@ -139,11 +142,11 @@ impl Sequence {
             ignore_eos: request.ignore_eos,
             stop: StopStrings::new(&request.stop),
             greedy: request.sampling.is_plain_greedy(),
-            tokens: Vec::with_capacity(limit),
+            tokens: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
             submitted,
             tokenized,
             started: None,
-            times: Vec::with_capacity(limit),
+            times: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
             keep_logits: request.keep_logits,
             logits: Vec::new(),
             finish: None,

@@ -7,7 +7,7 @@ use crate::{Config, Error, Result, kernels::pointwise::Activation};
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     if config.scale_attn_by_inverse_layer_idx {
         return Err(Error::Unsupported(
-            "scale_attn_by_inverse_layer_idx in config.json: this version scales all layers alike"
+            "scale_attn_by_inverse_layer_idx is set: this version scales all layers alike"
                 .to_owned(),
         ));
     }

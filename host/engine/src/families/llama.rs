@@ -1,8 +1,8 @@
 //! Llama 1 to 3 (arXiv 2302.13971, 2307.09288, 2407.21783): pre-norm RMSNorm, RoPE, GQA, SwiGLU.
 //! What most other families start from.
 
-use super::{LayerKind, Names, NormKind, QueryNorm, Shape};
-use crate::{Config, Result, kernels::pointwise::Activation, layers::rope::Rope};
+use super::{LayerKind, Names, NormKind, QueryNorm, Rope, Shape};
+use crate::{Config, Result, kernels::pointwise::Activation};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = without_rope(config)?;

@@ -23,71 +23,79 @@ mod mixtral;
 mod olmo2;
 mod phi3;
 mod qwen;
+mod rope;
 mod shape;
 
+pub use rope::Rope;
 pub use shape::{Experts, LayerKind, MlpIn, Names, NormKind, Qkv, QueryNorm, Shape};
 
-use crate::{Config, Error, Result};
+use crate::{Config, Error, Result, text_file};
 use std::path::Path;
 
-/// A family: the architectures it serves and how it reads their config.
+/// A family: the architecture it serves and how it reads its config.
 struct Family {
     architecture: &'static str,
     shape: fn(&Config) -> Result<Shape>,
+    /// Whether there are as many key and value heads as query heads, of width hidden / heads, whatever else the config
+    /// says: transformers' classes of GPT-2 and GPT-NeoX read neither `num_key_value_heads` nor `head_dim`.
+    equal_heads: bool,
+}
+
+impl Family {
+    const fn new(architecture: &'static str, shape: fn(&Config) -> Result<Shape>) -> Self {
+        Self { architecture, shape, equal_heads: false }
+    }
+
+    const fn with_equal_heads(self) -> Self {
+        Self { equal_heads: true, ..self }
+    }
 }
 
 const FAMILIES: &[Family] = &[
-    Family { architecture: "LlamaForCausalLM", shape: llama::shape },
-    Family { architecture: "MistralForCausalLM", shape: mistral::shape },
-    Family { architecture: "MixtralForCausalLM", shape: mixtral::shape },
-    Family { architecture: "Qwen2ForCausalLM", shape: qwen::qwen2 },
-    Family { architecture: "Qwen3ForCausalLM", shape: qwen::qwen3 },
-    Family { architecture: "Qwen3MoeForCausalLM", shape: qwen::qwen3_moe },
-    Family { architecture: "Gemma2ForCausalLM", shape: gemma::gemma2 },
-    Family { architecture: "Gemma3ForCausalLM", shape: gemma::gemma3 },
-    Family { architecture: "Phi3ForCausalLM", shape: phi3::shape },
-    Family { architecture: "Olmo2ForCausalLM", shape: olmo2::shape },
-    Family { architecture: "GPT2LMHeadModel", shape: gpt2::shape },
-    Family { architecture: "GPTNeoXForCausalLM", shape: gpt_neox::shape },
+    Family::new("LlamaForCausalLM", llama::shape),
+    Family::new("MistralForCausalLM", mistral::shape),
+    Family::new("MixtralForCausalLM", mixtral::shape),
+    Family::new("Qwen2ForCausalLM", qwen::qwen2),
+    Family::new("Qwen3ForCausalLM", qwen::qwen3),
+    Family::new("Qwen3MoeForCausalLM", qwen::qwen3_moe),
+    Family::new("Gemma2ForCausalLM", gemma::gemma2),
+    Family::new("Gemma3ForCausalLM", gemma::gemma3),
+    Family::new("Phi3ForCausalLM", phi3::shape),
+    Family::new("Olmo2ForCausalLM", olmo2::shape),
+    Family::new("GPT2LMHeadModel", gpt2::shape).with_equal_heads(),
+    Family::new("GPTNeoXForCausalLM", gpt_neox::shape).with_equal_heads(),
 ];
 
-fn find(architecture: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| family.architecture == architecture)
-}
-
-/// Parses a `config.json`; `path` is for messages. The architecture is looked at first, for another
-/// family's file may lack the fields that ours need.
-pub fn parse_config(text: &str, path: &Path) -> Result<Config> {
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| Error::file(path, error.to_string()))?;
+/// What a `config.json` says, and the shape that it describes; `path` is for messages. The architecture is looked
+/// at first, for another family's file may lack the fields that ours need.
+pub fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
+    let json: serde_json::Value = text_file::parse(text, path)?;
     let architecture = json["architectures"][0].as_str().unwrap_or("none");
-    check(architecture).map_err(|reason| Error::file(path, reason))?;
-    Config::from_json(json, path)
+    find(architecture).map_err(|reason| Error::file(path, reason))?;
+    of_json(json, path)
 }
 
-/// Whether a family has as many key and value heads as query heads, of width hidden / heads, whatever
-/// else its config says: transformers' classes of GPT-2 and GPT-NeoX read neither `num_key_value_heads`
-/// nor `head_dim`.
-pub(crate) fn has_equal_heads(config: &Config) -> bool {
-    let architecture = config.architectures.first().map_or("", String::as_str);
-    matches!(architecture, "GPT2LMHeadModel" | "GPTNeoXForCausalLM")
+/// The same of a `config.json` that is JSON already.
+pub fn of_json(json: serde_json::Value, path: &Path) -> Result<(Config, Shape)> {
+    let bad = |reason: String| Error::file(path, reason);
+    let mut config = Config::from_json(json, path)?;
+    let family = find(config.architectures.first().map_or("none", String::as_str)).map_err(bad)?;
+    if family.equal_heads {
+        (config.num_key_value_heads, config.head_dim) = (None, None);
+    }
+    config.check().map_err(bad)?;
+    let shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
+    shape.check().map_err(bad)?;
+    Ok((config, shape))
 }
 
-/// Whether the engine has the family of an architecture; the reason where it has not.
-fn check(architecture: &str) -> std::result::Result<(), String> {
-    find(architecture).map(|_| ()).ok_or_else(|| {
+/// The family of an architecture; the reason where this version has none.
+fn find(architecture: &str) -> std::result::Result<&'static Family, String> {
+    FAMILIES.iter().find(|family| family.architecture == architecture).ok_or_else(|| {
         let known: Vec<_> = FAMILIES.iter().map(|family| family.architecture).collect();
         format!(
             "unknown architecture '{architecture}' in \"architectures\"; this version runs {}",
             known.join(", ")
         )
     })
-}
-
-/// The shape of the model that a config describes.
-pub fn shape(config: &Config) -> Result<Shape> {
-    let architecture = config.architectures.first().map_or("none", String::as_str);
-    let family = find(architecture)
-        .ok_or_else(|| Error::Unsupported(check(architecture).err().unwrap_or_default()))?;
-    (family.shape)(config)
 }

@@ -1,6 +1,7 @@
 //! What a decoder is assembled from: the vocabulary in which families describe themselves.
 
-use crate::{kernels::pointwise::Activation, layers::rope::Rope};
+use super::Rope;
+use crate::{config::within, kernels::pointwise::Activation};
 
 /// All that the decoder needs to know of a model.
 #[derive(Clone, Debug)]
@@ -203,6 +204,36 @@ impl Names {
 }
 
 impl Shape {
+    /// The reason why it is no model's, beyond what [`crate::Config::check`] says.
+    pub fn check(&self) -> Result<(), String> {
+        if self.layer_kinds.iter().any(|layer| layer.window == Some(0)) {
+            return Err(
+                "sliding_window is 0, with which a token sees nothing: use null for no window"
+                    .to_owned(),
+            );
+        }
+        let Some(experts) =
+            self.experts.filter(|_| self.layer_kinds.iter().any(|kind| kind.experts))
+        else {
+            return Ok(());
+        };
+        let Experts { count, active, intermediate, .. } = experts;
+        if count == 0 || intermediate == 0 {
+            return Err("num_local_experts and moe_intermediate_size must be above 0".to_owned());
+        }
+        within("num_experts_per_tok", active, [1, count])
+    }
+
+    /// Bytes that a pass of `rows` takes for what its layers pass on and for the logits of `logits` rows, in f32; a
+    /// pass needs at least so much.
+    pub fn pass_bytes(&self, rows: usize, logits: usize) -> usize {
+        let attention = (self.heads + 2 * self.kv_heads) * self.head_dim;
+        let mlp = (1 + usize::from(self.is_gated())) * self.intermediate;
+        let row = 2 * self.hidden + attention.max(mlp);
+        let numbers = rows.saturating_mul(row).saturating_add(logits.saturating_mul(self.vocab));
+        numbers.saturating_mul(size_of::<f32>())
+    }
+
     /// Whether the MLP has a gate.
     pub fn is_gated(&self) -> bool {
         !matches!(self.names.mlp_in, MlpIn::Plain(_))

@@ -4,7 +4,12 @@ mod pool;
 
 pub use pool::CachePool;
 
-use crate::{DType, Error, Result, kernels::attention::Cache, layers::host};
+use crate::{
+    DType, Error, Result,
+    kernels::attention::{Cache, KEY_BLOCK},
+    layers::host,
+    memory::Held,
+};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
@@ -37,6 +42,17 @@ impl Layout {
             DType::F16 => Cache::<f16>::bytes_per_position(heads, dim),
         };
         layers * of_layer
+    }
+
+    /// Bytes that a cache with room for `capacity` tokens takes, what is noted of it included; as many as there are
+    /// numbers for where that is more.
+    pub fn bytes_of(&self, capacity: usize) -> usize {
+        let rounded = match host::computes(&self.device) {
+            true => capacity.checked_next_multiple_of(KEY_BLOCK).unwrap_or(usize::MAX),
+            false => capacity,
+        };
+        let noted = size_of::<KvCache>() + self.layers * size_of::<LayerCache>();
+        self.bytes_per_token().saturating_mul(rounded).saturating_add(noted)
     }
 }
 
@@ -97,7 +113,7 @@ impl LayerCache {
 }
 
 fn elsewhere() -> Error {
-    Error::Unsupported("the KV cache is not where its layer is".to_owned())
+    Error::Bug("the KV cache is not where its layer is".to_owned())
 }
 
 /// A layer's cache as the kernels want it.
@@ -129,6 +145,8 @@ as_host!(f16, F16);
 pub struct KvCache {
     pub(crate) layers: Vec<LayerCache>,
     capacity: usize,
+    /// Its part of the machine's memory.
+    _held: Held,
 }
 
 impl KvCache {
@@ -136,7 +154,8 @@ impl KvCache {
     pub fn new(layout: &Layout, capacity: usize) -> Result<Self> {
         let layers =
             (0..layout.layers).map(|_| LayerCache::new(layout, capacity)).collect::<Result<_>>()?;
-        Ok(Self { layers, capacity })
+        let held = if layout.device.is_cpu() { layout.bytes_of(capacity) } else { 0 };
+        Ok(Self { layers, capacity, _held: Held::new(held) })
     }
 
     /// Tokens that it has room for.

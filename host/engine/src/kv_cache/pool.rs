@@ -29,14 +29,14 @@ impl CachePool {
     /// had to be made for that. Where memory is short, unused caches are freed, the largest first,
     /// before the request is refused.
     pub fn reserve(&mut self, layout: &Layout, capacities: &[usize]) -> Result<usize> {
-        self.reserve_within(layout, capacities, memory::available())
+        self.reserve_within(layout, capacities, memory::available)
     }
 
     fn reserve_within(
         &mut self,
         layout: &Layout,
         capacities: &[usize],
-        available: Option<usize>,
+        available: impl FnOnce() -> Option<usize>,
     ) -> Result<usize> {
         self.in_use = 0;
         let chosen = best_fit(&self.caches, capacities);
@@ -50,7 +50,7 @@ impl CachePool {
             &self.caches,
             unused,
             layout,
-            (wanted.len(), wanted.iter().sum()),
+            (wanted.len(), sum(wanted.iter().map(|&capacity| layout.bytes_of(capacity)))),
             wanted.len(),
             available,
         )?;
@@ -91,9 +91,9 @@ impl CachePool {
             &self.caches,
             all,
             layout,
-            (count, count.saturating_mul(capacity)),
+            (count, layout.bytes_of(capacity).saturating_mul(count)),
             0,
-            memory::available(),
+            memory::available,
         )?;
         keep.sort_unstable();
         let mut index = 0..;
@@ -132,34 +132,42 @@ fn best_fit(caches: &[KvCache], capacities: &[usize]) -> Vec<Option<usize>> {
     chosen
 }
 
-/// The unused caches that stay when `count` new ones with room for `tokens` in all are made. The `replaced` largest go
-/// in any case, and then more, the largest first, while memory is short.
+/// The unused caches that stay when `count` new ones of `bytes` in all are made. The `replaced` largest go in any case,
+/// and then more, the largest first, while memory is short. `available` is asked how much there is.
 fn kept(
     caches: &[KvCache],
     mut unused: Vec<usize>,
     layout: &Layout,
-    (count, tokens): (usize, usize),
+    (count, bytes): (usize, usize),
     replaced: usize,
-    available: Option<usize>,
+    available: impl FnOnce() -> Option<usize>,
 ) -> Result<Vec<usize>> {
     unused.sort_by_key(|&index| caches[index].capacity());
     let mut stay = unused.len().saturating_sub(replaced);
-    let available = available.filter(|_| layout.device.is_cpu());
     // A request that finds its memory reserved asks nothing of the system.
-    if let Some(available) = available.filter(|_| count > 0) {
-        let freed = |stay: usize| -> usize {
-            unused[stay..].iter().map(|&index| caches[index].bytes() * layout.sharing).sum()
+    if count > 0
+        && layout.device.is_cpu()
+        && let Some(available) = available()
+    {
+        let with_freed = |stay: usize| {
+            let freed = unused[stay..].iter().map(|&index| caches[index].bytes() * layout.sharing);
+            available.saturating_add(sum(freed))
         };
-        let bytes = tokens.saturating_mul(layout.bytes_per_token() * layout.sharing);
-        while stay > 0 && bytes > available + freed(stay) {
+        let bytes = bytes.saturating_mul(layout.sharing);
+        while stay > 0 && bytes > with_freed(stay) {
             stay -= 1;
         }
         let what = || format!("the KV cache of {count} sequences");
         let remedy = "ask for fewer sequences or tokens";
-        memory::check_within(bytes, available + freed(stay), what, remedy)?;
+        memory::check_within(bytes, with_freed(stay), what, remedy)?;
     }
     unused.truncate(stay);
     Ok(unused)
+}
+
+/// A sum that stops at the largest number.
+fn sum(numbers: impl Iterator<Item = usize>) -> usize {
+    numbers.fold(0, usize::saturating_add)
 }
 
 /// A cache with room for `capacity` tokens. A device tells that its memory is short by failing: then
@@ -195,7 +203,7 @@ mod tests {
 
     /// Bytes of a cache of that room.
     fn bytes(capacity: usize) -> usize {
-        capacity * layout().bytes_per_token()
+        layout().bytes_of(capacity)
     }
 
     fn held(pool: &CachePool) -> Vec<usize> {
@@ -211,7 +219,7 @@ mod tests {
             .map(|count| pool.reserve(&layout, &vec![100; count]).unwrap())
             .to_vec();
         assert_eq!(made, [32, 0, 0, 0, 0, 0]);
-        assert_eq!(pool.bytes(), 32 * bytes(128));
+        assert_eq!(pool.bytes(), 32 * 128 * layout.bytes_per_token());
     }
 
     #[test]
@@ -268,16 +276,43 @@ mod tests {
     #[test]
     fn unused_caches_are_freed_before_memory_is_refused() {
         let (mut pool, layout) = (CachePool::default(), layout());
-        pool.reserve_within(&layout, &[640, 320, 64], None).unwrap();
+        pool.reserve_within(&layout, &[640, 320, 64], || None).unwrap();
         // 640 is in use; of the others the largest goes, as the rest is enough.
-        let made = pool.reserve_within(&layout, &[600, 600], Some(bytes(320))).unwrap();
+        let made = pool.reserve_within(&layout, &[600, 600], || Some(bytes(320))).unwrap();
         assert_eq!((made, held(&pool)), (1, vec![64, 640, 640]));
         // All that is unused, and it is not enough: nothing is freed for nothing.
-        let refused = pool.reserve_within(&layout, &[640, 6400], Some(bytes(640)));
+        let refused = pool.reserve_within(&layout, &[640, 6400], || Some(bytes(640)));
         assert!(refused.unwrap_err().to_string().contains("the KV cache of 1 sequences"));
         assert_eq!(held(&pool), [64, 640, 640]);
         // What is there is enough for a request that was there before, whatever the system has left.
-        assert_eq!(pool.reserve_within(&layout, &[640, 600, 10], Some(0)).unwrap(), 0);
+        assert_eq!(pool.reserve_within(&layout, &[640, 600, 10], || panic!("asked")).unwrap(), 0);
+    }
+
+    #[test]
+    fn more_sequences_than_any_memory_holds_are_refused_before_anything_is_made() {
+        let (mut pool, layout) = (CachePool::default(), layout());
+        for (count, capacity) in [
+            (usize::MAX, 2),
+            (u32::MAX as usize, 2),
+            (1 << 31, 8192),
+            (1 << 50, usize::MAX),
+            (2, usize::MAX),
+            (1, usize::MAX / 2),
+        ] {
+            let refused = pool.reserve_apart(&layout, count, capacity).err().unwrap();
+            assert_eq!(refused.kind(), crate::Kind::Limit);
+            let named = format!("the KV cache of {count} sequences");
+            assert!(refused.to_string().contains(&named), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_cache_is_counted_with_all_that_it_takes() {
+        let layout = layout();
+        let cache = KvCache::new(&layout, 1).unwrap();
+        assert!(layout.bytes_of(1) >= cache.bytes() + size_of::<KvCache>());
+        // Keys come in blocks.
+        assert_eq!(cache.bytes(), 32 * layout.bytes_per_token());
     }
 
     #[test]
@@ -288,7 +323,8 @@ mod tests {
         assert_eq!(apart.iter().map(KvCache::capacity).collect::<Vec<_>>(), [100, 100]);
         assert_eq!(held(&pool), [64, 640], "memory is not short");
         let all = vec![0, 1];
-        let stay = kept(&pool.caches, all, &layout, (1, 320), 0, Some(bytes(64))).unwrap();
+        let wanted = (1, layout.bytes_of(320));
+        let stay = kept(&pool.caches, all, &layout, wanted, 0, || Some(bytes(64))).unwrap();
         assert_eq!(
             stay.iter().map(|&index| pool.caches[index].capacity()).collect::<Vec<_>>(),
             [64]

@@ -1,6 +1,6 @@
 //! What the parts of a model have in common that adapters change.
 
-use super::weight::Place;
+use super::weight::Placement;
 use crate::{
     Result,
     adapters::{AdapterId, AdapterTensors, Factors},
@@ -81,7 +81,7 @@ impl Added {
     }
 
     /// Counts the factors of a product.
-    pub fn count_factors(&mut self, factors: &Factors, place: &Place) {
+    pub fn count_factors(&mut self, factors: &Factors, place: &Placement) {
         let numbers = factors.down.len() + factors.up.len();
         self.count(numbers, place.dtype.size());
         self.flops_per_row += 2.0 * numbers as f64;
@@ -91,7 +91,7 @@ impl Added {
     }
 
     /// Counts numbers that stand in place of the base model's.
-    pub fn count_saved(&mut self, numbers: usize, place: &Place) {
+    pub fn count_saved(&mut self, numbers: usize, place: &Placement) {
         self.count(numbers, place.dtype.size());
     }
 

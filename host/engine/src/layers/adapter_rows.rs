@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 /// The rows of a pass that run with an adapter. All others run on the base weights.
 #[derive(Clone, Debug, Default)]
 pub struct AdapterRows {
-    groups: Vec<Group>,
+    subsets: Vec<RowSubset>,
 }
 
-/// The rows of one adapter.
+/// The rows of a pass that run with one adapter.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct RowSubset {
     /// The adapter.
     pub adapter: AdapterId,
     /// Its rows, ascending.
@@ -22,57 +22,57 @@ pub struct Group {
     pub is_whole: bool,
     /// The rows on a device.
     index: OnceLock<Tensor>,
-    /// For each row of a pass, where it is once the group's rows, changed, are below all others.
+    /// For each row of a pass, where it is once the subset's rows, changed, are below all others.
     places: OnceLock<Tensor>,
 }
 
 impl AdapterRows {
     /// Of runs of rows one after another: their adapter and how many there are.
     pub fn of(runs: impl IntoIterator<Item = (Option<AdapterId>, usize)>) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
+        let mut subsets: Vec<RowSubset> = Vec::new();
         let mut start = 0;
         for (adapter, len) in runs {
             let end = start + len as u32;
             if let Some(adapter) = adapter {
-                match groups.iter_mut().find(|group| group.adapter == adapter) {
-                    Some(group) => group.rows.extend(start..end),
+                match subsets.iter_mut().find(|subset| subset.adapter == adapter) {
+                    Some(subset) => subset.rows.extend(start..end),
                     None => {
                         let rows = (start..end).collect();
-                        groups.push(Group::new(adapter, rows));
+                        subsets.push(RowSubset::new(adapter, rows));
                     }
                 }
             }
             start = end;
         }
-        Self::complete(groups, start as usize)
+        Self::complete(subsets, start as usize)
     }
 
     /// Of a selection of these rows, which ascend.
     pub fn select(&self, selected: &[u32]) -> Self {
-        let groups = self.groups.iter().map(|group| {
+        let subsets = self.subsets.iter().map(|subset| {
             let rows = (0u32..)
                 .zip(selected)
-                .filter(|(_, row)| group.is_whole || group.rows.binary_search(row).is_ok())
+                .filter(|(_, row)| subset.is_whole || subset.rows.binary_search(row).is_ok())
                 .map(|(place, _)| place);
-            Group::new(group.adapter, rows.collect())
+            RowSubset::new(subset.adapter, rows.collect())
         });
-        Self::complete(groups.filter(|group| !group.rows.is_empty()).collect(), selected.len())
+        Self::complete(subsets.filter(|subset| !subset.rows.is_empty()).collect(), selected.len())
     }
 
-    /// The groups.
-    pub fn groups(&self) -> &[Group] {
-        &self.groups
+    /// The rows of each adapter that takes part.
+    pub fn subsets(&self) -> &[RowSubset] {
+        &self.subsets
     }
 
-    fn complete(mut groups: Vec<Group>, rows: usize) -> Self {
-        for group in &mut groups {
-            group.is_whole = group.rows.len() == rows;
+    fn complete(mut subsets: Vec<RowSubset>, rows: usize) -> Self {
+        for subset in &mut subsets {
+            subset.is_whole = subset.rows.len() == rows;
         }
-        Self { groups }
+        Self { subsets }
     }
 }
 
-impl Group {
+impl RowSubset {
     fn new(adapter: AdapterId, rows: Vec<u32>) -> Self {
         let (index, places) = (OnceLock::new(), OnceLock::new());
         Self { adapter, rows, is_whole: false, index, places }
@@ -119,10 +119,10 @@ mod tests {
         let [a, b] = [AdapterId(1), AdapterId(2)];
         let rows = AdapterRows::of([(Some(a), 2), (None, 1), (Some(b), 1), (Some(a), 1)]);
         let of = |rows: &AdapterRows| -> Vec<_> {
-            rows.groups().iter().map(|group| (group.adapter, group.rows.clone())).collect()
+            rows.subsets().iter().map(|subset| (subset.adapter, subset.rows.clone())).collect()
         };
         assert_eq!(of(&rows), [(a, vec![0, 1, 4]), (b, vec![3])]);
         assert_eq!(of(&rows.select(&[1, 2, 3])), [(a, vec![0]), (b, vec![2])]);
-        assert!(rows.select(&[0, 4]).groups()[0].is_whole);
+        assert!(rows.select(&[0, 4]).subsets()[0].is_whole);
     }
 }

@@ -134,7 +134,7 @@ impl Attention {
             Some(LayerCache::Bf16(_)) => self.attend::<half::bf16>(qkv, packing, caches),
             Some(LayerCache::F16(_)) => self.attend::<half::f16>(qkv, packing, caches),
             Some(LayerCache::Device { .. }) | None => {
-                Err(crate::Error::Unsupported("the KV cache is not on the CPU".to_owned()))
+                Err(crate::Error::Bug("the KV cache is not on the CPU".to_owned()))
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use super::{
     adapted::{Adapt, Added, Changes},
-    adapter_rows::{AdapterRows, Group},
+    adapter_rows::{AdapterRows, RowSubset},
     host,
     linear::Linear,
     low_rank::{self, Expansion},
-    weight::{Place, Weight},
+    weight::{Placement, Weight},
 };
 use crate::{
     Result,
@@ -27,7 +27,7 @@ pub struct Embedding {
     base: Arc<Weight>,
     /// The table in use: the one above, or one with an adapter merged into it.
     used: Arc<Weight>,
-    place: Place,
+    place: Placement,
     changes: Changes<Change>,
 }
 
@@ -48,7 +48,7 @@ impl Embedding {
     /// only this rank's rows.
     pub fn load(weights: &Weights, rows: usize, width: usize, cut: bool) -> Result<Self> {
         let matrix = weights.matrix("weight", rows, width, false)?;
-        let place = Place::of(weights);
+        let place = Placement::of(weights);
         let kept = if cut { place.shard.of(rows) } else { 0..rows };
         let base = only(&matrix, &kept);
         weights.holds(base.bytes(place.dtype.size()));
@@ -74,9 +74,9 @@ impl Embedding {
     /// Vectors `[ids, hidden]`.
     pub fn lookup(&self, ids: &[u32], rows: &AdapterRows) -> Result<Tensor> {
         let mut y = self.rows_of(&self.used, ids)?;
-        for group in rows.groups() {
-            if let Some(change) = self.changes.of(group.adapter) {
-                y = self.changed(change, ids, y, group)?;
+        for subset in rows.subsets() {
+            if let Some(change) = self.changes.of(subset.adapter) {
+                y = self.changed(change, ids, y, subset)?;
             }
         }
         Ok(y)
@@ -90,12 +90,18 @@ impl Embedding {
         self.place.shard.sum(table.lookup_kept(ids, &self.kept)?)
     }
 
-    fn changed(&self, change: &Change, ids: &[u32], y: Tensor, group: &Group) -> Result<Tensor> {
-        let ids: Vec<u32> = group.rows.iter().map(|&row| ids[row as usize]).collect();
+    fn changed(
+        &self,
+        change: &Change,
+        ids: &[u32],
+        y: Tensor,
+        subset: &RowSubset,
+    ) -> Result<Tensor> {
+        let ids: Vec<u32> = subset.rows.iter().map(|&row| ids[row as usize]).collect();
         let new = match change {
             Change::Saved(_, weight) => self.rows_of(weight, &ids)?,
             Change::LowRank { factors, expansion, gain } => {
-                let old = group.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+                let old = subset.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
                 let mut numbers = old.flatten_all()?.to_vec1::<f32>()?;
                 change_rows(&mut numbers, &ids, factors, expansion, gain.as_deref())?;
                 host::rows(numbers, self.matrix.columns)?
@@ -103,7 +109,7 @@ impl Embedding {
                     .to_device(y.device())?
             }
         };
-        group.put(y, new)
+        subset.put(y, new)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     mlp::Mlp,
 };
 use crate::{
-    Error, Result,
+    Result,
     adapters::Role,
     families::{self, Shape},
     load::Weights,
@@ -33,12 +33,6 @@ pub struct Experts {
 impl Experts {
     /// Loads a layer's router and experts.
     pub fn load(layer: &Weights, shape: &Shape, spec: &families::Experts) -> Result<Self> {
-        if spec.active == 0 || spec.active > spec.count {
-            return Err(Error::Invalid(format!(
-                "num_experts_per_tok ({}) in config.json must be between 1 and the number of experts, {}",
-                spec.active, spec.count
-            )));
-        }
         let shard = layer.shard().clone();
         let place = layer.at(shape.names.experts);
         let (place, own) = match shard.experts {

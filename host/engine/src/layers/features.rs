@@ -1,6 +1,6 @@
 //! Which features of a product a rank has: the modules that it is made of, their outputs and its inputs.
 
-use super::weight::Place;
+use super::weight::Placement;
 use crate::adapters::Role;
 use std::{iter, ops::Range, sync::Arc};
 
@@ -68,7 +68,7 @@ impl Inputs {
 
 impl Inputs {
     /// Whether biases are added by this rank: of a sum's terms, only the first has them.
-    pub(super) fn has_vectors(&self, place: &Place) -> bool {
+    pub(super) fn has_vectors(&self, place: &Placement) -> bool {
         self.taken == (0..self.all) || place.shard.index == 0
     }
 }

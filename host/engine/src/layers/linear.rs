@@ -7,11 +7,11 @@
 
 use super::{
     adapted::{Adapt, Added, Changes},
-    adapter_rows::{AdapterRows, Group},
+    adapter_rows::{AdapterRows, RowSubset},
     change::Change,
     features::{Inputs, Module, Part, Product, in_turn},
     host,
-    weight::{Place, Weight},
+    weight::{Placement, Weight},
 };
 use crate::{
     Error, Result,
@@ -39,7 +39,7 @@ pub struct Linear {
     /// What transformers calls its parts, in the same order.
     modules: Vec<Module>,
     inputs: Inputs,
-    place: Place,
+    place: Placement,
     changes: Changes<Change>,
     /// Whether one of them is in the weights.
     is_merged: bool,
@@ -75,7 +75,7 @@ impl Linear {
         biases: Vec<Option<Vec<f32>>>,
         inputs: Inputs,
     ) -> Result<Self> {
-        let place = Place::of(weights);
+        let place = Placement::of(weights);
         let new = |start, matrix: Matrix, bias| {
             weights.holds(matrix.columns(inputs.taken.clone())?.bytes(place.dtype.size()));
             OutputSlice::new(start, matrix, bias, &inputs, &place)
@@ -132,7 +132,7 @@ impl Linear {
         whole: usize,
         matrix: Matrix,
         weight: Arc<Weight>,
-        place: Place,
+        place: Placement,
     ) -> Self {
         let outputs = 0..matrix.rows;
         let order = (kept != (0..whole)).then(|| in_turn(iter::once(kept).collect()));
@@ -171,8 +171,8 @@ impl Linear {
     }
 
     fn product(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
-        let changes: Vec<(&Change, &Group)> = rows
-            .groups()
+        let changes: Vec<(&Change, &RowSubset)> = rows
+            .subsets()
             .iter()
             .filter_map(|group| Some((self.changes.of(group.adapter)?, group)))
             .collect();
@@ -225,7 +225,7 @@ impl Linear {
 /// Lets each adapter change its own rows: side by side where that keeps all threads busy, and where no
 /// other rank waits for them to come in turn.
 fn change_on_host(
-    changes: &[(&Change, &Group)],
+    changes: &[(&Change, &RowSubset)],
     x: &Activations<'_>,
     y: &mut [f32],
     width: usize,
@@ -258,7 +258,7 @@ impl OutputSlice {
         matrix: Matrix,
         bias: Option<Vec<f32>>,
         inputs: &Inputs,
-        place: &Place,
+        place: &Placement,
     ) -> Result<Self> {
         let outputs = start..start + matrix.rows;
         let used = Used::new(&matrix.columns(inputs.taken.clone())?, bias.clone(), inputs, place)?;
@@ -272,7 +272,7 @@ impl Used {
         matrix: &Matrix,
         bias: Option<Vec<f32>>,
         inputs: &Inputs,
-        place: &Place,
+        place: &Placement,
     ) -> Result<Self> {
         let weight = Weight::new(matrix, place)?;
         let bias = bias.filter(|_| inputs.has_vectors(place));

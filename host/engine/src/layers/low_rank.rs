@@ -8,10 +8,10 @@
 //! ```
 
 use super::{
-    adapter_rows::Group,
+    adapter_rows::RowSubset,
     features::Inputs,
     host,
-    weight::{Place, Weight},
+    weight::{Placement, Weight},
 };
 use crate::{
     DType, Result,
@@ -47,7 +47,7 @@ pub enum Sharing {
 
 impl Sharing {
     /// How a product with these inputs and so many outputs shares its factors.
-    pub fn of(inputs: &Inputs, outputs: usize, place: &Place) -> Self {
+    pub fn of(inputs: &Inputs, outputs: usize, place: &Placement) -> Self {
         let shard = &place.shard;
         if shard.is_whole() || !shard.sharded_adapters {
             Self::Nothing
@@ -92,7 +92,7 @@ impl LowRank {
         inputs: usize,
         outputs: usize,
         sharing: Sharing,
-        place: &Place,
+        place: &Placement,
     ) -> Result<Self> {
         let mut down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
         let ranks = down.len() / inputs;
@@ -122,7 +122,7 @@ impl LowRank {
                 let narrow = inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
                 let dtype = if narrow { DType::F16 } else { place.dtype };
                 let matrix = matrix(up, inner.len());
-                let weight = Weight::new(&matrix, &Place { dtype, ..place.clone() })?;
+                let weight = Weight::new(&matrix, &Placement { dtype, ..place.clone() })?;
                 Ok(Up { outputs, inner, weight })
             };
             blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?
@@ -154,7 +154,7 @@ impl LowRank {
         }
     }
 
-    /// Adds `B A x` to the rows of `y` that `group` names; `x` holds only those.
+    /// Adds `B A x` to the rows of `y` that `subset` names; `x` holds only those.
     ///
     /// # Safety
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
@@ -162,7 +162,7 @@ impl LowRank {
         &self,
         x: &Activations<'_>,
         y: &SharedRows<'_, f32>,
-        group: &Group,
+        subset: &RowSubset,
     ) -> Result<()> {
         let down = self.down.as_ref().map(|down| down.on_host(x, None)).transpose()?;
         let mut inner = down.unwrap_or_default();
@@ -182,7 +182,7 @@ impl LowRank {
             };
             let inner = Activations::new(inner, up.inner.len());
             // SAFETY: the caller's.
-            unsafe { up.weight.add_on_host(&inner, y, up.outputs.start, &group.rows)? };
+            unsafe { up.weight.add_on_host(&inner, y, up.outputs.start, &subset.rows)? };
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{
     adapted::{Adapt, Added, Changes},
     adapter_rows::AdapterRows,
     host,
-    weight::{Place, vector_on_device},
+    weight::{Placement, vector_on_device},
 };
 use crate::{
     Error, Result,
@@ -27,7 +27,7 @@ pub struct Norm {
     /// The one in use: the base model's, or a merged adapter's.
     used: Scale,
     changes: Changes<Scale>,
-    place: Place,
+    place: Placement,
 }
 
 /// Gain and bias.
@@ -55,7 +55,7 @@ impl Norm {
         eps: f32,
     ) -> Result<Self> {
         let plus = if kind == NormKind::RmsPlusOne { 1.0 } else { 0.0 };
-        let place = Place::of(weights);
+        let place = Placement::of(weights);
         let vector = |name| Ok::<_, Error>(weights.vector(name, width)?[kept.clone()].to_vec());
         let gain = vector("weight")?;
         let bias = (kind == NormKind::Layer).then(|| vector("bias")).transpose()?;
@@ -67,9 +67,9 @@ impl Norm {
     /// `[rows, width]` to the same.
     pub fn forward(&self, x: &Tensor, rows: &AdapterRows) -> Result<Tensor> {
         let mut y = self.used.forward(x)?;
-        for group in rows.groups() {
-            if let Some(scale) = self.changes.of(group.adapter) {
-                y = group.put(y, scale.forward(&group.of(x)?)?)?;
+        for subset in rows.subsets() {
+            if let Some(scale) = self.changes.of(subset.adapter) {
+                y = subset.put(y, scale.forward(&subset.of(x)?)?)?;
             }
         }
         Ok(y)
@@ -89,7 +89,7 @@ impl Norm {
     /// The same of rows on a device, `mean_square` being `[rows, 1]` in f32.
     pub fn with_mean_square(&self, x: &Tensor, mean_square: &Tensor) -> Result<Tensor> {
         let Some((gain, _)) = &self.used.tensors else {
-            return Err(Error::Unsupported("a norm is not on the device of its rows".to_owned()));
+            return Err(Error::Bug("a norm is not on the device of its rows".to_owned()));
         };
         let factor = (mean_square + f64::from(self.used.eps))?.sqrt()?.recip()?;
         let normal = x.to_dtype(DType::F32)?.broadcast_mul(&factor)?.broadcast_mul(gain)?;
@@ -147,7 +147,7 @@ impl Scale {
         plus: f32,
         bias: Option<Vec<f32>>,
         eps: f32,
-        place: &Place,
+        place: &Placement,
     ) -> Result<Self> {
         gain.iter_mut().for_each(|gain| *gain += plus);
         let tensors = if host::computes(&place.device) {

@@ -1,10 +1,7 @@
 //! How the tokens of several sequences lie in one packed batch.
 
-use super::{
-    AdapterRows,
-    rope::{Angles, Rope},
-};
-use crate::adapters::AdapterId;
+use super::{AdapterRows, rope::Angles};
+use crate::{adapters::AdapterId, families::Rope};
 
 /// New tokens of one sequence.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +54,7 @@ impl Packing {
             .collect();
         let positions: Vec<usize> =
             spans.iter().flat_map(|span| span.past..span.past + span.len).collect();
-        let angles = ropes.iter().map(|rope| rope.angles(&positions)).collect();
+        let angles = ropes.iter().map(|rope| Angles::new(rope, &positions)).collect();
         let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
         Self { spans, positions, angles, adapters: AdapterRows::of(runs) }
     }

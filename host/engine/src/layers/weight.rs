@@ -18,7 +18,7 @@ use std::ops::Range;
 
 /// The format and device of a rank's weights, and which part of the model's they are.
 #[derive(Clone)]
-pub struct Place {
+pub struct Placement {
     /// Its part.
     pub shard: Shard,
     /// The format of what is not quantised.
@@ -27,7 +27,7 @@ pub struct Place {
     pub device: Device,
 }
 
-impl Place {
+impl Placement {
     /// That of a checkpoint.
     pub fn of(weights: &Weights) -> Self {
         let (dtype, device) = (weights.dtype(), weights.device().clone());
@@ -70,7 +70,7 @@ fn blocks_product(weight: &QMatMul, x: &[f32], dims: &[usize]) -> Result<Vec<f32
 
 impl Weight {
     /// Reads a matrix into memory, and gives back what reading it has mapped.
-    pub fn new(matrix: &Matrix, place: &Place) -> Result<Self> {
+    pub fn new(matrix: &Matrix, place: &Placement) -> Result<Self> {
         let weight = if host::computes(&place.device) {
             Self::Host(matrix.to_host(packed_format(place.dtype))?)
         } else {
@@ -158,9 +158,7 @@ impl Weight {
 }
 
 fn misplaced() -> Error {
-    Error::Unsupported(
-        "a weight and what it is multiplied with are on different devices".to_owned(),
-    )
+    Error::Bug("a weight and what it is multiplied with are on different devices".to_owned())
 }
 
 /// A vector as a tensor.

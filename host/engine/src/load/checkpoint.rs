@@ -9,10 +9,11 @@ use super::{
     latency::FixedLatency,
 };
 use crate::{
-    Config, DType, Error, Result,
+    Config, DType, Result,
     chat::{self, ChatTemplate},
-    config::{GenerationConfig, read_text},
+    config::GenerationConfig,
     families::{self, Shape},
+    text_file,
     tokenizer::Tokenizer,
 };
 use candle_core::Device;
@@ -23,15 +24,14 @@ const TOKENIZER: &str = "tokenizer.json";
 
 /// A model's shape, for which its weights are not read.
 pub fn shape(source: &ModelSource) -> Result<Shape> {
-    let of_file = |path: &Path| families::parse_config(&read_text(path)?, path);
-    match source {
-        ModelSource::Synthetic(preset) => families::shape(&preset.config()?),
-        ModelSource::Folder(folder) => families::shape(&of_file(&folder.join("config.json"))?),
-        ModelSource::Gguf(path) => Ok(gguf_metadata::read(&mut Gguf::open(path)?)?.1),
-        ModelSource::Hub { id, revision } => {
-            families::shape(&of_file(&hub::fetch_config(id, revision)?)?)
-        }
-    }
+    let of_file = |path: &Path| families::parse(&text_file::read(path)?, path);
+    let (_, shape) = match source {
+        ModelSource::Synthetic(preset) => preset.config()?,
+        ModelSource::Folder(folder) => of_file(&folder.join("config.json"))?,
+        ModelSource::Gguf(path) => gguf_metadata::read(&mut Gguf::open(path)?)?,
+        ModelSource::Hub { id, revision } => of_file(&hub::fetch_config(id, revision)?)?,
+    };
+    Ok(shape)
 }
 
 /// A model's parts.
@@ -66,7 +66,7 @@ impl Checkpoint {
         let source = options.source.to_string();
         match &options.source {
             ModelSource::Synthetic(preset) => {
-                let config = preset.config()?;
+                let (config, shape) = preset.config()?;
                 let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
                 Ok(Self {
                     weights: Weights::synthetic(options.seed, dtype, device),
@@ -79,7 +79,7 @@ impl Checkpoint {
                     chat_template: None,
                     quantization: None,
                     architecture: architecture(&config),
-                    shape: families::shape(&config)?,
+                    shape,
                     latency: preset.latency()?,
                     source,
                     dtype,
@@ -102,15 +102,15 @@ impl Checkpoint {
         device: &Device,
     ) -> Result<Self> {
         let config_path = folder.join("config.json");
-        let config_text = read_text(&config_path)?;
-        let config = families::parse_config(&config_text, &config_path)?;
-        let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
+        let config_text = text_file::read(&config_path)?;
+        let (config, shape) = families::parse(&config_text, &config_path)?;
+        let dtype = match options.dtype {
+            Some(dtype) => dtype,
+            None => config.dtype().map_err(|error| error.in_file(&config_path))?,
+        };
         let files = Files::open(folder)?;
         let generation = present(folder, GENERATION_CONFIG)
-            .map(|path| {
-                serde_json::from_str(&read_text(&path)?)
-                    .map_err(|error| Error::file(&path, error.to_string()))
-            })
+            .map(|path| text_file::parse(&text_file::read(&path)?, &path))
             .transpose()?
             .unwrap_or_default();
         let chat_template = ChatTemplate::read(folder)?;
@@ -118,7 +118,7 @@ impl Checkpoint {
         let parts = Parts {
             folder,
             config: Some((&config_path, &config_text)),
-            weights: files.shards().iter().map(Into::into).collect(),
+            weights: files.files().iter().map(Into::into).collect(),
             beside: ([GENERATION_CONFIG, TOKENIZER].iter().chain(template_files))
                 .filter_map(|name| present(folder, name))
                 .chain(files.index().map(Path::to_path_buf))
@@ -128,7 +128,7 @@ impl Checkpoint {
         Ok(Self {
             source,
             architecture: architecture(&config),
-            shape: families::shape(&config)?,
+            shape,
             eos: eos_tokens(&config, &generation),
             weights: Weights::from_files(files, dtype, device),
             chat_template,

@@ -1,7 +1,7 @@
 //! The safetensors files of a model's folder, mapped into memory.
 
 use super::mapped::{self, Lease};
-use crate::{DType, Error, Result, config::read_text};
+use crate::{DType, Error, Result, text_file};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{SafeTensors, tensor::Metadata};
@@ -16,13 +16,13 @@ pub struct Files {
     folder: PathBuf,
     /// The file that names them, where they are several.
     index: Option<PathBuf>,
-    shards: Vec<Shard>,
-    /// Which shard holds a tensor.
+    files: Vec<TensorFile>,
+    /// Which of them holds a tensor.
     places: HashMap<String, usize>,
 }
 
-/// One file.
-pub struct Shard {
+/// A safetensors file.
+pub struct TensorFile {
     /// Where it is.
     pub path: PathBuf,
     /// Its bytes.
@@ -33,7 +33,7 @@ pub struct Shard {
     data: usize,
 }
 
-/// The file that names the shards of a folder.
+/// The file that names the files of a folder.
 const INDEX: &str = "model.safetensors.index.json";
 
 /// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
@@ -68,6 +68,13 @@ impl Raw {
         &self.bytes
     }
 
+    /// All of its numbers, of which there are `len`.
+    pub fn vector(&self, len: usize) -> Vec<f32> {
+        let mut numbers = vec![0f32; len];
+        self.read(0, 1, &mut numbers);
+        numbers
+    }
+
     /// Numbers `start, start + stride, ...`, widened.
     pub fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
         fn each<const N: usize>(
@@ -95,14 +102,14 @@ impl Raw {
 }
 
 impl Files {
-    /// Maps `model.safetensors`, or every shard that `model.safetensors.index.json` names.
+    /// Maps `model.safetensors`, or every file that `model.safetensors.index.json` names.
     pub fn open(folder: &Path) -> Result<Self> {
         let single = folder.join("model.safetensors");
         let index = folder.join(INDEX);
         let names = if single.is_file() {
             vec!["model.safetensors".to_owned()]
         } else if index.is_file() {
-            shard_names(&index)?
+            file_names(&index)?
         } else {
             return Err(Error::file(
                 folder,
@@ -111,14 +118,14 @@ impl Files {
             ));
         };
         let index = (!single.is_file()).then_some(index);
-        let mut shards = Vec::new();
+        let mut files = Vec::new();
         let mut places = HashMap::new();
         for name in names {
-            let shard = Shard::open(folder.join(name))?;
-            places.extend(shard.contents.tensors().into_keys().map(|name| (name, shards.len())));
-            shards.push(shard);
+            let file = TensorFile::open(folder.join(name))?;
+            places.extend(file.contents.tensors().into_keys().map(|name| (name, files.len())));
+            files.push(file);
         }
-        Ok(Self { folder: folder.to_path_buf(), index, shards, places })
+        Ok(Self { folder: folder.to_path_buf(), index, files, places })
     }
 
     /// The file that names them; none where it is a single one.
@@ -127,8 +134,14 @@ impl Files {
     }
 
     /// The files, in order.
-    pub fn shards(&self) -> &[Shard] {
-        &self.shards
+    pub fn files(&self) -> &[TensorFile] {
+        &self.files
+    }
+
+    /// Numbers of all tensors.
+    pub fn numbers(&self) -> usize {
+        let infos = self.files.iter().flat_map(|file| file.contents.tensors().into_values());
+        infos.map(|info| info.shape.iter().product::<usize>()).fold(0, usize::saturating_add)
     }
 
     /// Whether a tensor's name begins so.
@@ -149,11 +162,11 @@ impl Files {
                 format!("tensor {name} is missing from its safetensors files"),
             )
         })?;
-        self.shards[*place].find(name, dims, "config.json implies")
+        self.files[*place].find(name, dims, "config.json implies")
     }
 }
 
-impl Shard {
+impl TensorFile {
     /// Maps a file and reads its table of contents.
     pub fn open(path: PathBuf) -> Result<Self> {
         let bytes = mapped::map(&path)?;
@@ -202,13 +215,12 @@ impl Shard {
 }
 
 /// The distinct files of an index, in order.
-pub(super) fn shard_names(index: &Path) -> Result<Vec<String>> {
+pub(super) fn file_names(index: &Path) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: HashMap<String, String>,
     }
-    let index_of: Index = serde_json::from_str(&read_text(index)?)
-        .map_err(|error| Error::file(index, error.to_string()))?;
+    let index_of: Index = text_file::parse(&text_file::read(index)?, index)?;
     let names: BTreeSet<_> = index_of.weight_map.into_values().collect();
     if let Some(name) = names.iter().find(|name| !is_within(name)) {
         return Err(Error::file(

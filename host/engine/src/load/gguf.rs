@@ -99,21 +99,36 @@ impl Gguf {
         self.content.tensor_infos.len()
     }
 
-    /// A number among the metadata.
-    pub fn number(&self, key: &str) -> Option<f64> {
-        Some(match self.content.metadata.get(key)? {
-            Value::U8(number) => f64::from(*number),
-            Value::I8(number) => f64::from(*number),
-            Value::U16(number) => f64::from(*number),
-            Value::I16(number) => f64::from(*number),
-            Value::U32(number) => f64::from(*number),
-            Value::I32(number) => f64::from(*number),
-            Value::U64(number) => *number as f64,
-            Value::I64(number) => *number as f64,
-            Value::F32(number) => f64::from(*number),
-            Value::F64(number) => *number,
-            _ => return None,
-        })
+    /// A whole number among the metadata, from 0 on; none where it is absent.
+    pub fn whole(&self, key: &str) -> Result<Option<u64>> {
+        let Some(value) = self.content.metadata.get(key) else { return Ok(None) };
+        let number = match *value {
+            Value::U8(number) => Some(number.into()),
+            Value::U16(number) => Some(number.into()),
+            Value::U32(number) => Some(number.into()),
+            Value::U64(number) => Some(number),
+            Value::I8(number) => number.try_into().ok(),
+            Value::I16(number) => number.try_into().ok(),
+            Value::I32(number) => number.try_into().ok(),
+            Value::I64(number) => number.try_into().ok(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| self.bad_entry(key, "is no whole number from 0 on"))
+    }
+
+    /// A number among the metadata that may have a fraction; none where it is absent.
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        match self.content.metadata.get(key) {
+            Some(&Value::F32(number)) if number.is_finite() => Ok(Some(number.into())),
+            Some(&Value::F64(number)) if number.is_finite() => Ok(Some(number)),
+            Some(Value::F32(_) | Value::F64(_)) => Err(self.bad_entry(key, "is no finite number")),
+            _ => Ok(self.whole(key)?.map(|number| number as f64)),
+        }
+    }
+
+    /// A refusal that names a key of the metadata.
+    pub fn bad_entry(&self, key: &str, reason: &str) -> Error {
+        Error::file(&self.path, format!("metadata {key} {reason}: fetch it again"))
     }
 
     /// A text among the metadata.
@@ -123,7 +138,7 @@ impl Gguf {
 
     /// A token of its vocabulary, by the key of its id.
     pub fn token(&self, id_key: &str) -> Option<String> {
-        let id = self.number(id_key)? as usize;
+        let id = usize::try_from(self.whole(id_key).ok()??).ok()?;
         let tokens = self.content.metadata.get("tokenizer.ggml.tokens")?.to_vec().ok()?;
         tokens.get(id)?.to_string().ok().cloned()
     }
@@ -171,6 +186,15 @@ impl Gguf {
         self.formats().iter().map(|(format, _)| format.block_size()).max().unwrap_or(1)
     }
 
+    /// Bytes of its tensors as they are kept on the CPU, what is not quantised at `size` bytes a number.
+    pub fn kept_bytes(&self, size: usize) -> usize {
+        let of = |info: &TensorInfo| match info.ggml_dtype {
+            GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => info.shape.elem_count() * size,
+            quantised => bytes_of(quantised, info.shape.elem_count()),
+        };
+        self.content.tensor_infos.values().map(of).fold(0, usize::saturating_add)
+    }
+
     /// Number formats and their bytes, most first.
     fn formats(&self) -> Vec<(GgmlDType, usize)> {
         let mut formats: Vec<(GgmlDType, usize)> = Vec::new();
@@ -185,13 +209,11 @@ impl Gguf {
         formats
     }
 
-    /// Fills `out` with a vector, which must have that length.
-    pub fn vector(&self, name: &str, out: &mut [f32]) -> Result<()> {
-        let (dtype, bytes) = self.tensor(name, &[out.len()], None)?;
+    /// A vector, which must have that length.
+    pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let (dtype, bytes) = self.tensor(name, &[len], None)?;
         let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, dtype)?;
-        let tensor = QTensor::new(storage, out.len())?.dequantize(&Device::Cpu)?;
-        out.copy_from_slice(&tensor.to_vec1::<f32>()?);
-        Ok(())
+        Ok(QTensor::new(storage, len)?.dequantize(&Device::Cpu)?.to_vec1::<f32>()?)
     }
 
     /// A matrix of exactly that shape. An expert's is part of the tensor of all:

@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-/// Most elements of an array. Vocabularies have some 10⁵; in memory, an element of one byte takes 32.
+/// Most elements of all arrays together. Vocabularies have some 10⁵; in memory, an element of one byte takes 32.
 const MOST_ELEMENTS: u64 = 1 << 24;
 /// Arrays may hold arrays; candle's limit.
 const DEEPEST: usize = 64;
@@ -20,7 +20,7 @@ const TYPE_ARRAY: u32 = 9;
 /// The reason why a file must not be read; none where the header ends early or is no header, of which the
 /// reader tells more.
 pub fn fault(bytes: &[u8]) -> Option<String> {
-    match (Header { bytes, wide: true }).entries() {
+    match Header::new(bytes, true).entries() {
         Some(ControlFlow::Break(reason)) => Some(reason),
         _ => None,
     }
@@ -31,12 +31,18 @@ struct Header<'a> {
     bytes: &'a [u8],
     /// Whether lengths have eight bytes; version 1 has four.
     wide: bool,
+    /// Elements of the arrays so far.
+    elements: u64,
 }
 
 /// None where the file ends; a break is a fault.
 type Looked = Option<ControlFlow<String>>;
 
 impl<'a> Header<'a> {
+    fn new(bytes: &'a [u8], wide: bool) -> Self {
+        Self { bytes, wide, elements: 0 }
+    }
+
     fn take(&mut self, count: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(usize::try_from(count).ok()?)?;
         self.bytes = rest;
@@ -71,7 +77,7 @@ impl<'a> Header<'a> {
             if key == b"general.alignment"
                 && let Some(size @ 1..) = size_of_number(kind)
             {
-                let alignment = Header { bytes: before, wide: self.wide }.number(size)?;
+                let alignment = Header::new(before, self.wide).number(size)?;
                 if alignment < 8 || !alignment.is_power_of_two() {
                     return Some(ControlFlow::Break(format!(
                         "metadata general.alignment is {alignment}, which is no power of two from 8 on"
@@ -87,7 +93,8 @@ impl<'a> Header<'a> {
             TYPE_STRING => self.string().map(drop)?,
             TYPE_ARRAY => {
                 let (kind, count) = (self.number(4)? as u32, self.length()?);
-                if count > MOST_ELEMENTS || depth >= DEEPEST {
+                self.elements = self.elements.saturating_add(count);
+                if self.elements > MOST_ELEMENTS || depth >= DEEPEST {
                     return Some(ControlFlow::Break(format!(
                         "an array of {count} elements in {depth} others is beyond what is read"
                     )));

@@ -4,7 +4,7 @@
 use super::gguf::{Gguf, ModuleNames};
 use crate::{
     Config, Error, Result,
-    families::{self, MlpIn, Names, NormKind, Qkv, Shape},
+    families::{self, MlpIn, Names, NormKind, Qkv, Rope, Shape},
 };
 use candle_core::quantized::gguf_file::Value;
 use serde_json::{Map, json};
@@ -110,8 +110,7 @@ pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
     if gguf.has("rope_factors_long.weight") {
         return Err(bad("longrope (rope_factors_long) is not supported".to_owned()));
     }
-    let config = Config::from_json(config(gguf, family)?, &path)?;
-    let mut shape = families::shape(&config)?;
+    let (config, mut shape) = families::of_json(config(gguf, family)?, &path)?;
     let plus_one = shape.norm == NormKind::RmsPlusOne;
     gguf.modules = modules(&family.names, &shape.names, plus_one);
     shape.names = family.names;
@@ -121,9 +120,12 @@ pub fn read(gguf: &mut Gguf) -> Result<(Config, Shape)> {
     }
     if gguf.has("rope_freqs.weight") {
         for rope in &mut shape.ropes {
-            let mut divisors = vec![0f32; rope.pairs()];
-            gguf.vector("rope_freqs.weight", &mut divisors)?;
-            rope.divide(&divisors);
+            rope.divide(&gguf.vector("rope_freqs.weight", rope.pairs())?);
+        }
+        if !shape.ropes.iter().all(Rope::is_finite) {
+            return Err(bad(
+                "tensor rope_freqs.weight holds 0, NaN or infinity: fetch it again".to_owned()
+            ));
         }
     }
     gguf.interleaved_head = family.interleaved.then_some(shape.head_dim);
@@ -181,6 +183,7 @@ fn modules(theirs: &Names, ours: &Names, plus_one: bool) -> ModuleNames {
 /// The metadata in config.json's words.
 fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
     let key = |name: &str| format!("{}.{name}", family.architecture);
+    let whole = |name: &str| gguf.whole(&key(name));
     let number = |name: &str| gguf.number(&key(name));
     let mut config = Map::new();
     for (field, name) in [
@@ -196,20 +199,20 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
         ("num_experts_per_tok", "expert_used_count"),
         ("moe_intermediate_size", "expert_feed_forward_length"),
     ] {
-        if let Some(number) = number(name).filter(|&number| number > 0.0) {
-            // Every one of these is a size of something in the file, and memory is reserved by them.
-            let is_size = !matches!(name, "context_length" | "attention.sliding_window");
-            let most = if name == "block_count" { gguf.tensors() } else { gguf.bytes.len() };
-            if is_size && number > most as f64 {
-                return Err(Error::file(
-                    &gguf.path,
-                    format!(
-                        "{} is {number}, more than the file has room for: fetch it again",
-                        key(name)
-                    ),
-                ));
-            }
-            config.insert(field.to_owned(), json!(number as u64));
+        let Some(number) = whole(name)? else { continue };
+        // Every one of these is a size of something in the file, and memory is reserved by them.
+        let is_size = !matches!(name, "context_length" | "attention.sliding_window");
+        let most = if name == "block_count" { gguf.tensors() } else { gguf.bytes.len() };
+        if is_size && number > most as u64 {
+            let reason = format!("is {number}, more than the file has room for");
+            return Err(gguf.bad_entry(&key(name), &reason));
+        }
+        // Without windows or experts, some files say that there are 0.
+        let may_be_none = name == "attention.sliding_window" || name.starts_with("expert");
+        match number {
+            0 if may_be_none => {}
+            0 => return Err(gguf.bad_entry(&key(name), "is 0")),
+            _ => drop(config.insert(field.to_owned(), json!(number))),
         }
     }
     for (field, name) in [
@@ -219,7 +222,7 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
         ("attn_logit_softcapping", "attn_logit_softcapping"),
         ("final_logit_softcapping", "final_logit_softcapping"),
     ] {
-        if let Some(number) = number(name) {
+        if let Some(number) = number(name)? {
             config.insert(field.to_owned(), json!(number));
         }
     }
@@ -229,19 +232,19 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
     } else {
         config.insert("architectures".to_owned(), json!([family.class]));
     }
-    let heads = number("attention.head_count").unwrap_or(1.0);
-    let head_dim = number("attention.key_length")
-        .or(number("embedding_length").map(|width| width / heads))
-        .unwrap_or(1.0);
-    if let Some(rotated) = number("rope.dimension_count") {
-        config.insert("partial_rotary_factor".to_owned(), json!(rotated / head_dim));
+    // All of them are above 0 by now.
+    let heads = number("attention.head_count")?.unwrap_or(1.0);
+    let width = number("embedding_length")?.unwrap_or(heads);
+    let head_dim = number("attention.key_length")?.unwrap_or(width / heads);
+    if let Some(rotated) = whole("rope.dimension_count")? {
+        config.insert("partial_rotary_factor".to_owned(), json!(rotated as f64 / head_dim));
     }
     // llama.cpp's rule: Gemma's largest models scale scores by the width of the residual stream.
-    let layers = number("block_count").unwrap_or_default();
-    let largest = (family.architecture == "gemma2" && layers == 46.0)
-        || (family.architecture == "gemma3" && layers == 62.0);
-    let query_scalar =
-        if largest { number("embedding_length").unwrap_or(1.0) / heads } else { head_dim };
+    let is_largest = matches!(
+        (family.architecture, whole("block_count")?),
+        ("gemma2", Some(46)) | ("gemma3", Some(62))
+    );
+    let query_scalar = if is_largest { width / heads } else { head_dim };
     config.insert("query_pre_attn_scalar".to_owned(), json!(query_scalar));
     config.insert("norm_topk_prob".to_owned(), json!(true));
     config.insert("tie_word_embeddings".to_owned(), json!(!gguf.has("output.weight")));
@@ -252,10 +255,10 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
     match gguf.text(&key("rope.scaling.type")).as_deref() {
         None | Some("none") => {}
         Some(kind @ ("linear" | "yarn")) => {
-            let original = number("rope.scaling.original_context_length");
+            let original = number("rope.scaling.original_context_length")?;
             let scaling = json!({
                 "rope_type": kind,
-                "factor": number("rope.scaling.factor"),
+                "factor": number("rope.scaling.factor")?,
                 "original_max_position_embeddings": original,
             });
             config.insert("rope_scaling".to_owned(), scaling);
@@ -267,8 +270,8 @@ fn config(gguf: &Gguf, family: &Family) -> Result<serde_json::Value> {
             ));
         }
     }
-    if let Some(eos) = gguf.number("tokenizer.ggml.eos_token_id") {
-        config.insert("eos_token_id".to_owned(), json!(eos as u64));
+    if let Some(eos) = gguf.whole("tokenizer.ggml.eos_token_id")? {
+        config.insert("eos_token_id".to_owned(), json!(eos));
     }
     Ok(config.into())
 }

@@ -30,7 +30,7 @@ fn read(bytes: &[u8]) -> Result<()> {
         gguf.content.tensor_infos.iter().map(|(name, info)| (name.clone(), dims(info))).collect();
     for (name, dims) in tensors {
         match dims[..] {
-            [len] => gguf.vector(&name, &mut vec![0.0; len])?,
+            [len] => drop(gguf.vector(&name, len)?),
             [rows, columns] => drop(gguf.matrix(&name, rows, columns)?),
             _ => {}
         }

@@ -3,7 +3,7 @@
 //! Obeys the environment variables of `huggingface_hub`: `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`,
 //! `HF_TOKEN` and `HF_HUB_OFFLINE`.
 
-use super::files::shard_names;
+use super::files::file_names;
 use crate::{Error, Result};
 use hf_hub::{
     Cache, Repo, RepoType,
@@ -156,7 +156,7 @@ fn cached(cache: &Cache, repo: &Repo) -> Result<Option<PathBuf>> {
     let files = cache.repo(repo.clone());
     let Some(config) = files.get("config.json") else { return Ok(None) };
     let complete = match files.get("model.safetensors.index.json") {
-        Some(index) => shard_names(&index)?.iter().all(|name| files.get(name).is_some()),
+        Some(index) => file_names(&index)?.iter().all(|name| files.get(name).is_some()),
         None => files.get("model.safetensors").is_some(),
     };
     Ok(complete.then(|| config.parent().map(PathBuf::from)).flatten())
@@ -184,7 +184,7 @@ fn download(cache: &Cache, repo: Repo) -> Result<PathBuf> {
         get(&remote, name)?;
     }
     if has("model.safetensors.index.json") {
-        for name in shard_names(&get(&remote, "model.safetensors.index.json")?)? {
+        for name in file_names(&get(&remote, "model.safetensors.index.json")?)? {
             get(&remote, &name)?;
         }
     } else {

@@ -7,7 +7,7 @@
 //! runs its (small) passes and then waits until each has taken so long. Whoever measures it knows what must come out:
 //! the preset `synthetic:fixed-latency` checks an experiment's arithmetic, and llem's own.
 
-use crate::{Error, Result, kernels::parallel::check_stop, layers::Segment};
+use crate::{Error, Result, kernels::parallel::check_stop, layers::Segment, text_file};
 use serde::Deserialize;
 use std::{
     path::Path,
@@ -41,8 +41,7 @@ impl FixedLatency {
     /// It says something else than two times of at most a minute.
     pub fn of_config(text: &str, path: &Path) -> Result<Option<Self>> {
         let bad = |reason: String| Error::file(path, format!("llem_latency: {reason}"));
-        let mut json: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let mut json: serde_json::Value = text_file::parse(text, path)?;
         let Some(latency) = json.get_mut("llem_latency").map(serde_json::Value::take) else {
             return Ok(None);
         };

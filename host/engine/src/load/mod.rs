@@ -10,6 +10,7 @@ pub mod hub;
 pub mod latency;
 pub mod mapped;
 pub mod matrix;
+pub mod size;
 pub mod source;
 pub mod synthetic;
 pub mod weights;

@@ -2,7 +2,11 @@
 //! them. Speed, memory and energy are those of the real shape; the text means nothing.
 
 use super::latency::FixedLatency;
-use crate::{Config, Error, Result, config::read_text, families};
+use crate::{
+    Config, Error, Result,
+    families::{self, Shape},
+    text_file,
+};
 use sha2::{Digest, Sha256};
 use std::{
     fmt,
@@ -37,9 +41,9 @@ impl Preset {
         PRESETS.iter().find(|(known, _)| *known == name).map(|(known, _)| Self::Named(known))
     }
 
-    /// The config to build.
-    pub fn config(&self) -> Result<Config> {
-        families::parse_config(&self.text()?, self.path())
+    /// The config to build, and the shape that it describes.
+    pub fn config(&self) -> Result<(Config, Shape)> {
+        families::parse(&self.text()?, self.path())
     }
 
     /// How long its passes take, where the config says that.
@@ -55,8 +59,7 @@ impl Preset {
             #[serde(default)]
             llem_stand_in: bool,
         }
-        let config: Config = serde_json::from_str(&self.text()?)
-            .map_err(|error| Error::file(self.path(), format!("llem_stand_in: {error}")))?;
+        let config: Config = text_file::parse(&self.text()?, self.path())?;
         Ok(config.llem_stand_in)
     }
 
@@ -76,7 +79,7 @@ impl Preset {
                 .find(|(known, _)| known == name)
                 .map(|(_, text)| (*text).to_owned())
                 .ok_or_else(|| Error::NotFound(format!("no preset '{name}'"))),
-            Self::ConfigFile(path) => read_text(path),
+            Self::ConfigFile(path) => text_file::read(path),
         }
     }
 }

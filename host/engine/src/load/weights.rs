@@ -1,7 +1,7 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
 use super::{files::Files, gguf::Gguf, matrix::Matrix, synthetic};
-use crate::{DType, Error, Result, parallel::Shard};
+use crate::{DType, Error, Result, memory::Held, parallel::Shard};
 use candle_core::Device;
 use std::sync::{
     Arc, OnceLock,
@@ -27,6 +27,8 @@ struct Store {
     device: Device,
     parameters: AtomicU64,
     bytes: AtomicU64,
+    /// Of them, what is in the machine's memory.
+    held: Held,
     /// The first tensor that was found to hold NaN or infinity.
     damaged: OnceLock<String>,
 }
@@ -64,6 +66,7 @@ impl Weights {
             device: device.clone(),
             parameters: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            held: Held::default(),
             damaged: OnceLock::new(),
         };
         let (prefix, module) = (String::new(), String::new());
@@ -92,6 +95,16 @@ impl Weights {
         match &*self.store.origin {
             Origin::Gguf(gguf) => gguf.block(),
             Origin::Files(_) | Origin::Synthetic { .. } => 1,
+        }
+    }
+
+    /// Bytes that its files would fill on the CPU, if all that is in them were loaded; none without files.
+    pub fn bytes_of_files(&self) -> Option<usize> {
+        let size = self.store.dtype.size();
+        match &*self.store.origin {
+            Origin::Files(files) => Some(files.numbers().saturating_mul(size)),
+            Origin::Gguf(gguf) => Some(gguf.kept_bytes(size)),
+            Origin::Synthetic { .. } => None,
         }
     }
 
@@ -140,14 +153,17 @@ impl Weights {
     /// A vector, which must have exactly `len` numbers.
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         let name = joined(&self.prefix, name);
-        let mut numbers = vec![0f32; len];
-        match &*self.store.origin {
-            Origin::Files(files) => files.find(&name, &[len])?.read(0, 1, &mut numbers),
-            Origin::Gguf(gguf) => gguf.vector(&name, &mut numbers)?,
+        let numbers = match &*self.store.origin {
+            Origin::Files(files) => files.find(&name, &[len])?.vector(len),
+            Origin::Gguf(gguf) => gguf.vector(&name, len)?,
             // Gains are one, as before training; biases are not zero, so that adding them shows.
-            Origin::Synthetic { .. } if name.ends_with("weight") => numbers.fill(1.0),
-            Origin::Synthetic { seed } => synthetic::fill(*seed, &name, 0, &mut numbers),
-        }
+            Origin::Synthetic { .. } if name.ends_with("weight") => vec![1.0; len],
+            Origin::Synthetic { seed } => {
+                let mut numbers = vec![0.0; len];
+                synthetic::fill(*seed, &name, 0, &mut numbers);
+                numbers
+            }
+        };
         self.store.note(&name, &numbers);
         self.count(len);
         self.holds(size_of_val(&numbers[..]));
@@ -195,6 +211,9 @@ impl Weights {
     /// Notes that this rank keeps so many bytes of weights in memory.
     pub fn holds(&self, bytes: usize) {
         self.store.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.store.device.is_cpu() {
+            self.store.held.add(bytes);
+        }
     }
 
     fn count(&self, numbers: usize) {

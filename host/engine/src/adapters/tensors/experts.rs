@@ -22,12 +22,12 @@ impl AdapterTensors {
         }
         let (rank, scale) = (self.config.rank(&parameter), self.config.scale(&parameter) as f32);
         let all = part.count * rank;
-        let Origin::File { shard, left, shared } = &mut self.origin else { return Ok(None) };
+        let Origin::File { file, left, shared } = &mut self.origin else { return Ok(None) };
         // Which of the two tensors is wrapped by the other depends on their order; shapes tell.
         let places = [format!("{experts}.base_layer"), experts];
         let dims = |place: &String, part: Part| {
             let key = (place.clone(), part);
-            shard.shape(left.get(&key).or(shared.get(&key))?)
+            file.shape(left.get(&key).or(shared.get(&key))?)
         };
         let place = places.iter().find(|place| {
             dims(place, Part::Down) == Some(&[all, inputs])
@@ -42,7 +42,7 @@ impl AdapterTensors {
         let mut read = |kind: Part, dims: [usize; 2]| -> Result<Raw> {
             let key = (place.clone(), kind);
             let name = left.remove(&key).or_else(|| shared.get(&key).cloned()).unwrap_or_default();
-            let raw = shard.find(&name, &dims, "its config and the base model imply");
+            let raw = file.find(&name, &dims, "its config and the base model imply");
             shared.insert(key, name);
             raw
         };

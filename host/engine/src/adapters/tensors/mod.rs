@@ -6,7 +6,7 @@ use super::{config::AdapterConfig, role::Role, synthetic};
 use crate::{
     Error, Result,
     layers::features::Order,
-    load::{files::Shard, matrix::Matrix},
+    load::{files::TensorFile, matrix::Matrix},
     memory,
 };
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ impl Leftovers {
 
 enum Origin {
     File {
-        shard: Shard,
+        file: TensorFile,
         /// Tensors that nothing has taken yet.
         left: BTreeMap<(String, Part), String>,
         /// Tensors of which several modules take their parts, once the first has.
@@ -115,10 +115,10 @@ pub struct Factors {
 
 impl AdapterTensors {
     /// The tensors of an adapter's file.
-    pub fn of_file(config: AdapterConfig, shard: Shard) -> Result<Self> {
+    pub fn of_file(config: AdapterConfig, file: TensorFile) -> Result<Self> {
         let mut left = BTreeMap::new();
-        for name in shard.names() {
-            let bad = |reason: &str| Error::file(&shard.path, format!("tensor {name} {reason}"));
+        for name in file.names() {
+            let bad = |reason: &str| Error::file(&file.path, format!("tensor {name} {reason}"));
             let plain = name.strip_prefix(PREFIX).unwrap_or(&name);
             let (ending, part) = ENDINGS
                 .iter()
@@ -129,11 +129,11 @@ impl AdapterTensors {
                 return Err(bad("is there twice, under two spellings of its name"));
             }
         }
-        let place = shard.path.clone();
+        let place = file.path.clone();
         Ok(Self {
             config,
             place,
-            origin: Origin::File { shard, left, shared: BTreeMap::new() },
+            origin: Origin::File { file, left, shared: BTreeMap::new() },
             asked: BTreeSet::new(),
         })
     }
@@ -158,7 +158,8 @@ impl AdapterTensors {
                 return Ok(None);
             }
             let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
-            let bytes = rank * (outputs + inputs) * size_of::<f32>();
+            // Once as they are made, and once more as they are kept.
+            let bytes = 2 * rank * (outputs + inputs) * size_of::<f32>();
             memory::check(bytes, || format!("rank {rank} of {module}"), "ask for a lower rank")?;
             let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
             return Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }));
@@ -223,10 +224,10 @@ impl AdapterTensors {
         if !self.expects_saved(module)? {
             return Ok(None);
         }
-        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(None) };
+        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(None) };
         let Some(name) = left.remove(&(module.to_owned(), Part::Weight)) else { return Ok(None) };
         let dims = if transposed { [columns, rows] } else { [rows, columns] };
-        let raw = shard.find(&name, &dims, "the base model's weight there is")?;
+        let raw = file.find(&name, &dims, "the base model's weight there is")?;
         let read = move |row: usize, first: usize, out: &mut [f32]| {
             raw.read_row(row, first, [rows, columns], transposed, out);
         };
@@ -262,10 +263,10 @@ impl AdapterTensors {
         whole: usize,
         order: Option<&Order>,
     ) -> Result<()> {
-        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(()) };
+        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(()) };
         let Some(name) = left.remove(&(module.to_owned(), Part::Base)) else { return Ok(()) };
         let (rows, columns) = (base.rows, base.columns);
-        let raw = shard.find(&name, &[whole, columns], "the base model's is")?;
+        let raw = file.find(&name, &[whole, columns], "the base model's is")?;
         if base.is_quantised() {
             return Ok(());
         }
@@ -365,11 +366,10 @@ impl AdapterTensors {
     }
 
     fn take(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Option<Vec<f32>>> {
-        let Origin::File { shard, left, .. } = &mut self.origin else { return Ok(None) };
+        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(None) };
         let Some(name) = left.remove(&(module.to_owned(), part)) else { return Ok(None) };
-        let raw = shard.find(&name, dims, "its config and the base model imply")?;
-        let mut numbers = vec![0f32; dims.iter().product()];
-        raw.read(0, 1, &mut numbers);
+        let raw = file.find(&name, dims, "its config and the base model imply")?;
+        let numbers = raw.vector(dims.iter().product());
         self.check_finite(&name, &numbers)?;
         Ok(Some(numbers))
     }

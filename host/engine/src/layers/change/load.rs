@@ -9,7 +9,7 @@ use crate::{
         adapted::Added,
         features::{Inputs, Module},
         low_rank::{Block, Expansion, LowRank, Sharing},
-        weight::{Place, Weight},
+        weight::{Placement, Weight},
     },
     load::matrix::{Matrix, ReadRow},
 };
@@ -23,7 +23,7 @@ impl Change {
         modules: &[Module],
         base: &[(&Matrix, Option<&[f32]>)],
         inputs: &Inputs,
-        place: &Place,
+        place: &Placement,
     ) -> Result<(Option<Self>, Added)> {
         let outputs = modules.last().map_or(0, |module| module.outputs.end);
         let bias: Vec<f32> = base.iter().filter_map(|(_, bias)| *bias).flatten().copied().collect();
@@ -57,7 +57,7 @@ struct Taken<'a> {
     bias: Option<Vec<f32>>,
     inputs: &'a Inputs,
     outputs: usize,
-    place: &'a Place,
+    place: &'a Placement,
     blocks: Vec<Block>,
     gain: Option<Vec<f32>>,
     shift: Option<Vec<f32>>,

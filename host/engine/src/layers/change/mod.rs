@@ -3,7 +3,7 @@
 
 mod load;
 
-use super::{adapter_rows::Group, low_rank::LowRank, weight::Weight};
+use super::{adapter_rows::RowSubset, low_rank::LowRank, weight::Weight};
 use crate::{
     Result,
     kernels::{Activations, parallel::SharedRows},
@@ -52,7 +52,7 @@ impl Change {
         self.low_rank.as_ref().is_some_and(LowRank::is_shared)
     }
 
-    /// Changes the rows of `y = W x + b` that `group` names, on the CPU.
+    /// Changes the rows of `y = W x + b` that `subset` names, on the CPU.
     ///
     /// # Safety
     /// `y` holds numbers, and no other thread touches those rows meanwhile.
@@ -60,27 +60,27 @@ impl Change {
         &self,
         x: &Activations<'_>,
         y: &SharedRows<'_, f32>,
-        group: &Group,
+        subset: &RowSubset,
     ) -> Result<()> {
         let (rows, gathered): (Vec<f32>, _);
-        let x = if group.is_whole {
+        let x = if subset.is_whole {
             x
         } else {
             let row = |&row: &u32| &x.numbers[row as usize * self.inputs..][..self.inputs];
-            rows = group.rows.iter().flat_map(row).copied().collect();
+            rows = subset.rows.iter().flat_map(row).copied().collect();
             gathered = Activations::new(&rows, self.inputs);
             &gathered
         };
         if let Some(low_rank) = &self.low_rank {
             // SAFETY: the caller's.
-            unsafe { low_rank.add_on_host(x, y, group)? };
+            unsafe { low_rank.add_on_host(x, y, subset)? };
         }
         let parts = self.saved.iter().map(|saved| saved.weight.on_host(x, saved.bias.as_deref()));
         let parts: Vec<Vec<f32>> = parts.collect::<Result<_>>()?;
         if self.gain.is_none() && self.rest.is_none() && parts.is_empty() {
             return Ok(());
         }
-        for (index, &row) in group.rows.iter().enumerate() {
+        for (index, &row) in subset.rows.iter().enumerate() {
             // SAFETY: the caller's.
             let y = unsafe { y.numbers(row as usize * self.outputs, self.outputs) };
             if let Some(gain) = &self.gain {
@@ -97,9 +97,9 @@ impl Change {
         Ok(())
     }
 
-    /// `y = W x + b` with the rows changed that `group` names, on a device.
-    pub fn on_device(&self, x: &Tensor, y: Tensor, group: &Group) -> Result<Tensor> {
-        let (x, mut new) = (group.of(x)?, group.of(&y)?);
+    /// `y = W x + b` with the rows changed that `subset` names, on a device.
+    pub fn on_device(&self, x: &Tensor, y: Tensor, subset: &RowSubset) -> Result<Tensor> {
+        let (x, mut new) = (subset.of(x)?, subset.of(&y)?);
         if let Some(low_rank) = &self.low_rank
             && let Some(sum) = low_rank.on_device(&x)?
         {
@@ -122,7 +122,7 @@ impl Change {
             let after = new.narrow(1, end, self.outputs - end)?;
             new = Tensor::cat(&[before, part, after], 1)?;
         }
-        group.put(y, new)
+        subset.put(y, new)
     }
 
     /// The base matrix of some output features with this change in it.

@@ -19,7 +19,7 @@
 mod file_hash;
 mod known_hashes;
 
-use super::{files::Shard, gguf::Gguf};
+use super::{files::TensorFile, gguf::Gguf};
 use crate::Result;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -101,9 +101,9 @@ pub struct WeightFile<'a> {
 /// Bytes of tensors' data that count as a file's beginning.
 const FIRST_OF_DATA: usize = 1024;
 
-impl<'a> From<&'a Shard> for WeightFile<'a> {
-    fn from(shard: &'a Shard) -> Self {
-        Self::new(&shard.path, &shard.bytes, shard.data_start())
+impl<'a> From<&'a TensorFile> for WeightFile<'a> {
+    fn from(file: &'a TensorFile) -> Self {
+        Self::new(&file.path, &file.bytes, file.data_start())
     }
 }
 

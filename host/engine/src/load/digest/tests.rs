@@ -53,7 +53,7 @@ impl Folder {
 
     fn identify(&self, options: &DigestOptions) -> Identity {
         let mut shards = Vec::new();
-        while let Ok(shard) = Shard::open(self.weights(shards.len())) {
+        while let Ok(shard) = TensorFile::open(self.weights(shards.len())) {
             shards.push(shard);
         }
         let config_path = self.0.path().join("config.json");
@@ -192,7 +192,7 @@ fn a_file_that_has_changed_is_hashed_again() {
 #[test]
 fn a_file_that_changes_while_it_is_hashed_is_refused() {
     let folder = Folder::new(&[LARGE]);
-    let shard = Shard::open(folder.weights(0)).unwrap();
+    let shard = TensorFile::open(folder.weights(0)).unwrap();
     let ended = AtomicBool::new(false);
     let refused = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -218,7 +218,7 @@ fn a_file_that_changes_while_it_is_hashed_is_refused() {
 #[test]
 fn a_file_that_is_not_what_was_mapped_is_refused() {
     let folder = Folder::new(&[300]);
-    let shard = Shard::open(folder.weights(0)).unwrap();
+    let shard = TensorFile::open(folder.weights(0)).unwrap();
     let mut file = File::options().append(true).open(folder.weights(0)).unwrap();
     file.write_all(&[0; 4]).unwrap();
     let weights = vec![WeightFile::from(&shard)];

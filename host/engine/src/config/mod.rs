@@ -3,7 +3,11 @@
 //! What an absent field means is for the family to say (`families`), as in transformers each has a
 //! config class of its own.
 
-use crate::{DType, Error, Result, families, kernels::pointwise::Activation};
+mod ranges;
+
+pub(crate) use ranges::within;
+
+use crate::{DType, Error, Result, kernels::pointwise::Activation, text_file};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -139,7 +143,7 @@ pub struct RopeParameters {
 
 /// One set of parameters for all layers, or one for each kind of layer.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "RoPE's parameters, or those of each kind of layer")]
 pub enum RopeByLayer {
     /// Gemma 3.
     ByKind {
@@ -154,7 +158,7 @@ pub enum RopeByLayer {
 
 /// One id or several.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a token id, or a list of them")]
 pub enum TokenIds {
     /// `"eos_token_id": 2`
     One(u32),
@@ -185,46 +189,9 @@ fn default_context() -> usize {
 }
 
 impl Config {
-    /// Reads a `config.json` that is already JSON and checks that its numbers go together; `path`
-    /// is for messages.
-    pub fn from_json(json: serde_json::Value, path: &Path) -> Result<Self> {
-        let mut config: Self =
-            serde_json::from_value(json).map_err(|error| Error::file(path, error.to_string()))?;
-        if families::has_equal_heads(&config) {
-            (config.num_key_value_heads, config.head_dim) = (None, None);
-        }
-        config.check().map_err(|reason| Error::file(path, reason))?;
-        Ok(config)
-    }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        for (name, value) in [
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size()),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.kv_heads()),
-            ("vocab_size", self.vocab_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-        ] {
-            if value == 0 {
-                return Err(format!("{name} must be above 0"));
-            }
-        }
-        if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
-            return Err(format!(
-                "num_attention_heads ({}) is not a multiple of num_key_value_heads ({})",
-                self.num_attention_heads,
-                self.kv_heads()
-            ));
-        }
-        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(format!(
-                "hidden_size ({}) is not a multiple of num_attention_heads ({}) and head_dim is absent",
-                self.hidden_size, self.num_attention_heads
-            ));
-        }
-        Ok(())
+    /// Reads a `config.json` that is already JSON; `path` is for messages. Its numbers are to be checked.
+    pub(crate) fn from_json(json: serde_json::Value, path: &Path) -> Result<Self> {
+        text_file::of_json(json, path)
     }
 
     /// Key and value heads.
@@ -239,7 +206,7 @@ impl Config {
 
     /// Width of the MLP.
     pub fn intermediate_size(&self) -> usize {
-        self.intermediate_size.unwrap_or(4 * self.hidden_size)
+        self.intermediate_size.unwrap_or(self.hidden_size.saturating_mul(4))
     }
 
     /// The MLP's activation, or the family's own where the file names none.
@@ -253,7 +220,7 @@ impl Config {
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
             other => Err(Error::Unsupported(format!(
-                "activation '{other}' in config.json; this version has silu, gelu and gelu_new"
+                "activation '{other}' is not supported; this version has silu, gelu and gelu_new"
             ))),
         }
     }
@@ -265,7 +232,7 @@ impl Config {
 
     /// A field that the family cannot do without.
     pub fn required<T>(&self, field: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::Invalid(format!("config.json lacks the field {field}")))
+        value.ok_or_else(|| Error::Invalid(format!("the field {field} is missing")))
     }
 
     /// The checkpoint's own number format; f32 where the file names none.
@@ -298,9 +265,4 @@ impl Config {
             rope.original_max_position_embeddings.or(Some(self.max_position_embeddings as f64));
         rope
     }
-}
-
-/// Reads a text file, naming it when that fails.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::file(path, error.to_string()))
 }

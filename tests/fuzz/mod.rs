@@ -1,0 +1,242 @@
+//! Files that are changed by chance, each given to the binary as a user gives it, under a limit of its address space and
+//! of its time. It ends well, or says in one sentence what is wrong, with exit code 2: it never panics, is never
+//! ended by a signal, and takes no more memory than is sensible.
+//!
+//! `tests/fuzz/mutate` runs more of them than these tests do, and others. A failure names its seed, which makes the same
+//! file again.
+
+mod mutation;
+
+use crate::support::{fixtures, guests};
+use mutation::{Format, mutated};
+use rand::{SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use std::{
+    env, fs,
+    io::Read,
+    mem::MaybeUninit,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Longest that any of these files may keep the program busy.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Address space of the program: with WebAssembly, whose memories reserve more than they use, and without.
+const ADDRESSES: [u64; 2] = [16 << 30, 4 << 30];
+/// Most memory that the program may fill, bytes.
+const MOST_MEMORY: i64 = 1 << 30;
+
+/// What is changed and how it is run.
+struct Subject {
+    /// A folder whose files are there beside the changed one.
+    folder: PathBuf,
+    /// The file that is changed.
+    file: &'static str,
+    format: Format,
+    /// The arguments, `{}` being the folder of the changed file.
+    args: Vec<String>,
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// Changes the subjects as often as is asked for, and fails with all that went wrong.
+fn fuzz(name: &str, subjects: &[Subject]) {
+    let (first, rounds) = (number("LLEM_FUZZ_SEED", 0), number("LLEM_FUZZ_ROUNDS", 100));
+    let mut failures = Vec::new();
+    for seed in first..first + rounds {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let subject = subjects.choose(&mut random).unwrap();
+        let whole = fs::read(subject.folder.join(subject.file)).unwrap();
+        let format = match subject.format {
+            Format::Binary(header) => Format::Binary(header.min(whole.len())),
+            other => other,
+        };
+        let bytes = mutated(&mut random, &whole, format);
+        let folder = subject.with(&bytes);
+        if let Err(reason) = subject.run(folder.path()) {
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}-{seed}"));
+            let _ = fs::remove_dir_all(&kept);
+            fs::rename(folder.keep(), &kept).unwrap();
+            failures.push(format!("seed {seed} ({}): {reason}", kept.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {rounds}:\n{}", failures.len(), failures.join("\n"));
+}
+
+impl Subject {
+    /// A folder with the changed file, and links to the others.
+    fn with(&self, bytes: &[u8]) -> TempDir {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for entry in fs::read_dir(&self.folder).unwrap().flatten() {
+            let name = entry.file_name();
+            if name != self.file && entry.path().is_file() {
+                std::os::unix::fs::symlink(entry.path(), folder.path().join(name)).unwrap();
+            }
+        }
+        fs::write(folder.path().join(self.file), bytes).unwrap();
+        folder
+    }
+
+    /// Runs it; how it should not have ended.
+    fn run(&self, folder: &Path) -> Result<(), String> {
+        let is_component = self.args[0] == "inspect";
+        let [with_wasm, without] = ADDRESSES;
+        let addresses = if is_component { with_wasm } else { without };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llem"));
+        let place = folder.to_str().unwrap();
+        command.args(self.args.iter().map(|arg| arg.replace("{}", place)));
+        command.current_dir(folder).env("LLEM_CACHE", folder.join("cache"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let limit = libc::rlimit { rlim_cur: addresses, rlim_max: addresses };
+        // SAFETY: setrlimit may be called between fork and exec.
+        unsafe {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_AS, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let (status, memory, words) = ended(&mut command)?;
+        let errors: Vec<&str> = words.lines().filter(|line| line.starts_with("error:")).collect();
+        // What a model or a component computes may fail it after all that can be checked was well.
+        let failed = if is_component { "component" } else { "not a number" };
+        let is_well = match status.code() {
+            Some(0) => errors.is_empty(),
+            Some(2) => errors.len() == 1,
+            Some(1) => errors.len() == 1 && errors[0].contains(failed),
+            _ => false,
+        };
+        match is_well && !words.contains("panicked") && memory < MOST_MEMORY {
+            true => Ok(()),
+            false => Err(format!("{status}, {} MiB: {words}", memory >> 20)),
+        }
+    }
+}
+
+/// Runs a program to its end: how it ended, its peak resident set in bytes and what it said.
+#[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
+fn ended(command: &mut Command) -> Result<(ExitStatus, i64, String), String> {
+    let mut child = command.spawn().unwrap();
+    let id = child.id() as i32;
+    let (done, waits) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let late = waits.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout);
+        if late {
+            // SAFETY: the child is not waited for until this thread has ended.
+            unsafe { libc::kill(id, libc::SIGKILL) };
+        }
+        late
+    });
+    let mut words = Vec::new();
+    child.stderr.take().unwrap().read_to_end(&mut words).unwrap();
+    let _ = done.send(());
+    let late = watchdog.join().unwrap();
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
+    // SAFETY: the child is our own and not waited for elsewhere; both places may be written.
+    let usage = unsafe {
+        libc::wait4(id, &mut status, 0, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    if late {
+        return Err(format!("it was busy for {} s", LONGEST.as_secs()));
+    }
+    let words = String::from_utf8_lossy(&words).into_owned();
+    Ok((ExitStatus::from_raw(status), usage.ru_maxrss * 1024, words))
+}
+
+/// Generates two tokens with a model.
+fn generate(model: &str, more: &[&str]) -> Vec<String> {
+    let args = ["generate", model, "--tokens", "5,6,7", "--max-new-tokens", "2"];
+    args.iter().chain(more).map(ToString::to_string).collect()
+}
+
+/// The folders within one of the fixtures' folders.
+fn folders(parent: &str) -> impl Iterator<Item = PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(fixtures().join(parent)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders.into_iter().filter(|path| path.is_dir())
+}
+
+#[test]
+fn configs() {
+    let each = |folder: PathBuf| {
+        [generate("{}", &[]), generate("synthetic:{}/config.json", &[])].map(|args| {
+            let folder = folder.clone();
+            Subject { folder, file: "config.json", format: Format::Json, args }
+        })
+    };
+    let subjects: Vec<_> = folders("families").chain(folders("llama")).flat_map(each).collect();
+    fuzz("configs", &subjects);
+}
+
+#[test]
+fn weights() {
+    let subject = |folder| {
+        let format = Format::Safetensors;
+        Subject { folder, file: "model.safetensors", format, args: generate("{}", &[]) }
+    };
+    let subjects: Vec<_> = folders("families").map(subject).collect();
+    fuzz("weights", &subjects);
+}
+
+#[test]
+fn indexes() {
+    let folder = fixtures().join("llama/sharded-linear");
+    let file = "model.safetensors.index.json";
+    fuzz("indexes", &[Subject { folder, file, format: Format::Json, args: generate("{}", &[]) }]);
+}
+
+#[test]
+fn gguf_files() {
+    /// Metadata and the table of tensors of these files are within so many bytes.
+    const HEADER: usize = 6000;
+    let folder = fixtures().join("gguf");
+    let files = [
+        "gemma2-f32.gguf",
+        "gpt-neox-f32.gguf",
+        "llama-q4_k_m.gguf",
+        "llama-q8_0.gguf",
+        "llama3-bf16.gguf",
+        "mixtral-f32.gguf",
+        "phi3-f32.gguf",
+        "qwen3-f32.gguf",
+    ];
+    let subject = |file| {
+        let args = generate(&format!("{{}}/{file}"), &[]);
+        Subject { folder: folder.clone(), file, format: Format::Binary(HEADER), args }
+    };
+    fuzz("gguf", &files.map(subject));
+}
+
+#[test]
+fn adapters() {
+    let bases = [
+        ("llama-dora", "llama/untied-llama3"),
+        ("llama-rank-pattern", "llama/untied-llama3"),
+        ("llama-attention-r8", "llama/untied-llama3"),
+    ];
+    let both =
+        [("adapter_config.json", Format::Json), ("adapter_model.safetensors", Format::Safetensors)];
+    let subject = |(adapter, base): (&str, &str), (file, format)| {
+        let base = fixtures().join(base);
+        let args = generate(base.to_str().unwrap(), &["--adapter", "{}"]);
+        Subject { folder: fixtures().join("adapters").join(adapter), file, format, args }
+    };
+    let subjects: Vec<_> =
+        bases.into_iter().flat_map(|base| both.map(|one| subject(base, one))).collect();
+    fuzz("adapters", &subjects);
+}
+
+#[test]
+fn components() {
+    let args = ["inspect", "{}/noop.wasm"].map(str::to_owned).to_vec();
+    let format = Format::Binary(usize::MAX);
+    fuzz("components", &[Subject { folder: guests(), file: "noop.wasm", format, args }]);
+}

@@ -1,0 +1,28 @@
+//! Opens batches that no memory holds, each of which is refused, and then one that it holds.
+
+use llem_sdk::{prelude::*, types};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("huge-batches", "0.1.0", "Asks for more KV memory than there is.")
+}
+
+fn run() -> Result<()> {
+    let model = Model::granted()?;
+    for (sequences, tokens) in
+        [(u32::MAX, 2), (u32::MAX, 8192), (1 << 31, 8192), (100_000_000, 2), (1 << 30, 64)]
+    {
+        match model.open_batch(BatchOptions::sequences(sequences).max_tokens(tokens)) {
+            Err(types::Error::LimitReached(sentence)) => {
+                if !sentence.contains(&format!("KV cache of {sequences} sequences")) {
+                    return Err(Error(sentence));
+                }
+            }
+            Err(other) => return Err(Error(format!("{sequences} x {tokens}: {other:?}"))),
+            Ok(_) => return Err(Error(format!("{sequences} x {tokens} were reserved"))),
+        }
+    }
+    model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;
+    Ok(())
+}
