@@ -2,18 +2,17 @@
 
 use crate::{
     Error, Limits, Observer, Result, Stop,
-    bindings::experiment::Experiment,
     component::Compiler,
+    compose::{self, Role},
     environment,
     error::explain,
-    host,
-    inspect::{Member, Role},
+    inspect::{Member, Prepared},
     limits::Watchdog,
     metering::Metering,
     output::Output,
     plan::{self, Given, ModelGrant},
-    runner, secrets, sha256,
-    state::{Run, Stage, State},
+    secrets, sha256,
+    state::{Inputs, Run, State},
 };
 use llem_meter::Clock;
 use llem_record::{
@@ -22,13 +21,17 @@ use llem_record::{
 };
 use sha2::Sha256;
 use std::{
-    collections::BTreeMap,
     env,
     fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+use wasmtime::{Store, UpdateDeadline};
+
+/// The runner's parameter for how long it rests first.
+const BASELINE: &str = "baseline";
 
 /// A component as it was given.
 pub struct Script {
@@ -46,6 +49,8 @@ pub struct Options {
     pub scripts: Vec<Script>,
     /// Parameters and datasets.
     pub given: Given,
+    /// How long the runner rests before the warm-up; none means what its parameter says.
+    pub baseline: Option<Duration>,
     /// The model that may be loaded.
     pub model: ModelGrant,
     /// The seed of everything random.
@@ -119,31 +124,24 @@ pub async fn exec(
     }
 }
 
-async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
-    let compiler = Compiler::new(options.cache.clone())?;
+async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
+    let compiler = Compiler::new(options.cache.as_deref())?;
     let _watchdog =
         Watchdog::start(compiler.engine(), Arc::clone(&run.stop), options.limits.deadline);
-    let mut members = start(&compiler, &options.scripts, run, &options.limits).await?;
-    let abouts: Vec<_> = members.iter().map(|member| member.about.clone()).collect();
-    let inputs = plan::resolve(&options.given, &abouts)?;
-    let mut parameters = BTreeMap::new();
-    for (member, inputs) in members.iter_mut().zip(inputs) {
-        parameters.extend(
-            inputs
-                .parameters
-                .iter()
-                .map(|(name, value)| (name.clone(), plan::recorded(name, value))),
-        );
-        let state = member.store.data_mut();
-        state.inputs = inputs;
-        state.stage = Stage::Running;
+    let parts = compose::parts(std::mem::take(&mut options.scripts))?;
+    let (output, limits) = (&run.output, &options.limits);
+    let prepared = Prepared::new(&compiler, parts, output, limits, &run.stop).await?;
+    if let Some(length) = options.baseline {
+        rest(length, &prepared, &mut options.given)?;
     }
-    let name =
-        members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
+    let inputs = plan::resolve(&options.given, &prepared.about)?;
+    let parameters = inputs.parameters.iter();
+    let parameters =
+        parameters.map(|(name, value)| (name.clone(), plan::recorded(name, value))).collect();
     let plan = Plan {
         llem_version: options.build.version.clone(),
         command: secrets::recorded_command(&options.command),
-        components: members.iter().map(component_record).collect(),
+        components: prepared.members.iter().map(component_record).collect(),
         parameters,
         grants: grants(&options)?,
         seed: options.seed,
@@ -155,63 +153,53 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     };
     let warnings = environment::warnings(&plan);
     let out = options.out.as_deref();
-    let recorder = Recorder::create(out, &folder_name(&name), run.clock.unix_ns(), plan)?;
+    let recorder =
+        Recorder::create(out, &folder_name(&prepared.name()), run.clock.unix_ns(), plan)?;
     *folder = Some(recorder.folder().to_path_buf());
     run.output.record_to(recorder)?;
     for message in warnings {
         run.output.write(Event::Warning { message }).map_err(|error| explain("the run", &error))?;
     }
 
-    match &mut members[..] {
-        [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
-            None => experiment(member).await,
-            Some(_) => Err(Error::Input(format!(
-                "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
-                member.file
-            ))),
-        },
-        members => runner::run(members, run, &options.limits).await,
+    call(&prepared, inputs, run, &options.limits).await
+}
+
+/// Sets the runner's parameter for `--baseline`.
+fn rest(length: Duration, prepared: &Prepared, given: &mut Given) -> Result<()> {
+    if !prepared.is_composed() {
+        return Err(Error::Input(format!(
+            "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
+            prepared.file
+        )));
+    }
+    let seconds = length.as_secs_f64().to_string();
+    match given.parameters.insert(BASELINE.to_owned(), seconds) {
+        None => Ok(()),
+        Some(_) => Err(Error::Input(format!(
+            "the baseline is given twice, with --baseline and with -p {BASELINE}: give one"
+        ))),
     }
 }
 
-/// Loads, links and instantiates every script, and asks each what it is.
-pub async fn start(
-    compiler: &Compiler,
-    scripts: &[Script],
-    run: &Arc<Run>,
-    limits: &Limits,
-) -> Result<Vec<Member>> {
-    let linker = host::linker(compiler.engine()).map_err(|error| {
-        Error::Failed(format!("the host's own interfaces do not link: {error}"))
-    })?;
-    let mut members = Vec::with_capacity(scripts.len());
-    for script in scripts {
-        let compiling = || {
-            let message = format!("compiling {} (kept for the next run)", script.file);
-            run.output.observer().event(&Event::Log { level: "info".to_owned(), message });
-        };
-        let loaded = compiler.load(&script.file, &script.bytes, compiling)?;
-        let mut member =
-            Member::start(&linker, loaded, State::new(run, limits, Stage::Describing)).await?;
-        if let Some(role) = script.role {
-            if !member.roles.contains(&role) {
-                let (file, name) = (&script.file, role.name());
-                return Err(Error::Input(format!(
-                    "{file} was given as --{name}, but exports no {name} policy"
-                )));
-            }
-            member.roles = vec![role];
-        }
-        members.push(member);
-    }
-    Ok(members)
-}
-
-async fn experiment(member: &mut Member) -> Result<()> {
-    let world = Experiment::new(&mut member.store, &member.instance)
-        .map_err(|error| explain(&member.file, &error))?;
-    let ended =
-        world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
+/// Instantiates what was prepared, and runs it to its end.
+async fn call(prepared: &Prepared, inputs: Inputs, run: &Arc<Run>, limits: &Limits) -> Result<()> {
+    let mut state = State::new(run, limits);
+    state.inputs = inputs;
+    state.wasi_clock.set(prepared.about.clocks);
+    let mut store = Store::new(prepared.linked.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().run.check_stop()?;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    let ended = async {
+        let instance = prepared.linked.instantiate_async(&mut store).await?;
+        let run =
+            instance.get_typed_func::<(), (std::result::Result<(), String>,)>(&mut store, "run")?;
+        run.call_async(&mut store, ()).await
+    };
+    let (ended,) = ended.await.map_err(|error| explain(&prepared.file, &error))?;
     ended.map_err(Error::Script)
 }
 
@@ -238,12 +226,14 @@ fn blamed(run: &Run, error: Error) -> Error {
 }
 
 fn component_record(member: &Member) -> ComponentRecord {
+    let Member { part, about } = member;
     ComponentRecord {
-        role: member.role_names(),
-        name: member.about.name.clone(),
-        version: member.about.version.clone(),
-        digest: member.digest.clone(),
-        file: member.file.clone(),
+        role: part.role_names(),
+        name: about.name.clone(),
+        version: about.version.clone(),
+        digest: part.digest(),
+        file: part.file.clone(),
+        is_shipped: part.is_shipped,
     }
 }
 

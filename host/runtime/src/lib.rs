@@ -2,19 +2,26 @@
 //! engine, meter and record to the WIT package.
 //!
 //! ```text
-//! bytes ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
-//!            │ cache                        (no grants)                      │
-//!            └ core modules are encoded                     host/<interface>.rs answers its calls
+//! files ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
+//!            │ cache                     (its own store)                     │
+//!            ├ core modules are encoded                     host/<interface>.rs answers its calls
+//!            └ policies are composed with the runner
 //! ```
 
+mod about;
 mod asked;
 mod baseline;
 mod batch_energy;
 mod batch_journal;
 pub mod bindings;
+pub mod border;
 mod cgroup;
+mod code_cache;
 pub mod component;
+pub mod compose;
 mod dataset;
+mod describe;
+pub mod encode;
 mod energy_shares;
 pub mod engine_thread;
 mod environment;
@@ -30,7 +37,6 @@ pub mod measurement;
 pub mod metering;
 pub mod output;
 pub mod plan;
-pub mod runner;
 mod scoring;
 mod secrets;
 mod sha256;

@@ -34,22 +34,11 @@ pub struct State {
     pub limiter: Limiter,
     /// The run that it is part of.
     pub run: Arc<Run>,
-    /// How far the component is.
-    pub stage: Stage,
     /// What this component declared, with the values that it got.
     pub inputs: Inputs,
-    /// WASI's clocks, until `describe` has said which.
+    /// WASI's clocks, which are those that `describe` said.
     pub wasi_clock: Arc<WasiClock>,
     wasi: WasiCtx,
-}
-
-/// How far a component is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It is asked what it is: there is no record yet, and nothing is granted.
-    Describing,
-    /// It takes part in a run.
-    Running,
 }
 
 /// What a component may read.
@@ -258,7 +247,7 @@ impl Run {
 
 impl State {
     /// The state of a component that has not done anything yet.
-    pub fn new(run: &Arc<Run>, limits: &Limits, stage: Stage) -> Self {
+    pub fn new(run: &Arc<Run>, limits: &Limits) -> Self {
         let wasi_clock = Arc::new(WasiClock::new(run.clock));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
@@ -269,26 +258,6 @@ impl State {
             wasi: wasi::world(&run.output, &wasi_clock, run.seed),
             wasi_clock,
             run: Arc::clone(run),
-            stage,
-        }
-    }
-
-    /// Refuses what only a run has while the component is asked what it is. What a call did then would change the run:
-    /// the meter would begin without a record, and phases would be open before it.
-    pub fn only_in_run(&self, call: &str) -> Result<(), types::Error> {
-        match self.stage {
-            Stage::Running => Ok(()),
-            Stage::Describing => Err(types::Error::NotGranted(format!(
-                "describe must not call {call}: call it in run"
-            ))),
-        }
-    }
-
-    /// The same for a call that has no way to refuse: any answer would be a made-up one, so the component ends.
-    pub fn only_in_run_or_end(&self, call: &'static str) -> wasmtime::Result<()> {
-        match self.stage {
-            Stage::Running => Ok(()),
-            Stage::Describing => Err(Halt::InDescribe(call).trap()),
         }
     }
 

@@ -6,8 +6,8 @@ use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Metering, Options, Script, Stop,
+    compose::Role,
     exec::exec,
-    inspect::Role,
     plan::{AdapterGrant, Given, ModelGrant},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -18,8 +18,9 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// Run an experiment, or policies through the standard runner.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Components: one experiment, or policies; `quickstart` is the one that ships with llem
-    #[arg(required_unless_present = "workload")]
+    /// Components: one experiment (`quickstart` ships with llem), or policies; shipped ones stand in for those that are
+    /// not given
+    #[arg(required_unless_present_any = ["warmup", "workload", "metrics"])]
     components: Vec<String>,
     /// A component whose warm-up policy is used
     #[arg(long, value_name = "FILE")]
@@ -41,8 +42,8 @@ pub struct Args {
     /// Leave out the timeline of power, clocks and temperatures beside the record
     #[arg(long, help_heading = "Metering")]
     no_timeline: bool,
-    /// Rest so long before the warm-up, unless a baseline of the last hour is known: energy above idle of runs of
-    /// policies (experiments rest when they say so)
+    /// Rest so long before the warm-up, unless a baseline of the last hour is known: the runner's parameter `baseline`
+    /// (experiments rest when they say so)
     #[arg(long, value_name = "SECONDS", help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
@@ -152,6 +153,7 @@ impl Args {
                     .map(|(name, file)| (name, PathBuf::from(file)))
                     .collect(),
             },
+            baseline: self.baseline.map(seconds).transpose()?,
             model: ModelGrant {
                 source: self.model,
                 dtype: self.model_args.dtype,
@@ -174,7 +176,6 @@ impl Args {
             metering: Metering {
                 options: self.meter_args.options()?,
                 timeline: !self.no_timeline,
-                baseline: self.baseline.map(seconds).transpose()?,
                 kept: cache(),
             },
             keep_prompts: self.keep_prompts,

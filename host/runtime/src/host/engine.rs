@@ -31,7 +31,6 @@ impl engine::Host for State {}
 
 impl engine::HostModel for State {
     async fn load(&mut self, options: engine::LoadOptions) -> Answer<Resource<LoadedModel>> {
-        only_in_run!(self, "engine.model.load");
         let options = match loading::options(&self.run, options) {
             Ok(options) => options,
             Err(error) => return Ok(Err(self.blame(error))),

@@ -16,7 +16,6 @@ use wasmtime::component::Resource;
 
 impl inputs::Host for State {
     fn parameter(&mut self, name: String) -> Answer<Value> {
-        only_in_run!(self, "inputs.parameter");
         Ok(self.inputs.parameters.get(&name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.inputs.parameters.keys().map(String::as_str).collect();
             Error::NotFound(format!(
@@ -33,7 +32,6 @@ impl inputs::Host for State {
 
 impl inputs::HostDataset for State {
     fn open(&mut self, name: String) -> Answer<Resource<Rows>> {
-        only_in_run!(self, "inputs.dataset.open");
         let Some(path) = self.inputs.datasets.get(&name) else {
             let error = Error::NotGranted(format!(
                 "dataset '{name}' is not granted: add --dataset {name}=FILE"

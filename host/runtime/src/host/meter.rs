@@ -30,7 +30,6 @@ impl meter::Host for State {
     }
 
     fn counter_resolution(&mut self) -> wasmtime::Result<Vec<meter::Resolution>> {
-        self.only_in_run_or_end("meter.counter-resolution")?;
         let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
             device: resolution.device,
             domain: resolution.domain,
@@ -41,7 +40,6 @@ impl meter::Host for State {
     }
 
     async fn measure_baseline(&mut self, length: u64) -> Answer<meter::Baseline> {
-        only_in_run!(self, "meter.measure-baseline");
         let length = Duration::from_nanos(length);
         if let Err(error) = baseline::check(length) {
             return Ok(Err(error));
@@ -50,7 +48,6 @@ impl meter::Host for State {
     }
 
     async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Answer<meter::Baseline> {
-        only_in_run!(self, "meter.idle-baseline");
         let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
         if let Err(error) = baseline::check(length) {
             return Ok(Err(error));
@@ -62,7 +59,6 @@ impl meter::Host for State {
     }
 
     async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Answer<u64> {
-        only_in_run!(self, "meter.wait-until");
         let timeout = Duration::from_nanos(timeout);
         match condition {
             meter::Condition::Elapsed(length) => self.elapse(length, timeout).await,
@@ -78,7 +74,6 @@ impl meter::Host for State {
 
 impl meter::HostWindow for State {
     async fn open(&mut self, label: String) -> Answer<Resource<OpenWindow>> {
-        only_in_run!(self, "meter.window.open");
         self.run.check_stop()?;
         // Here rather than at its end, so that a window that was measured is never refused.
         self.run.output.charge(label.len())?;

@@ -4,7 +4,7 @@ use super::types::{Answer, check_unit};
 use crate::{
     bindings::{report, types::Error},
     sha256::sha256,
-    state::{Stage, State},
+    state::State,
 };
 use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
@@ -20,25 +20,16 @@ const NAME_LIMIT: usize = 200;
 
 impl report::Host for State {
     fn show_progress(&mut self, done: u64, total: u64, label: String) -> wasmtime::Result<()> {
-        if self.stage == Stage::Running {
-            self.run.output.observer().progress(done, total, &label);
-        }
+        self.run.output.observer().progress(done, total, &label);
         Ok(())
     }
 
     fn log(&mut self, level: report::Level, message: String) -> wasmtime::Result<()> {
-        let level = match level {
-            report::Level::Debug => "debug",
-            report::Level::Info => "info",
-            report::Level::Warn => "warn",
-            report::Level::Error => "error",
-        };
         self.run.output.charge(message.len())?;
-        self.run.output.write(Event::Log { level: level.to_owned(), message })
+        self.run.output.write(Event::Log { level: level.name().to_owned(), message })
     }
 
     fn add_metric(&mut self, metric: report::Metric) -> Answer<()> {
-        only_in_run!(self, "report.add-metric");
         if let Err(error) = check_name("metric", &metric.name) {
             return Ok(Err(error));
         }
@@ -61,7 +52,6 @@ impl report::Host for State {
     }
 
     fn add_series(&mut self, series: report::Series) -> Answer<()> {
-        only_in_run!(self, "report.add-series");
         if let Err(error) = check_name("series", &series.name) {
             return Ok(Err(error));
         }
@@ -90,7 +80,6 @@ impl report::Host for State {
     }
 
     fn add_table(&mut self, table: report::Table) -> Answer<()> {
-        only_in_run!(self, "report.add-table");
         if let Err(error) = check_name("table", &table.name) {
             return Ok(Err(error));
         }
@@ -113,7 +102,6 @@ impl report::Host for State {
     }
 
     fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Answer<()> {
-        only_in_run!(self, "report.write-artifact");
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
         if let Err(error) = check_name("artifact", &name) {
             return Ok(Err(error));
@@ -144,7 +132,6 @@ impl report::Host for State {
 
 impl report::HostPhase for State {
     fn begin(&mut self, name: String) -> Answer<Resource<OpenPhase>> {
-        only_in_run!(self, "report.phase.begin");
         if let Err(error) = check_name("phase", &name) {
             return Ok(Err(error));
         }
@@ -187,6 +174,18 @@ impl crate::state::Run {
             self.output.write(Event::PhaseEnded { phase, wall_ns })?;
         }
         Ok(())
+    }
+}
+
+impl report::Level {
+    /// Its name in WIT.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
     }
 }
 
