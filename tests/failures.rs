@@ -21,7 +21,12 @@ fn a_damaged_component() {
     let desk = Desk::new();
     let bytes = fs::read(guest("noop")).unwrap();
     let file = desk.file("half.wasm", &bytes[..bytes.len() / 2]);
-    desk.llem(&["exec", &file]).refused(2, &["half.wasm"]);
+    desk.llem(&["exec", &file]).refused(2, &["half.wasm", "damaged"]);
+}
+
+#[test]
+fn a_name_that_is_no_name() {
+    refuses(&["exec", &guest("badly_named")], 2, &["badly_named.wasm", "kebab case", "evil"]);
 }
 
 #[test]
@@ -123,11 +128,6 @@ fn a_broken_dataset_names_the_line() {
     let file = desk.file("rows.jsonl", "{\"prompt\": \"one\"}\n{\"prompt\": \n");
     let grant = format!("prompts={file}");
     desk.llem(&["exec", "quickstart", "--dataset", &grant]).refused(2, &["'prompts'", "line 2"]);
-}
-
-#[test]
-fn policies_without_a_workload() {
-    refuses(&["exec", &guest("policy_warmup")], 2, &["--workload"]);
 }
 
 #[test]

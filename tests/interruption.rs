@@ -115,3 +115,43 @@ fn a_long_pass_ends_within_a_second() {
     assert_eq!(cut["sequences"][0]["finish"], "interrupted");
     assert_eq!(cut["sequences"][0]["tokens"].as_array().unwrap().len(), 0, "it was in prefill");
 }
+
+/// A component whose core module takes long to compile. Its only export is the module, called `run`.
+fn slow_to_compile() -> Vec<u8> {
+    let size = |mut size: usize| {
+        // LEB128.
+        let mut bytes = Vec::new();
+        while size > 0x7f {
+            bytes.push(0x80 | (size & 0x7f) as u8);
+            size >>= 7;
+        }
+        bytes.push(size as u8);
+        bytes
+    };
+    let sized = |content: Vec<u8>| [size(content.len()), content].concat();
+    let section = |id: u8, content: Vec<u8>| [vec![id], sized(content)].concat();
+    let (functions, steps) = (20_000, 250);
+    // No locals; then the argument is multiplied by itself and kept, again and again; then end.
+    let step = [0x20, 0, 0x20, 0, 0x6c, 0x21, 0];
+    let body = [&[0][..], &step.repeat(steps), &[0x0b]].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        // One type: of an i32 to nothing.
+        section(1, vec![1, 0x60, 1, 0x7f, 0]),
+        section(3, [size(functions), vec![0; functions]].concat()),
+        section(10, [size(functions), sized(body).repeat(functions)].concat()),
+    ];
+    let export = [&[1, 0, 3][..], b"run", &[0, 0x11, 0, 0]].concat();
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat()), section(11, export)].concat()
+}
+
+#[test]
+fn compiling_ends_with_the_deadline() {
+    let desk = Desk::new();
+    let file = desk.file("slow.wasm", slow_to_compile());
+    let mut command = desk.command(&["exec", &file, "--deadline", "1"]);
+    command.env("LLEM_CACHE", desk.folder.path().join("cache"));
+    let began = Instant::now();
+    Ran::of(command.output().unwrap()).refused(1, &["slow.wasm", "deadline of 1 s"]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -34,6 +34,7 @@ mod open_batches;
 mod overflow;
 mod parallel;
 mod parity;
+mod policies;
 mod prebuilt;
 mod ranks;
 mod recorded;

@@ -1,45 +1,64 @@
 //! The components that ship are their sources, built.
 
 use crate::support::{Desk, guests, of_kind};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[test]
 fn the_shipped_quickstart_is_its_source() {
-    check("quickstart", &["-p", "rounds=1", "-p", "new-tokens=4"]);
+    check("scripts/quickstart", &["-p", "rounds=1", "-p", "new-tokens=4"]);
 }
 
 #[test]
 fn the_shipped_throughput_is_its_source() {
     let small = ["rounds=1", "new-tokens=4", "prompt-tokens=9", "batch=1,3"];
-    check("throughput", &small.map(|setting| ["-p", setting]).concat());
+    check("scripts/throughput", &small.map(|setting| ["-p", setting]).concat());
 }
 
 #[test]
 fn the_shipped_lora_overhead_is_its_source() {
     let small = ["rounds=2", "new-tokens=3", "prompt-tokens=9", "batch=1,3", "adapters=3"];
-    check("lora-overhead", &small.map(|setting| ["-p", setting]).concat());
+    check("scripts/lora-overhead", &small.map(|setting| ["-p", setting]).concat());
 }
 
 #[test]
 fn the_shipped_parallel_grid_is_its_source() {
     let small = ["rounds=1", "passes=2", "new-tokens=3", "prompt-tokens=9", "batch=1,3"];
     let settings = [&["--max-ranks", "2"][..], &small.map(|setting| ["-p", setting]).concat()];
-    check("parallel-grid", &settings.concat());
+    check("scripts/parallel-grid", &settings.concat());
 }
 
-fn check(name: &str, settings: &[&str]) {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("../../scripts/{name}/{name}.wasm"))
-        .canonicalize()
-        .unwrap();
+#[test]
+fn the_shipped_runner_is_its_source() {
+    check_bytes("guest-sdk/runner");
+}
+
+#[test]
+fn the_shipped_policies_are_their_source() {
+    let settings = ["requests=2", "new-tokens=3", "prompt-tokens=9", "warmup-runs=2"];
+    check("guest-sdk/defaults", &settings.map(|setting| ["-p", setting]).concat());
+}
+
+/// The component that ships in a folder, and the one that its source builds to, which are equal if one compiler made
+/// both.
+fn check_bytes(folder: &str) -> [PathBuf; 2] {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let file = format!("{}.wasm", folder.rsplit('/').next().unwrap());
+    let (shipped, rebuilt) = (root.join(folder).join(&file), guests().join(&file));
     let compiler = fs::read_to_string(shipped.with_extension("wasm.compiler")).unwrap();
-    let rebuilt = guests().join(format!("{name}.wasm"));
     if compiler == fs::read_to_string(guests().join("compiler")).unwrap() {
         assert!(
             fs::read(&shipped).unwrap() == fs::read(&rebuilt).unwrap(),
-            "scripts/{name}/{name}.wasm is not what its source builds to: run scripts/build-guests and commit it"
+            "{folder}/{file} is not what its source builds to: run scripts/build-guests and commit it"
         );
     }
+    [shipped, rebuilt]
+}
+
+fn check(folder: &str, settings: &[&str]) {
+    let [shipped, rebuilt] = check_bytes(folder);
     // Another compiler gives other bytes; the method must be the same to the last request.
     let method = |component: &Path| {
         let desk = Desk::new();

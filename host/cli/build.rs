@@ -7,8 +7,15 @@ use std::{
 };
 
 /// What the program is made of, below the repository's root. Changes elsewhere do not make it another program.
-const SOURCES: [&str; 5] =
-    ["host", "wit", "scripts/quickstart/quickstart.wasm", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 7] = [
+    "host",
+    "wit",
+    "scripts/quickstart/quickstart.wasm",
+    "guest-sdk/runner/runner.wasm",
+    "guest-sdk/defaults/defaults.wasm",
+    "Cargo.toml",
+    "Cargo.lock",
+];
 
 fn main() {
     let variable = |name: &str| env::var(name).unwrap_or_default();

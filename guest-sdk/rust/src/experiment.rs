@@ -1,13 +1,13 @@
-//! The usual course of an experiment, on the guest's side.
+//! The usual course of an experiment.
 //!
 //! ```text
-//! (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, ... ──► derive
+//! (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
 //! ```
 
 use crate::{
     Error, Result,
-    bindings::{Level, Model, Phase, Request, Trial, meter, report},
-    policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    bindings::{Level, Metric, Model, ModelInfo, Phase, Request, Trial, meter, report},
+    policy::{Metrics, OfAll, Warmup, WarmupPolicy, Workload},
     rest::{nanoseconds, rest},
     warmup::FixedCount,
     workload::Requests,
@@ -55,28 +55,30 @@ impl Experiment {
         self
     }
 
-    /// What to derive.
-    pub fn metrics(mut self, metrics: impl Metrics + 'static) -> Self {
+    /// What to derive from all trials, which are kept for it.
+    pub fn metrics(
+        self,
+        derive: impl FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>> + 'static,
+    ) -> Self {
+        self.metrics_policy(OfAll::new(derive))
+    }
+
+    /// What to derive, by a policy that is given one trial after another.
+    pub fn metrics_policy(mut self, metrics: impl Metrics + 'static) -> Self {
         self.metrics = Some(Box::new(metrics));
         self
     }
 
-    /// Runs it, reports its metrics, and returns the measured trials.
-    pub fn run(mut self) -> Result<Vec<Trial>> {
-        let first = self.workload.next(&[])?.ok_or("the workload has no request")?;
+    /// Runs it and reports its metrics.
+    pub fn run(mut self) -> Result<()> {
+        let first = self.workload.next(None)?.ok_or("the workload has no request")?;
         if let Some((length, lifetime)) = self.baseline {
             let _phase = Phase::begin("baseline")?;
             meter::idle_baseline(nanoseconds(length), nanoseconds(lifetime))?;
         }
         self.warm_up(&first)?;
-        let trials = self.measure(first)?;
-        if let Some(metrics) = &mut self.metrics {
-            let _phase = Phase::begin("derive")?;
-            for metric in metrics.derive(&self.model.info(), &trials)? {
-                report::add_metric(&metric)?;
-            }
-        }
-        Ok(trials)
+        self.measure(first)?;
+        self.derive()
     }
 
     fn warm_up(&mut self, first: &Request) -> Result<()> {
@@ -88,7 +90,8 @@ impl Experiment {
                     let mut request = request.unwrap_or_else(|| first.clone());
                     request.max_new_tokens = max_new_tokens
                         .map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
-                    self.trial(&mut history, request)?;
+                    let trial = self.trial(history.len(), request)?;
+                    history.push(trial);
                 }
                 Warmup::Wait(length) => rest(length)?,
                 Warmup::Done(reason) => {
@@ -99,25 +102,33 @@ impl Experiment {
         }
     }
 
-    fn measure(&mut self, first: Request) -> Result<Vec<Trial>> {
+    fn measure(&mut self, first: Request) -> Result<()> {
         let _phase = Phase::begin("measure")?;
-        let mut trials = Vec::new();
+        let total = self.workload.total().unwrap_or(0);
         let mut next = Some(first);
-        while let Some(request) = next {
-            report::show_progress(
-                trials.len() as u64,
-                self.workload.total().unwrap_or(0),
-                &request.label,
-            );
-            self.trial(&mut trials, request)?;
-            next = self.workload.next(&trials)?;
+        for index in 0.. {
+            let Some(request) = next else { break };
+            report::show_progress(index as u64, total, &request.label);
+            let trial = self.trial(index, request)?;
+            next = self.workload.next(Some(&trial))?;
+            if let Some(metrics) = &mut self.metrics {
+                metrics.observe(trial)?;
+            }
         }
-        Ok(trials)
+        Ok(())
     }
 
-    fn trial(&self, trials: &mut Vec<Trial>, request: Request) -> Result<()> {
-        let generation = self.model.generate(&request).map_err(Error::from)?;
-        trials.push(Trial { index: trials.len() as u32, request, generation });
+    fn derive(&mut self) -> Result<()> {
+        let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        let _phase = Phase::begin("derive")?;
+        for metric in metrics.derive(&self.model.info())? {
+            report::add_metric(&metric)?;
+        }
         Ok(())
+    }
+
+    fn trial(&self, index: usize, request: Request) -> Result<Trial> {
+        let generation = self.model.generate(&request).map_err(Error::from)?;
+        Ok(Trial { index: index as u32, request, generation })
     }
 }

@@ -1,13 +1,10 @@
 //! The macros that make a crate a component.
 
 use crate::{
-    bindings::{
-        Level, Metric, ModelInfo, Request, Trial, report,
-        warmup::exports::llem::experiment::warmup_policy as wit,
-    },
-    policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    Result,
+    bindings::{Level, Trial, report, warmup::exports::llem::experiment::warmup_policy as wit},
+    policy::{Warmup, WarmupPolicy},
 };
-use std::cell::RefCell;
 
 /// Makes the crate an experiment: `experiment!(about, run)` with `fn about() -> About` and
 /// `fn run() -> Result<T>`, whose value is not looked at.
@@ -23,6 +20,7 @@ macro_rules! experiment {
             }
 
             fn run() -> ::std::result::Result<(), ::std::string::String> {
+                $crate::export::log_panics();
                 $run().map(|_| ()).map_err(|error| error.to_string())
             }
         }
@@ -46,7 +44,7 @@ macro_rules! warmup {
                     $crate::bindings::warmup::exports::llem::experiment::warmup_policy::Step,
                     ::std::string::String,
                 > {
-                    Self::driver(|driver| driver.next(last))
+                    Self::policy(|driver| driver.next(last))
                 }
             }
         );
@@ -60,7 +58,7 @@ macro_rules! warmup {
 macro_rules! workload {
     ($policy:ty) => {
         $crate::policy_component!(
-            LlemWorkload, $policy, $crate::export::WorkloadDriver<$policy>,
+            LlemWorkload, $policy, $policy,
             $crate::bindings::workload::exports::llem::experiment::workload_policy,
             {
                 fn next(
@@ -69,7 +67,7 @@ macro_rules! workload {
                     ::std::option::Option<$crate::bindings::Request>,
                     ::std::string::String,
                 > {
-                    Self::driver(|driver| driver.next(last))
+                    Self::policy(|policy| $crate::policy::Workload::next(policy, last.as_ref()))
                 }
             }
         );
@@ -83,17 +81,22 @@ macro_rules! workload {
 macro_rules! metrics {
     ($policy:ty) => {
         $crate::policy_component!(
-            LlemMetrics, $policy, $crate::export::MetricsDriver<$policy>,
+            LlemMetrics, $policy, $policy,
             $crate::bindings::metrics::exports::llem::experiment::metrics_policy,
             {
+                fn observe(
+                    trial: $crate::bindings::Trial,
+                ) -> ::std::result::Result<(), ::std::string::String> {
+                    Self::policy(|policy| $crate::policy::Metrics::observe(policy, trial))
+                }
+
                 fn derive(
                     model: $crate::bindings::ModelInfo,
-                    trials: ::std::vec::Vec<$crate::bindings::Trial>,
                 ) -> ::std::result::Result<
                     ::std::vec::Vec<$crate::bindings::Metric>,
                     ::std::string::String,
                 > {
-                    Self::driver(|driver| driver.derive(&model, &trials))
+                    Self::policy(|policy| $crate::policy::Metrics::derive(policy, &model))
                 }
             }
         );
@@ -101,19 +104,24 @@ macro_rules! metrics {
     };
 }
 
-/// What the three have in common: a driver that lives as long as the component, and `describe`.
+/// What the three have in common: a policy that lives as long as the component, and `describe`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! policy_component {
-    ($component:ident, $policy:ty, $driver:ty, $interface:path, { $($function:tt)* }) => {
+    ($component:ident, $policy:ty, $lasting:ty, $interface:path, { $($function:tt)* }) => {
         struct $component;
 
         impl $component {
-            fn driver<T>(act: impl FnOnce(&$driver) -> T) -> T {
+            fn policy<T>(
+                call: impl FnOnce(&mut $lasting) -> $crate::Result<T>,
+            ) -> ::std::result::Result<T, ::std::string::String> {
                 ::std::thread_local! {
-                    static DRIVER: $driver = ::std::default::Default::default();
+                    static POLICY: ::std::cell::RefCell<$lasting> = {
+                        $crate::export::log_panics();
+                        ::std::default::Default::default()
+                    };
                 }
-                DRIVER.with(act)
+                POLICY.with_borrow_mut(call).map_err(|error| error.to_string())
             }
         }
 
@@ -137,57 +145,23 @@ pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| report::log(Level::Error, &panic.to_string())));
 }
 
-/// A policy with the history that it is given piece by piece.
+/// A warm-up policy with the history that it is given piece by piece.
 #[derive(Default)]
-pub struct Driver<P> {
-    inner: RefCell<(P, Vec<Trial>)>,
+pub struct WarmupDriver<P> {
+    policy: P,
+    history: Vec<Trial>,
 }
 
-/// Drives a [`WarmupPolicy`].
-pub type WarmupDriver<P> = Driver<WarmupRole<P>>;
-/// Drives a [`Workload`].
-pub type WorkloadDriver<P> = Driver<WorkloadRole<P>>;
-/// Drives [`Metrics`].
-pub type MetricsDriver<P> = Driver<MetricsRole<P>>;
-
-/// Tells a warm-up policy's driver from the others.
-#[derive(Default)]
-pub struct WarmupRole<P>(P);
-/// Tells a workload's driver from the others.
-#[derive(Default)]
-pub struct WorkloadRole<P>(P);
-/// Tells a metrics driver from the others.
-#[derive(Default)]
-pub struct MetricsRole<P>(P);
-
-impl<P: WarmupPolicy> Driver<WarmupRole<P>> {
+impl<P: WarmupPolicy> WarmupDriver<P> {
     /// Adds the trial to the history and asks the policy.
-    pub fn next(&self, last: Option<Trial>) -> Result<wit::Step, String> {
-        let (policy, history) = &mut *self.inner.borrow_mut();
-        history.extend(last);
-        let step = policy.0.next(history).map_err(|error| error.to_string())?;
-        Ok(match step {
+    pub fn next(&mut self, last: Option<Trial>) -> Result<wit::Step> {
+        self.history.extend(last);
+        Ok(match self.policy.next(&self.history)? {
             Warmup::Run { request, max_new_tokens } => {
                 wit::Step::Run(wit::Plan { request, max_new_tokens })
             }
             Warmup::Wait(length) => wit::Step::Wait(length.as_nanos() as u64),
             Warmup::Done(reason) => wit::Step::Done(reason),
         })
-    }
-}
-
-impl<P: Workload> Driver<WorkloadRole<P>> {
-    /// Adds the trial to the history and asks the workload.
-    pub fn next(&self, last: Option<Trial>) -> Result<Option<Request>, String> {
-        let (policy, history) = &mut *self.inner.borrow_mut();
-        history.extend(last);
-        policy.0.next(history).map_err(|error| error.to_string())
-    }
-}
-
-impl<P: Metrics> Driver<MetricsRole<P>> {
-    /// Asks for the metrics.
-    pub fn derive(&self, model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>, String> {
-        self.inner.borrow_mut().0.0.derive(model, trials).map_err(|error| error.to_string())
     }
 }

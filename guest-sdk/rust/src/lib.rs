@@ -12,7 +12,7 @@
 //!     About::new("hello", "0.1.0", "Generates once.").integer("new-tokens", 16, "tokens to generate")
 //! }
 //!
-//! fn run() -> Result<Vec<Trial>> {
+//! fn run() -> Result<()> {
 //!     let request = Request::text("The quick brown fox").max_new_tokens(parameter("new-tokens")?);
 //!     Experiment::new(Model::granted()?)
 //!         .warmup(FixedCount::default())
@@ -58,7 +58,7 @@ pub mod prelude {
         footprint::Grid,
         inputs::{Random, parameter, rows, rows_if_granted, sizes},
         interval::Interval,
-        policy::{Describe, Metrics, Warmup, WarmupPolicy, Workload},
+        policy::{Describe, Metrics, OfAll, Warmup, WarmupPolicy, Workload},
         steady::{Protocol, Saturated},
         trial::by_label,
         warmup::{

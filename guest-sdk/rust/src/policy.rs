@@ -1,4 +1,4 @@
-//! The three parts of a method. Each sees the whole history of its phase.
+//! The three parts of a method.
 
 use crate::{
     Result,
@@ -43,8 +43,8 @@ pub trait WarmupPolicy {
 
 /// Decides what the model is asked while it is measured.
 pub trait Workload {
-    /// The next request, given all measured trials so far; none at the end.
-    fn next(&mut self, history: &[Trial]) -> Result<Option<Request>>;
+    /// The next request, given the trial that the last one led to (none at first); none at the end.
+    fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>>;
 
     /// How many requests there will be, where that is known.
     fn total(&self) -> Option<u64> {
@@ -54,13 +54,34 @@ pub trait Workload {
 
 /// Derives metrics from what was measured.
 pub trait Metrics {
-    /// The metrics of all measured trials.
-    fn derive(&mut self, model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>>;
+    /// Takes note of a measured trial, as soon as it has ended. A policy that keeps all of every trial needs memory
+    /// for every token of the run.
+    fn observe(&mut self, trial: Trial) -> Result<()>;
+
+    /// The metrics of all trials that it has been given.
+    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>>;
 }
 
-/// A function is a way to derive metrics.
-impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> Metrics for F {
-    fn derive(&mut self, model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
-        self(model, trials)
+/// Metrics by a function of all trials, which are kept until the end.
+pub struct OfAll<F> {
+    derive: F,
+    trials: Vec<Trial>,
+}
+
+impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> OfAll<F> {
+    /// Metrics by this function.
+    pub fn new(derive: F) -> Self {
+        Self { derive, trials: Vec::new() }
+    }
+}
+
+impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> Metrics for OfAll<F> {
+    fn observe(&mut self, trial: Trial) -> Result<()> {
+        self.trials.push(trial);
+        Ok(())
+    }
+
+    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>> {
+        (self.derive)(model, &self.trials)
     }
 }

@@ -11,12 +11,13 @@ use crate::{
 pub struct Requests {
     requests: Vec<Request>,
     rounds: usize,
+    given: usize,
 }
 
 impl Requests {
     /// Each request once.
     pub fn new(requests: impl IntoIterator<Item = Request>) -> Self {
-        Self { requests: requests.into_iter().collect(), rounds: 1 }
+        Self { requests: requests.into_iter().collect(), rounds: 1, given: 0 }
     }
 
     /// Leaves out requests that do not fit the model's context, and warns of it in the record.
@@ -58,10 +59,13 @@ fn token_count(model: &Model, prompt: &Prompt) -> Result<usize> {
 }
 
 impl Workload for Requests {
-    fn next(&mut self, history: &[Trial]) -> Result<Option<Request>> {
-        let done = history.len();
-        let more = done < self.requests.len() * self.rounds;
-        Ok(more.then(|| self.requests[done % self.requests.len()].clone()))
+    fn next(&mut self, _: Option<&Trial>) -> Result<Option<Request>> {
+        if self.given == self.requests.len() * self.rounds {
+            return Ok(None);
+        }
+        let next = self.requests[self.given % self.requests.len()].clone();
+        self.given += 1;
+        Ok(Some(next))
     }
 
     fn total(&self) -> Option<u64> {

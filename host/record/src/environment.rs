@@ -108,10 +108,6 @@ pub struct MeteringRecord {
     /// What the processor draws as it was declared, for where nothing measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_model: Option<PowerModelRecord>,
-    /// How long the standard runner rests for a baseline; absent where it does not, and where an experiment drives the
-    /// run, which rests when it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline_ns: Option<u64>,
     /// The folder that is read in place of `/proc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proc_root: Option<String>,

@@ -39,7 +39,7 @@ pub struct Plan {
 /// A component.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentRecord {
-    /// `experiment`, `warmup`, `workload` or `metrics`, joined by `+` where it is several.
+    /// `experiment`, `runner`, `warmup`, `workload` or `metrics`, joined by `+` where it is several.
     pub role: String,
     /// Its name in its own words.
     pub name: String,
@@ -47,8 +47,11 @@ pub struct ComponentRecord {
     pub version: String,
     /// SHA-256 of the file.
     pub digest: String,
-    /// The file, as it was given.
+    /// The file as it was given, or the name of one that ships with llem.
     pub file: String,
+    /// Whether it took part without having been given: the runner, and policies in place of those that were not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shipped: bool,
 }
 
 /// What the component was given beyond the contract.

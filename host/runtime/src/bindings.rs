@@ -1,4 +1,4 @@
-//! What `wit/` says, as Rust. Imports are generated once; each world's exports refer to them.
+//! What `wit/` says, as Rust: all that is imported. Exports are called by name.
 #![allow(missing_docs, reason = "generated; the documentation is in wit/")]
 
 /// The interfaces that a component may import, and the types of policies.
@@ -60,33 +60,3 @@ pub mod imports {
 pub use imports::llem::experiment::{
     description, devices, engine, flops, inputs, meter, report, trials, types,
 };
-
-/// Generates the exports of one world over the shared imports.
-macro_rules! world {
-    ($module:ident, $world:literal $(, $interface:literal: $rust:path)?) => {
-        pub mod $module {
-            wasmtime::component::bindgen!({
-                path: "../../wit",
-                world: $world,
-                exports: { default: async },
-                with: {
-                    "llem:experiment/types": crate::bindings::types,
-                    "llem:experiment/devices": crate::bindings::devices,
-                    "llem:experiment/meter": crate::bindings::meter,
-                    "llem:experiment/engine": crate::bindings::engine,
-                    "llem:experiment/flops": crate::bindings::flops,
-                    "llem:experiment/inputs": crate::bindings::inputs,
-                    "llem:experiment/report": crate::bindings::report,
-                    "llem:experiment/description": crate::bindings::description,
-                    $($interface: $rust,)?
-                },
-                require_store_data_send: true,
-            });
-        }
-    };
-}
-
-world!(experiment, "llem:experiment/experiment");
-world!(warmup, "llem:experiment/warmup", "llem:experiment/trials": crate::bindings::trials);
-world!(workload, "llem:experiment/workload", "llem:experiment/trials": crate::bindings::trials);
-world!(metrics, "llem:experiment/metrics", "llem:experiment/trials": crate::bindings::trials);

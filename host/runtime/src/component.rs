@@ -1,41 +1,29 @@
-//! From bytes to a compiled component: encodes core modules, compiles, and keeps the compiled form
-//! on disk under the digest of what it was compiled from.
+//! From the parts of a run to one compiled component: encodes, composes, compiles, and keeps the compiled form.
 
 use crate::{
-    Error, Result,
-    sha256::{hex, sha256},
+    Error, Result, Stop,
+    code_cache::CodeCache,
+    compose::{self, Part},
+    error::{Halt, explain},
+    sha256::hex,
 };
 use sha2::{Digest, Sha256};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{path::Path, sync::Arc};
 use wasmtime::{Config, Engine, component::Component};
 
-/// Begins every WebAssembly binary.
-const MAGIC: &[u8] = b"\0asm";
-/// Version and layer of a core module and of a component (Component Model, Binary.md).
-const CORE_MODULE: [u8; 4] = [1, 0, 0, 0];
-
-/// A component, compiled.
-pub struct Loaded {
-    /// The file as it was given.
-    pub file: String,
-    /// `sha256:` and the digest of the bytes as they were given.
-    pub digest: String,
-    /// The compiled form.
-    pub component: Component,
-}
+/// What makes components of core modules and of other components: compiled code goes by their versions, too.
+const MADE_BY: [(&str, &str); 2] = [("wit-component", "0.254.2"), ("wac-graph", "0.12.0")];
 
 /// Compiles components for one wasmtime engine.
+#[derive(Clone)]
 pub struct Compiler {
     engine: Engine,
-    cache: Option<PathBuf>,
+    cache: Option<CodeCache>,
 }
 
 impl Compiler {
     /// A compiler that keeps compiled code in `cache`, or nowhere.
-    pub fn new(cache: Option<PathBuf>) -> Result<Self> {
+    pub fn new(cache: Option<&Path>) -> Result<Self> {
         let mut config = Config::new();
         config.wasm_component_model(true);
         // QuickJS guests import task.cancel, which belongs to it.
@@ -46,7 +34,7 @@ impl Compiler {
         let engine = Engine::new(&config).map_err(|error| {
             Error::Failed(format!("WebAssembly does not start on this machine: {error}"))
         })?;
-        Ok(Self { engine, cache })
+        Ok(Self { engine, cache: cache.and_then(CodeCache::open) })
     }
 
     /// The engine that its components belong to.
@@ -54,96 +42,56 @@ impl Compiler {
         &self.engine
     }
 
-    /// Compiles `bytes` or takes the compiled form from the cache. `file` is for messages;
-    /// `compiling` is told when it will take a moment.
-    pub fn load(&self, file: &str, bytes: &[u8], compiling: impl FnOnce()) -> Result<Loaded> {
-        let digest = sha256(bytes);
-        let cached = self.cached_path(bytes);
-        let component = match cached.as_deref().and_then(|path| self.cached(path)) {
-            Some(component) => component,
-            None => {
-                compiling();
-                let encoded = encode(file, bytes)?;
-                let component = Component::new(&self.engine, &encoded).map_err(|error| {
-                    Error::Input(format!("{file} is not a valid component: {}", last(&error)))
-                })?;
-                if let Some(path) = &cached {
-                    keep(path, &component);
-                }
-                component
-            }
-        };
-        Ok(Loaded { file: file.to_owned(), digest, component })
-    }
-
-    /// The name covers the bytes, and all of wasmtime and its configuration that compiled code
-    /// depends on.
-    fn cached_path(&self, bytes: &[u8]) -> Option<PathBuf> {
-        let mut compatibility = Fingerprint(Sha256::new());
-        std::hash::Hash::hash(&self.engine.precompile_compatibility_hash(), &mut compatibility);
-        let name = hex(&compatibility.0.chain_update(bytes).finalize());
-        Some(self.cache.as_ref()?.join(format!("{name}.cwasm")))
-    }
-
-    fn cached(&self, path: &Path) -> Option<Component> {
-        if !path.is_file() {
-            return None;
+    /// Compiles what `parts` are together, or takes the compiled form from the cache. `compiling` is told when it will
+    /// take a moment. A run that is to end does not wait: what is being compiled is left behind.
+    pub async fn load(
+        &self,
+        parts: &Arc<Vec<Part>>,
+        stop: &Stop,
+        compiling: impl FnOnce(),
+    ) -> Result<Component> {
+        let key = self.key(parts);
+        if let Some(cached) = self.cache.as_ref().and_then(|cache| cache.read(&self.engine, &key)) {
+            return Ok(cached);
         }
-        // SAFETY: the file was written by `keep` below, into a folder that only this user may
-        // write; whoever can change it could as well change this program.
-        let component = unsafe { Component::deserialize_file(&self.engine, path) };
-        component
-            .inspect_err(|error| {
-                tracing::warn!("compiling anew, for {} does not load: {error}", path.display())
-            })
-            .ok()
-    }
-}
-
-/// A component's bytes: as they are, or made from a core module that carries its component type.
-fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
-    if !bytes.starts_with(MAGIC) {
-        return Err(Error::Input(format!(
-            "{file} is not a WebAssembly file (it does not begin with \\0asm)"
-        )));
-    }
-    if bytes.get(4..8) != Some(&CORE_MODULE) {
-        return Ok(bytes.into());
-    }
-    let refuse = |reason: String| {
-        Error::Input(format!(
-            "{file} is a core module that cannot be made a component: {reason}; build it against \
-             wit/ with wit-bindgen, or for wasm32-wasip2"
-        ))
-    };
-    wit_component::ComponentEncoder::default()
-        .module(bytes)
-        .and_then(|encoder| encoder.validate(true).encode())
-        .map(Into::into)
-        .map_err(|error| refuse(format!("{error:#}").replace('\n', " ")))
-}
-
-/// Keeping is a favour to the next run: that it fails is worth a line in the log, not an error.
-fn keep(path: &Path, component: &Component) {
-    let write = || -> io::Result<()> {
-        let code = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
-        if let Some(folder) = path.parent() {
-            private_folder(folder)?;
+        compiling();
+        let (compiler, whole) = (self.clone(), Arc::clone(parts));
+        let compiled = tokio::task::spawn_blocking(move || compiler.compile(&whole, &key));
+        let name = compose::name(parts);
+        tokio::select! {
+            compiled = compiled => compiled.unwrap_or_else(|error| {
+                Err(Error::Failed(format!("compiling {name} failed: {error}")))
+            }),
+            reason = stop.requested() => Err(explain(&name, &Halt::Stopped(reason).trap())),
         }
-        // Whole or not at all: another run may be reading or writing the same entry.
-        llem_files::write(path, &code)
-    };
-    if let Err(error) = write() {
-        tracing::warn!("cannot keep compiled code in {}: {error}", path.display());
+    }
+
+    fn compile(&self, parts: &[Part], key: &str) -> Result<Component> {
+        let name = compose::name(parts);
+        let encoded = compose::encode(parts)?;
+        let component = Component::new(&self.engine, &encoded).map_err(|error| {
+            Error::Input(format!("{name} is not a valid component: {}", last(&error)))
+        })?;
+        if let Some(cache) = &self.cache {
+            cache.keep(key, &component);
+        }
+        Ok(component)
+    }
+
+    /// Names compiled code by all that it depends on: every part with its roles, what makes one component of them, and
+    /// all of wasmtime and its configuration.
+    fn key(&self, parts: &[Part]) -> String {
+        let mut hash = Fingerprint(Sha256::new());
+        std::hash::Hash::hash(&self.engine.precompile_compatibility_hash(), &mut hash);
+        std::hash::Hash::hash(&MADE_BY, &mut hash);
+        for part in parts {
+            std::hash::Hash::hash(&(&part.roles, &part.bytes), &mut hash);
+        }
+        hex(&hash.0.finalize())
     }
 }
 
-fn private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// Lets a hash that only implements [`std::hash::Hash`] go into SHA-256.
+/// Lets what only implements [`std::hash::Hash`] go into SHA-256.
 struct Fingerprint(Sha256);
 
 impl std::hash::Hasher for Fingerprint {
@@ -159,4 +107,18 @@ impl std::hash::Hasher for Fingerprint {
 /// The innermost cause of a wasmtime error, on one line.
 pub(crate) fn last(error: &wasmtime::Error) -> String {
     error.root_cause().to_string().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_in_the_key_are_those_that_are_built() {
+        let lock = include_str!("../../../Cargo.lock");
+        for (name, version) in MADE_BY {
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+            assert!(lock.contains(&entry), "MADE_BY names another {name} than Cargo.lock");
+        }
+    }
 }

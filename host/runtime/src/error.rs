@@ -115,7 +115,7 @@ pub enum Halt {
     Limit(String),
     /// `describe` asked for something that only a run has, by a call that has no way to refuse.
     #[error("describe must not call {0}: call it in run")]
-    InDescribe(&'static str),
+    InDescribe(String),
     /// The record could not be written.
     #[error("{0}")]
     Record(String),

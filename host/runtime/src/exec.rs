@@ -1,20 +1,20 @@
 //! One run, from components to record.
 
 use crate::{
-    Error, Limits, Observer, Result, Stop,
-    bindings::experiment::Experiment,
+    Error, Observer, Result, Stop,
+    bindings::description::Clocks,
     component::Compiler,
+    compose::{self, Role},
     environment,
     error::explain,
-    grants::{ModelGrant, Settings},
-    host,
-    inspect::{Member, Role},
+    grants::Settings,
+    inspect::{Member, Prepared},
     limits::Watchdog,
     output::Output,
     plan::{self, Given},
-    run::{Metering, Run},
-    runner, secrets, sha256,
-    state::{Stage, State},
+    run::Run,
+    secrets, sha256,
+    state::{Inputs, State},
 };
 use llem_meter::Clock;
 use llem_record::{
@@ -23,13 +23,17 @@ use llem_record::{
 };
 use sha2::Sha256;
 use std::{
-    collections::BTreeMap,
     env,
     fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+use wasmtime::{Store, UpdateDeadline};
+
+/// The runner's parameter for how long it rests first.
+const BASELINE: &str = "baseline";
 
 /// Characters of the sentence with which a script may end.
 const SENTENCE: usize = 2_000;
@@ -50,16 +54,10 @@ pub struct Options {
     pub scripts: Vec<Script>,
     /// Parameters and datasets.
     pub given: Given,
-    /// The model that may be loaded.
-    pub model: ModelGrant,
-    /// The seed of everything random.
-    pub seed: u64,
-    /// What the components may use.
-    pub limits: Limits,
-    /// How to meter.
-    pub metering: Metering,
-    /// Whether prompts themselves are recorded, rather than their digests alone.
-    pub keep_prompts: bool,
+    /// How long the runner rests before the warm-up; none means what its parameter says.
+    pub baseline: Option<Duration>,
+    /// What the run may do.
+    pub settings: Settings,
     /// The run's folder; none means a new one below `runs/`.
     pub out: Option<PathBuf>,
     /// Where compiled code is kept; none means nowhere.
@@ -87,14 +85,8 @@ pub async fn exec(
     observer: Box<dyn Observer>,
     stop: Arc<Stop>,
 ) -> Outcome {
-    let output = Arc::new(Output::new(clock, observer, options.limits.output));
-    let settings = Settings {
-        model: options.model.clone(),
-        seed: options.seed,
-        limits: options.limits,
-        metering: options.metering.clone(),
-        keep_prompts: options.keep_prompts,
-    };
+    let settings = options.settings.clone();
+    let output = Arc::new(Output::new(clock, observer, settings.limits.output));
     let run = Arc::new(Run::new(clock, stop, Arc::clone(&output), settings));
     let mut folder = None;
     let result = execute(options, &run, &mut folder).await;
@@ -122,98 +114,83 @@ pub async fn exec(
     }
 }
 
-async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
-    let compiler = Compiler::new(options.cache.clone())?;
+async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>) -> Result<()> {
+    let compiler = Compiler::new(options.cache.as_deref())?;
     let _watchdog =
-        Watchdog::start(compiler.engine(), Arc::clone(&run.stop), options.limits.deadline);
-    let mut members = start(&compiler, &options.scripts, run, &options.limits).await?;
-    let abouts: Vec<_> = members.iter().map(|member| member.about.clone()).collect();
-    let inputs = plan::resolve(&options.given, &abouts)?;
-    let mut parameters = BTreeMap::new();
-    for (member, inputs) in members.iter_mut().zip(inputs) {
-        parameters.extend(
-            inputs.parameters.iter().map(|(name, value)| (name.clone(), value.recorded(name))),
-        );
-        let state = member.store.data_mut();
-        state.inputs = inputs;
-        state.stage = Stage::Running;
+        Watchdog::start(compiler.engine(), Arc::clone(&run.stop), run.settings.limits.deadline);
+    let parts = compose::parts(std::mem::take(&mut options.scripts))?;
+    let (output, limits) = (&run.output, &run.settings.limits);
+    let prepared = Prepared::new(&compiler, parts, output, limits, &run.stop).await?;
+    if let Some(length) = options.baseline {
+        rest(length, &prepared, &mut options.given)?;
     }
-    let name =
-        members.iter().map(|member| member.about.name.as_str()).collect::<Vec<_>>().join("-");
+    let inputs = plan::resolve(&options.given, &prepared.about)?;
+    let parameters = inputs.parameters.iter();
+    let parameters = parameters.map(|(name, value)| (name.clone(), value.recorded(name))).collect();
     let plan = Plan {
         llem_version: options.build.version.clone(),
         command: secrets::recorded_command(&options.command),
-        components: members.iter().map(component_record).collect(),
+        components: prepared.members.iter().map(component_record).collect(),
         parameters,
         grants: grants(&options)?,
-        seed: options.seed,
-        limits: options.limits.record(),
+        seed: options.settings.seed,
+        limits: limits.record(),
         build: options.build.clone(),
-        host: environment::host(&options.metering.options.roots),
+        host: environment::host(&options.settings.metering.options.roots),
         environment: environment::variables(env::vars_os()),
-        metering: Some(options.metering.record()),
+        metering: Some(options.settings.metering.record()),
     };
     let warnings = environment::warnings(&plan);
     let out = options.out.as_deref();
-    let recorder = Recorder::create(out, &folder_name(&name), run.clock.unix_ns(), plan)?;
+    let recorder =
+        Recorder::create(out, &folder_name(&prepared.name()), run.clock.unix_ns(), plan)?;
     *folder = Some(recorder.folder().to_path_buf());
     run.output.record_to(recorder)?;
     for message in warnings {
         run.output.keep(Event::Warning { message }).map_err(|error| explain("the run", &error))?;
     }
 
-    match &mut members[..] {
-        [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
-            None => experiment(member, run).await,
-            Some(_) => Err(Error::Input(format!(
-                "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
-                member.file
-            ))),
-        },
-        members => runner::run(members, run, &options.limits).await,
+    call(&prepared, inputs, run).await
+}
+
+/// Sets the runner's parameter for `--baseline`.
+fn rest(length: Duration, prepared: &Prepared, given: &mut Given) -> Result<()> {
+    if !prepared.is_composed() {
+        return Err(Error::Input(format!(
+            "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
+            prepared.file
+        )));
+    }
+    let seconds = length.as_secs_f64().to_string();
+    match given.parameters.insert(BASELINE.to_owned(), seconds) {
+        None => Ok(()),
+        Some(_) => Err(Error::Input(format!(
+            "the baseline is given twice, with --baseline and with -p {BASELINE}: give one"
+        ))),
     }
 }
 
-/// Loads, links and instantiates every script, and asks each what it is.
-pub async fn start(
-    compiler: &Compiler,
-    scripts: &[Script],
-    run: &Arc<Run>,
-    limits: &Limits,
-) -> Result<Vec<Member>> {
-    let linker = host::linker(compiler.engine()).map_err(|error| {
-        Error::Failed(format!("the host's own interfaces do not link: {error}"))
-    })?;
-    let mut members = Vec::with_capacity(scripts.len());
-    for script in scripts {
-        let compiling = || {
-            let message = format!("compiling {} (kept for the next run)", script.file);
-            run.output.observer().event(&Event::Log { level: "info".to_owned(), message });
-        };
-        let loaded = compiler.load(&script.file, &script.bytes, compiling)?;
-        let mut member =
-            Member::start(&linker, loaded, State::new(run, limits, Stage::Describing)).await?;
-        if let Some(role) = script.role {
-            if !member.roles.contains(&role) {
-                let (file, name) = (&script.file, role.name());
-                return Err(Error::Input(format!(
-                    "{file} was given as --{name}, but exports no {name} policy"
-                )));
-            }
-            member.roles = vec![role];
-        }
-        members.push(member);
-    }
-    Ok(members)
-}
-
-async fn experiment(member: &mut Member, run: &Run) -> Result<()> {
-    let world = Experiment::new(&mut member.store, &member.instance)
-        .map_err(|error| explain(&member.file, &error))?;
-    let ended = run
-        .unless_stopped(world.call_run(&mut member.store))
-        .await
-        .map_err(|error| explain(&member.file, &error))?;
+/// Instantiates what was prepared, and runs it to its end.
+async fn call(prepared: &Prepared, inputs: Inputs, run: &Arc<Run>) -> Result<()> {
+    let mut state = State::new(run);
+    state.inputs = inputs;
+    state.wasi_clock.follow_host(prepared.about.clocks == Clocks::Monotonic);
+    let mut store = Store::new(prepared.linked.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(run.settings.limits.call);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().run.check_stop()?;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    let ended = async {
+        let instance = prepared.linked.instantiate_async(&mut store).await?;
+        let run =
+            instance.get_typed_func::<(), (std::result::Result<(), String>,)>(&mut store, "run")?;
+        run.call_async(&mut store, ()).await
+    };
+    let (ended,) =
+        run.unless_stopped(ended).await.map_err(|error| explain(&prepared.file, &error))?;
     ended.map_err(Error::Script)
 }
 
@@ -241,12 +218,14 @@ fn short(mut sentence: String) -> String {
 }
 
 fn component_record(member: &Member) -> ComponentRecord {
+    let Member { part, about } = member;
     ComponentRecord {
-        role: member.role_names(),
-        name: member.about.name.clone(),
-        version: member.about.version.clone(),
-        digest: member.digest.clone(),
-        file: member.file.clone(),
+        role: part.role_names(),
+        name: about.name.clone(),
+        version: about.version.clone(),
+        digest: part.digest(),
+        file: part.file.clone(),
+        is_shipped: part.is_shipped,
     }
 }
 
@@ -257,11 +236,12 @@ fn grants(options: &Options) -> Result<Grants> {
         })?;
         Ok(Dataset { name: name.clone(), file: file.display().to_string(), digest })
     });
+    let model = &options.settings.model;
     Ok(Grants {
-        model: options.model.source.to_string(),
-        adapters: options.model.adapters.iter().map(|grant| grant.source.to_string()).collect(),
-        dtype: options.model.dtype.map(|dtype| dtype.to_string()),
-        device: options.model.device.to_string(),
+        model: model.source.to_string(),
+        adapters: model.adapters.iter().map(|grant| grant.source.to_string()).collect(),
+        dtype: model.dtype.map(|dtype| dtype.to_string()),
+        device: model.device.to_string(),
         datasets: datasets.collect::<Result<_>>()?,
     })
 }

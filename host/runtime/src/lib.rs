@@ -2,16 +2,23 @@
 //! engine, meter and record to the WIT package.
 //!
 //! ```text
-//! bytes ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
-//!            │ cache                        (no grants)                      │
-//!            └ core modules are encoded                     host/<interface>.rs answers its calls
+//! files ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
+//!            │ cache                     (its own store)                     │
+//!            ├ core modules are encoded                     host/<interface>.rs answers its calls
+//!            └ policies are composed with the runner
 //! ```
 
+mod about;
 mod batch;
 pub mod bindings;
+pub mod border;
 mod cgroup;
+mod code_cache;
 pub mod component;
+pub mod compose;
 mod dataset;
+mod describe;
+pub mod encode;
 mod energy_shares;
 mod engine_thread;
 mod environment;
@@ -29,7 +36,6 @@ pub mod output;
 pub mod plan;
 mod random;
 pub mod run;
-pub mod runner;
 mod secrets;
 mod sha256;
 pub mod state;

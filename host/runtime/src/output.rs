@@ -58,7 +58,7 @@ const EARLY_LINES: usize = 1000;
 /// The way out of a run, shared by all that write to it.
 pub struct Output {
     clock: Clock,
-    /// None while a component is only asked what it is.
+    /// None until the run begins.
     recorder: Mutex<Option<Recorder>>,
     /// What was said before there was a record, and when.
     early: Mutex<Vec<(u64, Event)>>,

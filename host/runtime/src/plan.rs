@@ -1,4 +1,4 @@
-//! From a command line's words to what a run is given: parameters, datasets, the model.
+//! From a command line's words to what a script is given: parameters and datasets.
 
 use crate::{Error, Result, bindings::description::About, state::Inputs, value::Value};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -12,28 +12,12 @@ pub struct Given {
     pub datasets: BTreeMap<String, PathBuf>,
 }
 
-/// Gives each component what it declared, and refuses what none of them did.
-pub fn resolve(given: &Given, components: &[About]) -> Result<Vec<Inputs>> {
-    refuse_unknown(
-        "parameter",
-        given.parameters.keys(),
-        components
-            .iter()
-            .flat_map(|about| about.parameters.iter().map(|p| p.name.as_str()))
-            .collect(),
-    )?;
-    refuse_unknown(
-        "dataset",
-        given.datasets.keys(),
-        components
-            .iter()
-            .flat_map(|about| about.datasets.iter().map(|d| d.name.as_str()))
-            .collect(),
-    )?;
-    components.iter().map(|about| inputs(given, about)).collect()
-}
-
-fn inputs(given: &Given, about: &About) -> Result<Inputs> {
+/// Gives a component what it declared, and refuses what it did not.
+pub fn resolve(given: &Given, about: &About) -> Result<Inputs> {
+    let declared = about.parameters.iter().map(|parameter| parameter.name.as_str());
+    refuse_unknown("parameter", given.parameters.keys(), declared.collect())?;
+    let declared = about.datasets.iter().map(|dataset| dataset.name.as_str());
+    refuse_unknown("dataset", given.datasets.keys(), declared.collect())?;
     let mut inputs = Inputs::default();
     for parameter in &about.parameters {
         let default = Value::from(parameter.default.clone());
@@ -66,7 +50,6 @@ fn refuse_unknown<'a>(
     mut declared: Vec<&str>,
 ) -> Result<()> {
     declared.sort_unstable();
-    declared.dedup();
     given.find(|name| !declared.contains(&name.as_str())).map_or(Ok(()), |name| {
         let known = if declared.is_empty() { "none".to_owned() } else { declared.join(", ") };
         Err(Error::Input(format!("unknown {what} '{name}': this experiment declares {known}")))

@@ -1,8 +1,8 @@
 //! The data of a component's store: what its host calls work on.
 
 use crate::{
-    error::{Halt, Refusal},
-    limits::{Limiter, Limits},
+    error::Halt,
+    limits::Limiter,
     run::Run,
     value::Value,
     wasi::{self, WasiClock},
@@ -19,22 +19,11 @@ pub struct State {
     pub limiter: Limiter,
     /// The run that it is part of.
     pub run: Arc<Run>,
-    /// How far the component is.
-    pub stage: Stage,
     /// What this component declared, with the values that it got.
     pub inputs: Inputs,
-    /// WASI's clocks, until `describe` has said which.
+    /// WASI's clocks, which are those that `describe` said.
     pub wasi_clock: Arc<WasiClock>,
     wasi: WasiCtx,
-}
-
-/// How far a component is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It is asked what it is: there is no record yet, and nothing is granted.
-    Describing,
-    /// It takes part in a run.
-    Running,
 }
 
 /// What a component may read.
@@ -48,7 +37,8 @@ pub struct Inputs {
 
 impl State {
     /// The state of a component that has not done anything yet.
-    pub fn new(run: &Arc<Run>, limits: &Limits, stage: Stage) -> Self {
+    pub fn new(run: &Arc<Run>) -> Self {
+        let limits = &run.settings.limits;
         let wasi_clock = Arc::new(WasiClock::new(run.clock));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
@@ -59,26 +49,6 @@ impl State {
             wasi: wasi::world(&run.output, &wasi_clock, run.settings.seed),
             wasi_clock,
             run: Arc::clone(run),
-            stage,
-        }
-    }
-
-    /// Refuses what only a run has while the component is asked what it is. What a call did then would change the run:
-    /// the meter would begin without a record, and phases would be open before it.
-    pub fn only_in_run(&self, call: &str) -> Result<(), Refusal> {
-        match self.stage {
-            Stage::Running => Ok(()),
-            Stage::Describing => {
-                Err(Refusal::NotGranted(format!("describe must not call {call}: call it in run")))
-            }
-        }
-    }
-
-    /// The same for a call that has no way to refuse: any answer would be a made-up one, so the component ends.
-    pub fn only_in_run_or_end(&self, call: &'static str) -> wasmtime::Result<()> {
-        match self.stage {
-            Stage::Running => Ok(()),
-            Stage::Describing => Err(Halt::InDescribe(call).trap()),
         }
     }
 

@@ -29,7 +29,7 @@ fn about() -> About {
     .dataset("prompts", "JSONL with a field 'prompt'; without it three built-in lengths are used")
 }
 
-fn run() -> Result<Vec<Trial>> {
+fn run() -> Result<()> {
     let (model, new_tokens) = (Model::granted()?, parameter("new-tokens")?);
     let requests = prompts()?.into_iter().map(|(label, prompt)| {
         Request::text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()

@@ -17,7 +17,7 @@ fn about() -> About {
         .integer("rounds", 3, "how often each batch size is measured, in turn")
 }
 
-fn run() -> Result<Vec<Trial>> {
+fn run() -> Result<()> {
     let model = Model::granted()?;
     let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
     let vocabulary = model.info().vocab_size;

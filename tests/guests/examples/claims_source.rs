@@ -5,7 +5,7 @@ use llem_sdk::{prelude::*, report::Table};
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("claims_source", "0.1.0", "Reports made-up numbers under every source.")
+    About::new("claims-source", "0.1.0", "Reports made-up numbers under every source.")
 }
 
 /// Every source, as the contract spells it.

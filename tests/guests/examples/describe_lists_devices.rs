@@ -6,7 +6,7 @@ llem_sdk::experiment!(about, run);
 
 fn about() -> About {
     let count = llem_sdk::devices::list_devices().len();
-    About::new("describe_lists_devices", "0.1.0", "Lists devices in describe.").integer(
+    About::new("describe-lists-devices", "0.1.0", "Lists devices in describe.").integer(
         "devices",
         count as i64,
         "how many there are",

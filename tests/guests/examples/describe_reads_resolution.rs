@@ -6,7 +6,7 @@ llem_sdk::experiment!(about, run);
 
 fn about() -> About {
     let count = llem_sdk::meter::counter_resolution().len();
-    About::new("describe_reads_resolution", "0.1.0", "Reads the meter in describe.").integer(
+    About::new("describe-reads-resolution", "0.1.0", "Reads the meter in describe.").integer(
         "domains",
         count as i64,
         "how many there are",

@@ -31,7 +31,7 @@ llem_sdk::experiment!(about, run);
 
 fn about() -> About {
     monotonic_clock::subscribe_duration(120_000_000_000).block();
-    About::new("describe_waits", "0.1.0", "Sleeps in describe.")
+    About::new("describe-waits", "0.1.0", "Sleeps in describe.")
 }
 
 fn run() -> Result<()> {

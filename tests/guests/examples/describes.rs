@@ -1,4 +1,4 @@
-//! Makes every call in `describe` that belongs to `run`, and tells in `run` what became of each.
+//! Makes every call in `describe` that belongs to `run`, and logs what became of each.
 
 use llem_sdk::{
     bindings::{Level, inputs},
@@ -6,16 +6,16 @@ use llem_sdk::{
     prelude::*,
     types,
 };
-use std::cell::RefCell;
+use std::cell::Cell;
 
 llem_sdk::experiment!(about, run);
 
 thread_local! {
-    /// Calls with what they were answered.
-    static ANSWERS: RefCell<Vec<Vec<String>>> = const { RefCell::new(Vec::new()) };
+    static HAS_DESCRIBED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn about() -> About {
+    HAS_DESCRIBED.set(true);
     tell("devices.read-state", devices::read_state("cpu"));
     tell("meter.window.open", Window::open("in describe"));
     tell("meter.measure-baseline", meter::measure_baseline(100_000_000));
@@ -51,7 +51,7 @@ fn about() -> About {
 
 fn tell<T, E: Into<Refusal>>(call: &str, answer: Result<T, E>) {
     let answer = answer.map_or_else(|error| error.into().0, |_| "was done".to_owned());
-    ANSWERS.with_borrow_mut(|answers| answers.push(vec![call.to_owned(), answer]));
+    report::log(Level::Debug, &format!("{call}: {answer}"));
 }
 
 /// The case of an error, and its sentence.
@@ -73,11 +73,9 @@ impl From<Error> for Refusal {
 }
 
 fn run() -> Result<()> {
-    report::add_table(&report::Table {
-        name: "answers".to_owned(),
-        columns: vec!["call".to_owned(), "answer".to_owned()],
-        rows: ANSWERS.take(),
-    })?;
+    if HAS_DESCRIBED.get() {
+        return Err("run is in the instance that has described".into());
+    }
     let model = Model::granted()?;
     let _phase = Phase::begin("measure")?;
     let request = Request::tokens([1, 2, 3]).label("in run").max_new_tokens(parameter("tokens")?);

@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("hoards_resources", "0.1.0", "Opens windows without end.")
+    About::new("hoards-resources", "0.1.0", "Opens windows without end.")
 }
 
 fn run() -> Result<()> {

@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("host_calls", "0.1.0", "Times host calls and empty windows, from inside.").integer(
+    About::new("host-calls", "0.1.0", "Times host calls and empty windows, from inside.").integer(
         "calls",
         100_000,
         "how many calls are timed",

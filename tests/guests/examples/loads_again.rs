@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("loads_again", "0.1.0", "Loads the model and lets go of it, again and again.")
+    About::new("loads-again", "0.1.0", "Loads the model and lets go of it, again and again.")
         .integer("rounds", 20, "how often")
         .boolean("batch", false, "whether a batch of the model is open meanwhile")
 }

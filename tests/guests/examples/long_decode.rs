@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("long_decode", "0.1.0", "Decodes for as long as it is let.")
+    About::new("long-decode", "0.1.0", "Decodes for as long as it is let.")
 }
 
 fn run() -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("lost_rank", "0.1.0", "Closes a window late.").integer(
+    About::new("lost-rank", "0.1.0", "Closes a window late.").integer(
         "rest",
         3,
         "seconds before it closes",

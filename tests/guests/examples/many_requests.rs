@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("many_requests", "0.1.0", "Generates many short requests.")
+    About::new("many-requests", "0.1.0", "Generates many short requests.")
 }
 
 fn run() -> Result<()> {

@@ -5,7 +5,7 @@ use llem_sdk::{engine::ScoreRequest, prelude::*};
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("many_scores", "0.1.0", "Scores many requests in one call.")
+    About::new("many-scores", "0.1.0", "Scores many requests in one call.")
         .integer("requests", 50_000, "how many")
         .boolean("rolling", false, "whole texts instead of continuations")
 }

@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("needs_dataset", "0.1.0", "Reads a dataset that it did not require.")
+    About::new("needs-dataset", "0.1.0", "Reads a dataset that it did not require.")
         .dataset("prompts", "rows that are counted")
 }
 

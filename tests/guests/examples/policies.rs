@@ -7,7 +7,9 @@ llem_sdk::workload!(Both);
 llem_sdk::metrics!(Both);
 
 #[derive(Default)]
-struct Both;
+struct Both {
+    trials: u32,
+}
 
 impl Describe for Both {
     fn about() -> About {
@@ -22,18 +24,21 @@ impl WarmupPolicy for Both {
 }
 
 impl Workload for Both {
-    fn next(&mut self, history: &[Trial]) -> Result<Option<Request>> {
-        Ok((history.len() < 2)
+    fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
+        let index = last.map_or(0, |last| last.index + 1);
+        Ok((index < 2)
             .then(|| Request::text("again").label("again").max_new_tokens(4).ignore_eos()))
     }
 }
 
 impl Metrics for Both {
-    fn derive(&mut self, model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
-        let layers = f64::from(model.layers);
-        let trials = trials.len() as f64;
-        Ok(vec![
-            Quantity::exact(layers * trials, "1", Source::Derived).named("layers_times_trials"),
-        ])
+    fn observe(&mut self, _: Trial) -> Result<()> {
+        self.trials += 1;
+        Ok(())
+    }
+
+    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>> {
+        let product = f64::from(model.layers * self.trials);
+        Ok(vec![Quantity::exact(product, "1", Source::Derived).named("layers_times_trials")])
     }
 }

@@ -5,7 +5,10 @@ use llem_sdk::prelude::*;
 llem_sdk::metrics!(Count);
 
 #[derive(Default)]
-struct Count;
+struct Count {
+    trials: u64,
+    tokens: u64,
+}
 
 impl Describe for Count {
     fn about() -> About {
@@ -14,11 +17,18 @@ impl Describe for Count {
 }
 
 impl Metrics for Count {
-    fn derive(&mut self, _: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
-        let tokens: u64 = trials.iter().map(Trial::output_tokens).sum();
+    fn observe(&mut self, trial: Trial) -> Result<()> {
+        self.trials += 1;
+        self.tokens += trial.output_tokens();
+        Ok(())
+    }
+
+    fn derive(&mut self, _: &ModelInfo) -> Result<Vec<Metric>> {
+        let counted =
+            |value, unit, name| Quantity::exact(value as f64, unit, Source::Counted).named(name);
         Ok(vec![
-            Quantity::exact(trials.len() as f64, "{request}", Source::Counted).named("trials"),
-            Quantity::exact(tokens as f64, "{token}", Source::Counted).named("tokens"),
+            counted(self.trials, "{request}", "trials"),
+            counted(self.tokens, "{token}", "tokens"),
         ])
     }
 }

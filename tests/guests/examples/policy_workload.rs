@@ -14,9 +14,9 @@ impl Describe for Growing {
 }
 
 impl Workload for Growing {
-    fn next(&mut self, history: &[Trial]) -> Result<Option<Request>> {
-        let tokens: Vec<u32> = (0..=history.len() as u32).collect();
-        Ok((tokens.len() <= 4)
-            .then(|| Request::tokens(tokens).label("growing").max_new_tokens(4).ignore_eos()))
+    fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
+        let length = last.map_or(1, |last| last.index + 2);
+        let request = || Request::tokens(Vec::from_iter(0..length)).label("growing");
+        Ok((length <= 4).then(|| request().max_new_tokens(4).ignore_eos()))
     }
 }

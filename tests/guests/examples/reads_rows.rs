@@ -5,7 +5,7 @@ use llem_sdk::{prelude::*, report::Level};
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("reads_rows", "0.1.0", "Reports the cells of a dataset.")
+    About::new("reads-rows", "0.1.0", "Reports the cells of a dataset.")
         .text("column", "", "a column that is read as whole numbers; empty for none")
         .dataset("rows", "what is read")
 }

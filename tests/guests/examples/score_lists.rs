@@ -9,7 +9,7 @@ use llem_sdk::{
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("score_lists", "0.1.0", "Scores what it is given.")
+    About::new("score-lists", "0.1.0", "Scores what it is given.")
         .text("requests", "", "context>continuation;... in token ids, separated by commas")
         .text("texts", "", "texts;... in token ids, separated by commas")
         .boolean("apart", false, "each in a call of its own")

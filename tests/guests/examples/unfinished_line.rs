@@ -39,7 +39,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("unfinished_line", "0.1.0", "Writes a line without its end.")
+    About::new("unfinished-line", "0.1.0", "Writes a line without its end.")
         .text("ending", "return", "return, fail, trap, exit or loop")
         .integer("pieces", 0, "pieces of 4 KiB that are written first, all without an end of line")
 }

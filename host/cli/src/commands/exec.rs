@@ -9,9 +9,9 @@ use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
     Error, Metering, Options, Script, Stop,
+    compose::Role,
     exec::exec,
-    grants::{AdapterGrant, ModelGrant},
-    inspect::Role,
+    grants::{AdapterGrant, ModelGrant, Settings},
     plan::Given,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -22,8 +22,9 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// Run an experiment, or policies through the standard runner.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Components: one experiment, or policies; `quickstart` is the one that ships with llem
-    #[arg(required_unless_present = "workload")]
+    /// Components: one experiment (`quickstart` ships with llem), or policies; shipped ones stand in for those that are
+    /// not given
+    #[arg(required_unless_present_any = ["warmup", "workload", "metrics"])]
     components: Vec<String>,
     /// A component whose warm-up policy is used
     #[arg(long, value_name = "FILE")]
@@ -45,8 +46,8 @@ pub struct Args {
     /// Leave out the timeline of power, clocks and temperatures beside the record
     #[arg(long, help_heading = "Metering")]
     no_timeline: bool,
-    /// Rest so long before the warm-up, unless a baseline of the last hour is known: energy above idle of runs of
-    /// policies (experiments rest when they say so)
+    /// Rest so long before the warm-up, unless a baseline of the last hour is known: the runner's parameter `baseline`
+    /// (experiments rest when they say so)
     #[arg(long, value_name = "SECONDS", value_parser = within(TIMES, "s"), help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
@@ -89,7 +90,7 @@ impl Args {
         let watchers = self.watchers.clone();
         // Of several processes, only the one that leads comes back from here: before, none may bind a port.
         let options = self.options()?;
-        let world = options.model.world.clone();
+        let world = options.settings.model.world.clone();
         let clock = Clock::start();
         let observers = watch::all(&watchers, clock)?;
         let runtime =
@@ -134,27 +135,29 @@ impl Args {
                     .map(|(name, file)| (name, PathBuf::from(file)))
                     .collect(),
             },
-            model: ModelGrant {
-                source: self.model,
-                dtype: self.model_args.dtype,
-                device: self.model_args.device,
-                split,
-                max_ranks: self.max_ranks.unwrap_or(split.ranks()),
-                rank_timeout: self.model_args.split.rank_timeout(),
-                world: self.model_args.world()?,
-                digests: self.model_args.digests(),
-                adapters: self.adapters,
-                merge: self.merge,
+            baseline: self.baseline.map(Duration::from_secs_f64),
+            settings: Settings {
+                model: ModelGrant {
+                    source: self.model,
+                    dtype: self.model_args.dtype,
+                    device: self.model_args.device,
+                    split,
+                    max_ranks: self.max_ranks.unwrap_or(split.ranks()),
+                    rank_timeout: self.model_args.split.rank_timeout(),
+                    world: self.model_args.world()?,
+                    digests: self.model_args.digests(),
+                    adapters: self.adapters,
+                    merge: self.merge,
+                },
+                seed: self.model_args.seed,
+                limits: self.limits.limits(),
+                metering: Metering {
+                    options: self.meter_args.options(),
+                    timeline: !self.no_timeline,
+                    kept: cache(),
+                },
+                keep_prompts: self.keep_prompts,
             },
-            seed: self.model_args.seed,
-            limits: self.limits.limits(),
-            metering: Metering {
-                options: self.meter_args.options(),
-                timeline: !self.no_timeline,
-                baseline: self.baseline.map(Duration::from_secs_f64),
-                kept: cache(),
-            },
-            keep_prompts: self.keep_prompts,
             out: self.out,
             cache: compiled_cache(),
             command: std::env::args().collect(),

@@ -29,7 +29,6 @@ impl engine::Host for State {}
 
 impl engine::HostModel for State {
     async fn load(&mut self, options: engine::LoadOptions) -> Told<Resource<LoadedModel>> {
-        only_in_run!(self, "engine.model.load");
         self.run.begin()?;
         let loaded = self.load_model(options).await?;
         let is_given = loaded.as_ref().is_err_and(|error| error.is_given);

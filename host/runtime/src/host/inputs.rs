@@ -15,7 +15,6 @@ use wasmtime::component::Resource;
 
 impl inputs::Host for State {
     fn parameter(&mut self, name: String) -> Told<Value> {
-        only_in_run!(self, "inputs.parameter");
         Ok(self.inputs.parameters.get(&name).cloned().map(Into::into).ok_or_else(|| {
             let known: Vec<_> = self.inputs.parameters.keys().map(String::as_str).collect();
             Error::NotFound(format!(
@@ -32,7 +31,6 @@ impl inputs::Host for State {
 
 impl inputs::HostDataset for State {
     fn open(&mut self, name: String) -> Told<Resource<Rows>> {
-        only_in_run!(self, "inputs.dataset.open");
         let rows = match self.inputs.datasets.get(&name) {
             Some(path) => Rows::open(&name, path).map_err(Refusal::InvalidArgument),
             None => Err(Refusal::NotGranted(format!(

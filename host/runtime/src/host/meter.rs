@@ -25,7 +25,6 @@ impl meter::Host for State {
     }
 
     fn counter_resolution(&mut self) -> wasmtime::Result<Vec<meter::Resolution>> {
-        self.only_in_run_or_end("meter.counter-resolution")?;
         let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
             device: resolution.device,
             domain: resolution.domain,
@@ -36,20 +35,17 @@ impl meter::Host for State {
     }
 
     async fn measure_baseline(&mut self, length: u64) -> Told<meter::Baseline> {
-        only_in_run!(self, "meter.measure-baseline");
         let measured = self.baseline(Duration::from_nanos(length), None).await?;
         self.told(measured.map(Into::into))
     }
 
     async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Told<meter::Baseline> {
-        only_in_run!(self, "meter.idle-baseline");
         let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
         let known = self.baseline(length, Some(lifetime)).await?;
         self.told(known.map(Into::into))
     }
 
     async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Told<u64> {
-        only_in_run!(self, "meter.wait-until");
         let timeout = Duration::from_nanos(timeout);
         let (course, meter::Steady { device, within }) = match condition {
             meter::Condition::Elapsed(length) => {
@@ -66,7 +62,6 @@ impl meter::Host for State {
 
 impl meter::HostWindow for State {
     async fn open(&mut self, label: String) -> Told<Resource<OpenWindow>> {
-        only_in_run!(self, "meter.window.open");
         self.run.begin()?;
         if let Err(refusal) = check_label("window", &label) {
             return Ok(Err(refusal.into()));

@@ -1,15 +1,6 @@
 //! The host's side of the WIT package: one file an interface, each the conversions between it and
 //! the crates below, and nothing else.
 
-/// Refuses a call, by its name in WIT, while the component is only asked what it is.
-macro_rules! only_in_run {
-    ($state:expr, $call:literal) => {
-        if let Err(refusal) = $state.only_in_run($call) {
-            return Ok(Err(refusal.into()));
-        }
-    };
-}
-
 mod adapters;
 mod batch;
 mod devices;

@@ -4,52 +4,34 @@ use super::{
     names::{check_label, check_name},
     types::{Told, check_unit},
 };
-use crate::{
-    bindings::report,
-    error::Refusal,
-    run::OpenPhase,
-    sha256::sha256,
-    state::{Stage, State},
-};
+use crate::{bindings::report, error::Refusal, run::OpenPhase, sha256::sha256, state::State};
 use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
 use wasmtime::component::Resource;
 
 impl report::Host for State {
     fn show_progress(&mut self, done: u64, total: u64, label: String) -> wasmtime::Result<()> {
-        if self.stage == Stage::Running {
-            self.run.output.observer().progress(done, total, &label);
-        }
+        self.run.output.observer().progress(done, total, &label);
         Ok(())
     }
 
     fn log(&mut self, level: report::Level, message: String) -> wasmtime::Result<()> {
-        let level = match level {
-            report::Level::Debug => "debug",
-            report::Level::Info => "info",
-            report::Level::Warn => "warn",
-            report::Level::Error => "error",
-        };
-        self.run.output.write(Event::Log { level: level.to_owned(), message })
+        self.run.output.write(Event::Log { level: level.name().to_owned(), message })
     }
 
     fn add_metric(&mut self, metric: report::Metric) -> Told<()> {
-        only_in_run!(self, "report.add-metric");
         self.report(checked_metric(metric))
     }
 
     fn add_series(&mut self, series: report::Series) -> Told<()> {
-        only_in_run!(self, "report.add-series");
         self.report(checked_series(series))
     }
 
     fn add_table(&mut self, table: report::Table) -> Told<()> {
-        only_in_run!(self, "report.add-table");
         self.report(checked_table(table))
     }
 
     fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Told<()> {
-        only_in_run!(self, "report.write-artifact");
         let written = match check_file_name(&name) {
             Ok(()) => self.run.output.artifact(&name, &content)?.map_err(Refusal::InvalidArgument),
             Err(refusal) => Err(refusal),
@@ -67,7 +49,6 @@ impl report::Host for State {
 
 impl report::HostPhase for State {
     fn begin(&mut self, name: String) -> Told<Resource<OpenPhase>> {
-        only_in_run!(self, "report.phase.begin");
         if let Err(refusal) = check_name("phase", &name) {
             return Ok(Err(refusal.into()));
         }
@@ -84,6 +65,18 @@ impl report::HostPhase for State {
     fn drop(&mut self, phase: Resource<OpenPhase>) -> wasmtime::Result<()> {
         let depth = self.table.delete(phase)?.depth;
         self.run.phases.end(depth)
+    }
+}
+
+impl report::Level {
+    /// Its name in WIT.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
     }
 }
 

@@ -23,8 +23,6 @@ pub struct Metering {
     pub options: llem_meter::Options,
     /// Whether samples are kept beside the record.
     pub timeline: bool,
-    /// How long the standard runner rests for a baseline, unless one is known that is recent enough.
-    pub baseline: Option<Duration>,
     /// The folder of what is kept for later runs; none means that nothing is.
     pub kept: Option<PathBuf>,
 }
@@ -46,7 +44,6 @@ impl Metering {
             aligns_windows: options.align,
             keeps_timeline: self.timeline,
             power_model: options.power_model.map(model),
-            baseline_ns: self.baseline.map(nanoseconds),
             proc_root: unless_usual(&options.roots.proc, "/proc"),
             sys_root: unless_usual(&options.roots.sys, "/sys"),
         }

@@ -1,0 +1,127 @@
+//! What a component may say of itself. It names the run's folder, stands in the record and is shown on terminals.
+
+use crate::{
+    Error, Result,
+    bindings::{description::About, types},
+    value::Value,
+};
+use std::collections::BTreeSet;
+
+/// Longest name of an experiment, parameter or dataset, in bytes.
+const NAME: usize = 64;
+/// Longest version, in bytes.
+const VERSION: usize = 64;
+/// Longest line of help, in bytes.
+const SUMMARY: usize = 1_000;
+/// Longest text that a parameter has when it is not set, in bytes.
+const TEXT: usize = 10_000;
+/// Most parameters.
+const PARAMETERS: usize = 1_000;
+/// Most datasets.
+const DATASETS: usize = 100;
+
+/// Refuses a description that is not as `wit/policy.wit` says.
+pub fn check(file: &str, about: &About) -> Result<()> {
+    complaint(about).map_or(Ok(()), |reason| {
+        Err(Error::Input(format!("{file} describes itself wrongly: {reason}; mend its describe")))
+    })
+}
+
+fn complaint(about: &About) -> Option<String> {
+    let About { name, version, summary, parameters, datasets, clocks: _ } = about;
+    if parameters.len() > PARAMETERS || datasets.len() > DATASETS {
+        return Some(format!(
+            "it declares {} parameters and {} datasets, and may {PARAMETERS} and {DATASETS}",
+            parameters.len(),
+            datasets.len()
+        ));
+    }
+    if version.len() > VERSION || version.contains(char::is_control) {
+        return Some(format!("its version is no text of at most {VERSION} bytes"));
+    }
+    let own = [("its", name, summary)].into_iter();
+    let own = own.chain(parameters.iter().map(|one| ("a parameter's", &one.name, &one.summary)));
+    let all = own.chain(datasets.iter().map(|one| ("a dataset's", &one.name, &one.summary)));
+    for (whose, name, summary) in all {
+        if !is_kebab_case(name) {
+            let name: String = name.chars().take(NAME).flat_map(char::escape_debug).collect();
+            return Some(format!(
+                "{whose} name '{name}' is not kebab case (words of a-z and 0-9 with single hyphens between) of at most {NAME} bytes"
+            ));
+        }
+        if summary.len() > SUMMARY || summary.contains(char::is_control) {
+            return Some(format!("the summary of '{name}' is no line of at most {SUMMARY} bytes"));
+        }
+    }
+    for parameter in parameters {
+        let is_fit = match Value::from(parameter.default.clone()) {
+            Value::Text(text) => text.len() <= TEXT,
+            Value::Number(number) => number.is_finite(),
+            Value::Integer(_) | Value::Boolean(_) => true,
+        };
+        if !is_fit {
+            let name = &parameter.name;
+            return Some(format!(
+                "the default of '{name}' is no finite number or text of at most {TEXT} bytes"
+            ));
+        }
+    }
+    let parameters = repeated(parameters.iter().map(|one| &one.name));
+    let repeated = parameters.or_else(|| repeated(datasets.iter().map(|one| &one.name)));
+    repeated.map(|name| format!("it declares '{name}' twice"))
+}
+
+/// Whether a name is words of `a` to `z` and digits, separated by single hyphens, of at most 64 bytes.
+fn is_kebab_case(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
+    name.len() <= NAME && name.split('-').all(is_word)
+}
+
+fn repeated<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = BTreeSet::new();
+    names.find(|name| !seen.insert(*name))
+}
+
+/// Refuses policies that mean different things by one name. `whole` is the runner and they as one, which declares each
+/// name once; each policy comes with what it is called in messages.
+pub fn check_agreement(whole: &About, policies: &[(String, &About)]) -> Result<()> {
+    for parameter in &whole.parameters {
+        let default = json(&parameter.default);
+        let declaring = policies.iter().filter_map(|(policy, about)| {
+            let same = about.parameters.iter().find(|one| one.name == parameter.name)?;
+            Some((policy, json(&same.default)))
+        });
+        let Some((other, value)) = declaring.clone().find(|(_, value)| *value != default) else {
+            continue;
+        };
+        let mut agreeing = declaring.filter(|(_, value)| *value == default);
+        let first = agreeing.next().map_or("the runner", |(policy, _)| policy);
+        return Err(Error::Input(format!(
+            "{first} and {other} both declare the parameter '{}', with the defaults {default} and {value}: give both one default, or rename one",
+            parameter.name
+        )));
+    }
+    Ok(())
+}
+
+fn json(value: &types::Value) -> serde_json::Value {
+    Value::from(value.clone()).to_json()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kebab_case_is_words_and_single_hyphens() {
+        let long = "a".repeat(NAME);
+        for name in ["a", "new-tokens", "2x", "top-1-of-5", &long] {
+            assert!(is_kebab_case(name), "{name}");
+        }
+        let long = "a".repeat(NAME + 1);
+        for name in ["", "-a", "a-", "a--b", "A", "a_b", "a b", "é", "../x", "a\n", &long] {
+            assert!(!is_kebab_case(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is run: an experiment by itself, or policies composed with the runner that ships with llem.
+//!
+//! ```text
+//! --workload prompts.wasm ──┐
+//! count + usual (shipped) ──┤ by role
+//! runner (shipped) ─────────┴──► one component with describe and run, which is run like any experiment
+//! ```
+
+use crate::{
+    Error, Result,
+    border::Border,
+    encode::{self, without_panic},
+    exec::Script,
+    sha256::sha256,
+};
+use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
+use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
+
+/// The WIT package's name and version, as the names of imports and exports spell them.
+pub const PACKAGE: &str = "llem:experiment/";
+/// See [`PACKAGE`].
+pub const VERSION: &str = "@0.1.0";
+
+const RUNNER: &[u8] = include_bytes!("../../../guest-sdk/runner/runner.wasm");
+const DEFAULTS: &[u8] = include_bytes!("../../../guest-sdk/defaults/defaults.wasm");
+
+/// What a component takes part in a run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It drives everything.
+    Experiment,
+    /// It drives the policies.
+    Runner,
+    /// It decides how to warm up.
+    Warmup,
+    /// It decides what to ask.
+    Workload,
+    /// It derives metrics.
+    Metrics,
+}
+
+impl Role {
+    /// The policies, in the order in which the runner names them.
+    pub const POLICIES: [Self; 3] = [Self::Warmup, Self::Workload, Self::Metrics];
+
+    /// The world's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Experiment => "experiment",
+            Self::Runner => "runner",
+            Self::Warmup => "warmup",
+            Self::Workload => "workload",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// The export that tells it.
+    pub fn export(self) -> String {
+        match self {
+            Self::Experiment | Self::Runner => "run".to_owned(),
+            policy => format!("{PACKAGE}{}-policy{VERSION}", policy.name()),
+        }
+    }
+}
+
+/// A component that takes part in a run.
+#[derive(Clone)]
+pub struct Part {
+    /// What it is run as; never empty.
+    pub roles: Vec<Role>,
+    /// The file as it was given, or the name of one that ships with llem.
+    pub file: String,
+    /// Its bytes: a component, or a core module.
+    pub bytes: Cow<'static, [u8]>,
+    /// Whether it takes part without having been given.
+    pub is_shipped: bool,
+}
+
+impl Part {
+    fn shipped(roles: Vec<Role>, file: &str, bytes: &'static [u8]) -> Self {
+        Self { roles, file: file.to_owned(), bytes: bytes.into(), is_shipped: true }
+    }
+
+    /// Its roles' names, joined by `+`.
+    pub fn role_names(&self) -> String {
+        self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+")
+    }
+
+    /// `sha256:` and the digest of its bytes.
+    pub fn digest(&self) -> String {
+        sha256(&self.bytes)
+    }
+}
+
+/// What is given, for messages: the files.
+pub fn name(parts: &[Part]) -> String {
+    let given = parts.iter().filter(|part| !part.is_shipped);
+    given.map(|part| part.file.as_str()).collect::<Vec<_>>().join(" + ")
+}
+
+/// Whether they are policies with the runner.
+pub fn is_composed(parts: &[Part]) -> bool {
+    parts.iter().any(|part| part.roles == [Role::Runner])
+}
+
+/// The parts of a run: one experiment, or the runner, the policies that were given, and shipped ones for the rest.
+pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
+    let is_alone = scripts.len() == 1;
+    let mut parts = Vec::with_capacity(scripts.len() + 2);
+    for Script { file, bytes, role } in scripts {
+        let roles = roles(&file, &bytes, role)?;
+        let part = Part { roles, file, bytes: bytes.into(), is_shipped: false };
+        match part.roles[..] {
+            [Role::Experiment] if is_alone => return Ok(vec![part]),
+            [Role::Experiment] => {
+                return Err(Error::Input(format!(
+                    "{} is an experiment, which drives everything itself: give it alone",
+                    part.file
+                )));
+            }
+            _ => parts.push(part),
+        }
+    }
+    let mut missing = Vec::new();
+    for role in Role::POLICIES {
+        let mut of_role = parts.iter().filter(|part| part.roles.contains(&role));
+        match (of_role.next(), of_role.next()) {
+            (None, _) => missing.push(role),
+            (Some(_), None) => {}
+            (Some(one), Some(other)) => {
+                let (one, other, name) = (&one.file, &other.file, role.name());
+                return Err(Error::Input(format!(
+                    "{one} and {other} both export a {name} policy: choose one with --{name} FILE"
+                )));
+            }
+        }
+    }
+    parts.insert(0, Part::shipped(vec![Role::Runner], "runner", RUNNER));
+    if !missing.is_empty() {
+        parts.push(Part::shipped(missing, "defaults", DEFAULTS));
+    }
+    Ok(parts)
+}
+
+/// What a component is run as: what it was given as, or else all that it can be.
+fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
+    let Border { exports, .. } = Border::new(file, bytes)?;
+    let has = |role: &Role| exports.contains(&role.export());
+    match given {
+        Some(role) if has(&role) => Ok(vec![role]),
+        Some(role) => {
+            let name = role.name();
+            Err(Error::Input(format!(
+                "{file} was given as --{name}, but exports no {name} policy: give one that does"
+            )))
+        }
+        None if has(&Role::Experiment) => Ok(vec![Role::Experiment]),
+        None => {
+            let roles: Vec<Role> = Role::POLICIES.into_iter().filter(has).collect();
+            if roles.is_empty() {
+                let exports = match &exports[..] {
+                    [] => "nothing".to_owned(),
+                    exports => exports.join(", "),
+                };
+                return Err(Error::Input(format!(
+                    "{file} is a component for another world: it exports {exports}, and none of run, {}",
+                    Role::POLICIES.map(Role::export).join(", ")
+                )));
+            }
+            Ok(roles)
+        }
+    }
+}
+
+/// One component of all parts.
+pub fn encode(parts: &[Part]) -> Result<Cow<'_, [u8]>> {
+    if let [part] = parts {
+        return encode::encode(&part.file, &part.bytes);
+    }
+    let composed = without_panic(AssertUnwindSafe(|| compose(parts)));
+    let refuse = || Error::Input(unfit(&name(parts), "their types cannot be read"));
+    composed.ok_or_else(refuse)?.map(Into::into)
+}
+
+/// Plugs the policies into the runner's imports. What else they import is imported by the whole.
+fn compose(parts: &[Part]) -> Result<Vec<u8>> {
+    let mut graph = CompositionGraph::new();
+    let mut instances = Vec::with_capacity(parts.len());
+    for (index, part) in parts.iter().enumerate() {
+        let component = encode::encode(&part.file, &part.bytes)?.into_owned();
+        // Packages are told apart by name.
+        let name = format!("llem:part-{index}");
+        let package = Package::from_bytes(&name, None, component, graph.types_mut());
+        let package = package.map_err(|error| {
+            Error::Input(format!("{} is not a valid component: {error:#}", part.file))
+        })?;
+        let package =
+            graph.register_package(package).map_err(|error| refuse(&part.file, &error))?;
+        instances.push(graph.instantiate(package));
+    }
+    let runner = instances[0];
+    for (policy, part) in instances.iter().zip(parts).skip(1) {
+        for role in &part.roles {
+            let interface = role.export();
+            let export = graph.alias_instance_export(*policy, &interface);
+            let export = export.map_err(|error| refuse(&part.file, &error))?;
+            let plugged = graph.set_instantiation_argument(runner, &interface, export);
+            plugged.map_err(|error| refuse(&part.file, &error))?;
+        }
+    }
+    for export in ["describe", "describe-policies", "run"] {
+        let function = graph.alias_instance_export(runner, export);
+        let function = function.map_err(|error| refuse(&parts[0].file, &error))?;
+        graph.export(function, export).map_err(|error| refuse(&parts[0].file, &error))?;
+    }
+    graph.encode(EncodeOptions::default()).map_err(|error| refuse(&name(parts), &error))
+}
+
+fn refuse(file: &str, error: &dyn std::error::Error) -> Error {
+    let causes = iter::successors(Some(error), |error| error.source());
+    let causes: Vec<String> = causes.map(|error| error.to_string().replace('\n', " ")).collect();
+    Error::Input(unfit(file, &causes.join(": ")))
+}
+
+fn unfit(file: &str, reason: &str) -> String {
+    format!("{file} does not fit the runner of this llem: {reason}; build it against its wit/")
+}
