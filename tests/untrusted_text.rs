@@ -138,6 +138,18 @@ fn names_of_files_steer_no_terminal() {
     }
 }
 
+/// The program's own log quotes names, too. Nothing can be kept below a file, which it warns of.
+#[test]
+fn a_log_line_steers_no_terminal() {
+    let desk = Desk::new();
+    let cache = format!("{}/{STEERING}", desk.file("file", ""));
+    let mut command = desk.command(&["exec", &guest("noop")]);
+    command.env("LLEM_CACHE", cache);
+    let seen = on_terminal(command);
+    assert_shown(&seen);
+    assert!(console::strip_ansi_codes(&seen).contains("WARN"), "{seen:?}");
+}
+
 /// A folder of a model, with some of its text replaced.
 fn model_folder(desk: &Desk, files: &[(&str, String)]) -> PathBuf {
     let folder = desk.folder.path().join("model");
