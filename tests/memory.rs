@@ -162,6 +162,8 @@ fn weights_that_memory_does_not_hold_are_refused() {
     // Four replicas of what would fit once.
     let signs = ["smollm2-135m", "f32", "(tp1 pp1 dp40)", "are free", "fewer replicas"];
     generate("synthetic:smollm2-135m", &["--dtype", "f32", "--dp", "40"]).refused(2, &signs);
+    let most = u64::MAX.to_string();
+    generate("synthetic:tiny", &["--dp", &most]).refused(2, &["ranks", "fewer"]);
     generate("synthetic:tiny", &[]).ok();
 }
 

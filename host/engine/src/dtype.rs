@@ -94,7 +94,8 @@ impl FromStr for Device {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let ordinal = |digits: &str| digits.parse().ok();
+        // No machine has as many as 16 bits count.
+        let ordinal = |digits: &str| digits.parse::<u16>().ok().map(usize::from);
         match name {
             "cpu" => Some(Self::Cpu),
             "cuda" => Some(Self::Cuda(0)),

@@ -100,7 +100,7 @@ impl Model {
         let started = Instant::now();
         Path::check()?;
         let places = match &options.world {
-            Some(world) => vec![world.device(options.device); options.split.ranks()],
+            Some(world) => vec![world.device(options.device); options.ranks()?],
             None => options.devices()?,
         };
         let stands_in = options.stands_in()?;

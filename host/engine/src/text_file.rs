@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 const LARGEST: u64 = 256 << 20;
 
 /// Refuses what is not a file, and what is too large to be what it is called.
-pub(crate) fn check(path: &Path) -> Result<()> {
+fn check(path: &Path) -> Result<()> {
     let bad = |reason: &str| Error::file(path, reason);
     let found = fs::metadata(path).map_err(|error| bad(&error.to_string()))?;
     if !found.is_file() {

@@ -11,9 +11,11 @@ use candle_core::quantized::{
     gguf_file::{Content, Value},
     tokenizer::TokenizerFromGguf,
 };
+use serde::Deserialize;
+use serde_json::Value as Json;
 use std::{collections::HashMap, path::Path};
 use tokenizers::{
-    AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE,
+    AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE, normalizers::Precompiled,
     pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
 };
 
@@ -36,9 +38,14 @@ impl From<tokenizers::Tokenizer> for Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn read(path: &Path) -> Result<Self> {
-        text_file::check(path)?;
-        let inner = tokenizers::Tokenizer::from_file(path)
-            .map_err(|error| Error::file(path, error.to_string()))?;
+        let bad = |reason: String| Error::file(path, reason);
+        let text = text_file::read(path)?;
+        let Parts { normalizer, post_processor, .. } = text_file::parse(&text, path)?;
+        for part in [normalizer, post_processor].iter().flatten() {
+            check(part).map_err(bad)?;
+        }
+        let inner: tokenizers::Tokenizer =
+            text.parse().map_err(|error: tokenizers::Error| bad(error.to_string()))?;
         Ok(inner.into())
     }
 
@@ -131,5 +138,87 @@ impl Tokenizer {
     /// all its tokens.
     pub fn push(&self, stream: &mut TextStream, token: u32) -> Result<String> {
         stream.push(&self.inner, &self.growth, token)
+    }
+}
+
+/// The parts of a `tokenizer.json` of which the library takes for granted that they are well, and panics otherwise. All
+/// of it has been found to be JSON, and not too deep, once these are read.
+#[derive(Deserialize)]
+struct Parts {
+    normalizer: Option<Json>,
+    post_processor: Option<Json>,
+    #[serde(rename = "decoder")]
+    _decoder: Option<Json>,
+}
+
+/// The reason why a part, or one within it, is not what the library takes for granted.
+fn check(part: &Json) -> std::result::Result<(), String> {
+    if part["type"] == "Precompiled" {
+        serde_json::from_str::<Precompiled>(&part.to_string())
+            .map_err(|error| format!("normalizer: precompiled_charsmap: {error}"))?;
+    }
+    for piece in part["single"].as_array().into_iter().flatten() {
+        let token = &piece["SpecialToken"]["id"];
+        if token.as_str().is_some_and(|token| part["special_tokens"].get(token).is_none()) {
+            return Err(format!(
+                "post_processor: special_tokens lacks {token}, which single names"
+            ));
+        }
+        if piece["Sequence"]["id"] == "B" {
+            return Err("post_processor: single names the sequence B, and has A alone".to_owned());
+        }
+    }
+    match part {
+        Json::Array(parts) => parts.iter().try_for_each(check),
+        Json::Object(parts) => parts.values().try_for_each(check),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The refusal of the fixture with a part replaced.
+    fn refusal(part: &str, value: Json) -> String {
+        let fixture =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tokenizer/tokenizer.json");
+        let text = std::fs::read_to_string(fixture).expect("the fixture");
+        let mut json: Json = serde_json::from_str(&text).expect("JSON");
+        json[part] = value;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, json.to_string()).expect("written");
+        Tokenizer::read(&path).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn parts_that_the_library_panics_with_are_refused() {
+        let template = |single: Json| {
+            let pieces = json!([{ "Sequence": { "id": "A", "type_id": 0 } }]);
+            json!({
+                "type": "TemplateProcessing", "single": [single], "pair": pieces, "special_tokens": {},
+            })
+        };
+        let missing = template(json!({ "SpecialToken": { "id": "<s>", "type_id": 0 } }));
+        assert!(refusal("post_processor", missing.clone()).contains("lacks \"<s>\""));
+        let within = json!({ "type": "Sequence", "processors": [missing] });
+        assert!(refusal("post_processor", within).contains("lacks \"<s>\""));
+        let second = template(json!({ "Sequence": { "id": "B", "type_id": 0 } }));
+        assert!(refusal("post_processor", second).contains("sequence B"));
+        let map = json!({ "type": "Precompiled", "precompiled_charsmap": "AAAA" });
+        assert!(refusal("normalizer", map).contains("precompiled_charsmap"));
+    }
+
+    #[test]
+    fn a_decoder_that_is_no_json_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tokenizer.json");
+        for decoder in ["nul", &"[".repeat(100_000)] {
+            std::fs::write(&path, format!("{{\"decoder\": {decoder}")).expect("written");
+            let refusal = Tokenizer::read(&path).err().expect("refused").to_string();
+            assert!(refusal.contains("tokenizer.json"), "{refusal}");
+        }
     }
 }

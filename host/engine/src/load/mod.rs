@@ -46,6 +46,9 @@ pub struct LoadOptions {
 /// How long ranks wait for one another unless they are told: more than a slow pass takes.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Most ranks of a model: more than the GPUs of the largest systems that serve one.
+const MOST_RANKS: usize = 1 << 14;
+
 impl LoadOptions {
     /// A model on the CPU, in the checkpoint's number format.
     pub fn new(source: ModelSource) -> Self {
@@ -73,9 +76,24 @@ impl LoadOptions {
         }
     }
 
+    /// How many ranks the split makes.
+    ///
+    /// # Errors
+    /// More than any machine runs.
+    pub fn ranks(&self) -> Result<usize> {
+        let Split { tensor, pipeline, data, .. } = self.split;
+        let ranks = tensor.checked_mul(pipeline).and_then(|ranks| ranks.checked_mul(data));
+        ranks.filter(|&ranks| ranks <= MOST_RANKS).ok_or_else(|| {
+            Error::Invalid(format!(
+                "{} makes more than {MOST_RANKS} ranks: split the model over fewer",
+                self.split
+            ))
+        })
+    }
+
     /// The device of each rank: the CPU for all, or GPUs one after another.
     pub fn devices(&self) -> Result<Vec<Device>> {
-        let ranks = self.split.ranks();
+        let ranks = self.ranks()?;
         let Device::Cuda(first) = self.device else { return Ok(vec![Device::Cpu; ranks]) };
         let present = Device::cuda_count();
         if ranks > 1 && first + ranks > present && !self.stands_in()? {
