@@ -46,14 +46,14 @@ go_on_until_they_are_ended! {
     progress_without_end: Attack::of("floods_progress");
     errors_that_are_ignored_without_end: Attack::of("ignores_errors");
     an_empty_batch_that_is_stepped_without_end: Attack::of("steps_an_empty_batch");
-    a_batch_that_takes_long_to_drain: Attack::of("drains_a_long_batch");
+    a_batch_that_takes_long_to_drain: Attack::of("drains_a_long_batch").fills(128 * MIB);
+    scores_without_end: Attack::of("floods_scores");
+    requests_without_end: Attack::of("floods_requests");
     adapters_that_change_without_end: Attack::of("swaps_adapters");
     a_text_of_12_mb: Attack::of("huge_text").args(&["-p", "megabytes=12"]).fills(48 * MIB);
-    three_million_tokens: Attack::of("huge_tokens").fills(48 * MIB);
+    a_million_tokens: Attack::of("huge_tokens").fills(48 * MIB);
     a_hundred_thousand_scores_in_a_call:
         Attack::of("huge_scores").args(&["-p", "continuations=100000"]).fills(48 * MIB);
-    a_conversation_of_a_hundred_thousand_messages:
-        Attack::of("huge_conversation").args(&["-p", "messages=100000"]).fills(48 * MIB);
 }
 
 end! {
@@ -68,13 +68,9 @@ end! {
     a_line_without_end: Attack::of("prints_without_lines") => 1 ["8 MiB", "--max-output"];
     files_of_a_megabyte_without_end: Attack::of("fills_artifacts") => 1 ["8 MiB", "--max-output"];
     empty_files_without_end:
-        Attack::of("floods_artifacts").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+        Attack::of("floods_artifacts").limit("--max-output", 1) => 1 ["--max-output|--deadline"];
     sequences_that_are_cancelled_without_end:
         Attack::of("cancels_without_end").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
-    scores_without_end:
-        Attack::of("floods_scores").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
-    requests_without_end:
-        Attack::of("floods_requests").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
     phases_within_phases: Attack::of("nests_phases") => 1 ["64"];
 
     models_without_end: Attack::of("hoards_models") => 1 ["--max-models"];
@@ -86,7 +82,7 @@ end! {
     sockets_without_end: Attack::of("hoards_sockets").limit("--deadline", 1) => 1 ["--max-resources|--deadline"];
     waitable_sets_without_end: Attack::text("hoards_waitable_sets") => 1 ["--max-resources"];
     adapters_without_end:
-        Attack::of("hoards_adapters").limit("--max-output", 1) => 1 ["limit"];
+        Attack::of("hoards_adapters").limit("--max-output", 1) => 1 ["--max-|--deadline"];
     prompts_that_wait_without_end: Attack::of("hoards_prompts") => 1 ["limit"];
 
     a_file_of_140_mb:
@@ -97,7 +93,7 @@ end! {
     a_million_scores: Attack::of("huge_scores").fills(128 * MIB) => 1 ["16 MiB", "--max-call"];
     a_million_messages: Attack::of("huge_conversation").fills(128 * MIB) => 1 ["16 MiB", "--max-call"];
     a_terabyte_of_random_bytes: Attack::of("huge_random") => 1 ["exceeds limit|--max-call"];
-    fifteen_megabytes_at_once: Attack::of("prints_more_than_it_may").fills(30 * MIB) => 1 ["huge|permit|limit"];
+    fifteen_megabytes_at_once: Attack::of("prints_more_than_it_may").fills(30 * MIB) => 1 ["--max-output"];
     zeroes_without_end: Attack::of("prints_zeroes") => 1 ["zeroes"];
     a_model_of_8_billion_parameters: Attack::of("wants_a_large_model") => 2 ["GiB", "llama-3.1-8b"];
 

@@ -35,7 +35,7 @@ const SENTENCE: usize = 4096;
 /// How long after it is told to end a run may go on.
 const GRACE: Duration = Duration::from_secs(2);
 /// A host that has not ended by then will not.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The limits of an attack, where nothing else is said. Options that the binary does not know are not given.
 const LIMITS: [(&str, u64); 5] = [

@@ -54,7 +54,6 @@ fn run() -> Result<()> {
     expect("a context", score(vec![most], vec![1]).is_ok());
     expect("a prefix", model.score_rolling(&[vec![1]], most).is_ok());
     expect("a rolled token", model.score_rolling(&[vec![most]], 1).is_ok());
-    expect("text of a token", model.detokenize(&[most]).is_ok());
     let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
     expect("an arrival", batch.submit(&Request::tokens([1]), Some(u64::MAX)).is_ok());
     expect("a sequence", batch.cancel(u64::MAX).is_ok());
