@@ -14,6 +14,8 @@ fn classify(error: &anyhow::Error) -> (u8, String) {
         match error {
             llem_runtime::Error::Input(_) => 2,
             llem_runtime::Error::Failed(_)
+            | llem_runtime::Error::Limit(_)
+            | llem_runtime::Error::Bug(_)
             | llem_runtime::Error::Script(_)
             | llem_runtime::Error::Aborted { .. } => 1,
             llem_runtime::Error::Interrupted => 130,

@@ -88,8 +88,8 @@ pub(crate) fn run(
             }
             let stop = control.cancelled;
             let pass = run_pass(parts, replica, None, &mut sequences, work, PREFILL_ROWS, stop);
-            let pieces = match pass {
-                Ok(pieces) => pieces,
+            let scheduled = match pass {
+                Ok(scheduled) => scheduled,
                 Err(error) => {
                     // What came before is kept, whatever went wrong.
                     sequences.iter_mut().for_each(interrupt);
@@ -99,10 +99,10 @@ pub(crate) fn run(
                     return;
                 }
             };
-            if pieces.is_empty() {
+            if scheduled.is_empty() {
                 return;
             }
-            if pieces.iter().any(|piece| piece.sampled) {
+            if scheduled.iter().any(|tokens| tokens.sampled) {
                 (control.progress)(sequences.iter().map(Sequence::generated).sum());
             }
         }

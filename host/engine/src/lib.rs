@@ -12,6 +12,7 @@
 
 pub mod adapters;
 pub mod batch;
+mod byte_alphabet;
 pub mod chat;
 pub mod config;
 pub mod decoder;

@@ -9,7 +9,7 @@ use crate::{
     kernels::simd::Path,
     load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest},
     parallel::{
-        Plan, Replica,
+        Replica, ReplicaConfig,
         command::{Command, Reply},
         replica::at_once,
     },
@@ -109,7 +109,7 @@ impl Model {
         let checkpoint = Checkpoint::open(options, &first.open()?)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
-        let mut plan = Plan {
+        let mut config = ReplicaConfig {
             weights: checkpoint.weights.clone(),
             shape: checkpoint.shape.clone(),
             split: options.split,
@@ -119,10 +119,10 @@ impl Model {
             latency: checkpoint.latency,
         };
         let replicas = match &options.world {
-            Some(world) => vec![world.lead(&mut plan, options)?],
+            Some(world) => vec![world.lead(&mut config, options)?],
             None => {
                 let mut numbers: Vec<usize> = (0..options.split.data).collect();
-                at_once(&mut numbers, |_, replica| Replica::load(&plan, *replica))?
+                at_once(&mut numbers, |_, replica| Replica::load(&config, *replica))?
             }
         };
         let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();

@@ -11,7 +11,7 @@
 //!
 //! For any other, all is decoded each time: slower, never different.
 
-use crate::{Error, Result};
+use crate::{Error, Result, byte_alphabet};
 use std::collections::HashMap;
 use tokenizers::{Decoder, DecoderWrapper};
 
@@ -47,7 +47,7 @@ impl Growth {
     pub fn of(decoder: Option<&DecoderWrapper>) -> Self {
         let steps = decoder.map(flatten).unwrap_or_default();
         if let [DecoderWrapper::ByteLevel(_)] = steps[..] {
-            let bytes = (0..=255).map(|byte| (super::tokenizer::stand_in(byte), byte));
+            let bytes = (0..=255).map(|byte| (byte_alphabet::letter(byte), byte));
             return Self::Bytes(bytes.collect());
         }
         let is_local = |step: &&&DecoderWrapper| {

@@ -1,7 +1,7 @@
 //! Text to tokens and back, through Hugging Face's `tokenizers`.
 
 use crate::{
-    Error, Result,
+    Error, Result, byte_alphabet,
     error::first_line,
     load::gguf::Gguf,
     text_stream::{Growth, TextStream},
@@ -84,9 +84,9 @@ impl Tokenizer {
     /// and 257 ends a sequence.
     pub fn bytes() -> Result<Self> {
         let internal = |error: tokenizers::Error| Error::Unsupported(error.to_string());
-        // GPT-2's printable stand-in for each byte, which is how byte-level BPE spells them.
-        let vocab: [(String, u32); 256] =
-            std::array::from_fn(|byte| (stand_in(byte as u8).to_string(), byte as u32));
+        let vocab: [(String, u32); 256] = std::array::from_fn(|byte| {
+            (byte_alphabet::letter(byte as u8).to_string(), byte as u32)
+        });
         let model = BPE::builder().vocab_and_merges(vocab, vec![]).build().map_err(internal)?;
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, false)));
@@ -127,16 +127,5 @@ impl Tokenizer {
     /// all its tokens.
     pub fn push(&self, stream: &mut TextStream, token: u32) -> Result<String> {
         stream.push(&self.inner, &self.growth, token)
-    }
-}
-
-/// The map of GPT-2's `bytes_to_unicode`: printable Latin-1 stays, the rest moves above U+00FF.
-pub(crate) fn stand_in(byte: u8) -> char {
-    let stays = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    if stays(byte) {
-        char::from(byte)
-    } else {
-        let moved_before = (0..byte).filter(|&other| !stays(other)).count() as u32;
-        char::from_u32(256 + moved_before).unwrap_or('\u{fffd}')
     }
 }

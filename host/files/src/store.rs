@@ -2,6 +2,7 @@
 //!
 //! Runs that go on at the same time may write to one file: each adds its entries to what the others have added.
 
+use crate::whole_file::update;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{fs, io, marker::PhantomData, path::PathBuf};
@@ -36,8 +37,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
             }
             Ok(serde_json::to_vec_pretty(&all)?)
         };
-        crate::update(&self.file, change)
-            .map_err(|error| format!("{}: {error}", self.file.display()))
+        update(&self.file, change).map_err(|error| format!("{}: {error}", self.file.display()))
     }
 }
 

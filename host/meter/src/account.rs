@@ -10,17 +10,15 @@
 //! A bare difference of two readings lacks what was used after each edge's last tick: at the end of work that
 //! began from idle about half a period of full power, which does not average out.
 
-use crate::curve::{Curve, Knot};
+use crate::{
+    clock::Seconds,
+    curve::{Curve, Knot},
+    estimate::{Estimate, RECENT},
+};
 use std::collections::VecDeque;
-
-/// Time on a monotonic clock, s.
-pub type Seconds = f64;
 
 /// Ticks that are remembered at least: enough for a median of their distance.
 const KEPT: usize = 64;
-
-/// Intervals whose powers tell how much power varies from one to the next.
-pub(crate) const RECENT: usize = 8;
 
 /// How the counter's ticks lie in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,30 +27,6 @@ pub enum Period {
     Stated(Seconds),
     /// Unknown until ticks have been seen; until then at most this.
     AtMost(Seconds),
-}
-
-/// A number with its standard uncertainty.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The value.
-    pub value: f64,
-    /// One standard deviation.
-    pub uncertainty: f64,
-}
-
-impl Estimate {
-    /// The first of some powers, W, one interval after another: how far the next one is from it, the others tell. None of
-    /// none.
-    pub(crate) fn of_powers(powers: &[f64]) -> Option<Self> {
-        let value = *powers.first()?;
-        let changes: f64 = powers.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
-        let uncertainty = match powers.len() {
-            // Nothing is known of how it varies: anything from nothing to twice as much.
-            1 => value / 3f64.sqrt(),
-            count => (changes / (count - 1) as f64).sqrt(),
-        };
-        Some(Self { value, uncertainty })
-    }
 }
 
 /// A change of the counter: after the reading at `after` and not after that at `by`.

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Time on a monotonic clock, s.
+pub type Seconds = f64;
+
 /// Readings of both clocks, of which the pair with the smallest gap is taken: the kernel may run something else in
 /// between, but hardly each time.
 const TRIES: usize = 8;

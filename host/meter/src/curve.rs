@@ -12,7 +12,10 @@
 //! side's own power, as its other knots tell it, is drawn out to the boundary, and how far the two ends are apart is
 //! what is not known.
 
-use crate::account::{Estimate, RECENT, Seconds};
+use crate::{
+    clock::Seconds,
+    estimate::{Estimate, RECENT},
+};
 
 /// Energy until a moment, J, with one standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -45,7 +45,7 @@ impl Device {
 
 /// A device at one moment; each field that it cannot tell holds the reason.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct DeviceState {
     /// Power draw, W.
     pub power: Reading,
     /// Temperature, Cel.

@@ -10,7 +10,7 @@
 //! where every counter has ticked since ([`crate::Meter::known_until`]).
 
 use crate::{
-    account::Seconds,
+    clock::Seconds,
     curve::{Curve, Knot},
     gauge::{Faults, Gauge},
     sampler::Keep,

@@ -1,8 +1,10 @@
 //! A power domain with all that has been read of it.
 
 use crate::{
-    account::{Account, Edge, Estimate, Seconds},
+    account::{Account, Edge},
+    clock::Seconds,
     curve::{Curve, Knot},
+    estimate::Estimate,
     integral::{Integral, Reached},
     processor::CpuTime,
     sources::{Counter, Instrument, Metered, Raw, Sensor, declared::Declaring},

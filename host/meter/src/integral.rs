@@ -5,8 +5,9 @@
 //! estimated from successive differences (von Neumann et al., Ann. Math. Stat. 12, 1941), times the time squared.
 
 use crate::{
-    account::{Estimate, Seconds},
+    clock::Seconds,
     curve::{Curve, Knot},
+    estimate::Estimate,
 };
 use std::collections::VecDeque;
 

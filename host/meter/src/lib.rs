@@ -14,6 +14,7 @@ pub mod clock;
 mod cpufreq;
 pub mod curve;
 pub mod device;
+mod estimate;
 mod following;
 mod gauge;
 pub mod integral;
@@ -28,7 +29,8 @@ pub mod warning;
 pub mod window;
 
 pub use clock::Clock;
-pub use device::{Device, DeviceKind, State};
+pub use device::{Device, DeviceKind, DeviceState};
+pub use estimate::Estimate;
 pub use following::Following;
 pub use meter::{Meter, Options, SAMPLE_PERIOD};
 pub use sampler::{SamplerCost, Sink};

@@ -1,21 +1,21 @@
 //! All devices and gauges of this machine.
 
 use crate::{
-    account::Seconds,
+    clock::Seconds,
     curve::Curve,
-    device::{Device, State},
+    device::{Device, DeviceState},
     following::{Following, Stand},
     gauge::{Gauge, Mark},
     processor::{Processor, Roots},
     sampler::{Sampler, SamplerCost, Shared, Sink, locked},
     sources::{
-        Found, Instrument, Metered, Unmetered,
+        Found, Instrument, Metered, UNMEASURED, Unmetered,
         declared::{Declared, PowerModel},
         nvml::{self, Gpus},
         rapl,
     },
     timeline::Sample,
-    window::{Curves, DeviceEnergy, Domain, Resolution, Span, UNMEASURED, Window},
+    window::{Curves, DeviceEnergy, Domain, Resolution, Span, Window},
 };
 use llem_quantity::Source;
 use std::{
@@ -299,7 +299,7 @@ impl Meter {
     }
 
     /// A device now; none where no device has that id.
-    pub fn state(&self, id: &str) -> Option<State> {
+    pub fn state(&self, id: &str) -> Option<DeviceState> {
         match id {
             "cpu" => Some(self.processor.state()),
             gpu => self.gpus.as_ref().ok()?.state(gpu),

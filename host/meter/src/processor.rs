@@ -2,7 +2,7 @@
 
 use crate::{
     cpufreq,
-    device::{Device, DeviceKind, State, sensor},
+    device::{Device, DeviceKind, DeviceState, sensor},
 };
 use llem_quantity::Source;
 use std::{
@@ -92,11 +92,11 @@ impl Processor {
     }
 
     /// How it is now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> DeviceState {
         let not_instant = |what: &str| {
             Err(format!("a processor's {what} is a difference of two readings: use a window"))
         };
-        State {
+        DeviceState {
             power: not_instant("power"),
             temperature: sensor(self.temperature(), "Cel", "the processor's temperature"),
             core_clock: sensor(self.clock(), "MHz", "the processor's clock"),

@@ -2,10 +2,10 @@
 //! course of power, clocks and temperature is known.
 
 use crate::{
-    account::Seconds,
+    clock::Seconds,
     gauge::Gauge,
     processor::{CpuTime, Processor},
-    sources::nvml::Gpus,
+    sources::{UNMEASURED, nvml::Gpus},
     timeline::{Condition, History, Sample},
 };
 use std::{
@@ -288,7 +288,7 @@ impl Rounds {
         // Devices without a gauge have a condition all the same.
         while let Some(device) = self.conditions.pop() {
             let condition = Some(self.condition(&device));
-            let domain = crate::window::UNMEASURED.into();
+            let domain = UNMEASURED.into();
             self.hold(Sample {
                 at: shared.now(),
                 device,

@@ -1,6 +1,6 @@
 //! What a sampler has read: of each power domain at every sample, of each device now and then.
 
-use crate::{account::Seconds, warning::Warning};
+use crate::{clock::Seconds, warning::Warning};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,

@@ -2,7 +2,8 @@
 
 use crate::{
     baseline::IdlePower,
-    window::{DeviceEnergy, Domain, Span, UNMEASURED},
+    sources::UNMEASURED,
+    window::{DeviceEnergy, Domain, Span},
 };
 use llem_quantity::{Quantity, Reading, Source};
 

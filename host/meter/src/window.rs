@@ -1,14 +1,16 @@
 //! Spans of time with the energy that every device used in them.
 
 use crate::{
-    account::Estimate, curve::Curve, gauge::Mark, sampler::Keep, sources::Unmetered,
-    timeline::DeviceSpan, warning::Warning,
+    curve::Curve,
+    estimate::Estimate,
+    gauge::Mark,
+    sampler::Keep,
+    sources::{UNMEASURED, Unmetered},
+    timeline::DeviceSpan,
+    warning::Warning,
 };
 use llem_quantity::{Quantity, Reading, Source};
 use std::time::{Duration, Instant};
-
-/// Stands for the domains of a device that nothing measures.
-pub const UNMEASURED: &str = "all";
 
 /// An open window: what stood on the gauges when it opened.
 pub struct Window {

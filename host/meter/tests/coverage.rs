@@ -2,7 +2,8 @@
 //! integrals, seen through a counter that ticks and through a sensor that is read now and then.
 
 use llem_meter::{
-    account::{Account, Estimate, Period},
+    Estimate,
+    account::{Account, Period},
     integral::Integral,
 };
 use rand::{Rng, RngExt, SeedableRng};

@@ -2,23 +2,24 @@
 //! or read back by `llem recover`.
 
 use crate::{
-    event::{Event, Line, SequenceProgress, SequenceRecord},
-    schema::{Phase, Plan, RunRecord, SCHEMA_VERSION, Status},
+    event::{Event, Line, Status},
+    generation::{SequenceProgress, SequenceRecord},
+    group_key::GroupKey,
+    plan::Plan,
+    schema::{Phase, RunRecord, SCHEMA_VERSION},
     score::ScoreSamples,
-    statistics::GroupSamples,
+    statistics::RequestSamples,
 };
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use indexmap::IndexMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// A record in the making.
 pub struct RecordBuilder {
     record: RunRecord,
-    /// Generated requests.
-    groups: Groups<GroupSamples>,
-    /// Scored ones.
-    score_groups: Groups<ScoreSamples>,
+    /// Generated requests, in the order of their groups' first appearance.
+    groups: IndexMap<GroupKey, RequestSamples>,
+    /// Scored ones, likewise.
+    score_groups: IndexMap<GroupKey, ScoreSamples>,
     /// Sequences of continuous batches of which only progress was told, by batch and name. They are counted in once it is
     /// known that no more comes.
     open_sequences: BTreeMap<(u64, u64), (Option<u64>, SequenceProgress)>,
@@ -58,8 +59,8 @@ impl RecordBuilder {
         };
         Self {
             record,
-            groups: Groups::default(),
-            score_groups: Groups::default(),
+            groups: IndexMap::new(),
+            score_groups: IndexMap::new(),
             open_sequences: BTreeMap::new(),
             open_phases: Vec::new(),
             last_ns: 0,
@@ -85,7 +86,8 @@ impl RecordBuilder {
             }
             Event::Generation(generation) => {
                 let window = &generation.window;
-                self.groups.of(generation.model, &window.phase, &window.label).add(&generation);
+                let key = GroupKey::new(generation.model, &window.phase, &window.label);
+                self.groups.entry(key).or_default().add(&generation);
             }
             Event::BatchProgress(progress) => {
                 for news in progress.sequences {
@@ -94,16 +96,17 @@ impl RecordBuilder {
             }
             Event::BatchSequence(ended) => {
                 self.open_sequences.remove(&(ended.batch, ended.name));
-                let group = self.groups.of(ended.model, &ended.phase, &ended.label);
-                group.add_sequence(&ended.sequence);
+                let key = GroupKey::new(ended.model, &ended.phase, &ended.label);
+                self.groups.entry(key).or_default().add_sequence(&ended.sequence);
             }
             Event::Score(call) => {
                 let window = &call.window;
-                self.score_groups.of(call.model, &window.phase, &window.label).add(&call);
+                let key = GroupKey::new(call.model, &window.phase, &window.label);
+                self.score_groups.entry(key).or_default().add(&call);
             }
             Event::ScoreProgress(progress) => {
-                let of = (progress.model, &progress.phase, &progress.label);
-                self.score_groups.of(of.0, of.1, of.2).note(&progress);
+                let key = GroupKey::new(progress.model, &progress.phase, &progress.label);
+                self.score_groups.entry(key).or_default().note(&progress);
             }
             Event::Window(window) => record.windows.push(window),
             Event::Devices { devices } => record.devices = devices,
@@ -142,12 +145,12 @@ impl RecordBuilder {
             self.record.phases.push(Phase { phase, started_ns, wall_ns });
         }
         for (model, sequence) in std::mem::take(&mut self.open_sequences).into_values() {
-            let group = self.groups.of(model, &sequence.phase, &sequence.label);
-            group.add_sequence(&cut_short(sequence));
+            let key = GroupKey::new(model, &sequence.phase, &sequence.label);
+            self.groups.entry(key).or_default().add_sequence(&cut_short(sequence));
         }
-        let groups = self.groups.all.iter();
+        let groups = self.groups.iter();
         self.record.groups = groups.map(|(key, samples)| samples.summarise(key)).collect();
-        let groups = self.score_groups.all.iter();
+        let groups = self.score_groups.iter();
         self.record.score_groups = groups.map(|(key, samples)| samples.summarise(key)).collect();
         self.record
     }
@@ -181,46 +184,10 @@ fn cut_short(progress: SequenceProgress) -> SequenceRecord {
     }
 }
 
-/// What requests of one group have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct GroupKey {
-    /// The model, by its number; none where an older version does not tell.
-    pub model: Option<u64>,
-    /// The open phases, joined by `/`.
-    pub phase: String,
-    /// The label.
-    pub label: String,
-}
-
-/// What is gathered by model, phase and label, in the order of first appearance.
-struct Groups<S> {
-    all: Vec<(GroupKey, S)>,
-    /// Where each stands: a run may have as many as requests.
-    places: HashMap<GroupKey, usize>,
-}
-
-impl<S> Default for Groups<S> {
-    fn default() -> Self {
-        Self { all: Vec::new(), places: HashMap::new() }
-    }
-}
-
-impl<S: Default> Groups<S> {
-    /// The group of a model, phase and label, made if there is none.
-    fn of(&mut self, model: Option<u64>, phase: &str, label: &str) -> &mut S {
-        let key = GroupKey { model, phase: phase.to_owned(), label: label.to_owned() };
-        let place = *self.places.entry(key).or_insert_with_key(|key| {
-            self.all.push((key.clone(), S::default()));
-            self.all.len() - 1
-        });
-        &mut self.all[place].1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{BatchProgressRecord, BatchSequenceRecord};
+    use crate::generation::{BatchProgressRecord, BatchSequenceRecord};
 
     fn progress(first: u32, count: u32) -> SequenceProgress {
         SequenceProgress {

@@ -1,9 +1,7 @@
 //! What is kept of generated sequences: static requests, and those of continuous batches as they run and when they end.
 
 use crate::{
-    energy::SequenceEnergy,
-    event::{UsedAdapter, WindowRecord},
-    request::RequestRecord,
+    energy::SequenceEnergy, model::UsedAdapter, request::RequestRecord, window::WindowRecord,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

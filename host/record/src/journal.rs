@@ -2,7 +2,7 @@
 //!
 //! The process that writes it holds a lock on it as long as it lives, which is how others know that the run goes on.
 
-use crate::{Error, event::Line};
+use crate::{error::Error, event::Line};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, Write},
@@ -11,6 +11,9 @@ use std::{
 
 /// The journal's name within the run's folder.
 const NAME: &str = "events.jsonl";
+
+/// Bytes of the buffer that are kept from line to line.
+const BUFFER: usize = 64 << 10;
 
 /// The open journal of a run.
 pub struct Journal {
@@ -32,9 +35,13 @@ impl Journal {
     }
 
     /// Appends a line. It goes to the kernel before this returns, with no buffer of our own
-    /// between, so that a `kill -9` right after loses nothing.
-    pub fn append(&mut self, line: &Line) -> Result<(), Error> {
-        self.lines.append(line).map_err(|source| self.failed(source))
+    /// between, so that a `kill -9` right after loses nothing. Returns its bytes.
+    ///
+    /// # Errors
+    /// It cannot be written, or would have more than `most` bytes ([`Error::is_too_long`]); nothing of it is written then.
+    pub fn append(&mut self, line: &Line, most: u64) -> Result<u64, Error> {
+        let written = self.lines.append(line, most).map_err(|source| self.failed(source))?;
+        written.ok_or(Error::TooLong { most })
     }
 
     /// Waits until the disk has it.
@@ -75,25 +82,54 @@ impl<T: Target> Lines<T> {
         Self { file, buffer: Vec::new(), whole: Some(0), is_torn: false }
     }
 
-    /// Appends a line. If that fails, what was written of it is taken back; if that fails too, the next line begins
-    /// on a new one.
-    fn append(&mut self, line: &Line) -> io::Result<()> {
+    /// Appends a line, unless it has more than so many bytes, and returns its bytes. If that fails, what was written of it
+    /// is taken back; if that fails too, the next line begins on a new one.
+    fn append(&mut self, line: &Line, most: u64) -> io::Result<Option<u64>> {
         self.buffer.clear();
+        self.buffer.shrink_to(BUFFER);
         if self.is_torn {
             self.buffer.push(b'\n');
         }
-        serde_json::to_writer(&mut self.buffer, line)?;
+        let mut bounded = Bounded { buffer: &mut self.buffer, most, is_full: false };
+        let serialized = serde_json::to_writer(&mut bounded, line);
+        if bounded.is_full {
+            return Ok(None);
+        }
+        serialized?;
         self.buffer.push(b'\n');
+        let bytes = self.buffer.len() as u64;
         let written = self.file.write_all(&self.buffer);
         if written.is_ok() {
-            self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
+            self.whole = self.whole.map(|whole| whole + bytes);
             self.is_torn = false;
         } else {
             // Where the file ends is not known for sure once this has failed.
             self.whole = self.whole.filter(|&whole| self.file.cut(whole).is_ok());
             self.is_torn = self.whole.is_none();
         }
-        written
+        written.map(|()| Some(bytes))
+    }
+}
+
+/// Takes no more than so many bytes.
+struct Bounded<'a> {
+    buffer: &'a mut Vec<u8>,
+    most: u64,
+    is_full: bool,
+}
+
+impl Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.buffer.len() + bytes.len()) as u64 >= self.most {
+            self.is_full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -185,16 +221,16 @@ mod tests {
     fn a_line_that_fails_is_not_glued_to_the_next() {
         for cuts in [true, false] {
             let mut lines = Lines::new(Disk { content: Vec::new(), room: 70, cuts });
-            lines.append(&warning("first")).expect("there is room");
-            lines.append(&warning("second")).expect_err("there is none");
-            lines.append(&warning("third")).expect_err("there still is none");
+            lines.append(&warning("first"), u64::MAX).expect("there is room");
+            lines.append(&warning("second"), u64::MAX).expect_err("there is none");
+            lines.append(&warning("third"), u64::MAX).expect_err("there still is none");
             lines.file.room = 1000;
-            lines.append(&warning("fourth")).expect("there is room again");
-            lines.append(&warning("fifth")).expect("there is room");
+            lines.append(&warning("fourth"), u64::MAX).expect("there is room again");
+            lines.append(&warning("fifth"), u64::MAX).expect("there is room");
             // Later it may be possible to cut.
             lines.file.cuts = true;
             lines.file.room = lines.file.content.len() + 9;
-            lines.append(&warning("sixth")).expect_err("there is no room");
+            lines.append(&warning("sixth"), u64::MAX).expect_err("there is no room");
             let text = String::from_utf8(lines.file.content).expect("text");
             let whole = text.lines().filter(|line| serde_json::from_str::<Line>(line).is_ok());
             let whole: Vec<&str> = whole.collect();

@@ -13,12 +13,18 @@
 
 pub mod activity;
 pub mod builder;
+mod distribution;
 pub mod energy;
+mod energy_sums;
 pub mod environment;
+mod error;
 pub mod event;
 pub mod generation;
+mod group_key;
 pub mod hardware;
 pub mod journal;
+pub mod model;
+pub mod plan;
 pub mod recorder;
 pub mod recover;
 pub mod report;
@@ -27,60 +33,18 @@ pub mod schema;
 pub mod score;
 pub mod statistics;
 pub mod timeline;
+pub mod window;
 
 pub use builder::RecordBuilder;
+pub use distribution::Distribution;
 pub use environment::Build;
-pub use event::{Event, Line};
+pub use error::Error;
+pub use event::{Event, Line, Status};
 pub use journal::Journal;
+pub use plan::Plan;
 pub use recorder::Recorder;
 pub use recover::{Recovered, recover};
-pub use schema::{Plan, RunRecord, Status};
-
-/// Why a record could not be written or recovered.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system said no.
-    #[error("{path}: {source}")]
-    Io {
-        /// What was to be written.
-        path: std::path::PathBuf,
-        /// What the file system said.
-        source: std::io::Error,
-    },
-    /// The folder given for the run already holds something.
-    #[error("{0} is not empty: give --out a new folder, so that no record is overwritten")]
-    NotEmpty(std::path::PathBuf),
-    /// The script has written a file of this name.
-    #[error(
-        "artifact '{0}' is there already: give each artifact a name of its own, so that none is lost"
-    )]
-    ArtifactExists(String),
-    /// There is no journal in the folder.
-    #[error(
-        "{0} is no run's folder: it holds no events.jsonl with a line of a run; give the folder that llem exec printed"
-    )]
-    NoRun(std::path::PathBuf),
-    /// Another process writes the journal.
-    #[error("the run in {0} is still going on: wait for its end, or end it with Ctrl-C")]
-    StillRunning(std::path::PathBuf),
-    /// The record is complete, but this version cannot read it.
-    #[error(
-        "{path} is complete, but of schema version {version:?}, which this version of llem does not read: use the version that wrote it"
-    )]
-    OtherSchema {
-        /// The record.
-        path: std::path::PathBuf,
-        /// What it says of itself.
-        version: String,
-    },
-}
-
-impl Error {
-    /// Whether what was given is at fault, rather than the machine.
-    pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Io { .. })
-    }
-}
+pub use schema::RunRecord;
 
 /// Seconds since 1970 as RFC 3339, UTC.
 pub fn date(unix_seconds: u64) -> String {

@@ -1,12 +1,16 @@
 //! Keeps a run's record while it goes on: every event to the journal, and the sum of them in memory.
 
 use crate::{
-    Error, Journal, RecordBuilder, RunRecord,
-    event::{Event, Line},
-    schema::{Plan, SCHEMA_VERSION, Status},
+    builder::RecordBuilder,
+    error::Error,
+    event::{Event, Line, Status},
+    journal::Journal,
+    plan::Plan,
+    schema::{RunRecord, SCHEMA_VERSION},
 };
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -44,17 +48,22 @@ impl Recorder {
             plan: Some(Box::new(plan)),
         };
         let mut recorder = Self { folder, journal, builder, started: started.clone() };
-        recorder.append(0, started)?;
+        recorder.append(0, started, u64::MAX)?;
         write_record(&recorder.folder, recorder.builder.begun())?;
         Ok(recorder)
     }
 
-    /// Appends an event to the journal and to the record. One that the journal does not take is in the record all the
-    /// same.
-    pub fn append(&mut self, t_ns: u64, event: Event) -> Result<(), Error> {
+    /// Appends an event, whose line in the journal has at most so many bytes, to the journal and to the record, and
+    /// returns the line's bytes. One that the journal cannot take is in the record all the same, unless it is too long.
+    ///
+    /// # Errors
+    /// It is too long ([`Error::is_too_long`]), or the journal cannot be written.
+    pub fn append(&mut self, t_ns: u64, event: Event, most: u64) -> Result<u64, Error> {
         let line = Line { t_ns, event };
-        let written = self.journal.append(&line);
-        self.builder.add(line);
+        let written = self.journal.append(&line, most);
+        if !written.as_ref().is_err_and(Error::is_too_long) {
+            self.builder.add(line);
+        }
         written
     }
 
@@ -66,22 +75,23 @@ impl Recorder {
         status: Status,
         error: Option<String>,
     ) -> Result<RunRecord, Error> {
-        let journal =
-            self.append(t_ns, Event::Ended { status, error }).and_then(|()| self.journal.sync());
+        let journal = self
+            .append(t_ns, Event::Ended { status, error }, u64::MAX)
+            .and_then(|_| self.journal.sync());
         let record = self.builder.finish();
         write_record(&self.folder, &record)?;
         journal.map(|()| record)
     }
 
-    /// Writes a file of the script into the run's folder and returns its path within it. Fails with
-    /// [`Error::ArtifactExists`] where the script has written one of that name.
-    pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<String, Error> {
+    /// Writes a file of the script into the run's folder and returns its path within it, and how many bytes were
+    /// written. Fails with [`Error::ArtifactExists`] where the script has written one of that name.
+    pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<(String, u64), Error> {
         let folder = self.folder.join("artifacts");
         let path = folder.join(name);
         let written =
             fs::create_dir_all(&folder).and_then(|()| llem_files::write_new(&path, content));
         match written {
-            Ok(()) => Ok(format!("artifacts/{name}")),
+            Ok(()) => Ok((format!("artifacts/{name}"), content.len() as u64)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::ArtifactExists(name.to_owned()))
             }
@@ -100,13 +110,16 @@ impl Recorder {
     }
 }
 
-/// Writes `run.json` whole, or leaves it as it was.
+/// Writes `run.json` whole, or leaves it as it was. Its text is never in memory as a whole: it may be as long as the
+/// journal.
 pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Error> {
     let path = folder.join(RECORD);
-    serde_json::to_vec_pretty(record)
-        .map_err(io::Error::from)
-        .and_then(|text| llem_files::write(&path, &text))
-        .map_err(|source| Error::Io { path, source })
+    let written = llem_files::write_with(&path, |file| {
+        let mut file = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut file, record)?;
+        file.flush()
+    });
+    written.map_err(|source| Error::Io { path, source })
 }
 
 /// A moment as records tell it: RFC 3339, UTC, in whole seconds.
@@ -138,4 +151,24 @@ fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
         }
     }
     unreachable!("a free name is found, or the file system says why not")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_told_in_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut recorder =
+            Recorder::create(Some(folder.path()), "run", 0, Plan::default()).expect("a new folder");
+        let journal = || fs::metadata(folder.path().join("events.jsonl")).expect("there").len();
+        for message in ["", "\u{20ac} \"quoted\"\n"] {
+            let before = journal();
+            let event = Event::Warning { message: message.to_owned() };
+            assert_eq!(recorder.append(7, event).expect("written"), journal() - before);
+        }
+        let (path, bytes) = recorder.write_artifact("a.txt", b"four").expect("written");
+        assert_eq!(bytes, fs::metadata(folder.path().join(path)).expect("there").len());
+    }
 }

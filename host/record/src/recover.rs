@@ -8,12 +8,14 @@
 //! A record that is complete is left as it is, so recovering twice changes nothing.
 
 use crate::{
-    Error, RecordBuilder, RunRecord,
-    event::{Event, Line},
+    builder::RecordBuilder,
+    error::Error,
+    event::{Event, Line, Status},
     hardware::TimelineRecord,
     journal::Replay,
+    plan::Plan,
     recorder::{RECORD, moment, write_record},
-    schema::{Plan, Recovery, Status},
+    schema::{Recovery, RunRecord},
     timeline::whole_files,
 };
 use serde::Deserialize;
@@ -161,11 +163,11 @@ fn timeline(folder: &Path) -> Option<TimelineRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Recorder, event::Table};
+    use crate::{Recorder, report::Table};
     use tempfile::TempDir;
 
     fn append(recorder: &mut Recorder, t_ns: u64, event: Event) {
-        recorder.append(t_ns, event).expect("written");
+        recorder.append(t_ns, event, u64::MAX).expect("written");
     }
 
     /// A run that ended with these lines: started, a phase that began, a table, a warning, the phase's end, ended.

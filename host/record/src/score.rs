@@ -9,10 +9,13 @@
 //! Each request's result stands in one line only. After a `kill -9` the lines of progress are what is left.
 
 use crate::{
-    builder::GroupKey,
-    energy::{DomainRecord, EnergySum, EnergySums, per_token},
-    event::{Activity, UsedAdapter, WindowRecord},
+    activity::Activity,
+    energy::{DomainRecord, per_token},
+    energy_sums::{EnergySum, EnergySums},
+    group_key::GroupKey,
+    model::UsedAdapter,
     statistics::token_rate,
+    window::WindowRecord,
 };
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;

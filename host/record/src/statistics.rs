@@ -3,67 +3,18 @@
 //! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
 
 use crate::{
-    builder::GroupKey,
-    energy::{DomainRecord, EnergySum, EnergySums, per_token},
-    event::{Activity, GenerationRecord, SequenceRecord, UsedAdapter},
+    activity::Activity,
+    distribution::{Distribution, Samples},
+    energy::{DomainRecord, per_token},
+    energy_sums::{EnergySum, EnergySums},
+    generation::{GenerationRecord, SequenceRecord},
+    group_key::GroupKey,
+    model::UsedAdapter,
 };
 use llem_quantity::{Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// A distribution of values in one unit: of durations, s; of energies, J.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Distribution {
-    /// How many.
-    pub count: u64,
-    /// Arithmetic mean.
-    pub mean: f64,
-    /// Sample standard deviation (n - 1); 0 for one value.
-    pub standard_deviation: f64,
-    /// Smallest.
-    pub min: f64,
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Largest.
-    pub max: f64,
-}
-
-impl Distribution {
-    /// Of at least one value; none of no values.
-    pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let standard_deviation =
-            if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
-        let at = |share| percentile(&values, share);
-        Some(Self {
-            count: values.len() as u64,
-            mean,
-            standard_deviation,
-            min,
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            max,
-        })
-    }
-}
-
-/// Linear interpolation between order statistics: Hyndman and Fan's type 7, numpy's default.
-/// `sorted` is not empty.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
-}
 
 /// Tokens per second; none where there were none or no time passed.
 pub(crate) fn token_rate(tokens: u64, time_ns: u64) -> Option<Quantity> {
@@ -73,7 +24,7 @@ pub(crate) fn token_rate(tokens: u64, time_ns: u64) -> Option<Quantity> {
 
 /// Requests of one label to one model in one phase, summarised.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Group {
+pub struct RequestGroup {
     /// The phase.
     pub phase: String,
     /// The requests' label.
@@ -139,23 +90,23 @@ pub struct Group {
 
 /// Samples of a group while the run goes on.
 #[derive(Debug, Default)]
-pub struct GroupSamples {
+pub struct RequestSamples {
     requests: u64,
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
     /// That of the requests.
     energy: EnergySums,
     /// Shares of sequences, J.
-    shares: Vec<f64>,
-    ttft: Vec<f64>,
-    itl: Vec<f64>,
-    tpot: Vec<f64>,
-    e2el: Vec<f64>,
+    shares: Samples,
+    ttft: Samples,
+    itl: Samples,
+    tpot: Samples,
+    e2el: Samples,
     /// Tokens that decode steps made: all but the first of each sequence.
     decoded: u64,
 }
 
-impl GroupSamples {
+impl RequestSamples {
     /// Counts a request in.
     pub fn add(&mut self, generation: &GenerationRecord) {
         self.requests += 1;
@@ -185,18 +136,20 @@ impl GroupSamples {
         else {
             return;
         };
-        self.ttft.push(seconds(first.saturating_sub(sequence.submitted_ns)));
-        self.e2el.push(seconds(last.saturating_sub(sequence.submitted_ns)));
-        self.itl.extend(sequence.token_ns.windows(2).map(|pair| seconds(pair[1] - pair[0])));
+        self.ttft.add(seconds(first.saturating_sub(sequence.submitted_ns)));
+        self.e2el.add(seconds(last.saturating_sub(sequence.submitted_ns)));
+        self.itl.extend(
+            sequence.token_ns.windows(2).map(|pair| seconds(pair[1].saturating_sub(pair[0]))),
+        );
         let after_first = sequence.token_ns.len() as u64 - 1;
         if after_first > 0 {
-            self.tpot.push(seconds(last - first) / after_first as f64);
+            self.tpot.add(seconds(last.saturating_sub(*first)) / after_first as f64);
         }
         self.decoded += after_first;
     }
 
     /// The summary.
-    pub fn summarise(&self, of: &GroupKey) -> Group {
+    pub fn summarise(&self, of: &GroupKey) -> RequestGroup {
         let energy = self.energy.total.total("no request");
         let activity = &self.activity;
         let each = per_token(&energy, activity.output_tokens, "no token was generated");
@@ -209,17 +162,17 @@ impl GroupSamples {
                 .then(|| Quantity::exact(flops / tokens as f64, "FLOP/{token}", Source::Analytic))
         };
         let flops = self.activity.flops_estimated;
-        Group {
+        RequestGroup {
             phase: of.phase.clone(),
             label: of.label.clone(),
             model: of.model,
             requests: self.requests,
             activity: self.activity,
             adapters: self.adapters.clone(),
-            ttft_s: Distribution::of(self.ttft.clone()),
-            itl_s: Distribution::of(self.itl.clone()),
-            tpot_s: Distribution::of(self.tpot.clone()),
-            e2el_s: Distribution::of(self.e2el.clone()),
+            ttft_s: self.ttft.distribution(),
+            itl_s: self.itl.distribution(),
+            tpot_s: self.tpot.distribution(),
+            e2el_s: self.e2el.distribution(),
             prefill_rate: token_rate(self.activity.prompt_tokens, self.activity.prefill_ns),
             decode_rate: token_rate(self.decoded, self.activity.decode_ns),
             flops_per_input_token: flops_per(flops.prefill, self.activity.prompt_tokens),
@@ -241,27 +194,11 @@ impl GroupSamples {
                 self.decoded,
                 "no token was decoded",
             ),
-            energy_per_sequence_j: Distribution::of(self.shares.clone()),
+            energy_per_sequence_j: self.shares.distribution(),
         }
     }
 }
 
 fn seconds(ns: u64) -> f64 {
     ns as f64 * 1e-9
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // numpy.percentile([1, 2, 3, 4, 10], [50, 90, 99]) = [3, 7.6, 9.76]; numpy.std(ddof=1) = 3.5355
-    #[test]
-    fn percentiles_are_those_of_numpy() {
-        let values = Distribution::of(vec![10.0, 1.0, 4.0, 2.0, 3.0]).expect("values");
-        assert!((values.p50 - 3.0).abs() < 1e-12);
-        assert!((values.p90 - 7.6).abs() < 1e-12);
-        assert!((values.p99 - 9.76).abs() < 1e-12);
-        assert!((values.standard_deviation - 3.535_533_905_932_737_8).abs() < 1e-12);
-        assert!(Distribution::of(vec![]).is_none());
-    }
 }

@@ -4,7 +4,7 @@
 //! in a file yet. The first file is small and each is up to twice as large as the one before, so that a short run
 //! loses no more than half of its samples, and a long one has few files.
 
-use crate::Error;
+use crate::error::Error;
 use parquet::{
     basic::Compression,
     file::{

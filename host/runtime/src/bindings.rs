@@ -46,12 +46,12 @@ pub mod imports {
             default: trappable,
         },
         with: {
-            "llem:experiment/engine.model": crate::host::engine::LoadedModel,
-            "llem:experiment/engine.batch": crate::host::batch::OpenBatch,
-            "llem:experiment/meter.window": crate::host::meter::OpenWindow,
+            "llem:experiment/engine.model": crate::models::LoadedModel,
+            "llem:experiment/engine.batch": crate::batch::OpenBatch,
+            "llem:experiment/meter.window": crate::measure::window::OpenWindow,
             "llem:experiment/inputs.dataset": crate::dataset::Rows,
-            "llem:experiment/inputs.random": crate::host::inputs::Stream,
-            "llem:experiment/report.phase": crate::host::report::OpenPhase,
+            "llem:experiment/inputs.random": crate::random::Stream,
+            "llem:experiment/report.phase": crate::run::OpenPhase,
         },
         require_store_data_send: true,
     });

@@ -2,7 +2,7 @@
 //!
 //! Cells arrive as the file has them: a CSV cell is text, and what a JSON value means is kept.
 
-use crate::bindings::types::Value;
+use crate::value::Value;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},

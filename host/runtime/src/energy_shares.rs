@@ -13,7 +13,7 @@
 
 use crate::holdings::During;
 use llem_engine::shares::Share;
-use llem_meter::{Domain, Joined, Span, account::Estimate};
+use llem_meter::{Domain, Estimate, Joined, Span};
 use llem_quantity::{Quantity, Reading, Source};
 use llem_record::energy::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
 use std::{

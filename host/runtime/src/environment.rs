@@ -8,8 +8,8 @@ use crate::{
 use llem_engine::kernels::{self, parallel, simd};
 use llem_meter::processor::{Processor, Roots};
 use llem_record::{
+    Plan,
     environment::{Host, MeteringRecord},
-    schema::Plan,
 };
 use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
 

@@ -1,6 +1,7 @@
-//! How a run can end without results, in the terms of exit codes.
+//! What can go wrong: with a run ([`Error`]), with one call of a script ([`Refusal`]), and what ends a guest from inside
+//! a call ([`Halt`]).
 
-use crate::stop::StopReason;
+use crate::{engine_thread::EngineGone, stop::StopReason};
 
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -8,16 +9,19 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a run did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was given cannot be run; exit code 2.
+    /// What was given cannot be run.
     #[error("{0}")]
     Input(String),
-    /// The run failed midway; exit code 1.
+    /// A limit was passed; the sentence names the option that raises it.
+    #[error("{0}")]
+    Limit(String),
+    /// The run failed midway.
     #[error("{0}")]
     Failed(String),
-    /// The script ended with an error of its own, which is this sentence; exit code 1.
+    /// The script ended with an error of its own, which is this sentence.
     #[error("{0}")]
     Script(String),
-    /// The script ended itself, as languages do on a panic; exit code 1.
+    /// The script ended itself, as languages do on a panic.
     #[error("{component} panicked or aborted{}", told(.last_words))]
     Aborted {
         /// The component.
@@ -25,9 +29,40 @@ pub enum Error {
         /// What it said last, where that explains its end and it has done nothing since.
         last_words: Option<String>,
     },
-    /// Ctrl-C or a termination signal; exit code 130.
+    /// The host did what it must never do.
+    #[error("{0}")]
+    Bug(String),
+    /// Ctrl-C or a termination signal.
     #[error("interrupted; what was measured until then is kept")]
     Interrupted,
+}
+
+/// Whose an error is to mend. Exit codes go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The host's makers.
+    Bug,
+    /// Whoever gave something to the run.
+    Input,
+    /// Whoever set a limit, or wrote a script that passes it.
+    Limit,
+    /// Nobody: the run was to end.
+    Interrupted,
+    /// The machine, or the script itself.
+    Failed,
+}
+
+impl Error {
+    /// Whose it is to mend.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Input(_) => Kind::Input,
+            Self::Limit(_) => Kind::Limit,
+            Self::Failed(_) | Self::Script(_) | Self::Aborted { .. } => Kind::Failed,
+            Self::Bug(_) => Kind::Bug,
+            Self::Interrupted => Kind::Interrupted,
+        }
+    }
 }
 
 impl From<llem_record::Error> for Error {
@@ -39,13 +74,55 @@ impl From<llem_record::Error> for Error {
     }
 }
 
+/// Why a script does not get what it asked for. It is told, and may go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An argument is out of range or contradicts another.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The person who started the run has not granted it.
+    #[error("{0}")]
+    NotGranted(String),
+    /// This build, machine or model cannot do it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A limit was reached.
+    #[error("{0}")]
+    LimitReached(String),
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<llem_engine::Error> for Refusal {
+    fn from(error: llem_engine::Error) -> Self {
+        use llem_engine::Error;
+        let sentence = error.to_string();
+        match error {
+            Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
+            Error::NotFound(_) => Self::NotFound(sentence),
+            Error::Full(_) => Self::LimitReached(sentence),
+            Error::Unsupported(_) => Self::Unsupported(sentence),
+            Error::Tensor(_) | Error::Rank { .. } | Error::NotANumber(_) | Error::Interrupted => {
+                Self::Failed(sentence)
+            }
+        }
+    }
+}
+
+/// What a call answers: a refusal is told to the script, and the outer error ends it.
+pub type Answer<T> = wasmtime::Result<std::result::Result<T, Refusal>>;
+
 /// Ends the guest from inside a host call: a trap with a reason that is ours.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Halt {
     /// The run was stopped.
     #[error("{0}")]
     Stopped(StopReason),
-    /// A limit was passed; the sentence names the flag that raises it.
+    /// A limit was passed; the sentence names the option that raises it.
     #[error("{0}")]
     Limit(String),
     /// `describe` asked for something that only a run has, by a call that has no way to refuse.
@@ -71,14 +148,19 @@ fn told(last_words: &Option<String>) -> String {
 /// WebAssembly did.
 pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
     if let Some(halt) = error.downcast_ref::<Halt>() {
+        let sentence = format!("{what} was ended: {halt}");
         return match halt {
             Halt::Stopped(StopReason::Interrupted) => Error::Interrupted,
-            Halt::InDescribe(_) => Error::Input(format!("{what} was ended: {halt}")),
-            halt => Error::Failed(format!("{what} was ended: {halt}")),
+            Halt::Stopped(StopReason::Deadline(_)) | Halt::Limit(_) => Error::Limit(sentence),
+            Halt::InDescribe(_) => Error::Input(sentence),
+            Halt::Record(_) => Error::Failed(sentence),
         };
     }
     if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref() {
         return Error::Failed(format!("{what} exited with code {code} before it had ended"));
+    }
+    if let Some(gone) = error.downcast_ref::<EngineGone>() {
+        return Error::Bug(format!("{what} was ended: {gone}"));
     }
     let cause = error.root_cause().to_string();
     let cause = cause.lines().next().unwrap_or_default();
@@ -88,6 +170,10 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
             Error::Aborted { component: what.to_owned(), last_words: None }
         }
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
+        // wasmtime has no type for this one.
+        None if cause.contains("fuel allocated for hostcalls") => Error::Limit(format!(
+            "{what} was ended: it handed too much over in one call; --max-call raises the limit"
+        )),
         None => Error::Failed(format!("{what} failed: {cause}")),
     }
 }

@@ -6,19 +6,20 @@ use crate::{
     component::Compiler,
     environment,
     error::explain,
+    grants::{ModelGrant, Settings},
     host,
     inspect::{Member, Role},
     limits::Watchdog,
-    metering::Metering,
     output::Output,
-    plan::{self, Given, ModelGrant},
+    plan::{self, Given},
+    run::{Metering, Run},
     runner, secrets, sha256,
-    state::{Run, Stage, State},
+    state::{Stage, State},
 };
 use llem_meter::Clock;
 use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
-    schema::{ComponentRecord, Dataset, Grants},
+    plan::{ComponentRecord, Dataset, Grants},
 };
 use sha2::Sha256;
 use std::{
@@ -29,6 +30,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Characters of the sentence with which a script may end.
+const SENTENCE: usize = 2_000;
 
 /// A component as it was given.
 pub struct Script {
@@ -84,15 +88,14 @@ pub async fn exec(
     stop: Arc<Stop>,
 ) -> Outcome {
     let output = Arc::new(Output::new(clock, observer, options.limits.output));
-    let run = Arc::new(Run::new(
-        clock,
-        stop,
-        Arc::clone(&output),
-        options.seed,
-        options.model.clone(),
-        options.metering.clone(),
-        options.keep_prompts,
-    ));
+    let settings = Settings {
+        model: options.model.clone(),
+        seed: options.seed,
+        limits: options.limits,
+        metering: options.metering.clone(),
+        keep_prompts: options.keep_prompts,
+    };
+    let run = Arc::new(Run::new(clock, stop, Arc::clone(&output), settings));
     let mut folder = None;
     let result = execute(options, &run, &mut folder).await;
     let error = result.err().map(|error| blamed(&run, error));
@@ -102,7 +105,7 @@ pub async fn exec(
         Some(_) => Status::Failed,
     };
     // A phase that an error cut short ends here, so that the record's phases add up.
-    let closed = run.finish_batches().and(run.end_phases(0)).and(run.finish_metering());
+    let closed = run.work.finish().and(run.phases.end(0)).and(run.finish_metering());
     // The record is written even where an event before it could not be.
     let finished = output.finish(status, error.as_ref().map(ToString::to_string));
     let ended = closed.and(finished.map_err(wasmtime::Error::from));
@@ -129,10 +132,7 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     let mut parameters = BTreeMap::new();
     for (member, inputs) in members.iter_mut().zip(inputs) {
         parameters.extend(
-            inputs
-                .parameters
-                .iter()
-                .map(|(name, value)| (name.clone(), plan::recorded(name, value))),
+            inputs.parameters.iter().map(|(name, value)| (name.clone(), value.recorded(name))),
         );
         let state = member.store.data_mut();
         state.inputs = inputs;
@@ -159,12 +159,12 @@ async fn execute(options: Options, run: &Arc<Run>, folder: &mut Option<PathBuf>)
     *folder = Some(recorder.folder().to_path_buf());
     run.output.record_to(recorder)?;
     for message in warnings {
-        run.output.write(Event::Warning { message }).map_err(|error| explain("the run", &error))?;
+        run.output.keep(Event::Warning { message }).map_err(|error| explain("the run", &error))?;
     }
 
     match &mut members[..] {
         [member] if member.roles.contains(&Role::Experiment) => match options.metering.baseline {
-            None => experiment(member).await,
+            None => experiment(member, run).await,
             Some(_) => Err(Error::Input(format!(
                 "--baseline is for policies, and {} is an experiment, which says itself when it rests: see its parameters with llem inspect",
                 member.file
@@ -207,34 +207,37 @@ pub async fn start(
     Ok(members)
 }
 
-async fn experiment(member: &mut Member) -> Result<()> {
+async fn experiment(member: &mut Member, run: &Run) -> Result<()> {
     let world = Experiment::new(&mut member.store, &member.instance)
         .map_err(|error| explain(&member.file, &error))?;
-    let ended =
-        world.call_run(&mut member.store).await.map_err(|error| explain(&member.file, &error))?;
+    let ended = run
+        .unless_stopped(world.call_run(&mut member.store))
+        .await
+        .map_err(|error| explain(&member.file, &error))?;
     ended.map_err(Error::Script)
 }
 
 /// A failure that follows from something given to the run is the giver's to mend, and one that the script explained
 /// with its last words is told in them.
-///
-/// A script ends with a sentence, for that is all that `run` returns, and so are the host's errors when a script hands
-/// them on. So the error that it was last refused with ([`Progress::blame`]) is what it ended with if the two sentences
-/// are one and the same: nothing is searched for within a sentence, and an error that the script has handled, by going
-/// on with calls that succeed, or by ending in any other way, is no longer a candidate.
-///
-/// [`Progress::blame`]: crate::state::Progress::blame
 fn blamed(run: &Run, error: Error) -> Error {
-    let (blame, last_words) = (run.progress().blame.take(), run.output.take_last_words());
+    let last_words = run.output.take_last_words();
     match error {
-        Error::Script(sentence) if blame.is_some_and(|blame| blame.sentence() == sentence) => {
-            Error::Input(sentence)
-        }
+        Error::Script(sentence) if last_words.is_refusal(&sentence) => Error::Input(sentence),
+        Error::Script(sentence) => Error::Script(short(sentence)),
         Error::Aborted { component, .. } => {
             Error::Aborted { component, last_words: last_words.text() }
         }
         error => error,
     }
+}
+
+/// A script's sentence, if need be cut.
+fn short(mut sentence: String) -> String {
+    if let Some((end, _)) = sentence.char_indices().nth(SENTENCE) {
+        sentence.truncate(end);
+        sentence.push('…');
+    }
+    sentence
 }
 
 fn component_record(member: &Member) -> ComponentRecord {

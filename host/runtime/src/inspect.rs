@@ -3,12 +3,16 @@
 use crate::{
     Error, Result,
     bindings::{
-        description::About, experiment::Experiment, metrics::Metrics, warmup::Warmup,
+        description::{About, Clocks},
+        experiment::Experiment,
+        metrics::Metrics,
+        warmup::Warmup,
         workload::Workload,
     },
     component::{Loaded, last},
     error::{Halt, explain},
-    state::{Run, State},
+    run::Run,
+    state::State,
 };
 use std::{sync::Arc, time::Duration};
 use wasmtime::{
@@ -124,6 +128,7 @@ impl Member {
             .map_err(|error| refuse_import(&loaded.file, &error))?;
         let mut store = Store::new(&engine, state);
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(store.data().run.settings.limits.call);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             store.data().run.check_stop()?;
@@ -140,7 +145,7 @@ impl Member {
             Ok((instance, about))
         };
         let (instance, about) = in_time(&loaded.file, &run, asked).await?;
-        store.data().wasi_clock.set(about.clocks);
+        store.data().wasi_clock.follow_host(about.clocks == Clocks::Monotonic);
         Ok(Self { file: loaded.file, digest: loaded.digest, border, roles, about, store, instance })
     }
 

@@ -7,44 +7,41 @@
 //!            └ core modules are encoded                     host/<interface>.rs answers its calls
 //! ```
 
-mod asked;
-mod baseline;
-mod batch_energy;
-mod batch_journal;
+mod batch;
 pub mod bindings;
 mod cgroup;
 pub mod component;
 mod dataset;
 mod energy_shares;
-pub mod engine_thread;
+mod engine_thread;
 mod environment;
 pub mod error;
 pub mod exec;
+pub mod grants;
 mod holdings;
-pub mod host;
+mod host;
 pub mod inspect;
 mod last_words;
 pub mod limits;
-pub mod measure;
-pub mod measurement;
-pub mod metering;
+mod measure;
+mod models;
 pub mod output;
 pub mod plan;
+mod random;
+pub mod run;
 pub mod runner;
-mod scoring;
 mod secrets;
 mod sha256;
 pub mod state;
-mod steadiness;
-pub mod stop;
-mod timeline;
+mod stop;
+pub mod value;
 mod wasi;
 
-pub use error::{Error, Result};
+pub use error::{Error, Kind, Result};
 pub use exec::{Options, Outcome, Script, exec};
 
 pub use limits::Limits;
 pub use llem_record::Build;
-pub use metering::Metering;
 pub use output::Observer;
+pub use run::Metering;
 pub use stop::{Stop, StopReason};

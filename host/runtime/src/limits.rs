@@ -18,20 +18,27 @@ use wasmtime::ResourceLimiter;
 /// Time between two epoch ticks: how soon guest code notices that it is to stop.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Entries of a component's tables (indirect calls); far more than any compiler emits.
-const TABLE_ENTRIES: usize = 1_000_000;
+/// Bytes of a table's entry: a pointer.
+const TABLE_ENTRY: usize = size_of::<usize>();
+
+/// Core instances, tables and memories of a component, of each; far more than any compiler emits.
+const PARTS: usize = 1_000;
 
 /// Limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Wall-clock time of the whole run.
     pub deadline: Duration,
-    /// Bytes of all linear memories of a component together.
+    /// Bytes of all linear memories and tables of a component together.
     pub memory: usize,
     /// Live host resources (models, windows, phases, datasets).
     pub resources: usize,
-    /// Bytes that a script may write into the record: logs, metrics, tables, artifacts.
+    /// Bytes that may be written into the run's folder: lines of the journal, and artifacts.
     pub output: u64,
+    /// Models that are held at a time.
+    pub models: usize,
+    /// Bytes that one call may hand to the host, and those that sequences which wait in a batch may take.
+    pub call: usize,
 }
 
 impl Default for Limits {
@@ -40,7 +47,9 @@ impl Default for Limits {
             deadline: Duration::from_secs(24 * 3600),
             memory: 1 << 30,
             resources: 10_000,
-            output: 256 << 20,
+            output: 100 << 20,
+            models: 16,
+            call: 64 << 20,
         }
     }
 }
@@ -53,11 +62,13 @@ impl Limits {
             ("memory_bytes".to_owned(), self.memory as u64),
             ("resources".to_owned(), self.resources as u64),
             ("output_bytes".to_owned(), self.output),
+            ("models".to_owned(), self.models as u64),
+            ("call_bytes".to_owned(), self.call as u64),
         ])
     }
 }
 
-/// Holds a component to its memory and table limits.
+/// Holds a component to its memory, of which its tables are part.
 pub struct Limiter {
     memory: usize,
     used: usize,
@@ -68,16 +79,9 @@ impl Limiter {
     pub fn new(limits: &Limits) -> Self {
         Self { memory: limits.memory, used: 0 }
     }
-}
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let total = self.used - current.min(self.used) + desired;
+    fn grow(&mut self, current: usize, desired: usize) -> wasmtime::Result<bool> {
+        let total = (self.used - current.min(self.used)).saturating_add(desired);
         if total > self.memory {
             let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
             return Err(Halt::Limit(format!(
@@ -90,20 +94,38 @@ impl ResourceLimiter for Limiter {
         self.used = total;
         Ok(true)
     }
+}
 
-    fn table_growing(
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > TABLE_ENTRIES {
-            let reason = format!(
-                "it asked for a table of {desired} entries and the limit is {TABLE_ENTRIES}"
-            );
-            return Err(Halt::Limit(reason).trap());
-        }
-        Ok(true)
+        self.grow(current, desired)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY);
+        self.grow(bytes(current), bytes(desired))
+    }
+
+    fn instances(&self) -> usize {
+        PARTS
+    }
+
+    fn tables(&self) -> usize {
+        PARTS
+    }
+
+    fn memories(&self) -> usize {
+        PARTS
     }
 }
 

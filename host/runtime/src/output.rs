@@ -1,6 +1,9 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
-use crate::{error::Halt, last_words::LastWords};
+use crate::{
+    error::{Halt, Refusal},
+    last_words::LastWords,
+};
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
 use std::{
@@ -62,7 +65,7 @@ pub struct Output {
     /// What the script said last, since it last went on.
     last_words: Mutex<LastWords>,
     observer: Box<dyn Observer>,
-    /// Bytes that the script may still write.
+    /// Bytes that may still be written.
     budget: AtomicU64,
     limit: u64,
 }
@@ -85,7 +88,9 @@ impl Output {
     pub fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
         self.observer.event(recorder.started());
         let early = std::mem::take(&mut *self.early());
-        early.into_iter().try_for_each(|(t_ns, event)| recorder.append(t_ns, event))?;
+        early
+            .into_iter()
+            .try_for_each(|(t_ns, event)| recorder.append(t_ns, event, u64::MAX).map(drop))?;
         *self.lock() = Some(recorder);
         Ok(())
     }
@@ -95,16 +100,45 @@ impl Output {
         self.lock().as_ref().map(|recorder| recorder.folder().to_path_buf())
     }
 
-    /// Writes an event: into the record, or to be its first lines where there is none yet.
+    /// Writes what a script says, which is refused once it has written all that it may.
     pub fn write(&self, event: Event) -> wasmtime::Result<()> {
+        self.afford()?;
+        self.append(event, self.budget.load(Ordering::Relaxed))
+    }
+
+    /// Writes what was measured, or what the host itself says: it counts like the rest, but is never refused, for it is
+    /// known only once the work is done. [`Output::afford`] is asked before.
+    pub fn keep(&self, event: Event) -> wasmtime::Result<()> {
+        self.append(event, u64::MAX)
+    }
+
+    /// Ends a script that has written all that it may.
+    pub fn afford(&self) -> wasmtime::Result<()> {
+        match self.budget.load(Ordering::Relaxed) {
+            0 => Err(self.exceeded()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends an event whose line has at most so many bytes: to the record, or to what will be its first lines where
+    /// there is none yet.
+    fn append(&self, event: Event, most: u64) -> wasmtime::Result<()> {
         self.observer.event(&event);
         if let Event::Log { level, message } = &event {
             self.last_words().heard(level, message);
         }
         match self.lock().as_mut() {
-            Some(recorder) => recorder
-                .append(self.clock.now(), event)
-                .map_err(|error| Halt::Record(error.to_string()).trap()),
+            Some(recorder) => match recorder.append(self.clock.now(), event, most) {
+                Ok(bytes) => {
+                    self.charge(bytes);
+                    Ok(())
+                }
+                Err(error) if error.is_too_long() => {
+                    self.charge(most);
+                    Err(self.exceeded())
+                }
+                Err(error) => Err(Halt::Record(error.to_string()).trap()),
+            },
             None => self.keep_for_record(event),
         }
     }
@@ -116,33 +150,42 @@ impl Output {
                 format!("it wrote more than {EARLY_LINES} lines before its run; write them in run");
             return Err(Halt::Limit(reason).trap());
         }
+        if let Event::Log { message, .. } | Event::ScriptWarning { message } = &event {
+            self.charge(message.len() as u64);
+        }
         early.push((self.clock.now(), event));
         Ok(())
     }
 
-    /// Charges the script for `bytes` of output.
-    pub fn charge(&self, bytes: usize) -> wasmtime::Result<()> {
-        let charged = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(bytes as u64)
-        });
-        charged.map(|_| ()).map_err(|_| {
-            Halt::Limit(format!(
-                "it wrote more than {} MiB into the record; --max-output raises the limit",
-                self.limit >> 20
-            ))
-            .trap()
-        })
+    /// Counts what was written.
+    fn charge(&self, bytes: u64) {
+        let rest = |left: u64| Some(left.saturating_sub(bytes));
+        let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
+    }
+
+    fn exceeded(&self) -> wasmtime::Error {
+        Halt::Limit(format!(
+            "it wrote more than {} MiB into the record; --max-output raises the limit",
+            self.limit >> 20
+        ))
+        .trap()
     }
 
     /// Writes a file of the script, whose path within the run's folder is returned. One whose name is taken is
     /// refused.
     pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<Result<String, String>> {
+        if content.len() as u64 > self.budget.load(Ordering::Relaxed) {
+            return Err(self.exceeded());
+        }
         let written = match self.lock().as_ref() {
             Some(recorder) => recorder.write_artifact(name, content),
-            None => Ok(String::new()),
+            None => Ok((String::new(), 0)),
         };
         match written {
-            Ok(path) => Ok(Ok(path)),
+            Ok((path, bytes)) => {
+                self.charge(bytes);
+                Ok(Ok(path))
+            }
             Err(error) if error.is_input() => Ok(Err(error.to_string())),
             Err(error) => Err(Halt::Record(error.to_string()).trap()),
         }
@@ -166,7 +209,12 @@ impl Output {
         finished.map(Some)
     }
 
-    /// What the script said last, which is then forgotten.
+    /// Notes what a script is refused because of something that was given to the run.
+    pub fn refused(&self, refusal: Refusal) {
+        self.last_words().refused(refusal);
+    }
+
+    /// What the script said last and was last refused, which is then forgotten.
     pub fn take_last_words(&self) -> LastWords {
         std::mem::take(&mut *self.last_words())
     }

@@ -1,72 +1,7 @@
 //! From a command line's words to what a run is given: parameters, datasets, the model.
 
-use crate::{
-    Error, Result,
-    bindings::{description::About, types::Value},
-    secrets,
-    state::Inputs,
-};
-use llem_engine::{
-    AdapterSource, DType, Device, DigestOptions, ModelSource, Split, parallel::World,
-};
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
-
-/// The model that a script may load.
-#[derive(Clone, Debug)]
-pub struct ModelGrant {
-    /// Which.
-    pub source: ModelSource,
-    /// Number format, where one was given.
-    pub dtype: Option<DType>,
-    /// Where.
-    pub device: Device,
-    /// How it is split unless the script says otherwise.
-    pub split: Split,
-    /// Ranks that a script may split it over.
-    pub max_ranks: usize,
-    /// How long ranks wait for one another.
-    pub rank_timeout: Duration,
-    /// The processes that are its ranks; none means that they are threads.
-    pub world: Option<Arc<World>>,
-    /// How models and adapters are identified.
-    pub digests: DigestOptions,
-    /// The adapters that come with it, the first of which requests run with.
-    pub adapters: Vec<AdapterGrant>,
-    /// Whether the first is merged into the weights.
-    pub merge: bool,
-}
-
-/// An adapter that a script may attach.
-#[derive(Clone, Debug)]
-pub struct AdapterGrant {
-    /// What it is called, where it was given a name.
-    pub name: Option<String>,
-    /// Which.
-    pub source: AdapterSource,
-}
-
-impl AdapterGrant {
-    /// What requests call it.
-    pub fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.source.name())
-    }
-}
-
-impl FromStr for AdapterGrant {
-    type Err = llem_engine::Error;
-
-    /// `SOURCE` or `NAME=SOURCE`, a name being of letters, digits, `-` and `_`.
-    fn from_str(text: &str) -> llem_engine::Result<Self> {
-        let is_name = |name: &str| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-        };
-        let (name, source) = match text.split_once('=').filter(|(name, _)| is_name(name)) {
-            Some((name, source)) => (Some(name.to_owned()), source),
-            None => (None, text),
-        };
-        Ok(Self { name, source: source.parse()? })
-    }
-}
+use crate::{Error, Result, bindings::description::About, state::Inputs, value::Value};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// What was given with `-p` and `--dataset`, by name.
 #[derive(Clone, Debug, Default)]
@@ -101,9 +36,10 @@ pub fn resolve(given: &Given, components: &[About]) -> Result<Vec<Inputs>> {
 fn inputs(given: &Given, about: &About) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     for parameter in &about.parameters {
+        let default = Value::from(parameter.default.clone());
         let value = match given.parameters.get(&parameter.name) {
-            Some(text) => parse(&parameter.name, text, &parameter.default)?,
-            None => parameter.default.clone(),
+            Some(text) => parse(&parameter.name, text, &default)?,
+            None => default,
         };
         inputs.parameters.insert(parameter.name.clone(), value);
     }
@@ -137,35 +73,8 @@ fn refuse_unknown<'a>(
     })
 }
 
-/// Reads a value of the same case as the default.
 fn parse(name: &str, text: &str, default: &Value) -> Result<Value> {
-    let refuse =
-        |kind: &str| Error::Input(format!("parameter '{name}' must be {kind}, not '{text}'"));
-    match default {
-        Value::Text(_) => Ok(Value::Text(text.to_owned())),
-        Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| refuse("a whole number")),
-        Value::Number(_) => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Value::Number(number)),
-            _ => Err(refuse("a number")),
-        },
-        Value::Boolean(_) => text.parse().map(Value::Boolean).map_err(|_| refuse("true or false")),
-    }
-}
-
-/// A parameter's value as the record keeps it: a text without secrets.
-pub fn recorded(name: &str, value: &Value) -> serde_json::Value {
-    match value {
-        Value::Text(text) => secrets::recorded(name, text).into(),
-        value => to_json(value),
-    }
-}
-
-/// A value as JSON.
-pub fn to_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Text(text) => text.as_str().into(),
-        Value::Integer(integer) => (*integer).into(),
-        Value::Number(number) => (*number).into(),
-        Value::Boolean(boolean) => (*boolean).into(),
-    }
+    default
+        .parse(text)
+        .map_err(|kind| Error::Input(format!("parameter '{name}' must be {kind}, not '{text}'")))
 }

@@ -17,9 +17,10 @@ use crate::{
         workload::Workload,
     },
     error::explain,
-    host::{engine::LoadedModel, types::Answer},
     inspect::{Member, Role},
-    state::{Run, Stage, State},
+    models::LoadedModel,
+    run::Run,
+    state::{Stage, State},
 };
 use llem_record::Event;
 use std::{sync::Arc, time::Duration};
@@ -51,7 +52,7 @@ pub async fn run(members: &mut [Member], run: &Arc<Run>, limits: &Limits) -> Res
     }
     let mut session = Session::start(run, limits).await?;
     let first = next_request(members, None).await?;
-    session.rest(run.metering.baseline).await?;
+    session.rest(run.settings.metering.baseline).await?;
     session.warm_up(members, first.as_ref()).await?;
     let trials = session.measure(members, first).await?;
     session.derive(members, &trials).await
@@ -185,11 +186,11 @@ impl Session {
     }
 
     fn begin(&self, phase: &str) -> Result<usize> {
-        self.host.run.begin_phase(phase.to_owned()).map_err(|error| explain("the runner", &error))
+        self.host.run.phases.begin(phase.to_owned()).map_err(|error| explain("the runner", &error))
     }
 
     fn end(&self, depth: usize) -> Result<()> {
-        self.host.run.end_phases(depth).map_err(|error| explain("the runner", &error))
+        self.host.run.phases.end(depth).map_err(|error| explain("the runner", &error))
     }
 
     fn write(&self, event: Event) -> Result<()> {
@@ -208,7 +209,7 @@ async fn next_request(members: &mut [Member], last: Option<&Trial>) -> Result<Op
 }
 
 /// A host call's answer to the runner itself: what a guest would be told is what people are told.
-fn answered<T>(answer: Answer<T>) -> Result<T> {
+fn answered<T>(answer: wasmtime::Result<std::result::Result<T, types::Error>>) -> Result<T> {
     use types::Error::{Failed, InvalidArgument, LimitReached, NotFound, NotGranted, Unsupported};
     answer.map_err(|error| explain("the run", &error))?.map_err(|error| match error {
         InvalidArgument(sentence)

@@ -17,6 +17,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Tokens as 32-bit integers, least byte first.
+pub fn bytes_of(tokens: &[u32]) -> Vec<u8> {
+    tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

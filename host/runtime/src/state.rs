@@ -1,28 +1,13 @@
-//! What a component's host calls work on: one a component instance, over one run that they share.
+//! The data of a component's store: what its host calls work on.
 
 use crate::{
-    batch_journal::BatchJournal,
-    bindings::types,
-    energy_shares::PhaseEnergy,
-    engine_thread::EngineThread,
-    error::Halt,
-    holdings::{During, Holdings},
+    error::{Halt, Refusal},
     limits::{Limiter, Limits},
-    metering::{Metering, RunMeter},
-    output::Output,
-    plan::ModelGrant,
-    stop::Stop,
+    run::Run,
+    value::Value,
     wasi::{self, WasiClock},
 };
-use llem_engine::{Info, model::RankInfo};
-use llem_meter::{Clock, Meter, Span, baseline::IdlePower};
-use llem_record::event::Activity;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -56,204 +41,9 @@ pub enum Stage {
 #[derive(Clone, Default)]
 pub struct Inputs {
     /// Declared parameters with their values.
-    pub parameters: BTreeMap<String, types::Value>,
+    pub parameters: BTreeMap<String, Value>,
     /// Granted datasets.
     pub datasets: BTreeMap<String, PathBuf>,
-}
-
-/// A run: what all its components share.
-pub struct Run {
-    /// Zero is when the run began.
-    pub clock: Clock,
-    /// Ends the run early.
-    pub stop: Arc<Stop>,
-    /// To the journal and the console.
-    pub output: Arc<Output>,
-    /// The seed of everything random.
-    pub seed: u64,
-    /// The model that may be loaded.
-    pub model: ModelGrant,
-    /// How to meter.
-    pub metering: Metering,
-    /// Whether prompts themselves are recorded, rather than their digests alone.
-    pub keep_prompts: bool,
-    /// Found when first asked for: looking for GPUs takes longer than a short run.
-    meter: OnceLock<RunMeter>,
-    progress: Mutex<Progress>,
-}
-
-/// What changes while a run goes on.
-#[derive(Default)]
-pub struct Progress {
-    /// Open phases, outermost first: name and beginning.
-    pub phases: Vec<(String, u64)>,
-    /// What the engine has done since the run began.
-    pub activity: Activity,
-    /// The energy of all that was run, by phase.
-    pub phase_energy: PhaseEnergy,
-    /// Batches of which not all is written.
-    pub journals: Vec<Arc<BatchJournal>>,
-    /// What has been held, and when.
-    pub holdings: Holdings,
-    /// Models that were loaded.
-    pub models: u64,
-    /// Continuous batches that were opened.
-    pub batches: u64,
-    /// Requests that were made.
-    pub requests: u64,
-    /// Sequences that were asked for, each of which has a stream of random numbers.
-    pub streams: u64,
-    /// Loaded models, for synchronising their devices.
-    pub engines: Vec<EngineThread>,
-    /// The error that the script was last given because of something that was given to the run, until it goes on with
-    /// a call that succeeds. If the script ends with this very error, it is the giver's to mend.
-    pub blame: Option<types::Error>,
-    /// What the machine draws at rest, once that is known.
-    pub idle: Vec<IdlePower>,
-    /// What has been warned of: phase, kind and device.
-    pub warned: BTreeSet<(String, &'static str, String)>,
-    /// Whether a warning about replicas stands in the record.
-    pub warned_of_replicas: bool,
-}
-
-impl Run {
-    /// A run that begins now.
-    pub fn new(
-        clock: Clock,
-        stop: Arc<Stop>,
-        output: Arc<Output>,
-        seed: u64,
-        model: ModelGrant,
-        metering: Metering,
-        keep_prompts: bool,
-    ) -> Self {
-        Self {
-            clock,
-            stop,
-            output,
-            seed,
-            model,
-            metering,
-            keep_prompts,
-            meter: OnceLock::new(),
-            progress: Mutex::default(),
-        }
-    }
-
-    /// Devices and counters of this machine.
-    pub fn meter(&self) -> &Meter {
-        &self.meter.get_or_init(|| RunMeter::start(self)).meter
-    }
-
-    /// Ends what goes on beside the run.
-    pub fn finish_metering(&self) -> wasmtime::Result<()> {
-        self.meter.get().map_or(Ok(()), |meter| meter.finish(self))
-    }
-
-    /// Numbers `count` streams of random numbers that no sequence of the run has had, and returns the first.
-    pub fn next_streams(&self, count: usize) -> u64 {
-        let mut progress = self.progress();
-        let first = progress.streams;
-        progress.streams += count as u64;
-        first
-    }
-
-    /// What changes while the run goes on.
-    pub fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The open phases, joined by `/`.
-    pub fn phase_path(&self) -> String {
-        let progress = self.progress();
-        let names: Vec<&str> = progress.phases.iter().map(|(name, _)| name.as_str()).collect();
-        names.join("/")
-    }
-
-    /// The devices that hold a model now, or part of one, each once.
-    pub fn holders(&self) -> Vec<String> {
-        self.progress().holdings.now().devices
-    }
-
-    /// What was held at some time of a span.
-    pub fn during(&self, span: &Span) -> During {
-        self.progress().holdings.during(span.started, span.started + span.wall)
-    }
-
-    /// A model as all that a span of its own work is about.
-    pub fn held_by(&self, thread: &EngineThread) -> During {
-        let info = thread.info();
-        During {
-            models: vec![thread.number],
-            devices: self.places(info),
-            batches: Vec::new(),
-            unmeasured: unmeasured(info),
-            has_changed: false,
-        }
-    }
-
-    /// The devices of a model as they are metered, each once: two instances of a GPU are one card.
-    pub fn places(&self, info: &Info) -> Vec<String> {
-        let metered = |place: String| self.meter().device_of(&place).unwrap_or(place);
-        let places = info.ranks.iter().map(RankInfo::place).map(metered);
-        places.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
-    /// (logs) and lets go of (drops, on the way out of a function that fails) does not count.
-    pub fn went_on(&self) {
-        self.progress().blame = None;
-        self.output.take_last_words();
-    }
-
-    /// The same, if this is what it was answered.
-    pub fn went_on_if<T>(&self, answer: &Result<T, types::Error>) {
-        if answer.is_ok() {
-            self.went_on();
-        }
-    }
-
-    /// Ends the guest if the run is to end.
-    pub fn check_stop(&self) -> wasmtime::Result<()> {
-        self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
-    }
-}
-
-/// Why not all devices of a model are measured from here.
-pub fn unmeasured(info: &Info) -> Option<String> {
-    let elsewhere = info.other_machine();
-    let elsewhere =
-        elsewhere.map(|machine| format!("ranks on {machine} are not measured from here"));
-    elsewhere.or_else(|| info.indistinct())
-}
-
-impl Run {
-    /// Lets go of a model for one of its holders: the script's model, or a batch of it. With the last of them the model
-    /// is no longer among those that are measured, and its memory has been given back when this returns.
-    pub async fn let_go(&self, thread: EngineThread) {
-        let number = thread.number;
-        // This one, and the one of the list.
-        let is_last = thread.holders() == 2;
-        if is_last {
-            self.progress().engines.retain(|engine| engine.number != number);
-        }
-        tokio::select! {
-            () = thread.release() => {}
-            _ = self.stop.requested() => {}
-        }
-        if is_last {
-            self.progress().holdings.dropped(number);
-        }
-    }
-
-    /// Sleeps, unless the run is to end.
-    pub async fn rest(&self, length: Duration) -> wasmtime::Result<()> {
-        tokio::select! {
-            () = tokio::time::sleep(length) => {}
-            _ = self.stop.requested() => {}
-        }
-        self.check_stop()
-    }
 }
 
 impl State {
@@ -266,7 +56,7 @@ impl State {
             table,
             limiter: Limiter::new(limits),
             inputs: Inputs::default(),
-            wasi: wasi::world(&run.output, &wasi_clock, run.seed),
+            wasi: wasi::world(&run.output, &wasi_clock, run.settings.seed),
             wasi_clock,
             run: Arc::clone(run),
             stage,
@@ -275,12 +65,12 @@ impl State {
 
     /// Refuses what only a run has while the component is asked what it is. What a call did then would change the run:
     /// the meter would begin without a record, and phases would be open before it.
-    pub fn only_in_run(&self, call: &str) -> Result<(), types::Error> {
+    pub fn only_in_run(&self, call: &str) -> Result<(), Refusal> {
         match self.stage {
             Stage::Running => Ok(()),
-            Stage::Describing => Err(types::Error::NotGranted(format!(
-                "describe must not call {call}: call it in run"
-            ))),
+            Stage::Describing => {
+                Err(Refusal::NotGranted(format!("describe must not call {call}: call it in run")))
+            }
         }
     }
 
@@ -292,17 +82,15 @@ impl State {
         }
     }
 
-    /// Remembers that something given to the run is at fault.
-    pub fn blame(&self, error: types::Error) -> types::Error {
-        self.run.progress().blame = Some(error.clone());
-        error
+    /// The script goes on with a call that has succeeded: what it was refused before, it has handled. What it only says
+    /// (logs) and lets go of (drops, on the way out of a function that fails) does not count.
+    pub fn went_on(&self) {
+        self.run.output.take_last_words();
     }
-}
 
-impl State {
     /// Gives the component a handle to `resource`, unless it holds too many.
     pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
-        self.run.went_on();
+        self.went_on();
         self.table.push(resource).map_err(|_| {
             Halt::Limit(
                 "it holds too many host resources at a time; --max-resources raises the limit"

@@ -1,17 +1,17 @@
 //! One way to end a run early, whoever wants it ended and wherever it is.
 //!
-//! Guest code sees it at the next epoch tick, a decode loop at its next step, a waiting host call
-//! at once.
+//! ```text
+//! request ──► guest code        at the next epoch tick
+//!         ──► a pass of a model within it, every few milliseconds
+//!         ──► a call that waits at once; measured work is let end and recorded first
+//! ```
 
-use std::{
-    fmt,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::sync::Notify;
+use std::{fmt, sync::OnceLock, time::Duration};
+use tokio::{sync::watch, time};
+use tokio_util::sync::CancellationToken;
+
+/// How long measured work may take to end once the run is to end. A pass is interrupted within half a second.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,22 +40,31 @@ impl fmt::Display for StopReason {
 /// A run's stop signal. Set once, never taken back.
 #[derive(Debug, Default)]
 pub struct Stop {
-    set: AtomicBool,
+    token: CancellationToken,
     reason: OnceLock<StopReason>,
-    notify: Notify,
+    /// Measured work that goes on.
+    working: watch::Sender<usize>,
+}
+
+/// Measured work that goes on, until this is dropped.
+pub struct Working<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|working| *working -= 1);
+    }
 }
 
 impl Stop {
     /// Ends the run. The first reason stays.
     pub fn request(&self, reason: StopReason) {
         let _ = self.reason.set(reason);
-        self.set.store(true, Ordering::Release);
-        self.notify.notify_waiters();
+        self.token.cancel();
     }
 
     /// Whether the run is to end. Cheap enough for every decode step.
     pub fn is_requested(&self) -> bool {
-        self.set.load(Ordering::Acquire)
+        self.token.is_cancelled()
     }
 
     /// Why, if it is.
@@ -65,12 +74,23 @@ impl Stop {
 
     /// Waits until the run is to end.
     pub async fn requested(&self) -> StopReason {
-        loop {
-            let notified = self.notify.notified();
-            if let Some(reason) = self.reason() {
-                return reason;
-            }
-            notified.await;
-        }
+        self.token.cancelled().await;
+        // It is set before the token is cancelled.
+        self.reason.get().copied().unwrap_or(StopReason::Interrupted)
+    }
+
+    /// Notes that measured work begins, which asks by itself whether it is to end, and is recorded as far as it came.
+    pub fn working(&self) -> Working<'_> {
+        self.working.send_modify(|working| *working += 1);
+        Working(&self.working)
+    }
+
+    /// Waits until the run is to end and no measured work goes on, or that has taken too long to end.
+    pub async fn due(&self) -> StopReason {
+        let reason = self.requested().await;
+        let mut working = self.working.subscribe();
+        let idle = working.wait_for(|&working| working == 0);
+        let _ = time::timeout(GRACE, idle).await;
+        reason
     }
 }

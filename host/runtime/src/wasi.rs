@@ -2,7 +2,7 @@
 //! arguments. Standard output and error become log lines of at most 64 KiB. Random numbers come from the run's seed;
 //! clocks never show the time of day.
 
-use crate::{bindings::description::Clocks, output::Output};
+use crate::output::Output;
 use bytes::Bytes;
 use llem_meter::Clock;
 use llem_record::Event;
@@ -62,9 +62,9 @@ impl WasiClock {
         Self { host, follows_host: AtomicBool::new(false), readings: AtomicU64::new(0) }
     }
 
-    /// Follows what a component's `describe` asked for.
-    pub fn set(&self, clocks: Clocks) {
-        self.follows_host.store(clocks == Clocks::Monotonic, Ordering::Relaxed);
+    /// Follows the host's clock from now on, or is seeded, as a component's `describe` asked for.
+    pub fn follow_host(&self, follows: bool) {
+        self.follows_host.store(follows, Ordering::Relaxed);
     }
 
     fn nanoseconds(&self) -> u64 {
@@ -107,7 +107,6 @@ const PERMIT: usize = 64 << 10;
 /// A stream that turns lines into log events, at once and in the order of the guest's other calls.
 #[derive(Clone)]
 struct Lines {
-    output: Arc<Output>,
     /// Shared by all handles of the stream.
     unfinished: Arc<Mutex<Unfinished>>,
 }
@@ -122,11 +121,10 @@ struct Unfinished {
 impl Lines {
     fn new(name: &'static str, output: &Arc<Output>) -> Self {
         let unfinished = Unfinished { name, output: Arc::clone(output), text: Vec::new() };
-        Self { output: Arc::clone(output), unfinished: Arc::new(Mutex::new(unfinished)) }
+        Self { unfinished: Arc::new(Mutex::new(unfinished)) }
     }
 
     fn take(&self, bytes: &[u8]) -> wasmtime::Result<()> {
-        self.output.charge(bytes.len())?;
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).add(bytes)
     }
 }

@@ -1,17 +1,15 @@
-//! Writes without end through the labels of its requests.
+//! Gives a request a label of 100 kB.
 
 use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("long_labels", "0.1.0", "Writes without end through labels.")
+    About::new("long_labels", "0.1.0", "Gives a long label.")
 }
 
 fn run() -> Result<()> {
     let model = Model::granted()?;
-    for _ in 0..100 {
-        model.generate(&Request::tokens([1]).label("l".repeat(100_000)).max_new_tokens(1))?;
-    }
+    model.generate(&Request::tokens([1]).label("l".repeat(100_000)).max_new_tokens(1))?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{MeterArgs, cache};
 use crate::build_info;
 use llem_engine::kernels::simd::{Path, VARIABLE};
 use llem_meter::{
-    Device, DeviceKind, Meter, Resolution, State,
+    Device, DeviceKind, DeviceState, Meter, Resolution,
     clock::unix_seconds,
     peaks::{self, Measured, MeasuredPeaks},
 };
@@ -113,7 +113,7 @@ fn build() -> String {
     }
 }
 
-fn print_device(device: &Device, state: Option<&State>, resolutions: &[Resolution]) {
+fn print_device(device: &Device, state: Option<&DeviceState>, resolutions: &[Resolution]) {
     println!("{} {}", console::style(format!("{}:", device.id)).bold(), device.name);
     if let Some(bytes) = device.memory_bytes {
         println!("  memory       {:.1} GiB", bytes as f64 / f64::from(1 << 30));

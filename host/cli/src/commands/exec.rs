@@ -7,8 +7,9 @@ use llem_meter::Clock;
 use llem_runtime::{
     Error, Limits, Metering, Options, Script, Stop,
     exec::exec,
+    grants::{AdapterGrant, ModelGrant},
     inspect::Role,
-    plan::{AdapterGrant, Given, ModelGrant},
+    plan::Given,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -170,6 +171,7 @@ impl Args {
                 memory: (self.max_memory as usize) << 20,
                 resources: self.max_resources as usize,
                 output: u64::from(self.max_output) << 20,
+                ..Limits::default()
             },
             metering: Metering {
                 options: self.meter_args.options()?,

@@ -9,11 +9,11 @@ use llem_runtime::{
     bindings::{description::About, types::Value},
     component::Compiler,
     exec::start,
+    grants::{ModelGrant, Settings},
     inspect::{Border, Member},
     limits::Watchdog,
     output::Output,
-    plan::{ModelGrant, to_json},
-    state::Run,
+    run::Run,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ fn start_alone(file: &str) -> Result<Member, Error> {
     };
     let stop = Arc::new(Stop::default());
     let metering = Metering::default();
-    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, 0, grant, metering, false));
+    let settings = Settings { model: grant, seed: 0, limits, metering, keep_prompts: false };
+    let run = Arc::new(Run::new(clock, Arc::clone(&stop), output, settings));
     let _watchdog = Watchdog::start(compiler.engine(), stop, limits.deadline);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;
@@ -76,7 +77,7 @@ fn start_alone(file: &str) -> Result<Member, Error> {
 fn to_object(digest: &str, border: &Border, about: &About) -> serde_json::Value {
     let roles: Vec<_> = border.roles.iter().map(|role| role.name()).collect();
     let parameters = about.parameters.iter().map(
-        |parameter| json!({ "name": parameter.name, "default": to_json(&parameter.default), "summary": parameter.summary }),
+        |parameter| json!({ "name": parameter.name, "default": llem_runtime::value::Value::from(parameter.default.clone()).to_json(), "summary": parameter.summary }),
     );
     let datasets = about.datasets.iter().map(
         |dataset| json!({ "name": dataset.name, "required": dataset.required, "summary": dataset.summary }),

@@ -178,7 +178,7 @@ impl ModelArgs {
     fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
         let (split, timeout) = (self.split.split(), self.split.rank_timeout()?);
         let world =
-            World::join(&split, timeout, self.device, llem_meter::sources::cuda::identities)?;
+            World::join(&split, timeout, self.device, llem_meter::sources::nvml::identities)?;
         let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
         // A launcher signals every rank; when the run ends is for the one that leads to say.
         let runtime =

@@ -2,7 +2,7 @@
 
 use super::{group_row, label, plain_table};
 use llem_quantity::{ReadingRecord, Source, significant};
-use llem_record::{RunRecord, energy::DomainRecord, statistics::Distribution};
+use llem_record::{Distribution, RunRecord, energy::DomainRecord};
 
 /// The energy of requests by what it went into; nothing where none is known.
 pub fn print_table(record: &RunRecord) {

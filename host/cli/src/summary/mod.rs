@@ -5,10 +5,9 @@ mod energy;
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use llem_quantity::{Quantity, significant};
 use llem_record::{
-    RunRecord, Status,
+    Distribution, RunRecord, Status,
     event::{AdapterChange, ModelRecord, Parallelism},
     schema::{Phase, Recovery},
-    statistics::Distribution,
 };
 use std::path::Path;
 

@@ -67,6 +67,25 @@ impl AdapterSource {
         }
     }
 
+    /// Whether this is a name for the source. No file is looked at.
+    pub fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(path) => Path::new(name) == path,
+            Self::Hub { id, revision } => {
+                source::hub_id(name).is_some_and(|named| named == (id.clone(), revision.clone()))
+            }
+            Self::Synthetic(_) => name == self.to_string(),
+        }
+    }
+
+    /// A synthetic adapter, where the name, `synthetic:` included, asks for one. No file is looked at.
+    ///
+    /// # Errors
+    /// It does not say of which rank, or asks for what is none.
+    pub fn synthetic(name: &str) -> Option<Result<Self>> {
+        Some(name.strip_prefix("synthetic:")?.parse().map(Self::Synthetic))
+    }
+
     /// What it is called unless it is given a name: its folder's or repository's, or how it is made.
     pub fn name(&self) -> String {
         match self {
@@ -119,8 +138,8 @@ impl FromStr for AdapterSource {
 
     /// A folder that exists goes before a Hub id of the same spelling, as in PEFT.
     fn from_str(text: &str) -> Result<Self> {
-        if let Some(spec) = text.strip_prefix("synthetic:") {
-            return Ok(Self::Synthetic(spec.parse()?));
+        if let Some(synthetic) = Self::synthetic(text) {
+            return synthetic;
         }
         let path = PathBuf::from(text);
         if path.is_dir() {

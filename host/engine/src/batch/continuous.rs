@@ -2,9 +2,8 @@
 //! step, and prompts may be run in chunks beside the decode rows of others (Sarathi, arXiv 2308.16369).
 
 use super::{
-    Completion, FinishReason, Sequence,
-    pass::{self, Piece, Work},
-    sequence::check,
+    pass::{self, ScheduledTokens, Work},
+    sequence::{Completion, FinishReason, Sequence, Submitted, check},
 };
 use crate::{
     Control, Error, Model, Request, Result,
@@ -49,6 +48,8 @@ pub struct Batch {
     /// One for each replica of the model.
     lanes: Vec<Lane>,
     waiting: VecDeque<Sequence>,
+    /// Prompt tokens of those that wait.
+    waiting_tokens: usize,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
     next_name: u64,
@@ -62,15 +63,6 @@ struct Lane {
     running: Vec<Sequence>,
 }
 
-/// A sequence that was submitted.
-#[derive(Clone, Copy, Debug)]
-pub struct Submitted {
-    /// Its name in the batch.
-    pub name: u64,
-    /// Prompt length.
-    pub prompt_tokens: usize,
-}
-
 /// What one step did.
 #[derive(Debug)]
 pub struct Step {
@@ -79,7 +71,7 @@ pub struct Step {
     /// The sequences that ended with it, or were cancelled since the last.
     pub ended: Vec<Ended>,
     /// The rows that it ran.
-    pub pieces: Vec<Piece>,
+    pub scheduled: Vec<ScheduledTokens>,
     /// When it began.
     pub started: Instant,
     /// When its tokens were on the host.
@@ -115,6 +107,8 @@ pub struct Status {
     pub running: usize,
     /// Sequences that wait for KV memory.
     pub waiting: usize,
+    /// Bytes that those take which wait.
+    pub waiting_bytes: usize,
     /// Bytes of KV memory that are reserved.
     pub kv_bytes: usize,
     /// Positions that are reserved.
@@ -150,6 +144,7 @@ impl Batch {
             max_tokens: tokens,
             lanes,
             waiting: VecDeque::new(),
+            waiting_tokens: 0,
             left: Vec::new(),
             next_name: 0,
         })
@@ -200,6 +195,7 @@ impl Batch {
             sequence.name = name;
         }
         let submitted = sequences.iter().map(Sequence::submitted).collect();
+        self.waiting_tokens += sequences.iter().map(Sequence::prompt_tokens).sum::<usize>();
         self.waiting.extend(sequences);
         self.admit();
         Ok(submitted)
@@ -237,13 +233,13 @@ impl Batch {
             }));
         }
         tokens.sort_by_key(|token| token.sequence);
-        let pieces = steps.concat();
+        let scheduled = steps.concat();
         let mut ended = self.take_ended();
         // A text that cannot be made is no reason to lose the tokens.
         if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
             tracing::warn!("a completion has no text: {error}");
         }
-        Ok(Step { tokens, ended, pieces, started, finished })
+        Ok(Step { tokens, ended, scheduled, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.
@@ -255,6 +251,7 @@ impl Batch {
         if let Some(place) = self.waiting.iter().position(|sequence| sequence.name == name)
             && let Some(mut sequence) = self.waiting.remove(place)
         {
+            self.waiting_tokens -= sequence.prompt_tokens();
             sequence.end(FinishReason::Cancelled);
             self.left.push(sequence);
             return Ok(());
@@ -266,6 +263,7 @@ impl Batch {
     pub fn end_all(&mut self, reason: FinishReason) -> Vec<Ended> {
         self.running_mut().for_each(|sequence| sequence.end(reason));
         self.left.extend(self.waiting.drain(..));
+        self.waiting_tokens = 0;
         self.left.iter_mut().for_each(|sequence| sequence.end(reason));
         self.take_ended()
     }
@@ -305,6 +303,8 @@ impl Batch {
         Status {
             running: self.running().count(),
             waiting: self.waiting.len(),
+            waiting_bytes: self.waiting.len() * size_of::<Sequence>()
+                + self.waiting_tokens * size_of::<u32>(),
             kv_bytes: self.lanes.iter().map(|lane| lane.room.bytes).sum(),
             kv_capacity: self.options.max_sequences * self.max_tokens,
             kv_used: self.running().map(Sequence::past).sum(),
@@ -322,6 +322,7 @@ impl Batch {
             && let Some(slot) = lane.free.pop()
             && let Some(mut sequence) = self.waiting.pop_front()
         {
+            self.waiting_tokens -= sequence.prompt_tokens();
             sequence.slot = slot;
             lane.running.push(sequence);
         }

@@ -2,7 +2,7 @@
 //! join and leave as a script likes ([`Batch`]).
 //!
 //! ```text
-//! pass   a a a a a a b b b b c      prompt pieces of a and b, one decode row of c
+//! pass   a a a a a a b b b b c      prompt chunks of a and b, one decode row of c
 //!        └────────── rows of one matrix: every product reads its weights once for all
 //! attention: each sequence over its own KV cache, so that no token depends on its neighbours
 //! ```
@@ -12,8 +12,8 @@ mod pass;
 mod sequence;
 mod stop_strings;
 
-pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, Submitted, WhenFull};
-pub use pass::Piece;
-pub(crate) use pass::{Parts, Work, run as run_pass};
-pub use sequence::{Completion, FinishReason};
-pub(crate) use sequence::{Sequence, check};
+pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
+pub use pass::ScheduledTokens;
+pub(crate) use pass::{Work, run as run_pass};
+pub use sequence::{Completion, FinishReason, Submitted};
+pub(crate) use sequence::{Parts, Sequence, check};

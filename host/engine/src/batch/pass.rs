@@ -1,15 +1,13 @@
 //! One forward pass: which rows take part, and what becomes of their logits.
 
-use super::Sequence;
+use super::sequence::{Parts, Sequence};
 use crate::{
     Result,
     adapters::{Adapted, AdapterId},
-    families::Shape,
     kernels::parallel::{Stop, share},
     layers::{Segment, host},
     parallel::{BatchRoom, Replica},
     sampling,
-    tokenizer::Tokenizer,
 };
 use candle_core::Tensor;
 use std::{
@@ -17,14 +15,6 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Instant,
 };
-
-/// What is known of a model that sequences run on.
-#[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    pub shape: &'a Shape,
-    pub tokenizer: Option<&'a Tokenizer>,
-    pub eos: &'a [u32],
-}
 
 /// Which sequences take part in a pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,9 +27,9 @@ pub(crate) enum Work {
     Mixed,
 }
 
-/// Rows of one sequence in a pass.
+/// Tokens of one sequence that are scheduled for a pass: its rows.
 #[derive(Clone, Debug)]
-pub struct Piece {
+pub struct ScheduledTokens {
     /// The sequence's place among those that were given.
     pub sequence: usize,
     /// What its batch calls it.
@@ -56,7 +46,7 @@ pub struct Piece {
     pub adapter: Option<Adapted>,
 }
 
-impl Piece {
+impl ScheduledTokens {
     /// The adapter whose factors are multiplied with its rows.
     fn attached(&self) -> Option<AdapterId> {
         Some(self.adapter.as_ref()?.attached()?.id)
@@ -73,30 +63,30 @@ pub(crate) fn run(
     work: Work,
     rows: usize,
     stop: &Stop<'_>,
-) -> Result<Vec<Piece>> {
-    let pieces = choose(sequences, work, rows);
-    if pieces.is_empty() {
-        return Ok(pieces);
+) -> Result<Vec<ScheduledTokens>> {
+    let scheduled = schedule(sequences, work, rows);
+    if scheduled.is_empty() {
+        return Ok(scheduled);
     }
     let began = Instant::now();
-    pieces.iter().for_each(|piece| sequences[piece.sequence].runs_from(began));
-    let segments: Vec<Segment<'_>> = pieces
+    scheduled.iter().for_each(|tokens| sequences[tokens.sequence].runs_from(began));
+    let segments: Vec<Segment<'_>> = scheduled
         .iter()
-        .map(|piece| {
-            let sequence = &sequences[piece.sequence];
-            let (slot, tokens) = (sequence.slot, sequence.next(piece.new));
-            Segment { slot, past: piece.past, tokens, adapter: piece.attached() }
+        .map(|next| {
+            let sequence = &sequences[next.sequence];
+            let (slot, tokens) = (sequence.slot, sequence.next(next.new));
+            Segment { slot, past: next.past, tokens, adapter: next.attached() }
         })
         .collect();
-    let wanted = wanted(sequences, &pieces);
+    let wanted = wanted(sequences, &scheduled);
     let logits = replica.pass(room, &segments, &wanted.rows, stop)?;
     drop(segments);
-    pieces.iter().for_each(|piece| sequences[piece.sequence].ran(piece.new));
+    scheduled.iter().for_each(|tokens| sequences[tokens.sequence].ran(tokens.new));
     if let Some(logits) = logits {
         keep_logits(sequences, &logits, &wanted)?;
         sample(parts, sequences, &logits, &wanted)?;
     }
-    Ok(pieces)
+    Ok(scheduled)
 }
 
 /// The rows of a pass whose logits are needed, and what for.
@@ -108,29 +98,29 @@ struct Wanted {
     sampled: Vec<(usize, u32)>,
 }
 
-fn wanted(sequences: &[Sequence], pieces: &[Piece]) -> Wanted {
+fn wanted(sequences: &[Sequence], scheduled: &[ScheduledTokens]) -> Wanted {
     let mut wanted = Wanted { rows: Vec::new(), kept: Vec::new(), sampled: Vec::new() };
     let mut end = 0;
-    for piece in pieces {
+    for tokens in scheduled {
         let start = end;
-        end += piece.new as u32;
+        end += tokens.new as u32;
         let first = wanted.rows.len();
-        if sequences[piece.sequence].keeps_logits() {
+        if sequences[tokens.sequence].keeps_logits() {
             wanted.rows.extend(start..end);
-            wanted.kept.push((piece.sequence, first..wanted.rows.len()));
-        } else if piece.sampled {
+            wanted.kept.push((tokens.sequence, first..wanted.rows.len()));
+        } else if tokens.sampled {
             wanted.rows.push(end - 1);
         }
-        if piece.sampled {
-            wanted.sampled.push((piece.sequence, wanted.rows.len() as u32 - 1));
+        if tokens.sampled {
+            wanted.sampled.push((tokens.sequence, wanted.rows.len() as u32 - 1));
         }
     }
     wanted
 }
 
 /// Shares out the rows: decode first, so that running sequences are never held up by a long prompt.
-fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+fn schedule(sequences: &[Sequence], work: Work, rows: usize) -> Vec<ScheduledTokens> {
+    let mut scheduled = Vec::new();
     let mut room = rows;
     for prompt in [false, true] {
         if (prompt && work == Work::Decode) || (!prompt && work == Work::Prefill) {
@@ -145,7 +135,7 @@ fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
             if new > 0 {
                 room = room.saturating_sub(new);
                 let sampled = sequence.completes_prompt(new);
-                pieces.push(Piece {
+                scheduled.push(ScheduledTokens {
                     sequence: index,
                     name: sequence.name,
                     new,
@@ -157,7 +147,7 @@ fn choose(sequences: &[Sequence], work: Work, rows: usize) -> Vec<Piece> {
             }
         }
     }
-    pieces
+    scheduled
 }
 
 /// Keeps logits with the sequences that want them.

@@ -1,16 +1,34 @@
 //! One sequence on its way from prompt to completion.
 
+use super::stop_strings::StopStrings;
 use crate::{
     Error, Request, Result,
     adapters::Adapted,
-    batch::{Submitted, pass::Parts, stop_strings::StopStrings},
     families::Shape,
     sampling::{Sampler, argmax},
+    tokenizer::Tokenizer,
 };
 use std::{
     fmt,
     time::{Duration, Instant},
 };
+
+/// What is known of a model that sequences run on.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub shape: &'a Shape,
+    pub tokenizer: Option<&'a Tokenizer>,
+    pub eos: &'a [u32],
+}
+
+/// A sequence that was submitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Submitted {
+    /// Its name in the batch.
+    pub name: u64,
+    /// Prompt length.
+    pub prompt_tokens: usize,
+}
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +154,11 @@ impl Sequence {
     /// What its submitter is told.
     pub fn submitted(&self) -> Submitted {
         Submitted { name: self.name, prompt_tokens: self.prompt.len() }
+    }
+
+    /// Length of its prompt.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt.len()
     }
 
     /// Notes that a pass with some of its tokens began.

@@ -35,7 +35,7 @@ use std::{
 /// candle's for quantised blocks other than Q8_0. Elsewhere both are tensors of one format.
 pub struct Linear {
     /// Output features one after another. More than one where they are quantised differently.
-    pieces: Vec<Piece>,
+    slices: Vec<OutputSlice>,
     /// What transformers calls its parts, in the same order.
     modules: Vec<Module>,
     inputs: Inputs,
@@ -45,7 +45,8 @@ pub struct Linear {
     is_merged: bool,
 }
 
-struct Piece {
+/// Some of the output features, which one weight gives.
+struct OutputSlice {
     outputs: Range<usize>,
     /// What the weight is made of, to be read again: this rank's outputs, and all inputs.
     matrix: Matrix,
@@ -77,9 +78,9 @@ impl Linear {
         let place = Place::of(weights);
         let new = |start, matrix: Matrix, bias| {
             weights.holds(matrix.columns(inputs.taken.clone())?.bytes(place.dtype.size()));
-            Piece::new(start, matrix, bias, &inputs, &place)
+            OutputSlice::new(start, matrix, bias, &inputs, &place)
         };
-        let pieces = match Matrix::stack(parts) {
+        let slices = match Matrix::stack(parts) {
             Some(whole) => {
                 let joined: Vec<f32> = biases.into_iter().flatten().flatten().collect();
                 let bias = (!joined.is_empty()).then_some(joined);
@@ -92,7 +93,7 @@ impl Linear {
                 .map(|((part, bias), module)| new(module.outputs.start, part.clone(), bias))
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { pieces, modules, inputs, place, changes: Changes::none(), is_merged: false })
+        Ok(Self { slices, modules, inputs, place, changes: Changes::none(), is_merged: false })
     }
 
     /// Loads `weight` (and `bias`) of each part and stacks them.
@@ -141,9 +142,9 @@ impl Linear {
         let shared = Some(Arc::clone(&weight));
         let used = Used { weight, bias: None, bias_tensor: None };
         let inputs = Inputs::whole(matrix.columns);
-        let piece = Piece { outputs, matrix, bias: None, shared, used };
+        let slice = OutputSlice { outputs, matrix, bias: None, shared, used };
         Self {
-            pieces: vec![piece],
+            slices: vec![slice],
             modules: vec![module],
             inputs,
             place,
@@ -160,7 +161,7 @@ impl Linear {
 
     /// Output features of this rank.
     pub fn outputs(&self) -> usize {
-        self.pieces.last().map_or(0, |piece| piece.outputs.end)
+        self.slices.last().map_or(0, |slice| slice.outputs.end)
     }
 
     /// This rank's inputs `[rows, in]` to its outputs `[rows, out]`.
@@ -192,28 +193,28 @@ impl Linear {
     }
 
     fn on_host(&self, x: &Activations<'_>) -> Result<Vec<f32>> {
-        if let [piece] = &self.pieces[..] {
-            return piece.used.weight.on_host(x, piece.used.bias.as_deref());
+        if let [slice] = &self.slices[..] {
+            return slice.used.weight.on_host(x, slice.used.bias.as_deref());
         }
         let width = self.outputs();
         let mut y = vec![0f32; x.rows() * width];
-        for piece in &self.pieces {
-            let part = piece.used.weight.on_host(x, piece.used.bias.as_deref())?;
-            let rows = y.chunks_exact_mut(width).zip(part.chunks_exact(piece.outputs.len()));
-            rows.for_each(|(row, part)| row[piece.outputs.clone()].copy_from_slice(part));
+        for slice in &self.slices {
+            let part = slice.used.weight.on_host(x, slice.used.bias.as_deref())?;
+            let rows = y.chunks_exact_mut(width).zip(part.chunks_exact(slice.outputs.len()));
+            rows.for_each(|(row, part)| row[slice.outputs.clone()].copy_from_slice(part));
         }
         Ok(y)
     }
 
     fn on_device(&self, x: &Tensor) -> Result<Tensor> {
-        let product = |piece: &Piece| {
-            let y = piece.used.weight.on_device(x)?;
-            Ok(match &piece.used.bias_tensor {
+        let product = |slice: &OutputSlice| {
+            let y = slice.used.weight.on_device(x)?;
+            Ok(match &slice.used.bias_tensor {
                 Some(bias) => y.broadcast_add(bias)?,
                 None => y,
             })
         };
-        let mut parts = self.pieces.iter().map(product).collect::<Result<Vec<_>>>()?;
+        let mut parts = self.slices.iter().map(product).collect::<Result<Vec<_>>>()?;
         match parts.len() {
             1 => Ok(parts.swap_remove(0)),
             _ => Ok(Tensor::cat(&parts, 1)?),
@@ -251,7 +252,7 @@ fn change_on_host(
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-impl Piece {
+impl OutputSlice {
     fn new(
         start: usize,
         matrix: Matrix,
@@ -283,7 +284,7 @@ impl Used {
 impl Adapt for Linear {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
         let base: Vec<_> =
-            self.pieces.iter().map(|piece| (&piece.matrix, piece.bias.as_deref())).collect();
+            self.slices.iter().map(|slice| (&slice.matrix, slice.bias.as_deref())).collect();
         let (change, added) =
             Change::load(tensors, &self.modules, &base, &self.inputs, &self.place)?;
         if let Some(change) = change {
@@ -303,16 +304,16 @@ impl Adapt for Linear {
     fn merge(&mut self, id: AdapterId) -> Result<()> {
         let Some(change) = self.changes.of(id) else { return Ok(()) };
         let merged = self
-            .pieces
+            .slices
             .iter()
-            .map(|piece| {
-                let base = piece.matrix.columns(self.inputs.taken.clone())?;
-                let matrix = change.merged_matrix(&base, piece.outputs.clone())?;
-                let bias = change.merged_bias(piece.bias.as_deref(), piece.outputs.clone());
+            .map(|slice| {
+                let base = slice.matrix.columns(self.inputs.taken.clone())?;
+                let matrix = change.merged_matrix(&base, slice.outputs.clone())?;
+                let bias = change.merged_bias(slice.bias.as_deref(), slice.outputs.clone());
                 Used::new(&matrix, bias, &self.inputs, &self.place)
             })
             .collect::<Result<Vec<_>>>()?;
-        self.pieces.iter_mut().zip(merged).for_each(|(piece, merged)| piece.used = merged);
+        self.slices.iter_mut().zip(merged).for_each(|(slice, merged)| slice.used = merged);
         self.is_merged = true;
         Ok(())
     }
@@ -321,13 +322,13 @@ impl Adapt for Linear {
         if !self.is_merged {
             return Ok(());
         }
-        for piece in &mut self.pieces {
-            piece.used = match &piece.shared {
+        for slice in &mut self.slices {
+            slice.used = match &slice.shared {
                 Some(weight) => Used { weight: Arc::clone(weight), bias: None, bias_tensor: None },
                 // Reading the same numbers again gives the same weight, bit by bit.
                 None => {
-                    let matrix = piece.matrix.columns(self.inputs.taken.clone())?;
-                    Used::new(&matrix, piece.bias.clone(), &self.inputs, &self.place)?
+                    let matrix = slice.matrix.columns(self.inputs.taken.clone())?;
+                    Used::new(&matrix, slice.bias.clone(), &self.inputs, &self.place)?
                 }
             };
         }

@@ -2,7 +2,11 @@
 
 use super::synthetic::Preset;
 use crate::{Error, Result};
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,24 @@ pub enum ModelSource {
     },
     /// Seeded random weights of a named shape, or of a `config.json`.
     Synthetic(Preset),
+}
+
+impl ModelSource {
+    /// Whether this is a name for the source. No file is looked at.
+    pub fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(path) | Self::Gguf(path) => Path::new(name) == path,
+            Self::Hub { id, revision } => {
+                hub_id(name).is_some_and(|named| named == (id.clone(), revision.clone()))
+            }
+            Self::Synthetic(_) => name == self.to_string(),
+        }
+    }
+
+    /// The model that comes along under this name, `synthetic:` included, if it is one of those. No file is looked at.
+    pub fn preset(name: &str) -> Option<Self> {
+        name.strip_prefix("synthetic:").and_then(Preset::named).map(Self::Synthetic)
+    }
 }
 
 impl FromStr for ModelSource {

@@ -32,6 +32,11 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 impl Preset {
+    /// The one of those that come along that has this name.
+    pub fn named(name: &str) -> Option<Self> {
+        PRESETS.iter().find(|(known, _)| *known == name).map(|(known, _)| Self::Named(known))
+    }
+
     /// The config to build.
     pub fn config(&self) -> Result<Config> {
         families::parse_config(&self.text()?, self.path())
@@ -80,8 +85,8 @@ impl FromStr for Preset {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        if let Some((known, _)) = PRESETS.iter().find(|(known, _)| *known == name) {
-            return Ok(Self::Named(known));
+        if let Some(preset) = Self::named(name) {
+            return Ok(preset);
         }
         let path = PathBuf::from(name);
         if path.is_file() {

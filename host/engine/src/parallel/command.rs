@@ -1,7 +1,6 @@
 //! What the leading rank of a replica tells the others to do. All do the same at the same time, each
 //! with its part of the model, so that a command says what is to be done and never by whom.
 
-use super::rank::Rank;
 use crate::{
     Error, Result,
     adapters::{AdapterId, Leftovers},
@@ -41,29 +40,29 @@ pub struct Pass {
     /// The continuous batch whose KV caches are used; none means those of static batches.
     pub batch: Option<u64>,
     /// The rows.
-    pub pieces: Vec<Piece>,
+    pub segments: Vec<OwnedSegment>,
     /// Those whose logits are needed, ascending.
     pub wanted: Vec<u32>,
 }
 
-/// A segment that is its own.
+/// A [`Segment`] with tokens of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Piece {
+pub struct OwnedSegment {
     slot: usize,
     past: usize,
     tokens: Vec<u32>,
     adapter: Option<AdapterId>,
 }
 
-impl From<&Segment<'_>> for Piece {
+impl From<&Segment<'_>> for OwnedSegment {
     fn from(segment: &Segment<'_>) -> Self {
         let &Segment { slot, past, tokens, adapter } = segment;
         Self { slot, past, tokens: tokens.to_vec(), adapter }
     }
 }
 
-impl Piece {
-    /// The segment.
+impl OwnedSegment {
+    /// The same, borrowed.
     pub fn segment(&self) -> Segment<'_> {
         let &Self { slot, past, ref tokens, adapter } = self;
         Segment { slot, past, tokens, adapter }
@@ -149,15 +148,8 @@ impl Reply {
         result.unwrap_or_else(|error| Self::failed(&error))
     }
 
-    /// Of a rank's loading.
-    pub fn of_load(loaded: &Result<Rank>) -> Self {
-        match loaded {
-            Ok(rank) => Self::Loaded(rank.loaded()),
-            Err(error) => Self::failed(error),
-        }
-    }
-
-    fn failed(error: &Error) -> Self {
+    /// That it could not be done.
+    pub fn failed(error: &Error) -> Self {
         Self::Failed { reason: error.to_string(), is_input: error.is_input() }
     }
 

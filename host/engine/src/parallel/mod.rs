@@ -31,7 +31,7 @@ mod worker;
 pub mod world;
 
 pub use communicator::{Communicator, Solo};
-pub use replica::{BatchRoom, Plan, Replica};
+pub use replica::{BatchRoom, Replica, ReplicaConfig};
 pub use shard::Shard;
 pub use split::Split;
 pub use world::World;

@@ -29,13 +29,13 @@ use std::{
 /// How a rank finds the others of its two groups.
 pub struct Invitation {
     rank: usize,
-    tensor: Option<Place>,
-    pipeline: Option<Place>,
+    tensor: Option<Membership>,
+    pipeline: Option<Membership>,
     fate: Arc<Fate>,
 }
 
-/// A place in a group.
-struct Place {
+/// A rank's membership of a group.
+struct Membership {
     id: Id,
     index: usize,
     size: usize,
@@ -71,19 +71,19 @@ impl Invitation {
         ids: GroupIds,
         fate: &Arc<Fate>,
     ) -> Result<Self> {
-        let place = |id: Option<Vec<u8>>, index, size| {
+        let membership = |id: Option<Vec<u8>>, index, size| {
             let bytes = |id: Vec<u8>| {
                 let bytes: Vec<_> = id.into_iter().map(|byte| byte as _).collect();
                 let unusable = |_| Error::Invalid("NCCL's id has not 128 bytes".to_owned());
                 bytes.try_into().map_err(unusable)
             };
             let id = id.map(bytes).transpose()?.map(Id::uninit);
-            Ok::<_, Error>(id.map(|id| Place { id, index, size }))
+            Ok::<_, Error>(id.map(|id| Membership { id, index, size }))
         };
         Ok(Self {
             rank,
-            tensor: place(ids.tensor, index % split.tensor, split.tensor)?,
-            pipeline: place(ids.pipeline, index / split.tensor, split.pipeline)?,
+            tensor: membership(ids.tensor, index % split.tensor, split.tensor)?,
+            pipeline: membership(ids.pipeline, index / split.tensor, split.pipeline)?,
             fate: Arc::clone(fate),
         })
     }
@@ -91,8 +91,10 @@ impl Invitation {
     /// Joins the groups of ranks and of stages. Returns when all have.
     pub fn accept(self, device: &Device) -> Result<(Arc<dyn Communicator>, Arc<dyn Communicator>)> {
         let (rank, fate) = (self.rank, self.fate);
-        let join = |place: Option<Place>| -> Result<Arc<dyn Communicator>> {
-            let Some(Place { id, index, size }) = place else { return Ok(Arc::new(Solo)) };
+        let join = |membership: Option<Membership>| -> Result<Arc<dyn Communicator>> {
+            let Some(Membership { id, index, size }) = membership else {
+                return Ok(Arc::new(Solo));
+            };
             let Device::Cuda(cuda) = device else {
                 return Err(Error::Unsupported("NCCL is for ranks on GPUs".to_owned()));
             };

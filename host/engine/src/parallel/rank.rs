@@ -25,8 +25,8 @@ use std::{
 /// long as its weights take to be read, and reading them once for all rows is best.
 const WORTH_CUTTING: usize = 64;
 
-/// What a rank is built of.
-pub struct Build {
+/// What a rank is made of.
+pub struct RankConfig {
     /// The checkpoint.
     pub weights: Weights,
     /// The model's shape.
@@ -64,9 +64,9 @@ pub struct Rank {
 
 impl Rank {
     /// Loads its part.
-    pub fn load(build: Build) -> Result<Self> {
-        let Build { weights, shape, stage, shard, pipeline, .. } = build;
-        let Build { device, id, microbatches, sharing, latency, .. } = build;
+    pub fn load(config: RankConfig) -> Result<Self> {
+        let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
+        let RankConfig { device, id, microbatches, sharing, latency, .. } = config;
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
@@ -89,6 +89,11 @@ impl Rank {
             microbatches,
             latency,
         })
+    }
+
+    /// What whoever has a rank load is told of it.
+    pub fn load_reply(loaded: &Result<Self>) -> Reply {
+        loaded.as_ref().map_or_else(Reply::failed, |rank| Reply::Loaded(rank.loaded()))
     }
 
     /// What it has loaded.
@@ -116,7 +121,8 @@ impl Rank {
             }
             Command::Close(batch) => drop(self.batches.remove(batch)),
             Command::Pass(pass) => {
-                let segments: Vec<_> = pass.pieces.iter().map(|piece| piece.segment()).collect();
+                let segments: Vec<_> =
+                    pass.segments.iter().map(|segment| segment.segment()).collect();
                 self.pass(pass.batch, &segments, &pass.wanted)?;
             }
             Command::Attach(Attach { id, source, seed }) => {

@@ -1,4 +1,7 @@
 //! How processes find one another: through the environment that torchrun and Slurm give them.
+//!
+//! What they say here is JSON, which every version of llem can read, so that rank 0 can tell which version another is
+//! of before they go on in postcard, which only one version can.
 
 use super::{fate::Fate, sockets::Peer};
 use crate::{Error, Result};
@@ -116,18 +119,21 @@ impl Launch {
                     (1..self.size).filter(here).map(|rank| rank.to_string()).collect();
                 format!("rank {} of {} has", ranks.join(", "), self.size)
             };
-            let (stream, hello) =
+            let (mut stream, hello) =
                 accept(&listener, until).map_err(|error| self.late(&missing(), &error))?;
             let Some(hello) = hello else { continue };
             if hello.size != self.size || hello.version != version() {
-                return Err(Error::Invalid(format!(
+                let refusal = format!(
                     "rank {} is one of {} processes of llem {}, and rank 0 one of {} of llem {}: start all alike",
                     hello.rank,
                     hello.size,
                     hello.version,
                     self.size,
                     version()
-                )));
+                );
+                // If it cannot hear it, rank 0 says it all the same.
+                let _ = say(&mut stream, &Answer::Err(refusal.clone()));
+                return Err(Error::Invalid(refusal));
             }
             if hello.rank == 0 || arrived.iter().any(|(other, ..)| other.rank == hello.rank) {
                 return Err(Error::Invalid(format!(
@@ -140,7 +146,7 @@ impl Launch {
             arrived.push((hello, place, stream));
         }
         arrived.sort_by_key(|(hello, ..)| hello.rank);
-        let table: Vec<SocketAddr> = arrived.iter().map(|(_, place, _)| *place).collect();
+        let table = Answer::Ok(arrived.iter().map(|(_, place, _)| *place).collect());
         arrived
             .into_iter()
             .map(|(hello, _, mut stream)| {
@@ -161,7 +167,8 @@ impl Launch {
         say(&mut first, &hello).map_err(|error| nobody(&error))?;
         first.set_read_timeout(Some(left(until))).map_err(|error| nobody(&error))?;
         // Rank 0 answers once all have come.
-        let table: Vec<SocketAddr> = hear(&mut first).map_err(|error| nobody(&error))?;
+        let answer: Answer = hear(&mut first).map_err(|error| nobody(&error))?;
+        let table = answer.map_err(Error::Invalid)?;
         // Who the others are is for rank 0 to know.
         let arrived = |rank, stream| Arrived { rank, identity: None, stream };
         let mut streams = vec![arrived(0, first)];
@@ -202,6 +209,9 @@ struct Hello {
     /// The UUID of its GPU, where it is on one.
     identity: Option<String>,
 }
+
+/// What rank 0 answers once all have come: where the others wait, from rank 1 on. Or why it refuses.
+type Answer = std::result::Result<Vec<SocketAddr>, String>;
 
 /// A process that has come.
 struct Arrived {
@@ -297,6 +307,32 @@ mod tests {
         });
         let expected = [(1, Some("GPU-bb".to_owned())), (2, None)];
         assert_eq!(told.expect("all have come"), expected);
+    }
+
+    #[test]
+    fn another_version_is_refused_by_name_on_both_sides() {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = free.local_addr().expect("its number").port();
+        drop(free);
+        let (told, refused) = thread::scope(|scope| {
+            let other = scope.spawn(move || {
+                let until = Instant::now() + Duration::from_secs(20);
+                let mut stream = connect(("127.0.0.1", port), until).expect("rank 0 waits");
+                let version = "0.0.9".to_owned();
+                let hello = Hello { rank: 1, size: 2, port: 1, version, identity: None };
+                say(&mut stream, &hello).expect("said");
+                hear::<Answer>(&mut stream).expect("an answer").expect_err("it is refused")
+            });
+            let host = "127.0.0.1".to_owned();
+            let launch = Launch { rank: 0, size: 2, host, port, local: 0 };
+            let deadline = Duration::from_secs(20);
+            let refused = launch.join(deadline, &Arc::new(Fate::new(deadline)), None);
+            (other.join().expect("it ends"), refused)
+        });
+        let sentence = refused.err().expect("it is of another version").to_string();
+        assert_eq!(told, sentence);
+        let expected = format!("llem 0.0.9, and rank 0 one of 2 of llem {}", version());
+        assert!(sentence.contains(&expected), "{sentence}");
     }
 
     fn launch(variables: &[(&str, &str)]) -> Result<Option<Launch>> {

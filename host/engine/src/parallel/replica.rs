@@ -5,7 +5,7 @@ use super::{
     Split,
     command::{Attach, Attached, Command, Loaded, Pass, Reply},
     fate::Fate,
-    rank::{Build, Rank},
+    rank::{Rank, RankConfig},
     seat::{self, Seat},
     worker::{Link, Worker},
 };
@@ -26,8 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What replicas are built of.
-pub struct Plan {
+/// What replicas are made of.
+pub struct ReplicaConfig {
     /// The checkpoint.
     pub weights: Weights,
     /// The model's shape.
@@ -44,7 +44,7 @@ pub struct Plan {
     pub latency: Option<FixedLatency>,
 }
 
-impl Plan {
+impl ReplicaConfig {
     /// What loads rank `rank` on its own thread.
     pub fn loader(
         &self,
@@ -61,7 +61,7 @@ impl Plan {
             let layers = split.layers_of(stage, shape.layers);
             let stage = Stage { index: stage, count: split.pipeline, layers };
             let microbatches = split.microbatches;
-            Rank::load(Build {
+            Rank::load(RankConfig {
                 weights,
                 shape,
                 stage,
@@ -108,10 +108,10 @@ pub struct BatchRoom {
 
 impl Replica {
     /// Loads replica number `replica`, every rank its part.
-    pub fn load(plan: &Plan, replica: usize) -> Result<Self> {
-        let ranks = plan.split.ranks_of_replica();
-        let (first, fate) = (replica * ranks, Arc::new(Fate::new(plan.deadline)));
-        let mut seats = seat::among_threads(&plan.split, first, plan.devices[first], &fate)?
+    pub fn load(config: &ReplicaConfig, replica: usize) -> Result<Self> {
+        let ranks = config.split.ranks_of_replica();
+        let (first, fate) = (replica * ranks, Arc::new(Fate::new(config.deadline)));
+        let mut seats = seat::among_threads(&config.split, first, config.devices[first], &fate)?
             .into_iter()
             .zip(first..);
         let Some((own, _)) = seats.next() else {
@@ -119,23 +119,23 @@ impl Replica {
         };
         let others = seats
             .map(|(seat, rank)| {
-                let worker = Worker::start(rank, plan.team(), &fate, plan.loader(rank, seat))?;
+                let worker = Worker::start(rank, config.team(), &fate, config.loader(rank, seat))?;
                 Ok(Box::new(worker) as Box<dyn Link>)
             })
             .collect::<Result<Vec<_>>>()?;
-        Self::lead(plan, first, own, others, fate)
+        Self::lead(config, first, own, others, fate)
     }
 
     /// Loads the leader while the others load, and waits for them.
     pub fn lead(
-        plan: &Plan,
+        config: &ReplicaConfig,
         first: usize,
         seat: Seat,
         mut others: Vec<Box<dyn Link>>,
         fate: Arc<Fate>,
     ) -> Result<Self> {
-        let (began, team) = (Instant::now(), plan.team());
-        let leader = team.work(plan.loader(first, seat))?;
+        let (began, team) = (Instant::now(), config.team());
+        let leader = team.work(config.loader(first, seat))?;
         let mut loaded = vec![leader.loaded()];
         for reply in replies(&mut others, began)? {
             if let Reply::Loaded(part) = reply {
@@ -195,8 +195,8 @@ impl Replica {
     ) -> Result<Option<Tensor>> {
         let batch = room.map(|room| room.id);
         if !self.others.is_empty() {
-            let pieces = segments.iter().map(Into::into).collect();
-            let command = Command::Pass(Pass { batch, pieces, wanted: wanted.to_vec() });
+            let segments = segments.iter().map(Into::into).collect();
+            let command = Command::Pass(Pass { batch, segments, wanted: wanted.to_vec() });
             self.others.iter_mut().try_for_each(|other| other.tell(&command))?;
         }
         let (leader, team) = (&mut self.leader, &self.team);

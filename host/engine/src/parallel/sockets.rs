@@ -1,9 +1,12 @@
 //! Ranks that are processes, on one machine or several: one TCP connection between each two.
 //!
 //! ```text
-//! frame   kind u8 | length u64 | body      kind: an order or reply, JSON; a tensor; a farewell; a failure
+//! frame   kind u8 | length u64 | body      kind: a message, postcard; a tensor; a farewell; a failure
 //! tensor  format u8 | rows u64 | columns u64 | numbers, little-endian
 //! ```
+//!
+//! A message is an order of rank 0 or the reply to one. Postcard is short and quick to read, for every decode step is an
+//! order, and does not describe itself: both ranks must be of one version, which they tell each other when they meet.
 
 use super::{
     cpu_group::Transport,
@@ -11,6 +14,7 @@ use super::{
 };
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io::{self, BufReader, Read, Write},
     net::{IpAddr, TcpStream, UdpSocket},
@@ -22,13 +26,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-const ORDER: u8 = 0;
+const MESSAGE: u8 = 0;
 const TENSOR: u8 = 1;
 const FAREWELL: u8 = 2;
 const FAILURE: u8 = 3;
 
-/// The longest frame that is believed: a pass of activations or logits is far shorter.
-const MOST: u64 = 1 << 36;
+/// The longest body of each kind of frame that is believed, bytes: the tokens of a pass, a pass of activations or
+/// logits, nothing, and a sentence are far shorter.
+const LONGEST: [u64; 4] = [1 << 26, 1 << 34, 0, 1 << 20];
 
 /// The connection to another rank.
 pub struct Peer {
@@ -39,7 +44,7 @@ pub struct Peer {
     /// The UUID of its GPU, as it told rank 0.
     pub identity: Option<String>,
     writer: Mutex<TcpStream>,
-    orders: Mutex<Receiver<Vec<u8>>>,
+    messages: Mutex<Receiver<Vec<u8>>>,
     tensors: Mutex<Receiver<Vec<u8>>>,
     fate: Arc<Fate>,
 }
@@ -54,13 +59,13 @@ impl Peer {
         // An address that this machine can bind is its own.
         let is_here = address.is_loopback() || UdpSocket::bind((address, 0)).is_ok();
         let elsewhere = (!is_here).then_some(address);
-        let (order, orders) = mpsc::channel();
+        let (message, messages) = mpsc::channel();
         let (tensor, tensors) = mpsc::channel();
         let (reader, shared) = (stream.try_clone()?, Arc::clone(fate));
         // Frames are taken off the wire at once, so that two ranks that send each other much at the same
         // time do not wait for one another.
         thread::Builder::new().name(format!("llem-from-{rank}")).spawn(move || {
-            if let Err(error) = receive(BufReader::new(reader), &order, &tensor, &shared) {
+            if let Err(error) = receive(BufReader::new(reader), &message, &tensor, &shared) {
                 let reason = match error.kind() {
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
                         "its process ended".to_owned()
@@ -70,25 +75,37 @@ impl Peer {
                 shared.fail(rank, reason);
             }
         })?;
-        let (orders, tensors) = (Mutex::new(orders), Mutex::new(tensors));
+        let (messages, tensors) = (Mutex::new(messages), Mutex::new(tensors));
         let (writer, fate) = (Mutex::new(stream), Arc::clone(fate));
-        Ok(Self { rank, elsewhere, identity: None, writer, orders, tensors, fate })
+        Ok(Self { rank, elsewhere, identity: None, writer, messages, tensors, fate })
     }
 
     /// Sends an order or a reply.
-    pub fn tell(&self, body: &[u8]) -> Result<()> {
-        self.send(ORDER, &[body])
+    pub fn tell(&self, message: &impl Serialize) -> Result<()> {
+        let body = postcard::to_stdvec(message).map_err(|error| self.unreadable(&error))?;
+        self.send(MESSAGE, &[&body])
     }
 
     /// Waits for an order or a reply, `more` than the deadline at most.
-    pub fn hear(&self, more: Duration) -> Result<Vec<u8>> {
+    pub fn hear<T: DeserializeOwned>(&self, more: Duration) -> Result<T> {
         let began = Instant::now();
-        self.next(&self.orders, || self.fate.waiting(self.rank, began, more))
+        self.read(&self.next(&self.messages, || self.fate.waiting(self.rank, began, more))?)
     }
 
     /// Waits for an order or a reply for as long as the other is there.
-    pub fn listen(&self) -> Result<Vec<u8>> {
-        self.next(&self.orders, || self.fate.check())
+    pub fn listen<T: DeserializeOwned>(&self) -> Result<T> {
+        self.read(&self.next(&self.messages, || self.fate.check())?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T> {
+        postcard::from_bytes(body).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &postcard::Error) -> Error {
+        Error::Rank {
+            rank: self.rank,
+            reason: format!("what was said is unreadable ({error}): start all ranks from one llem"),
+        }
     }
 
     /// Says that nothing more will come, so that the connection's end is no failure.
@@ -165,7 +182,7 @@ impl Peer {
 /// Sorts what comes until the other has taken leave.
 fn receive(
     mut stream: impl Read,
-    orders: &Sender<Vec<u8>>,
+    messages: &Sender<Vec<u8>>,
     tensors: &Sender<Vec<u8>>,
     fate: &Fate,
 ) -> io::Result<()> {
@@ -174,14 +191,17 @@ fn receive(
         stream.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
         let length = u64::from_le_bytes(length);
-        if kind > FAILURE || length > MOST {
+        if LONGEST.get(usize::from(kind)).is_none_or(|&longest| length > longest) {
             return Err(io::Error::other("it does not speak as llem does"));
         }
-        let mut body = vec![0; length as usize];
-        stream.read_exact(&mut body)?;
+        let mut body = Vec::new();
+        body.try_reserve_exact(length as usize)?;
+        if stream.by_ref().take(length).read_to_end(&mut body)? as u64 != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         // Nobody listens any more once this process itself is about to leave.
         let _ = match kind {
-            ORDER => orders.send(body),
+            MESSAGE => messages.send(body),
             TENSOR => tensors.send(body),
             FAILURE => {
                 if let Some((rank, reason)) = body.split_first_chunk() {
@@ -216,6 +236,10 @@ fn decode(frame: &[u8]) -> Option<Tensor> {
     let (head, numbers) = frame.split_at_checked(HEAD)?;
     let number = |at: usize| Some(u64::from_le_bytes(head[at..at + 8].try_into().ok()?) as usize);
     let (format, rows, columns) = (*FORMATS.get(usize::from(head[0]))?, number(1)?, number(9)?);
+    let bytes = rows.checked_mul(columns)?.checked_mul(format.size_in_bytes())?;
+    if bytes != numbers.len() {
+        return None;
+    }
     Tensor::from_raw_buffer(numbers, format, &[rows, columns], &Device::Cpu).ok()
 }
 
@@ -266,5 +290,49 @@ impl Transport for Sockets {
 
     fn recv(&self, from: usize) -> Result<Tensor> {
         self.peer(from)?.next_tensor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a connection that says this and ends.
+    fn receive_all(said: &[u8]) -> io::Result<()> {
+        let (sender, _frames) = mpsc::channel();
+        receive(said, &sender, &sender, &Fate::new(Duration::from_secs(1)))
+    }
+
+    #[test]
+    fn a_frame_longer_than_any_is_refused_before_memory_is_taken_for_it() {
+        for (kind, longest) in (0..).zip(LONGEST) {
+            let said = [&[kind][..], &(longest + 1).to_le_bytes()].concat();
+            let error = receive_all(&said).expect_err("it is too long");
+            assert_eq!(error.to_string(), "it does not speak as llem does", "{kind}");
+        }
+        let unknown = [&[4][..], &0u64.to_le_bytes()].concat();
+        assert!(receive_all(&unknown).is_err());
+    }
+
+    #[test]
+    fn a_frame_that_breaks_off_is_the_end_of_the_other() {
+        let said = [&[TENSOR][..], &8u64.to_le_bytes(), &[0; 7]].concat();
+        let error = receive_all(&said).expect_err("a byte is missing");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let farewell = [&[FAREWELL][..], &0u64.to_le_bytes()].concat();
+        assert!(receive_all(&farewell).is_ok());
+    }
+
+    #[test]
+    fn a_tensor_is_as_large_as_it_says() {
+        let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu).expect("a tensor");
+        let (head, numbers) = encode(&x).expect("encoded");
+        let back = decode(&[&head[..], &numbers].concat()).expect("a tensor");
+        assert_eq!(back.to_vec2::<f32>().ok(), x.to_vec2::<f32>().ok());
+        assert!(decode(&[&head[..], &numbers[4..]].concat()).is_none());
+        // The product of both is 0 in 64 bits.
+        let mut endless = head;
+        endless[1..9].copy_from_slice(&(1u64 << 63).to_le_bytes());
+        assert!(decode(&endless).is_none());
     }
 }

@@ -72,7 +72,7 @@ fn serve(
     fate: &Fate,
 ) {
     let loaded = load();
-    let _ = done.send(Reply::of_load(&loaded));
+    let _ = done.send(Rank::load_reply(&loaded));
     let Ok(mut rank) = loaded else { return };
     while let Ok(command) = to_do.recv() {
         let result = rank.execute(&command);

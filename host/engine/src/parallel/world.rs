@@ -1,7 +1,7 @@
 //! A model whose ranks are processes: rank 0 runs the program, the others do what it tells them.
 
 use super::{
-    Plan, Replica, Split,
+    Replica, ReplicaConfig, Split,
     command::{Command, Reply},
     fate::{Fate, LOOK},
     group_ids::GroupIds,
@@ -129,17 +129,13 @@ impl World {
     fn obey(&self) -> Result<()> {
         let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours));
         let mut rank: Option<Rank> = None;
-        let reply = |reply: &Reply| leader.tell(&serde_json::to_vec(reply).unwrap_or_default());
+        let reply = |reply: &Reply| leader.tell(reply);
         loop {
-            let order = serde_json::from_slice(&leader.listen()?).map_err(|error| Error::Rank {
-                rank: 0,
-                reason: format!("its order cannot be read: {error}"),
-            })?;
-            match order {
+            match leader.listen()? {
                 Order::Load(load) => {
                     drop(rank.take());
                     let loaded = team.work(|| self.load(&load));
-                    reply(&Reply::of_load(&loaded))?;
+                    reply(&Rank::load_reply(&loaded))?;
                     rank = loaded.ok();
                 }
                 Order::Do(command) => {
@@ -178,7 +174,7 @@ impl World {
         };
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
         let device = self.computes_on(&options)?;
-        let plan = Plan {
+        let config = ReplicaConfig {
             weights: checkpoint.weights,
             shape: checkpoint.shape,
             split: load.split,
@@ -188,7 +184,7 @@ impl World {
             latency: checkpoint.latency,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
-        plan.loader(self.launch.rank, seat)()
+        config.loader(self.launch.rank, seat)()
     }
 
     /// The device of this process: the CPU, or a GPU of its own, where the launcher has not left it only
@@ -203,7 +199,11 @@ impl World {
     }
 
     /// Loads a model over all processes; this one leads.
-    pub fn lead(self: &Arc<Self>, plan: &mut Plan, options: &LoadOptions) -> Result<Replica> {
+    pub fn lead(
+        self: &Arc<Self>,
+        config: &mut ReplicaConfig,
+        options: &LoadOptions,
+    ) -> Result<Replica> {
         if options.split.ranks() != self.size() {
             return Err(Error::Invalid(format!(
                 "{} makes {} ranks, and {} processes were launched: a script can only split its model over all",
@@ -218,7 +218,7 @@ impl World {
             Device::Cuda(_) => seat::group_ids(&options.split)?,
         };
         self.take()?;
-        plan.neighbours = self.neighbours;
+        config.neighbours = self.neighbours;
         let load = |groups: GroupIds| Load {
             source: options.source.to_string(),
             dtype: options.dtype.map(|dtype| dtype.to_string()),
@@ -230,11 +230,11 @@ impl World {
         let link = |peer: &Arc<Peer>| Process { peer: Arc::clone(peer), world: Arc::clone(self) };
         let others: Vec<Process> = self.peers.iter().map(link).collect();
         for process in &others {
-            process.order(&Order::Load(load(groups[process.peer.rank].clone())))?;
+            process.peer.tell(&Order::Load(load(groups[process.peer.rank].clone())))?;
         }
         let others = others.into_iter().map(|process| Box::new(process) as Box<dyn Link>);
         let seat = self.seat(&options.split, device, groups.swap_remove(0))?;
-        Replica::lead(plan, 0, seat, others.collect(), Arc::clone(&self.fate))
+        Replica::lead(config, 0, seat, others.collect(), Arc::clone(&self.fate))
     }
 
     /// Refuses a second model. Who lets go of one knows that it has gone when its drop has returned.
@@ -323,10 +323,9 @@ impl fmt::Debug for World {
 impl Drop for World {
     fn drop(&mut self) {
         if self.leads() {
-            let quit = serde_json::to_vec(&Order::Quit).unwrap_or_default();
             for peer in &self.peers {
                 // One that is gone needs not be told.
-                if peer.tell(&quit).is_err() {
+                if peer.tell(&Order::Quit).is_err() {
                     peer.warn();
                 }
                 peer.farewell();
@@ -341,41 +340,24 @@ struct Process {
     world: Arc<World>,
 }
 
-impl Process {
-    fn order(&self, order: &Order) -> Result<()> {
-        let body = serde_json::to_vec(order).map_err(|error| self.unreadable(&error))?;
-        self.peer.tell(&body)
-    }
-
-    fn unreadable(&self, error: &serde_json::Error) -> Error {
-        Error::Rank {
-            rank: self.peer.rank,
-            reason: format!("what was said is unreadable: {error}"),
-        }
-    }
-}
-
 impl Link for Process {
     fn is_thread(&self) -> bool {
         false
     }
 
     fn tell(&mut self, command: &Command) -> Result<()> {
-        self.order(&Order::Do(command.clone()))
+        self.peer.tell(&Order::Do(command.clone()))
     }
 
     fn reply(&mut self, more: Duration) -> Result<Reply> {
-        let body = self.peer.hear(more)?;
-        let reply: Reply =
-            serde_json::from_slice(&body).map_err(|error| self.unreadable(&error))?;
-        reply.of_rank(self.peer.rank)
+        self.peer.hear::<Reply>(more)?.of_rank(self.peer.rank)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // One that is gone has nothing to let go of.
-        let _ = self.order(&Order::Unload);
+        let _ = self.peer.tell(&Order::Unload);
         self.world.taken.store(false, Ordering::Release);
     }
 }

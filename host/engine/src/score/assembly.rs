@@ -1,11 +1,34 @@
 //! Scores as they come together, from all replicas.
 
-use super::{Completed, Ran, Score, Windows};
+use super::windows::Windows;
 use crate::{Control, Error, Result, kernels::parallel::Stop, sampling};
 use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+/// The likelihood of a continuation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Natural logarithm of each continuation token's probability given all before it.
+    pub log_likelihoods: Vec<f64>,
+    /// Whether greedy decoding would have produced exactly the continuation.
+    pub is_greedy: bool,
+}
+
+/// How much of a request or window was run: nothing, all of it, or its first tokens where scoring was cut
+/// short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Positions whose logits were computed.
+    pub logits: usize,
+}
+
+/// Told each request or text that is complete, by its place among all. It is called between passes, on the
+/// thread of any replica.
+pub type Completed<'a> = dyn Fn(usize, &Score) + Sync + 'a;
 
 /// What a pass found out about a window.
 pub(super) struct Found {
@@ -28,7 +51,7 @@ pub(super) struct Assembly<'a> {
     /// For each window, the request or text that it is of, and its continuation's length.
     windows: Vec<(usize, usize)>,
     /// For each window, what is known of it until what it is of is complete.
-    pieces: Vec<Score>,
+    partial: Vec<Score>,
     /// For each request or text, tokens that are not scored yet.
     left: Vec<usize>,
     /// For each request or text, its score once it is complete.
@@ -60,7 +83,7 @@ impl<'a> Assembly<'a> {
             completed,
             parts,
             windows: parts.iter().enumerate().flat_map(of).collect(),
-            pieces: windows.requests.iter().map(|_| nothing()).collect(),
+            partial: windows.requests.iter().map(|_| nothing()).collect(),
             left: parts.iter().map(|part| part.clone().map(length).sum()).collect(),
             scores: vec![None; parts.len()],
             ran: vec![Ran::default(); windows.requests.len()],
@@ -106,9 +129,9 @@ impl<'a> Assembly<'a> {
                 continue;
             }
             self.scored += scored;
-            let piece = &mut self.pieces[window];
-            piece.log_likelihoods.extend(found.log_likelihoods);
-            piece.is_greedy &= found.is_greedy;
+            let part = &mut self.partial[window];
+            part.log_likelihoods.extend(found.log_likelihoods);
+            part.is_greedy &= found.is_greedy;
             let owner = self.windows[window].0;
             self.left[owner] -= scored;
             if scored > 0 && self.left[owner] == 0 {
@@ -122,9 +145,9 @@ impl<'a> Assembly<'a> {
     /// Puts the windows of a request or text together.
     fn complete(&mut self, owner: usize) {
         let mut score = Score { log_likelihoods: Vec::new(), is_greedy: true };
-        for piece in &mut self.pieces[self.parts[owner].clone()] {
-            score.log_likelihoods.append(&mut piece.log_likelihoods);
-            score.is_greedy &= piece.is_greedy;
+        for part in &mut self.partial[self.parts[owner].clone()] {
+            score.log_likelihoods.append(&mut part.log_likelihoods);
+            score.is_greedy &= part.is_greedy;
         }
         (self.completed)(owner, &score);
         self.scores[owner] = Some(score);

@@ -11,43 +11,21 @@
 
 mod assembly;
 mod passes;
+mod score_request;
 mod windows;
 
+pub use assembly::{Completed, Ran, Score};
+pub use score_request::ScoreRequest;
+pub(crate) use score_request::{check, check_texts};
 pub(crate) use windows::Windows;
 
 use crate::{
-    Control, Error, Result,
+    Control, Error,
     adapters::Adapted,
-    families::Shape,
     parallel::{Replica, replica::at_once, split},
 };
 use assembly::Assembly;
 use std::{sync::Mutex, time::Instant};
-
-/// A continuation whose likelihood is asked.
-#[derive(Clone, Debug)]
-pub struct ScoreRequest {
-    /// What comes before; at least one token.
-    pub context: Vec<u32>,
-    /// What is scored; at least one token.
-    pub continuation: Vec<u32>,
-}
-
-impl ScoreRequest {
-    /// Tokens that are run to score it. The last predicts nothing that is asked, so it is never run.
-    pub fn input_tokens(&self) -> usize {
-        (self.context.len() + self.continuation.len()).saturating_sub(1)
-    }
-}
-
-/// The likelihood of a continuation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Score {
-    /// Natural logarithm of each continuation token's probability given all before it.
-    pub log_likelihoods: Vec<f64>,
-    /// Whether greedy decoding would have produced exactly the continuation.
-    pub is_greedy: bool,
-}
 
 /// A finished (or interrupted) scoring.
 #[derive(Debug)]
@@ -78,65 +56,6 @@ impl Scoring {
     /// How many requests or texts were completed.
     pub fn completed(&self) -> usize {
         self.scores.iter().flatten().count()
-    }
-}
-
-/// How much of a request or window was run: nothing, all of it, or its first tokens where scoring was cut
-/// short.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ran {
-    /// Tokens that went through the model.
-    pub tokens: usize,
-    /// Positions whose logits were computed.
-    pub logits: usize,
-}
-
-/// Told each request or text that is complete, by its place among all. It is called between passes, on the
-/// thread of any replica.
-pub type Completed<'a> = dyn Fn(usize, &Score) + Sync + 'a;
-
-/// Refuses requests that cannot be scored before any is.
-pub(crate) fn check(requests: &[ScoreRequest], shape: &Shape) -> Result<()> {
-    let each = |(index, request)| check_one(index, request, shape.vocab, shape.context);
-    requests.iter().enumerate().try_for_each(each)
-}
-
-/// Refuses texts that cannot be scored before any is.
-pub(crate) fn check_texts(texts: &[Vec<u32>], prefix: u32, shape: &Shape) -> Result<()> {
-    if texts.iter().any(|text| !text.is_empty()) {
-        check_tokens(&[prefix], "prefix", shape.vocab)?;
-    }
-    let each = |(index, text): (usize, &Vec<u32>)| {
-        check_tokens(text, &format!("text {index} to score"), shape.vocab)
-    };
-    texts.iter().enumerate().try_for_each(each)
-}
-
-fn check_one(index: usize, request: &ScoreRequest, vocab: usize, context: usize) -> Result<()> {
-    let ScoreRequest { context: before, continuation } = request;
-    let name = format!("score request {index}");
-    if before.is_empty() || continuation.is_empty() {
-        return Err(Error::Invalid(format!(
-            "{name}: context and continuation need at least one token each"
-        )));
-    }
-    if request.input_tokens() > context {
-        return Err(Error::Invalid(format!(
-            "{name}: {} tokens do not fit the model's context of {context}",
-            before.len() + continuation.len()
-        )));
-    }
-    check_tokens(before, &name, vocab)?;
-    check_tokens(continuation, &name, vocab)
-}
-
-fn check_tokens(tokens: &[u32], name: &str, vocab: usize) -> Result<()> {
-    match tokens.iter().find(|&&token| token as usize >= vocab) {
-        None => Ok(()),
-        Some(token) => Err(Error::Invalid(format!(
-            "{name}: token {token} is beyond the vocabulary, which ends at {}",
-            vocab - 1
-        ))),
     }
 }
 

@@ -6,8 +6,8 @@
 //! ```
 
 use super::{
-    ScoreRequest,
     assembly::{Assembly, Found, lock},
+    score_request::ScoreRequest,
 };
 use crate::{
     Error, Result,
@@ -66,20 +66,20 @@ fn run_wave(
         }
         let segments: Vec<Segment<'_>> = pass
             .iter()
-            .map(|piece| Segment {
-                slot: piece.slot,
-                past: piece.from,
-                tokens: &joined[piece.slot][piece.from..piece.to],
+            .map(|chunk| Segment {
+                slot: chunk.slot,
+                past: chunk.from,
+                tokens: &joined[chunk.slot][chunk.from..chunk.to],
                 adapter,
             })
             .collect();
         let (mut wanted, mut targets) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for piece in &pass {
-            let scored = piece.scored_from(windows)..piece.to;
-            wanted.extend(scored.clone().map(|row| (start + row - piece.from) as u32));
-            targets.extend(scored.map(|row| joined[piece.slot][row + 1]));
-            start += piece.to - piece.from;
+        for chunk in &pass {
+            let scored = chunk.scored_from(windows)..chunk.to;
+            wanted.extend(scored.clone().map(|row| (start + row - chunk.from) as u32));
+            targets.extend(scored.map(|row| joined[chunk.slot][row + 1]));
+            start += chunk.to - chunk.from;
         }
         let scored = match replica.pass(None, &segments, &wanted, cancelled) {
             Err(Error::Interrupted) => return Ok(()),
@@ -88,12 +88,12 @@ fn run_wave(
             Ok(None) => Vec::new(),
         };
         let mut rest = &scored[..];
-        let found = pass.iter().map(|piece| {
-            let (own, others) = rest.split_at(piece.to - piece.scored_from(windows));
+        let found = pass.iter().map(|chunk| {
+            let (own, others) = rest.split_at(chunk.to - chunk.scored_from(windows));
             rest = others;
             Found {
-                window: first + piece.slot,
-                tokens: piece.to - piece.from,
+                window: first + chunk.slot,
+                tokens: chunk.to - chunk.from,
                 log_likelihoods: own.iter().map(|&(value, _)| value).collect(),
                 is_greedy: own.iter().all(|&(_, is_best)| is_best),
             }
@@ -135,14 +135,14 @@ fn log_likelihood(row: &[f32], target: u32) -> (f64, bool) {
 }
 
 /// A part of a window's tokens.
-struct Piece {
+struct Chunk {
     /// The window's place in its wave.
     slot: usize,
     from: usize,
     to: usize,
 }
 
-impl Piece {
+impl Chunk {
     /// The first of its tokens after which a token is scored.
     fn scored_from(&self, windows: &[ScoreRequest]) -> usize {
         self.from.max(windows[self.slot].context.len() - 1).min(self.to)
@@ -150,7 +150,7 @@ impl Piece {
 }
 
 /// Cuts windows into forward passes of at most [`PREFILL_ROWS`] rows each.
-fn passes(lengths: &[usize]) -> Vec<Vec<Piece>> {
+fn passes(lengths: &[usize]) -> Vec<Vec<Chunk>> {
     let mut passes = Vec::new();
     let mut room = 0;
     for (slot, &length) in lengths.iter().enumerate() {
@@ -163,7 +163,7 @@ fn passes(lengths: &[usize]) -> Vec<Vec<Piece>> {
             let to = length.min(from + room);
             room -= to - from;
             if let Some(pass) = passes.last_mut() {
-                pass.push(Piece { slot, from, to });
+                pass.push(Chunk { slot, from, to });
             }
             from = to;
         }
@@ -177,10 +177,10 @@ mod tests {
 
     #[test]
     fn passes_are_filled_before_the_next_begins() {
-        let pieces = |pass: &Vec<Piece>| -> Vec<(usize, usize, usize)> {
-            pass.iter().map(|piece| (piece.slot, piece.from, piece.to)).collect()
+        let chunks = |pass: &Vec<Chunk>| -> Vec<(usize, usize, usize)> {
+            pass.iter().map(|chunk| (chunk.slot, chunk.from, chunk.to)).collect()
         };
-        let passes: Vec<_> = passes(&[3, PREFILL_ROWS, 2]).iter().map(pieces).collect();
+        let passes: Vec<_> = passes(&[3, PREFILL_ROWS, 2]).iter().map(chunks).collect();
         let cut = PREFILL_ROWS - 3;
         assert_eq!(passes, [vec![(0, 0, 3), (1, 0, cut)], vec![(1, cut, PREFILL_ROWS), (2, 0, 2)]]);
         assert!(super::passes(&[]).is_empty());

@@ -1,6 +1,6 @@
 //! What is run to score requests and texts: windows that each fit the model's context.
 
-use super::ScoreRequest;
+use super::score_request::ScoreRequest;
 use std::{borrow::Cow, ops::Range};
 
 /// All windows of a call in one list, so that short ones share forward passes whatever they belong to.

@@ -8,7 +8,6 @@
 //! Guide, environment variables), and NVML by their place on the PCI bus. A number of the one means nothing to the
 //! other, so that only UUIDs are carried between them.
 
-use super::nvml;
 use libloading::Library;
 use std::{
     ffi::{CStr, c_char, c_int, c_uint},
@@ -49,14 +48,6 @@ pub struct Driver {
 pub fn driver() -> Result<&'static Driver, &'static str> {
     static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
     DRIVER.get_or_init(Driver::ask).as_ref().map_err(String::as_str)
-}
-
-/// The UUIDs of the devices that CUDA shows to this process, in its order and NVML's spelling: `GPU-...` or `MIG-...`.
-/// Nothing where CUDA's driver cannot be asked.
-pub fn identities() -> Vec<Option<String>> {
-    let Ok(driver) = driver() else { return Vec::new() };
-    let cards = nvml::cards().unwrap_or_default();
-    driver.devices.iter().map(|shown| nvml::card::spelling(shown, &cards)).collect()
 }
 
 impl Driver {

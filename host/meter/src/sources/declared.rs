@@ -9,8 +9,9 @@
 //! good it is, all that is known is that power lies between idle and tdp.
 
 use crate::{
-    account::{Estimate, Seconds},
+    clock::Seconds,
     curve::{Curve, Knot},
+    estimate::Estimate,
     processor::{CpuTime, Processor},
 };
 use std::{collections::VecDeque, str::FromStr};

@@ -5,7 +5,7 @@ pub mod declared;
 pub mod nvml;
 pub mod rapl;
 
-use crate::account::{Period, Seconds};
+use crate::{account::Period, clock::Seconds};
 use llem_quantity::Source;
 
 /// A cumulative energy counter of one power domain of one device.
@@ -57,6 +57,9 @@ pub struct Metered {
     /// By what.
     pub instrument: Instrument,
 }
+
+/// Stands for the domains of a device that nothing measures.
+pub const UNMEASURED: &str = "all";
 
 /// A device, or one of its domains, that nothing meters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! `engine.wit`, the adapters of a model: each change is a phase of its own and a line of the journal.
 
-use super::{engine::LoadedModel, types::Answer};
 use crate::{
-    bindings::{engine, types::Error},
-    plan::AdapterGrant,
+    bindings::engine,
+    error::{Answer, Refusal},
+    grants::AdapterGrant,
+    models::{Adapters, LoadedModel},
     state::State,
 };
 use llem_engine::{
@@ -20,44 +21,19 @@ use std::{
 };
 use wasmtime::component::Resource;
 
-/// The adapters of a model, as the guest's side knows them.
-#[derive(Default)]
-pub struct Adapters {
-    all: Vec<Adapted>,
-}
-
-impl Adapters {
-    fn of(model: &Model) -> Self {
-        Self { all: model.adapters().collect() }
-    }
-
-    /// The adapter of that name.
-    pub fn find(&self, name: &str) -> Result<&Adapted, Error> {
-        let found = self.all.iter().find(|adapted| adapted.adapter.name == name);
-        found.ok_or_else(|| Error::NotFound(format!("no adapter '{name}' is attached")))
-    }
-
-    /// As the guest sees them.
-    pub fn infos(&self) -> Vec<engine::AdapterInfo> {
-        self.all.iter().map(|adapted| info(&adapted.adapter, adapted.mode)).collect()
-    }
-}
-
 impl State {
     /// The adapter that a script may attach under this name or source.
-    pub fn granted_adapter(&self, source: &str) -> Result<AdapterGrant, Error> {
-        let granted = &self.run.model.adapters;
-        if let Some(grant) = granted.iter().find(|grant| grant.name() == source) {
+    pub fn granted_adapter(&self, name: &str) -> Result<AdapterGrant, Refusal> {
+        let granted = &self.run.settings.model.adapters;
+        let is_called =
+            |grant: &&AdapterGrant| grant.name() == name || grant.source.is_called(name);
+        if let Some(grant) = granted.iter().find(is_called) {
             return Ok(grant.clone());
         }
-        let parsed: AdapterSource = source.parse()?;
-        if let Some(grant) = granted.iter().find(|grant| grant.source == parsed) {
-            return Ok(grant.clone());
-        }
-        match parsed {
-            AdapterSource::Synthetic(_) => Ok(AdapterGrant { name: None, source: parsed }),
-            _ => Err(Error::NotGranted(format!(
-                "adapter '{source}' is not granted: add --adapter {source}"
+        match AdapterSource::synthetic(name) {
+            Some(source) => Ok(AdapterGrant { name: None, source: source? }),
+            None => Err(Refusal::NotGranted(format!(
+                "adapter '{name}' is not granted: add --adapter {name}"
             ))),
         }
     }
@@ -66,14 +42,14 @@ impl State {
     pub async fn attach_granted(&mut self, model: &Resource<LoadedModel>) -> Answer<()> {
         let run = Arc::clone(&self.run);
         let mut first = None;
-        for grant in &run.model.adapters {
+        for grant in &run.settings.model.adapters {
             match self.attach(model, grant.clone()).await? {
                 Ok(info) => first.get_or_insert(info.name),
                 Err(error) => return Ok(Err(error)),
             };
         }
         let Some(name) = first else { return Ok(Ok(())) };
-        if run.model.merge
+        if run.settings.model.merge
             && let Err(error) = self.merge(model, name.clone()).await?
         {
             return Ok(Err(error));
@@ -87,7 +63,7 @@ impl State {
         model: &Resource<LoadedModel>,
         grant: AdapterGrant,
     ) -> Answer<engine::AdapterInfo> {
-        let seed = self.run.seed;
+        let seed = self.run.settings.seed;
         let attach = move |model: &mut Model| {
             let adapter = model.attach(&grant.source, grant.name.as_deref(), seed)?;
             let time = adapter.attach_time.as_nanos() as u64;
@@ -143,15 +119,14 @@ impl State {
         change: AdapterChange,
         job: impl FnOnce(&mut Model) -> llem_engine::Result<(Arc<Adapter>, u64)> + Send + 'static,
     ) -> Answer<(Arc<Adapter>, u64)> {
-        self.run.check_stop()?;
-        let depth = self.run.begin_phase(phase.to_owned())?;
+        self.run.begin()?;
+        let depth = self.run.phases.begin(phase.to_owned())?;
         let changed = self.with_adapters(model, job).await?;
-        self.run.end_phases(depth)?;
+        self.run.phases.end(depth)?;
         if let Ok((adapter, wall_ns)) = &changed {
             let number = self.table.get(model)?.thread.number;
             let record = record(number, adapter, change, *wall_ns);
-            self.run.output.charge(record.source.len() + record.name.len())?;
-            self.run.output.write(Event::Adapter(record))?;
+            self.run.output.keep(Event::Adapter(record))?;
         }
         Ok(changed)
     }
@@ -165,9 +140,7 @@ impl State {
         let thread = self.table.get(model)?.thread.clone();
         let (done, adapters) = thread.call(move |model| (job(model), Adapters::of(model))).await?;
         self.table.get_mut(model)?.adapters = adapters;
-        let done = done.map_err(Into::into);
-        self.run.went_on_if(&done);
-        Ok(done)
+        Ok(done.map_err(Into::into))
     }
 }
 
@@ -186,6 +159,11 @@ fn record(model: u64, adapter: &Adapter, change: AdapterChange, wall_ns: u64) ->
         parameters: adapter.parameters,
         weight_bytes: adapter.bytes,
     }
+}
+
+/// An adapter as the guest sees it.
+pub fn seen(Adapted { adapter, mode }: &Adapted) -> engine::AdapterInfo {
+    info(adapter, *mode)
 }
 
 fn info(adapter: &Adapter, mode: Mode) -> engine::AdapterInfo {

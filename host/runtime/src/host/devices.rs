@@ -1,12 +1,13 @@
 //! `devices.wit`: the hardware, as it is and as it is now.
 
-use super::types::{Answer, reading};
+use super::types::{Told, reading};
 use crate::{
     bindings::{
         devices,
         types::{self, Dtype},
     },
-    state::{Run, State},
+    run::Run,
+    state::State,
 };
 use llem_meter::{
     Device, DeviceKind,
@@ -21,7 +22,7 @@ impl devices::Host for State {
         Ok(all.into_iter().map(|device| described(&self.run, device)).collect())
     }
 
-    fn read_state(&mut self, id: String) -> Answer<devices::State> {
+    fn read_state(&mut self, id: String) -> Told<devices::State> {
         only_in_run!(self, "devices.read-state");
         let Some(state) = self.run.meter().state(&id) else {
             return Ok(Err(types::Error::NotFound(format!(
@@ -43,7 +44,7 @@ impl devices::Host for State {
 }
 
 fn described(run: &Run, device: Device) -> devices::Device {
-    let measured = run.metering.peaks().and_then(|peaks| peaks.find(&device.key()));
+    let measured = run.settings.metering.peaks().and_then(|peaks| peaks.find(&device.key()));
     devices::Device {
         kind: match device.kind {
             DeviceKind::Cpu => devices::Kind::Cpu,

@@ -1,8 +1,9 @@
 //! `flops.wit`: operations from the model's shape.
 
-use super::{engine::LoadedModel, types::Answer};
+use super::types::Told;
 use crate::{
     bindings::{flops, types},
+    models::LoadedModel,
     state::State,
 };
 use llem_engine::flops::{Components, Counted, Logits, Phases, Workload, active_parameters};
@@ -13,7 +14,7 @@ impl flops::Host for State {
         &mut self,
         model: Resource<LoadedModel>,
         shape: flops::Shape,
-    ) -> Answer<flops::Estimated> {
+    ) -> Told<flops::Estimated> {
         let loaded = self.table.get(&model)?;
         let decoder = &loaded.thread.info().shape;
         let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
@@ -30,7 +31,7 @@ impl flops::Host for State {
         }
         let adapter = match shape.adapter.map(|name| loaded.adapters.find(&name)).transpose() {
             Ok(adapter) => adapter,
-            Err(error) => return Ok(Err(error)),
+            Err(refusal) => return Ok(Err(refusal.into())),
         };
         let logits = match shape.logits {
             flops::Logits::Last => Logits::Last,

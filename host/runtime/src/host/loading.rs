@@ -1,34 +1,26 @@
 //! `engine.wit`, loading a model: what a script asks for, held against what was granted, and what is then
 //! known of the model.
 
-use crate::{
-    bindings::{engine, types::Error},
-    state::Run,
-};
+use crate::{bindings::engine, error::Refusal, run::Run};
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
 use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
 
 /// What a script asks to load, held against what was granted.
-pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Error> {
-    let granted = &run.model;
+pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Refusal> {
+    let granted = &run.settings.model;
     let source = match options.source {
         None => granted.source.clone(),
-        Some(text) => {
-            let source: ModelSource = text.parse()?;
-            if source != granted.source && !matches!(source, ModelSource::Synthetic(_)) {
-                return Err(Error::NotGranted(format!(
-                    "model '{text}' is not granted: add --model {text}"
-                )));
-            }
-            source
-        }
+        Some(name) if granted.source.is_called(&name) => granted.source.clone(),
+        Some(name) => ModelSource::preset(&name).ok_or_else(|| {
+            Refusal::NotGranted(format!("model '{name}' is not granted: add --model {name}"))
+        })?,
     };
     let device = match options.device {
         None => granted.device,
         Some(text) => {
             let device = text.parse()?;
             if device != granted.device {
-                return Err(Error::NotGranted(format!(
+                return Err(Refusal::NotGranted(format!(
                     "device '{text}' is not granted: add --device {text}"
                 )));
             }
@@ -37,7 +29,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, E
     };
     let split = options.parallelism.map_or(granted.split, Into::into);
     if split.ranks() > granted.max_ranks {
-        return Err(Error::NotGranted(format!(
+        return Err(Refusal::NotGranted(format!(
             "{} ranks are not granted: add --max-ranks {}",
             split.ranks(),
             split.ranks()
@@ -47,7 +39,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, E
         source,
         dtype: options.dtype.map(Into::into).or(granted.dtype),
         device,
-        seed: options.seed.unwrap_or(run.seed),
+        seed: options.seed.unwrap_or(run.settings.seed),
         split,
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
@@ -65,22 +57,6 @@ impl From<engine::Parallelism> for Split {
             sharded_adapters: asked.sharded_adapters,
             microbatches: asked.microbatches.map(|count| count as usize),
         }
-    }
-}
-
-impl Run {
-    /// Notes that a model is on its devices, numbers it, and returns its number.
-    pub fn hold(&self, loading: usize, info: &Info) -> u64 {
-        let unmeasured = info
-            .other_machine()
-            .map(|machine| format!("ranks on {machine} are not measured from here"))
-            .or_else(|| info.indistinct());
-        let devices = self.places(info);
-        let mut progress = self.progress();
-        let number = progress.models;
-        progress.models += 1;
-        progress.holdings.loaded(loading, number, devices, unmeasured);
-        number
     }
 }
 

@@ -1,28 +1,23 @@
 //! `meter.wit`: windows, baseline, waiting.
 
-use super::types::{Answer, reading};
-use crate::{
-    baseline,
-    bindings::{meter, types},
-    engine_thread::EngineThread,
-    measurement::{Before, Communication, closed},
-    state::State,
-    steadiness::Course,
+use super::{
+    names::check_label,
+    types::{Told, reading},
 };
-use llem_engine::Model;
-use llem_meter::{Resolution, Window};
+use crate::{
+    bindings::meter,
+    error::{Answer, Refusal},
+    measure::{
+        baseline::{self, Dated},
+        steadiness::Course,
+        window::OpenWindow,
+    },
+    state::State,
+};
+use llem_meter::Resolution;
 use llem_quantity::{Quantity, Source};
-use llem_record::Event;
 use std::time::{Duration, Instant};
 use wasmtime::component::Resource;
-
-/// A window that a script has open.
-pub struct OpenWindow {
-    label: String,
-    window: Window,
-    before: Before,
-    communication: Communication,
-}
 
 impl meter::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
@@ -40,91 +35,57 @@ impl meter::Host for State {
         Ok(all.collect())
     }
 
-    async fn measure_baseline(&mut self, length: u64) -> Answer<meter::Baseline> {
+    async fn measure_baseline(&mut self, length: u64) -> Told<meter::Baseline> {
         only_in_run!(self, "meter.measure-baseline");
-        let length = Duration::from_nanos(length);
-        if let Err(error) = baseline::check(length) {
-            return Ok(Err(error));
-        }
-        self.run.measure_baseline(length).await.map(Ok)
+        let measured = self.baseline(Duration::from_nanos(length), None).await?;
+        self.told(measured.map(Into::into))
     }
 
-    async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Answer<meter::Baseline> {
+    async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Told<meter::Baseline> {
         only_in_run!(self, "meter.idle-baseline");
         let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
-        if let Err(error) = baseline::check(length) {
-            return Ok(Err(error));
-        }
-        match self.run.known_baseline(lifetime)? {
-            Some(known) => Ok(Ok(known)),
-            None => self.run.measure_baseline(length).await.map(Ok),
-        }
+        let known = self.baseline(length, Some(lifetime)).await?;
+        self.told(known.map(Into::into))
     }
 
-    async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Answer<u64> {
+    async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Told<u64> {
         only_in_run!(self, "meter.wait-until");
         let timeout = Duration::from_nanos(timeout);
-        match condition {
-            meter::Condition::Elapsed(length) => self.elapse(length, timeout).await,
-            meter::Condition::PowerSteady(steady) => {
-                self.run.wait_until_steady(Course::Power, steady, timeout).await
+        let (course, meter::Steady { device, within }) = match condition {
+            meter::Condition::Elapsed(length) => {
+                let elapsed = self.elapse(Duration::from_nanos(length), timeout).await?;
+                return self.told(elapsed);
             }
-            meter::Condition::TemperatureSteady(steady) => {
-                self.run.wait_until_steady(Course::Temperature, steady, timeout).await
-            }
-        }
+            meter::Condition::PowerSteady(steady) => (Course::Power, steady),
+            meter::Condition::TemperatureSteady(steady) => (Course::Temperature, steady),
+        };
+        let steady = self.run.wait_until_steady(course, device, within, timeout).await?;
+        self.told(steady)
     }
 }
 
 impl meter::HostWindow for State {
-    async fn open(&mut self, label: String) -> Answer<Resource<OpenWindow>> {
+    async fn open(&mut self, label: String) -> Told<Resource<OpenWindow>> {
         only_in_run!(self, "meter.window.open");
-        self.run.check_stop()?;
-        // Here rather than at its end, so that a window that was measured is never refused.
-        self.run.output.charge(label.len())?;
-        self.synchronise().await?;
-        let communication = self.communication().await?;
-        self.run.settle_batches();
-        let before = Before::now(&self.run);
-        let window = self.run.meter().open();
-        Ok(Ok(self.hand_out(OpenWindow { label, window, before, communication })?))
+        self.run.begin()?;
+        if let Err(refusal) = check_label("window", &label) {
+            return Ok(Err(refusal.into()));
+        }
+        let window = OpenWindow::open(&self.run, label).await?;
+        Ok(Ok(self.hand_out(window)?))
     }
 
-    /// A window is closed whatever its device does: one whose device has failed is recorded with that among its
-    /// warnings, and the guest gets the failure.
-    async fn close(&mut self, window: Resource<OpenWindow>) -> Answer<meter::Measurement> {
-        let open = self.table.delete(window)?;
-        let idle = self.synchronise().await;
-        let span = self.run.meter().close(open.window);
-        self.run.settle_batches();
-        let told = match self.communication().await {
-            Ok(now) => idle.map(|()| now),
-            Err(error) => idle.and(Err(error)),
-        };
-        let (ranks, failure) = match told {
-            Ok(now) => (now.since(&open.communication), None),
-            Err(error) => (Vec::new(), Some(sentence(&error))),
-        };
-        let held = self.run.during(&span);
-        let (mut record, measurement) =
-            closed(&self.run, &open.label, &span, &open.before, held, ranks)?;
-        if let Some(failure) = &failure {
-            let warning = format!(
-                "it was closed when its device failed, and what ran then may not be in it: {failure}"
-            );
-            let message = format!("window '{}': {warning}", open.label);
-            record.warnings.push(warning);
-            self.run.output.write(Event::Warning { message })?;
-        }
-        self.run.output.write(Event::Window(record))?;
-        Ok(match failure {
-            Some(failure) => Err(types::Error::Failed(failure)),
-            None => Ok(measurement),
+    async fn close(&mut self, window: Resource<OpenWindow>) -> Told<meter::Measurement> {
+        let window = self.table.delete(window)?;
+        let closed = window.close(&self.run).await?;
+        Ok(match closed {
+            Ok(record) => Ok((&record).into()),
+            Err(failure) => Err(Refusal::Failed(failure).into()),
         })
     }
 
-    fn timeline(&mut self, window: Resource<OpenWindow>) -> Answer<Vec<meter::Sample>> {
-        let started = self.table.get(&window)?.window.started;
+    fn timeline(&mut self, window: Resource<OpenWindow>) -> Told<Vec<meter::Sample>> {
+        let started = self.table.get(&window)?.started();
         let meter = self.run.meter();
         let gauges = meter.resolutions();
         let samples = meter.samples_since(started).into_iter().filter_map(|(at, sample)| {
@@ -149,39 +110,46 @@ impl meter::HostWindow for State {
     }
 }
 
+impl From<Dated> for meter::Baseline {
+    fn from(dated: Dated) -> Self {
+        let power = dated.power.into_iter().map(|idle| meter::IdlePower {
+            device: idle.device,
+            domain: idle.domain,
+            power: reading(idle.power),
+            unsteady: idle.unsteady,
+            holds_model: idle.holds_model,
+        });
+        Self {
+            measured_at: dated.measured_at,
+            wall_time: dated.length.as_nanos() as u64,
+            from_earlier_run: dated.from_earlier_run,
+            power: power.collect(),
+        }
+    }
+}
+
 impl State {
-    /// Waits until every device has done what it was given. A CPU's work is done when its call
-    /// returns, so nothing is asked of it.
-    async fn synchronise(&mut self) -> wasmtime::Result<()> {
-        let asynchronous = |engine: &EngineThread| engine.info().device != llem_engine::Device::Cpu;
-        for engine in self.engines(asynchronous) {
-            engine.call(|model| model.synchronize()).await.map_err(wasmtime::Error::from)??;
+    /// Idle power: as an earlier run measured it, where that may be and is recent enough, or measured now.
+    async fn baseline(&mut self, length: Duration, lifetime: Option<Duration>) -> Answer<Dated> {
+        if let Err(refusal) = baseline::check(length) {
+            return Ok(Err(refusal));
         }
-        Ok(())
-    }
-
-    /// What every rank of a split model has spent in communication.
-    async fn communication(&mut self) -> wasmtime::Result<Communication> {
-        let mut all = Communication::default();
-        for engine in self.engines(|engine| engine.info().ranks.len() > 1) {
-            let times = engine.call(Model::communication_times).await??;
-            all.add(engine.info(), times);
+        let known = lifetime.map(|lifetime| self.run.known_baseline(lifetime));
+        match known.transpose()?.flatten() {
+            Some(known) => Ok(Ok(known)),
+            None => self.run.measure_baseline(length).await.map(Ok),
         }
-        Ok(all)
     }
 
-    fn engines(&self, which: impl Fn(&EngineThread) -> bool) -> Vec<EngineThread> {
-        self.run.progress().engines.iter().filter(|engine| which(engine)).cloned().collect()
-    }
-
-    async fn elapse(&mut self, length: u64, timeout: Duration) -> Answer<u64> {
-        let (length, started) = (Duration::from_nanos(length), Instant::now());
+    async fn elapse(&mut self, length: Duration, timeout: Duration) -> Answer<u64> {
+        let started = Instant::now();
         self.run.rest(length.min(timeout)).await?;
-        Ok(if length > timeout {
-            let reason = "the timeout is shorter than the time to wait".to_owned();
-            Err(types::Error::Failed(reason))
-        } else {
-            Ok(started.elapsed().as_nanos() as u64)
+        Ok(match length > timeout {
+            true => {
+                let reason = "the timeout is shorter than the time to wait";
+                Err(Refusal::Failed(reason.to_owned()))
+            }
+            false => Ok(started.elapsed().as_nanos() as u64),
         })
     }
 }
@@ -193,9 +161,4 @@ fn of_power(source: Source) -> Source {
         Source::Rapl => Source::Derived,
         other => other,
     }
-}
-
-/// A device's failure as the guest is told.
-fn sentence(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string().replace('\n', " ")
 }

@@ -4,22 +4,26 @@
 /// Refuses a call, by its name in WIT, while the component is only asked what it is.
 macro_rules! only_in_run {
     ($state:expr, $call:literal) => {
-        if let Err(error) = $state.only_in_run($call) {
-            return Ok(Err(error));
+        if let Err(refusal) = $state.only_in_run($call) {
+            return Ok(Err(refusal.into()));
         }
     };
 }
 
-pub mod adapters;
-pub mod batch;
-pub mod devices;
-pub mod engine;
-pub mod flops;
-pub mod inputs;
-pub mod loading;
-pub mod meter;
-pub mod report;
-pub mod types;
+mod adapters;
+mod batch;
+mod devices;
+mod engine;
+mod flops;
+mod generation;
+mod inputs;
+mod loading;
+mod measurement;
+mod meter;
+mod names;
+mod report;
+mod request;
+mod types;
 
 use crate::{bindings::imports::Imports, state::State};
 use wasmtime::component::{HasSelf, Linker};

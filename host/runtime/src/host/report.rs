@@ -1,22 +1,19 @@
 //! `report.wit`: all that a script says, to the journal at once.
 
-use super::types::{Answer, check_unit};
+use super::{
+    names::{check_label, check_name},
+    types::{Told, check_unit},
+};
 use crate::{
-    bindings::{report, types::Error},
+    bindings::report,
+    error::Refusal,
+    run::OpenPhase,
     sha256::sha256,
     state::{Stage, State},
 };
 use llem_quantity::{Quantity, Source};
 use llem_record::{Event, event};
 use wasmtime::component::Resource;
-
-/// A phase that a script has open, by its depth among the open ones.
-pub struct OpenPhase {
-    depth: usize,
-}
-
-/// Longest name of a phase, metric or artifact, in bytes.
-const NAME_LIMIT: usize = 200;
 
 impl report::Host for State {
     fn show_progress(&mut self, done: u64, total: u64, label: String) -> wasmtime::Result<()> {
@@ -33,171 +30,130 @@ impl report::Host for State {
             report::Level::Warn => "warn",
             report::Level::Error => "error",
         };
-        self.run.output.charge(message.len())?;
         self.run.output.write(Event::Log { level: level.to_owned(), message })
     }
 
-    fn add_metric(&mut self, metric: report::Metric) -> Answer<()> {
+    fn add_metric(&mut self, metric: report::Metric) -> Told<()> {
         only_in_run!(self, "report.add-metric");
-        if let Err(error) = check_name("metric", &metric.name) {
-            return Ok(Err(error));
-        }
-        let quantity: Quantity = match metric.quantity.try_into() {
-            Ok(quantity) => quantity,
-            Err(reason) => return Ok(Err(refused("metric", &metric.name, &reason))),
-        };
-        let labels: usize =
-            metric.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.run.output.charge(metric.name.len() + quantity.unit.len() + labels)?;
-        // The host has only the script's word for the number, whatever it was made of.
-        let claimed_source = Some(quantity.source);
-        self.run.output.write(Event::Metric(event::Metric {
-            name: metric.name,
-            quantity: Quantity { source: Source::Script, ..quantity },
-            claimed_source,
-            labels: metric.labels.into_iter().collect(),
-        }))?;
-        Ok(Ok(()))
+        self.report(checked_metric(metric))
     }
 
-    fn add_series(&mut self, series: report::Series) -> Answer<()> {
+    fn add_series(&mut self, series: report::Series) -> Told<()> {
         only_in_run!(self, "report.add-series");
-        if let Err(error) = check_name("series", &series.name) {
-            return Ok(Err(error));
-        }
-        if series.points.iter().any(|(x, y)| !(x.is_finite() && y.is_finite())) {
-            return Ok(Err(Error::InvalidArgument(format!(
-                "series '{}' holds a point that is no number",
-                series.name
-            ))));
-        }
-        for (_, unit) in [&series.x, &series.y] {
-            if let Err(reason) = check_unit(unit) {
-                return Ok(Err(refused("series", &series.name, &reason)));
-            }
-        }
-        self.run
-            .output
-            .charge(series.name.len() + series.points.len() * size_of::<(f64, f64)>())?;
-        self.run.output.write(Event::Series(event::Series {
-            name: series.name,
-            x: series.x,
-            y: series.y,
-            points: series.points,
-            source: Source::Script,
-        }))?;
-        Ok(Ok(()))
+        self.report(checked_series(series))
     }
 
-    fn add_table(&mut self, table: report::Table) -> Answer<()> {
+    fn add_table(&mut self, table: report::Table) -> Told<()> {
         only_in_run!(self, "report.add-table");
-        if let Err(error) = check_name("table", &table.name) {
-            return Ok(Err(error));
-        }
-        if let Some(row) = table.rows.iter().position(|row| row.len() != table.columns.len()) {
-            return Ok(Err(Error::InvalidArgument(format!(
-                "table '{}' has {} columns, but row {row} has {} cells",
-                table.name,
-                table.columns.len(),
-                table.rows[row].len()
-            ))));
-        }
-        self.run.output.charge(table.rows.iter().flatten().map(String::len).sum())?;
-        self.run.output.write(Event::Table(event::Table {
-            name: table.name,
-            columns: table.columns,
-            rows: table.rows,
-            source: Source::Script,
-        }))?;
-        Ok(Ok(()))
+        self.report(checked_table(table))
     }
 
-    fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Answer<()> {
+    fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Told<()> {
         only_in_run!(self, "report.write-artifact");
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
-        if let Err(error) = check_name("artifact", &name) {
-            return Ok(Err(error));
-        }
-        if !plain || name.starts_with('.') {
-            return Ok(Err(Error::InvalidArgument(format!(
-                "artifact '{name}': a name is letters, digits, '.', '-' and '_', and does not begin with '.'"
-            ))));
-        }
-        self.run.output.charge(content.len())?;
-        let path = match self.run.output.artifact(&name, &content)? {
-            Ok(path) => path,
-            Err(reason) => return Ok(Err(Error::InvalidArgument(reason))),
+        let written = match check_file_name(&name) {
+            Ok(()) => self.run.output.artifact(&name, &content)?.map_err(Refusal::InvalidArgument),
+            Err(refusal) => Err(refusal),
         };
-        self.run.output.write(Event::Artifact(event::Artifact {
-            path,
-            bytes: content.len() as u64,
-            digest: sha256(&content),
-        }))?;
-        Ok(Ok(()))
+        self.report(written.map(|path| {
+            let (bytes, digest) = (content.len() as u64, sha256(&content));
+            Event::Artifact(event::Artifact { path, bytes, digest })
+        }))
     }
 
     fn warn(&mut self, message: String) -> wasmtime::Result<()> {
-        self.run.output.charge(message.len())?;
         self.run.output.write(Event::ScriptWarning { message })
     }
 }
 
 impl report::HostPhase for State {
-    fn begin(&mut self, name: String) -> Answer<Resource<OpenPhase>> {
+    fn begin(&mut self, name: String) -> Told<Resource<OpenPhase>> {
         only_in_run!(self, "report.phase.begin");
-        if let Err(error) = check_name("phase", &name) {
-            return Ok(Err(error));
+        if let Err(refusal) = check_name("phase", &name) {
+            return Ok(Err(refusal.into()));
         }
-        self.run.output.charge(name.len())?;
-        let depth = self.run.begin_phase(name)?;
+        let depth = self.run.phases.begin(name)?;
         Ok(Ok(self.hand_out(OpenPhase { depth })?))
     }
 
-    fn end(&mut self, phase: Resource<OpenPhase>) -> Answer<()> {
+    fn end(&mut self, phase: Resource<OpenPhase>) -> Told<()> {
         let depth = self.table.delete(phase)?.depth;
-        self.run.end_phases(depth)?;
+        self.run.phases.end(depth)?;
         Ok(Ok(()))
     }
 
     fn drop(&mut self, phase: Resource<OpenPhase>) -> wasmtime::Result<()> {
         let depth = self.table.delete(phase)?.depth;
-        self.run.end_phases(depth)
+        self.run.phases.end(depth)
     }
 }
 
-impl crate::state::Run {
-    /// Begins a phase within the open ones and returns its depth.
-    pub fn begin_phase(&self, name: String) -> wasmtime::Result<usize> {
-        let now = self.clock.now();
-        let depth = {
-            let mut progress = self.progress();
-            progress.phases.push((name, now));
-            progress.phases.len() - 1
-        };
-        self.output.write(Event::PhaseBegan { phase: self.phase_path() })?;
-        Ok(depth)
-    }
-
-    /// Ends the phase at `depth` and all within it, the innermost first.
-    pub fn end_phases(&self, depth: usize) -> wasmtime::Result<()> {
-        while self.progress().phases.len() > depth {
-            let phase = self.phase_path();
-            let began = self.progress().phases.pop().map_or(0, |(_, began)| began);
-            let wall_ns = self.clock.now() - began;
-            self.output.write(Event::PhaseEnded { phase, wall_ns })?;
+impl State {
+    /// Writes what a script reports, unless it is refused.
+    fn report(&self, event: Result<Event, Refusal>) -> Told<()> {
+        match event {
+            Ok(event) => Ok(Ok(self.run.output.write(event)?)),
+            Err(refusal) => Ok(Err(refusal.into())),
         }
-        Ok(())
     }
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), Error> {
-    if name.is_empty() || name.len() > NAME_LIMIT {
-        return Err(Error::InvalidArgument(format!("a {what}'s name has 1 to {NAME_LIMIT} bytes")));
+fn checked_metric(metric: report::Metric) -> Result<Event, Refusal> {
+    let report::Metric { name, quantity, labels } = metric;
+    check_name("metric", &name)?;
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        check_label("metric", text)?;
+    }
+    let quantity: Quantity =
+        quantity.try_into().map_err(|reason: String| refused("metric", &name, &reason))?;
+    Ok(Event::Metric(event::Metric {
+        name,
+        // The host has only the script's word for the number, whatever it was made of.
+        claimed_source: Some(quantity.source),
+        quantity: Quantity { source: Source::Script, ..quantity },
+        labels: labels.into_iter().collect(),
+    }))
+}
+
+fn checked_series(series: report::Series) -> Result<Event, Refusal> {
+    let report::Series { name, x, y, points } = series;
+    check_name("series", &name)?;
+    if points.iter().any(|(x, y)| !(x.is_finite() && y.is_finite())) {
+        return Err(refused("series", &name, "holds a point that is no number"));
+    }
+    for (axis, unit) in [&x, &y] {
+        check_name("axis", axis)?;
+        check_unit(unit).map_err(|reason| refused("series", &name, &reason))?;
+    }
+    Ok(Event::Series(event::Series { name, x, y, points, source: Source::Script }))
+}
+
+fn checked_table(table: report::Table) -> Result<Event, Refusal> {
+    let report::Table { name, columns, rows } = table;
+    check_name("table", &name)?;
+    for column in &columns {
+        check_label("column", column)?;
+    }
+    if let Some(row) = rows.iter().position(|row| row.len() != columns.len()) {
+        let (heads, cells) = (columns.len(), rows[row].len());
+        let reason = format!("has {heads} columns, but row {row} has {cells} cells");
+        return Err(refused("table", &name, &reason));
+    }
+    Ok(Event::Table(event::Table { name, columns, rows, source: Source::Script }))
+}
+
+/// Refuses a name that is not one component of a path, or that a shell would take for something else.
+fn check_file_name(name: &str) -> Result<(), Refusal> {
+    check_name("artifact", name)?;
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    if !is_plain || name.starts_with('.') {
+        return Err(Refusal::InvalidArgument(format!(
+            "artifact '{name}': a name is letters, digits, '.', '-' and '_', and does not begin with '.'"
+        )));
     }
     Ok(())
 }
 
 /// What a script is told of something that cannot be recorded.
-fn refused(what: &str, name: &str, reason: &str) -> Error {
-    Error::InvalidArgument(format!("{what} '{name}' {reason}"))
+fn refused(what: &str, name: &str, reason: &str) -> Refusal {
+    Refusal::InvalidArgument(format!("{what} '{name}' {reason}"))
 }

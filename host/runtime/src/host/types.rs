@@ -1,14 +1,68 @@
 //! `types.wit`: quantities, readings and errors, to and fro.
 
-use crate::{bindings::types, state::State};
-use llem_quantity::{Quantity, Source};
+use crate::{bindings::types, error::Refusal, state::State, value::Value};
+use llem_quantity::{Quantity, ReadingRecord, Source};
 
 impl types::Host for State {}
 impl crate::bindings::description::Host for State {}
 impl crate::bindings::trials::Host for State {}
 
-/// What a host call answers: a WIT error goes to the guest, a wasmtime error ends it.
-pub type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+/// What a guest is told: an error goes to it, a wasmtime error ends it.
+pub type Told<T> = wasmtime::Result<Result<T, types::Error>>;
+
+impl State {
+    /// Tells a guest what became of its call. With one that has succeeded it goes on.
+    pub fn told<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
+        if answer.is_ok() {
+            self.went_on();
+        }
+        Ok(answer.map_err(Into::into))
+    }
+
+    /// The same for a call that fails only because of something that was given to the run: if the script ends with that
+    /// very error, it is the giver's to mend.
+    pub fn told_of_given<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
+        if let Err(refusal) = &answer {
+            self.run.output.refused(refusal.clone());
+        }
+        self.told(answer)
+    }
+}
+
+impl From<Refusal> for types::Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InvalidArgument(sentence) => Self::InvalidArgument(sentence),
+            Refusal::NotFound(sentence) => Self::NotFound(sentence),
+            Refusal::NotGranted(sentence) => Self::NotGranted(sentence),
+            Refusal::Unsupported(sentence) => Self::Unsupported(sentence),
+            Refusal::LimitReached(sentence) => Self::LimitReached(sentence),
+            Refusal::Failed(sentence) => Self::Failed(sentence),
+        }
+    }
+}
+
+impl From<Value> for types::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(text),
+            Value::Integer(integer) => Self::Integer(integer),
+            Value::Number(number) => Self::Number(number),
+            Value::Boolean(boolean) => Self::Boolean(boolean),
+        }
+    }
+}
+
+impl From<types::Value> for Value {
+    fn from(value: types::Value) -> Self {
+        match value {
+            types::Value::Text(text) => Self::Text(text),
+            types::Value::Integer(integer) => Self::Integer(integer),
+            types::Value::Number(number) => Self::Number(number),
+            types::Value::Boolean(boolean) => Self::Boolean(boolean),
+        }
+    }
+}
 
 impl From<Source> for types::Source {
     fn from(source: Source) -> Self {
@@ -99,33 +153,9 @@ pub fn reading(reading: llem_quantity::Reading) -> types::Reading {
     reading.map(Into::into)
 }
 
-impl types::Error {
-    /// What it says to people.
-    pub fn sentence(&self) -> &str {
-        let (Self::InvalidArgument(sentence)
-        | Self::NotFound(sentence)
-        | Self::NotGranted(sentence)
-        | Self::Unsupported(sentence)
-        | Self::LimitReached(sentence)
-        | Self::Failed(sentence)) = self;
-        sentence
-    }
-}
-
-impl From<llem_engine::Error> for types::Error {
-    fn from(error: llem_engine::Error) -> Self {
-        use llem_engine::Error;
-        let sentence = error.to_string();
-        match error {
-            Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
-            Error::NotFound(_) => Self::NotFound(sentence),
-            Error::Full(_) => Self::LimitReached(sentence),
-            Error::Unsupported(_) => Self::Unsupported(sentence),
-            Error::Tensor(_) | Error::Rank { .. } | Error::NotANumber(_) | Error::Interrupted => {
-                Self::Failed(sentence)
-            }
-        }
-    }
+/// What the record keeps of a reading, as the guest sees it.
+pub fn recorded(record: &ReadingRecord) -> types::Reading {
+    reading(record.reading())
 }
 
 impl From<llem_engine::DType> for types::Dtype {

@@ -1,15 +1,9 @@
 //! A physical card, by its handle.
 
-use super::{
-    power::{Power, Total},
-    settings,
-};
-use crate::{
-    device::{Device, DeviceKind},
-    sources::Instrument,
-};
+use super::settings;
+use crate::device::{Device, DeviceKind};
 use llem_quantity::Source;
-use nvml_wrapper::{Nvml, enums::device::DeviceArchitecture, error::NvmlError};
+use nvml_wrapper::{Nvml, error::NvmlError};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A card that can be asked.
@@ -78,20 +72,6 @@ impl Gpu {
         })
     }
 
-    /// The energy counter, which cards since Volta have, held against the power sensor; or that alone.
-    pub fn instrument(&self) -> Result<Instrument, String> {
-        let device = self.device();
-        let sensor = Power::find(self, &device);
-        match (device.total_energy_consumption(), sensor) {
-            (Ok(_), Ok(sensor)) => {
-                Ok(Instrument::Both(Box::new(Total(self.clone())), Box::new(sensor)))
-            }
-            (Ok(_), Err(_)) => Ok(Instrument::Counter(Box::new(Total(self.clone())))),
-            (Err(_), Ok(sensor)) => Ok(Instrument::Sensor(Box::new(sensor))),
-            (Err(_), Err(error)) => Err(denied(&error)),
-        }
-    }
-
     /// What to say where NVML has stopped answering.
     pub fn lost(&self, error: &NvmlError) -> String {
         match error {
@@ -103,18 +83,8 @@ impl Gpu {
     }
 }
 
-/// Whether the plain power field is a mean over the last second (NVML's reference, `nvmlDeviceGetPowerUsage`:
-/// on Ampere, except GA100, or newer).
-pub fn averages(device: &nvml_wrapper::Device<'_>) -> bool {
-    let is_older = |architecture: DeviceArchitecture| {
-        use DeviceArchitecture as A;
-        matches!(architecture, A::Kepler | A::Maxwell | A::Pascal | A::Volta | A::Turing)
-    };
-    let is_ga100 = device.name().is_ok_and(|name| name.contains("A100") || name.contains("A30"));
-    !device.architecture().is_ok_and(is_older) && !is_ga100
-}
-
-fn denied(error: &NvmlError) -> String {
+/// What to say where NVML does not let a card be metered.
+pub fn denied(error: &NvmlError) -> String {
     match error {
         NvmlError::NoPermission => {
             "NVML denies its energy readings to this user: run as root, or ask the \

@@ -16,7 +16,7 @@ mod state;
 mod visible;
 
 use super::{Found, Metered, Unmetered, cuda};
-use crate::device::{Device, DeviceKind, State};
+use crate::device::{Device, DeviceKind, DeviceState};
 use card::Card;
 use gpu::Gpu;
 use llem_quantity::Source;
@@ -60,9 +60,12 @@ fn init() -> Result<Nvml, String> {
     })
 }
 
-/// The cards of this machine that NVML shows to this process.
-pub fn cards() -> Result<Vec<Card>, String> {
-    Card::all(&init()?)
+/// The UUIDs of the devices that CUDA shows to this process, in its order and NVML's spelling: `GPU-...` or `MIG-...`.
+/// Nothing where CUDA's driver cannot be asked.
+pub fn identities() -> Vec<Option<String>> {
+    let Ok(driver) = cuda::driver() else { return Vec::new() };
+    let cards = init().and_then(|nvml| Card::all(&nvml)).unwrap_or_default();
+    driver.devices.iter().map(|shown| card::spelling(shown, &cards)).collect()
 }
 
 /// GPUs of other ranks, where NVML does not start.
@@ -174,7 +177,7 @@ impl Gpus {
     }
 
     /// A GPU now; none where there is no such GPU.
-    pub fn state(&self, id: &str) -> Option<State> {
+    pub fn state(&self, id: &str) -> Option<DeviceState> {
         self.gpu(id)?.state()
     }
 

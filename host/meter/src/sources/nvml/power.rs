@@ -1,13 +1,17 @@
 //! The energy counter and the power sensor of a GPU.
 
-use super::gpu::{Gpu, averages};
+use super::gpu::{Gpu, denied};
 use crate::{
-    account::{Period, Seconds},
-    sources::{Counter, Raw, Sensor},
+    account::Period,
+    clock::Seconds,
+    sources::{Counter, Instrument, Raw, Sensor},
 };
 use llem_quantity::Source;
 use nvml_wrapper::{
-    Device, enums::device::SampleValue, error::NvmlError, structs::device::FieldId,
+    Device,
+    enums::device::{DeviceArchitecture, SampleValue},
+    error::NvmlError,
+    structs::device::FieldId,
     sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT,
 };
 
@@ -21,8 +25,24 @@ const POWER_PERIOD: Seconds = 0.1;
 /// The span over which newer cards average the plain power field, s.
 const AVERAGED: Seconds = 1.0;
 
+impl Gpu {
+    /// The energy counter, which cards since Volta have, held against the power sensor; or that alone.
+    pub(super) fn instrument(&self) -> Result<Instrument, String> {
+        let device = self.device();
+        let sensor = Power::find(self, &device);
+        match (device.total_energy_consumption(), sensor) {
+            (Ok(_), Ok(sensor)) => {
+                Ok(Instrument::Both(Box::new(Total(self.clone())), Box::new(sensor)))
+            }
+            (Ok(_), Err(_)) => Ok(Instrument::Counter(Box::new(Total(self.clone())))),
+            (Err(_), Ok(sensor)) => Ok(Instrument::Sensor(Box::new(sensor))),
+            (Err(_), Err(error)) => Err(denied(&error)),
+        }
+    }
+}
+
 /// The driver's own counter, millijoules since it was loaded.
-pub struct Total(pub Gpu);
+struct Total(Gpu);
 
 impl Counter for Total {
     fn source(&self) -> Source {
@@ -49,7 +69,7 @@ impl Counter for Total {
 }
 
 /// Power as the GPU tells it.
-pub struct Power {
+struct Power {
     gpu: Gpu,
     instant: bool,
     period: Seconds,
@@ -58,7 +78,7 @@ pub struct Power {
 
 impl Power {
     /// The field that is not averaged, where there is one.
-    pub fn find(gpu: &Gpu, device: &Device<'_>) -> Result<Self, NvmlError> {
+    fn find(gpu: &Gpu, device: &Device<'_>) -> Result<Self, NvmlError> {
         let limit =
             device.enforced_power_limit().ok().map(|milliwatts| f64::from(milliwatts) / 1e3);
         let gpu = gpu.clone();
@@ -88,6 +108,17 @@ impl Sensor for Power {
         };
         watts.map_err(|error| self.gpu.lost(&error))
     }
+}
+
+/// Whether the plain power field is a mean over the last second (NVML's reference, `nvmlDeviceGetPowerUsage`:
+/// on Ampere, except GA100, or newer).
+fn averages(device: &Device<'_>) -> bool {
+    let is_older = |architecture: DeviceArchitecture| {
+        use DeviceArchitecture as A;
+        matches!(architecture, A::Kepler | A::Maxwell | A::Pascal | A::Volta | A::Turing)
+    };
+    let is_ga100 = device.name().is_ok_and(|name| name.contains("A100") || name.contains("A30"));
+    !device.architecture().is_ok_and(is_older) && !is_ga100
 }
 
 /// Power now, W, by the field that is not averaged.

@@ -1,7 +1,7 @@
 //! How a GPU is now.
 
 use super::{gpu::Gpu, power::instant_power};
-use crate::{device::State, timeline::Condition};
+use crate::{device::DeviceState, timeline::Condition};
 use llem_quantity::{Quantity, Source};
 use nvml_wrapper::{
     bitmasks::device::ThrottleReasons,
@@ -11,7 +11,7 @@ use nvml_wrapper::{
 
 impl Gpu {
     /// All that it tells. Reading PCIe takes 40 ms: NVML watches its traffic for 20 ms each way.
-    pub(super) fn state(&self) -> Option<State> {
+    pub(super) fn state(&self) -> Option<DeviceState> {
         let device = self.device();
         let sensor = |value: Result<f64, NvmlError>, unit: &str| {
             value
@@ -23,7 +23,7 @@ impl Gpu {
         let pcie = device.pcie_throughput(PcieUtilCounter::Send).and_then(|sent| {
             Ok(f64::from(sent + device.pcie_throughput(PcieUtilCounter::Receive)?) * 1e3)
         });
-        Some(State {
+        Some(DeviceState {
             power: sensor(instant_power(&device).or_else(|_| plain_power()), "W"),
             temperature: sensor(device.temperature(TemperatureSensor::Gpu).map(f64::from), "Cel"),
             core_clock: sensor(device.clock_info(Clock::SM).map(f64::from), "MHz"),

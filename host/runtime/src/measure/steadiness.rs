@@ -6,9 +6,8 @@
 //! ```
 
 use crate::{
-    bindings::{meter, types::Error},
-    host::types::Answer,
-    state::Run,
+    error::{Answer, Refusal},
+    run::Run,
 };
 use llem_quantity::{Quantity, Reading, Source};
 use std::time::{Duration, Instant};
@@ -54,25 +53,27 @@ impl Course {
 }
 
 impl Run {
-    /// Waits until a device is steady; returns how long that took, ns.
+    /// Waits until a device, or else the one that the run measures, is steady within a limit, in W or K; returns how long
+    /// that took, ns.
     pub async fn wait_until_steady(
         &self,
         course: Course,
-        steady: meter::Steady,
+        device: Option<String>,
+        limit: f64,
         timeout: Duration,
     ) -> Answer<u64> {
-        let (limit, unit, span) = (steady.within, course.unit(), course.span());
+        let (unit, span) = (course.unit(), course.span());
         if !(limit.is_finite() && limit > 0.0) {
-            return Ok(Err(Error::InvalidArgument(format!(
+            return Ok(Err(Refusal::InvalidArgument(format!(
                 "{}: within is {limit} {unit}; give a finite number above 0",
                 course.name()
             ))));
         }
-        let device = steady.device.unwrap_or_else(|| self.measured_device());
+        let device = device.unwrap_or_else(|| self.measured_device());
         let devices = self.meter().devices();
         if !devices.iter().any(|known| known.id == device) {
             let known: Vec<&str> = devices.iter().map(|known| known.id.as_str()).collect();
-            return Ok(Err(Error::NotFound(format!(
+            return Ok(Err(Refusal::NotFound(format!(
                 "{}: no device '{device}'; this machine has {}",
                 course.name(),
                 known.join(", ")
@@ -84,7 +85,7 @@ impl Run {
             let value = match self.told(course, &device).await? {
                 Ok(quantity) => quantity.value,
                 Err(reason) => {
-                    return Ok(Err(Error::Unsupported(format!("{}: {reason}", course.name()))));
+                    return Ok(Err(Refusal::Unsupported(format!("{}: {reason}", course.name()))));
                 }
             };
             let now = Instant::now();
@@ -97,7 +98,7 @@ impl Run {
                 return Ok(Ok(watched.as_nanos() as u64));
             }
             if watched >= timeout {
-                return Ok(Err(Error::Failed(format!(
+                return Ok(Err(Refusal::Failed(format!(
                     "{}: {device} still moved by {spread} {unit} after {} s",
                     course.name(),
                     timeout.as_secs_f64()
@@ -131,9 +132,6 @@ impl Run {
 
     /// The device that the run measures: that of the last loaded model, or the one that was granted.
     fn measured_device(&self) -> String {
-        let progress = self.progress();
-        let device =
-            progress.engines.last().map_or(self.model.device, |engine| engine.info().device);
-        device.to_string()
+        self.engines.last_device().unwrap_or(self.settings.model.device).to_string()
     }
 }

@@ -1,10 +1,6 @@
 //! Idle power: measured by this run, or found as an earlier one measured it.
 
-use crate::{
-    bindings::{meter, types},
-    host::types::reading,
-    state::Run,
-};
+use crate::{error::Refusal, run::Run};
 use llem_meter::{
     baseline::{self, IdlePower, Kept, PARTS},
     clock::unix_seconds,
@@ -39,18 +35,22 @@ struct Metered {
 }
 
 /// A baseline with its date.
-struct Dated {
-    power: Vec<IdlePower>,
-    measured_at: u64,
-    length: Duration,
-    from_earlier_run: bool,
+pub struct Dated {
+    /// What each domain draws at rest.
+    pub power: Vec<IdlePower>,
+    /// When, in seconds since 1970-01-01 UTC.
+    pub measured_at: u64,
+    /// How long the machine rested.
+    pub length: Duration,
+    /// Whether an earlier run measured it.
+    pub from_earlier_run: bool,
 }
 
 /// Refuses a length that tells nothing.
-pub fn check(length: Duration) -> Result<(), types::Error> {
+pub fn check(length: Duration) -> Result<(), Refusal> {
     match LENGTH.contains(&length) {
         true => Ok(()),
-        false => Err(types::Error::InvalidArgument(format!(
+        false => Err(Refusal::InvalidArgument(format!(
             "a baseline of {} s is outside 0.1 to 600 s",
             length.as_secs_f64()
         ))),
@@ -59,7 +59,7 @@ pub fn check(length: Duration) -> Result<(), types::Error> {
 
 impl Run {
     /// Rests for this long, in parts, and keeps what the machine drew.
-    pub async fn measure_baseline(&self, length: Duration) -> wasmtime::Result<meter::Baseline> {
+    pub async fn measure_baseline(&self, length: Duration) -> wasmtime::Result<Dated> {
         let (measured_at, started) = (unix_seconds(), Instant::now());
         let mut parts = Vec::new();
         for _ in 0..PARTS {
@@ -68,14 +68,14 @@ impl Run {
             parts.push(self.meter().close(window));
         }
         let length = started.elapsed();
-        let power = baseline::judge(&parts, &self.holders());
+        let power = baseline::judge(&parts, &self.engines.now().devices);
         self.keep(&power, measured_at, length)?;
         self.adopt(Dated { power, measured_at, length, from_earlier_run: false })
     }
 
     /// What an earlier run measured at most `lifetime` ago; none where that is not all of it.
-    pub fn known_baseline(&self, lifetime: Duration) -> wasmtime::Result<Option<meter::Baseline>> {
-        let Some(store) = self.metering.baselines() else { return Ok(None) };
+    pub fn known_baseline(&self, lifetime: Duration) -> wasmtime::Result<Option<Dated>> {
+        let Some(store) = self.settings.metering.baselines() else { return Ok(None) };
         let mut power = Vec::new();
         let (mut measured_at, mut length) = (u64::MAX, Duration::ZERO);
         for Metered { device, domain, key, holds_model, source } in self.metered() {
@@ -108,7 +108,7 @@ impl Run {
         measured_at: u64,
         length: Duration,
     ) -> wasmtime::Result<()> {
-        let Some(store) = self.metering.baselines() else { return Ok(()) };
+        let Some(store) = self.settings.metering.baselines() else { return Ok(()) };
         let kept = self.metered().into_iter().filter_map(|metered| {
             let Metered { device, domain, key, holds_model, .. } = metered;
             let idle =
@@ -126,7 +126,7 @@ impl Run {
             // The run has its baseline all the same.
             Err(reason) => {
                 let message = format!("the baseline is not kept for later runs: {reason}");
-                self.output.write(Event::Log { level: "warn".to_owned(), message })
+                self.output.keep(Event::Log { level: "warn".to_owned(), message })
             }
         }
     }
@@ -134,7 +134,7 @@ impl Run {
     /// Every domain that is metered.
     fn metered(&self) -> Vec<Metered> {
         let devices = self.meter().devices();
-        let holders = self.holders();
+        let holders = self.engines.now().devices;
         let keyed = self.meter().resolutions().into_iter().filter_map(|gauge| {
             let source = gauge.source.ok()?;
             let described = devices.iter().find(|device| device.id == gauge.device)?;
@@ -146,14 +146,14 @@ impl Run {
     }
 
     /// From here on energy above idle goes by it.
-    fn adopt(&self, dated: Dated) -> wasmtime::Result<meter::Baseline> {
+    fn adopt(&self, dated: Dated) -> wasmtime::Result<Dated> {
         for idle in &dated.power {
             if let Some(reason) = &idle.unsteady {
                 let message = format!(
                     "the idle baseline of {} {} is not steady: {reason}; let the machine rest, and measure longer",
                     idle.device, idle.domain
                 );
-                self.output.write(Event::Warning { message })?;
+                self.output.keep(Event::Warning { message })?;
             }
         }
         let records = dated.power.iter().map(|idle| IdlePowerRecord {
@@ -163,33 +163,20 @@ impl Run {
             unsteady: idle.unsteady.clone(),
             holds_model: Some(idle.holds_model),
         });
-        self.output.write(Event::Baseline(BaselineRecord {
+        self.output.keep(Event::Baseline(BaselineRecord {
             measured_at: llem_record::date(dated.measured_at),
             wall_ns: dated.length.as_nanos() as u64,
             from_earlier_run: dated.from_earlier_run,
             power: records.collect(),
         }))?;
-        let seen = dated.power.iter().cloned().map(|idle| meter::IdlePower {
-            device: idle.device,
-            domain: idle.domain,
-            power: reading(idle.power),
-            unsteady: idle.unsteady,
-            holds_model: idle.holds_model,
-        });
-        let baseline = meter::Baseline {
-            measured_at: dated.measured_at,
-            wall_time: dated.length.as_nanos() as u64,
-            from_earlier_run: dated.from_earlier_run,
-            power: seen.collect(),
-        };
         // One that was taken in another condition stays, for windows of its kind.
         let same = |a: &IdlePower, b: &IdlePower| {
             let is_alike = a.device == "cpu" || a.holds_model == b.holds_model;
             (&a.device, &a.domain) == (&b.device, &b.domain) && is_alike
         };
-        let idle = &mut self.progress().idle;
+        let mut idle = self.instruments().idle();
         idle.retain(|old| !dated.power.iter().any(|new| same(old, new)));
-        idle.extend(dated.power);
-        Ok(baseline)
+        idle.extend(dated.power.iter().cloned());
+        Ok(dated)
     }
 }

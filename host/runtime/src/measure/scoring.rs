@@ -1,15 +1,17 @@
 //! Measured scoring: on the engine's thread, bracketed there by the meter, so that no guest instruction
 //! falls between a reading and what it measures. And what is kept of it, in lines while it goes on.
 
+use super::{
+    communication::Communication,
+    window::{Before, closed},
+};
 use crate::{
-    asked,
-    bindings::{engine, types},
     energy_shares::{self, Phase, Step},
     engine_thread::EngineThread,
+    error::{Answer, Refusal},
     holdings::During,
-    measurement::{Before, Communication, closed},
+    run::Run,
     sha256,
-    state::Run,
 };
 use llem_engine::{
     Control, Info, Model,
@@ -56,7 +58,7 @@ impl Task {
         let mut hash = Sha256::new();
         let mut add = |tokens: &[u32]| {
             hash.update((tokens.len() as u32).to_le_bytes());
-            hash.update(asked::bytes_of(tokens));
+            hash.update(sha256::bytes_of(tokens));
         };
         match self {
             Self::Continuations(requests) => requests.iter().for_each(|request| {
@@ -113,7 +115,7 @@ pub fn measure(
             Ok(before) => before,
             Err(error) => return Ok(Err(error)),
         };
-    let (observer, phase) = (run.output.observer(), run.phase_path());
+    let (observer, phase) = (run.output.observer(), run.phases.path());
     observer.request(task.label(), task.tokens() as u64);
     let window = run.meter().follow();
     let progress = Progress {
@@ -158,25 +160,21 @@ pub fn measure(
     }))
 }
 
-/// Writes what was measured into the record, however far it came, and converts it for the guest.
-pub fn record(
-    run: &Run,
-    thread: &EngineThread,
-    measured: Measured,
-) -> wasmtime::Result<Result<Vec<engine::Score>, types::Error>> {
+/// Writes what was measured into the record, however far it came, and returns the scores if all are there.
+pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<Vec<Score>> {
     let Measured { task, scoring, span, communication: [sent, received], results } = measured;
     let info = thread.info();
     let before = Before::now(run);
-    run.progress().activity.add(&activity(info, &scoring));
+    run.work.done().activity.add(&activity(info, &scoring));
     let held = run.held_by(thread);
     count_energy(run, &span, &held);
-    let (window, _) = closed(run, task.label(), &span, &before, held, received.since(&sent))?;
+    let window = closed(run, task.label(), &span, &before, held, received.since(&sent))?;
     let (requests, completed) = (scoring.scores.len(), scoring.completed());
     let cut_short = match &scoring.failure {
         Some(error) => Some(error.to_string()),
         None => (completed < requests).then(|| "interrupted".to_owned()),
     };
-    run.output.write(Event::Score(ScoreRecord {
+    run.output.keep(Event::Score(ScoreRecord {
         window,
         model: Some(thread.number),
         digest: Some(task.digest()),
@@ -199,13 +197,8 @@ pub fn record(
     if let Some(error) = scoring.failure {
         return Ok(Err(error.into()));
     }
-    let convert = |score: Score| engine::Score {
-        log_likelihoods: score.log_likelihoods,
-        is_greedy: score.is_greedy,
-    };
-    let all: Option<Vec<engine::Score>> =
-        scoring.scores.into_iter().map(|score| score.map(convert)).collect();
-    Ok(all.ok_or_else(|| types::Error::Failed("scoring was interrupted".to_owned())))
+    let all: Option<Vec<Score>> = scoring.scores.into_iter().collect();
+    Ok(all.ok_or_else(|| Refusal::Failed("scoring was interrupted".to_owned())))
 }
 
 /// What scoring did: all of it is prefill, and logits are needed for the continuations only.
@@ -227,7 +220,7 @@ fn count_energy(run: &Run, span: &Span, held: &During) {
     let (from, to) = (span.started, span.started + span.wall);
     let steps = [Step { phase: Phase::Prefill, from, to, sequences: Vec::new() }];
     let (covers, energy) = energy_shares::followed(span, held, &steps);
-    let phases = &mut run.progress().phase_energy;
+    let phases = &mut run.work.done().energy;
     energy_shares::share_out(&energy, &covers, &steps, phases, &mut BTreeMap::new());
 }
 
@@ -286,7 +279,7 @@ impl Progress<'_> {
             scored_tokens,
             results: mem::take(&mut lines.pending),
         });
-        if let Err(error) = self.run.output.write(event) {
+        if let Err(error) = self.run.output.keep(event) {
             lines.failure = Some(error);
         }
         lines.written = Instant::now();

@@ -3,7 +3,12 @@
 //!
 //! A sequence that has ended is written once its energy is known, which is when every counter has ticked since.
 
-use crate::{batch_energy::BatchEnergy, engine_thread::EngineThread, measure, state::Run};
+use super::energy::BatchEnergy;
+use crate::{
+    engine_thread::EngineThread,
+    measure::sequence,
+    run::{Run, Unsettled},
+};
 use llem_engine::{
     Info,
     batch::{BatchOptions, Ended, Step, StepToken, Submitted, WhenFull},
@@ -72,13 +77,7 @@ struct Sequence {
 impl BatchJournal {
     /// The journal of a batch that was just opened.
     pub fn new(run: &Arc<Run>, thread: &EngineThread, options: &BatchOptions) -> Arc<Self> {
-        let batch = {
-            let mut progress = run.progress();
-            let batch = progress.batches;
-            progress.batches += 1;
-            progress.holdings.opened(batch);
-            batch
-        };
+        let batch = run.engines.opened_batch();
         let journal = Arc::new(Self {
             run: Arc::clone(run),
             batch,
@@ -86,12 +85,12 @@ impl BatchJournal {
             energy: BatchEnergy::follow(run, thread),
             open: Mutex::default(),
         });
-        run.progress().journals.push(Arc::clone(&journal));
+        run.work.remember(Arc::clone(&journal) as Arc<dyn Unsettled>);
         // Where the record cannot be written, the next write of the run says so.
-        let _ = run.output.write(Event::BatchOpened(BatchRecord {
+        let _ = run.output.keep(Event::BatchOpened(BatchRecord {
             batch,
             model: thread.number,
-            phase: run.phase_path(),
+            phase: run.phases.path(),
             max_sequences: options.max_sequences as u64,
             max_tokens: options.max_tokens.map(|most| most as u64),
             prefill_chunk: options.prefill_chunk as u64,
@@ -116,7 +115,7 @@ impl BatchJournal {
         arrival: u64,
         request: RequestRecord,
     ) -> wasmtime::Result<()> {
-        let phase = self.run.phase_path();
+        let phase = self.run.phases.path();
         let mut open = self.open();
         for &Submitted { name, prompt_tokens } in submitted {
             let sequence = Sequence {
@@ -131,7 +130,7 @@ impl BatchJournal {
             };
             open.sequences.insert(name, sequence);
         }
-        self.run.output.write(Event::BatchRequest(BatchRequestRecord {
+        self.run.output.keep(Event::BatchRequest(BatchRequestRecord {
             label: label.to_owned(),
             phase,
             model: self.model,
@@ -170,10 +169,10 @@ impl BatchJournal {
             || (String::new(), None, self.run.clock.at(ended.completion.submitted)),
             |known| (known.label.clone(), Some(known.request), known.arrival),
         );
-        let sequence = measure::sequence(&self.run, &ended.completion, arrival, None);
+        let sequence = sequence::sequence(&self.run, &ended.completion, arrival, None);
         let record = BatchSequenceRecord {
             label,
-            phase: self.run.phase_path(),
+            phase: self.run.phases.path(),
             model: Some(self.model),
             batch: self.batch,
             request,
@@ -187,7 +186,7 @@ impl BatchJournal {
 
     /// Notes that the batch is gone.
     pub fn closed(self: &Arc<Self>) {
-        self.run.progress().holdings.closed(self.batch);
+        self.run.engines.closed_batch(self.batch);
         let mut open = self.open();
         open.is_closed = true;
         self.schedule(&mut open);
@@ -237,17 +236,23 @@ impl BatchJournal {
         if !sequences.is_empty() {
             let model = Some(self.model);
             let event = BatchProgressRecord { model, batch: self.batch, sequences };
-            let _ = self.run.output.write(Event::BatchProgress(event));
+            let _ = self.run.output.keep(Event::BatchProgress(event));
         }
         if !open.ended.is_empty() {
             self.schedule(&mut open);
         } else if open.is_closed {
-            self.run.progress().journals.retain(|journal| !Arc::ptr_eq(journal, self));
+            self.run.work.forget(&(Arc::clone(self) as Arc<dyn Unsettled>));
         }
+    }
+}
+
+impl Unsettled for BatchJournal {
+    fn settle(&self, by: Instant) {
+        self.energy.settle(&self.run, by);
     }
 
     /// Writes the sequences that had ended by a moment, with the energy that is known by then.
-    pub fn flush(&self, by: Instant) -> wasmtime::Result<()> {
+    fn flush(&self, by: Instant) -> wasmtime::Result<()> {
         self.energy.settle(&self.run, by);
         let mut open = self.open();
         let mut written = Ok(());
@@ -261,7 +266,7 @@ impl BatchJournal {
             open.told.insert(record.name, energy.share.clone());
             record.sequence.energy = Some(energy);
             // All are written, even where one of them cannot be.
-            written = written.and(self.run.output.write(Event::BatchSequence(record)));
+            written = written.and(self.run.output.keep(Event::BatchSequence(record)));
         }
         written
     }

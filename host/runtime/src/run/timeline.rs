@@ -5,8 +5,8 @@
 //!                    └──► observer (metrics that are served)
 //! ```
 
-use crate::{output::Output, state::Run};
-use llem_meter::{Meter, Sample, Sink, sampler::busy_nanoseconds};
+use crate::output::Output;
+use llem_meter::{Clock, Meter, Sample, Sink, sampler::busy_nanoseconds};
 use llem_quantity::{Quantity, Source};
 use llem_record::{
     Event,
@@ -53,24 +53,23 @@ impl Sink for ToWriter {
 }
 
 impl Timeline {
-    /// Begins; none where the run has no folder.
-    pub fn start(run: &Run, meter: &Meter) -> Option<Self> {
-        let folder = run.output.folder()?;
+    /// Begins; none where the run has no folder. Samples go to files if they are to be kept.
+    pub fn start(clock: &Clock, output: &Arc<Output>, keep: bool, meter: &Meter) -> Option<Self> {
+        let folder = output.folder()?;
         let (sender, samples) = mpsc::channel();
         // The meter's clock and the run's differ by when they were started.
-        let offset = run.clock.at(meter.moment(0.0)) as i64;
-        let keep = run.metering.timeline;
+        let offset = clock.at(meter.moment(0.0)) as i64;
         let writer = move || write(TimelineWriter::new(&folder), samples, offset);
         let writer = keep.then(|| thread::Builder::new().name("timeline".to_owned()).spawn(writer));
         let writer = writer.and_then(Result::ok);
         let sender = writer.is_some().then_some(sender);
-        let output = Arc::clone(&run.output);
+        let output = Arc::clone(output);
         meter.hand_samples_to(Some(Box::new(ToWriter { output, writer: sender })));
         Some(Self { writer: Mutex::new(writer) })
     }
 
     /// Ends it and tells the record.
-    pub fn finish(&self, run: &Run, meter: &Meter) -> wasmtime::Result<()> {
+    pub fn finish(&self, output: &Output, meter: &Meter) -> wasmtime::Result<()> {
         // With the sink goes the sender, without which the writer ends.
         meter.hand_samples_to(None);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -80,13 +79,13 @@ impl Timeline {
         });
         if let Some(reason) = left.failure {
             let message = format!("the timeline is not whole: {reason}");
-            run.output.write(Event::Warning { message })?;
+            output.keep(Event::Warning { message })?;
         }
         let cost = meter.sampler_cost();
         let wall = cost.wall.as_secs_f64();
         let share = |seconds: f64| Quantity::exact(seconds / wall, "1", Source::Clock);
         let period = wall / cost.rounds.max(1) as f64;
-        run.output.write(Event::Timeline(TimelineRecord {
+        output.keep(Event::Timeline(TimelineRecord {
             files: left.written.files,
             samples: left.written.rows,
             period: Some(Quantity::exact(period, "s", Source::Clock)),

@@ -13,15 +13,15 @@ use crate::{
     energy_shares::{self, Phase, SequenceTally, Step as SharedStep},
     engine_thread::EngineThread,
     holdings::During,
-    state::Run,
+    run::Run,
 };
 use llem_engine::{
     Info,
-    batch::{Piece, Step},
+    batch::{ScheduledTokens, Step},
     shares::{self, Rows},
 };
 use llem_meter::Following;
-use llem_record::event::SequenceEnergy;
+use llem_record::event::{Activity, EstimatedFlops, SequenceEnergy};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -69,18 +69,18 @@ impl BatchEnergy {
 
     /// Notes a step. Returns the operations that it took, FLOP.
     pub fn stepped(&self, run: &Run, info: &Info, step: &Step) -> f64 {
-        let rows = step.pieces.iter().map(|piece| Rows {
-            new: piece.new,
-            past: piece.past,
-            logits: usize::from(piece.sampled),
-            adapter: piece.adapter.as_ref(),
+        let rows = step.scheduled.iter().map(|tokens| Rows {
+            new: tokens.new,
+            past: tokens.past,
+            logits: usize::from(tokens.sampled),
+            adapter: tokens.adapter.as_ref(),
         });
         let rows: Vec<Rows<'_>> = rows.collect();
         let operations = shares::operations(info, &rows);
         if let Some(phase) = phase(step) {
             let shares = shares::of_step(info, &rows, &operations);
-            let of = |(piece, share): (&Piece, _)| (piece.name, piece.prompt, share);
-            let sequences = step.pieces.iter().zip(shares).map(of).collect();
+            let of = |(tokens, share): (&ScheduledTokens, _)| (tokens.name, tokens.prompt, share);
+            let sequences = step.scheduled.iter().zip(shares).map(of).collect();
             let (from, to) = (step.started, step.finished);
             let waiting = {
                 let mut steps = self.steps();
@@ -106,7 +106,7 @@ impl BatchEnergy {
         let Some(until) = steps.last().map(|last| last.to).or(idle_until) else { return };
         let span = run.meter().part(&mut settled.following, until);
         let (covers, energy) = energy_shares::followed(&span, &self.held, &steps);
-        let phases = &mut run.progress().phase_energy;
+        let phases = &mut run.work.done().energy;
         energy_shares::share_out(&energy, &covers, &steps, phases, &mut settled.sequences);
     }
 
@@ -121,30 +121,51 @@ impl BatchEnergy {
     }
 }
 
-impl Run {
-    /// Has every batch count its steps until now: exact where it is known, and guessed since the last tick.
-    pub fn settle_batches(&self) {
-        let now = Instant::now();
-        let open = self.progress().journals.clone();
-        open.iter().for_each(|journal| journal.energy.settle(self, now));
-    }
-
-    /// Writes every sequence that waits for its energy, and lets go of the batches.
-    pub fn finish_batches(&self) -> wasmtime::Result<()> {
-        let open = std::mem::take(&mut self.progress().journals);
-        // All are written, even where one cannot be.
-        let written: Vec<_> = open.iter().map(|journal| journal.flush(Instant::now())).collect();
-        written.into_iter().collect()
-    }
-}
-
 /// What a step is; none where it ran nothing.
 pub fn phase(step: &Step) -> Option<Phase> {
-    let has = |prompt: bool| step.pieces.iter().any(|piece| piece.prompt == prompt);
+    let has = |prompt: bool| step.scheduled.iter().any(|tokens| tokens.prompt == prompt);
     match [has(true), has(false)] {
         [true, true] => Some(Phase::Mixed),
         [true, false] => Some(Phase::Prefill),
         [false, true] => Some(Phase::Decode),
         [false, false] => None,
     }
+}
+
+/// What a batch's step did, which took these operations, counted to the phase that the step was.
+pub fn step_activity(step: &Step, flops: f64) -> Activity {
+    let (prompt_tokens, output_tokens) = (prompt_tokens(step), step.tokens.len() as u64);
+    let time = (step.finished - step.started).as_nanos() as u64;
+    let begun = |tokens: &&ScheduledTokens| tokens.prompt && tokens.past == 0;
+    let all = Activity {
+        requests: step.scheduled.iter().filter(begun).count() as u64,
+        prompt_tokens,
+        output_tokens,
+        ..Activity::default()
+    };
+    match phase(step) {
+        None => all,
+        Some(Phase::Prefill) => Activity {
+            prefill_ns: time,
+            flops_estimated: EstimatedFlops::new(flops, 0.0, 0.0),
+            ..all
+        },
+        Some(Phase::Decode) => Activity {
+            decode_ns: time,
+            flops_estimated: EstimatedFlops::new(0.0, flops, 0.0),
+            ..all
+        },
+        Some(Phase::Mixed) => Activity {
+            mixed_ns: time,
+            mixed_prompt_tokens: prompt_tokens,
+            mixed_output_tokens: output_tokens,
+            flops_estimated: EstimatedFlops::new(0.0, 0.0, flops),
+            ..all
+        },
+    }
+}
+
+/// Prompt tokens that a step ran.
+pub fn prompt_tokens(step: &Step) -> u64 {
+    step.scheduled.iter().filter(|tokens| tokens.prompt).map(|tokens| tokens.new as u64).sum()
 }

@@ -1,8 +1,9 @@
 //! How a run meters, and what is kept of its machine for later ones.
 
-use crate::{output::Output, state::Run, timeline::Timeline};
+use super::timeline::Timeline;
+use crate::output::Output;
 use llem_meter::{
-    Device, Meter, PowerModel, Resolution, baseline::Baselines, peaks::MeasuredPeaks,
+    Clock, Device, Meter, PowerModel, Resolution, baseline::Baselines, peaks::MeasuredPeaks,
 };
 use llem_record::{
     Event,
@@ -71,24 +72,28 @@ pub struct RunMeter {
 }
 
 impl RunMeter {
-    /// Looks for devices, and tells the record what there is.
-    pub fn start(run: &Run) -> Self {
-        let mut options = run.metering.options.clone();
-        // Ranks of this machine that each see only a GPU of their own: the energy of all is the model's.
-        options.more_gpus.extend(run.model.world.iter().flat_map(|world| world.other_gpus()));
+    /// Looks for devices, and tells the record what there is. `more_gpus` are those of this machine that other ranks see.
+    pub fn start(
+        clock: &Clock,
+        output: &Arc<Output>,
+        metering: &Metering,
+        more_gpus: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let mut options = metering.options.clone();
+        options.more_gpus.extend(more_gpus);
         let meter = Meter::discover(&options);
-        if let Err(error) = tell(&run.output, &meter) {
+        if let Err(error) = tell(output, &meter) {
             // The event after it fails likewise, and ends the run.
             tracing::warn!("devices are not in the record: {error}");
         }
-        let timeline = Timeline::start(run, &meter);
+        let timeline = Timeline::start(clock, output, metering.timeline, &meter);
         Self { meter, timeline }
     }
 
     /// Ends the timeline and writes what it left.
-    pub fn finish(&self, run: &Run) -> wasmtime::Result<()> {
+    pub fn finish(&self, output: &Output) -> wasmtime::Result<()> {
         match &self.timeline {
-            Some(timeline) => timeline.finish(run, &self.meter),
+            Some(timeline) => timeline.finish(output, &self.meter),
             None => Ok(()),
         }
     }
@@ -99,14 +104,14 @@ fn tell(output: &Arc<Output>, meter: &Meter) -> wasmtime::Result<()> {
     let devices = meter.devices();
     for device in &devices {
         for note in &device.notes {
-            output.write(Event::Warning { message: format!("{}: {note}", device.id) })?;
+            output.keep(Event::Warning { message: format!("{}: {note}", device.id) })?;
         }
     }
     for note in meter.notes() {
-        output.write(Event::Warning { message: note.clone() })?;
+        output.keep(Event::Warning { message: note.clone() })?;
     }
     let devices = devices.iter().map(|device| record(meter, device, &resolutions)).collect();
-    output.write(Event::Devices { devices })
+    output.keep(Event::Devices { devices })
 }
 
 fn record(meter: &Meter, device: &Device, resolutions: &[Resolution]) -> DeviceRecord {
