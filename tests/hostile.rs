@@ -5,6 +5,7 @@
 mod attack;
 mod component;
 
+use crate::support::{Desk, fixtures};
 use attack::{Attack, MIB};
 use std::fs;
 
@@ -46,6 +47,8 @@ go_on_until_they_are_ended! {
     progress_without_end: Attack::of("floods_progress");
     errors_that_are_ignored_without_end: Attack::of("ignores_errors");
     an_empty_batch_that_is_stepped_without_end: Attack::of("steps_an_empty_batch");
+    stops_that_never_come: Attack::of("huge_stops");
+    a_request_of_1000_prompts: Attack::of("huge_request").args(&["-p", "prompts=1000"]).fills(500 * MIB);
     a_batch_that_takes_long_to_drain: Attack::of("drains_a_long_batch").fills(128 * MIB);
     scores_without_end: Attack::of("floods_scores");
     requests_without_end: Attack::of("floods_requests");
@@ -71,6 +74,9 @@ end! {
         Attack::of("floods_artifacts").limit("--max-output", 1) => 1 ["--max-output|--deadline"];
     sequences_that_are_cancelled_without_end:
         Attack::of("cancels_without_end").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
+    log_lines_of_15_mb: Attack::of("huge_log_lines").fills(32 * MIB) => 1 ["8 MiB", "--max-output"];
+    log_lines_of_15_mb_in_describe:
+        Attack::of("logs_in_describe").fills(32 * MIB).before_its_run() => 1 ["8 MiB", "--max-output"];
     phases_within_phases: Attack::of("nests_phases") => 1 ["64"];
 
     models_without_end: Attack::of("hoards_models") => 1 ["--max-models"];
@@ -97,6 +103,7 @@ end! {
     zeroes_without_end: Attack::of("prints_zeroes") => 1 ["zeroes"];
     a_model_of_8_billion_parameters: Attack::of("wants_a_large_model") => 2 ["GiB", "llama-3.1-8b"];
 
+    a_request_of_100_000_prompts: Attack::of("huge_request") => 1 ["100000 sequences", "GiB"];
     a_recursion_without_end: Attack::of("recurses") => 1 ["call stack exhausted"];
     a_memory_that_grows_to_4_gb:
         Attack::text("grows_memory") => 1 ["256 MiB", "--max-memory"];
@@ -108,6 +115,9 @@ end! {
         Attack::text("many_memories").before_its_run().reserves_address_space() => 1 ["256 MiB", "--max-memory"];
     tables_that_are_too_many:
         Attack::text("many_tables").before_its_run() => 1 ["256 MiB", "--max-memory"];
+
+    components_that_double_twenty_times:
+        Attack::text("doubles_instances").before_its_run() => 2 ["doubles_instances.wasm", "instances"];
 
     an_end_in_a_start_function:
         Attack::text("traps_in_start").before_its_run() => 1 ["traps_in_start.wasm panicked or aborted"];
@@ -186,6 +196,12 @@ fn a_summary_is_short_whatever_a_table_holds() {
     }
 }
 
+/// Metrics of many labels are in the record, and a summary that can be read is printed.
+#[test]
+fn a_summary_is_short_whatever_a_metric_is_labelled() {
+    Attack::of("many_labels").ends_well();
+}
+
 /// A guest that ends itself loses nothing of what its batch has generated: two sequences of four, for two wait.
 #[test]
 fn an_end_within_a_batch_keeps_its_sequences() {
@@ -196,6 +212,48 @@ fn an_end_within_a_batch_keeps_its_sequences() {
         sequences.iter().filter(|sequence| sequence["tokens"] != serde_json::json!([])).count(),
         2
     );
+}
+
+/// A model with this chat template.
+fn model_with(desk: &Desk, template: &str) -> String {
+    let folder = desk.folder.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    for file in
+        ["llama/tied/config.json", "llama/tied/model.safetensors", "tokenizer/tokenizer.json"]
+    {
+        let from = fixtures().join(file);
+        fs::copy(&from, folder.join(from.file_name().unwrap())).unwrap();
+    }
+    fs::write(folder.join("chat_template.jinja"), template).unwrap();
+    format!("--model={}", folder.display())
+}
+
+/// Models are strangers' too, and their chat templates are programs.
+#[test]
+fn a_chat_template_that_never_ends() {
+    let desk = Desk::new();
+    let twice = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model_with(&desk, twice)]);
+    attack.goes_on_until_it_is_ended();
+}
+
+#[test]
+fn a_chat_template_that_takes_all_memory_or_the_whole_stack() {
+    let doubling = "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}\
+                    {% endfor %}{{ n.x }}";
+    let signs = format!("{{{{ {}1 }}}}", "-".repeat(100_000));
+    for template in [
+        "{{ 'x' | indent(100000000000) }}",
+        "{{ '%999999999999d' | format(1) }}",
+        "{{ messages | tojson(indent=4000000000) }}",
+        doubling,
+        &signs,
+    ] {
+        let desk = Desk::new();
+        let model = model_with(&desk, template);
+        let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model]);
+        attack.ends(1, &["chat template"]);
+    }
 }
 
 /// The deadline covers compiling: one function of 300,000 sums takes the compiler minutes.
@@ -213,7 +271,7 @@ fn a_function_that_takes_long_to_compile() {
 
 #[test]
 fn every_guest_is_tried() {
-    let folder = crate::support::fixtures().join("../guests/hostile");
+    let folder = fixtures().join("../guests/hostile");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
