@@ -35,7 +35,7 @@ const SENTENCE: usize = 4096;
 /// How long after it is told to end a run may go on.
 const GRACE: Duration = Duration::from_secs(2);
 /// A host that has not ended by then will not.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The limits of an attack, where nothing else is said. Options that the binary does not know are not given.
 const LIMITS: [(&str, u64); 5] = [
@@ -62,6 +62,7 @@ pub struct Attack {
     fills: u64,
     address_space: u64,
     has_record: bool,
+    is_compiled_anew: bool,
 }
 
 impl Attack {
@@ -79,7 +80,15 @@ impl Attack {
     pub fn by(component: String) -> Self {
         let (limits, args) = (LIMITS.into(), Vec::new());
         let address_space = ADDRESS_SPACE;
-        Self { component, limits, args, fills: 0, address_space, has_record: true }
+        Self {
+            component,
+            limits,
+            args,
+            fills: 0,
+            address_space,
+            has_record: true,
+            is_compiled_anew: false,
+        }
     }
 
     /// With another limit.
@@ -109,6 +118,12 @@ impl Attack {
     /// A guest that ends before there is a record, for it never says what it is.
     pub fn before_its_run(mut self) -> Self {
         self.has_record = false;
+        self
+    }
+
+    /// A component of which nothing is kept from the last time.
+    pub fn is_compiled_anew(mut self) -> Self {
+        self.is_compiled_anew = true;
         self
     }
 
@@ -164,6 +179,9 @@ impl Attack {
         args.extend(self.args.iter().cloned());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = sandbox.command(&args);
+        if self.is_compiled_anew {
+            command.env("LLEM_CACHE", sandbox.path("said/cache"));
+        }
         let space = self.address_space;
         // SAFETY: between fork and exec only setrlimit is called, which may be.
         unsafe { command.pre_exec(move || limit_resources(space)) };

@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let axis = (String::new(), String::new());
+    let axis = ("a".to_owned(), String::new());
     let series = Series { name: "s".into(), x: axis.clone(), y: axis, points: Vec::new() };
     loop {
         report::add_series(&series)?;

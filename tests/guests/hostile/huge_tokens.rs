@@ -1,16 +1,16 @@
-//! Turns millions of tokens into text, without end.
+//! Turns a million tokens into text, without end.
 
 use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("huge-tokens", "0.1.0", "Turns millions of tokens into text.")
+    About::new("huge-tokens", "0.1.0", "Turns a million tokens into text.")
 }
 
 fn run() -> Result<()> {
     let model = Model::granted()?;
-    let tokens: Vec<u32> = (0..3_000_000).map(|token| token % 200).collect();
+    let tokens: Vec<u32> = (0..1_000_000).map(|token| token % 200).collect();
     loop {
         model.detokenize(&tokens)?;
     }

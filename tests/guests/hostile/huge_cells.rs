@@ -1,0 +1,23 @@
+//! Reports tables whose cells are of so many kilobytes, as many cells and tables as are asked for.
+
+use llem_sdk::{prelude::*, report::Table};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    About::new("huge-cells", "0.1.0", "Reports tables with huge cells.")
+        .integer("tables", 1, "tables")
+        .integer("columns", 100, "columns of each")
+        .integer("kilobytes", 1000, "length of a cell")
+}
+
+fn run() -> Result<()> {
+    let [tables, columns, kilobytes] =
+        ["tables", "columns", "kilobytes"].map(|name| parameter::<usize>(name));
+    let cells = vec!["c".repeat(kilobytes? * 1000); columns?];
+    for number in 0..tables? {
+        let (columns, rows) = (vec!["c".to_owned(); cells.len()], vec![cells.clone()]);
+        report::add_table(&Table { name: format!("t{number}"), columns, rows })?;
+    }
+    Ok(())
+}

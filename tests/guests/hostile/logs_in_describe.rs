@@ -1,0 +1,16 @@
+//! Writes log lines of 15 MB while it is asked what it is, without end.
+
+use llem_sdk::{bindings::Level, prelude::*};
+
+llem_sdk::experiment!(about, run);
+
+fn about() -> About {
+    let long = "w".repeat(15 << 20);
+    loop {
+        report::log(Level::Error, &long);
+    }
+}
+
+fn run() -> Result<()> {
+    Ok(())
+}
