@@ -122,7 +122,7 @@ impl Attack {
     }
 
     /// A component of which nothing is kept from the last time.
-    pub fn is_compiled_anew(mut self) -> Self {
+    pub fn compiled_anew(mut self) -> Self {
         self.is_compiled_anew = true;
         self
     }
