@@ -4,6 +4,7 @@
 
 mod attack;
 mod component;
+mod sandbox;
 
 use crate::support::{Desk, fixtures};
 use attack::{Attack, MIB};
