@@ -4,6 +4,7 @@
 
 mod attack;
 mod component;
+mod sandbox;
 
 use crate::support::{Desk, fixtures};
 use attack::{Attack, MIB};
@@ -255,17 +256,17 @@ fn a_chat_template_that_takes_all_memory_or_the_whole_stack() {
     }
 }
 
-/// The deadline covers compiling: one function of 300,000 sums takes the compiler minutes.
+/// The deadline covers compiling: one function of 400,000 sums takes the compiler seconds.
 #[test]
 fn a_function_that_takes_long_to_compile() {
     let sum = "(local.set 0 (i64.mul (i64.add (local.get 0) (local.get 1)) (i64.xor (local.get 1) (local.get 0))))\n";
     let text = format!(
         "(module (memory (export \"memory\") 1) (func (export \"describe\") (result i32) unreachable)
          (func (export \"run\") (result i32) (local i64 i64) {} unreachable))",
-        sum.repeat(300_000)
+        sum.repeat(400_000)
     );
     let attack = Attack::by(component::made("takes_long_to_compile", text.as_bytes()));
-    attack.before_its_run().is_compiled_anew().fills(1500 * MIB).goes_on_until_it_is_ended();
+    attack.before_its_run().compiled_anew().fills(1500 * MIB).goes_on_until_it_is_ended();
 }
 
 #[test]

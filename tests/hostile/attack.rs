@@ -2,7 +2,10 @@
 //! does: it survives, says in one sentence why the run ended, closes the record, keeps to its limits of memory and
 //! disk, and writes nowhere else.
 
-use super::component::component;
+use super::{
+    component::component,
+    sandbox::{Sandbox, walk},
+};
 use crate::support::{Desk, guest};
 use serde_json::Value;
 use std::{
@@ -12,7 +15,7 @@ use std::{
     mem::MaybeUninit,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -122,7 +125,7 @@ impl Attack {
     }
 
     /// A component of which nothing is kept from the last time.
-    pub fn is_compiled_anew(mut self) -> Self {
+    pub fn compiled_anew(mut self) -> Self {
         self.is_compiled_anew = true;
         self
     }
@@ -201,70 +204,6 @@ fn limit_resources(address_space: u64) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A user's folders, all of them empty. Compiled code alone is kept elsewhere, from run to run.
-struct Sandbox {
-    desk: Desk,
-}
-
-impl Sandbox {
-    fn new() -> Self {
-        let desk = Desk::new();
-        for folder in ["home", "work", "tmp", "said", "work/secret"] {
-            fs::create_dir(desk.folder.path().join(folder)).unwrap();
-        }
-        desk.file(
-            "work/secret.json",
-            r#"{"architectures": ["TopSecretForCausalLM"], "hidden_size": "hunter2"}"#,
-        );
-        desk.file("work/rows.txt", "one\ntwo\n");
-        Self { desk }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.desk.folder.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_llem"));
-        command.args(args).current_dir(self.path("work")).env_clear();
-        command.env("PATH", "/usr/bin:/bin").env("LLEM_CACHE", compiled());
-        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
-        for folder in ["CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"] {
-            command.env(format!("XDG_{folder}"), self.path("home"));
-        }
-        let said = |name: &str| File::create(self.path("said").join(name)).unwrap();
-        command.stdin(Stdio::null()).stdout(said("stdout")).stderr(said("stderr"));
-        command
-    }
-
-    /// Every file and folder but what the run may write, with its size.
-    fn listing(&self) -> Vec<(PathBuf, u64)> {
-        let mut files = Vec::new();
-        walk(self.desk.folder.path(), &mut |path, bytes| files.push((path.to_owned(), bytes)));
-        let own = [self.path("work/run"), self.path("said")];
-        files.retain(|(path, _)| !own.iter().any(|own| path.starts_with(own)));
-        files
-    }
-}
-
-/// Compiled guests, kept from run to run.
-fn compiled() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile")
-}
-
-fn walk(folder: &Path, see: &mut dyn FnMut(&Path, u64)) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).collect();
-    entries.sort_by_key(fs::DirEntry::path);
-    for entry in entries {
-        let metadata = entry.metadata().unwrap();
-        let size = if metadata.is_dir() { 0 } else { metadata.len() };
-        see(&entry.path(), size);
-        if metadata.is_dir() {
-            walk(&entry.path(), see);
-        }
-    }
 }
 
 /// A host with a hostile guest in it.

@@ -12,8 +12,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let [tables, columns, kilobytes] =
-        ["tables", "columns", "kilobytes"].map(|name| parameter::<usize>(name));
+    let [tables, columns, kilobytes] = ["tables", "columns", "kilobytes"].map(parameter::<usize>);
     let cells = vec!["c".repeat(kilobytes? * 1000); columns?];
     for number in 0..tables? {
         let (columns, rows) = (vec!["c".to_owned(); cells.len()], vec![cells.clone()]);
