@@ -1,7 +1,7 @@
 //! One run, from components to record.
 
 use crate::{
-    Error, Limits, Observer, Result, Stop,
+    Error, Limits, Observer, Result, Stop, baseline,
     component::Compiler,
     compose::{self, Role},
     environment,
@@ -172,6 +172,8 @@ fn rest(length: Duration, prepared: &Prepared, given: &mut Given) -> Result<()> 
             prepared.file
         )));
     }
+    baseline::check(length)
+        .map_err(|error| Error::Input(format!("--baseline: {}", error.sentence())))?;
     let seconds = length.as_secs_f64().to_string();
     match given.parameters.insert(BASELINE.to_owned(), seconds) {
         None => Ok(()),
