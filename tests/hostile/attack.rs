@@ -65,7 +65,6 @@ pub struct Attack {
     fills: u64,
     address_space: u64,
     has_record: bool,
-    is_compiled_anew: bool,
 }
 
 impl Attack {
@@ -83,15 +82,7 @@ impl Attack {
     pub fn by(component: String) -> Self {
         let (limits, args) = (LIMITS.into(), Vec::new());
         let address_space = ADDRESS_SPACE;
-        Self {
-            component,
-            limits,
-            args,
-            fills: 0,
-            address_space,
-            has_record: true,
-            is_compiled_anew: false,
-        }
+        Self { component, limits, args, fills: 0, address_space, has_record: true }
     }
 
     /// With another limit.
@@ -121,12 +112,6 @@ impl Attack {
     /// A guest that ends before there is a record, for it never says what it is.
     pub fn before_its_run(mut self) -> Self {
         self.has_record = false;
-        self
-    }
-
-    /// A component of which nothing is kept from the last time.
-    pub fn compiled_anew(mut self) -> Self {
-        self.is_compiled_anew = true;
         self
     }
 
@@ -182,9 +167,6 @@ impl Attack {
         args.extend(self.args.iter().cloned());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = sandbox.command(&args);
-        if self.is_compiled_anew {
-            command.env("LLEM_CACHE", sandbox.path("said/cache"));
-        }
         let space = self.address_space;
         // SAFETY: between fork and exec only setrlimit is called, which may be.
         unsafe { command.pre_exec(move || limit_resources(space)) };

@@ -33,8 +33,12 @@ pub struct ChatTemplate {
 const SPECIAL_TOKENS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// Instructions of a template, of which a turn of a conversation takes some hundred.
-const MOST_STEPS: u64 = 10_000_000;
+/// Instructions of a template, of which a turn of a conversation takes some hundred. Long strings count by their
+/// length, so this bounds memory, too.
+const MOST_STEPS: u64 = 2_000_000;
+
+/// Signs and `not`s in a row, each of which takes a call of the parser.
+const MOST_SIGNS: usize = 500;
 
 /// Widest indentation that `tojson` is asked for.
 const WIDEST_INDENT: usize = 64;
@@ -93,6 +97,11 @@ impl ChatTemplate {
             )),
             _ => Error::Invalid(format!("chat template: {error}")),
         };
+        if signs(&self.source) > MOST_SIGNS {
+            return Err(Error::Invalid(format!(
+                "chat template: it has more than {MOST_SIGNS} signs in a row; give the prompt as text"
+            )));
+        }
         let mut environment = Environment::new();
         environment.set_fuel(Some(MOST_STEPS));
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -117,6 +126,22 @@ impl ChatTemplate {
             )
             .map_err(broken)
     }
+}
+
+/// The most signs and `not`s that follow one another.
+fn signs(source: &str) -> usize {
+    let (mut rest, mut count, mut most) = (source, 0, 0);
+    while let Some(first) = rest.chars().next() {
+        let word = ["-", "not"].into_iter().find_map(|word| rest.strip_prefix(word));
+        count = match word {
+            Some(_) => count + 1,
+            None if first.is_whitespace() => count,
+            None => 0,
+        };
+        most = most.max(count);
+        rest = word.unwrap_or(&rest[first.len_utf8()..]);
+    }
+    most
 }
 
 /// Python's `json.dumps` without ASCII escapes, as transformers defines the filter.

@@ -24,6 +24,7 @@ mod group_key;
 pub mod hardware;
 pub mod journal;
 pub mod model;
+mod outline;
 pub mod plan;
 pub mod recorder;
 pub mod recover;

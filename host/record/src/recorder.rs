@@ -5,6 +5,7 @@ use crate::{
     error::Error,
     event::{Event, Line, Status},
     journal::Journal,
+    outline,
     plan::Plan,
     schema::{RunRecord, SCHEMA_VERSION},
 };
@@ -116,7 +117,7 @@ pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Erro
     let path = folder.join(RECORD);
     let written = llem_files::write_with(&path, |file| {
         let mut file = BufWriter::new(file);
-        serde_json::to_writer_pretty(&mut file, record)?;
+        outline::write(&mut file, record)?;
         file.flush()
     });
     written.map_err(|source| Error::Io { path, source })
@@ -166,7 +167,11 @@ mod tests {
         for message in ["", "\u{20ac} \"quoted\"\n"] {
             let before = journal();
             let event = Event::Warning { message: message.to_owned() };
-            assert_eq!(recorder.append(7, event).expect("written"), journal() - before);
+            let written = recorder.append(7, event.clone(), u64::MAX).expect("written");
+            assert_eq!(written, journal() - before);
+            assert!(recorder.append(7, event.clone(), written - 1).is_err_and(|e| e.is_too_long()));
+            assert_eq!(written, journal() - before, "a line that is too long leaves nothing");
+            assert_eq!(recorder.append(7, event, written).expect("written"), written);
         }
         let (path, bytes) = recorder.write_artifact("a.txt", b"four").expect("written");
         assert_eq!(bytes, fs::metadata(folder.path().join(path)).expect("there").len());

@@ -14,7 +14,7 @@ use crate::{
     sha256::sha256,
 };
 use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
-use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
+use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 
 /// The WIT package's name and version, as the names of imports and exports spell them.
 pub const PACKAGE: &str = "llem:experiment/";
@@ -25,7 +25,7 @@ const RUNNER: &[u8] = include_bytes!("../../../guest-sdk/runner/runner.wasm");
 const DEFAULTS: &[u8] = include_bytes!("../../../guest-sdk/defaults/defaults.wasm");
 
 /// What a component takes part in a run as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// It drives everything.
     Experiment,
@@ -81,6 +81,10 @@ impl Part {
         Self { roles, file: file.to_owned(), bytes: bytes.into(), is_shipped: true }
     }
 
+    fn is_runner(&self) -> bool {
+        self.roles == [Role::Runner]
+    }
+
     /// Its roles' names, joined by `+`.
     pub fn role_names(&self) -> String {
         self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+")
@@ -100,13 +104,13 @@ pub fn name(parts: &[Part]) -> String {
 
 /// Whether they are policies with the runner.
 pub fn is_composed(parts: &[Part]) -> bool {
-    parts.iter().any(|part| part.roles == [Role::Runner])
+    parts.iter().any(Part::is_runner)
 }
 
-/// The parts of a run: one experiment, or the runner, the policies that were given, and shipped ones for the rest.
+/// The parts of a run: one experiment, or the policies that were given, the runner, and shipped policies for the rest.
 pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
     let is_alone = scripts.len() == 1;
-    let mut parts = Vec::with_capacity(scripts.len() + 2);
+    let mut parts: Vec<Part> = Vec::with_capacity(scripts.len() + 2);
     for Script { file, bytes, role } in scripts {
         let roles = roles(&file, &bytes, role)?;
         let part = Part { roles, file, bytes: bytes.into(), is_shipped: false };
@@ -118,7 +122,15 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
                     part.file
                 )));
             }
-            _ => parts.push(part),
+            // A file is instantiated once, for all that it is given for.
+            _ => match parts.iter_mut().find(|known| known.file == part.file) {
+                Some(known) => {
+                    known.roles.extend(part.roles);
+                    known.roles.sort_unstable();
+                    known.roles.dedup();
+                }
+                None => parts.push(part),
+            },
         }
     }
     let mut missing = Vec::new();
@@ -135,7 +147,7 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
             }
         }
     }
-    parts.insert(0, Part::shipped(vec![Role::Runner], "runner", RUNNER));
+    parts.push(Part::shipped(vec![Role::Runner], "runner", RUNNER));
     if !missing.is_empty() {
         parts.push(Part::shipped(missing, "defaults", DEFAULTS));
     }
@@ -185,35 +197,40 @@ pub fn encode(parts: &[Part]) -> Result<Cow<'_, [u8]>> {
 /// Plugs the policies into the runner's imports. What else they import is imported by the whole.
 fn compose(parts: &[Part]) -> Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
-    let mut instances = Vec::with_capacity(parts.len());
-    for (index, part) in parts.iter().enumerate() {
-        let component = encode::encode(&part.file, &part.bytes)?.into_owned();
-        // Packages are told apart by name.
-        let name = format!("llem:part-{index}");
-        let package = Package::from_bytes(&name, None, component, graph.types_mut());
-        let package = package.map_err(|error| {
-            Error::Input(format!("{} is not a valid component: {error:#}", part.file))
-        })?;
-        let package =
-            graph.register_package(package).map_err(|error| refuse(&part.file, &error))?;
-        instances.push(graph.instantiate(package));
-    }
-    let runner = instances[0];
-    for (policy, part) in instances.iter().zip(parts).skip(1) {
+    let (runner, policies): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.is_runner());
+    let [runner] = runner[..] else {
+        return Err(Error::Input(unfit(&name(parts), "it is missing")));
+    };
+    let whole = instantiate(&mut graph, runner)?;
+    for part in policies {
+        let policy = instantiate(&mut graph, part)?;
         for role in &part.roles {
             let interface = role.export();
-            let export = graph.alias_instance_export(*policy, &interface);
+            let export = graph.alias_instance_export(policy, &interface);
             let export = export.map_err(|error| refuse(&part.file, &error))?;
-            let plugged = graph.set_instantiation_argument(runner, &interface, export);
+            let plugged = graph.set_instantiation_argument(whole, &interface, export);
             plugged.map_err(|error| refuse(&part.file, &error))?;
         }
     }
     for export in ["describe", "describe-policies", "run"] {
-        let function = graph.alias_instance_export(runner, export);
-        let function = function.map_err(|error| refuse(&parts[0].file, &error))?;
-        graph.export(function, export).map_err(|error| refuse(&parts[0].file, &error))?;
+        let function = graph.alias_instance_export(whole, export);
+        let function = function.map_err(|error| refuse(&runner.file, &error))?;
+        graph.export(function, export).map_err(|error| refuse(&runner.file, &error))?;
     }
     graph.encode(EncodeOptions::default()).map_err(|error| refuse(&name(parts), &error))
+}
+
+/// An instance of a part within the whole.
+fn instantiate(graph: &mut CompositionGraph, part: &Part) -> Result<NodeId> {
+    let component = encode::encode(&part.file, &part.bytes)?.into_owned();
+    // Packages are told apart by name; one part is there once.
+    let name = format!("llem:{}", part.role_names().replace('+', "-"));
+    let package = Package::from_bytes(&name, None, component, graph.types_mut());
+    let package = package.map_err(|error| {
+        Error::Input(format!("{} is not a valid component: {error:#}", part.file))
+    })?;
+    let package = graph.register_package(package).map_err(|error| refuse(&part.file, &error))?;
+    Ok(graph.instantiate(package))
 }
 
 fn refuse(file: &str, error: &dyn std::error::Error) -> Error {

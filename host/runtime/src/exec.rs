@@ -161,6 +161,8 @@ fn rest(length: Duration, prepared: &Prepared, given: &mut Given) -> Result<()> 
             prepared.file
         )));
     }
+    crate::measure::baseline::check(length)
+        .map_err(|error| Error::Input(format!("--baseline: {}", error)))?;
     let seconds = length.as_secs_f64().to_string();
     match given.parameters.insert(BASELINE.to_owned(), seconds) {
         None => Ok(()),

@@ -28,7 +28,7 @@ pub struct Prepared {
     pub file: String,
     /// What the whole says of itself.
     pub about: About,
-    /// Who takes part: an experiment alone, or the runner and then its policies.
+    /// Who takes part: an experiment alone, or policies and the runner.
     pub members: Vec<Member>,
     /// The whole, with its imports resolved.
     pub linked: InstancePre<State>,

@@ -13,7 +13,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, component::ResourceTableError};
 
 /// Time between two epoch ticks: how soon guest code notices that it is to stop.
 const TICK: Duration = Duration::from_millis(10);
@@ -55,15 +55,25 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// An error that ended a guest, which names the limit if it is that of what a call may hand over.
+    /// An error that ended a guest, which names the limit if it is one of those that wasmtime holds a guest to.
     pub fn named(&self, error: wasmtime::Error) -> wasmtime::Error {
-        // wasmtime's own type of it is private.
-        if !error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
+        // wasmtime has no public types of the others.
+        let cause = error.root_cause().to_string();
+        let has = |words: &str| cause.contains(words);
+        let reason = if is_full || has("store handle limit exceeded") {
+            let most = self.resources;
+            format!(
+                "it holds more than {most} host resources at a time; --max-resources raises the limit"
+            )
+        } else if has("fuel allocated for hostcalls") {
+            let most = self.call >> 20;
+            format!("it handed over more than {most} MiB in one call; --max-call raises the limit")
+        } else if has("count too high") {
+            format!("it has more than {PARTS} core instances, memories or tables: make it of fewer")
+        } else {
             return error;
-        }
-        let most = self.call >> 20;
-        let reason =
-            format!("it handed over more than {most} MiB in one call; --max-call raises the limit");
+        };
         Halt::Limit(reason).trap()
     }
 

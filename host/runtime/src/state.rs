@@ -1,7 +1,6 @@
 //! The data of a component's store: what its host calls work on.
 
 use crate::{
-    error::Halt,
     limits::Limiter,
     run::Run,
     value::Value,
@@ -61,13 +60,7 @@ impl State {
     /// Gives the component a handle to `resource`, unless it holds too many.
     pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
         self.went_on();
-        self.table.push(resource).map_err(|_| {
-            Halt::Limit(
-                "it holds too many host resources at a time; --max-resources raises the limit"
-                    .to_owned(),
-            )
-            .trap()
-        })
+        Ok(self.table.push(resource)?)
     }
 }
 

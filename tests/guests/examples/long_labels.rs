@@ -5,7 +5,7 @@ use llem_sdk::prelude::*;
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("long_labels", "0.1.0", "Gives a long label.")
+    About::new("long-labels", "0.1.0", "Gives a long label.")
 }
 
 fn run() -> Result<()> {

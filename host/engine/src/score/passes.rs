@@ -1,7 +1,7 @@
 //! Windows on one replica: in waves that its KV memory is reserved for, each in forward passes.
 //!
 //! ```text
-//! wave    [a b c d e]                        at most WAVE_TOKENS tokens
+//! wave    [a b c d e]                        at most WAVE_TOKENS tokens and WAVE_WINDOWS windows
 //! passes  [a a a b b] [b c c c c] [c d e]    packed, at most PREFILL_ROWS rows a pass
 //! ```
 
@@ -24,6 +24,9 @@ use std::{ops::Range, sync::Mutex};
 /// Tokens whose keys and values are held at a time. Windows beyond it are scored after.
 const WAVE_TOKENS: usize = 4 * PREFILL_ROWS;
 
+/// Windows whose keys and values are held at a time: even the shortest takes a few hundred bytes for each head and layer.
+const WAVE_WINDOWS: usize = 256;
+
 /// Scores the windows `own` of all.
 pub(super) fn run(
     replica: &mut Replica,
@@ -39,7 +42,7 @@ pub(super) fn run(
             tokens += window.input_tokens();
             tokens <= WAVE_TOKENS
         });
-        let wave = first..first + fits.count().max(1);
+        let wave = first..first + fits.take(WAVE_WINDOWS).count().max(1);
         first = wave.end;
         run_wave(replica, windows, wave, adapter, assembly)?;
     }

@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long it is waited for: several ticks of the slowest counter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Sequences that may wait for their energy. Beyond it, what has been used since the last tick is a guess.
+const WAITING: usize = 1024;
+
 /// Writes the sequences of one batch.
 pub struct BatchJournal {
     run: Arc<Run>,
@@ -181,6 +184,12 @@ impl BatchJournal {
         };
         open.ended.push_back((Instant::now(), record));
         self.schedule(&mut open);
+        let is_full = open.ended.len() >= WAITING;
+        drop(open);
+        if is_full {
+            // Where the record cannot be written, the next write of the run says so.
+            let _ = self.flush(Instant::now());
+        }
         sequence
     }
 

@@ -21,6 +21,9 @@ use std::{
 };
 use wasmtime::component::Resource;
 
+/// Adapters that a model may have attached at a time.
+const ADAPTERS: usize = 256;
+
 impl State {
     /// The adapter that a script may attach under this name or source.
     pub fn granted_adapter(&self, name: &str) -> Result<AdapterGrant, Refusal> {
@@ -63,6 +66,11 @@ impl State {
         model: &Resource<LoadedModel>,
         grant: AdapterGrant,
     ) -> Answer<engine::AdapterInfo> {
+        if self.table.get(model)?.adapters.all().len() >= ADAPTERS {
+            return Ok(Err(Refusal::LimitReached(format!(
+                "{ADAPTERS} adapters are attached to the model, which is the limit: detach one first"
+            ))));
+        }
         let seed = self.run.settings.seed;
         let attach = move |model: &mut Model| {
             let adapter = model.attach(&grant.source, grant.name.as_deref(), seed)?;

@@ -114,7 +114,10 @@ impl engine::HostModel for State {
             Ok(grant) => self.attach(&model, grant).await?,
             Err(error) => Err(error),
         };
-        self.told_of_given(attached)
+        match attached {
+            Err(Refusal::LimitReached(_)) => self.told(attached),
+            attached => self.told_of_given(attached),
+        }
     }
 
     async fn merge_adapter(&mut self, model: Resource<LoadedModel>, name: String) -> Told<u64> {
