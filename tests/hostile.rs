@@ -89,7 +89,7 @@ end! {
     sockets_without_end: Attack::of("hoards_sockets").limit("--deadline", 1) => 1 ["--max-resources|--deadline"];
     waitable_sets_without_end: Attack::text("hoards_waitable_sets") => 1 ["--max-resources"];
     adapters_without_end:
-        Attack::of("hoards_adapters").limit("--max-output", 1).fills(256 * MIB) => 1 ["--max-|--deadline"];
+        Attack::of("hoards_adapters").limit("--max-output", 1).fills(256 * MIB) => 1 ["256 adapters"];
     prompts_that_wait_without_end: Attack::of("hoards_prompts") => 1 ["limit"];
 
     a_file_of_140_mb:
@@ -120,7 +120,7 @@ end! {
         Attack::text("many_tables").before_its_run() => 1 ["256 MiB", "--max-memory"];
 
     components_that_double_twenty_times:
-        Attack::text("doubles_instances").before_its_run().fills(400 * MIB) => 1 ["doubles_instances.wasm", "instances"];
+        Attack::text("doubles_instances").before_its_run() => 2 ["doubles_instances.wasm", "instances"];
 
     an_end_in_a_start_function:
         Attack::text("traps_in_start").before_its_run() => 1 ["traps_in_start.wasm panicked or aborted"];

@@ -235,7 +235,9 @@ mod tests {
             template.render(&[]).expect_err("refused").to_string()
         };
         let each = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
-        assert!(render(each).contains("10000000 steps"), "{}", render(each));
+        assert!(render(each).contains("2000000 steps"), "{}", render(each));
+        let signs = format!("{{{{ {}1 }}}}", "- not ".repeat(50_000));
+        assert!(render(&signs).contains("signs in a row"), "{}", render(&signs));
         assert!(render("{{ [1] | tojson(indent=999999999999) }}").contains("at most 64"));
     }
 

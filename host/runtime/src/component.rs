@@ -5,6 +5,7 @@ use crate::{
     code_cache::CodeCache,
     compose::{self, Part},
     error::{Halt, explain},
+    instances,
     sha256::hex,
 };
 use sha2::{Digest, Sha256};
@@ -13,6 +14,9 @@ use wasmtime::{Config, Engine, component::Component};
 
 /// What makes components of core modules and of other components: compiled code goes by their versions, too.
 const MADE_BY: [(&str, &str); 2] = [("wit-component", "0.254.2"), ("wac-graph", "0.12.0")];
+
+/// Instances of components and core modules that a component may make; far more than any compiler emits.
+const INSTANCES: u64 = 2_000;
 
 /// Compiles components for one wasmtime engine.
 #[derive(Clone)]
@@ -69,6 +73,12 @@ impl Compiler {
     fn compile(&self, parts: &[Part], key: &str) -> Result<Component> {
         let name = compose::name(parts);
         let encoded = compose::encode(parts)?;
+        // What cannot be read is explained by the compiler.
+        if instances::count(&encoded).is_ok_and(|count| count > INSTANCES) {
+            return Err(Error::Input(format!(
+                "{name} makes more than {INSTANCES} instances of components and modules: make it of fewer"
+            )));
+        }
         let component = Component::new(&self.engine, &encoded).map_err(|error| {
             Error::Input(format!("{name} is not a valid component: {}", last(&error)))
         })?;

@@ -101,6 +101,33 @@ impl From<llem_engine::Error> for Refusal {
     }
 }
 
+/// Longest sentence that a script is told, in characters: names that it gave are told back to it.
+const SENTENCE: usize = 500;
+
+impl Refusal {
+    /// The same, if need be cut.
+    pub fn short(self) -> Self {
+        let cut = |sentence| short(sentence, SENTENCE);
+        match self {
+            Self::InvalidArgument(sentence) => Self::InvalidArgument(cut(sentence)),
+            Self::NotFound(sentence) => Self::NotFound(cut(sentence)),
+            Self::NotGranted(sentence) => Self::NotGranted(cut(sentence)),
+            Self::Unsupported(sentence) => Self::Unsupported(cut(sentence)),
+            Self::LimitReached(sentence) => Self::LimitReached(cut(sentence)),
+            Self::Failed(sentence) => Self::Failed(cut(sentence)),
+        }
+    }
+}
+
+/// At most so many characters of a sentence.
+pub fn short(mut sentence: String, most: usize) -> String {
+    if let Some((end, _)) = sentence.char_indices().nth(most) {
+        sentence.truncate(end);
+        sentence.push('…');
+    }
+    sentence
+}
+
 /// What a call answers: a refusal is told to the script, and the outer error ends it.
 pub type Answer<T> = wasmtime::Result<std::result::Result<T, Refusal>>;
 

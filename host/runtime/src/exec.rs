@@ -6,7 +6,7 @@ use crate::{
     component::Compiler,
     compose::{self, Role},
     environment,
-    error::explain,
+    error::{explain, short},
     grants::Settings,
     inspect::{Member, Prepared},
     limits::Watchdog,
@@ -202,21 +202,12 @@ fn blamed(run: &Run, error: Error) -> Error {
     let last_words = run.output.take_last_words();
     match error {
         Error::Script(sentence) if last_words.is_refusal(&sentence) => Error::Input(sentence),
-        Error::Script(sentence) => Error::Script(short(sentence)),
+        Error::Script(sentence) => Error::Script(short(sentence, SENTENCE)),
         Error::Aborted { component, .. } => {
             Error::Aborted { component, last_words: last_words.text() }
         }
         error => error,
     }
-}
-
-/// A script's sentence, if need be cut.
-fn short(mut sentence: String) -> String {
-    if let Some((end, _)) = sentence.char_indices().nth(SENTENCE) {
-        sentence.truncate(end);
-        sentence.push('…');
-    }
-    sentence
 }
 
 fn component_record(member: &Member) -> ComponentRecord {

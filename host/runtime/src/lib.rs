@@ -28,6 +28,7 @@ pub mod grants;
 mod holdings;
 mod host;
 pub mod inspect;
+mod instances;
 mod last_words;
 pub mod limits;
 mod measure;

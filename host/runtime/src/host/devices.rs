@@ -2,10 +2,8 @@
 
 use super::types::{Told, reading};
 use crate::{
-    bindings::{
-        devices,
-        types::{self, Dtype},
-    },
+    bindings::{devices, types::Dtype},
+    error::Refusal,
     run::Run,
     state::State,
 };
@@ -23,9 +21,8 @@ impl devices::Host for State {
 
     fn read_state(&mut self, id: String) -> Told<devices::State> {
         let Some(state) = self.run.meter().state(&id) else {
-            return Ok(Err(types::Error::NotFound(format!(
-                "no device '{id}'; list-devices names them"
-            ))));
+            let reason = format!("no device '{id}'; list-devices names them");
+            return Ok(Err(Refusal::NotFound(reason).into()));
         };
         Ok(Ok(devices::State {
             at: self.run.clock.now(),

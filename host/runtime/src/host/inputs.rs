@@ -2,10 +2,7 @@
 
 use super::types::Told;
 use crate::{
-    bindings::{
-        inputs,
-        types::{Error, Value},
-    },
+    bindings::{inputs, types::Value},
     dataset::Rows,
     error::Refusal,
     random::Stream,
@@ -15,12 +12,13 @@ use wasmtime::component::Resource;
 
 impl inputs::Host for State {
     fn parameter(&mut self, name: String) -> Told<Value> {
-        Ok(self.inputs.parameters.get(&name).cloned().map(Into::into).ok_or_else(|| {
+        let value = self.inputs.parameters.get(&name).cloned().map(Into::into);
+        self.told(value.ok_or_else(|| {
             let known: Vec<_> = self.inputs.parameters.keys().map(String::as_str).collect();
-            Error::NotFound(format!(
-                "parameter '{name}' was not declared by describe; declared: {}",
-                known.join(", ")
-            ))
+            let known = known.join(", ");
+            let reason =
+                format!("parameter '{name}' was not declared by describe; declared: {known}");
+            Refusal::NotFound(reason)
         }))
     }
 

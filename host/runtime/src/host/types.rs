@@ -22,6 +22,7 @@ impl State {
     /// The same for a call that fails only because of something that was given to the run: if the script ends with that
     /// very error, it is the giver's to mend.
     pub fn told_of_given<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
+        let answer = answer.map_err(Refusal::short);
         if let Err(refusal) = &answer {
             self.run.output.refused(refusal.clone());
         }
@@ -31,7 +32,7 @@ impl State {
 
 impl From<Refusal> for types::Error {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        match refusal.short() {
             Refusal::InvalidArgument(sentence) => Self::InvalidArgument(sentence),
             Refusal::NotFound(sentence) => Self::NotFound(sentence),
             Refusal::NotGranted(sentence) => Self::NotGranted(sentence),

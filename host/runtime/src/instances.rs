@@ -1,0 +1,134 @@
+//! Counts the instances that a component makes, before it is compiled.
+//!
+//! A component may instantiate another one twice, which instantiates another one twice, and so on. wasmtime compiles
+//! such a component as if each instance were written down, so a few kilobytes could take all memory.
+
+use wasmparser::{
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Encoding, Instance, Parser, Payload,
+};
+
+/// A component that is being read.
+#[derive(Default)]
+struct Component {
+    /// The components that it can instantiate, by index: the instances that each makes.
+    components: Vec<u64>,
+    /// The instances that it makes itself.
+    makes: u64,
+}
+
+/// The instances of components and core modules that a component makes, those of its components included. Of a
+/// component that is imported, or exported by an instance, nothing is known: it counts as the largest known one.
+///
+/// # Errors
+/// It is no component that can be read.
+pub fn count(bytes: &[u8]) -> wasmparser::Result<u64> {
+    let mut open: Vec<Component> = Vec::new();
+    let mut modules = 0;
+    let mut largest = 1;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        match &payload {
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                open.push(Component::default())
+            }
+            Payload::Version { encoding: Encoding::Module, .. } => modules += 1,
+            Payload::End(_) if modules > 0 => modules -= 1,
+            Payload::End(_) => {
+                let makes = open.pop().map_or(0, |component| component.makes);
+                largest = largest.max(makes);
+                match open.last_mut() {
+                    Some(outer) => outer.components.push(makes),
+                    None => return Ok(makes),
+                }
+            }
+            _ => add(&payload, &mut open, largest)?,
+        }
+    }
+    Ok(0)
+}
+
+/// Adds what a section says to the innermost component.
+fn add(payload: &Payload<'_>, open: &mut [Component], largest: u64) -> wasmparser::Result<()> {
+    let Some(last) = open.len().checked_sub(1) else { return Ok(()) };
+    let of = |open: &[Component], depth: usize, index: u32| {
+        let component = last.checked_sub(depth).map(|place| &open[place]);
+        component.and_then(|component| component.components.get(index as usize)).copied()
+    };
+    match payload {
+        Payload::ComponentImportSection(imports) => {
+            for import in imports.clone() {
+                if let ComponentTypeRef::Component(_) = import?.ty {
+                    open[last].components.push(largest);
+                }
+            }
+        }
+        Payload::ComponentAliasSection(aliases) => {
+            for alias in aliases.clone() {
+                let makes = match alias? {
+                    ComponentAlias::Outer {
+                        kind: ComponentOuterAliasKind::Component,
+                        count,
+                        index,
+                    } => of(open, count as usize, index),
+                    ComponentAlias::InstanceExport {
+                        kind: ComponentExternalKind::Component,
+                        ..
+                    } => Some(largest),
+                    _ => continue,
+                };
+                open[last].components.push(makes.unwrap_or(largest));
+            }
+        }
+        Payload::ComponentExportSection(exports) => {
+            for export in exports.clone() {
+                let export = export?;
+                if export.kind == ComponentExternalKind::Component {
+                    let makes = of(open, 0, export.index).unwrap_or(largest);
+                    open[last].components.push(makes);
+                }
+            }
+        }
+        Payload::InstanceSection(instances) => {
+            for instance in instances.clone() {
+                if let Instance::Instantiate { .. } = instance? {
+                    open[last].makes = open[last].makes.saturating_add(1);
+                }
+            }
+        }
+        Payload::ComponentInstanceSection(instances) => {
+            for instance in instances.clone() {
+                if let ComponentInstance::Instantiate { component_index, .. } = instance? {
+                    let makes = of(open, 0, component_index).unwrap_or(largest);
+                    let component = &mut open[last];
+                    component.makes = component.makes.saturating_add(makes).saturating_add(1);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_of_instances_count() {
+        let component = |text: &str| wat::parse_str(text).expect("a component");
+        let of = |text: &str| count(&component(text)).expect("a component");
+        assert_eq!(of("(component)"), 0);
+        assert_eq!(of("(component (core module $m) (core instance (instantiate $m)))"), 1);
+        let inner = "(component $c (core module $m) (core instance (instantiate $m)))";
+        let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
+        assert_eq!(of(&format!("(component {inner} {twice})")), 4);
+        let alias = "(alias outer 1 $c (component $x)) (instance (instantiate $x))";
+        let whole = format!(
+            "(component {inner} (component $d {alias} {alias}) (instance (instantiate $d)))"
+        )
+        .replacen("$x", "$y", 2);
+        assert_eq!(of(&whole), 5);
+        assert!(count(b"\0asm\x0d\0\x01\0\xff").is_err());
+    }
+}
