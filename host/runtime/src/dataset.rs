@@ -190,7 +190,7 @@ mod tests {
         let content =
             format!("\u{feff}prompt\n{}\n", cells.map(|cell| format!("\"{cell}\"")).join("\n"));
         let read: Vec<_> = rows("d.csv", &content).iter().flat_map(texts).collect();
-        assert_eq!(read, cells.map(|cell| format!("prompt=Value::Text({cell:?})")));
+        assert_eq!(read, cells.map(|cell| format!("prompt=Text({cell:?})")));
     }
 
     #[test]
@@ -199,13 +199,13 @@ mod tests {
             r#"{"z":"007","a":42,"m":9223372036854775808,"e":1e5,"t":true,"n":null,"l":[1, 2]}"#;
         let read: Vec<_> = rows("d.jsonl", line).iter().flat_map(texts).collect();
         let expected = [
-            r#"z=Value::Text("007")"#,
-            "a=Value::Integer(42)",
-            r#"m=Value::Text("9223372036854775808")"#,
-            "e=Value::Number(100000.0)",
-            "t=Value::Boolean(true)",
-            r#"n=Value::Text("null")"#,
-            r#"l=Value::Text("[1,2]")"#,
+            r#"z=Text("007")"#,
+            "a=Integer(42)",
+            r#"m=Text("9223372036854775808")"#,
+            "e=Number(100000.0)",
+            "t=Boolean(true)",
+            r#"n=Text("null")"#,
+            r#"l=Text("[1,2]")"#,
         ];
         assert_eq!(read, expected);
     }
@@ -217,6 +217,6 @@ mod tests {
         assert_eq!(rows("d.jsonl", content).len(), 2);
         let lines = rows("d.txt", "\u{feff}one\n\nthree");
         assert_eq!(lines.len(), 3);
-        assert_eq!(texts(&lines[0]), [r#"text=Value::Text("one")"#]);
+        assert_eq!(texts(&lines[0]), [r#"text=Text("one")"#]);
     }
 }
