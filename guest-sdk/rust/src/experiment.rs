@@ -37,9 +37,9 @@ impl Experiment {
     }
 
     /// Measures idle power first, for `length`, unless an earlier run did at most `lifetime` ago: then every
-    /// measurement also has its energy above idle.
+    /// measurement also has its energy above idle. A length of zero means that it is not measured.
     pub fn baseline(mut self, length: Duration, lifetime: Duration) -> Self {
-        self.baseline = Some((length, lifetime));
+        self.baseline = Some((length, lifetime)).filter(|(length, _)| !length.is_zero());
         self
     }
 

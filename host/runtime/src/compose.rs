@@ -10,7 +10,6 @@ use crate::{
     Error, Result,
     border::Border,
     encode::{self, without_panic},
-    exec::Script,
     sha256::sha256,
 };
 use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
@@ -61,6 +60,16 @@ impl Role {
             policy => format!("{PACKAGE}{}-policy{VERSION}", policy.name()),
         }
     }
+}
+
+/// A component as it was given.
+pub struct Script {
+    /// Where it is from, for messages and the record.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What it was given as; none means whatever it can be.
+    pub role: Option<Role>,
 }
 
 /// A component that takes part in a run.

@@ -4,7 +4,7 @@ use crate::{
     Error, Observer, Result, Stop,
     bindings::description::Clocks,
     component::Compiler,
-    compose::{self, Role},
+    compose::{self, Script},
     environment,
     error::{explain, short},
     grants::Settings,
@@ -37,16 +37,6 @@ const BASELINE: &str = "baseline";
 
 /// Characters of the sentence with which a script may end.
 const SENTENCE: usize = 2_000;
-
-/// A component as it was given.
-pub struct Script {
-    /// Where it is from, for messages and the record.
-    pub file: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// What it was given as; none means whatever it can be.
-    pub role: Option<Role>,
-}
 
 /// All that decides a run.
 pub struct Options {

@@ -44,8 +44,9 @@ mod stop;
 pub mod value;
 mod wasi;
 
+pub use compose::Script;
 pub use error::{Error, Result};
-pub use exec::{Options, Outcome, Script, exec};
+pub use exec::{Options, Outcome, exec};
 pub use llem_engine::Kind;
 
 pub use limits::Limits;

@@ -1,20 +1,11 @@
 //! Warms up, measures prompts of several lengths, and derives tokens per second, joules per output token where energy can
 //! be measured, and how much of the device's peaks was reached where those are known.
 
-use llem_sdk::{
-    devices::Peaks,
-    efficiency::{device_of, peak_rate},
-    prelude::*,
-};
+use llem_sdk::efficiency::{device_of, peak_rate};
+use llem_sdk::prelude::*;
 use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
-
-/// Words of the built-in prompts: three lengths, each four times the last.
-const WORDS: [usize; 3] = [16, 64, 256];
-
-/// How old an earlier run's idle baseline may be.
-const BASELINE_LIFETIME: Duration = Duration::from_secs(3600);
 
 fn about() -> About {
     About::new(
@@ -35,19 +26,19 @@ fn run() -> Result<()> {
         Request::text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()
     });
     let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
-    let mut experiment = Experiment::new(model).warmup(FixedCount::default()).workload(workload);
-    let baseline = parameter("baseline")?;
-    if baseline > 0 {
-        experiment = experiment.baseline(Duration::from_secs(baseline), BASELINE_LIFETIME);
-    }
-    experiment.metrics(derive).run()
+    Experiment::new(model)
+        // A baseline that an earlier run has measured is good for an hour.
+        .baseline(Duration::from_secs(parameter("baseline")?), Duration::from_secs(3600))
+        .workload(workload)
+        .metrics(derive)
+        .run()
 }
 
 /// Labelled prompts: from the dataset, shortest to longest, or else the built-in ones.
 fn prompts() -> Result<Vec<(String, String)>> {
     let Some(rows) = rows_if_granted("prompts")? else {
         let words = |count| vec!["measure"; count].join(" ");
-        return Ok(WORDS.map(|count| (format!("{count} words"), words(count))).to_vec());
+        return Ok([16, 64, 256].map(|count| (format!("{count} words"), words(count))).to_vec());
     };
     let mut all = rows.map(|row| row?.get("prompt")).collect::<Result<Vec<String>>>()?;
     all.sort_by_key(String::len);
@@ -69,17 +60,11 @@ fn derive(model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
         mean("joules_per_output_token", &mut |trial| trial.joules_per_output_token().ok());
         mean("decode_rate", &mut |trial| trial.decode_rate());
         if let Some(peaks) = &peaks {
-            mean("prefill_mfu", &mut |trial| prefill_mfu(model, peaks, trial));
-            mean("decode_mbu", &mut |trial| decode_mbu(model, peaks, trial));
+            let rate = peak_rate(peaks, model.dtype).ok();
+            let bandwidth = peaks.bandwidth.as_ref().ok();
+            mean("prefill_mfu", &mut |one| one.prefill_mfu(rate.as_ref()?, model.ranks.len()));
+            mean("decode_mbu", &mut |trial| trial.decode_mbu(model, bandwidth?));
         }
     }
     Ok(metrics)
-}
-
-fn prefill_mfu(model: &ModelInfo, peaks: &Peaks, trial: &Trial) -> Option<Quantity> {
-    trial.prefill_mfu(&peak_rate(peaks, model.dtype).ok()?, model.ranks.len())
-}
-
-fn decode_mbu(model: &ModelInfo, peaks: &Peaks, trial: &Trial) -> Option<Quantity> {
-    trial.decode_mbu(model, peaks.bandwidth.as_ref().ok()?)
 }

@@ -1,6 +1,6 @@
 //! What energy a run took, and how that is known.
 
-use super::{LINES, ROWS, bold, first, left_out, lines, plain_table, requests};
+use super::{LINES, ROWS, bold, first, group_row::group_row, left_out, lines, plain_table};
 use crate::untrusted::line;
 use llem_quantity::{ReadingRecord, Source, significant};
 use llem_record::{Distribution, RunRecord, energy::DomainRecord, statistics::RequestGroup};
@@ -37,7 +37,7 @@ pub fn print_table(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
             part(&group.decode_energy_per_output_token),
             group.energy_per_sequence_j.as_ref().map_or_else(none, spread),
         ];
-        table.add_row(requests::row(record, &group.phase, &group.label, group.model, numbers));
+        table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("energy"), table.trim_fmt())?;
     left_out(out, more.len(), "rows of energy")?;

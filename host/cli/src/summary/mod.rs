@@ -1,6 +1,7 @@
 //! The end of a run, at a glance: it fits a screen or a few, whatever the record holds.
 
 mod energy;
+mod group_row;
 mod requests;
 
 use crate::untrusted::{cell, line};

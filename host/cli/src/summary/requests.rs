@@ -1,8 +1,6 @@
 //! What requests took: those that generate, and those that score.
 
-use super::{ROWS, bold, energy, first, left_out, plain_table};
-use crate::untrusted::cell;
-use comfy_table::{Cell, CellAlignment};
+use super::{ROWS, bold, energy, first, group_row::group_row, left_out, plain_table};
 use llem_quantity::{Quantity, significant};
 use llem_record::{Distribution, RunRecord};
 use std::io::{self, Write};
@@ -42,7 +40,7 @@ pub fn print_groups(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
             energy::covered(&group.energy_covers),
             energy::energy_source(&group.energy),
         ];
-        table.add_row(row(record, &group.phase, &group.label, group.model, numbers));
+        table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("requests"), table.trim_fmt())?;
     left_out(out, more.len(), "rows of requests")?;
@@ -80,27 +78,10 @@ pub fn print_scores(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
             energy::covered(&group.energy_covers),
             energy::energy_source(&group.energy),
         ];
-        table.add_row(row(record, &group.phase, &group.label, group.model, numbers));
+        table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("scores"), table.trim_fmt())?;
     left_out(out, more.len(), "rows of scores")
-}
-
-/// A group's row: its phase, its label, with its model where there are several, then its numbers.
-pub fn row<const N: usize>(
-    record: &RunRecord,
-    phase: &str,
-    label: &str,
-    model: Option<u64>,
-    numbers: [String; N],
-) -> Vec<Cell> {
-    let phase = if phase.is_empty() { "-" } else { phase };
-    let model = model.filter(|_| record.models.len() > 1);
-    let model = model.map_or_else(String::new, |model| format!(", model {model}"));
-    let numbers =
-        numbers.map(|number| Cell::new(cell(&number)).set_alignment(CellAlignment::Right));
-    let texts = [Cell::new(cell(phase)), Cell::new(cell(label) + &model)];
-    texts.into_iter().chain(numbers).collect()
 }
 
 fn milliseconds(distribution: Option<&Distribution>) -> String {
