@@ -112,7 +112,7 @@ impl Subject {
             Some(1) => errors.len() == 1 && fails(errors[0]),
             _ => false,
         };
-        match is_well && !words.contains("panicked") && memory < MOST_MEMORY {
+        match is_well && !words.contains("panicked at") && memory < MOST_MEMORY {
             true => Ok(()),
             false => Err(format!("{status}, {} MiB: {words}", memory >> 20)),
         }
