@@ -1,6 +1,6 @@
 //! From a WebAssembly file to a component: core modules that carry their component type are encoded.
 
-use crate::{Error, Result};
+use crate::{Error, Result, package_cycle};
 use std::{
     borrow::Cow,
     cell::Cell,
@@ -27,6 +27,9 @@ pub fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
              wit/ with wit-bindgen, or for wasm32-wasip2"
         ))
     };
+    if let Some([one, other]) = package_cycle::find(bytes) {
+        return Err(refuse(format!("its packages {one} and {other} depend on one another")));
+    }
     // Its component type lies in custom sections, which validation does not read.
     without_panic(|| {
         let encoder = wit_component::ComponentEncoder::default().module(bytes)?;

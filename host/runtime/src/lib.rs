@@ -34,6 +34,7 @@ pub mod limits;
 mod measure;
 mod models;
 pub mod output;
+mod package_cycle;
 pub mod plan;
 mod random;
 pub mod run;
