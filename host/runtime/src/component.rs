@@ -6,7 +6,6 @@ use crate::{
     compose::{self, Part},
     error::{Halt, explain},
     instances,
-    sha256::hex,
 };
 use sha2::{Digest, Sha256};
 use std::{path::Path, sync::Arc};
@@ -97,7 +96,7 @@ impl Compiler {
         for part in parts {
             std::hash::Hash::hash(&(&part.roles, &part.bytes), &mut hash);
         }
-        hex(&hash.0.finalize())
+        format!("{:x}", hash.0.finalize())
     }
 }
 

@@ -9,12 +9,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// The digest of what a hash was given piece by piece, in the same form.
 pub fn finished(hash: Sha256) -> String {
-    format!("sha256:{}", hex(&hash.finalize()))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("sha256:{:x}", hash.finalize())
 }
 
 /// Tokens as 32-bit integers, least byte first.

@@ -5,7 +5,7 @@ use llem_sdk::{prelude::*, types};
 llem_sdk::experiment!(about, run);
 
 fn about() -> About {
-    About::new("huge-batches", "0.1.0", "Asks for more KV memory than there is.")
+    About::new("oversized-batches", "0.1.0", "Asks for more KV memory than there is.")
 }
 
 fn run() -> Result<()> {
