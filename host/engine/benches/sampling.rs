@@ -76,7 +76,7 @@ fn request(sequences: usize, tokens: usize, sampling: &Sampling, stop: &[&str]) 
         stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
         sampling: sampling.clone(),
         keep_logits: false,
-        adapters: Vec::new(),
+        adapters: Choice::OfModel,
     }
 }
 

@@ -45,6 +45,11 @@ impl Clock {
         moment.saturating_duration_since(self.epoch).as_nanos() as u64
     }
 
+    /// When it showed this many nanoseconds.
+    pub fn moment(&self, ns: u64) -> Instant {
+        self.epoch + Duration::from_nanos(ns)
+    }
+
     /// When it started, in nanoseconds since 1970-01-01 UTC.
     pub fn unix_ns(&self) -> i64 {
         self.unix_ns

@@ -38,6 +38,47 @@ pub enum Source {
     Script,
 }
 
+impl Source {
+    /// All of them.
+    const ALL: [Self; 12] = [
+        Self::Clock,
+        Self::Counted,
+        Self::NvmlCounter,
+        Self::NvmlPower,
+        Self::Rapl,
+        Self::Sensor,
+        Self::Analytic,
+        Self::Derived,
+        Self::Modelled,
+        Self::Datasheet,
+        Self::Simulated,
+        Self::Script,
+    ];
+
+    /// Its name, as records hold it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Counted => "counted",
+            Self::NvmlCounter => "nvml-counter",
+            Self::NvmlPower => "nvml-power",
+            Self::Rapl => "rapl",
+            Self::Sensor => "sensor",
+            Self::Analytic => "analytic",
+            Self::Derived => "derived",
+            Self::Modelled => "modelled",
+            Self::Datasheet => "datasheet",
+            Self::Simulated => "simulated",
+            Self::Script => "script",
+        }
+    }
+
+    /// The source of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.name() == name)
+    }
+}
+
 /// A value with its standard uncertainty, unit and source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantity {

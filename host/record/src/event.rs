@@ -15,7 +15,7 @@ pub use crate::{
         BatchRecord, BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord,
     },
     score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
-    window::{DeviceEnergyRecord, RankActivity, WindowRecord},
+    window::{DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
 };
 use crate::{
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},

@@ -55,6 +55,9 @@ pub struct WindowRecord {
     /// The continuous batches that were open meanwhile, by their numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<u64>,
+    /// Its parts between the script's marks; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentRecord>,
     /// How much more energy the device with the most used than the mean of those that hold a model, as a
     /// share of that mean; absent where a single one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +73,19 @@ pub struct WindowRecord {
     pub warnings: Vec<String>,
     /// What the engine did meanwhile.
     pub activity: Activity,
+}
+
+/// The part of a window from one mark to the next.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentRecord {
+    /// The mark that it begins with; empty before the first.
+    pub label: String,
+    /// When it began.
+    pub started_ns: u64,
+    /// How long it was.
+    pub wall_ns: u64,
+    /// Its part of the window's `energy_total`, J.
+    pub energy: ReadingRecord,
 }
 
 /// Energy of one device's power domain.

@@ -2,10 +2,16 @@
 
 use crate::{
     Error, Result,
-    bindings::{description::About, types},
+    bindings::{
+        description::{Clocks, DatasetInput, Parameter},
+        types,
+    },
     value::Value,
 };
 use std::collections::BTreeSet;
+
+/// Most bytes of it that are kept: more than all that is allowed of any component.
+pub const MEMORY: usize = 16 << 20;
 
 /// Longest name of an experiment, parameter or dataset, in bytes.
 const NAME: usize = 64;
@@ -20,7 +26,52 @@ const PARAMETERS: usize = 1_000;
 /// Most datasets.
 const DATASETS: usize = 100;
 
-/// Refuses a description that is not as `wit/policy.wit` says.
+/// What an experiment or a policy is.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Kebab case.
+    pub name: String,
+    /// The script's own version.
+    pub version: String,
+    /// One line.
+    pub summary: String,
+    /// What can be set.
+    pub parameters: Vec<Parameter>,
+    /// What can be granted.
+    pub datasets: Vec<DatasetInput>,
+    /// What WASI's clocks show.
+    pub clocks: Clocks,
+    /// Bytes of all that was added.
+    added: usize,
+}
+
+impl About {
+    /// Something with nothing to set.
+    pub fn new(name: String, version: String, summary: String) -> Self {
+        let (parameters, datasets) = (Vec::new(), Vec::new());
+        Self { name, version, summary, parameters, datasets, clocks: Clocks::Seeded, added: 0 }
+    }
+
+    /// Adds a parameter.
+    pub fn add_parameter(&mut self, parameter: Parameter) {
+        let text = if let types::Value::Text(text) = &parameter.default { text.len() } else { 0 };
+        self.added += size_of::<Parameter>() + parameter.name.len() + parameter.summary.len() + text;
+        self.parameters.push(parameter);
+    }
+
+    /// Adds a dataset.
+    pub fn add_dataset(&mut self, dataset: DatasetInput) {
+        self.added += size_of::<DatasetInput>() + dataset.name.len() + dataset.summary.len();
+        self.datasets.push(dataset);
+    }
+
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.name.len() + self.version.len() + self.summary.len() + self.added
+    }
+}
+
+/// Refuses a description that is not as `wit/description.wit` says.
 pub fn check(file: &str, about: &About) -> Result<()> {
     complaint(about).map_or(Ok(()), |reason| {
         Err(Error::Input(format!("{file} describes itself wrongly: {reason}; mend its describe")))
@@ -28,7 +79,7 @@ pub fn check(file: &str, about: &About) -> Result<()> {
 }
 
 fn complaint(about: &About) -> Option<String> {
-    let About { name, version, summary, parameters, datasets, clocks: _ } = about;
+    let About { name, version, summary, parameters, datasets, .. } = about;
     if parameters.len() > PARAMETERS || datasets.len() > DATASETS {
         return Some(format!(
             "it declares {} parameters and {} datasets, and may {PARAMETERS} and {DATASETS}",

@@ -3,13 +3,15 @@
 use crate::{
     Result,
     encode::{damaged, require_wasm},
+    package,
 };
 use wasmparser::{BinaryReaderError, ComponentTypeRef, Parser, Payload};
 
 /// The names at a component's border.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Border {
-    /// Interfaces and functions that it needs. Of a core module they are not told.
+    /// Interfaces and functions that it needs. Of a core module: the modules that it imports from, of which most are
+    /// named like the interfaces that its component will need.
     pub imports: Vec<String>,
     /// Interfaces and functions that it offers. Of a core module: that the component made of it will offer, some of them
     /// several times, among others.
@@ -17,6 +19,16 @@ pub struct Border {
 }
 
 impl Border {
+    /// The full name of an imported interface of this package, in any version that fits.
+    pub fn imported(&self, interface: &str) -> Option<&str> {
+        found(&self.imports, interface)
+    }
+
+    /// The same of an exported one.
+    pub fn exported(&self, interface: &str) -> Option<&str> {
+        found(&self.exports, interface)
+    }
+
     /// That of a file.
     pub fn new(file: &str, bytes: &[u8]) -> Result<Self> {
         require_wasm(file, bytes)?;
@@ -44,6 +56,14 @@ impl Border {
                         border.exports.push(export?.name.name.to_owned());
                     }
                 }
+                Payload::ImportSection(section) if depth == 0 => {
+                    for import in section {
+                        let module = import?.module.to_owned();
+                        if !border.imports.contains(&module) {
+                            border.imports.push(module);
+                        }
+                    }
+                }
                 Payload::ExportSection(section) if depth == 0 => {
                     for export in section {
                         // `interface#function`, or a function of the world itself.
@@ -58,6 +78,10 @@ impl Border {
     }
 }
 
+fn found<'a>(names: &'a [String], interface: &str) -> Option<&'a str> {
+    names.iter().map(String::as_str).find(|name| package::interface_of(name) == Some(interface))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,8 +93,9 @@ mod tests {
     fn a_module_offers_what_its_component_does() {
         let component = encode("runner.wasm", RUNNER).expect("it is whole");
         let of_component = Border::new("runner.wasm", &component).expect("it is whole");
-        assert_eq!(of_component.exports, ["describe", "describe-policies", "run"]);
-        let warmup = "llem:experiment/warmup-policy@0.1.0".to_owned();
+        let interfaces = ["script", "policies"].map(package::named);
+        assert_eq!(of_component.exports, interfaces);
+        let warmup = package::named("warmup-policy");
         assert!(of_component.imports.contains(&warmup), "{:?}", of_component.imports);
         let of_module = Border::new("runner.wasm", RUNNER).expect("it is whole");
         assert!(of_component.exports.iter().all(|name| of_module.exports.contains(name)));

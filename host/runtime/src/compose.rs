@@ -10,15 +10,11 @@ use crate::{
     Error, Result,
     border::Border,
     encode::{self, without_panic},
+    package,
     sha256::sha256,
 };
 use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
-
-/// The WIT package's name and version, as the names of imports and exports spell them.
-pub const PACKAGE: &str = "llem:experiment/";
-/// See [`PACKAGE`].
-pub const VERSION: &str = "@0.1.0";
 
 const RUNNER: &[u8] = include_bytes!("../../../guest-sdk/runner/runner.wasm");
 const DEFAULTS: &[u8] = include_bytes!("../../../guest-sdk/defaults/defaults.wasm");
@@ -53,11 +49,14 @@ impl Role {
         }
     }
 
-    /// The export that tells it.
-    pub fn export(self) -> String {
+    /// The interface whose export tells it.
+    pub fn interface(self) -> &'static str {
         match self {
-            Self::Experiment | Self::Runner => "run".to_owned(),
-            policy => format!("{PACKAGE}{}-policy{VERSION}", policy.name()),
+            Self::Experiment => "script",
+            Self::Runner => "policies",
+            Self::Warmup => "warmup-policy",
+            Self::Workload => "workload-policy",
+            Self::Metrics => "metrics-policy",
         }
     }
 }
@@ -165,8 +164,9 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
 
 /// What a component is run as: what it was given as, or else all that it can be.
 fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
-    let Border { exports, .. } = Border::new(file, bytes)?;
-    let has = |role: &Role| exports.contains(&role.export());
+    let border = Border::new(file, bytes)?;
+    package::refuse_other(file, &border)?;
+    let has = |role: &Role| border.exported(role.interface()).is_some();
     match given {
         Some(role) if has(&role) => Ok(vec![role]),
         Some(role) => {
@@ -179,13 +179,15 @@ fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
         None => {
             let roles: Vec<Role> = Role::POLICIES.into_iter().filter(has).collect();
             if roles.is_empty() {
-                let exports = match &exports[..] {
+                let exports = match &border.exports[..] {
                     [] => "nothing".to_owned(),
                     exports => exports.join(", "),
                 };
+                let wanted = [Role::Experiment].into_iter().chain(Role::POLICIES);
+                let wanted: Vec<_> = wanted.map(|role| package::named(role.interface())).collect();
                 return Err(Error::Input(format!(
-                    "{file} is a component for another world: it exports {exports}, and none of run, {}",
-                    Role::POLICIES.map(Role::export).join(", ")
+                    "{file} is a component for another world: it exports {exports}, and none of {}",
+                    wanted.join(", ")
                 )));
             }
             Ok(roles)
@@ -210,28 +212,36 @@ fn compose(parts: &[Part]) -> Result<Vec<u8>> {
     let [runner] = runner[..] else {
         return Err(Error::Input(unfit(&name(parts), "it is missing")));
     };
-    let whole = instantiate(&mut graph, runner)?;
+    let (whole, own) = instantiate(&mut graph, runner)?;
     for part in policies {
-        let policy = instantiate(&mut graph, part)?;
+        let (policy, border) = instantiate(&mut graph, part)?;
         for role in &part.roles {
-            let interface = role.export();
-            let export = graph.alias_instance_export(policy, &interface);
+            // Either may be of an earlier version than the other.
+            let [wanted, offered] = [own.imported(role.interface()), border.exported(role.interface())];
+            let (Some(wanted), Some(offered)) = (wanted, offered) else {
+                return Err(Error::Input(unfit(&part.file, "it is no such policy")));
+            };
+            let export = graph.alias_instance_export(policy, offered);
             let export = export.map_err(|error| refuse(&part.file, &error))?;
-            let plugged = graph.set_instantiation_argument(whole, &interface, export);
+            let plugged = graph.set_instantiation_argument(whole, wanted, export);
             plugged.map_err(|error| refuse(&part.file, &error))?;
         }
     }
-    for export in ["describe", "describe-policies", "run"] {
-        let function = graph.alias_instance_export(whole, export);
-        let function = function.map_err(|error| refuse(&runner.file, &error))?;
-        graph.export(function, export).map_err(|error| refuse(&runner.file, &error))?;
+    for role in [Role::Experiment, Role::Runner] {
+        let Some(name) = own.exported(role.interface()) else {
+            return Err(Error::Input(unfit(&runner.file, "it is no runner")));
+        };
+        let interface = graph.alias_instance_export(whole, name);
+        let interface = interface.map_err(|error| refuse(&runner.file, &error))?;
+        graph.export(interface, name).map_err(|error| refuse(&runner.file, &error))?;
     }
     graph.encode(EncodeOptions::default()).map_err(|error| refuse(&name(parts), &error))
 }
 
-/// An instance of a part within the whole.
-fn instantiate(graph: &mut CompositionGraph, part: &Part) -> Result<NodeId> {
+/// An instance of a part within the whole, and the names at its border.
+fn instantiate(graph: &mut CompositionGraph, part: &Part) -> Result<(NodeId, Border)> {
     let component = encode::encode(&part.file, &part.bytes)?.into_owned();
+    let border = Border::new(&part.file, &component)?;
     // Packages are told apart by name; one part is there once.
     let name = format!("llem:{}", part.role_names().replace('+', "-"));
     let package = Package::from_bytes(&name, None, component, graph.types_mut());
@@ -239,7 +249,7 @@ fn instantiate(graph: &mut CompositionGraph, part: &Part) -> Result<NodeId> {
         Error::Input(format!("{} is not a valid component: {error:#}", part.file))
     })?;
     let package = graph.register_package(package).map_err(|error| refuse(&part.file, &error))?;
-    Ok(graph.instantiate(package))
+    Ok((graph.instantiate(package), border))
 }
 
 fn refuse(file: &str, error: &dyn std::error::Error) -> Error {

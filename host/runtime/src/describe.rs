@@ -2,11 +2,14 @@
 
 use crate::{
     Error, Limits, Result, Stop,
-    bindings::{description::About, report::Level},
-    compose::{PACKAGE, VERSION},
+    about::About,
+    bindings::{description, report::Level},
+    compose::Role,
     error::{Halt, explain},
+    exports::exported,
     limits::Limiter,
     output::Output,
+    package::interface_of,
     wasi::{self, WasiClock},
 };
 use llem_meter::Clock;
@@ -15,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use wasmtime::{
     Engine, Store, StoreContextMut, UpdateDeadline,
     component::{
-        Component, Linker, ResourceTable, ResourceType, Type, Val,
+        Component, HasSelf, Linker, Resource, ResourceTable, ResourceType, Type, Val,
         types::{ComponentFunc, ComponentItem},
     },
 };
@@ -33,11 +36,12 @@ pub struct Described {
 }
 
 /// The data of a store in which only `describe` is called.
-struct Describing {
+pub struct Describing {
+    /// What the component holds: what it says of itself, and streams of WASI.
+    pub table: ResourceTable,
     limiter: Limiter,
     output: Arc<Output>,
     stop: Arc<Stop>,
-    table: ResourceTable,
     wasi: WasiCtx,
 }
 
@@ -76,15 +80,20 @@ pub async fn describe(
     });
     let asked = async {
         let instance = linker.instantiate_async(&mut store, component).await?;
-        let describe = instance.get_typed_func::<(), (About,)>(&mut store, "describe")?;
+        let describe = exported(&instance, &mut store, Role::Experiment.interface(), "describe")?;
+        let describe = instance.get_typed_func::<(), (Resource<About>,)>(&mut store, describe)?;
         let (about,) = describe.call_async(&mut store, ()).await?;
-        let policies = if is_composed {
+        let about = store.data_mut().table.delete(about)?;
+        let mut policies = Vec::new();
+        if is_composed {
             let describe =
-                instance.get_typed_func::<(), (Vec<About>,)>(&mut store, "describe-policies")?;
-            describe.call_async(&mut store, ()).await?.0
-        } else {
-            Vec::new()
-        };
+                exported(&instance, &mut store, Role::Runner.interface(), "describe-policies")?;
+            let describe =
+                instance.get_typed_func::<(), (Vec<Resource<About>>,)>(&mut store, describe)?;
+            for policy in describe.call_async(&mut store, ()).await?.0 {
+                policies.push(store.data_mut().table.delete(policy)?);
+            }
+        }
         Ok(Described { about, policies })
     };
     tokio::select! {
@@ -101,10 +110,13 @@ pub async fn describe(
 fn linker(component: &Component, engine: &Engine) -> wasmtime::Result<Linker<Describing>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    description::add_to_linker::<Describing, HasSelf<Describing>>(&mut linker, |store| store)?;
     for (name, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(imported) = item.ty else { continue };
-        let interface = name.strip_prefix(PACKAGE).and_then(|name| name.strip_suffix(VERSION));
-        let Some(interface) = interface else { continue };
+        let Some(interface) = interface_of(name) else { continue };
+        if interface == "description" {
+            continue;
+        }
         let mut instance = linker.instance(name)?;
         for (export, item) in imported.exports(engine) {
             match (item.ty, interface, export) {
@@ -140,15 +152,18 @@ fn refuse(call: &str, ty: &ComponentFunc, results: &mut [Val]) -> wasmtime::Resu
     let Some(Type::Result(result)) = ty.results().next() else {
         return Err(Halt::InDescribe(call.to_owned()).trap());
     };
-    let has_case = |ty: Type| match ty {
-        Type::Variant(error) => error.cases().any(|case| case.name == "not-granted"),
+    let has_code = |ty: Type| match ty {
+        Type::Record(error) => error.fields().any(|field| field.name == "code"),
         _ => false,
     };
-    if !result.err().is_some_and(has_case) {
+    if !result.err().is_some_and(has_code) {
         return Err(Halt::InDescribe(call.to_owned()).trap());
     }
-    let sentence = Val::String(Halt::InDescribe(call.to_owned()).to_string());
-    let error = Val::Variant("not-granted".to_owned(), Some(Box::new(sentence)));
+    let sentence = Halt::InDescribe(call.to_owned()).to_string();
+    let error = Val::Record(vec![
+        ("code".to_owned(), Val::Enum("not-granted".to_owned())),
+        ("message".to_owned(), Val::String(sentence)),
+    ]);
     results[0] = Val::Result(Err(Some(Box::new(error))));
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     Error, Observer, Result, Stop,
-    bindings::description::Clocks,
+    bindings::{description::Clocks, types},
     component::Compiler,
-    compose::{self, Script},
+    compose::{self, Role, Script},
     environment,
-    error::{explain, short},
+    error::explain,
+    exports::exported,
     grants::Settings,
     inspect::{Member, Prepared},
     limits::Watchdog,
@@ -34,9 +35,6 @@ use wasmtime::{Store, UpdateDeadline};
 
 /// The runner's parameter for how long it rests first.
 const BASELINE: &str = "baseline";
-
-/// Characters of the sentence with which a script may end.
-const SENTENCE: usize = 2_000;
 
 /// All that decides a run.
 pub struct Options {
@@ -177,22 +175,20 @@ async fn call(prepared: &Prepared, inputs: Inputs, run: &Arc<Run>) -> Result<()>
     });
     let ended = async {
         let instance = prepared.linked.instantiate_async(&mut store).await?;
-        let run =
-            instance.get_typed_func::<(), (std::result::Result<(), String>,)>(&mut store, "run")?;
+        let run = exported(&instance, &mut store, Role::Experiment.interface(), "run")?;
+        let run = instance
+            .get_typed_func::<(), (std::result::Result<(), types::Error>,)>(&mut store, run)?;
         run.call_async(&mut store, ()).await
     };
     let (ended,) =
         run.unless_stopped(ended).await.map_err(|error| explain(&prepared.file, &error))?;
-    ended.map_err(Error::Script)
+    ended.map_err(Into::into)
 }
 
-/// A failure that follows from something given to the run is the giver's to mend, and one that the script explained
-/// with its last words is told in them.
+/// A failure that the script explained with its last words is told in them.
 fn blamed(run: &Run, error: Error) -> Error {
     let last_words = run.output.take_last_words();
     match error {
-        Error::Script(sentence) if last_words.is_refusal(&sentence) => Error::Input(sentence),
-        Error::Script(sentence) => Error::Script(short(sentence, SENTENCE)),
         Error::Aborted { component, .. } => {
             Error::Aborted { component, last_words: last_words.text() }
         }

@@ -1,13 +1,14 @@
 //! What is going to run, before anything of it does: compiled, its imports checked, and what it says of itself.
 
 use crate::{
-    Error, Limits, Result, Stop, about,
-    bindings::description::About,
+    Error, Limits, Result, Stop,
+    about::{self, About},
     component::{Compiler, last},
-    compose::{self, PACKAGE, Part, Role, VERSION},
+    compose::{self, Part, Role},
     describe::{self, Described},
     host,
     output::Output,
+    package::{self, PACKAGE},
     state::State,
 };
 use llem_record::Event;
@@ -135,7 +136,8 @@ fn refuse_import(file: &str, error: &wasmtime::Error) -> Error {
         ));
     }
     Error::Input(format!(
-        "{file} imports {name}, which llem does not provide; scripts get {PACKAGE}*{VERSION} and an empty \
-         WASI 0.2 world"
+        "{file} imports {name}, which llem does not provide; scripts get {PACKAGE}*@{} and an empty \
+         WASI 0.2 world",
+        package::version()
     ))
 }

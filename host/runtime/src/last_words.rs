@@ -1,6 +1,5 @@
-//! What a script said last, and what it was last refused: its explanation, if it then ends itself.
+//! What a script said last: its explanation, if it then ends itself.
 
-use crate::error::Refusal;
 use std::collections::VecDeque;
 
 /// Lines of standard error that are kept: a panic's place, its message, and a hint after it.
@@ -15,8 +14,6 @@ pub struct LastWords {
     error: Option<String>,
     /// The last lines that its language runtime wrote to standard error.
     stderr: VecDeque<String>,
-    /// What it was last refused because of something that was given to the run.
-    refusal: Option<Refusal>,
 }
 
 impl LastWords {
@@ -33,17 +30,6 @@ impl LastWords {
             }
             _ => {}
         }
-    }
-
-    /// Keeps what it was refused because of something that was given to the run.
-    pub fn refused(&mut self, refusal: Refusal) {
-        self.refusal = Some(refusal);
-    }
-
-    /// Whether it ends with what it was last refused. A script ends with a sentence, for that is all that `run` returns,
-    /// and so are refusals when a script hands them on: it is the very same only if the two sentences are one.
-    pub fn is_refusal(&self, sentence: &str) -> bool {
-        self.refusal.as_ref().is_some_and(|refusal| refusal.to_string() == sentence)
     }
 
     /// All of it in one line, what the script itself logged before what its runtime wrote. None where it said nothing.

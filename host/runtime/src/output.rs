@@ -1,7 +1,7 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
 use crate::{
-    error::{Halt, Refusal},
+    error::Halt,
     last_words::LastWords,
 };
 use llem_meter::Clock;
@@ -209,12 +209,7 @@ impl Output {
         finished.map(Some)
     }
 
-    /// Notes what a script is refused because of something that was given to the run.
-    pub fn refused(&self, refusal: Refusal) {
-        self.last_words().refused(refusal);
-    }
-
-    /// What the script said last and was last refused, which is then forgotten.
+    /// What the script said last, which is then forgotten.
     pub fn take_last_words(&self) -> LastWords {
         std::mem::take(&mut *self.last_words())
     }

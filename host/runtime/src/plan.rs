@@ -1,6 +1,6 @@
 //! From a command line's words to what a script is given: parameters and datasets.
 
-use crate::{Error, Result, bindings::description::About, state::Inputs, value::Value};
+use crate::{Error, Result, about::About, state::Inputs, value::Value};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// What was given with `-p` and `--dataset`, by name.

@@ -1,7 +1,10 @@
 //! The data of a component's store: what its host calls work on.
 
 use crate::{
+    bindings::types,
+    error::Refusal,
     limits::Limiter,
+    resources::Kept,
     run::Run,
     value::Value,
     wasi::{self, WasiClock},
@@ -16,6 +19,8 @@ pub struct State {
     pub table: ResourceTable,
     /// Memory and table limits.
     pub limiter: Limiter,
+    /// The host's memory that it takes.
+    pub kept: Arc<Kept>,
     /// The run that it is part of.
     pub run: Arc<Run>,
     /// What this component declared, with the values that it got.
@@ -44,6 +49,7 @@ impl State {
         Self {
             table,
             limiter: Limiter::new(limits),
+            kept: Kept::new(limits.memory),
             inputs: Inputs::default(),
             wasi: wasi::world(&run.output, &wasi_clock, run.settings.seed),
             wasi_clock,
@@ -61,6 +67,25 @@ impl State {
     pub fn hand_out<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Resource<T>> {
         self.went_on();
         Ok(self.table.push(resource)?)
+    }
+
+    /// The same for what a call may be refused.
+    pub fn handed_out<T: Send + 'static>(
+        &mut self,
+        answer: Result<T, Refusal>,
+    ) -> wasmtime::Result<Result<Resource<T>, types::Error>> {
+        match answer {
+            Ok(resource) => Ok(Ok(self.hand_out(resource)?)),
+            Err(refusal) => Ok(Err(refusal.into())),
+        }
+    }
+
+    /// The same for several.
+    pub fn hand_out_all<T: Send + 'static>(
+        &mut self,
+        resources: impl IntoIterator<Item = T>,
+    ) -> wasmtime::Result<Vec<Resource<T>>> {
+        resources.into_iter().map(|resource| self.hand_out(resource)).collect()
     }
 }
 

@@ -97,7 +97,7 @@ impl Args {
                 first_stream: 0,
             },
             keep_logits: self.logits.is_some(),
-            adapters: Vec::new(),
+            adapters: Choice::OfModel,
         };
         let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {

@@ -4,9 +4,17 @@ use super::{Adapted, Adapter, AdapterId, Mode};
 use crate::{Error, Result};
 use std::sync::Arc;
 
-/// What a request wants for its sequences: nothing said, one choice for all, or one for each. A choice is
-/// an adapter's name, or none for the base weights.
-pub type Choice = Vec<Option<String>>;
+/// What a request wants for its sequences. A name is an adapter's, and none means the base weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// What the model says, for all.
+    #[default]
+    OfModel,
+    /// The same for all.
+    Same(Option<String>),
+    /// One for each.
+    Each(Vec<Option<String>>),
+}
 
 /// The adapters of a model.
 #[derive(Default)]
@@ -83,15 +91,15 @@ impl Registry {
     }
 
     /// What each of `count` sequences runs with.
-    pub fn choose(&self, choice: &[Option<String>], count: usize) -> Result<Vec<Option<Adapted>>> {
+    pub fn choose(&self, choice: &Choice, count: usize) -> Result<Vec<Option<Adapted>>> {
         match choice {
-            [] => Ok(vec![self.by_default(); count]),
-            [one] => Ok(vec![self.named(one.as_deref())?; count]),
-            each if each.len() == count => {
+            Choice::OfModel => Ok(vec![self.by_default(); count]),
+            Choice::Same(one) => Ok(vec![self.named(one.as_deref())?; count]),
+            Choice::Each(each) if each.len() == count => {
                 each.iter().map(|name| self.named(name.as_deref())).collect()
             }
-            each => Err(Error::Invalid(format!(
-                "the request names {} adapters for {count} prompts: name none, one for all, or one for each",
+            Choice::Each(each) => Err(Error::Invalid(format!(
+                "the request names {} adapters for {count} prompts: name one for each",
                 each.len()
             ))),
         }

@@ -242,7 +242,7 @@ mod tests {
             stop: Vec::new(),
             sampling,
             keep_logits: false,
-            adapters: Vec::new(),
+            adapters: Choice::OfModel,
         };
         let began = Instant::now();
         let sequences = || {

@@ -4,5 +4,4 @@ mod energy;
 mod journal;
 mod open;
 
-pub use energy::prompt_tokens;
-pub use open::{BatchHandle, Kept, OpenBatch};
+pub use open::{BatchHandle, Kept, Length, OpenBatch, Stretch};

@@ -1,6 +1,9 @@
 //! A batch that a script has open: its sequences are recorded as far as they came, whatever becomes of it.
 
-use super::{energy, journal::BatchJournal};
+use super::{
+    energy::{self, prompt_tokens},
+    journal::BatchJournal,
+};
 use crate::{
     engine_thread::EngineThread,
     error::{Answer, Refusal},
@@ -8,8 +11,8 @@ use crate::{
     run::Run,
 };
 use llem_engine::{
-    Batch, Control, FinishReason,
-    batch::{BatchOptions, Ended, Status, Step},
+    Batch, Control, FinishReason, Model, Request,
+    batch::{BatchOptions, Ended, Status, Step, StepToken, Submitted, Until},
 };
 use llem_quantity::ReadingRecord;
 use llem_record::event::SequenceRecord;
@@ -31,6 +34,41 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A sequence that has ended, and what the record keeps of it.
 pub type Kept = (Ended, SequenceRecord);
+
+/// How far a batch is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Length {
+    /// One step.
+    Step,
+    /// Until something happens.
+    Until(Until),
+    /// Until every sequence has ended.
+    All,
+}
+
+/// What steps did.
+pub struct Stretch {
+    /// How many had something to run.
+    pub steps: u64,
+    /// The tokens that they produced.
+    pub tokens: Vec<StepToken>,
+    /// The sequences that ended.
+    pub ended: Vec<Kept>,
+    /// Prompt tokens that they ran.
+    pub prompt_tokens: u64,
+    /// When the first began; where there was none, when it was looked for.
+    pub started: Instant,
+    /// When the tokens of the last were on the host.
+    pub finished: Instant,
+}
+
+impl Stretch {
+    fn begins() -> Self {
+        let now = Instant::now();
+        let (tokens, ended) = (Vec::new(), Vec::new());
+        Self { steps: 0, tokens, ended, prompt_tokens: 0, started: now, finished: now }
+    }
+}
 
 /// A continuous batch. When it is dropped, its sequences end.
 pub struct OpenBatch {
@@ -98,17 +136,51 @@ fn lock(batch: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
 }
 
 impl BatchHandle {
-    /// Submits a request that was handed over now, or that arrived earlier. Returns its sequences' names.
+    /// Submits a request that was handed over now. It arrived earlier, or will arrive, if that is said. Returns its
+    /// sequences' names.
     pub async fn submit(&self, run: &Run, asked: Asked, arrival: Option<u64>) -> Answer<Vec<u64>> {
+        self.submit_with(run, asked, arrival, Batch::submit).await
+    }
+
+    /// The same for a request of one prompt, which goes on where an ended sequence has held its cache.
+    pub async fn submit_after(
+        &self,
+        run: &Run,
+        sequence: u64,
+        fork: bool,
+        asked: Asked,
+        arrival: Option<u64>,
+    ) -> Answer<u64> {
+        let submit = move |batch: &mut Batch, model: &Model, request: &Request, handed_over, arrival| {
+            let submitted =
+                batch.submit_after(model, sequence, fork, request, handed_over, arrival)?;
+            Ok(vec![submitted])
+        };
+        let names = self.submit_with(run, asked, arrival, submit).await?;
+        Ok(names.and_then(|names| {
+            let none = || Refusal::Failed("nothing was submitted".to_owned());
+            names.first().copied().ok_or_else(none)
+        }))
+    }
+
+    async fn submit_with(
+        &self,
+        run: &Run,
+        asked: Asked,
+        arrival: Option<u64>,
+        submit: impl FnOnce(
+            &mut Batch,
+            &Model,
+            &Request,
+            Instant,
+            Option<Instant>,
+        ) -> llem_engine::Result<Vec<Submitted>>
+        + Send
+        + 'static,
+    ) -> Answer<Vec<u64>> {
         // Its clock runs while it is tokenized.
         let handed_over = Instant::now();
         let now = run.clock.at(handed_over);
-        if let Some(arrival) = arrival.filter(|&arrival| arrival > now) {
-            return Ok(Err(Refusal::InvalidArgument(format!(
-                "arrival lies {} ns in the future: submit the request when it has arrived",
-                arrival - now
-            ))));
-        }
         let most = run.settings.limits.call;
         if self.status().waiting_bytes > most {
             return Ok(Err(Refusal::LimitReached(format!(
@@ -117,8 +189,9 @@ impl BatchHandle {
             ))));
         }
         let Asked { label, request, mut record } = asked;
-        let batch = Arc::clone(&self.batch);
-        let submit = move |model: &mut _| lock(&batch).submit(model, &request, handed_over);
+        let (batch, moment) = (Arc::clone(&self.batch), arrival.map(|at| run.clock.moment(at)));
+        let submit =
+            move |model: &mut Model| submit(&mut lock(&batch), model, &request, handed_over, moment);
         let submitted = match self.thread.call(submit).await? {
             Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),
@@ -128,64 +201,57 @@ impl BatchHandle {
         Ok(Ok(submitted.iter().map(|sequence| sequence.name).collect()))
     }
 
-    /// Runs a step, and records it with the sequences that ended with it.
-    pub async fn step(&self, run: &Arc<Run>) -> Answer<(Step, Vec<Kept>)> {
-        let _working = run.stop.working();
-        let (batch, at_work) = (Arc::clone(&self.batch), Arc::clone(run));
-        let step = move |model: &mut _| {
-            let mut batch = lock(&batch);
-            let stop = || at_work.stop.is_requested();
-            batch
-                .step(model, &stop)
-                .map_err(|error| (error, batch.end_all(FinishReason::Interrupted)))
-        };
-        match self.thread.call(step).await? {
-            Ok(mut step) => {
-                self.count(run, &step);
-                let ended = std::mem::take(&mut step.ended);
-                Ok(Ok((step, self.keep(ended))))
+    /// Changes something that takes no model and no time. Between two calls of a script nobody else is at work.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Batch) -> llem_engine::Result<T>,
+    ) -> Result<T, Refusal> {
+        Ok(change(&mut lock(&self.batch))?)
+    }
+
+    /// Chooses a sequence's next token.
+    pub async fn choose(&self, sequence: u64, token: u32) -> Answer<()> {
+        let batch = Arc::clone(&self.batch);
+        let choose = move |model: &mut Model| lock(&batch).choose(model, sequence, token);
+        match self.thread.call(choose).await? {
+            Ok(chosen) => {
+                self.journal.stepped(&[chosen]);
+                Ok(Ok(()))
             }
-            Err((error, cut)) => {
-                self.keep(cut);
-                run.check_stop()?;
-                Ok(Err(error.into()))
-            }
+            Err(error) => Ok(Err(error.into())),
         }
     }
 
-    /// Ends a sequence.
-    pub async fn cancel(&self, sequence: u64) -> Answer<()> {
-        let batch = Arc::clone(&self.batch);
-        let cancelled = self.thread.call(move |_| lock(&batch).cancel(sequence)).await?;
-        Ok(cancelled.map_err(Into::into))
-    }
-
-    /// Runs steps until every sequence has ended. They are recorded here while the engine's thread goes on.
-    pub async fn drain(&self, run: &Arc<Run>) -> Answer<Vec<Kept>> {
+    /// Runs steps. They are recorded here while the engine's thread goes on.
+    pub async fn run(&self, run: &Arc<Run>, length: Length) -> Answer<Stretch> {
         let _working = run.stop.working();
         let (done, mut steps) = mpsc::channel(STEPS);
         let abandoned = Arc::new(AtomicBool::new(false));
         let (batch, at_work, is_abandoned) =
             (Arc::clone(&self.batch), Arc::clone(run), Arc::clone(&abandoned));
-        let drained = self.thread.call(move |model| {
+        let worked = self.thread.call(move |model| {
             let cancelled = || at_work.stop.is_requested() || is_abandoned.load(Ordering::Relaxed);
             let control = Control { cancelled: &cancelled, progress: &|_| () };
             let mut batch = lock(&batch);
             // Who takes the steps goes away only with the run.
-            let result = batch.drain(model, &control, |step| drop(done.blocking_send(step)));
-            (result, batch.end_all(FinishReason::Interrupted))
+            let each = |step: Step| drop(done.blocking_send(step));
+            let result = match length {
+                Length::Step => batch.step(model, &cancelled).map(each),
+                Length::Until(until) => batch.run_until(model, &control, until, each),
+                Length::All => batch.drain(model, &control, each),
+            };
+            let is_cut = result.is_err() || matches!(length, Length::All);
+            let cut = if is_cut { batch.end_all(FinishReason::Interrupted) } else { Vec::new() };
+            (result, cut)
         });
-        tokio::pin!(drained);
-        let mut ended = Vec::new();
-        let mut take = |mut step: Step| {
-            self.count(run, &step);
-            ended.extend(self.keep(std::mem::take(&mut step.ended)));
-        };
-        let drained = loop {
+        tokio::pin!(worked);
+        let mut stretch = Stretch::begins();
+        let mut take = |step: Step| self.take(run, step, &mut stretch);
+        let worked = loop {
             tokio::select! {
                 biased;
                 Some(step) = steps.recv() => take(step),
-                drained = &mut drained => break drained,
+                worked = &mut worked => break worked,
             }
             // Where the record is full, nothing more is run that it cannot hold.
             if run.output.afford().is_err() {
@@ -195,11 +261,24 @@ impl BatchHandle {
         while let Ok(step) = steps.try_recv() {
             take(step);
         }
-        let (result, cut) = drained?;
-        ended.extend(self.keep(cut));
+        let (result, cut) = worked?;
+        stretch.ended.extend(self.keep(cut));
         run.output.afford()?;
         run.check_stop()?;
-        Ok(result.map(|()| ended).map_err(Into::into))
+        Ok(result.map(|()| stretch).map_err(Into::into))
+    }
+
+    /// Takes note of a step.
+    fn take(&self, run: &Run, mut step: Step, stretch: &mut Stretch) {
+        self.count(run, &step);
+        stretch.ended.extend(self.keep(std::mem::take(&mut step.ended)));
+        if stretch.steps == 0 {
+            stretch.started = step.started;
+        }
+        stretch.steps += u64::from(!step.scheduled.is_empty());
+        stretch.prompt_tokens += prompt_tokens(&step);
+        stretch.finished = step.finished;
+        stretch.tokens.append(&mut step.tokens);
     }
 
     /// How full it is.

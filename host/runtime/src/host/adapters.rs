@@ -1,7 +1,7 @@
-//! `engine.wit`, the adapters of a model: each change is a phase of its own and a line of the journal.
+//! `models.wit`, the adapters of a model: each change is a phase of its own and a line of the journal.
 
 use crate::{
-    bindings::engine,
+    bindings::models,
     error::{Answer, Refusal},
     grants::AdapterGrant,
     models::{Adapters, LoadedModel},
@@ -23,6 +23,65 @@ use wasmtime::component::Resource;
 
 /// Adapters that a model may have attached at a time.
 const ADAPTERS: usize = 256;
+
+impl models::HostAdapter for State {
+    fn name(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&adapter)?.adapter.name.clone())
+    }
+
+    fn source(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&adapter)?.adapter.source.clone())
+    }
+
+    fn digest(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&adapter)?.adapter.digest.clone())
+    }
+
+    fn base_model(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&adapter)?.adapter.base_model.clone())
+    }
+
+    fn rank(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&adapter)?.adapter.rank as u32)
+    }
+
+    fn is_dora(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&adapter)?.adapter.dora)
+    }
+
+    fn modules(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&adapter)?.adapter.modules as u32)
+    }
+
+    fn parameters(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&adapter)?.adapter.parameters)
+    }
+
+    fn weight_bytes(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&adapter)?.adapter.bytes)
+    }
+
+    fn flops_per_token(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<f64> {
+        Ok(self.table.get(&adapter)?.adapter.flops.per_token)
+    }
+
+    fn flops_per_logits(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<f64> {
+        Ok(self.table.get(&adapter)?.adapter.flops.per_logits)
+    }
+
+    fn is_merged(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&adapter)?.mode == Mode::Merged)
+    }
+
+    fn attach_time(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&adapter)?.adapter.attach_time.as_nanos() as u64)
+    }
+
+    fn drop(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<()> {
+        self.table.delete(adapter)?;
+        Ok(())
+    }
+}
 
 impl State {
     /// The adapter that a script may attach under this name or source.
@@ -47,7 +106,7 @@ impl State {
         let mut first = None;
         for grant in &run.settings.model.adapters {
             match self.attach(model, grant.clone()).await? {
-                Ok(info) => first.get_or_insert(info.name),
+                Ok(adapted) => first.get_or_insert(adapted.adapter.name.clone()),
                 Err(error) => return Ok(Err(error)),
             };
         }
@@ -65,7 +124,7 @@ impl State {
         &mut self,
         model: &Resource<LoadedModel>,
         grant: AdapterGrant,
-    ) -> Answer<engine::AdapterInfo> {
+    ) -> Answer<Adapted> {
         if self.table.get(model)?.adapters.all().len() >= ADAPTERS {
             return Ok(Err(Refusal::LimitReached(format!(
                 "{ADAPTERS} adapters are attached to the model, which is the limit: detach one first"
@@ -78,7 +137,7 @@ impl State {
             Ok((adapter, time))
         };
         let attached = self.change(model, "attach", AdapterChange::Attached, attach).await?;
-        Ok(attached.map(|(adapter, _)| info(&adapter, Mode::Attached)))
+        Ok(attached.map(|(adapter, _)| Adapted { adapter, mode: Mode::Attached }))
     }
 
     /// Puts an adapter into the weights.
@@ -166,28 +225,5 @@ fn record(model: u64, adapter: &Adapter, change: AdapterChange, wall_ns: u64) ->
         modules: adapter.modules as u32,
         parameters: adapter.parameters,
         weight_bytes: adapter.bytes,
-    }
-}
-
-/// An adapter as the guest sees it.
-pub fn seen(Adapted { adapter, mode }: &Adapted) -> engine::AdapterInfo {
-    info(adapter, *mode)
-}
-
-fn info(adapter: &Adapter, mode: Mode) -> engine::AdapterInfo {
-    engine::AdapterInfo {
-        name: adapter.name.clone(),
-        source: adapter.source.clone(),
-        digest: adapter.digest.clone(),
-        base_model: adapter.base_model.clone(),
-        rank: adapter.rank as u32,
-        dora: adapter.dora,
-        modules: adapter.modules as u32,
-        parameters: adapter.parameters,
-        weight_bytes: adapter.bytes,
-        flops_per_token: adapter.flops.per_token,
-        flops_per_logits: adapter.flops.per_logits,
-        merged: mode == Mode::Merged,
-        attach_time: adapter.attach_time.as_nanos() as u64,
     }
 }

@@ -2,71 +2,187 @@
 
 use super::types::{Told, reading};
 use crate::{
-    bindings::{devices, types::Dtype},
+    bindings::{devices, types},
     error::Refusal,
-    run::Run,
+    resources::{Hardware, HardwareState},
     state::State,
 };
 use llem_meter::{
-    Device, DeviceKind,
+    Device, DeviceKind, DeviceState,
     peaks::{self, Measured, Peaks},
 };
-use llem_quantity::{Quantity, Source};
+use llem_quantity::{Quantity, Reading, Source};
+use wasmtime::component::Resource;
 
 impl devices::Host for State {
-    fn list_devices(&mut self) -> wasmtime::Result<Vec<devices::Device>> {
-        let all = self.run.meter().devices();
-        Ok(all.into_iter().map(|device| described(&self.run, device)).collect())
+    fn list_devices(&mut self) -> wasmtime::Result<Vec<Resource<Hardware>>> {
+        let all: Vec<_> = self.run.meter().devices().into_iter().collect();
+        let all: Vec<_> = all.into_iter().map(|device| self.hardware(device)).collect();
+        self.hand_out_all(all)
     }
 
-    fn read_state(&mut self, id: String) -> Told<devices::State> {
-        let Some(state) = self.run.meter().state(&id) else {
-            let reason = format!("no device '{id}'; list-devices names them");
-            return Ok(Err(Refusal::NotFound(reason).into()));
-        };
-        Ok(Ok(devices::State {
-            at: self.run.clock.now(),
-            power: reading(state.power),
-            temperature: reading(state.temperature),
-            core_clock: reading(state.core_clock),
-            memory_clock: reading(state.memory_clock),
-            utilisation: reading(state.utilisation),
-            memory_used: reading(state.memory_used),
-            pcie: reading(state.pcie),
-            throttle_reasons: state.throttle_reasons,
+    fn find_device(&mut self, id: String) -> Told<Resource<Hardware>> {
+        let found = self.run.meter().devices().into_iter().find(|device| device.id == id);
+        let found = found.map(|device| self.hardware(device));
+        self.handed_out(found.ok_or_else(|| {
+            Refusal::NotFound(format!("no device '{id}'; list-devices names them"))
         }))
     }
 }
 
-fn described(run: &Run, device: Device) -> devices::Device {
-    let measured = run.settings.metering.peaks().and_then(|peaks| peaks.find(&device.key()));
-    devices::Device {
-        kind: match device.kind {
-            DeviceKind::Cpu => devices::Kind::Cpu,
-            DeviceKind::Cuda => devices::Kind::Cuda,
-        },
-        peaks: peaks::of(&device.name)
+impl State {
+    fn hardware(&self, device: Device) -> Hardware {
+        let peaks = self.run.settings.metering.peaks();
+        let measured = peaks.and_then(|peaks| peaks.find(&device.key()));
+        Hardware { device, measured }
+    }
+
+    fn device(&self, device: &Resource<Hardware>) -> wasmtime::Result<&Device> {
+        Ok(&self.table.get(device)?.device)
+    }
+}
+
+impl devices::HostDevice for State {
+    fn id(&mut self, device: Resource<Hardware>) -> wasmtime::Result<String> {
+        Ok(self.device(&device)?.id.clone())
+    }
+
+    fn kind(&mut self, device: Resource<Hardware>) -> wasmtime::Result<String> {
+        let kind = match self.device(&device)?.kind {
+            DeviceKind::Cpu => "cpu",
+            DeviceKind::Cuda => "cuda",
+        };
+        Ok(kind.to_owned())
+    }
+
+    fn name(&mut self, device: Resource<Hardware>) -> wasmtime::Result<String> {
+        Ok(self.device(&device)?.name.clone())
+    }
+
+    fn uuid(&mut self, device: Resource<Hardware>) -> wasmtime::Result<Option<String>> {
+        Ok(self.device(&device)?.uuid.clone())
+    }
+
+    fn memory_bytes(&mut self, device: Resource<Hardware>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.device(&device)?.memory_bytes)
+    }
+
+    fn compute_capability(
+        &mut self,
+        device: Resource<Hardware>,
+    ) -> wasmtime::Result<Option<(u32, u32)>> {
+        Ok(self.device(&device)?.compute_capability)
+    }
+
+    fn datasheet_peaks(
+        &mut self,
+        device: Resource<Hardware>,
+    ) -> wasmtime::Result<Result<devices::Peaks, String>> {
+        let name = &self.device(&device)?.name;
+        Ok(peaks::of(name)
             .map(of_datasheet)
-            .ok_or_else(|| format!("llem holds no datasheet of {}", device.name)),
-        measured_peaks: measured
+            .ok_or_else(|| format!("llem holds no datasheet of {name}")))
+    }
+
+    fn measured_peaks(
+        &mut self,
+        device: Resource<Hardware>,
+    ) -> wasmtime::Result<Result<devices::Peaks, String>> {
+        let measured = self.table.get(&device)?.measured.clone();
+        Ok(measured
             .map(as_measured)
-            .ok_or_else(|| "not measured yet: llem doctor --peaks".to_owned()),
-        id: device.id,
-        name: device.name,
-        uuid: device.uuid,
-        memory_bytes: device.memory_bytes,
-        compute_capability: device.compute_capability,
-        energy_source: device.energy_source.map(Into::into),
-        notes: device.notes,
+            .ok_or_else(|| "not measured yet: llem doctor --peaks".to_owned()))
+    }
+
+    fn energy_source(
+        &mut self,
+        device: Resource<Hardware>,
+    ) -> wasmtime::Result<Result<String, String>> {
+        let source = self.device(&device)?.energy_source.clone();
+        Ok(source.map(|source| source.name().to_owned()))
+    }
+
+    fn notes(&mut self, device: Resource<Hardware>) -> wasmtime::Result<Vec<String>> {
+        Ok(self.device(&device)?.notes.clone())
+    }
+
+    fn read(&mut self, device: Resource<Hardware>) -> Told<Resource<HardwareState>> {
+        let id = self.device(&device)?.id.clone();
+        let state = self.run.meter().state(&id);
+        let at_ns = self.run.clock.now();
+        let state = state.map(|state| HardwareState { at_ns, state });
+        self.handed_out(state.ok_or_else(|| Refusal::Failed(format!("device '{id}' is gone"))))
+    }
+
+    fn drop(&mut self, device: Resource<Hardware>) -> wasmtime::Result<()> {
+        self.table.delete(device)?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn read_of(
+        &self,
+        state: &Resource<HardwareState>,
+        field: impl Fn(&DeviceState) -> &Reading,
+    ) -> wasmtime::Result<types::Reading> {
+        Ok(reading(field(&self.table.get(state)?.state).clone()))
+    }
+}
+
+impl devices::HostState for State {
+    fn at(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&state)?.at_ns)
+    }
+
+    fn power(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.power)
+    }
+
+    fn temperature(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.temperature)
+    }
+
+    fn core_clock(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.core_clock)
+    }
+
+    fn memory_clock(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.memory_clock)
+    }
+
+    fn utilisation(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.utilisation)
+    }
+
+    fn memory_used(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.memory_used)
+    }
+
+    fn pcie(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
+        self.read_of(&state, |state| &state.pcie)
+    }
+
+    fn throttle_reasons(
+        &mut self,
+        state: Resource<HardwareState>,
+    ) -> wasmtime::Result<Vec<String>> {
+        Ok(self.table.get(&state)?.state.throttle_reasons.clone())
+    }
+
+    fn drop(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<()> {
+        self.table.delete(state)?;
+        Ok(())
     }
 }
 
 fn of_datasheet(peaks: &Peaks) -> devices::Peaks {
     // Datasheets state no uncertainty.
     let promised = |value: f64, unit: &str| Quantity::exact(value, unit, Source::Datasheet);
-    let rates = [(Dtype::F32, Some(peaks.f32)), (Dtype::Bf16, peaks.bf16), (Dtype::F16, peaks.f16)];
+    let rates = [("f32", Some(peaks.f32)), ("bf16", peaks.bf16), ("f16", peaks.f16)];
     let products = rates.into_iter().filter_map(|(dtype, rate)| {
-        Some(devices::Peak { dtype, rate: reading(Ok(promised(rate?, "FLOP/s"))) })
+        let rate = reading(Ok(promised(rate?, "FLOP/s")));
+        Some(devices::Peak { dtype: dtype.to_owned(), rate })
     });
     devices::Peaks {
         origin: peaks.source.to_owned(),
@@ -78,7 +194,7 @@ fn of_datasheet(peaks: &Peaks) -> devices::Peaks {
 fn as_measured(measured: Measured) -> devices::Peaks {
     let products = measured.products.into_iter().filter_map(|(dtype, rate)| {
         let dtype: llem_engine::DType = dtype.parse().ok()?;
-        Some(devices::Peak { dtype: dtype.into(), rate: reading(Ok(rate)) })
+        Some(devices::Peak { dtype: dtype.to_string(), rate: reading(Ok(rate)) })
     });
     devices::Peaks {
         origin: format!("measured {}", llem_record::date(measured.measured_at)),

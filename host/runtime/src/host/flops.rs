@@ -2,70 +2,130 @@
 
 use super::types::Told;
 use crate::{
-    bindings::{flops, types},
+    bindings::flops,
+    error::{Refusal, short},
     models::LoadedModel,
+    resources::{FlopCounts, FlopShape},
     state::State,
 };
-use llem_engine::flops::{Components, Counted, Logits, Phases, Workload, active_parameters};
+use llem_engine::flops::{
+    Components, Counted, Logits, Phases, Workload, active_parameters, modules,
+};
 use wasmtime::component::Resource;
 
-impl flops::Host for State {
-    fn estimate(
+/// Longest name that is kept of an adapter, in characters.
+const NAME: usize = 4_096;
+
+impl flops::Host for State {}
+
+impl flops::HostShape for State {
+    fn new(
+        &mut self,
+        batch: u32,
+        prompt_tokens: u32,
+        new_tokens: u32,
+    ) -> wasmtime::Result<Resource<FlopShape>> {
+        let (logits, adapter) = (Logits::Last, None);
+        self.hand_out(FlopShape { batch, prompt_tokens, new_tokens, logits, adapter })
+    }
+
+    fn set_all_logits(&mut self, shape: Resource<FlopShape>, all: bool) -> wasmtime::Result<()> {
+        self.table.get_mut(&shape)?.logits = if all { Logits::All } else { Logits::Last };
+        Ok(())
+    }
+
+    fn set_adapter(
+        &mut self,
+        shape: Resource<FlopShape>,
+        name: Option<String>,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&shape)?.adapter = name.map(|name| short(name, NAME));
+        Ok(())
+    }
+
+    fn drop(&mut self, shape: Resource<FlopShape>) -> wasmtime::Result<()> {
+        self.table.delete(shape)?;
+        Ok(())
+    }
+}
+
+impl flops::HostEstimate for State {
+    fn of(
         &mut self,
         model: Resource<LoadedModel>,
-        shape: flops::Shape,
-    ) -> Told<flops::Estimated> {
-        let loaded = self.table.get(&model)?;
-        let decoder = &loaded.thread.info().shape;
-        let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
-        if shape.batch == 0 || prompt == 0 {
-            return Ok(Err(types::Error::InvalidArgument(
-                "batch and prompt-tokens must be at least 1".to_owned(),
-            )));
-        }
-        if prompt + output > decoder.context {
-            return Ok(Err(types::Error::InvalidArgument(format!(
-                "{prompt} + {output} tokens do not fit the context of {}",
-                decoder.context
-            ))));
-        }
-        let adapter = match shape.adapter.map(|name| loaded.adapters.find(&name)).transpose() {
-            Ok(adapter) => adapter,
-            Err(refusal) => return Ok(Err(refusal.into())),
+        shape: Resource<FlopShape>,
+    ) -> Told<Resource<FlopCounts>> {
+        let counted = count(self.table.get(&model)?, self.table.get(&shape)?);
+        self.handed_out(counted)
+    }
+
+    fn needed(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<Vec<flops::Part>> {
+        Ok(parts(&self.table.get(&estimate)?.estimated.needed))
+    }
+
+    fn executed(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<Vec<flops::Part>> {
+        Ok(parts(&self.table.get(&estimate)?.estimated.executed))
+    }
+
+    fn modules(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<Vec<flops::Part>> {
+        let part = |(name, prefill, decode): &(String, f64, f64)| flops::Part {
+            name: name.clone(),
+            prefill: *prefill,
+            decode: *decode,
         };
-        let logits = match shape.logits {
-            flops::Logits::Last => Logits::Last,
-            flops::Logits::All => Logits::All,
-        };
-        let workload = Workload { batch: shape.batch as usize, prompt, output, logits };
-        let estimated = workload.estimate(decoder, Counted::new(decoder, adapter).adapter);
-        let [prefill, decode] = estimated.doubled;
-        Ok(Ok(flops::Estimated {
-            needed: count(&estimated.needed),
-            executed: count(&estimated.executed),
-            approximation: flops::Approximation {
-                active_parameters: active_parameters(decoder),
-                prefill,
-                decode,
-            },
-        }))
+        Ok(self.table.get(&estimate)?.modules.iter().map(part).collect())
+    }
+
+    fn approximation(
+        &mut self,
+        estimate: Resource<FlopCounts>,
+    ) -> wasmtime::Result<flops::Approximation> {
+        let FlopCounts { estimated, active_parameters, .. } = self.table.get(&estimate)?;
+        let ([prefill, decode], active_parameters) = (estimated.doubled, *active_parameters);
+        Ok(flops::Approximation { active_parameters, prefill, decode })
+    }
+
+    fn drop(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<()> {
+        self.table.delete(estimate)?;
+        Ok(())
     }
 }
 
-fn count(phases: &Phases) -> flops::Count {
-    flops::Count {
-        prefill: components(&phases.prefill),
-        decode: components(&phases.decode),
-        total: phases.prefill.total() + phases.decode.total(),
+fn count(loaded: &LoadedModel, shape: &FlopShape) -> Result<FlopCounts, Refusal> {
+    let decoder = &loaded.thread.info().shape;
+    let (prompt, output) = (shape.prompt_tokens as usize, shape.new_tokens as usize);
+    if shape.batch == 0 || prompt == 0 {
+        let reason = "batch and prompt-tokens must be at least 1".to_owned();
+        return Err(Refusal::InvalidArgument(reason));
     }
+    if prompt + output > decoder.context {
+        return Err(Refusal::InvalidArgument(format!(
+            "{prompt} + {output} tokens do not fit the context of {}",
+            decoder.context
+        )));
+    }
+    let adapter = shape.adapter.as_ref().map(|name| loaded.adapters.find(name)).transpose()?;
+    let workload =
+        Workload { batch: shape.batch as usize, prompt, output, logits: shape.logits };
+    Ok(FlopCounts {
+        estimated: workload.estimate(decoder, Counted::new(decoder, adapter).adapter),
+        active_parameters: active_parameters(decoder),
+        modules: modules(decoder, &workload),
+    })
 }
 
-fn components(count: &Components) -> flops::Components {
-    flops::Components {
-        attention_projections: count.attention_projections,
-        attention: count.attention,
-        mlp: count.mlp,
-        lm_head: count.lm_head,
-        adapter: count.adapter,
-    }
+fn parts(phases: &Phases) -> Vec<flops::Part> {
+    let named = |of: &Components| {
+        [
+            ("attention-projections", of.attention_projections),
+            ("attention", of.attention),
+            ("mlp", of.mlp),
+            ("lm-head", of.lm_head),
+            ("adapter", of.adapter),
+        ]
+    };
+    let pairs = named(&phases.prefill).into_iter().zip(named(&phases.decode));
+    pairs
+        .map(|((name, prefill), (_, decode))| flops::Part { name: name.to_owned(), prefill, decode })
+        .collect()
 }

@@ -8,6 +8,7 @@ use crate::{
     random::Stream,
     state::State,
 };
+use std::iter;
 use wasmtime::component::Resource;
 
 impl inputs::Host for State {
@@ -35,22 +36,29 @@ impl inputs::HostDataset for State {
                 "dataset '{name}' is not granted: add --dataset {name}=FILE"
             ))),
         };
-        let rows = rows.map(|rows| self.hand_out(rows));
-        match rows {
-            Ok(rows) => Ok(Ok(rows?)),
-            Err(refusal) => self.told_of_given(Err(refusal)),
-        }
+        self.handed_out(rows)
     }
 
     fn next(&mut self, dataset: Resource<Rows>) -> Told<Option<inputs::Row>> {
         let row = self.table.get_mut(&dataset)?.next_row().map_err(Refusal::InvalidArgument);
-        let seen = |(name, value): (String, crate::value::Value)| (name, value.into());
-        self.told_of_given(row.map(|row| {
-            row.map(|(index, fields)| inputs::Row {
-                index,
-                fields: fields.into_iter().map(seen).collect(),
-            })
-        }))
+        self.told(row.map(|row| row.map(seen)))
+    }
+
+    fn next_rows(&mut self, dataset: Resource<Rows>, most: u32) -> Told<Vec<inputs::Row>> {
+        let dataset = self.table.get_mut(&dataset)?;
+        let rows = iter::from_fn(|| dataset.next_row().transpose()).take(most as usize);
+        let rows: Result<Vec<_>, _> = rows.map(|row| row.map(seen)).collect();
+        self.told(rows.map_err(Refusal::InvalidArgument))
+    }
+
+    fn length(&mut self, dataset: Resource<Rows>) -> Told<u64> {
+        let length = self.table.get_mut(&dataset)?.length().map_err(Refusal::InvalidArgument);
+        self.told(length)
+    }
+
+    fn rewind(&mut self, dataset: Resource<Rows>) -> Told<()> {
+        let rewound = self.table.get_mut(&dataset)?.rewind().map_err(Refusal::InvalidArgument);
+        self.told(rewound)
     }
 
     fn drop(&mut self, dataset: Resource<Rows>) -> wasmtime::Result<()> {
@@ -73,8 +81,59 @@ impl inputs::HostRandom for State {
         Ok(self.table.get_mut(&stream)?.next_f64())
     }
 
+    fn many_u64(&mut self, stream: Resource<Stream>, count: u32) -> Told<Vec<u64>> {
+        let numbers = match self.affords::<u64>(count) {
+            Ok(()) => Ok(self.table.get_mut(&stream)?.fill_u64(count as usize)),
+            Err(refusal) => Err(refusal),
+        };
+        self.told(numbers)
+    }
+
+    fn many_f64(&mut self, stream: Resource<Stream>, count: u32) -> Told<Vec<f64>> {
+        let numbers = match self.affords::<f64>(count) {
+            Ok(()) => Ok(self.table.get_mut(&stream)?.fill_f64(count as usize)),
+            Err(refusal) => Err(refusal),
+        };
+        self.told(numbers)
+    }
+
+    fn tokens(
+        &mut self,
+        stream: Resource<Stream>,
+        count: u32,
+        vocabulary: u32,
+    ) -> Told<Vec<u32>> {
+        let tokens = match self.affords::<u32>(count) {
+            Ok(()) if vocabulary == 0 => {
+                Err(Refusal::InvalidArgument("a vocabulary of 0 has no tokens".to_owned()))
+            }
+            Ok(()) => Ok(self.table.get_mut(&stream)?.tokens(count as usize, vocabulary)),
+            Err(refusal) => Err(refusal),
+        };
+        self.told(tokens)
+    }
+
     fn drop(&mut self, stream: Resource<Stream>) -> wasmtime::Result<()> {
         self.table.delete(stream)?;
         Ok(())
     }
+}
+
+impl State {
+    /// Refuses so many numbers, if one call may not hand over as many bytes.
+    fn affords<T>(&self, count: u32) -> Result<(), Refusal> {
+        let most = self.run.settings.limits.call;
+        match (count as usize).saturating_mul(size_of::<T>()) > most {
+            true => Err(Refusal::LimitReached(format!(
+                "{count} numbers are more than the {} MiB of one call: ask for fewer at a time; --max-call raises the limit",
+                most >> 20
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+fn seen((index, fields): (u64, Vec<(String, crate::value::Value)>)) -> inputs::Row {
+    let fields = fields.into_iter().map(|(name, value)| (name, value.into()));
+    inputs::Row { index, fields: fields.collect() }
 }

@@ -1,21 +1,92 @@
-//! `engine.wit`, loading a model: what a script asks for, held against what was granted, and what is then
+//! `models.wit`, loading a model: what a script asks for, held against what was granted, and what is then
 //! known of the model.
 
-use crate::{bindings::engine, error::Refusal, run::Run};
+use crate::{bindings::models, error::{Refusal, short}, resources::LoadDraft, run::Run, state::State};
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
 use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
+use wasmtime::component::Resource;
+
+/// Longest name that is kept of what a script asks for, in characters. Nothing is called anything longer.
+const LONGEST: usize = 4_096;
+
+impl models::HostLoadOptions for State {
+    fn new(&mut self) -> wasmtime::Result<Resource<LoadDraft>> {
+        self.hand_out(LoadDraft::default())
+    }
+
+    fn set_model(&mut self, options: Resource<LoadDraft>, name: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.model = Some(short(name, LONGEST));
+        Ok(())
+    }
+
+    fn set_dtype(&mut self, options: Resource<LoadDraft>, dtype: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.dtype = Some(short(dtype, LONGEST));
+        Ok(())
+    }
+
+    fn set_kv_dtype(&mut self, options: Resource<LoadDraft>, dtype: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.kv_dtype = Some(short(dtype, LONGEST));
+        Ok(())
+    }
+
+    fn set_device(&mut self, options: Resource<LoadDraft>, device: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.device = Some(short(device, LONGEST));
+        Ok(())
+    }
+
+    fn set_threads(&mut self, options: Resource<LoadDraft>, threads: u32) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.threads = Some(threads);
+        Ok(())
+    }
+
+    fn set_whole_experts(&mut self, options: Resource<LoadDraft>, whole: bool) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.whole_experts = Some(whole);
+        Ok(())
+    }
+
+    fn set_sharded_adapters(&mut self, options: Resource<LoadDraft>, sharded: bool) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.sharded_adapters = Some(sharded);
+        Ok(())
+    }
+
+    fn set_microbatches(&mut self, options: Resource<LoadDraft>, parts: u32) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.microbatches = Some(parts);
+        Ok(())
+    }
+
+    fn set_seed(&mut self, options: Resource<LoadDraft>, seed: u64) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.seed = Some(seed);
+        Ok(())
+    }
+
+    fn set_ranks(
+        &mut self,
+        options: Resource<LoadDraft>,
+        tensor: u32,
+        pipeline: u32,
+        data: u32,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.ranks = Some((tensor, pipeline, data));
+        Ok(())
+    }
+
+    fn drop(&mut self, options: Resource<LoadDraft>) -> wasmtime::Result<()> {
+        self.table.delete(options)?;
+        Ok(())
+    }
+}
 
 /// What a script asks to load, held against what was granted.
-pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Refusal> {
+pub fn options(run: &Run, asked: LoadDraft) -> Result<LoadOptions, Refusal> {
     let granted = &run.settings.model;
-    let source = match options.source {
+    let source = match &asked.model {
         None => granted.source.clone(),
-        Some(name) if granted.source.is_called(&name) => granted.source.clone(),
-        Some(name) => ModelSource::preset(&name).ok_or_else(|| {
+        Some(name) if granted.source.is_called(name) => granted.source.clone(),
+        Some(name) => ModelSource::preset(name).ok_or_else(|| {
             Refusal::NotGranted(format!("model '{name}' is not granted: add --model {name}"))
         })?,
     };
-    let device = match options.device {
+    let device = match &asked.device {
         None => granted.device,
         Some(text) => {
             let device = text.parse()?;
@@ -27,7 +98,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
             device
         }
     };
-    let split = options.parallelism.map_or(granted.split, Into::into);
+    let split = split(granted.split, &asked);
     if split.ranks() > granted.max_ranks {
         return Err(Refusal::NotGranted(format!(
             "{} ranks are not granted: add --max-ranks {}",
@@ -35,11 +106,12 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
             split.ranks()
         )));
     }
+    let dtype = asked.dtype.as_deref().map(str::parse).transpose()?;
     Ok(LoadOptions {
         source,
-        dtype: options.dtype.map(Into::into).or(granted.dtype),
+        dtype: dtype.or(granted.dtype),
         device,
-        seed: options.seed.unwrap_or(run.settings.seed),
+        seed: asked.seed.unwrap_or(run.settings.seed),
         split,
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
@@ -47,17 +119,19 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
     })
 }
 
-impl From<engine::Parallelism> for Split {
-    fn from(asked: engine::Parallelism) -> Self {
-        Self {
-            tensor: asked.tensor as usize,
-            pipeline: asked.pipeline as usize,
-            data: asked.data as usize,
-            experts: asked.experts,
-            sharded_adapters: asked.sharded_adapters,
-            microbatches: asked.microbatches.map(|count| count as usize),
+/// How a model is split: as was granted, but for what the script says. One whose ranks the script sets is otherwise
+/// split as if nothing had been said.
+fn split(granted: Split, asked: &LoadDraft) -> Split {
+    let mut split = match asked.ranks {
+        None => granted,
+        Some((tensor, pipeline, data)) => {
+            Split::of(tensor as usize, pipeline as usize, data as usize)
         }
-    }
+    };
+    split.experts = asked.whole_experts.unwrap_or(split.experts);
+    split.sharded_adapters = asked.sharded_adapters.unwrap_or(split.sharded_adapters);
+    split.microbatches = asked.microbatches.map(|parts| parts as usize).or(split.microbatches);
+    split
 }
 
 /// What a reader must know of how a model is split.
@@ -72,7 +146,7 @@ pub fn warning(info: &Info) -> Option<String> {
 }
 
 /// A loaded model as the record keeps it.
-pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
+pub fn model_record(info: &Info, number: u64) -> ModelRecord {
     let Split { tensor, pipeline, data, experts, sharded_adapters, microbatches } = info.split;
     let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
     let microbatches = microbatches.map(|count| count as u32);
@@ -88,7 +162,7 @@ pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
         digest: file.digest.clone(),
     };
     ModelRecord {
-        number,
+        number: Some(number),
         seed: None,
         source: info.source.clone(),
         architecture: info.architecture.clone(),
@@ -112,44 +186,5 @@ pub fn model_record(info: &Info, number: Option<u64>) -> ModelRecord {
         ranks: info.ranks.iter().map(rank).collect(),
         load_ns: info.load_time.as_nanos() as u64,
         digest_ns: info.digest_time.as_nanos() as u64,
-    }
-}
-
-/// A loaded model as the guest sees it.
-pub fn model_info(info: &Info) -> engine::ModelInfo {
-    let (shape, record) = (&info.shape, model_record(info, None));
-    let Parallelism { tensor, pipeline, data, experts, sharded_adapters, microbatches } =
-        record.parallelism;
-    let parallelism =
-        engine::Parallelism { tensor, pipeline, data, experts, sharded_adapters, microbatches };
-    let rank = |RankRecord { device, first_layer, layers, weight_bytes }| engine::Rank {
-        device,
-        first_layer,
-        layers,
-        weight_bytes,
-    };
-    engine::ModelInfo {
-        source: record.source,
-        architecture: record.architecture,
-        digest: record.digest,
-        parameters: info.parameters,
-        weight_bytes: info.weight_bytes,
-        decode_weight_bytes: info.decode_weight_bytes,
-        dtype: info.dtype.into(),
-        quantization: record.quantization,
-        device: record.device,
-        parallelism,
-        ranks: record.ranks.into_iter().map(rank).collect(),
-        context_length: shape.context as u32,
-        vocab_size: shape.vocab as u32,
-        layers: shape.layers as u32,
-        hidden_size: shape.hidden as u32,
-        heads: shape.heads as u32,
-        kv_heads: shape.kv_heads as u32,
-        experts: shape.experts.map_or(0, |experts| experts.count as u32),
-        kv_bytes_per_token: info.kv_bytes_per_token,
-        eos_tokens: info.eos.clone(),
-        has_tokenizer: info.has_tokenizer,
-        load_time: record.load_ns,
     }
 }

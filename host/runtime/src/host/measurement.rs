@@ -1,98 +1,241 @@
-//! `meter.wit`: measurements, made of what the record keeps of them.
+//! `meter.wit`, the resource `measurement`: made of what the record keeps of a window.
 
-use super::types::recorded;
-use crate::bindings::meter;
+use super::types::{reading, recorded};
+use crate::{
+    bindings::{meter, types::Reading},
+    resources::Measurement,
+    state::State,
+};
 use llem_quantity::ReadingRecord;
 use llem_record::{
-    energy::DomainRecord,
-    event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
+    energy::PhaseEnergyRecord,
+    event::WindowRecord,
     hardware::{CourseRecord, DeviceSpanRecord},
 };
+use std::sync::Arc;
+use wasmtime::component::Resource;
 
-impl From<&WindowRecord> for meter::Measurement {
-    fn from(window: &WindowRecord) -> Self {
-        let or = |record: &Option<ReadingRecord>, reason: &str| match record {
-            Some(record) => recorded(record),
-            None => Err(reason.to_owned()),
-        };
-        let phases = window.energy_by_phase.as_ref();
-        // Of what is not known as a whole no part is.
-        let phase = |record: Option<&Option<ReadingRecord>>| match record {
-            Some(record) => or(record, "nothing of this kind was run"),
-            None => recorded(&window.energy_total),
-        };
-        Self {
-            label: window.label.clone(),
-            started: window.started_ns,
-            wall_time: window.wall_ns,
-            energy_per_output_token: or(&window.energy_per_output_token, "no token was generated"),
-            energy_total: recorded(&window.energy_total),
-            energy_covers: window.energy_covers.iter().map(domain).collect(),
-            energy_cpu: or(&window.energy_cpu, "the total does not say"),
-            energy_accelerators: or(&window.energy_accelerators, "no accelerator did the work"),
-            energy_prefill: phase(phases.map(|phases| &phases.prefill)),
-            energy_decode: phase(phases.map(|phases| &phases.decode)),
-            energy_mixed: phase(phases.map(|phases| &phases.mixed)),
-            energy_outside: phase(phases.map(|phases| &phases.outside)),
-            energy_above_idle: or(&window.energy_above_idle, "no idle baseline has been measured"),
-            devices_used: window.devices_used,
-            energy_imbalance: or(&window.energy_imbalance, "fewer than two devices hold a model"),
-            ranks: window.ranks.iter().map(rank_activity).collect(),
-            energy: window.energy.iter().map(device_energy).collect(),
-            devices: window.devices.iter().map(device_span).collect(),
-            warnings: window.warnings.clone(),
-            activity: activity(&window.activity),
-        }
+impl State {
+    fn window(&self, measurement: &Resource<Measurement>) -> wasmtime::Result<&Arc<WindowRecord>> {
+        Ok(&self.table.get(measurement)?.0)
     }
 }
 
-fn activity(activity: &Activity) -> meter::Activity {
-    let flops = activity.flops_estimated;
-    meter::Activity {
-        requests: activity.requests,
-        prompt_tokens: activity.prompt_tokens,
-        output_tokens: activity.output_tokens,
-        prefill_time: activity.prefill_ns,
-        decode_time: activity.decode_ns,
-        mixed_time: activity.mixed_ns,
-        mixed_prompt_tokens: activity.mixed_prompt_tokens,
-        mixed_output_tokens: activity.mixed_output_tokens,
-        flops_prefill: flops.prefill,
-        flops_decode: flops.decode,
-        flops_mixed: flops.mixed,
+/// What the record keeps, or why it keeps nothing.
+fn or(record: Option<&ReadingRecord>, reason: &str) -> Reading {
+    record.map_or_else(|| reading(Err(reason.to_owned())), recorded)
+}
+
+/// The energy of a phase. Of what is not known as a whole no part is.
+fn of_phase(
+    window: &WindowRecord,
+    phase: impl Fn(&PhaseEnergyRecord) -> &Option<ReadingRecord>,
+) -> Reading {
+    match &window.energy_by_phase {
+        Some(phases) => or(phase(phases).as_ref(), "nothing of this kind was run"),
+        None => recorded(&window.energy_total),
     }
 }
 
-fn device_span(span: &DeviceSpanRecord) -> meter::DeviceSpan {
-    let course = |course: &Option<CourseRecord>| {
-        course.map(|CourseRecord { first, last, min, max, mean }| meter::Course {
-            first,
-            last,
-            min,
-            max,
-            mean,
-        })
+impl meter::HostMeasurement for State {
+    fn label(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<String> {
+        Ok(self.window(&measurement)?.label.clone())
+    }
+
+    fn started(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.started_ns)
+    }
+
+    fn wall_time(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.wall_ns)
+    }
+
+    fn warnings(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Vec<String>> {
+        Ok(self.window(&measurement)?.warnings.clone())
+    }
+
+    fn energy(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::DeviceEnergy>> {
+        let parts = self.window(&measurement)?.energy.iter().map(|part| meter::DeviceEnergy {
+            device: part.device.clone(),
+            domain: part.domain.clone(),
+            energy: recorded(&part.energy),
+        });
+        Ok(parts.collect())
+    }
+
+    fn energy_total(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(recorded(&self.window(&measurement)?.energy_total))
+    }
+
+    fn energy_covers(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::Domain>> {
+        let covers = self.window(&measurement)?.energy_covers.iter();
+        let domain = |of: &llem_record::energy::DomainRecord| meter::Domain {
+            device: of.device.clone(),
+            domain: of.domain.clone(),
+        };
+        Ok(covers.map(domain).collect())
+    }
+
+    fn energy_cpu(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(or(self.window(&measurement)?.energy_cpu.as_ref(), "the total does not say"))
+    }
+
+    fn energy_accelerators(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(or(self.window(&measurement)?.energy_accelerators.as_ref(), "no accelerator did the work"))
+    }
+
+    fn energy_prefill(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(of_phase(self.window(&measurement)?, |phases| &phases.prefill))
+    }
+
+    fn energy_decode(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(of_phase(self.window(&measurement)?, |phases| &phases.decode))
+    }
+
+    fn energy_mixed(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(of_phase(self.window(&measurement)?, |phases| &phases.mixed))
+    }
+
+    fn energy_outside(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(of_phase(self.window(&measurement)?, |phases| &phases.outside))
+    }
+
+    fn energy_per_output_token(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(or(self.window(&measurement)?.energy_per_output_token.as_ref(), "no token was generated"))
+    }
+
+    fn energy_above_idle(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(or(self.window(&measurement)?.energy_above_idle.as_ref(), "no idle baseline has been measured"))
+    }
+
+    fn devices_used(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u32> {
+        Ok(self.window(&measurement)?.devices_used)
+    }
+
+    fn energy_imbalance(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
+        Ok(or(self.window(&measurement)?.energy_imbalance.as_ref(), "fewer than two devices hold a model"))
+    }
+
+    fn segments(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::Segment>> {
+        let segments = self.window(&measurement)?.segments.iter().map(|segment| meter::Segment {
+            label: segment.label.clone(),
+            started: segment.started_ns,
+            wall_time: segment.wall_ns,
+            energy: recorded(&segment.energy),
+        });
+        Ok(segments.collect())
+    }
+
+    fn requests(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.requests)
+    }
+
+    fn prompt_tokens(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.prompt_tokens)
+    }
+
+    fn output_tokens(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.output_tokens)
+    }
+
+    fn prefill_time(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.prefill_ns)
+    }
+
+    fn decode_time(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.decode_ns)
+    }
+
+    fn mixed_time(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.mixed_ns)
+    }
+
+    fn mixed_prompt_tokens(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.mixed_prompt_tokens)
+    }
+
+    fn mixed_output_tokens(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u64> {
+        Ok(self.window(&measurement)?.activity.mixed_output_tokens)
+    }
+
+    fn flops_prefill(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<f64> {
+        Ok(self.window(&measurement)?.activity.flops_estimated.prefill)
+    }
+
+    fn flops_decode(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<f64> {
+        Ok(self.window(&measurement)?.activity.flops_estimated.decode)
+    }
+
+    fn flops_mixed(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<f64> {
+        Ok(self.window(&measurement)?.activity.flops_estimated.mixed)
+    }
+
+    fn ranks(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::RankActivity>> {
+        let ranks = self.window(&measurement)?.ranks.iter().map(|rank| meter::RankActivity {
+            device: rank.device.clone(),
+            communication: recorded(&rank.communication),
+        });
+        Ok(ranks.collect())
+    }
+
+    fn courses(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::Course>> {
+        Ok(self.window(&measurement)?.devices.iter().flat_map(courses).collect())
+    }
+
+    fn throttled(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::Throttling>> {
+        let devices = self.window(&measurement)?.devices.iter();
+        let throttled = devices.filter(|span| !span.throttle_reasons.is_empty());
+        let seen = |span: &DeviceSpanRecord| meter::Throttling {
+            device: span.device.clone(),
+            reasons: span.throttle_reasons.clone(),
+        };
+        Ok(throttled.map(seen).collect())
+    }
+
+    fn memory_peaks(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Vec<meter::MemoryPeak>> {
+        let _ = self.window(&measurement)?;
+        Ok(Vec::new())
+    }
+
+    fn drop(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<()> {
+        self.table.delete(measurement)?;
+        Ok(())
+    }
+}
+
+/// How a device's readings went, those that it tells.
+fn courses(span: &DeviceSpanRecord) -> Vec<meter::Course> {
+    let told = [
+        ("temperature", "Cel", &span.temperature),
+        ("core-clock", "MHz", &span.core_clock),
+        ("utilisation", "%", &span.utilisation),
+        ("memory-used", "By", &span.memory_used),
+    ];
+    let course = |(name, unit, course): (&str, &str, &Option<CourseRecord>)| {
+        let CourseRecord { first, last, min, max, mean } = (*course)?;
+        let (device, reading, unit) = (span.device.clone(), name.to_owned(), unit.to_owned());
+        Some(meter::Course { device, reading, unit, first, last, min, max, mean })
     };
-    meter::DeviceSpan {
-        device: span.device.clone(),
-        temperature: course(&span.temperature),
-        core_clock: course(&span.core_clock),
-        utilisation: course(&span.utilisation),
-        memory_used: course(&span.memory_used),
-        throttle_reasons: span.throttle_reasons.clone(),
-    }
-}
-
-fn rank_activity(rank: &RankActivity) -> meter::RankActivity {
-    let communication = recorded(&rank.communication);
-    meter::RankActivity { device: rank.device.clone(), communication }
-}
-
-fn domain(domain: &DomainRecord) -> meter::Domain {
-    meter::Domain { device: domain.device.clone(), domain: domain.domain.clone() }
-}
-
-fn device_energy(part: &DeviceEnergyRecord) -> meter::DeviceEnergy {
-    let energy = recorded(&part.energy);
-    meter::DeviceEnergy { device: part.device.clone(), domain: part.domain.clone(), energy }
+    told.into_iter().filter_map(course).collect()
 }

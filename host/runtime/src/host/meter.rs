@@ -12,11 +12,12 @@ use crate::{
         steadiness::Course,
         window::OpenWindow,
     },
+    resources::Measurement,
     state::State,
 };
-use llem_meter::Resolution;
+use llem_meter::{Resolution, baseline::IdlePower};
 use llem_quantity::{Quantity, Source};
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration};
 use wasmtime::component::Resource;
 
 impl meter::Host for State {
@@ -28,35 +29,33 @@ impl meter::Host for State {
         let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
             device: resolution.device,
             domain: resolution.domain,
-            source: resolution.source.map(Into::into),
+            source: resolution.source.map(|source| source.name().to_owned()),
             update_period: reading(resolution.update_period),
         });
         Ok(all.collect())
     }
 
-    async fn measure_baseline(&mut self, length: u64) -> Told<meter::Baseline> {
-        let measured = self.baseline(Duration::from_nanos(length), None).await?;
-        self.told(measured.map(Into::into))
+    async fn sleep_until(&mut self, time: u64) -> wasmtime::Result<()> {
+        let length = time.saturating_sub(self.run.clock.now());
+        self.run.rest(Duration::from_nanos(length)).await
     }
 
-    async fn idle_baseline(&mut self, length: u64, lifetime: u64) -> Told<meter::Baseline> {
-        let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
-        let known = self.baseline(length, Some(lifetime)).await?;
-        self.told(known.map(Into::into))
+    async fn wait_until_power_steady(
+        &mut self,
+        device: Option<String>,
+        within: f64,
+        timeout: u64,
+    ) -> Told<u64> {
+        self.steady(Course::Power, device, within, timeout).await
     }
 
-    async fn wait_until(&mut self, condition: meter::Condition, timeout: u64) -> Told<u64> {
-        let timeout = Duration::from_nanos(timeout);
-        let (course, meter::Steady { device, within }) = match condition {
-            meter::Condition::Elapsed(length) => {
-                let elapsed = self.elapse(Duration::from_nanos(length), timeout).await?;
-                return self.told(elapsed);
-            }
-            meter::Condition::PowerSteady(steady) => (Course::Power, steady),
-            meter::Condition::TemperatureSteady(steady) => (Course::Temperature, steady),
-        };
-        let steady = self.run.wait_until_steady(course, device, within, timeout).await?;
-        self.told(steady)
+    async fn wait_until_temperature_steady(
+        &mut self,
+        device: Option<String>,
+        within: f64,
+        timeout: u64,
+    ) -> Told<u64> {
+        self.steady(Course::Temperature, device, within, timeout).await
     }
 }
 
@@ -70,19 +69,31 @@ impl meter::HostWindow for State {
         Ok(Ok(self.hand_out(window)?))
     }
 
-    async fn close(&mut self, window: Resource<OpenWindow>) -> Told<meter::Measurement> {
+    fn mark(&mut self, window: Resource<OpenWindow>, label: String) -> Told<()> {
+        if let Err(refusal) = check_label("mark", &label) {
+            return Ok(Err(refusal.into()));
+        }
+        let marked = self.table.get_mut(&window)?.mark(&self.run, label);
+        self.told(marked)
+    }
+
+    async fn close(&mut self, window: Resource<OpenWindow>) -> Told<Resource<Measurement>> {
         let window = self.table.delete(window)?;
-        let closed = window.close(&self.run).await?;
-        Ok(match closed {
-            Ok(record) => Ok((&record).into()),
+        Ok(match window.close(&self.run).await? {
+            Ok(record) => Ok(self.hand_out(Measurement(Arc::new(record)))?),
             Err(failure) => Err(Refusal::Failed(failure).into()),
         })
     }
 
-    fn timeline(&mut self, window: Resource<OpenWindow>) -> Told<Vec<meter::Sample>> {
-        let started = self.table.get(&window)?.started();
+    fn timeline(
+        &mut self,
+        window: Resource<OpenWindow>,
+        since: u64,
+    ) -> wasmtime::Result<Vec<meter::Sample>> {
+        let opened = self.table.get(&window)?.started();
         let meter = self.run.meter();
         let gauges = meter.resolutions();
+        let started = opened.max(self.run.clock.moment(since));
         let samples = meter.samples_since(started).into_iter().filter_map(|(at, sample)| {
             let of = |gauge: &&Resolution| {
                 gauge.device == *sample.device && gauge.domain == *sample.domain
@@ -93,10 +104,10 @@ impl meter::HostWindow for State {
                 at: self.run.clock.at(at),
                 device: sample.device.to_string(),
                 domain: sample.domain.to_string(),
-                power: reading(Ok(power)),
+                power: power.into(),
             })
         });
-        Ok(Ok(samples.collect()))
+        Ok(samples.collect())
     }
 
     fn drop(&mut self, window: Resource<OpenWindow>) -> wasmtime::Result<()> {
@@ -105,21 +116,45 @@ impl meter::HostWindow for State {
     }
 }
 
-impl From<Dated> for meter::Baseline {
-    fn from(dated: Dated) -> Self {
-        let power = dated.power.into_iter().map(|idle| meter::IdlePower {
+impl meter::HostBaseline for State {
+    async fn measure(&mut self, length: u64) -> Told<Resource<Dated>> {
+        let measured = self.baseline(Duration::from_nanos(length), None).await?;
+        self.handed_out(measured)
+    }
+
+    async fn recall_or_measure(&mut self, length: u64, lifetime: u64) -> Told<Resource<Dated>> {
+        let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
+        let known = self.baseline(length, Some(lifetime)).await?;
+        self.handed_out(known)
+    }
+
+    fn measured_at(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&baseline)?.measured_at)
+    }
+
+    fn wall_time(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&baseline)?.length.as_nanos() as u64)
+    }
+
+    fn from_earlier_run(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&baseline)?.from_earlier_run)
+    }
+
+    fn power(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<Vec<meter::IdlePower>> {
+        let power = self.table.get(&baseline)?.power.iter().cloned();
+        let seen = |idle: IdlePower| meter::IdlePower {
             device: idle.device,
             domain: idle.domain,
             power: reading(idle.power),
             unsteady: idle.unsteady,
             holds_model: idle.holds_model,
-        });
-        Self {
-            measured_at: dated.measured_at,
-            wall_time: dated.length.as_nanos() as u64,
-            from_earlier_run: dated.from_earlier_run,
-            power: power.collect(),
-        }
+        };
+        Ok(power.map(seen).collect())
+    }
+
+    fn drop(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<()> {
+        self.table.delete(baseline)?;
+        Ok(())
     }
 }
 
@@ -136,16 +171,16 @@ impl State {
         }
     }
 
-    async fn elapse(&mut self, length: Duration, timeout: Duration) -> Answer<u64> {
-        let started = Instant::now();
-        self.run.rest(length.min(timeout)).await?;
-        Ok(match length > timeout {
-            true => {
-                let reason = "the timeout is shorter than the time to wait";
-                Err(Refusal::Failed(reason.to_owned()))
-            }
-            false => Ok(started.elapsed().as_nanos() as u64),
-        })
+    async fn steady(
+        &mut self,
+        course: Course,
+        device: Option<String>,
+        within: f64,
+        timeout: u64,
+    ) -> Told<u64> {
+        let timeout = Duration::from_nanos(timeout);
+        let steady = self.run.wait_until_steady(course, device, within, timeout).await?;
+        self.told(steady)
     }
 }
 

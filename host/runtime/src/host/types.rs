@@ -4,42 +4,32 @@ use crate::{bindings::types, error::Refusal, state::State, value::Value};
 use llem_quantity::{Quantity, ReadingRecord, Source};
 
 impl types::Host for State {}
-impl crate::bindings::description::Host for State {}
-impl crate::bindings::trials::Host for State {}
 
 /// What a guest is told: an error goes to it, a wasmtime error ends it.
 pub type Told<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl State {
-    /// Tells a guest what became of its call. With one that has succeeded it goes on.
+    /// Tells a script what became of its call. With one that has succeeded it goes on.
     pub fn told<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
         if answer.is_ok() {
             self.went_on();
         }
         Ok(answer.map_err(Into::into))
     }
-
-    /// The same for a call that fails only because of something that was given to the run: if the script ends with that
-    /// very error, it is the giver's to mend.
-    pub fn told_of_given<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
-        let answer = answer.map_err(Refusal::short);
-        if let Err(refusal) = &answer {
-            self.run.output.refused(refusal.clone());
-        }
-        self.told(answer)
-    }
 }
 
 impl From<Refusal> for types::Error {
     fn from(refusal: Refusal) -> Self {
-        match refusal.short() {
-            Refusal::InvalidArgument(sentence) => Self::InvalidArgument(sentence),
-            Refusal::NotFound(sentence) => Self::NotFound(sentence),
-            Refusal::NotGranted(sentence) => Self::NotGranted(sentence),
-            Refusal::Unsupported(sentence) => Self::Unsupported(sentence),
-            Refusal::LimitReached(sentence) => Self::LimitReached(sentence),
-            Refusal::Failed(sentence) => Self::Failed(sentence),
-        }
+        use types::ErrorCode;
+        let code = match &refusal {
+            Refusal::InvalidArgument(_) => ErrorCode::InvalidArgument,
+            Refusal::NotFound(_) => ErrorCode::NotFound,
+            Refusal::NotGranted(_) => ErrorCode::NotGranted,
+            Refusal::Unsupported(_) => ErrorCode::Unsupported,
+            Refusal::LimitReached(_) => ErrorCode::LimitReached,
+            Refusal::Failed(_) => ErrorCode::Failed,
+        };
+        Self { code, message: refusal.short().to_string() }
     }
 }
 
@@ -65,51 +55,13 @@ impl From<types::Value> for Value {
     }
 }
 
-impl From<Source> for types::Source {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Clock => Self::Clock,
-            Source::Counted => Self::Counted,
-            Source::NvmlCounter => Self::NvmlCounter,
-            Source::NvmlPower => Self::NvmlPower,
-            Source::Rapl => Self::Rapl,
-            Source::Sensor => Self::Sensor,
-            Source::Analytic => Self::Analytic,
-            Source::Derived => Self::Derived,
-            Source::Modelled => Self::Modelled,
-            Source::Datasheet => Self::Datasheet,
-            Source::Simulated => Self::Simulated,
-            Source::Script => Self::Script,
-        }
-    }
-}
-
-impl From<types::Source> for Source {
-    fn from(source: types::Source) -> Self {
-        match source {
-            types::Source::Clock => Self::Clock,
-            types::Source::Counted => Self::Counted,
-            types::Source::NvmlCounter => Self::NvmlCounter,
-            types::Source::NvmlPower => Self::NvmlPower,
-            types::Source::Rapl => Self::Rapl,
-            types::Source::Sensor => Self::Sensor,
-            types::Source::Analytic => Self::Analytic,
-            types::Source::Derived => Self::Derived,
-            types::Source::Modelled => Self::Modelled,
-            types::Source::Datasheet => Self::Datasheet,
-            types::Source::Simulated => Self::Simulated,
-            types::Source::Script => Self::Script,
-        }
-    }
-}
-
 impl From<Quantity> for types::Quantity {
     fn from(quantity: Quantity) -> Self {
         Self {
             value: quantity.value,
             uncertainty: quantity.uncertainty,
             unit: quantity.unit,
-            source: quantity.source.into(),
+            source: quantity.source.name().to_owned(),
         }
     }
 }
@@ -134,7 +86,10 @@ impl TryFrom<types::Quantity> for Quantity {
             ));
         }
         check_unit(&unit)?;
-        Ok(Self::new(value, uncertainty, unit, source.into()))
+        let source = Source::of_name(&source).ok_or_else(|| {
+            format!("has a source that this llem does not know: see the names of `source` in wit/types.wit, such as {}", Source::Derived.name())
+        })?;
+        Ok(Self::new(value, uncertainty, unit, source))
     }
 }
 
@@ -151,7 +106,10 @@ pub fn check_unit(unit: &str) -> Result<(), String> {
 
 /// A reading as the guest sees it.
 pub fn reading(reading: llem_quantity::Reading) -> types::Reading {
-    reading.map(Into::into)
+    match reading {
+        Ok(quantity) => types::Reading::Known(quantity.into()),
+        Err(reason) => types::Reading::Unavailable(reason),
+    }
 }
 
 /// What the record keeps of a reading, as the guest sees it.
@@ -159,32 +117,12 @@ pub fn recorded(record: &ReadingRecord) -> types::Reading {
     reading(record.reading())
 }
 
-impl From<llem_engine::DType> for types::Dtype {
-    fn from(dtype: llem_engine::DType) -> Self {
-        match dtype {
-            llem_engine::DType::F32 => Self::F32,
-            llem_engine::DType::Bf16 => Self::Bf16,
-            llem_engine::DType::F16 => Self::F16,
-        }
-    }
-}
-
-impl From<types::Dtype> for llem_engine::DType {
-    fn from(dtype: types::Dtype) -> Self {
-        match dtype {
-            types::Dtype::F32 => Self::F32,
-            types::Dtype::Bf16 => Self::Bf16,
-            types::Dtype::F16 => Self::F16,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn given(value: f64, uncertainty: f64, unit: &str) -> Result<Quantity, String> {
-        let (unit, source) = (unit.to_owned(), types::Source::Rapl);
+        let (unit, source) = (unit.to_owned(), "rapl".to_owned());
         types::Quantity { value, uncertainty, unit, source }.try_into()
     }
 

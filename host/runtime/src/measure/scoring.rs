@@ -21,7 +21,10 @@ use llem_engine::{
 use llem_meter::Span;
 use llem_record::{
     Event,
-    event::{Activity, EstimatedFlops, ScoreProgressRecord, ScoreRecord, ScoreResult, UsedAdapter},
+    event::{
+        Activity, EstimatedFlops, ScoreProgressRecord, ScoreRecord, ScoreResult, UsedAdapter,
+        WindowRecord,
+    },
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -160,8 +163,9 @@ pub fn measure(
     }))
 }
 
-/// Writes what was measured into the record, however far it came, and returns the scores if all are there.
-pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<Vec<Score>> {
+/// Writes what was measured into the record, however far it came, and returns the scores, if all are there, with their
+/// window.
+pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<(Vec<Score>, WindowRecord)> {
     let Measured { task, scoring, span, communication: [sent, received], results } = measured;
     let info = thread.info();
     let before = Before::now(run);
@@ -175,7 +179,7 @@ pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<Ve
         None => (completed < requests).then(|| "interrupted".to_owned()),
     };
     run.output.keep(Event::Score(ScoreRecord {
-        window,
+        window: window.clone(),
         model: Some(thread.number),
         digest: Some(task.digest()),
         rolling: task.is_rolling(),
@@ -198,7 +202,8 @@ pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<Ve
         return Ok(Err(error.into()));
     }
     let all: Option<Vec<Score>> = scoring.scores.into_iter().collect();
-    Ok(all.ok_or_else(|| Refusal::Failed("scoring was interrupted".to_owned())))
+    let scores = all.ok_or_else(|| Refusal::Failed("scoring was interrupted".to_owned()));
+    Ok(scores.map(|scores| (scores, window)))
 }
 
 /// What scoring did: all of it is prefill, and logits are needed for the continuations only.

@@ -4,17 +4,19 @@ use super::communication::Communication;
 use crate::{
     energy_shares::{ByPhase, PhaseEnergy, domain_record},
     engine_thread::EngineThread,
+    error::Refusal,
     holdings::During,
     run::Run,
 };
-use llem_meter::{DeviceSpan, Span, Window, timeline::Course};
-use llem_quantity::{Reading, ReadingRecord, Source};
+use llem_meter::{DeviceSpan, Following, Span, Window, timeline::Course};
+use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use llem_record::{
     Event,
     energy::{LackRecord, PhaseEnergyRecord, per_token},
-    event::{Activity, DeviceEnergyRecord, RankActivity, WindowRecord},
+    event::{Activity, DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
     hardware::{CourseRecord, DeviceSpanRecord},
 };
+use std::time::Instant;
 
 /// A window that a script has open.
 pub struct OpenWindow {
@@ -22,7 +24,19 @@ pub struct OpenWindow {
     window: Window,
     before: Before,
     communication: Communication,
+    marks: Vec<Mark>,
+    /// The energy since the first mark.
+    following: Option<Following>,
 }
+
+/// The beginning of a segment.
+struct Mark {
+    label: String,
+    at: Instant,
+}
+
+/// Most marks of a window.
+const MARKS: usize = 1_000;
 
 impl OpenWindow {
     /// Opens a window once every device has done what it was given before.
@@ -32,12 +46,27 @@ impl OpenWindow {
         run.work.settle();
         let before = Before::now(run);
         let window = run.meter().open();
-        Ok(Self { label, window, before, communication })
+        let (marks, following) = (Vec::new(), None);
+        Ok(Self { label, window, before, communication, marks, following })
+    }
+
+    /// Begins a segment.
+    pub fn mark(&mut self, run: &Run, label: String) -> Result<(), Refusal> {
+        if self.marks.len() == MARKS {
+            return Err(Refusal::LimitReached(format!(
+                "window '{}' has {MARKS} marks, and may have no more",
+                self.label
+            )));
+        }
+        let following = self.following.get_or_insert_with(|| run.meter().following());
+        let at = if self.marks.is_empty() { following.until() } else { Instant::now() };
+        self.marks.push(Mark { label, at });
+        Ok(())
     }
 
     /// Closes it, whatever its devices do, and writes it down. One whose device has failed is recorded with that among
     /// its warnings, and the failure is returned in a sentence.
-    pub async fn close(self, run: &Run) -> wasmtime::Result<Result<WindowRecord, String>> {
+    pub async fn close(mut self, run: &Run) -> wasmtime::Result<Result<WindowRecord, String>> {
         let idle = run.synchronise().await;
         let span = run.meter().close(self.window);
         run.work.settle();
@@ -50,7 +79,9 @@ impl OpenWindow {
             Err(error) => (Vec::new(), Some(error.root_cause().to_string().replace('\n', " "))),
         };
         let held = run.engines.during(&span);
+        let parts = self.parts(run, &span, &held);
         let mut record = closed(run, &self.label, &span, &self.before, held, ranks)?;
+        record.segments = self.segments(run, &span, parts, &record.energy_total);
         if let Some(failure) = &failure {
             let warning = format!(
                 "it was closed when its device failed, and what ran then may not be in it: {failure}"
@@ -63,8 +94,41 @@ impl OpenWindow {
         Ok(failure.map_or(Ok(record), Err))
     }
 
+    /// The energy of the segments after the first.
+    fn parts(&mut self, run: &Run, span: &Span, held: &During) -> Vec<Reading> {
+        let Some(following) = &mut self.following else { return Vec::new() };
+        let ends = self.marks.iter().skip(1).map(|mark| mark.at).chain([span.started + span.wall]);
+        ends.map(|until| held.total(&run.meter().part(following, until).by_courses()).energy)
+            .collect()
+    }
+
+    /// The parts between marks. The first has what the others leave of the total, so that all add up to it.
+    fn segments(
+        &self,
+        run: &Run,
+        span: &Span,
+        parts: Vec<Reading>,
+        total: &ReadingRecord,
+    ) -> Vec<SegmentRecord> {
+        if self.marks.is_empty() {
+            return Vec::new();
+        }
+        let first = total.reading().and_then(|total| rest_of(total, &parts));
+        let starts = [span.started].into_iter().chain(self.marks.iter().map(|mark| mark.at));
+        let ends = self.marks.iter().map(|mark| mark.at).chain([span.started + span.wall]);
+        let labels = [String::new()].into_iter().chain(self.marks.iter().map(|mark| mark.label.clone()));
+        let energies = [first].into_iter().chain(parts);
+        let segment = |((label, energy), (from, to)): ((String, Reading), (Instant, Instant))| SegmentRecord {
+            label,
+            started_ns: run.clock.at(from),
+            wall_ns: to.saturating_duration_since(from).as_nanos() as u64,
+            energy: (&energy).into(),
+        };
+        labels.zip(energies).zip(starts.zip(ends)).map(segment).collect()
+    }
+
     /// When it was opened.
-    pub fn started(&self) -> std::time::Instant {
+    pub fn started(&self) -> Instant {
         self.window.started
     }
 }
@@ -164,6 +228,7 @@ pub fn closed(
         energy_imbalance: (held.devices.len() > 1).then(|| (&imbalance).into()),
         models: held.models,
         batches: held.batches,
+        segments: Vec::new(),
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
@@ -173,16 +238,18 @@ pub fn closed(
 
 /// What of a total is in none of the phases; none where they are all of it.
 fn outside(total: &Reading, phases: &ByPhase) -> Option<Reading> {
-    let rest = || {
-        let total = total.clone()?;
-        phases.iter().flatten().try_fold(total, |rest, phase| {
-            let rest = rest.minus(phase.as_ref().map_err(Clone::clone)?);
-            rest.ok_or_else(|| "energies are in different units".to_owned())
-        })
-    };
+    let rest = total.clone().and_then(|total| rest_of(total, phases.iter().flatten()));
     let all = total.as_ref().map_or(0.0, |total| total.value.abs());
     // What rounding leaves of a sum of all its parts is nothing.
-    Some(rest()).filter(|rest| !rest.as_ref().is_ok_and(|rest| rest.value.abs() <= 1e-9 * all))
+    Some(rest).filter(|rest| !rest.as_ref().is_ok_and(|rest| rest.value.abs() <= 1e-9 * all))
+}
+
+/// What parts leave of a total.
+fn rest_of<'a>(total: Quantity, parts: impl IntoIterator<Item = &'a Reading>) -> Reading {
+    parts.into_iter().try_fold(total, |rest, part| {
+        let rest = rest.minus(part.as_ref().map_err(Clone::clone)?);
+        rest.ok_or_else(|| "energies are in different units".to_owned())
+    })
 }
 
 fn device_span(span: &DeviceSpan) -> DeviceSpanRecord {

@@ -1,0 +1,337 @@
+//! `batches.wit`: continuous batching, one step or several a call.
+
+use super::{
+    requests,
+    types::{Told, recorded},
+};
+use crate::{
+    batch::{BatchHandle, Kept, Length, OpenBatch, Stretch},
+    bindings::{batches, types},
+    resources::{Completed, Draft, Logits, Progress},
+    state::State,
+};
+use llem_engine::batch::{BatchOptions, Status, Until, WhenFull};
+use wasmtime::component::Resource;
+
+impl batches::Host for State {}
+
+impl batches::HostBatchOptions for State {
+    fn new(&mut self, max_sequences: u32) -> wasmtime::Result<Resource<BatchOptions>> {
+        let max_sequences = max_sequences as usize;
+        self.hand_out(BatchOptions { max_sequences, ..BatchOptions::default() })
+    }
+
+    fn copy(
+        &mut self,
+        options: Resource<BatchOptions>,
+    ) -> wasmtime::Result<Resource<BatchOptions>> {
+        let copy = self.table.get(&options)?.clone();
+        self.hand_out(copy)
+    }
+
+    fn max_sequences(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&options)?.max_sequences as u32)
+    }
+
+    fn max_tokens(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&options)?.max_tokens.map(|most| most as u32))
+    }
+
+    fn set_max_tokens(
+        &mut self,
+        options: Resource<BatchOptions>,
+        most: Option<u32>,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.max_tokens = most.map(|most| most as usize);
+        Ok(())
+    }
+
+    fn prefill_chunk(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&options)?.prefill_chunk as u32)
+    }
+
+    fn set_prefill_chunk(
+        &mut self,
+        options: Resource<BatchOptions>,
+        rows: u32,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.prefill_chunk = rows as usize;
+        Ok(())
+    }
+
+    fn max_rows(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&options)?.max_rows.map(|rows| rows as u32))
+    }
+
+    fn set_max_rows(
+        &mut self,
+        options: Resource<BatchOptions>,
+        rows: Option<u32>,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.max_rows = rows.map(|rows| rows as usize);
+        Ok(())
+    }
+
+    fn refuses_when_full(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&options)?.when_full == WhenFull::Refuse)
+    }
+
+    fn set_refuses_when_full(
+        &mut self,
+        options: Resource<BatchOptions>,
+        refuses: bool,
+    ) -> wasmtime::Result<()> {
+        let when_full = if refuses { WhenFull::Refuse } else { WhenFull::Wait };
+        self.table.get_mut(&options)?.when_full = when_full;
+        Ok(())
+    }
+
+    fn prefix_cache(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&options)?.prefix_cache)
+    }
+
+    fn set_prefix_cache(
+        &mut self,
+        options: Resource<BatchOptions>,
+        is_used: bool,
+    ) -> wasmtime::Result<()> {
+        self.table.get_mut(&options)?.prefix_cache = is_used;
+        Ok(())
+    }
+
+    fn drop(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<()> {
+        self.table.delete(options)?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn batch(&self, batch: &Resource<OpenBatch>) -> wasmtime::Result<BatchHandle> {
+        Ok(self.table.get(batch)?.handle())
+    }
+
+    fn status(&self, batch: &Resource<OpenBatch>) -> wasmtime::Result<Status> {
+        Ok(self.batch(batch)?.status())
+    }
+
+    fn ended(&self, ended: Vec<Kept>) -> wasmtime::Result<Vec<Completed>> {
+        let completed =
+            |(ended, record): Kept| self.completed(ended.sequence, ended.completion, record);
+        ended.into_iter().map(completed).collect()
+    }
+
+    /// Runs steps, and hands out what they did.
+    async fn progressed(
+        &mut self,
+        batch: &Resource<OpenBatch>,
+        length: Length,
+    ) -> Told<Resource<Progress>> {
+        self.run.begin()?;
+        let handle = self.batch(batch)?;
+        let progressed = match handle.run(&self.run, length).await? {
+            Ok(stretch) => Ok(self.progress(stretch)?),
+            Err(refusal) => Err(refusal),
+        };
+        self.handed_out(progressed)
+    }
+}
+
+impl batches::HostBatch for State {
+    async fn submit(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        request: Resource<Draft>,
+        arrival: Option<u64>,
+    ) -> Told<Vec<u64>> {
+        self.run.begin()?;
+        let batch = self.batch(&batch)?;
+        let names = match requests::taken(&self.run, self.table.get(&request)?) {
+            Ok(asked) => batch.submit(&self.run, asked, arrival).await?,
+            Err(refusal) => Err(refusal),
+        };
+        self.told(names)
+    }
+
+    async fn submit_after(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+        fork: bool,
+        request: Resource<Draft>,
+        arrival: Option<u64>,
+    ) -> Told<u64> {
+        self.run.begin()?;
+        let batch = self.batch(&batch)?;
+        let name = match requests::taken(&self.run, self.table.get(&request)?) {
+            Ok(asked) => batch.submit_after(&self.run, sequence, fork, asked, arrival).await?,
+            Err(refusal) => Err(refusal),
+        };
+        self.told(name)
+    }
+
+    fn release(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<()> {
+        let released = self.batch(&batch)?.change(|batch| batch.release(sequence));
+        self.told(released)
+    }
+
+    async fn step(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
+        self.progressed(&batch, Length::Step).await
+    }
+
+    async fn run_until(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        time: u64,
+    ) -> Told<Resource<Progress>> {
+        let time = self.run.clock.moment(time);
+        self.progressed(&batch, Length::Until(Until::Time(time))).await
+    }
+
+    async fn run_until_end(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
+        self.progressed(&batch, Length::Until(Until::NextEnd)).await
+    }
+
+    async fn run_until_token(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
+        self.progressed(&batch, Length::Until(Until::NextToken)).await
+    }
+
+    async fn drain(&mut self, batch: Resource<OpenBatch>) -> Told<Vec<Resource<Completed>>> {
+        self.run.begin()?;
+        match self.batch(&batch)?.run(&self.run, Length::All).await? {
+            Ok(stretch) => {
+                let ended = self.ended(stretch.ended)?;
+                Ok(Ok(self.hand_out_all(ended)?))
+            }
+            Err(refusal) => Ok(Err(refusal.into())),
+        }
+    }
+
+    fn cancel(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<()> {
+        let cancelled = self.batch(&batch)?.change(|batch| batch.cancel(sequence));
+        self.told(cancelled)
+    }
+
+    fn logits(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+    ) -> Told<Resource<Logits>> {
+        let handle = self.batch(&batch)?;
+        let logits = match handle.change(|batch| Ok(batch.logits(sequence)?.to_vec())) {
+            Ok(row) => Ok(Logits { charge: self.kept.charge(size_of_val(&row[..]))?, row }),
+            Err(refusal) => Err(refusal),
+        };
+        self.handed_out(logits)
+    }
+
+    async fn choose(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+        token: u32,
+    ) -> Told<()> {
+        let chosen = self.batch(&batch)?.choose(sequence, token).await?;
+        self.told(chosen)
+    }
+
+    fn running(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u32> {
+        Ok(self.status(&batch)?.running as u32)
+    }
+
+    fn waiting(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u32> {
+        Ok(self.status(&batch)?.waiting as u32)
+    }
+
+    fn scheduled(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u32> {
+        Ok(self.status(&batch)?.scheduled as u32)
+    }
+
+    fn kv_bytes(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
+        Ok(self.status(&batch)?.kv_bytes as u64)
+    }
+
+    fn kv_capacity(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
+        Ok(self.status(&batch)?.kv_capacity as u64)
+    }
+
+    fn kv_used(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
+        Ok(self.status(&batch)?.kv_used as u64)
+    }
+
+    fn prefix_queries(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
+        Ok(self.status(&batch)?.prefix_queries as u64)
+    }
+
+    fn prefix_hits(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
+        Ok(self.status(&batch)?.prefix_hits as u64)
+    }
+
+    async fn sequence_energy(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+    ) -> Told<types::Reading> {
+        let energy = self.batch(&batch)?.energy_of(sequence).await?;
+        self.told(energy.map(|energy| recorded(&energy)))
+    }
+
+    async fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
+        let model = self.table.delete(batch)?.close();
+        self.run.engines.let_go(model, &self.run.stop).await;
+        Ok(())
+    }
+}
+
+impl batches::HostProgress for State {
+    fn steps(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&progress)?.steps)
+    }
+
+    fn tokens(
+        &mut self,
+        progress: Resource<Progress>,
+    ) -> wasmtime::Result<Vec<batches::StepToken>> {
+        let seen = |&(sequence, token, at)| batches::StepToken { sequence, token, at };
+        Ok(self.table.get(&progress)?.tokens.iter().map(seen).collect())
+    }
+
+    fn ended(
+        &mut self,
+        progress: Resource<Progress>,
+    ) -> wasmtime::Result<Vec<Resource<Completed>>> {
+        let ended = self.table.get(&progress)?.ended.clone();
+        self.hand_out_all(ended)
+    }
+
+    fn prompt_tokens(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&progress)?.prompt_tokens)
+    }
+
+    fn started(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&progress)?.started_ns)
+    }
+
+    fn finished(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&progress)?.finished_ns)
+    }
+
+    fn drop(&mut self, progress: Resource<Progress>) -> wasmtime::Result<()> {
+        self.table.delete(progress)?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn progress(&self, stretch: Stretch) -> wasmtime::Result<Progress> {
+        let Stretch { steps, tokens, ended, prompt_tokens, started, finished } = stretch;
+        let clock = self.run.clock;
+        let tokens: Vec<_> = tokens
+            .iter()
+            .map(|token| (token.sequence, token.token, clock.at(token.at)))
+            .collect();
+        let charge = self.kept.charge(size_of::<Progress>() + size_of_val(&tokens[..]))?;
+        let ended = self.ended(ended)?;
+        let [started_ns, finished_ns] = [started, finished].map(|moment| clock.at(moment));
+        Ok(Progress { steps, tokens, ended, prompt_tokens, started_ns, finished_ns, charge })
+    }
+}

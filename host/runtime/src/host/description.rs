@@ -1,0 +1,111 @@
+//! `description.wit`: what a component says of itself, in a run and before there is one.
+
+use crate::{
+    about::{About, MEMORY},
+    bindings::description,
+    describe::Describing,
+    error::Halt,
+    state::State,
+};
+use wasmtime::component::Resource;
+
+/// Refuses what no component has to say of itself, for it is the host's memory.
+fn check(about: &About) -> wasmtime::Result<()> {
+    match about.bytes() > MEMORY {
+        true => Err(Halt::Limit(format!(
+            "it says more of itself than {MEMORY} bytes: declare fewer parameters and datasets, in fewer words"
+        ))
+        .trap()),
+        false => Ok(()),
+    }
+}
+
+/// The interface, for a store.
+macro_rules! describes {
+    ($store:ty) => {
+        impl description::Host for $store {}
+
+        impl description::HostAbout for $store {
+            fn new(
+                &mut self,
+                name: String,
+                version: String,
+                summary: String,
+            ) -> wasmtime::Result<Resource<About>> {
+                let about = About::new(name, version, summary);
+                check(&about)?;
+                Ok(self.table.push(about)?)
+            }
+
+            fn name(&mut self, about: Resource<About>) -> wasmtime::Result<String> {
+                Ok(self.table.get(&about)?.name.clone())
+            }
+
+            fn version(&mut self, about: Resource<About>) -> wasmtime::Result<String> {
+                Ok(self.table.get(&about)?.version.clone())
+            }
+
+            fn summary(&mut self, about: Resource<About>) -> wasmtime::Result<String> {
+                Ok(self.table.get(&about)?.summary.clone())
+            }
+
+            fn add_parameter(
+                &mut self,
+                about: Resource<About>,
+                parameter: description::Parameter,
+            ) -> wasmtime::Result<()> {
+                let about = self.table.get_mut(&about)?;
+                about.add_parameter(parameter);
+                check(about)
+            }
+
+            fn parameters(
+                &mut self,
+                about: Resource<About>,
+            ) -> wasmtime::Result<Vec<description::Parameter>> {
+                Ok(self.table.get(&about)?.parameters.clone())
+            }
+
+            fn add_dataset(
+                &mut self,
+                about: Resource<About>,
+                dataset: description::DatasetInput,
+            ) -> wasmtime::Result<()> {
+                let about = self.table.get_mut(&about)?;
+                about.add_dataset(dataset);
+                check(about)
+            }
+
+            fn datasets(
+                &mut self,
+                about: Resource<About>,
+            ) -> wasmtime::Result<Vec<description::DatasetInput>> {
+                Ok(self.table.get(&about)?.datasets.clone())
+            }
+
+            fn set_clocks(
+                &mut self,
+                about: Resource<About>,
+                clocks: description::Clocks,
+            ) -> wasmtime::Result<()> {
+                self.table.get_mut(&about)?.clocks = clocks;
+                Ok(())
+            }
+
+            fn clocks(
+                &mut self,
+                about: Resource<About>,
+            ) -> wasmtime::Result<description::Clocks> {
+                Ok(self.table.get(&about)?.clocks)
+            }
+
+            fn drop(&mut self, about: Resource<About>) -> wasmtime::Result<()> {
+                self.table.delete(about)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+describes!(State);
+describes!(Describing);
