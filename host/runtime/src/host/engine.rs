@@ -41,11 +41,11 @@ impl engine::HostModel for State {
     }
 
     async fn tokenize(&mut self, model: Resource<LoadedModel>, text: String) -> Told<Vec<u32>> {
-        self.ask(&model, move |model| model.tokenize(&text)).await
+        self.ask(&model, move |model| model.tokenize(&text, true)).await
     }
 
     async fn detokenize(&mut self, model: Resource<LoadedModel>, tokens: Vec<u32>) -> Told<String> {
-        self.ask(&model, move |model| model.detokenize(&tokens)).await
+        self.ask(&model, move |model| model.detokenize(&tokens, false)).await
     }
 
     async fn apply_chat_template(
@@ -54,7 +54,7 @@ impl engine::HostModel for State {
         messages: Vec<engine::Message>,
     ) -> Told<String> {
         let messages: Vec<Message> = messages.into_iter().map(Into::into).collect();
-        self.ask(&model, move |model| model.apply_chat_template(&messages)).await
+        self.ask(&model, move |model| model.apply_chat_template(&messages, &[])).await
     }
 
     async fn generate(

@@ -63,7 +63,8 @@ fn prompt(prompt: Prompt) -> llem_engine::Prompt {
         Prompt::Text(text) => llem_engine::Prompt::Text(text),
         Prompt::Tokens(tokens) => llem_engine::Prompt::Tokens(tokens),
         Prompt::Chat(turns) => {
-            llem_engine::Prompt::Chat(turns.into_iter().map(Into::into).collect())
+            let messages = turns.into_iter().map(Into::into).collect();
+            llem_engine::Prompt::Chat { messages, arguments: Vec::new() }
         }
     }
 }
