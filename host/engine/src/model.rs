@@ -4,7 +4,7 @@ use crate::{
     Control, DType, Device, Error, LoadOptions, Prompt, Result, Split,
     adapters::Registry,
     batch::Parts,
-    chat::{ChatTemplate, Message},
+    chat::{Argument, ChatTemplate, Message},
     families::Shape,
     kernels::simd::Path,
     load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
@@ -15,7 +15,7 @@ use crate::{
     },
     rank_info,
     score::{self, Completed, ScoreRequest, Scoring, Windows},
-    tokenizer::Tokenizer,
+    tokenizer::{Tokenizer, TokenizerFacts},
 };
 use std::time::{Duration, Instant};
 
@@ -188,30 +188,63 @@ impl Model {
         &self.info
     }
 
-    /// Text to tokens, with the special tokens that the tokenizer adds.
-    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
-        self.tokenizer()?.encode(text, true)
+    /// What is known of its tokenizer.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn tokenizer_facts(&self) -> Result<TokenizerFacts> {
+        Ok(self.tokenizer()?.facts())
     }
 
-    /// Tokens to text, without special tokens.
-    pub fn detokenize(&self, tokens: &[u32]) -> Result<String> {
-        self.tokenizer()?.decode(tokens)
+    /// How the vocabulary spells a token (`Ġthe`); none beyond it.
+    ///
+    /// # Errors
+    /// The model has no tokenizer.
+    pub fn token_text(&self, id: u32) -> Result<Option<String>> {
+        Ok(self.tokenizer()?.token_text(id))
     }
 
-    /// Renders a conversation by the model's chat template.
-    pub fn apply_chat_template(&self, messages: &[Message]) -> Result<String> {
+    /// The token that the vocabulary spells so; none where it has no such.
+    ///
+    /// # Errors
+    /// The model has no tokenizer.
+    pub fn token_id(&self, text: &str) -> Result<Option<u32>> {
+        Ok(self.tokenizer()?.token_id(text))
+    }
+
+    /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens
+    /// that the text spells out are recognised either way.
+    ///
+    /// # Errors
+    /// The model has no tokenizer, or the text is too long for one call.
+    pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
+        self.tokenizer()?.encode(text, add_special)
+    }
+
+    /// Tokens to text, with or without the special ones among them.
+    ///
+    /// # Errors
+    /// The model has no tokenizer, or that cannot turn the tokens into text.
+    pub fn detokenize(&self, tokens: &[u32], keep_special: bool) -> Result<String> {
+        self.tokenizer()?.decode(tokens, keep_special)
+    }
+
+    /// Renders a conversation by the model's chat template, with variables of it.
+    ///
+    /// # Errors
+    /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
+    pub fn apply_chat_template(
+        &self,
+        messages: &[Message],
+        arguments: &[Argument],
+    ) -> Result<String> {
         let template = self.chat_template.as_ref().ok_or_else(|| {
             Error::Unsupported(format!(
                 "{} has no chat template; give the prompt as text",
                 self.info.source
             ))
         })?;
-        template.render(messages)
-    }
-
-    /// Renders a conversation and tokenizes it.
-    pub fn tokenize_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        self.tokens_with(self.tokenizer.as_ref(), &Prompt::Chat(messages.to_vec()))
+        template.render(messages, arguments)
     }
 
     /// The tokens of prompts, as the request's clock sees it.
@@ -233,7 +266,9 @@ impl Model {
         match prompt {
             Prompt::Text(text) => tokenizer()?.encode(text, true),
             // The template writes the special tokens itself.
-            Prompt::Chat(turns) => tokenizer()?.encode(&self.apply_chat_template(turns)?, false),
+            Prompt::Chat { messages, arguments } => {
+                tokenizer()?.encode(&self.apply_chat_template(messages, arguments)?, false)
+            }
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     Control, Error, Generation, Model, Result, Sampling,
     adapters::{Adapted, Choice},
     batch::{Completion, check},
-    chat::Message,
+    chat::{Argument, Message},
     families::Shape,
     generate, memory,
     parallel::{replica::at_once, split::part},
@@ -31,7 +31,12 @@ pub enum Prompt {
     /// Text, tokenized with the special tokens that the tokenizer adds.
     Text(String),
     /// A conversation, rendered by the model's chat template.
-    Chat(Vec<Message>),
+    Chat {
+        /// Its turns.
+        messages: Vec<Message>,
+        /// Variables of the template, as `enable_thinking` ([`crate::chat::ChatTemplate::render`]).
+        arguments: Vec<Argument>,
+    },
     /// Token ids, taken as they are.
     Tokens(Vec<u32>),
 }
@@ -124,7 +129,11 @@ impl Model {
         let mut failed = None;
         for completion in completions {
             let began = Instant::now();
-            match self.has_tokenizer().then(|| self.detokenize(&completion.tokens)).transpose() {
+            match self
+                .has_tokenizer()
+                .then(|| self.detokenize(&completion.tokens, false))
+                .transpose()
+            {
                 Ok(text) => completion.text = text,
                 Err(error) => failed = failed.or(Some(error)),
             }

@@ -4,6 +4,7 @@ use crate::{
     Error, Result, byte_alphabet,
     error::first_line,
     load::gguf::Gguf,
+    special_tokens::SpecialTokens,
     text_file,
     text_stream::{Growth, TextStream},
 };
@@ -15,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use std::{collections::HashMap, path::Path};
 use tokenizers::{
-    AddedToken, decoders::byte_level::ByteLevel, models::bpe::BPE, normalizers::Precompiled,
-    pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
+    AddedToken, PostProcessor, decoders::byte_level::ByteLevel, models::bpe::BPE,
+    normalizers::Precompiled, pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
 };
 
 /// The tokens 256 and 257 of the byte-level tokenizer.
@@ -30,16 +31,48 @@ const LONGEST_TEXT: usize = 1_500_000;
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     growth: Growth,
+    special: SpecialTokens,
+}
+
+/// A token that stands for no text of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialToken {
+    /// Its id.
+    pub id: u32,
+    /// How the vocabulary spells it.
+    pub text: String,
+    /// Whether the files name it, by role or in a list, rather than that the vocabulary alone marks it as special.
+    pub is_named: bool,
+}
+
+/// What is known of a tokenizer. A role that the files do not name is absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenizerFacts {
+    /// Begins a sequence.
+    pub bos: Option<SpecialToken>,
+    /// Ends one, as the tokenizer's files have it; generation goes by [`crate::Info::eos`].
+    pub eos: Option<SpecialToken>,
+    /// Fills up shorter sequences of a batch; llem needs none.
+    pub pad: Option<SpecialToken>,
+    /// Stands for what the vocabulary cannot spell.
+    pub unk: Option<SpecialToken>,
+    /// All special tokens, which [`Tokenizer::decode`] leaves out: first those that are named, which are transformers'
+    /// `all_special_tokens` in its order, then those that only the vocabulary marks, by id.
+    pub special: Vec<SpecialToken>,
+    /// Special tokens that encoding one text adds: transformers' `num_special_tokens_to_add()`.
+    pub added_by_encoding: usize,
+    /// Tokens, added ones included: transformers' `len(tokenizer)`. A model's logits may have more rows, or fewer.
+    pub vocabulary: usize,
 }
 
 impl From<tokenizers::Tokenizer> for Tokenizer {
     fn from(inner: tokenizers::Tokenizer) -> Self {
-        Self { growth: Growth::of(inner.get_decoder()), inner }
+        Self { growth: Growth::of(inner.get_decoder()), inner, special: SpecialTokens::default() }
     }
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`.
+    /// Reads a `tokenizer.json`, and which special tokens the files beside it name.
     pub fn read(path: &Path) -> Result<Self> {
         let bad = |reason: String| Error::file(path, reason);
         let text = text_file::read(path)?;
@@ -49,7 +82,8 @@ impl Tokenizer {
         }
         let inner: tokenizers::Tokenizer =
             text.parse().map_err(|error: tokenizers::Error| bad(error.to_string()))?;
-        Ok(inner.into())
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::from(inner).with_special(SpecialTokens::read(folder)?)
     }
 
     /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind, or one whose way of
@@ -89,7 +123,21 @@ impl Tokenizer {
             // candle puts a space before every text; GPT-2 does not.
             inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, true)));
         }
-        Ok(Some(inner.into()))
+        Self::from(inner).with_special(SpecialTokens::from_gguf(gguf)).map(Some)
+    }
+
+    /// The same tokenizer with the special tokens that the files beside it name. As in transformers, those are special
+    /// even if the vocabulary does not mark them, and a token that it lacks is added with the next free id.
+    ///
+    /// # Errors
+    /// The tokenizer's normalizer fails on one of them.
+    fn with_special(mut self, special: SpecialTokens) -> Result<Self> {
+        let tokens = special.texts().into_iter().map(|text| AddedToken::from(text, true));
+        let tokens: Vec<_> = tokens.collect();
+        self.inner
+            .add_special_tokens(tokens)
+            .map_err(|error| Error::Invalid(format!("cannot add a special token: {error}")))?;
+        Ok(Self { special, ..self })
     }
 
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
@@ -107,7 +155,47 @@ impl Tokenizer {
         inner.with_decoder(Some(ByteLevel::default()));
         let specials = BYTE_SPECIALS.map(|token| AddedToken::from(token, true));
         inner.add_special_tokens(specials).map_err(internal)?;
-        Ok(inner.into())
+        let [bos, eos] = BYTE_SPECIALS;
+        let special = SpecialTokens::of_roles([("bos_token", bos), ("eos_token", eos)]);
+        Self::from(inner).with_special(special)
+    }
+
+    /// What is known of it.
+    pub fn facts(&self) -> TokenizerFacts {
+        let named = |text: &str| {
+            let id = self.token_id(text)?;
+            Some(SpecialToken { id, text: text.to_owned(), is_named: true })
+        };
+        let role = |role: &str| named(self.special.role(role)?);
+        let mut special: Vec<_> = self.special.texts().into_iter().filter_map(named).collect();
+        let mut marked: Vec<_> = (self.inner.get_added_tokens_decoder().into_iter())
+            .filter(|(id, token)| token.special && special.iter().all(|named| named.id != *id))
+            .map(|(id, token)| SpecialToken { id, text: token.content, is_named: false })
+            .collect();
+        marked.sort_by_key(|token| token.id);
+        special.append(&mut marked);
+        TokenizerFacts {
+            bos: role("bos_token"),
+            eos: role("eos_token"),
+            pad: role("pad_token"),
+            unk: role("unk_token"),
+            special,
+            added_by_encoding: self
+                .inner
+                .get_post_processor()
+                .map_or(0, |processor| processor.added_tokens(false)),
+            vocabulary: self.inner.get_vocab_size(true),
+        }
+    }
+
+    /// How the vocabulary spells a token (`Ġthe`); none beyond it.
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The token that the vocabulary spells so; none where it has no such.
+    pub fn token_id(&self, text: &str) -> Option<u32> {
+        self.inner.token_to_id(text)
     }
 
     /// Text to tokens. `special` adds what the tokenizer puts around a sequence (BOS and the like).
@@ -129,10 +217,11 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Tokens to text, without special tokens. Ids beyond the vocabulary give nothing.
-    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+    /// Tokens to text. Special tokens give nothing unless `keep_special` says otherwise; ids beyond the vocabulary
+    /// never do.
+    pub fn decode(&self, tokens: &[u32], keep_special: bool) -> Result<String> {
         self.inner
-            .decode(tokens, true)
+            .decode(tokens, !keep_special)
             .map_err(|error| Error::Invalid(format!("cannot turn tokens into text: {error}")))
     }
 
@@ -222,6 +311,91 @@ mod tests {
         assert!(refusal("post_processor", second).contains("sequence B"));
         let map = json!({ "type": "Precompiled", "precompiled_charsmap": "AAAA" });
         assert!(refusal("normalizer", map).contains("precompiled_charsmap"));
+    }
+
+    fn fixtures() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+    }
+
+    /// What transformers' AutoTokenizer says (`tests/fixtures/make-special-tokens`).
+    #[test]
+    fn special_tokens_are_those_that_transformers_knows() {
+        let text = text_file::read(&fixtures().join("special-tokens/expected.json"));
+        let expected: Json = serde_json::from_str(&text.expect("the fixture")).expect("JSON");
+        let tokenizers = expected["tokenizers"].as_object().expect("tokenizers");
+        assert_eq!(tokenizers.len(), 4);
+        for (name, theirs) in tokenizers {
+            let folder = match &name[..] {
+                "tokenizer" => fixtures().join(name),
+                _ => fixtures().join("special-tokens").join(name),
+            };
+            let tokenizer = Tokenizer::read(&folder.join("tokenizer.json")).expect("readable");
+            let facts = tokenizer.facts();
+            let role = |token: &Option<SpecialToken>| {
+                token
+                    .as_ref()
+                    .map_or(Json::Null, |token| json!({ "id": token.id, "text": token.text }))
+            };
+            let roles = [
+                ("bos", &facts.bos),
+                ("eos", &facts.eos),
+                ("pad", &facts.pad),
+                ("unk", &facts.unk),
+            ];
+            for (key, ours) in roles {
+                assert_eq!(role(ours), theirs["roles"][key], "{key} of {name}");
+            }
+            let named: Vec<_> = facts.special.iter().filter(|token| token.is_named).collect();
+            let ids: Vec<u32> = named.iter().map(|token| token.id).collect();
+            let texts: Vec<&str> = named.iter().map(|token| &token.text[..]).collect();
+            assert_eq!(json!(ids), theirs["all_special_ids"], "{name}");
+            assert_eq!(json!(texts), theirs["all_special_tokens"], "{name}");
+            assert_eq!(json!(facts.added_by_encoding), theirs["added"], "{name}");
+            assert_eq!(json!(facts.vocabulary), theirs["length"], "{name}");
+            for (id, text) in theirs["tokens"].as_array().expect("tokens").iter().enumerate() {
+                let text = text.as_str().expect("text");
+                assert_eq!(tokenizer.token_text(id as u32).as_deref(), Some(text), "{name}");
+                assert_eq!(tokenizer.token_id(text), Some(id as u32), "{name}");
+            }
+            assert_eq!(tokenizer.token_text(facts.vocabulary as u32), None);
+            assert_eq!(tokenizer.token_id("no such token"), None);
+            for case in theirs["cases"].as_array().expect("cases") {
+                let text = case["text"].as_str().expect("text");
+                let [plain, special] =
+                    [false, true].map(|add| tokenizer.encode(text, add).expect("encoded"));
+                assert_eq!(json!(plain), case["plain"], "{text:?} by {name}");
+                assert_eq!(json!(special), case["special"], "{text:?} by {name}");
+                let decode = |keep| tokenizer.decode(&special, keep).expect("decoded");
+                assert_eq!(json!(decode(false)), case["skipped"], "{text:?} by {name}");
+                assert_eq!(json!(decode(true)), case["kept"], "{text:?} by {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_that_the_vocabulary_alone_marks_are_told_apart() {
+        let path = fixtures().join("special-tokens/listed/tokenizer.json");
+        let facts = Tokenizer::read(&path).expect("readable").facts();
+        let marked = facts.special.iter().filter(|token| !token.is_named);
+        let marked: Vec<_> = marked.map(|token| (token.id, &token.text[..])).collect();
+        assert_eq!(marked, [(262, "<|reserved|>")]);
+        // The byte-level tokenizer, and a GGUF file that says so of its first two tokens.
+        let bytes = Tokenizer::bytes().expect("made").facts();
+        let gguf = Gguf::open(&fixtures().join("gguf/vocabulary-qwen2.gguf")).expect("a file");
+        let gguf = Tokenizer::from_gguf(&gguf).expect("readable").expect("a vocabulary").facts();
+        for (facts, ids, texts, length) in
+            [(bytes, [256, 257], BYTE_SPECIALS, 258), (gguf, [0, 1], ["<|begin|>", "<|end|>"], 400)]
+        {
+            let token = |index: usize| SpecialToken {
+                id: ids[index],
+                text: texts[index].to_owned(),
+                is_named: true,
+            };
+            assert_eq!([facts.bos, facts.eos], [Some(token(0)), Some(token(1))]);
+            assert_eq!([facts.pad, facts.unk], [None, None]);
+            assert_eq!(facts.special, [token(0), token(1)]);
+            assert_eq!(facts.vocabulary, length);
+        }
     }
 
     #[test]

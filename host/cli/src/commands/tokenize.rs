@@ -78,6 +78,6 @@ impl Args {
                           or in a .gguf file's metadata";
             llem_engine::Error::file(&self.model, reason)
         })?;
-        template.render(&messages)
+        template.render(&messages, &[])
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     chat::{self, ChatTemplate},
     config::GenerationConfig,
     families::{self, Shape},
-    text_file,
+    special_tokens, text_file,
     tokenizer::Tokenizer,
 };
 use candle_core::Device;
@@ -114,12 +114,19 @@ impl Checkpoint {
             .transpose()?
             .unwrap_or_default();
         let chat_template = ChatTemplate::read(folder)?;
-        let template_files: &[&str] = if chat_template.is_some() { &chat::FILES } else { &[] };
+        let tokenizer = tokenizer_in(folder)?;
+        let mut beside = vec![GENERATION_CONFIG, TOKENIZER];
+        if tokenizer.is_some() || chat_template.is_some() {
+            beside.extend(special_tokens::FILES);
+        }
+        if chat_template.is_some() {
+            beside.push(chat::TEMPLATE_FILE);
+        }
         let parts = Parts {
             folder,
             config: Some((&config_path, &config_text)),
             weights: files.files().iter().map(Into::into).collect(),
-            beside: ([GENERATION_CONFIG, TOKENIZER].iter().chain(template_files))
+            beside: (beside.iter())
                 .filter_map(|name| present(folder, name))
                 .chain(files.index().map(Path::to_path_buf))
                 .collect(),
@@ -132,7 +139,7 @@ impl Checkpoint {
             eos: eos_tokens(&config, &generation),
             weights: Weights::from_files(files, dtype, device),
             chat_template,
-            tokenizer: tokenizer_in(folder)?,
+            tokenizer,
             quantization: None,
             dtype,
             identity,
@@ -152,17 +159,14 @@ impl Checkpoint {
         let folder = path.parent().unwrap_or(Path::new(""));
         let own_tokenizer = Tokenizer::from_gguf(&gguf)?;
         // llama.cpp's SentencePiece vocabularies are not read; the original's file may lie beside.
-        let beside = own_tokenizer.is_none().then(|| present(folder, TOKENIZER)).flatten();
-        let tokenizer = match own_tokenizer {
-            Some(tokenizer) => Some(tokenizer),
-            None => tokenizer_in(folder)?,
-        };
-        let parts = Parts {
-            folder,
-            config: None,
-            weights: vec![(&gguf).into()],
-            beside: beside.into_iter().collect(),
-        };
+        let is_own = own_tokenizer.is_some();
+        let tokenizer = own_tokenizer.map_or_else(|| tokenizer_in(folder), |own| Ok(Some(own)))?;
+        let mut beside = Vec::new();
+        if tokenizer.is_some() && !is_own {
+            let files = [TOKENIZER].into_iter().chain(special_tokens::FILES);
+            beside.extend(files.filter_map(|name| present(folder, name)));
+        }
+        let parts = Parts { folder, config: None, weights: vec![(&gguf).into()], beside };
         let identity = digest::identify(&options.digests, &parts)?;
         Ok(Self {
             source,

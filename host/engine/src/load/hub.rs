@@ -4,7 +4,7 @@
 //! `HF_TOKEN` and `HF_HUB_OFFLINE`.
 
 use super::files::file_names;
-use crate::{Error, Result};
+use crate::{Error, Result, chat::TEMPLATE_FILE, special_tokens::FILES};
 use hf_hub::{
     Cache, Repo, RepoType,
     api::sync::{Api, ApiBuilder, ApiRepo},
@@ -17,8 +17,7 @@ use std::{
 const TOKENIZER: &str = "tokenizer.json";
 
 /// Files that are worth having and may be absent.
-const OPTIONAL: &[&str] =
-    &["generation_config.json", TOKENIZER, "tokenizer_config.json", "chat_template.jinja"];
+const OPTIONAL: &[&str] = &["generation_config.json", TOKENIZER, FILES[0], FILES[1], TEMPLATE_FILE];
 
 /// A repository's name with the commit of a snapshot, which is its folder's name.
 pub fn resolved(id: &str, revision: &str, snapshot: &Path) -> String {
