@@ -15,9 +15,13 @@ use crate::{
     },
     rank_info,
     score::{self, Completed, ScoreRequest, Scoring, Windows},
-    tokenizer::{Tokenizer, TokenizerFacts},
+    text_tools::{self, TextTools},
+    tokenizer::Tokenizer,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use rank_info::RankInfo;
 
@@ -26,10 +30,10 @@ pub struct Model {
     /// Copies that share the requests; the first alone unless the model is data-parallel.
     pub(crate) replicas: Vec<Replica>,
     pub(crate) adapters: Registry,
-    tokenizer: Option<Tokenizer>,
+    tokenizer: Option<Arc<Tokenizer>>,
     /// A copy that sizes requests, made when the first text is given.
     sizing: Option<Tokenizer>,
-    chat_template: Option<ChatTemplate>,
+    chat_template: Option<Arc<ChatTemplate>>,
     /// How its adapters are identified.
     pub(crate) digests: DigestOptions,
     info: Info,
@@ -175,9 +179,9 @@ impl Model {
         Ok(Self {
             replicas,
             adapters: Registry::default(),
-            tokenizer: checkpoint.tokenizer,
+            tokenizer: checkpoint.tokenizer.map(Arc::new),
             sizing: None,
-            chat_template: checkpoint.chat_template,
+            chat_template: checkpoint.chat_template.map(Arc::new),
             digests: options.digests.clone(),
             info,
         })
@@ -188,28 +192,12 @@ impl Model {
         &self.info
     }
 
-    /// What is known of its tokenizer.
-    ///
-    /// # Errors
-    /// It has none.
-    pub fn tokenizer_facts(&self) -> Result<TokenizerFacts> {
-        Ok(self.tokenizer()?.facts())
-    }
-
-    /// How the vocabulary spells a token (`Ġthe`); none beyond it.
-    ///
-    /// # Errors
-    /// The model has no tokenizer.
-    pub fn token_text(&self, id: u32) -> Result<Option<String>> {
-        Ok(self.tokenizer()?.token_text(id))
-    }
-
-    /// The token that the vocabulary spells so; none where it has no such.
-    ///
-    /// # Errors
-    /// The model has no tokenizer.
-    pub fn token_id(&self, text: &str) -> Result<Option<u32>> {
-        Ok(self.tokenizer()?.token_id(text))
+    /// What turns text into tokens and conversations into text, for those who do not want to wait for the model; none
+    /// without a tokenizer.
+    pub fn text_tools(&self) -> Option<TextTools> {
+        let tokenizer = Arc::clone(self.tokenizer.as_ref()?);
+        let (source, chat_template) = (self.info.source.clone(), self.chat_template.clone());
+        Some(TextTools { source, tokenizer, chat_template })
     }
 
     /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens
@@ -238,25 +226,19 @@ impl Model {
         messages: &[Message],
         arguments: &[Argument],
     ) -> Result<String> {
-        let template = self.chat_template.as_ref().ok_or_else(|| {
-            Error::Unsupported(format!(
-                "{} has no chat template; give the prompt as text",
-                self.info.source
-            ))
-        })?;
-        template.render(messages, arguments)
+        text_tools::render(self.chat_template.as_deref(), &self.info.source, messages, arguments)
     }
 
     /// The tokens of prompts, as the request's clock sees it.
     pub(crate) fn tokens_of(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
-        prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_ref(), prompt)).collect()
+        prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_deref(), prompt)).collect()
     }
 
     /// The same for sizing a request before its clock starts: with a tokenizer of its own, so that what the model's one
     /// remembers of words it has met does not make the measured tokenization faster than it is.
     pub(crate) fn sizes_of(&mut self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
         if self.sizing.is_none() && !prompts.iter().all(|one| matches!(one, Prompt::Tokens(_))) {
-            self.sizing = self.tokenizer.clone();
+            self.sizing = self.tokenizer.as_deref().cloned();
         }
         prompts.iter().map(|prompt| self.tokens_with(self.sizing.as_ref(), prompt)).collect()
     }
@@ -292,13 +274,13 @@ impl Model {
     /// What is known of it for sequences to run, and what they run on.
     pub(crate) fn split(&mut self) -> (Parts<'_>, &mut [Replica]) {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        (Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }, &mut self.replicas)
+        (Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }, &mut self.replicas)
     }
 
     /// The same, to look at only.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }
+        Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }
     }
 
     /// Log-likelihoods of given continuations. `completed` is told each that is known, and
@@ -348,7 +330,7 @@ impl Model {
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.tokenizer.as_ref().ok_or_else(|| self.no_tokenizer())
+        self.tokenizer.as_deref().ok_or_else(|| self.no_tokenizer())
     }
 
     fn no_tokenizer(&self) -> Error {

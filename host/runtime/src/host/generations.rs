@@ -3,7 +3,7 @@
 use super::types::{reading, recorded};
 use crate::{
     bindings::{generations, types},
-    resources::{Completed, Generated, Measurement, Scored, Sequence},
+    resources::{Completed, Generated, Measurement, Scored, Sequence, Told},
     run::Run,
     state::State,
 };
@@ -157,8 +157,8 @@ impl State {
     }
 }
 
-fn told(run: &Run, completion: &Completion) -> crate::resources::Told {
-    crate::resources::Told {
+fn told(run: &Run, completion: &Completion) -> Told {
+    Told {
         cached_tokens: 0,
         admitted_ns: run.clock.at(completion.submitted),
         due_in_step: false,

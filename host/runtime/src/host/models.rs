@@ -14,11 +14,11 @@ use crate::{
         window::{Before, closed},
     },
     models::{Adapters, LoadedModel},
-    resources::{Draft, Generated, LoadDraft, Measurement, Scored, Tokens},
+    resources::{Draft, Generated, LoadDraft, Measurement, Scored},
     state::State,
 };
 use llem_engine::{
-    Info, Model, ModelSource, Split,
+    Info, Model, ModelSource, Split, TextTools,
     adapters::Adapted,
     batch::BatchOptions,
     model::RankInfo,
@@ -176,9 +176,9 @@ impl models::HostModel for State {
     fn tokenizer(
         &mut self,
         model: Resource<LoadedModel>,
-    ) -> wasmtime::Result<Option<Resource<Tokens>>> {
-        let tokenizer = self.table.get(&model)?.thread.tokenizer();
-        tokenizer.map(|tokenizer| self.hand_out(Tokens(tokenizer))).transpose()
+    ) -> wasmtime::Result<Option<Resource<TextTools>>> {
+        let tokenizer = self.table.get(&model)?.thread.text().cloned();
+        tokenizer.map(|tokenizer| self.hand_out(tokenizer)).transpose()
     }
 
     async fn generate(
@@ -393,11 +393,12 @@ impl State {
         task: Task,
     ) -> Told<Resource<Scored>> {
         self.run.begin()?;
-        let _working = self.run.stop.working();
-        let thread = self.table.get(model)?.thread.clone();
-        let (run, number) = (Arc::clone(&self.run), thread.number);
+        let (run, thread) = (Arc::clone(&self.run), self.table.get(model)?.thread.clone());
+        let _working = run.stop.working();
+        let (at_work, number) = (Arc::clone(&run), thread.number);
+        let measure = move |model: &mut Model| scoring::measure(model, &at_work, number, task);
         let scored =
-            match thread.call(move |model| scoring::measure(model, &run, number, task)).await?? {
+            match thread.call(measure).await?? {
                 Ok(measured) => scoring::record(&self.run, &thread, measured)?,
                 Err(error) => Err(error.into()),
             };

@@ -2,7 +2,7 @@
 
 use super::names::check_label;
 use crate::{
-    bindings::requests,
+    bindings::{requests, types},
     error::Refusal,
     measure::Asked,
     resources::{Draft, Prompt},
@@ -10,7 +10,11 @@ use crate::{
     sha256::{bytes_of, sha256},
     state::State,
 };
-use llem_engine::{Request, Sampling, adapters::Choice, chat::Message};
+use llem_engine::{
+    Request, Sampling,
+    adapters::Choice,
+    chat::{Argument, ArgumentValue, Message},
+};
 use llem_record::event::{PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
@@ -116,7 +120,7 @@ impl requests::HostRequest for State {
                 messages: messages.iter().map(message).collect(),
                 arguments: arguments
                     .iter()
-                    .map(|(name, value)| (name.clone(), value.clone().into()))
+                    .map(|(name, value)| (name.clone(), value.into()))
                     .collect(),
             }),
             _ => None,
@@ -176,12 +180,34 @@ impl From<requests::AdapterSelection> for Choice {
     }
 }
 
+impl From<&ArgumentValue> for types::Value {
+    fn from(value: &ArgumentValue) -> Self {
+        match value {
+            ArgumentValue::Text(text) => Self::Text(text.clone()),
+            ArgumentValue::Integer(integer) => Self::Integer(*integer),
+            ArgumentValue::Number(number) => Self::Number(*number),
+            ArgumentValue::Boolean(boolean) => Self::Boolean(*boolean),
+        }
+    }
+}
+
+impl From<types::Value> for ArgumentValue {
+    fn from(value: types::Value) -> Self {
+        match value {
+            types::Value::Text(text) => Self::Text(text),
+            types::Value::Integer(integer) => Self::Integer(integer),
+            types::Value::Number(number) => Self::Number(number),
+            types::Value::Boolean(boolean) => Self::Boolean(boolean),
+        }
+    }
+}
+
 fn message(message: &Message) -> requests::Message {
     requests::Message { role: message.role.clone(), content: message.content.clone() }
 }
 
 /// A conversation as the engine takes it, and what its template is given besides.
-pub fn conversation(chat: requests::Chat) -> (Vec<Message>, Vec<(String, crate::value::Value)>) {
+pub fn conversation(chat: requests::Chat) -> (Vec<Message>, Vec<Argument>) {
     let messages = chat
         .messages
         .into_iter()
@@ -241,7 +267,10 @@ fn prompt(prompt: &Prompt) -> llem_engine::Prompt {
     match prompt {
         Prompt::Text(text) => llem_engine::Prompt::Text(text.clone()),
         Prompt::Tokens(tokens) => llem_engine::Prompt::Tokens(tokens.clone()),
-        Prompt::Chat(messages, _) => llem_engine::Prompt::Chat(messages.clone()),
+        Prompt::Chat(messages, arguments) => llem_engine::Prompt::Chat {
+            messages: messages.clone(),
+            arguments: arguments.clone(),
+        },
     }
 }
 
@@ -257,7 +286,7 @@ fn prompt_record(prompt: &Prompt, is_kept: bool) -> PromptRecord {
             let turns = turns.iter().map(|turn| json!([turn.role, turn.content]));
             let mut text = Value::from(turns.collect::<Vec<_>>());
             if !arguments.is_empty() {
-                let given = arguments.iter().map(|(name, value)| (name.clone(), value.to_json()));
+                let given = arguments.iter().map(|(name, value)| (name.clone(), json!(value)));
                 text = json!({ "turns": text, "arguments": Value::Object(given.collect()) });
             }
             (PromptForm::Chat, sha256(text.to_string().as_bytes()), is_kept.then_some(text))
