@@ -92,6 +92,12 @@ impl Info {
         rank_info::indistinct(&self.ranks)
     }
 
+    /// Distinct weights but those of embeddings, of tokens and of learned positions, as transformers'
+    /// `num_parameters(exclude_embeddings=True)` counts them: an LM head of its own is among them, and a tied one is not.
+    pub fn parameters_without_embeddings(&self) -> u64 {
+        self.parameters.saturating_sub(self.shape.embedding_parameters())
+    }
+
     /// The address of a machine that holds part of it, and is not this one.
     pub fn other_machine(&self) -> Option<&str> {
         self.ranks.iter().find_map(|rank| rank.machine.as_deref())

@@ -103,3 +103,33 @@ fn a_decode_step_reads_no_table_of_positions() {
         assert_eq!(all - read, (ranks * shape.context * shape.hidden * 4) as u64);
     }
 }
+
+/// What transformers says (`tests/fixtures/make-flops`).
+#[test]
+fn parameters_and_shape_are_those_that_transformers_has() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flops.json");
+    let expected: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for (folder, theirs) in expected["models"].as_object().unwrap() {
+        let splits = [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)];
+        // Tables are where a split could count them twice.
+        let is_split =
+            ["llama/tied", "llama/untied-llama3", "families/gpt2"].contains(&&folder[..]);
+        for split in splits.into_iter().take(if is_split { 3 } else { 1 }) {
+            let model = load(fixture(folder), split);
+            let ours = [model.info().parameters, model.info().parameters_without_embeddings()];
+            assert_eq!(serde_json::json!(ours), theirs["parameters"], "{folder}, {split}");
+            let shape = &model.info().shape;
+            let mixture = shape.mixture();
+            let ours = serde_json::json!({
+                "head_dim": shape.head_dim,
+                "dense_width": shape.dense_width(),
+                "expert_width": mixture.map(|experts| experts.intermediate),
+                "experts_per_token": mixture.map(|experts| experts.active),
+                "tied": shape.tied_head,
+                "windows": shape.windows().collect::<Vec<_>>(),
+            });
+            assert_eq!(ours, theirs["shape"], "{folder}");
+        }
+    }
+}
