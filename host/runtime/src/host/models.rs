@@ -58,7 +58,7 @@ impl models::HostModel for State {
     }
 
     fn parameters_without_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u64> {
-        Ok(self.info_of(&model)?.parameters_without_embeddings)
+        Ok(self.info_of(&model)?.parameters_without_embeddings())
     }
 
     fn weight_bytes(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u64> {
@@ -122,7 +122,7 @@ impl models::HostModel for State {
     }
 
     fn intermediate_size(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.shape.intermediate_size().map(|size| size as u32))
+        Ok(self.info_of(&model)?.shape.dense_width().map(|size| size as u32))
     }
 
     fn heads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
@@ -138,15 +138,15 @@ impl models::HostModel for State {
     }
 
     fn experts(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
-        Ok(self.info_of(&model)?.shape.experts.map_or(0, |experts| experts.count as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map_or(0, |experts| experts.count as u32))
     }
 
     fn experts_per_token(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
-        Ok(self.info_of(&model)?.shape.experts.map_or(0, |experts| experts.per_token as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map_or(0, |experts| experts.active as u32))
     }
 
     fn expert_size(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.shape.expert_size().map(|size| size as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map(|experts| experts.intermediate as u32))
     }
 
     fn has_tied_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<bool> {

@@ -2,7 +2,7 @@
 
 use super::Charge;
 use llem_engine::{
-    flops::{Estimated, Logits as LogitsOf},
+    flops::{Estimated, Logits as LogitsOf, ModuleFlops},
     score::Score,
 };
 use llem_meter::{Device, DeviceState};
@@ -148,5 +148,5 @@ pub struct FlopCounts {
     /// Parameters that a token is multiplied with.
     pub active_parameters: f64,
     /// Module by module.
-    pub modules: Vec<(String, f64, f64)>,
+    pub modules: Vec<ModuleFlops>,
 }
