@@ -14,8 +14,9 @@ use llem_engine::{
     Request, Sampling,
     adapters::Choice,
     chat::{Argument, ArgumentValue, Message},
+    request::PromptLogits,
 };
-use llem_record::event::{PromptForm, PromptRecord, RequestRecord, SamplingRecord};
+use llem_record::event::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
@@ -227,7 +228,11 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         temperature: draft.temperature,
         top_k: draft.top_k.map(|k| k as usize),
         top_p: draft.top_p,
+        min_p: draft.min_p,
         repetition_penalty: draft.repetition_penalty,
+        frequency_penalty: draft.frequency_penalty,
+        presence_penalty: draft.presence_penalty,
+        logit_bias: draft.logit_bias.clone().into(),
         seed: draft.seed.unwrap_or(run.settings.seed),
         first_stream: if draft.seed.is_some() { 0 } else { first_stream },
     };
@@ -235,16 +240,36 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         number: 0,
         prompts: prompts.iter().map(|one| prompt_record(one, keeps)).collect(),
         max_new_tokens: draft.max_new_tokens,
+        min_new_tokens: draft.min_new_tokens,
         ignore_eos: draft.ignores_eos,
         stop: draft.stop_texts.clone(),
+        stop_tokens: draft.stop_tokens.clone(),
         sampling: (!sampling.is_plain_greedy()).then(|| SamplingRecord {
             temperature: draft.temperature,
             top_k: draft.top_k,
             top_p: draft.top_p,
+            min_p: draft.min_p,
             repetition_penalty: draft.repetition_penalty,
+            frequency_penalty: draft.frequency_penalty,
+            presence_penalty: draft.presence_penalty,
+            logit_bias: draft
+                .logit_bias
+                .iter()
+                .map(|&(token, bias)| (token, Some(bias).filter(|bias| bias.is_finite())))
+                .collect(),
             seed: draft.seed,
             first_stream,
         }),
+        log_probabilities: draft.log_probabilities,
+        chosen_by: if draft.script_chooses {
+            ChosenBy::Script
+        } else if draft.given_tokens.is_empty() {
+            ChosenBy::Model
+        } else {
+            ChosenBy::Given
+        },
+        all_prompt_logits: draft.all_prompt_logits,
+        holds_cache: draft.holds_cache,
         adapters: match &draft.adapters {
             Choice::OfModel => Vec::new(),
             Choice::Same(name) => vec![name.clone()],
@@ -254,10 +279,17 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
     let request = Request {
         prompts: prompts.iter().map(prompt).collect(),
         max_new_tokens: draft.max_new_tokens as usize,
+        min_new_tokens: draft.min_new_tokens as usize,
         ignore_eos: draft.ignores_eos,
         stop: draft.stop_texts.clone(),
+        stop_tokens: draft.stop_tokens.clone().into(),
         sampling,
+        log_probabilities: draft.log_probabilities.map(|count| count as usize),
         keep_logits: false,
+        prompt_logits: if draft.all_prompt_logits { PromptLogits::All } else { PromptLogits::Last },
+        given: draft.given_tokens.clone(),
+        caller_chooses: draft.script_chooses,
+        hold: draft.holds_cache,
         adapters: draft.adapters.clone(),
     };
     Ok(Asked { label: draft.label.clone(), request, record })
