@@ -38,9 +38,11 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
     Ok(LoadOptions {
         source,
         dtype: options.dtype.map(Into::into).or(granted.dtype),
+        kv_dtype: None,
         device,
         seed: options.seed.unwrap_or(run.settings.seed),
         split,
+        threads: None,
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
         digests: granted.digests.clone(),
