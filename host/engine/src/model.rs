@@ -6,7 +6,7 @@ use crate::{
     batch::Parts,
     chat::{Argument, ChatTemplate, Message},
     families::Shape,
-    kernels::simd::Path,
+    kernels::{parallel::pool_threads, simd::Path},
     load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
     parallel::{
         Replica, ReplicaConfig,
@@ -62,8 +62,12 @@ pub struct Info {
     /// are kept: a key head that several tensor-parallel ranks need counts for each of them, and a layer with a window
     /// as any other, because its cache keeps every token although a step reads the window alone.
     pub kv_bytes_per_token: u64,
-    /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
+    /// Number format of weights; of a quantised model, of what is not quantised.
     pub dtype: DType,
+    /// Number format of keys and values.
+    pub kv_dtype: DType,
+    /// Threads of the CPU that its ranks on this machine share.
+    pub threads: usize,
     /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
     pub quantization: Option<String>,
     /// Where it lives; of a split model, where its first rank does.
@@ -126,13 +130,18 @@ impl Model {
         let Checkpoint { weights, shape, .. } = &checkpoint;
         size::check(weights, shape, &options.split, here, &checkpoint.source)?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
+        if options.world.is_none() {
+            options.check_threads(on_cpu)?;
+        }
         let mut config = ReplicaConfig {
             weights: checkpoint.weights.clone(),
             shape: checkpoint.shape.clone(),
             split: options.split,
             devices,
+            kv_dtype: options.kv_dtype,
             deadline: options.rank_timeout,
             neighbours: on_cpu.max(1),
+            threads: options.threads,
             latency: checkpoint.latency,
         };
         let replicas = match &options.world {
@@ -176,6 +185,8 @@ impl Model {
             digest: checkpoint.identity.digest,
             files: checkpoint.identity.files,
             dtype: checkpoint.dtype,
+            kv_dtype: options.kv_dtype.unwrap_or(checkpoint.dtype),
+            threads: options.threads.unwrap_or_else(pool_threads),
             quantization: checkpoint.quantization,
             device: *places.first().unwrap_or(&first),
             stands_in,

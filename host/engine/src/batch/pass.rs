@@ -84,7 +84,7 @@ pub(crate) fn run(
     scheduled.iter().for_each(|tokens| sequences[tokens.sequence].ran(tokens.new));
     if let Some(logits) = logits {
         keep_logits(sequences, &logits, &wanted)?;
-        sample(parts, sequences, &logits, &wanted)?;
+        replica.work(|| sample(parts, sequences, &logits, &wanted))?;
     }
     Ok(scheduled)
 }

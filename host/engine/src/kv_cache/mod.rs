@@ -100,12 +100,13 @@ impl LayerCache {
     /// Writes `[kv_heads, n, head_dim]` at position `past`, on a device.
     pub fn write(&mut self, new_keys: &Tensor, new_values: &Tensor, past: usize) -> Result<()> {
         let Self::Device { keys, values } = self else { return Err(elsewhere()) };
-        keys.slice_set(new_keys, 1, past)?;
-        values.slice_set(new_values, 1, past)?;
+        keys.slice_set(&new_keys.to_dtype(keys.dtype())?, 1, past)?;
+        values.slice_set(&new_values.to_dtype(values.dtype())?, 1, past)?;
         Ok(())
     }
 
-    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, without a copy.
+    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, as they are kept and without a
+    /// copy.
     pub fn read(&self, start: usize, len: usize) -> Result<(Tensor, Tensor)> {
         let Self::Device { keys, values } = self else { return Err(elsewhere()) };
         Ok((keys.narrow(1, start, len)?, values.narrow(1, start, len)?))

@@ -43,6 +43,8 @@ pub struct RankConfig {
     pub id: String,
     /// Parts that a pass is cut into, where that was asked.
     pub microbatches: Option<usize>,
+    /// Number format of keys and values; none means that of the weights.
+    pub kv_dtype: Option<crate::DType>,
     /// Ranks that use the same memory.
     pub sharing: usize,
     /// How long passes take, where that is given.
@@ -66,11 +68,11 @@ impl Rank {
     /// Loads its part.
     pub fn load(config: RankConfig) -> Result<Self> {
         let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
-        let RankConfig { device, id, microbatches, sharing, latency, .. } = config;
+        let RankConfig { device, id, microbatches, kv_dtype, sharing, latency, .. } = config;
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
-        let layout = decoder.cache_layout(sharing);
+        let layout = decoder.cache_layout(kv_dtype, sharing);
         Ok(Self {
             loaded: Loaded {
                 parameters: weights.parameters(),

@@ -85,8 +85,8 @@ impl models::HostModel for State {
         Ok(self.info_of(&model)?.device.to_string())
     }
 
-    fn threads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.threads.map(|threads| threads as u32))
+    fn threads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
+        Ok(self.info_of(&model)?.threads as u32)
     }
 
     fn parallelism(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<models::Parallelism> {
@@ -150,7 +150,7 @@ impl models::HostModel for State {
     }
 
     fn has_tied_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<bool> {
-        Ok(self.info_of(&model)?.shape.tied)
+        Ok(self.info_of(&model)?.shape.tied_head)
     }
 
     fn attention_windows(
