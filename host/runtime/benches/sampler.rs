@@ -107,6 +107,7 @@ fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
         sampling: Default::default(),
         keep_logits: false,
         adapters: Vec::new(),
+        hold: false,
     };
     let generation = model.generate(request, &Control::none())?;
     Ok((NEW_TOKENS - 1) as f64 / generation.decode_time().as_secs_f64())

@@ -98,6 +98,7 @@ impl Args {
             },
             keep_logits: self.logits.is_some(),
             adapters: Vec::new(),
+            hold: false,
         };
         let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {

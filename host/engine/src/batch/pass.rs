@@ -243,6 +243,7 @@ mod tests {
             sampling,
             keep_logits: false,
             adapters: Vec::new(),
+            hold: false,
         };
         let began = Instant::now();
         let sequences = || {

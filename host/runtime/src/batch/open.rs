@@ -118,7 +118,7 @@ impl BatchHandle {
         }
         let Asked { label, request, mut record } = asked;
         let batch = Arc::clone(&self.batch);
-        let submit = move |model: &mut _| lock(&batch).submit(model, &request, handed_over);
+        let submit = move |model: &mut _| lock(&batch).submit(model, &request, handed_over, None);
         let submitted = match self.thread.call(submit).await? {
             Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),

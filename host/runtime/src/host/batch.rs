@@ -26,6 +26,7 @@ impl From<engine::BatchOptions> for BatchOptions {
                 engine::WhenFull::Wait => WhenFull::Wait,
                 engine::WhenFull::Refuse => WhenFull::Refuse,
             },
+            ..defaults
         }
     }
 }

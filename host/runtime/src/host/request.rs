@@ -54,6 +54,7 @@ pub fn taken(run: &Run, request: engine::Request) -> Result<Asked, Refusal> {
         sampling: sampling.map_or_else(llem_engine::Sampling::default, chosen),
         keep_logits: false,
         adapters,
+        hold: false,
     };
     Ok(Asked { label, request, record })
 }
