@@ -122,6 +122,7 @@ fn logits(model: &mut Model) -> Vec<f32> {
         sampling: Sampling::default(),
         keep_logits: true,
         adapters: Vec::new(),
+        hold: false,
     };
     model.generate(request, &Control::none()).unwrap().completions.remove(0).logits
 }

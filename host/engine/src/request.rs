@@ -58,6 +58,8 @@ pub struct Request {
     pub keep_logits: bool,
     /// What each sequence runs with; empty means the model's default.
     pub adapters: Choice,
+    /// Its sequences keep their KV memory after they have ended ([`crate::Batch::submit_after`]); in a continuous batch only.
+    pub hold: bool,
 }
 
 /// A request that has been checked and whose KV memory is reserved. It is valid until the model prepares another.
@@ -72,6 +74,12 @@ impl Model {
     /// # Errors
     /// The request cannot be run, or there is no memory for it.
     pub fn prepare(&mut self, request: Request) -> Result<Prepared> {
+        if request.hold {
+            return Err(Error::Invalid(
+                "hold keeps the KV memory of a batch's sequences: submit the request to a batch, or leave it out"
+                    .to_owned(),
+            ));
+        }
         let prompts = self.sizes_of(&request.prompts)?;
         check(&request, &prompts, &self.info().shape, self.has_tokenizer())?;
         let adapters = self.adapters.choose(&request.adapters, prompts.len())?;

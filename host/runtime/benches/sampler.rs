@@ -106,7 +106,8 @@ fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
         stop: Vec::new(),
         sampling: Default::default(),
         keep_logits: false,
-        adapters: Choice::OfModel,
+        adapters: Default::default(),
+        hold: false,
     };
     let generation = model.generate(request, &Control::none())?;
     Ok((NEW_TOKENS - 1) as f64 / generation.decode_time().as_secs_f64())

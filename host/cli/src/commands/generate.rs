@@ -97,7 +97,8 @@ impl Args {
                 first_stream: 0,
             },
             keep_logits: self.logits.is_some(),
-            adapters: Choice::OfModel,
+            adapters: Default::default(),
+            hold: false,
         };
         let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {

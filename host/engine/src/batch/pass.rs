@@ -242,7 +242,8 @@ mod tests {
             stop: Vec::new(),
             sampling,
             keep_logits: false,
-            adapters: Choice::OfModel,
+            adapters: Default::default(),
+            hold: false,
         };
         let began = Instant::now();
         let sequences = || {

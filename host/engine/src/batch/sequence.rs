@@ -1,6 +1,6 @@
 //! One sequence on its way from prompt to completion.
 
-use super::stop_strings::StopStrings;
+use super::{admission::Admission, reuse::Origin, stop_strings::StopStrings};
 use crate::{
     Error, Request, Result,
     adapters::Adapted,
@@ -26,7 +26,7 @@ pub(crate) struct Parts<'a> {
 pub struct Submitted {
     /// Its name in the batch.
     pub name: u64,
-    /// Prompt length.
+    /// Prompt length, without what a continued sequence has in its KV cache.
     pub prompt_tokens: usize,
 }
 
@@ -63,8 +63,10 @@ impl fmt::Display for FinishReason {
 /// What became of one prompt.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Prompt length.
+    /// Prompt tokens that are run for it: all but those that were cached.
     pub prompt_tokens: usize,
+    /// Tokens before those, whose keys and values were taken over from a KV cache.
+    pub cached_tokens: usize,
     /// Generated tokens.
     pub tokens: Vec<u32>,
     /// Their text; none without a tokenizer, and until [`crate::Model::detokenize_all`] has made it.
@@ -94,14 +96,22 @@ const MADE_ROOM_FOR: usize = 4096;
 /// A sequence that is waiting, running or has just ended.
 pub(crate) struct Sequence {
     prompt: Vec<u32>,
-    /// Prompt tokens that have been run.
+    /// Prompt tokens that have been run or taken over.
     prefilled: usize,
+    /// Prompt tokens that were taken over.
+    cached: usize,
     /// What its batch calls it.
     pub name: u64,
     /// Which KV cache is its own.
     pub slot: usize,
     /// What it runs with.
     pub adapter: Option<Adapted>,
+    /// Whether its KV memory is kept when it has ended.
+    pub hold: bool,
+    /// The sequence that it continues.
+    pub origin: Option<Origin>,
+    /// When its batch took it in.
+    pub admission: Admission,
     /// Most tokens it may generate, and whether the context sets that.
     limit: usize,
     limit_is_context: bool,
@@ -134,6 +144,10 @@ impl Sequence {
         Self {
             sampler: Sampler::new(&request.sampling, index, &prompt),
             prefilled: 0,
+            cached: 0,
+            hold: request.hold,
+            origin: None,
+            admission: Admission::new(submitted),
             name: index as u64,
             slot: index,
             adapter,
@@ -156,10 +170,25 @@ impl Sequence {
 
     /// What its submitter is told.
     pub fn submitted(&self) -> Submitted {
-        Submitted { name: self.name, prompt_tokens: self.prompt.len() }
+        Submitted { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
     }
 
-    /// Length of its prompt.
+    /// Notes that keys and values of the first `tokens` of its prompt are taken over.
+    pub fn take_over(&mut self, tokens: usize) {
+        (self.cached, self.prefilled) = (tokens, tokens);
+    }
+
+    /// Whether it goes on in the KV cache of the sequence that it continues.
+    pub fn takes_over(&self) -> bool {
+        matches!(self.origin, Some(Origin::TakesOver { .. }))
+    }
+
+    /// Its prompt, and then what it has generated.
+    pub fn context(&self) -> impl Iterator<Item = u32> {
+        self.prompt.iter().chain(&self.tokens).copied()
+    }
+
+    /// Length of its prompt, with what is taken over.
     pub fn prompt_tokens(&self) -> usize {
         self.prompt.len()
     }
@@ -194,7 +223,7 @@ impl Sequence {
         self.keep_logits
     }
 
-    /// Tokens that have been run.
+    /// Tokens that are in its KV cache.
     pub fn past(&self) -> usize {
         self.prefilled + self.tokens.len().saturating_sub(1)
     }
@@ -286,7 +315,8 @@ impl Sequence {
     /// What became of it.
     pub fn complete(self) -> Completion {
         Completion {
-            prompt_tokens: self.prompt.len(),
+            prompt_tokens: self.prompt.len() - self.cached,
+            cached_tokens: self.cached,
             text: None,
             detokenize_time: Duration::ZERO,
             finish: self.finish.unwrap_or(FinishReason::Interrupted),

@@ -3,7 +3,7 @@
 
 use super::{
     Split,
-    command::{Attach, Attached, Command, Loaded, Pass, Reply},
+    command::{Attach, Attached, Command, KvCopy, Loaded, Pass, Reply},
     fate::Fate,
     rank::{Rank, RankConfig},
     seat::{self, Seat},
@@ -185,6 +185,14 @@ impl Replica {
     /// Whether a continuous batch is open.
     pub fn has_open_batch(&self) -> bool {
         self.batches.iter().any(|(_, held)| held.strong_count() > 0)
+    }
+
+    /// Copies keys and values between the caches of a continuous batch, in this order.
+    pub fn copy(&mut self, room: &BatchRoom, copies: &[KvCopy]) -> Result<()> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        self.all(&Command::Copy(room.id, copies.to_vec())).map(drop)
     }
 
     /// Runs new tokens of several sequences and returns the logits of the `wanted` rows, f32
