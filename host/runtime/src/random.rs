@@ -27,4 +27,14 @@ impl Stream {
     pub fn next_f64(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// So many numbers, as [`Self::next_u64`] gives them.
+    pub fn fill_u64(&mut self, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.next_u64()).collect()
+    }
+
+    /// So many numbers, as [`Self::next_f64`] gives them.
+    pub fn fill_f64(&mut self, count: usize) -> Vec<f64> {
+        (0..count).map(|_| self.next_f64()).collect()
+    }
 }
