@@ -94,7 +94,7 @@ impl Args {
                 top_p: self.top_p,
                 repetition_penalty: self.repetition_penalty,
                 seed: self.model_args.seed,
-                first_stream: 0,
+                ..Sampling::default()
             },
             keep_logits: self.logits.is_some(),
             adapters: Vec::new(),

@@ -226,7 +226,7 @@ impl Sequence {
 
     /// Chooses from a row of logits.
     pub fn choose(&mut self, logits: &[f32]) -> Result<u32> {
-        let chosen = if self.greedy { argmax(logits) } else { self.sampler.choose(logits) };
+        let chosen = if self.greedy { argmax(logits) } else { self.sampler.choose(logits, &[]) };
         chosen.map_err(|error| self.blamed(error))
     }
 
@@ -310,7 +310,7 @@ pub(crate) fn check(
 ) -> Result<()> {
     let refuse = |message: String| Err(Error::Invalid(message));
     let (vocab, context) = (shape.vocab, shape.context);
-    request.sampling.check()?;
+    request.sampling.check(vocab)?;
     StopStrings::check(&request.stop)?;
     if prompts.is_empty() {
         return refuse("a request needs at least one prompt".to_owned());

@@ -45,6 +45,7 @@ pub fn taken(run: &Run, request: engine::Request) -> Result<Asked, Refusal> {
         repetition_penalty: chosen.repetition_penalty,
         seed: chosen.seed.unwrap_or(run.settings.seed),
         first_stream: if chosen.seed.is_some() { 0 } else { first_stream },
+        ..llem_engine::Sampling::default()
     };
     let request = Request {
         prompts: prompts.into_iter().map(prompt).collect(),
