@@ -97,7 +97,7 @@ impl Args {
                 ..Sampling::default()
             },
             keep_logits: self.logits.is_some(),
-            adapters: Vec::new(),
+            ..Request::default()
         };
         let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {

@@ -2,12 +2,14 @@
 //! step, and prompts may be run in chunks beside the decode rows of others (Sarathi, arXiv 2308.16369).
 
 use super::{
+    caller, check,
     pass::{self, ScheduledTokens, Work},
-    sequence::{Completion, FinishReason, Sequence, Submitted, check},
+    sequence::{Completion, FinishReason, Sequence, Submitted},
 };
 use crate::{
     Control, Error, Model, Request, Result,
     families::Shape,
+    flops::Logits,
     generate::PREFILL_ROWS,
     kernels::parallel::Stop,
     memory,
@@ -55,6 +57,8 @@ pub struct Batch {
     waiting_tokens: usize,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
+    /// Tokens that the caller has chosen since the last step.
+    pub(super) chosen: Vec<StepToken>,
     next_name: u64,
     /// Rows of a pass that memory is known to hold.
     rows: usize,
@@ -71,12 +75,14 @@ struct Lane {
 /// What one step did.
 #[derive(Debug)]
 pub struct Step {
-    /// The tokens that it produced.
+    /// The tokens that it produced, or that the caller has chosen since the last.
     pub tokens: Vec<StepToken>,
     /// The sequences that ended with it, or were cancelled since the last.
     pub ended: Vec<Ended>,
     /// The rows that it ran.
     pub scheduled: Vec<ScheduledTokens>,
+    /// The sequences that wait for the caller to choose ([`Batch::choose`]). Where nothing else is left, steps run nothing.
+    pub awaiting: Vec<u64>,
     /// When it began.
     pub started: Instant,
     /// When its tokens were on the host.
@@ -154,6 +160,7 @@ impl Batch {
             waiting: VecDeque::new(),
             waiting_tokens: 0,
             left: Vec::new(),
+            chosen: Vec::new(),
             next_name: 0,
             rows,
         })
@@ -216,6 +223,9 @@ impl Batch {
         let known = self.running().chain(&self.waiting).chain(new);
         let rows = known.map(Sequence::room).fold(0, usize::saturating_add);
         let rows = rows.min(self.options.prefill_chunk.max(self.options.max_sequences));
+        if new.iter().any(|sequence| sequence.prompt_logits() == Logits::All) {
+            check_pass(shape, rows, rows)?;
+        }
         if rows > self.rows {
             check_pass(shape, rows, self.options.max_sequences)?;
             self.rows = rows;
@@ -245,7 +255,7 @@ impl Batch {
             Ok(pieces)
         })?;
         let finished = Instant::now();
-        let mut tokens = Vec::new();
+        let mut tokens = std::mem::take(&mut self.chosen);
         for (lane, pieces) in self.lanes.iter().zip(&steps) {
             let sampled = pieces.iter().filter(|piece| piece.sampled);
             tokens.extend(sampled.filter_map(|piece| {
@@ -256,12 +266,12 @@ impl Batch {
         }
         tokens.sort_by_key(|token| token.sequence);
         let scheduled = steps.concat();
-        let mut ended = self.take_ended();
+        let (mut ended, awaiting) = (self.take_ended(), self.awaiting());
         // A text that cannot be made is no reason to lose the tokens.
         if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
             tracing::warn!("a completion has no text: {error}");
         }
-        Ok(Step { tokens, ended, scheduled, started, finished })
+        Ok(Step { tokens, ended, scheduled, awaiting, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.
@@ -291,6 +301,9 @@ impl Batch {
     }
 
     /// Steps until no sequence is left, or the work is cancelled; `each` is told of every step.
+    ///
+    /// # Errors
+    /// As [`Batch::step`]; [`Error::Invalid`] once all that is left waits for the caller to choose.
     pub fn drain(
         &mut self,
         model: &mut Model,
@@ -302,7 +315,12 @@ impl Batch {
             let step = self.step(model, control.cancelled)?;
             generated += step.tokens.len();
             (control.progress)(generated);
+            let stands = step.scheduled.is_empty() && !step.awaiting.is_empty();
+            let awaiting = stands.then(|| caller::all_await(&step.awaiting));
             each(step);
+            if let Some(error) = awaiting {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -312,11 +330,11 @@ impl Batch {
         self.running().next().is_none() && self.waiting.is_empty() && self.left.is_empty()
     }
 
-    fn running(&self) -> impl Iterator<Item = &Sequence> {
+    pub(super) fn running(&self) -> impl Iterator<Item = &Sequence> {
         self.lanes.iter().flat_map(|lane| &lane.running)
     }
 
-    fn running_mut(&mut self) -> impl Iterator<Item = &mut Sequence> {
+    pub(super) fn running_mut(&mut self) -> impl Iterator<Item = &mut Sequence> {
         self.lanes.iter_mut().flat_map(|lane| &mut lane.running)
     }
 

@@ -7,13 +7,17 @@
 //! attention: each sequence over its own KV cache, so that no token depends on its neighbours
 //! ```
 
+mod caller;
+mod check;
+mod choose;
 mod continuous;
 mod pass;
 mod sequence;
 mod stop_strings;
 
+pub(crate) use check::check;
 pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
 pub use pass::ScheduledTokens;
 pub(crate) use pass::{Work, run as run_pass};
-pub use sequence::{Completion, FinishReason, Submitted};
-pub(crate) use sequence::{Parts, Sequence, check};
+pub use sequence::{Completion, FinishReason, Submitted, TokenLogProbabilities};
+pub(crate) use sequence::{Parts, Sequence};

@@ -53,8 +53,8 @@ pub fn taken(run: &Run, request: engine::Request) -> Result<Asked, Refusal> {
         ignore_eos,
         stop,
         sampling: sampling.map_or_else(llem_engine::Sampling::default, chosen),
-        keep_logits: false,
         adapters,
+        ..Request::default()
     };
     Ok(Asked { label, request, record })
 }
