@@ -75,9 +75,7 @@ fn request(sequences: usize, tokens: usize, sampling: &Sampling, stop: &[&str]) 
         ignore_eos: true,
         stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
         sampling: sampling.clone(),
-        keep_logits: false,
-        adapters: Default::default(),
-        hold: false,
+        ..Request::default()
     }
 }
 
@@ -89,7 +87,7 @@ fn in_turn(model: &mut Model, requests: &[Request]) -> Result<Vec<Vec<f64>>, Err
         let options =
             BatchOptions { max_sequences: request.prompts.len(), max_tokens, ..Default::default() };
         let mut batch = Batch::open(model, options)?;
-        batch.submit(model, request, Instant::now(), None)?;
+        batch.submit(model, request, Instant::now())?;
         batch.step(model, &|| false)?;
         batches.push(batch);
     }

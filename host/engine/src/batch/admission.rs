@@ -6,9 +6,9 @@
 //! ```
 
 use super::{
-    Batch, Sequence, Submitted, WhenFull, continuous::check_pass, reuse::Origin, sequence::check,
+    Batch, Sequence, Submitted, WhenFull, check, continuous::check_pass, reuse::Origin,
 };
-use crate::{Error, Model, Request, Result, families::Shape};
+use crate::{Error, Model, Request, Result, families::Shape, flops::Logits};
 use std::time::Instant;
 
 /// When a sequence arrived, and when its batch took it in.
@@ -131,6 +131,10 @@ impl Batch {
     /// Refuses sequences with which the largest pass to come is one that no memory holds.
     fn check_pass(&mut self, new: &[Sequence], shape: &Shape) -> Result<()> {
         let most = self.options.rows(self.options.max_sequences);
+        if new.iter().any(|sequence| sequence.prompt_logits() == Logits::All) {
+            let rows = new.iter().map(Sequence::room).fold(0, usize::saturating_add).min(most);
+            check_pass(shape, rows, rows)?;
+        }
         if self.rows >= most {
             return Ok(());
         }

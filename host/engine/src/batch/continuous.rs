@@ -38,6 +38,8 @@ pub struct Batch {
     pub(super) last_step: Option<(Instant, Instant)>,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
+    /// Tokens that the caller has chosen since the last step.
+    pub(super) chosen: Vec<StepToken>,
     pub(super) next_name: u64,
     /// Rows of a pass that memory is known to hold.
     pub(super) rows: usize,
@@ -67,6 +69,7 @@ impl Batch {
             waiting_tokens: 0,
             last_step: None,
             left: Vec::new(),
+            chosen: Vec::new(),
             next_name: 0,
             rows,
         })
@@ -110,13 +113,14 @@ impl Batch {
         self.take_due();
         let (scheduled, tokens): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
         let (scheduled, mut tokens) = (scheduled.concat(), tokens.concat());
+        tokens.append(&mut self.chosen);
         tokens.sort_by_key(|token| token.sequence);
-        let mut ended = self.take_ended();
+        let (mut ended, awaiting) = (self.take_ended(), self.awaiting());
         // A text that cannot be made is no reason to lose the tokens.
         if let Err(error) = model.detokenize_all(ended.iter_mut().map(|one| &mut one.completion)) {
             tracing::warn!("a completion has no text: {error}");
         }
-        Ok(Step { tokens, ended, scheduled, started, finished })
+        Ok(Step { tokens, ended, scheduled, awaiting, started, finished })
     }
 
     /// Ends a sequence now; the next step returns what became of it.
@@ -162,12 +166,13 @@ impl Batch {
 
     /// Whether there is nothing left to run or to tell, now or later.
     pub fn is_empty(&self) -> bool {
-        !self.has_work() && self.queued().next().is_none()
+        let has_any = self.running().next().is_some() || !self.left.is_empty();
+        !has_any && self.queued().next().is_none()
     }
 
-    /// Whether a step has something to run or to tell.
+    /// Whether a step has something to run or to tell; sequences that wait for the caller to choose are neither.
     pub(super) fn has_work(&self) -> bool {
-        self.running().next().is_some() || !self.left.is_empty()
+        self.running().any(|sequence| !sequence.awaits_choice()) || !self.left.is_empty()
     }
 
     /// When the next scheduled sequence arrives.
@@ -179,7 +184,7 @@ impl Batch {
         self.lanes.iter().flat_map(|lane| &lane.running)
     }
 
-    fn running_mut(&mut self) -> impl Iterator<Item = &mut Sequence> {
+    pub(super) fn running_mut(&mut self) -> impl Iterator<Item = &mut Sequence> {
         self.lanes.iter_mut().flat_map(|lane| &mut lane.running)
     }
 

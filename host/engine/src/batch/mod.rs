@@ -8,6 +8,9 @@
 //! ```
 
 mod admission;
+mod caller;
+mod check;
+mod choose;
 mod continuous;
 mod lane;
 mod options;
@@ -19,13 +22,14 @@ mod step;
 mod stop_strings;
 
 pub use admission::Admission;
+pub(crate) use check::check;
 pub use continuous::Batch;
 pub use options::{BatchOptions, WhenFull};
 pub use pass::ScheduledTokens;
 pub(crate) use pass::{Work, run as run_pass};
 pub use run_until::{Outcome, Until};
-pub use sequence::{Completion, FinishReason, Submitted};
-pub(crate) use sequence::{Parts, Sequence, check};
+pub use sequence::{Completion, FinishReason, Submitted, TokenLogProbabilities};
+pub(crate) use sequence::{Parts, Sequence};
 pub use step::{Ended, Status, Step, StepToken};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Steps on the engine's thread until a condition holds. While nothing runs it waits for the next arrival, so that no
 //! caller's clock or message lies between an arrival's time and the batch.
 
-use super::{Batch, Step};
+use super::{Batch, Step, caller};
 use crate::{Control, Error, Model, Result, kernels::parallel::Stop};
 use std::{
     hint, thread,
@@ -26,6 +26,8 @@ pub enum Outcome {
     Reached,
     /// Nothing is left to run, and nothing is scheduled.
     Idle,
+    /// All that is left to run waits for the caller to choose.
+    Awaiting,
     /// It was asked to stop.
     Cancelled,
 }
@@ -55,14 +57,17 @@ impl Batch {
     /// Steps until no sequence is left, scheduled ones included, or the work is cancelled; `each` is told of every step.
     ///
     /// # Errors
-    /// As [`Batch::run_until`].
+    /// As [`Batch::run_until`]; [`Error::Invalid`] once all that is left waits for the caller to choose.
     pub fn drain(
         &mut self,
         model: &mut Model,
         control: &Control<'_>,
         each: impl FnMut(Step),
     ) -> Result<()> {
-        self.run(model, control, None, each).map(drop)
+        match self.run(model, control, None, each)? {
+            Outcome::Awaiting => Err(caller::all_await(&self.awaiting())),
+            Outcome::Reached | Outcome::Idle | Outcome::Cancelled => Ok(()),
+        }
     }
 
     fn run(
@@ -95,6 +100,8 @@ impl Batch {
                 if is_reached {
                     return Ok(Outcome::Reached);
                 }
+            } else if self.running().next().is_some() {
+                return Ok(Outcome::Awaiting);
             } else if let Some(arrival) = self.next_arrival() {
                 wait(end.map_or(arrival, |end| end.min(arrival)), control.cancelled);
             } else if self.is_empty() {

@@ -10,12 +10,15 @@ use std::time::Instant;
 /// What one step did.
 #[derive(Debug)]
 pub struct Step {
-    /// The tokens that it produced.
+    /// The tokens that it produced, or that the caller has chosen since the last.
     pub tokens: Vec<StepToken>,
     /// The sequences that ended with it, or were cancelled since the last.
     pub ended: Vec<Ended>,
     /// The rows that it ran.
     pub scheduled: Vec<ScheduledTokens>,
+    /// The sequences that wait for the caller to choose ([`crate::Batch::choose`]). Where nothing else is left, steps run
+    /// nothing.
+    pub awaiting: Vec<u64>,
     /// When it began.
     pub started: Instant,
     /// When its tokens were on the host.

@@ -14,7 +14,7 @@ use llem_engine::{
     Request, Sampling,
     adapters::Choice,
     chat::{Argument, ArgumentValue, Message},
-    request::PromptLogits,
+    flops::Logits,
 };
 use llem_record::event::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
@@ -286,7 +286,7 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         sampling,
         log_probabilities: draft.log_probabilities.map(|count| count as usize),
         keep_logits: false,
-        prompt_logits: if draft.all_prompt_logits { PromptLogits::All } else { PromptLogits::Last },
+        prompt_logits: if draft.all_prompt_logits { Logits::All } else { Logits::Last },
         given: draft.given_tokens.clone(),
         caller_chooses: draft.script_chooses,
         hold: draft.holds_cache,
