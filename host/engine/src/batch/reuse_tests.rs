@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::super::{Batch, BatchOptions, FinishReason, WhenFull, test_models::*};
-use crate::{Control, DType, Error, LoadOptions, Model, Request, Split};
+use crate::{adapters::Choice, Control, DType, Error, LoadOptions, Model, Request, Split};
 use std::time::Instant;
 
 /// Plain, with windows shorter than the prompts, with learned positions, and on several ranks.
@@ -198,7 +198,7 @@ fn a_prefix_of_another_adapter_is_not_taken_over() {
     let mut batch = open(&mut model, 4, true);
     let prompt = tokens(1, 30);
     let with = |name: Option<&str>| Request {
-        adapters: vec![name.map(str::to_owned)],
+        adapters: Choice::Same(name.map(str::to_owned)),
         ..holding(&[&prompt], 4)
     };
     for (name, cached) in [(None, 0), (Some("one"), 0), (Some("one"), 29), (None, 29)] {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::{Batch, Completion, Ended, Step};
-use crate::{Control, LoadOptions, Model, Prompt, Request, Sampling, Split};
+use crate::{Control, LoadOptions, Model, Prompt, Request, Split};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::{path::Path, time::Instant};
@@ -27,11 +27,7 @@ pub fn request(prompts: &[impl AsRef<[u32]>], max_new_tokens: usize) -> Request 
         prompts: prompts.iter().map(|one| Prompt::Tokens(one.as_ref().to_vec())).collect(),
         max_new_tokens,
         ignore_eos: true,
-        stop: Vec::new(),
-        sampling: Sampling::default(),
-        keep_logits: false,
-        adapters: Vec::new(),
-        hold: false,
+        ..Request::default()
     }
 }
 
