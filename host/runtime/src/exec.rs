@@ -113,7 +113,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
     if let Some(length) = options.baseline {
         rest(length, &prepared, &mut options.given)?;
     }
-    let inputs = plan::resolve(&options.given, &prepared.about)?;
+    let mut inputs = plan::resolve(&options.given, &prepared.about)?;
     let parameters = inputs.parameters.iter();
     let parameters = parameters.map(|(name, value)| (name.clone(), value.recorded(name))).collect();
     let plan = Plan {
