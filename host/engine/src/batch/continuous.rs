@@ -53,7 +53,7 @@ pub struct Batch {
     /// One for each replica of the model.
     lanes: Vec<Lane>,
     waiting: VecDeque<Sequence>,
-    /// Prompt tokens of those that wait.
+    /// Tokens of those that wait, of their prompts and given ones.
     waiting_tokens: usize,
     /// Sequences that ended without ever having run.
     left: Vec<Sequence>,
@@ -212,7 +212,7 @@ impl Batch {
             sequence.name = name;
         }
         let submitted = sequences.iter().map(Sequence::submitted).collect();
-        self.waiting_tokens += sequences.iter().map(Sequence::prompt_tokens).sum::<usize>();
+        self.waiting_tokens += sequences.iter().map(Sequence::waiting_tokens).sum::<usize>();
         self.waiting.extend(sequences);
         self.admit();
         Ok(submitted)
@@ -283,7 +283,7 @@ impl Batch {
         if let Some(place) = self.waiting.iter().position(|sequence| sequence.name == name)
             && let Some(mut sequence) = self.waiting.remove(place)
         {
-            self.waiting_tokens -= sequence.prompt_tokens();
+            self.waiting_tokens -= sequence.waiting_tokens();
             sequence.end(FinishReason::Cancelled);
             self.left.push(sequence);
             return Ok(());
@@ -362,7 +362,7 @@ impl Batch {
             && let Some(slot) = lane.free.pop()
             && let Some(mut sequence) = self.waiting.pop_front()
         {
-            self.waiting_tokens -= sequence.prompt_tokens();
+            self.waiting_tokens -= sequence.waiting_tokens();
             sequence.slot = slot;
             lane.running.push(sequence);
         }

@@ -183,9 +183,9 @@ impl Sequence {
         Submitted { name: self.name, prompt_tokens: self.prompt.len() }
     }
 
-    /// Length of its prompt.
-    pub fn prompt_tokens(&self) -> usize {
-        self.prompt.len()
+    /// Tokens that it holds before it runs.
+    pub fn waiting_tokens(&self) -> usize {
+        self.prompt.len() + self.chooser.given_tokens()
     }
 
     /// Notes that a pass with some of its tokens began.
