@@ -26,9 +26,9 @@ pub struct Generation {
     pub submitted: Instant,
     /// When its prompts were tokens.
     pub tokenized: Instant,
-    /// When the last first token was on the host.
+    /// When the last first token was on the host, or the last prompt run of which none comes.
     pub prefilled: Instant,
-    /// When the last token was on the host.
+    /// When the last token was on the host, and the last pass over.
     pub finished: Instant,
     /// What cut it short, if something failed on the way: what came before is here.
     pub failure: Option<Error>,

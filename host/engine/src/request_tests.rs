@@ -314,6 +314,24 @@ fn what_waits_for_its_caller_stands_still() {
     assert_eq!(last.tokens[0].finish, Some(FinishReason::Stop));
 }
 
+/// What waits is bounded by its caller, so that given tokens count as those of prompts do.
+#[test]
+fn given_tokens_that_wait_count_as_waiting() {
+    let mut model = load(Split::default());
+    let mut batch = open(&mut model, 5);
+    submit(&mut batch, &model, &request(&[prompt(1, 9), prompt(2, 9), prompt(3, 9)], 9));
+    let asked = request(&[prompt(4, 9)], 9);
+    let waiting = |batch: &Batch| batch.status().waiting_bytes;
+    let names = submit(&mut batch, &model, &asked);
+    let without = waiting(&batch);
+    batch.cancel(names[0]).unwrap();
+    assert_eq!(waiting(&batch), 0);
+    let names = submit(&mut batch, &model, &Request { given: vec![vec![5; 8]], ..asked });
+    assert_eq!(waiting(&batch) - without, 8 * 4, "bytes");
+    batch.cancel(names[0]).unwrap();
+    assert_eq!(waiting(&batch), 0);
+}
+
 #[test]
 fn what_contradicts_itself_is_refused() {
     let mut model = load(Split::default());

@@ -116,7 +116,7 @@ impl Batch {
             sequence.name = self.next_name;
             self.next_name += 1;
             submitted.push(sequence.submitted());
-            self.waiting_tokens += sequence.prompt_tokens();
+            self.waiting_tokens += sequence.waiting_tokens();
             sequence.admission.arrival = arrival.unwrap_or(sequence.admission.arrival);
             if sequence.admission.arrival > now {
                 self.scheduled.insert((sequence.admission.arrival, sequence.name), sequence);
@@ -167,7 +167,7 @@ impl Batch {
             match (free, bound) {
                 (Some(lane), _) => {
                     if let Some(sequence) = self.waiting.remove(place) {
-                        self.waiting_tokens -= sequence.prompt_tokens();
+                        self.waiting_tokens -= sequence.waiting_tokens();
                         lane.start(sequence);
                     }
                 }
@@ -191,7 +191,7 @@ impl Batch {
     fn enter(&mut self, mut sequence: Sequence, now: Instant) {
         sequence.admission.admit(now, self.last_step);
         if let Some(Origin::TakesOver { lane }) = sequence.origin {
-            self.waiting_tokens -= sequence.prompt_tokens();
+            self.waiting_tokens -= sequence.waiting_tokens();
             self.lanes[lane].running.push(sequence);
         } else {
             self.waiting.push_back(sequence);

@@ -157,4 +157,24 @@ mod tests {
         broken[3 * WIDTH] = f32::NAN;
         assert!(choose_tokens(&mut together, &chosen, &broken, WIDTH, &[]).is_err());
     }
+
+    /// What is computed on a device, here by candle's CPU.
+    #[test]
+    fn the_most_likely_are_the_same_on_a_device() {
+        let request = Request::default();
+        let began = Instant::now();
+        let mut sequences: Vec<Sequence> = (0..3)
+            .map(|index| Sequence::new(&request, vec![1], index, None, 64, [began; 2]))
+            .collect();
+        let chosen = [2, 0];
+        let numbers = vec![0.5, 3.0, 3.0, -1.0, 7.0, f32::NEG_INFINITY, 2.0, 6.5];
+        let logits = Tensor::from_vec(numbers.clone(), (2, 4), &Device::Cpu).expect("a tensor");
+        let ours = most_likely(&sequences, &chosen, &logits).expect("no NaN");
+        assert_eq!(ours, [Some(1), Some(0)]);
+        let theirs = choose_tokens(&mut sequences, &chosen, &numbers, 4, &[]).expect("no NaN");
+        assert_eq!(ours, theirs);
+        let broken = Tensor::from_vec(vec![0f32, 1.0, f32::NAN, 1.0], (2, 2), &Device::Cpu);
+        let error = most_likely(&sequences, &chosen, &broken.expect("a tensor"));
+        assert!(error.expect_err("NaN").to_string().starts_with("sequence 0, token 0"));
+    }
 }

@@ -32,7 +32,7 @@ pub struct Batch {
     /// Those that will arrive, by when they do and then in the order in which they were submitted.
     pub(super) scheduled: BTreeMap<(Instant, u64), Sequence>,
     pub(super) waiting: VecDeque<Sequence>,
-    /// Prompt tokens of those that wait or are scheduled.
+    /// Tokens of those that wait or are scheduled, of their prompts and given ones.
     pub(super) waiting_tokens: usize,
     /// When the last step began and ended.
     pub(super) last_step: Option<(Instant, Instant)>,
@@ -156,7 +156,7 @@ impl Batch {
 
     /// Ends a sequence that has never run.
     fn leave(&mut self, mut sequence: Sequence, reason: FinishReason) {
-        self.waiting_tokens -= sequence.prompt_tokens();
+        self.waiting_tokens -= sequence.waiting_tokens();
         if let Some(Origin::TakesOver { lane }) = sequence.origin {
             self.lanes[lane].free.push(Cached::of(&sequence));
         }

@@ -52,6 +52,14 @@ impl Chooser {
         matches!(self, Self::Greedy(_))
     }
 
+    /// Tokens that are given.
+    pub fn given_tokens(&self) -> usize {
+        match self {
+            Self::Given(tokens) => tokens.len(),
+            _ => 0,
+        }
+    }
+
     /// The token after the `generated` first by its row of logits; none where the caller is to choose it. A sampler
     /// chooses none of the `forbidden` ones.
     pub fn choose(
