@@ -227,9 +227,9 @@ fn lateness_of_scheduled_arrivals() {
     let mut model = model("synthetic:tiny", Split::default());
     let mut batch = open(&mut model, BatchOptions::default());
     let start = Instant::now() + 20 * MS;
-    for index in 0..100 {
-        let arrival = start + index * 25 * MS;
-        let one = request(&[tokens(u64::from(index), 16)], 1 + index as usize % 3);
+    for index in 0..60 {
+        let arrival = start + index * 50 * MS;
+        let one = request(&[tokens(u64::from(index), 16)], 1);
         batch.submit(&model, &one, Instant::now(), Some(arrival)).unwrap();
     }
     let all = ended(&mut drained(&mut batch, &mut model));
