@@ -47,7 +47,7 @@ impl Metrics for Usual {
         Ok(())
     }
 
-    fn derive(&mut self, _: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, _: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         let groups = std::mem::take(&mut self.groups).into_iter();
         let metrics = groups.flat_map(|Group { label, values }| {
             METRICS.into_iter().zip(values).filter_map(move |((name, _), values)| {
