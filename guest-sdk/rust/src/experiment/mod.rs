@@ -1,12 +1,16 @@
 //! The usual course of an experiment.
 //!
 //! ```text
-//! (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
+//! begin ──► (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
 //! ```
+//!
+//! Where the workload's schedule has a batch, all measured requests go into it instead (`batched.rs`).
+
+mod batched;
 
 use crate::{
     Result,
-    bindings::{requests, trials},
+    bindings::{batches, meter, requests, trials},
     completion::Generation,
     meter::Baseline,
     model::Model,
@@ -15,7 +19,7 @@ use crate::{
     report::{self, Level, Metric, Phase},
     request::Request,
     rest::rest,
-    schedule::Session,
+    schedule::{Schedule, Session},
     trial::Trial,
     warmup::FixedCount,
     workload::Requests,
@@ -89,14 +93,14 @@ impl Experiment {
 
     /// Runs it and reports its metrics.
     pub fn run(mut self) -> Result<()> {
-        self.workload.begin(&self.model.info())?;
+        let schedule = self.workload.begin(&self.model.info())?;
         let first = self.workload.next(None)?.ok_or("the workload has no request")?;
         if let Some((length, lifetime)) = self.baseline {
             let _phase = Phase::begin("baseline")?;
             Baseline::recall_or_measure(length, lifetime)?;
         }
         self.warm_up(&first)?;
-        let session = self.measure(first)?;
+        let session = self.measure(schedule, first)?;
         self.derive(&session)
     }
 
@@ -123,8 +127,13 @@ impl Experiment {
         }
     }
 
-    fn measure(&mut self, first: Request) -> Result<Session> {
+    fn measure(&mut self, schedule: Schedule, first: Request) -> Result<Session> {
         let _phase = Phase::begin("measure")?;
+        if let Some(options) = &schedule.batch {
+            let options = batches::BatchOptions::from(options);
+            let batch = self.model.resource().open_batch(&options)?;
+            return self.measure_batched(batch, schedule, first);
+        }
         let total = self.workload.total().unwrap_or(0);
         let mut next = Some(first);
         for index in 0.. {
@@ -159,7 +168,7 @@ impl Experiment {
     }
 
     /// What was measured as a whole, on the host too where policies are components.
-    fn session(&self, measurement: Option<crate::bindings::meter::Measurement>) -> Session {
+    fn session(&self, measurement: Option<meter::Measurement>) -> Session {
         match self.has_components {
             true => trials::Session::new(measurement).into(),
             false => Session::new(measurement.as_ref().map(Into::into)),
