@@ -4,7 +4,7 @@ use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
     support::{Desk, fixtures, guest, of_kind},
 };
-use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Prompt, Request, Sampling};
+use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Prompt, Request};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -118,10 +118,8 @@ fn logits(model: &mut Model) -> Vec<f32> {
         prompts: vec![Prompt::Tokens((3..23).collect())],
         max_new_tokens: 3,
         ignore_eos: true,
-        stop: Vec::new(),
-        sampling: Sampling::default(),
         keep_logits: true,
-        adapters: Vec::new(),
+        ..Request::default()
     };
     model.generate(request, &Control::none()).unwrap().completions.remove(0).logits
 }

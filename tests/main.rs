@@ -12,6 +12,7 @@ mod asked;
 mod bad_adapters;
 mod bad_files;
 mod commands;
+mod contract;
 mod describing;
 mod digests;
 mod energies;

@@ -75,8 +75,7 @@ fn request(sequences: usize, tokens: usize, sampling: &Sampling, stop: &[&str]) 
         ignore_eos: true,
         stop: stop.iter().map(|&stop| stop.to_owned()).collect(),
         sampling: sampling.clone(),
-        keep_logits: false,
-        adapters: Choice::OfModel,
+        ..Request::default()
     }
 }
 

@@ -182,13 +182,14 @@ impl Decoder {
         self.head.as_mut().map_or(Ok(()), |head| each(Use::Logits, head))
     }
 
-    /// What it keeps of a token; `sharing` ranks use the same memory.
-    pub fn cache_layout(&self, sharing: usize) -> Layout {
+    /// What it keeps of a token, in the weights' number format unless another is given; `sharing` ranks use the same
+    /// memory.
+    pub fn cache_layout(&self, dtype: Option<DType>, sharing: usize) -> Layout {
         Layout {
             layers: self.layers.len(),
             heads: self.shard.of_heads(self.shape.kv_heads).len(),
             dim: self.shape.head_dim,
-            dtype: self.dtype,
+            dtype: dtype.unwrap_or(self.dtype),
             device: self.device.clone(),
             sharing,
         }

@@ -37,6 +37,7 @@ pub mod shares;
 mod special_tokens;
 mod text_file;
 mod text_stream;
+mod text_tools;
 pub mod tokenizer;
 
 pub use adapters::AdapterSource;
@@ -50,5 +51,6 @@ pub use model::{Info, Model};
 pub use parallel::Split;
 pub use request::{Prepared, Prompt, Request};
 pub use sampling::Sampling;
+pub use text_tools::TextTools;
 pub use special_tokens::SpecialTokens;
 pub use tokenizer::{SpecialToken, TokenizerFacts};

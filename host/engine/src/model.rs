@@ -6,7 +6,7 @@ use crate::{
     batch::Parts,
     chat::{Argument, ChatTemplate, Message},
     families::Shape,
-    kernels::simd::Path,
+    kernels::{parallel::pool_threads, simd::Path},
     load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
     parallel::{
         Replica, ReplicaConfig,
@@ -15,9 +15,13 @@ use crate::{
     },
     rank_info,
     score::{self, Completed, ScoreRequest, Scoring, Windows},
-    tokenizer::{Tokenizer, TokenizerFacts},
+    text_tools::{self, TextTools},
+    tokenizer::Tokenizer,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use rank_info::RankInfo;
 
@@ -26,10 +30,10 @@ pub struct Model {
     /// Copies that share the requests; the first alone unless the model is data-parallel.
     pub(crate) replicas: Vec<Replica>,
     pub(crate) adapters: Registry,
-    tokenizer: Option<Tokenizer>,
+    tokenizer: Option<Arc<Tokenizer>>,
     /// A copy that sizes requests, made when the first text is given.
     sizing: Option<Tokenizer>,
-    chat_template: Option<ChatTemplate>,
+    chat_template: Option<Arc<ChatTemplate>>,
     /// How its adapters are identified.
     pub(crate) digests: DigestOptions,
     info: Info,
@@ -58,8 +62,12 @@ pub struct Info {
     /// are kept: a key head that several tensor-parallel ranks need counts for each of them, and a layer with a window
     /// as any other, because its cache keeps every token although a step reads the window alone.
     pub kv_bytes_per_token: u64,
-    /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
+    /// Number format of weights; of a quantised model, of what is not quantised.
     pub dtype: DType,
+    /// Number format of keys and values.
+    pub kv_dtype: DType,
+    /// Threads of the CPU that its ranks on this machine share.
+    pub threads: usize,
     /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
     pub quantization: Option<String>,
     /// Where it lives; of a split model, where its first rank does.
@@ -86,6 +94,12 @@ impl Info {
     /// Why the GPUs of its ranks cannot be told from one another, if that is so.
     pub fn indistinct(&self) -> Option<String> {
         rank_info::indistinct(&self.ranks)
+    }
+
+    /// Distinct weights but those of embeddings, of tokens and of learned positions, as transformers'
+    /// `num_parameters(exclude_embeddings=True)` counts them: an LM head of its own is among them, and a tied one is not.
+    pub fn parameters_without_embeddings(&self) -> u64 {
+        self.parameters.saturating_sub(self.shape.embedding_parameters())
     }
 
     /// The address of a machine that holds part of it, and is not this one.
@@ -116,13 +130,18 @@ impl Model {
         let Checkpoint { weights, shape, .. } = &checkpoint;
         size::check(weights, shape, &options.split, here, &checkpoint.source)?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
+        if options.world.is_none() {
+            options.check_threads(on_cpu)?;
+        }
         let mut config = ReplicaConfig {
             weights: checkpoint.weights.clone(),
             shape: checkpoint.shape.clone(),
             split: options.split,
             devices,
+            kv_dtype: options.kv_dtype,
             deadline: options.rank_timeout,
             neighbours: on_cpu.max(1),
+            threads: options.threads,
             latency: checkpoint.latency,
         };
         let replicas = match &options.world {
@@ -166,6 +185,8 @@ impl Model {
             digest: checkpoint.identity.digest,
             files: checkpoint.identity.files,
             dtype: checkpoint.dtype,
+            kv_dtype: options.kv_dtype.unwrap_or(checkpoint.dtype),
+            threads: options.threads.unwrap_or_else(pool_threads),
             quantization: checkpoint.quantization,
             device: *places.first().unwrap_or(&first),
             stands_in,
@@ -175,9 +196,9 @@ impl Model {
         Ok(Self {
             replicas,
             adapters: Registry::default(),
-            tokenizer: checkpoint.tokenizer,
+            tokenizer: checkpoint.tokenizer.map(Arc::new),
             sizing: None,
-            chat_template: checkpoint.chat_template,
+            chat_template: checkpoint.chat_template.map(Arc::new),
             digests: options.digests.clone(),
             info,
         })
@@ -188,28 +209,12 @@ impl Model {
         &self.info
     }
 
-    /// What is known of its tokenizer.
-    ///
-    /// # Errors
-    /// It has none.
-    pub fn tokenizer_facts(&self) -> Result<TokenizerFacts> {
-        Ok(self.tokenizer()?.facts())
-    }
-
-    /// How the vocabulary spells a token (`Ġthe`); none beyond it.
-    ///
-    /// # Errors
-    /// The model has no tokenizer.
-    pub fn token_text(&self, id: u32) -> Result<Option<String>> {
-        Ok(self.tokenizer()?.token_text(id))
-    }
-
-    /// The token that the vocabulary spells so; none where it has no such.
-    ///
-    /// # Errors
-    /// The model has no tokenizer.
-    pub fn token_id(&self, text: &str) -> Result<Option<u32>> {
-        Ok(self.tokenizer()?.token_id(text))
+    /// What turns text into tokens and conversations into text, for those who do not want to wait for the model; none
+    /// without a tokenizer.
+    pub fn text_tools(&self) -> Option<TextTools> {
+        let tokenizer = Arc::clone(self.tokenizer.as_ref()?);
+        let (source, chat_template) = (self.info.source.clone(), self.chat_template.clone());
+        Some(TextTools { source, tokenizer, chat_template })
     }
 
     /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens
@@ -238,25 +243,19 @@ impl Model {
         messages: &[Message],
         arguments: &[Argument],
     ) -> Result<String> {
-        let template = self.chat_template.as_ref().ok_or_else(|| {
-            Error::Unsupported(format!(
-                "{} has no chat template; give the prompt as text",
-                self.info.source
-            ))
-        })?;
-        template.render(messages, arguments)
+        text_tools::render(self.chat_template.as_deref(), &self.info.source, messages, arguments)
     }
 
     /// The tokens of prompts, as the request's clock sees it.
     pub(crate) fn tokens_of(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
-        prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_ref(), prompt)).collect()
+        prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_deref(), prompt)).collect()
     }
 
     /// The same for sizing a request before its clock starts: with a tokenizer of its own, so that what the model's one
     /// remembers of words it has met does not make the measured tokenization faster than it is.
     pub(crate) fn sizes_of(&mut self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
         if self.sizing.is_none() && !prompts.iter().all(|one| matches!(one, Prompt::Tokens(_))) {
-            self.sizing = self.tokenizer.clone();
+            self.sizing = self.tokenizer.as_deref().cloned();
         }
         prompts.iter().map(|prompt| self.tokens_with(self.sizing.as_ref(), prompt)).collect()
     }
@@ -292,13 +291,13 @@ impl Model {
     /// What is known of it for sequences to run, and what they run on.
     pub(crate) fn split(&mut self) -> (Parts<'_>, &mut [Replica]) {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        (Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }, &mut self.replicas)
+        (Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }, &mut self.replicas)
     }
 
     /// The same, to look at only.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        Parts { shape, tokenizer: self.tokenizer.as_ref(), eos }
+        Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }
     }
 
     /// Log-likelihoods of given continuations. `completed` is told each that is known, and
@@ -348,7 +347,7 @@ impl Model {
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.tokenizer.as_ref().ok_or_else(|| self.no_tokenizer())
+        self.tokenizer.as_deref().ok_or_else(|| self.no_tokenizer())
     }
 
     fn no_tokenizer(&self) -> Error {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
-use crate::{Batch, ModelSource, batch::BatchOptions, families::Shape};
+use crate::{Batch, ModelSource, batch::BatchOptions, families::Shape, kernels::parallel};
 use std::path::Path as FilePath;
 
 fn fixture(name: &str) -> ModelSource {
@@ -101,5 +101,114 @@ fn a_decode_step_reads_no_table_of_positions() {
         let (all, read) = weights(&source, Split::of(ranks, 1, 1));
         // Each rank has all positions.
         assert_eq!(all - read, (ranks * shape.context * shape.hidden * 4) as u64);
+    }
+}
+
+/// What transformers says (`tests/fixtures/make-flops`).
+#[test]
+fn parameters_and_shape_are_those_that_transformers_has() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flops.json");
+    let expected: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for (folder, theirs) in expected["models"].as_object().unwrap() {
+        let splits = [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)];
+        // Tables are where a split could count them twice.
+        let is_split =
+            ["llama/tied", "llama/untied-llama3", "families/gpt2"].contains(&&folder[..]);
+        for split in splits.into_iter().take(if is_split { 3 } else { 1 }) {
+            let model = load(fixture(folder), split);
+            let ours = [model.info().parameters, model.info().parameters_without_embeddings()];
+            assert_eq!(serde_json::json!(ours), theirs["parameters"], "{folder}, {split}");
+            let shape = &model.info().shape;
+            let mixture = shape.mixture();
+            let ours = serde_json::json!({
+                "head_dim": shape.head_dim,
+                "dense_width": shape.dense_width(),
+                "expert_width": mixture.map(|experts| experts.intermediate),
+                "experts_per_token": mixture.map(|experts| experts.active),
+                "tied": shape.tied_head,
+                "windows": shape.windows().collect::<Vec<_>>(),
+            });
+            assert_eq!(ours, theirs["shape"], "{folder}");
+        }
+    }
+}
+
+fn load_with(source: ModelSource, change: impl FnOnce(&mut LoadOptions)) -> crate::Result<Model> {
+    let mut options = LoadOptions::new(source);
+    change(&mut options);
+    Model::load(&options)
+}
+
+/// The log-likelihood of each token but the first after those before it.
+fn scores(model: &mut Model, tokens: &[u32]) -> Vec<f64> {
+    let (context, continuation) = (tokens[..1].to_vec(), tokens[1..].to_vec());
+    let request = ScoreRequest { context, continuation };
+    let scored = model.score(&[request], &Control::none(), &|_, _| ()).unwrap();
+    scored.scores[0].as_ref().unwrap().log_likelihoods.clone()
+}
+
+/// What transformers computes with a cache of that format (`tests/fixtures/make-kv-dtypes`).
+#[test]
+fn keys_and_values_are_kept_in_the_format_that_is_asked_for() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/kv-dtypes.json");
+    let expected: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let farthest = |ours: &[f64], theirs: &[f64]| {
+        assert_eq!(ours.len(), theirs.len());
+        ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    for (folder, theirs) in expected["models"].as_object().unwrap() {
+        let tokens: Vec<u32> = serde_json::from_value(theirs["tokens"].clone()).unwrap();
+        let theirs = |dtype: DType| -> Vec<f64> {
+            serde_json::from_value(theirs["scores"][dtype.to_string()].clone()).unwrap()
+        };
+        for split in [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)] {
+            let whole = load(fixture(folder), split).info().kv_bytes_per_token;
+            for dtype in [DType::F32, DType::Bf16, DType::F16] {
+                let mut model = load_with(fixture(folder), |options| {
+                    options.split = split;
+                    options.kv_dtype = Some(dtype);
+                })
+                .unwrap();
+                let told = model.info().kv_bytes_per_token;
+                assert_eq!(told * 4, whole * dtype.size() as u64, "{folder}, {split}, {dtype}");
+                assert_eq!(reserved_per_token(&mut model), told);
+                let ours = scores(&mut model, &tokens);
+                let off = farthest(&ours, &theirs(dtype));
+                // What rounding does, beside which f32 arithmetic in another order is little.
+                let effect = farthest(&theirs(DType::F32), &theirs(dtype));
+                assert!((effect > 2e-4) == (dtype != DType::F32), "{folder}: {effect}");
+                assert!(off < 5e-6 + effect / 40.0, "{folder}, {split}, {dtype}: {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_uses_the_threads_that_it_is_given() {
+    let most = std::thread::available_parallelism().unwrap().get();
+    let tokens: Vec<u32> = (5..200).collect();
+    let mut first = None;
+    for (ranks, threads) in
+        (1..=2).flat_map(|ranks| (ranks..=most).map(move |count| (ranks, count)))
+    {
+        let mut model = load_with("synthetic:tiny".parse().unwrap(), |options| {
+            options.split = Split::of(1, ranks, 1);
+            options.threads = Some(threads);
+        })
+        .unwrap();
+        assert_eq!(model.info().threads, threads);
+        assert_eq!(model.replicas[0].work(parallel::threads), threads / ranks);
+        let scores = scores(&mut model, &tokens);
+        assert_eq!(first.get_or_insert_with(|| scores.clone()), &scores, "{ranks}, {threads}");
+    }
+    for (ranks, threads) in [(1, 0), (2, 1), (1, most + 1), (1, usize::MAX)] {
+        let refused = load_with("synthetic:tiny".parse().unwrap(), |options| {
+            options.split = Split::of(1, ranks, 1);
+            options.threads = Some(threads);
+        });
+        let refusal = refused.err().expect("refused").to_string();
+        assert!(refusal.contains(&format!("threads {threads}")), "{refusal}");
     }
 }

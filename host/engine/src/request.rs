@@ -17,11 +17,15 @@ use crate::{
     batch::{Completion, check},
     chat::{Argument, Message},
     families::Shape,
+    flops::Logits,
     generate, memory,
     parallel::{replica::at_once, split::part},
 };
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -41,23 +45,80 @@ pub enum Prompt {
     Tokens(Vec<u32>),
 }
 
-/// A static batch.
+/// Prompts that are asked together, and how their tokens come about.
+///
+/// ```
+/// use llem_engine::{Prompt, Request};
+///
+/// let request = Request {
+///     prompts: vec![Prompt::Tokens(vec![1, 2, 3])],
+///     max_new_tokens: 8,
+///     ..Request::default()
+/// };
+/// assert!(request.sampling.is_plain_greedy());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Request {
     /// One sequence each; no prompt is empty.
     pub prompts: Vec<Prompt>,
-    /// Most tokens to generate for a sequence; at least 1.
+    /// Most tokens to generate for a sequence. With 0 the prompts are run and nothing is chosen.
     pub max_new_tokens: usize,
+    /// Fewest tokens to generate for a sequence, at most `max_new_tokens`: until then tokens that would end it are never
+    /// chosen (transformers' `MinNewTokensLengthLogitsProcessor`), and stop strings do not count.
+    pub min_new_tokens: usize,
     /// Goes on past end-of-sequence tokens.
     pub ignore_eos: bool,
     /// Ends a sequence when its text contains one of these.
     pub stop: Vec<String>,
+    /// Tokens that end a sequence besides the model's own, even with `ignore_eos`.
+    pub stop_tokens: Arc<[u32]>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Tells the log-probability of each generated token, and of so many of the most likely ones beside it, at most 20.
+    pub log_probabilities: Option<usize>,
     /// Keeps the logits of every position.
     pub keep_logits: bool,
+    /// For which positions of a prompt the LM head is computed. `All` is for `max_new_tokens` of 0 only.
+    pub prompt_logits: Logits,
+    /// Tokens that decode is fed with, a list for each prompt, or none at all: logits are computed and waited for, and
+    /// nothing is chosen. A sequence ends with its list, which is at most `max_new_tokens` long, and with nothing else.
+    pub given: Vec<Vec<u32>>,
+    /// Leaves the choice of each token to the caller ([`crate::Batch::choose`]), for which `sampling` says nothing. In
+    /// continuous batches only.
+    pub caller_chooses: bool,
     /// What each sequence runs with; empty means the model's default.
     pub adapters: Choice,
+    /// Its sequences keep their KV memory after they have ended ([`crate::Batch::submit_after`]); in a continuous batch only.
+    pub hold: bool,
+}
+
+impl Default for Request {
+    /// No prompts, greedy, at most 32 tokens.
+    fn default() -> Self {
+        Self {
+            prompts: Vec::new(),
+            max_new_tokens: 32,
+            min_new_tokens: 0,
+            ignore_eos: false,
+            stop: Vec::new(),
+            stop_tokens: Arc::default(),
+            sampling: Sampling::default(),
+            log_probabilities: None,
+            keep_logits: false,
+            prompt_logits: Logits::Last,
+            given: Vec::new(),
+            caller_chooses: false,
+            adapters: Choice::OfModel,
+            hold: false,
+        }
+    }
+}
+
+impl Request {
+    /// Most tokens that the sequence of prompt `index` may come to have.
+    pub(crate) fn most_new_tokens(&self, index: usize) -> usize {
+        self.given.get(index).map_or(self.max_new_tokens, Vec::len)
+    }
 }
 
 /// A request that has been checked and whose KV memory is reserved. It is valid until the model prepares another.
@@ -72,13 +133,28 @@ impl Model {
     /// # Errors
     /// The request cannot be run, or there is no memory for it.
     pub fn prepare(&mut self, request: Request) -> Result<Prepared> {
+        if request.hold {
+            return Err(Error::Invalid(
+                "hold keeps the KV memory of a batch's sequences: submit the request to a batch, or leave it out"
+                    .to_owned(),
+            ));
+        }
+        if request.caller_chooses {
+            return Err(Error::Invalid(
+                "the caller can choose tokens only in a continuous batch: open one and submit the request there"
+                    .to_owned(),
+            ));
+        }
         let prompts = self.sizes_of(&request.prompts)?;
         check(&request, &prompts, &self.info().shape, self.has_tokenizer())?;
         let adapters = self.adapters.choose(&request.adapters, prompts.len())?;
         let context = self.info().shape.context;
         let rooms: Vec<usize> = prompts
             .iter()
-            .map(|prompt| prompt.len() + request.max_new_tokens.min(context - prompt.len()))
+            .enumerate()
+            .map(|(index, prompt)| {
+                prompt.len() + request.most_new_tokens(index).min(context - prompt.len())
+            })
             .collect();
         check_pass(&request, &prompts, &rooms, &self.info().shape)?;
         let (_, replicas) = self.split();
@@ -164,7 +240,11 @@ fn check_pass(
 ) -> Result<()> {
     let prompt_rows: usize = prompts.iter().map(Vec::len).sum();
     let rows = prompt_rows.min(generate::PREFILL_ROWS).max(prompts.len());
-    let logits = if request.keep_logits { rooms.iter().sum() } else { prompts.len() };
+    let logits = match request.prompt_logits {
+        _ if request.keep_logits => rooms.iter().sum(),
+        Logits::All => rows,
+        Logits::Last => prompts.len(),
+    };
     memory::check(
         shape.pass_bytes(rows, logits),
         || format!("a pass of {rows} rows with the logits of {logits}"),
@@ -193,3 +273,7 @@ impl Generation {
         self.completions.iter().map(|completion| completion.detokenize_time).sum()
     }
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

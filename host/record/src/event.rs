@@ -12,7 +12,7 @@ pub use crate::{
     },
     report::{Artifact, Metric, Series, Table},
     request::{
-        BatchRecord, BatchRequestRecord, PromptForm, PromptRecord, RequestRecord, SamplingRecord,
+        BatchRecord, BatchRequestRecord, PromptForm, ChosenBy, PromptRecord, RequestRecord, SamplingRecord,
     },
     score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
     window::{DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},

@@ -107,8 +107,17 @@ pub struct SequenceRecord {
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub finish: String,
+    /// Tokens before its prompt's, whose keys and values were in a cache already; absent where there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u32,
     /// When it was submitted, or arrived: TTFT counts from here.
     pub submitted_ns: u64,
+    /// When its batch took it in; absent in older records, and where that never came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_ns: Option<u64>,
+    /// Whether a step was running when it was due, which it had to wait for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub due_in_step: bool,
     /// When each token was on the host.
     pub token_ns: Vec<u64>,
     /// What its time was spent on.
@@ -135,4 +144,8 @@ pub struct SequenceTimes {
     pub decode_ns: u64,
     /// Turning its tokens into text, afterwards.
     pub detokenize_ns: u64,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

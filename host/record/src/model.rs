@@ -31,8 +31,14 @@ pub struct ModelRecord {
     /// token. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_weight_bytes: Option<u64>,
-    /// Number format of weights and KV cache; of a quantised model, of what is not quantised.
+    /// Number format of weights; of a quantised model, of what is not quantised.
     pub dtype: String,
+    /// Number format of keys and values; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_dtype: Option<String>,
+    /// Threads of the CPU that its ranks on this machine share; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
     /// Formats of quantised weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,

@@ -13,11 +13,29 @@ pub struct RequestRecord {
     pub prompts: Vec<PromptRecord>,
     /// Most tokens to generate for a sequence.
     pub max_new_tokens: u32,
+    /// Fewest tokens to generate for a sequence.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub min_new_tokens: u32,
     /// Whether it goes on past end-of-sequence tokens.
     pub ignore_eos: bool,
     /// Ends a sequence when its text contains one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
+    /// Tokens that end a sequence besides the model's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_tokens: Vec<u32>,
+    /// Who chooses its tokens; absent means the model, by `sampling`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub chosen_by: ChosenBy,
+    /// For how many of the most likely tokens it tells log-probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_probabilities: Option<u32>,
+    /// Whether the LM head is computed for all positions of its prompts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub all_prompt_logits: bool,
+    /// Whether keys and values are kept when its sequences have ended.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub holds_cache: bool,
     /// How tokens are chosen; absent means greedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingRecord>,
@@ -27,13 +45,30 @@ pub struct RequestRecord {
     pub adapters: Vec<Option<String>>,
 }
 
+/// Who chooses a request's tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenBy {
+    /// The model: by the sampling that was asked for.
+    #[default]
+    Model,
+    /// Nobody: they were given, and are the sequence's.
+    Given,
+    /// The script, one by one.
+    Script,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What a sequence starts from.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PromptRecord {
     /// How it was given.
     pub form: PromptForm,
     /// SHA-256: of a text's UTF-8; of tokens as 32-bit integers, least byte first; of a conversation as a JSON list of
-    /// `[role, content]`, without spaces.
+    /// `[role, content]`, without spaces; of one with arguments of its template as an object of `arguments` and `turns`.
     pub digest: String,
     /// The prompt itself, with `--keep-prompts`: a text, a list of tokens, or a list of `[role, content]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,8 +98,20 @@ pub struct SamplingRecord {
     /// The smallest set whose probability reaches this is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f32>,
+    /// Tokens are kept that are at least this share as likely as the most likely one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
     /// Logits of tokens already present are divided or multiplied by this.
     pub repetition_penalty: f32,
+    /// Logits are lowered by this for each time that the token was generated.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub frequency_penalty: f32,
+    /// Logits of tokens that were generated are lowered by this.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub presence_penalty: f32,
+    /// What is added to the logits of tokens; null rules a token out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logit_bias: Vec<(u32, Option<f32>)>,
     /// The seed, where the script gave one; absent means the run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,

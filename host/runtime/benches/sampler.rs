@@ -103,10 +103,7 @@ fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
         prompts: vec![Prompt::Tokens(vec![1; PROMPT])],
         max_new_tokens: NEW_TOKENS,
         ignore_eos: true,
-        stop: Vec::new(),
-        sampling: Default::default(),
-        keep_logits: false,
-        adapters: Choice::OfModel,
+        ..Request::default()
     };
     let generation = model.generate(request, &Control::none())?;
     Ok((NEW_TOKENS - 1) as f64 / generation.decode_time().as_secs_f64())

@@ -58,7 +58,7 @@ pub mod imports {
             "llem:experiment/batches.logits": crate::resources::Logits,
             "llem:experiment/batches.batch": crate::batch::OpenBatch,
             "llem:experiment/models.load-options": crate::resources::LoadDraft,
-            "llem:experiment/models.tokenizer": crate::resources::Tokens,
+            "llem:experiment/models.tokenizer": llem_engine::TextTools,
             "llem:experiment/models.adapter": llem_engine::adapters::Adapted,
             "llem:experiment/models.model": crate::models::LoadedModel,
             "llem:experiment/flops.shape": crate::resources::FlopShape,

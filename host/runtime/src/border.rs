@@ -57,7 +57,7 @@ impl Border {
                     }
                 }
                 Payload::ImportSection(section) if depth == 0 => {
-                    for import in section {
+                    for import in section.into_imports() {
                         let module = import?.module.to_owned();
                         if !border.imports.contains(&module) {
                             border.imports.push(module);

@@ -1,7 +1,7 @@
 //! A model on a thread of its own, fed by a bounded queue: the guest's side awaits answers and is
 //! never blocked by a decode step.
 
-use llem_engine::{Info, LoadOptions, Model};
+use llem_engine::{Info, LoadOptions, Model, TextTools};
 use std::{sync::Arc, thread};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -18,6 +18,7 @@ pub struct EngineThread {
     /// The model's number in its run.
     pub number: u64,
     info: Arc<Info>,
+    text: Option<TextTools>,
     /// Closed once the model is gone. Nothing is ever sent.
     gone: watch::Receiver<()>,
 }
@@ -38,7 +39,7 @@ impl EngineThread {
             let _alive = alive;
             match Model::load(&options) {
                 Ok(mut model) => {
-                    let _ = ready.send(Ok(model.info().clone()));
+                    let _ = ready.send(Ok((model.info().clone(), model.text_tools())));
                     while let Some(job) = queue.blocking_recv() {
                         job(&mut model);
                     }
@@ -49,7 +50,7 @@ impl EngineThread {
             }
         });
         let info = loaded.await.map_err(|_| EngineGone)?;
-        Ok(info.map(|info| Self { jobs, number: 0, info: Arc::new(info), gone }))
+        Ok(info.map(|(info, text)| Self { jobs, number: 0, info: Arc::new(info), text, gone }))
     }
 
     /// Lets go of the model. If nobody else holds it, its memory has been given back when this returns; otherwise (a
@@ -57,7 +58,7 @@ impl EngineThread {
     ///
     /// All holders are on the guest's side, which does one thing at a time: nobody comes or goes in between.
     pub async fn release(self) {
-        let Self { jobs, number: _, info: _, mut gone } = self;
+        let Self { jobs, mut gone, .. } = self;
         let is_last = jobs.strong_count() == 1;
         drop(jobs);
         if is_last {
@@ -82,6 +83,11 @@ impl EngineThread {
         });
         self.jobs.send(job).await.map_err(|_| EngineGone)?;
         answered.await.map_err(|_| EngineGone)
+    }
+
+    /// Its tokenizer and chat template; none where it has no tokenizer.
+    pub fn text(&self) -> Option<&TextTools> {
+        self.text.as_ref()
     }
 
     /// What is known of the model.

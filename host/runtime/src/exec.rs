@@ -8,6 +8,7 @@ use crate::{
     environment,
     error::explain,
     exports::exported,
+    facts,
     grants::Settings,
     inspect::{Member, Prepared},
     limits::Watchdog,
@@ -112,7 +113,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
     if let Some(length) = options.baseline {
         rest(length, &prepared, &mut options.given)?;
     }
-    let inputs = plan::resolve(&options.given, &prepared.about)?;
+    let mut inputs = plan::resolve(&options.given, &prepared.about)?;
     let parameters = inputs.parameters.iter();
     let parameters = parameters.map(|(name, value)| (name.clone(), value.recorded(name))).collect();
     let plan = Plan {
@@ -129,6 +130,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
         metering: Some(options.settings.metering.record()),
     };
     let warnings = environment::warnings(&plan);
+    inputs.facts = facts::of_plan(&plan);
     let out = options.out.as_deref();
     let recorder =
         Recorder::create(out, &folder_name(&prepared.name()), run.clock.unix_ns(), plan)?;

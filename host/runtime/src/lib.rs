@@ -25,6 +25,7 @@ mod environment;
 pub mod error;
 pub mod exec;
 mod exports;
+mod facts;
 pub mod grants;
 mod holdings;
 mod host;

@@ -94,10 +94,10 @@ impl Args {
                 top_p: self.top_p,
                 repetition_penalty: self.repetition_penalty,
                 seed: self.model_args.seed,
-                first_stream: 0,
+                ..Sampling::default()
             },
             keep_logits: self.logits.is_some(),
-            adapters: Choice::OfModel,
+            ..Request::default()
         };
         let mut generation = model.generate(request, &Control::none())?;
         if let Some(error) = generation.failure.take() {

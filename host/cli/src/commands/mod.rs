@@ -182,9 +182,11 @@ impl ModelArgs {
         Ok(LoadOptions {
             source,
             dtype: self.dtype,
+            kv_dtype: None,
             device: self.device,
             seed: self.seed,
             split: self.split.split(),
+            threads: None,
             rank_timeout: self.split.rank_timeout(),
             world: self.world()?,
             digests: self.digests(),

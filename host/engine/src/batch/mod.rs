@@ -7,13 +7,30 @@
 //! attention: each sequence over its own KV cache, so that no token depends on its neighbours
 //! ```
 
+mod admission;
+mod caller;
+mod check;
+mod choose;
 mod continuous;
+mod lane;
+mod options;
 mod pass;
+mod reuse;
+mod run_until;
 mod sequence;
+mod step;
 mod stop_strings;
 
-pub use continuous::{Batch, BatchOptions, Ended, Status, Step, StepToken, WhenFull};
+pub use admission::Admission;
+pub(crate) use check::check;
+pub use continuous::Batch;
+pub use options::{BatchOptions, WhenFull};
 pub use pass::ScheduledTokens;
 pub(crate) use pass::{Work, run as run_pass};
-pub use sequence::{Completion, FinishReason, Submitted};
-pub(crate) use sequence::{Parts, Sequence, check};
+pub use run_until::{Outcome, Until};
+pub use sequence::{Completion, FinishReason, Submitted, TokenLogProbabilities};
+pub(crate) use sequence::{Parts, Sequence};
+pub use step::{Ended, Status, Step, StepToken};
+
+#[cfg(test)]
+mod test_models;

@@ -1,13 +1,16 @@
 //! One sequence on its way from prompt to completion.
 
-use super::stop_strings::StopStrings;
+mod chooser;
+mod end_tokens;
+
+pub use chooser::Takes;
+
+use super::{admission::Admission, reuse::Origin, stop_strings::StopStrings};
 use crate::{
-    Error, Request, Result,
-    adapters::Adapted,
-    families::Shape,
-    sampling::{Sampler, argmax},
-    tokenizer::Tokenizer,
+    Error, Request, Result, adapters::Adapted, families::Shape, flops::Logits, tokenizer::Tokenizer,
 };
+use chooser::Chooser;
+use end_tokens::EndTokens;
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -26,7 +29,7 @@ pub(crate) struct Parts<'a> {
 pub struct Submitted {
     /// Its name in the batch.
     pub name: u64,
-    /// Prompt length.
+    /// Prompt length, without what a continued sequence has in its KV cache.
     pub prompt_tokens: usize,
 }
 
@@ -35,9 +38,9 @@ pub struct Submitted {
 pub enum FinishReason {
     /// An end-of-sequence token, the last of its tokens.
     Eos,
-    /// As many tokens as asked for.
+    /// As many tokens as asked for, or given.
     Length,
-    /// A stop string appeared.
+    /// A stop string appeared, or a stop token, the last of its tokens.
     Stop,
     /// The context is full.
     Context,
@@ -63,8 +66,13 @@ impl fmt::Display for FinishReason {
 /// What became of one prompt.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Prompt length.
+    /// Prompt tokens that are run for it: all but those that were cached.
     pub prompt_tokens: usize,
+    /// Tokens before those, whose keys and values were taken over from a KV cache.
+    pub cached_tokens: usize,
+    /// Positions of the prompt whose logits were computed, which its operations are counted by
+    /// ([`crate::flops::Counted::generation`]).
+    pub prompt_logits: Logits,
     /// Generated tokens.
     pub tokens: Vec<u32>,
     /// Their text; none without a tokenizer, and until [`crate::Model::detokenize_all`] has made it.
@@ -81,11 +89,23 @@ pub struct Completion {
     pub started: Option<Instant>,
     /// When each token was on the host.
     pub token_times: Vec<Instant>,
-    /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`. Row i is the distribution
-    /// of token i + 1.
+    /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`, or `[prompt, vocab]` where none was generated. Row
+    /// i is the distribution of token i + 1.
     pub logits: Vec<f32>,
+    /// With `log_probabilities`: one for each generated token; otherwise empty.
+    pub log_probabilities: Vec<TokenLogProbabilities>,
     /// What it ran with; none means the base weights.
     pub adapter: Option<Adapted>,
+}
+
+/// How likely a generated token was, and what else was: natural logarithms of probabilities by the model's logits as they
+/// are, before bias, penalties and temperature (vLLM's `raw_logprobs`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogProbabilities {
+    /// Of the token that was chosen.
+    pub chosen: f64,
+    /// The most likely tokens with theirs, as many as were asked for, the most likely first.
+    pub top: Vec<(u32, f64)>,
 }
 
 /// Tokens for which a sequence makes room before it has any: many sequences may wait that ask for a whole context.
@@ -94,28 +114,39 @@ const MADE_ROOM_FOR: usize = 4096;
 /// A sequence that is waiting, running or has just ended.
 pub(crate) struct Sequence {
     prompt: Vec<u32>,
-    /// Prompt tokens that have been run.
+    /// Prompt tokens that have been run or taken over.
     prefilled: usize,
+    /// Prompt tokens that were taken over.
+    cached: usize,
     /// What its batch calls it.
     pub name: u64,
     /// Which KV cache is its own.
     pub slot: usize,
     /// What it runs with.
     pub adapter: Option<Adapted>,
+    /// Whether its KV memory is kept when it has ended.
+    pub hold: bool,
+    /// The sequence that it continues.
+    pub origin: Option<Origin>,
+    /// When its batch took it in.
+    pub admission: Admission,
     /// Most tokens it may generate, and whether the context sets that.
     limit: usize,
     limit_is_context: bool,
-    ignore_eos: bool,
+    end_tokens: EndTokens,
     stop: Option<StopStrings>,
-    greedy: bool,
-    sampler: Sampler,
+    chooser: Chooser,
     tokens: Vec<u32>,
     submitted: Instant,
     tokenized: Instant,
     started: Option<Instant>,
     times: Vec<Instant>,
     keep_logits: bool,
+    prompt_logits: Logits,
     logits: Vec<f32>,
+    /// How many of the most likely tokens are told beside each chosen one.
+    told: Option<usize>,
+    log_probabilities: Vec<TokenLogProbabilities>,
     finish: Option<FinishReason>,
 }
 
@@ -130,25 +161,32 @@ impl Sequence {
         context: usize,
         [submitted, tokenized]: [Instant; 2],
     ) -> Self {
-        let limit = request.max_new_tokens.min(context - prompt.len());
+        let asked = request.most_new_tokens(index);
+        let limit = asked.min(context - prompt.len());
         Self {
-            sampler: Sampler::new(&request.sampling, index, &prompt),
+            chooser: Chooser::new(request, index, &prompt),
             prefilled: 0,
+            cached: 0,
+            hold: request.hold,
+            origin: None,
+            admission: Admission::new(submitted),
             name: index as u64,
             slot: index,
             adapter,
             limit,
-            limit_is_context: limit < request.max_new_tokens,
-            ignore_eos: request.ignore_eos,
+            limit_is_context: limit < asked,
+            end_tokens: EndTokens::new(request),
             stop: StopStrings::new(&request.stop),
-            greedy: request.sampling.is_plain_greedy(),
             tokens: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
             submitted,
             tokenized,
             started: None,
             times: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
             keep_logits: request.keep_logits,
+            prompt_logits: if request.keep_logits { Logits::All } else { request.prompt_logits },
             logits: Vec::new(),
+            told: request.log_probabilities,
+            log_probabilities: Vec::new(),
             finish: None,
             prompt,
         }
@@ -156,10 +194,25 @@ impl Sequence {
 
     /// What its submitter is told.
     pub fn submitted(&self) -> Submitted {
-        Submitted { name: self.name, prompt_tokens: self.prompt.len() }
+        Submitted { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
     }
 
-    /// Length of its prompt.
+    /// Notes that keys and values of the first `tokens` of its prompt are taken over.
+    pub fn take_over(&mut self, tokens: usize) {
+        (self.cached, self.prefilled) = (tokens, tokens);
+    }
+
+    /// Whether it goes on in the KV cache of the sequence that it continues.
+    pub fn takes_over(&self) -> bool {
+        matches!(self.origin, Some(Origin::TakesOver { .. }))
+    }
+
+    /// Its prompt, and then what it has generated.
+    pub fn context(&self) -> impl Iterator<Item = u32> {
+        self.prompt.iter().chain(&self.tokens).copied()
+    }
+
+    /// Length of its prompt, with what is taken over.
     pub fn prompt_tokens(&self) -> usize {
         self.prompt.len()
     }
@@ -184,19 +237,30 @@ impl Sequence {
         self.finish.is_none()
     }
 
-    /// Whether its tokens are the most likely ones, as the model gives them.
-    pub fn is_greedy(&self) -> bool {
-        self.greedy
-    }
-
     /// Whether the logits of all its rows are kept.
     pub fn keeps_logits(&self) -> bool {
         self.keep_logits
     }
 
-    /// Tokens that have been run.
+    /// Of `new` rows that it runs next, for how many logits are computed.
+    pub fn logits_of(&self, new: usize) -> usize {
+        match self.prompt_logits {
+            Logits::All => new,
+            Logits::Last => usize::from(self.completes_prompt(new)),
+        }
+    }
+
+    /// Positions of its prompt whose logits are computed.
+    pub fn prompt_logits(&self) -> Logits {
+        self.prompt_logits
+    }
+
+    /// Tokens that are in its KV cache.
     pub fn past(&self) -> usize {
-        self.prefilled + self.tokens.len().saturating_sub(1)
+        let generated = self.tokens.len();
+        // The last one has been run where the logits that came of it are there.
+        let to_run = usize::from(generated > 0 && !self.awaits_choice());
+        self.prefilled + generated - to_run
     }
 
     /// The tokens to run next, at most `room` of them.
@@ -224,12 +288,6 @@ impl Sequence {
         self.logits.extend_from_slice(rows);
     }
 
-    /// Chooses from a row of logits.
-    pub fn choose(&mut self, logits: &[f32]) -> Result<u32> {
-        let chosen = if self.greedy { argmax(logits) } else { self.sampler.choose(logits) };
-        chosen.map_err(|error| self.blamed(error))
-    }
-
     /// An error in choosing its next token, which names the sequence.
     pub fn blamed(&self, error: Error) -> Error {
         match error {
@@ -246,21 +304,34 @@ impl Sequence {
     pub fn take(&mut self, token: u32, now: Instant, parts: Parts<'_>) -> Result<()> {
         self.tokens.push(token);
         self.times.push(now);
-        if !self.ignore_eos && parts.eos.contains(&token) {
-            self.finish = Some(FinishReason::Eos);
-            return Ok(());
-        }
-        if let (Some(tokenizer), Some(stop)) = (parts.tokenizer, &mut self.stop)
-            && stop.appear_with(token, tokenizer)?
-        {
-            self.finish = Some(FinishReason::Stop);
-            return Ok(());
-        }
-        if self.tokens.len() == self.limit {
-            let context = self.limit_is_context;
-            self.finish = Some(if context { FinishReason::Context } else { FinishReason::Length });
+        self.finish = self.end_with(token, parts)?;
+        if self.finish.is_none() && self.tokens.len() == self.limit {
+            self.end_at_limit();
         }
         Ok(())
+    }
+
+    /// Why it ends with a token for what that is. Tokens that are given end nothing.
+    fn end_with(&mut self, token: u32, parts: Parts<'_>) -> Result<Option<FinishReason>> {
+        if matches!(self.chooser, Chooser::Given(_)) {
+            return Ok(None);
+        }
+        if let Some(reason) = self.end_tokens.reason(token, parts.eos) {
+            return Ok(Some(reason));
+        }
+        let (Some(tokenizer), Some(stop)) = (parts.tokenizer, &mut self.stop) else {
+            return Ok(None);
+        };
+        let has_stop = stop.appear_with(token, tokenizer)?;
+        let ends = has_stop && self.end_tokens.may_end(self.tokens.len());
+        Ok(ends.then_some(FinishReason::Stop))
+    }
+
+    /// Ends it because it has as many tokens as it may have.
+    pub fn end_at_limit(&mut self) {
+        let reason =
+            if self.limit_is_context { FinishReason::Context } else { FinishReason::Length };
+        self.end(reason);
     }
 
     /// Ends it, unless it has ended.
@@ -286,7 +357,9 @@ impl Sequence {
     /// What became of it.
     pub fn complete(self) -> Completion {
         Completion {
-            prompt_tokens: self.prompt.len(),
+            prompt_tokens: self.prompt.len() - self.cached,
+            cached_tokens: self.cached,
+            prompt_logits: self.prompt_logits,
             text: None,
             detokenize_time: Duration::ZERO,
             finish: self.finish.unwrap_or(FinishReason::Interrupted),
@@ -296,50 +369,8 @@ impl Sequence {
             token_times: self.times,
             tokens: self.tokens,
             logits: self.logits,
+            log_probabilities: self.log_probabilities,
             adapter: self.adapter,
         }
     }
-}
-
-/// Refuses a request that cannot be run before any work is done.
-pub(crate) fn check(
-    request: &Request,
-    prompts: &[Vec<u32>],
-    shape: &Shape,
-    has_tokenizer: bool,
-) -> Result<()> {
-    let refuse = |message: String| Err(Error::Invalid(message));
-    let (vocab, context) = (shape.vocab, shape.context);
-    request.sampling.check()?;
-    StopStrings::check(&request.stop)?;
-    if prompts.is_empty() {
-        return refuse("a request needs at least one prompt".to_owned());
-    }
-    if request.max_new_tokens == 0 {
-        return refuse("max-new-tokens must be at least 1".to_owned());
-    }
-    if !request.stop.is_empty() && !has_tokenizer {
-        return refuse(
-            "stop strings need a tokenizer, and the model's folder has no tokenizer.json"
-                .to_owned(),
-        );
-    }
-    for (index, prompt) in prompts.iter().enumerate() {
-        if prompt.is_empty() {
-            return refuse(format!("prompt {index} has no tokens"));
-        }
-        if prompt.len() >= context {
-            return refuse(format!(
-                "prompt {index} has {} tokens, but the model's context holds {context} with at least one to generate",
-                prompt.len()
-            ));
-        }
-        if let Some(token) = prompt.iter().find(|&&token| token as usize >= vocab) {
-            return refuse(format!(
-                "prompt {index} holds token {token}, but the vocabulary ends at {}",
-                vocab - 1
-            ));
-        }
-    }
-    Ok(())
 }

@@ -44,5 +44,6 @@ pub(super) fn without_rope(config: &Config) -> Result<Shape> {
         mlp_bias: config.mlp_bias,
         tied_head: config.tie_word_embeddings.unwrap_or(false),
         names: Names::LLAMA,
+        modules: Names::LLAMA,
     })
 }

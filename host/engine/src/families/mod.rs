@@ -84,7 +84,8 @@ pub fn of_json(json: serde_json::Value, path: &Path) -> Result<(Config, Shape)> 
         (config.num_key_value_heads, config.head_dim) = (None, None);
     }
     config.check().map_err(bad)?;
-    let shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
+    let mut shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
+    shape.modules = shape.names.modules();
     shape.check().map_err(bad)?;
     Ok((config, shape))
 }

@@ -57,6 +57,8 @@ pub struct Shape {
     pub tied_head: bool,
     /// What its tensors are called.
     pub names: Names,
+    /// What transformers 5 calls the modules that they are in.
+    pub modules: Names,
 }
 
 /// How rows are normalised.
@@ -201,6 +203,13 @@ impl Names {
         mlp_out_norm: Some("post_feedforward_layernorm"),
         ..Self::LLAMA
     };
+
+    /// The modules of a checkpoint's tensors in transformers 5, which loads some families' heads and experts under other
+    /// names than they are kept under.
+    pub fn modules(self) -> Self {
+        let Self { head, router, experts, .. } = Self::LLAMA;
+        Self { head, router, experts, ..self }
+    }
 }
 
 impl Shape {
@@ -212,12 +221,9 @@ impl Shape {
                     .to_owned(),
             );
         }
-        let Some(experts) =
-            self.experts.filter(|_| self.layer_kinds.iter().any(|kind| kind.experts))
-        else {
+        let Some(Experts { count, active, intermediate, .. }) = self.mixture() else {
             return Ok(());
         };
-        let Experts { count, active, intermediate, .. } = experts;
         if count == 0 || intermediate == 0 {
             return Err("num_local_experts and moe_intermediate_size must be above 0".to_owned());
         }
@@ -232,6 +238,29 @@ impl Shape {
         let row = 2 * self.hidden + attention.max(mlp);
         let numbers = rows.saturating_mul(row).saturating_add(logits.saturating_mul(self.vocab));
         numbers.saturating_mul(size_of::<f32>())
+    }
+
+    /// Width of the MLP of the layers that have no experts; none if every layer has them.
+    pub fn dense_width(&self) -> Option<usize> {
+        let is_dense = |kind: &LayerKind| !kind.experts;
+        self.layer_kinds.iter().any(is_dense).then_some(self.intermediate)
+    }
+
+    /// The experts of the layers that have them; none if no layer has any. The families that this version runs have no
+    /// shared experts.
+    pub fn mixture(&self) -> Option<Experts> {
+        self.experts.filter(|_| self.layer_kinds.iter().any(|kind| kind.experts))
+    }
+
+    /// Keys that a query sees at most in each layer, itself included; none means all.
+    pub fn windows(&self) -> impl Iterator<Item = Option<usize>> {
+        self.layer_kinds.iter().map(|kind| kind.window)
+    }
+
+    /// Weights of its embeddings: of tokens and of learned positions. A tied LM head is among them.
+    pub fn embedding_parameters(&self) -> u64 {
+        let positions = if self.names.positions.is_some() { self.context } else { 0 };
+        (self.vocab + positions) as u64 * self.hidden as u64
     }
 
     /// Whether the MLP has a gate.

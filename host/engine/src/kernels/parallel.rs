@@ -40,12 +40,12 @@ pub enum Team {
 }
 
 impl Team {
-    /// That of one of `ranks` ranks which share the machine.
-    pub fn of_one_in(ranks: usize) -> Self {
-        if ranks == 1 {
+    /// That of one of `ranks` ranks which share the machine, or `threads` of its threads where so many are asked for.
+    pub fn of_one_in(ranks: usize, threads: Option<usize>) -> Self {
+        if ranks == 1 && threads.is_none_or(|threads| threads == pool_threads()) {
             return Self::All;
         }
-        match candle_core::utils::get_num_threads() / ranks {
+        match threads.unwrap_or_else(candle_core::utils::get_num_threads) / ranks {
             0 | 1 => Self::Alone,
             // A pool that cannot be made leaves the rank its own thread.
             threads => ThreadPoolBuilder::new()

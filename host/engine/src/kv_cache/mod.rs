@@ -100,12 +100,27 @@ impl LayerCache {
     /// Writes `[kv_heads, n, head_dim]` at position `past`, on a device.
     pub fn write(&mut self, new_keys: &Tensor, new_values: &Tensor, past: usize) -> Result<()> {
         let Self::Device { keys, values } = self else { return Err(elsewhere()) };
-        keys.slice_set(new_keys, 1, past)?;
-        values.slice_set(new_values, 1, past)?;
+        keys.slice_set(&new_keys.to_dtype(keys.dtype())?, 1, past)?;
+        values.slice_set(&new_values.to_dtype(values.dtype())?, 1, past)?;
         Ok(())
     }
 
-    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, without a copy.
+    /// Takes over the first `positions` of a cache of the same layer.
+    fn copy_from(&mut self, from: &Self, positions: usize) -> Result<()> {
+        match (&mut *self, from) {
+            (Self::F32(to), Self::F32(from)) => to.copy_from(from, positions),
+            (Self::Bf16(to), Self::Bf16(from)) => to.copy_from(from, positions),
+            (Self::F16(to), Self::F16(from)) => to.copy_from(from, positions),
+            _ => {
+                let (keys, values) = from.read(0, positions)?;
+                self.write(&keys.contiguous()?, &values.contiguous()?, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, as they are kept and without a
+    /// copy.
     pub fn read(&self, start: usize, len: usize) -> Result<(Tensor, Tensor)> {
         let Self::Device { keys, values } = self else { return Err(elsewhere()) };
         Ok((keys.narrow(1, start, len)?, values.narrow(1, start, len)?))
@@ -163,8 +178,69 @@ impl KvCache {
         self.capacity
     }
 
+    /// Takes over the first `tokens` of another cache of the same layers.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] if either has no room for so many.
+    pub fn copy_from(&mut self, from: &Self, tokens: usize) -> Result<()> {
+        if tokens > self.capacity.min(from.capacity) {
+            return Err(Error::Bug(format!(
+                "{tokens} tokens are copied between KV caches that are smaller"
+            )));
+        }
+        let layers = self.layers.iter_mut().zip(&from.layers);
+        layers.into_iter().try_for_each(|(to, from)| to.copy_from(from, tokens))
+    }
+
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(LayerCache::bytes).sum()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+
+    /// What a device keeps, on the CPU: numbers that say where they are, and others.
+    fn cache(capacity: usize, sign: f32) -> KvCache {
+        let layer = |layer: usize| {
+            let numbers = 0..2 * capacity * 3;
+            let numbers = numbers.map(|index| sign * (index + 1000 * layer) as f32);
+            let keys = Tensor::from_iter(numbers, &Device::Cpu).unwrap();
+            let keys = keys.reshape((2, capacity, 3)).unwrap();
+            LayerCache::Device { values: (&keys + 0.5).unwrap(), keys }
+        };
+        KvCache { layers: (0..2).map(layer).collect(), capacity, _held: Held::new(0) }
+    }
+
+    /// Of each layer, keys and values by head, position and dimension.
+    fn numbers(cache: &KvCache) -> Vec<[Vec<Vec<Vec<f32>>>; 2]> {
+        let layers = cache.layers.iter().map(|layer| match layer {
+            LayerCache::Device { keys, values } => {
+                [keys.to_vec3().unwrap(), values.to_vec3().unwrap()]
+            }
+            _ => panic!("it is kept as a device keeps it"),
+        });
+        layers.collect()
+    }
+
+    #[test]
+    fn a_copy_on_a_device_takes_the_first_tokens_of_every_head_and_no_other() {
+        let (mut to, from) = (cache(7, -1.0), cache(7, 1.0));
+        let (before, source) = (numbers(&to), numbers(&from));
+        to.copy_from(&from, 4).unwrap();
+        for (layer, after) in numbers(&to).iter().enumerate() {
+            for (which, head, position) in
+                (0..2).flat_map(|x| (0..2).flat_map(move |y| (0..7).map(move |z| (x, y, z))))
+            {
+                let expected = if position < 4 { &source } else { &before };
+                let expected = &expected[layer][which][head][position];
+                assert_eq!(&after[which][head][position], expected);
+            }
+        }
+        assert_eq!(numbers(&from), source);
+        assert!(to.copy_from(&from, 8).is_err());
     }
 }

@@ -76,6 +76,7 @@ impl Attention {
             let hidden =
                 heads.window.map_or(0, |window| (visible - len + 1).saturating_sub(window));
             let (keys, values) = cache.read(hidden, visible - hidden)?;
+            let (keys, values) = (keys.to_dtype(dtype)?, values.to_dtype(dtype)?);
             let stacked = query.narrow(1, first, len)?.contiguous()?.reshape((
                 heads.keys,
                 group * len,

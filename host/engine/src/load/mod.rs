@@ -29,12 +29,19 @@ pub struct LoadOptions {
     pub source: ModelSource,
     /// Number format; none means the checkpoint's own.
     pub dtype: Option<DType>,
+    /// Number format of keys and values; none means that of the weights. The CPU widens them to f32 as it reads them, a
+    /// device turns them into the format of its activations.
+    pub kv_dtype: Option<DType>,
     /// Where it is to live; of a split model, where its first rank is, the others following.
     pub device: Device,
     /// Seed of synthetic weights.
     pub seed: u64,
     /// How it is split.
     pub split: Split,
+    /// Threads of the CPU that its ranks on a machine share, for products, attention and the choice of tokens; none
+    /// means all that [`pool_threads`](crate::kernels::parallel::pool_threads) tells. What candle multiplies by itself
+    /// (weights in GGUF's k-quants) goes by `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` all the same.
+    pub threads: Option<usize>,
     /// How long ranks wait for one another before they give up.
     pub rank_timeout: Duration,
     /// The processes that are its ranks; none means that they are threads.
@@ -56,9 +63,11 @@ impl LoadOptions {
         Self {
             source,
             dtype: None,
+            kv_dtype: None,
             device,
             seed: 0,
             split,
+            threads: None,
             rank_timeout: RANK_TIMEOUT,
             world: None,
             digests: DigestOptions::default(),
@@ -74,6 +83,22 @@ impl LoadOptions {
             ModelSource::Synthetic(preset) if self.device != Device::Cpu => preset.stands_in(),
             _ => Ok(false),
         }
+    }
+
+    /// Refuses a number of threads that `ranks` ranks on this machine cannot share.
+    ///
+    /// # Errors
+    /// There are fewer than the ranks, or more than the machine runs at a time.
+    pub fn check_threads(&self, ranks: usize) -> Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        if (ranks.max(1)..=most).contains(&threads) {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "threads {threads} is not from {}, one for each rank, to the {most} that this machine runs at a time",
+            ranks.max(1)
+        )))
     }
 
     /// How many ranks the split makes.

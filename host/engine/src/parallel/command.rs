@@ -18,6 +18,8 @@ pub enum Command {
     Open(u64, usize, usize),
     /// Free it.
     Close(u64),
+    /// Copy keys and values between the caches of a continuous batch, in this order.
+    Copy(u64, Vec<KvCopy>),
     /// Run rows.
     Pass(Pass),
     /// Take from an adapter what is yours.
@@ -32,6 +34,17 @@ pub enum Command {
     Synchronize,
     /// Tell how long communication has taken.
     Tell,
+}
+
+/// Keys and values that one KV cache takes over from another.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct KvCopy {
+    /// The slot of the cache that has them.
+    pub from: usize,
+    /// The slot of the cache that takes them.
+    pub to: usize,
+    /// The tokens that they are of, from the first.
+    pub tokens: usize,
 }
 
 /// A forward pass.

@@ -2,11 +2,11 @@
 
 use super::{
     Communicator, Shard,
-    command::{Attach, Attached, Command, Loaded, Reply},
+    command::{Attach, Attached, Command, KvCopy, Loaded, Reply},
     split::part,
 };
 use crate::{
-    AdapterSource, Result,
+    AdapterSource, Error, Result,
     adapters::{AdapterId, AdapterTensors},
     decoder::{Decoder, Stage},
     families::Shape,
@@ -43,6 +43,8 @@ pub struct RankConfig {
     pub id: String,
     /// Parts that a pass is cut into, where that was asked.
     pub microbatches: Option<usize>,
+    /// Number format of keys and values; none means that of the weights.
+    pub kv_dtype: Option<crate::DType>,
     /// Ranks that use the same memory.
     pub sharing: usize,
     /// How long passes take, where that is given.
@@ -66,11 +68,11 @@ impl Rank {
     /// Loads its part.
     pub fn load(config: RankConfig) -> Result<Self> {
         let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
-        let RankConfig { device, id, microbatches, sharing, latency, .. } = config;
+        let RankConfig { device, id, microbatches, kv_dtype, sharing, latency, .. } = config;
         let weights = weights.for_rank(shard.clone(), &device);
         let decoder = Decoder::load(&weights, shape, stage.clone())?;
         device.synchronize()?;
-        let layout = decoder.cache_layout(sharing);
+        let layout = decoder.cache_layout(kv_dtype, sharing);
         Ok(Self {
             loaded: Loaded {
                 parameters: weights.parameters(),
@@ -120,6 +122,7 @@ impl Rank {
                 return Ok(Reply::Reserved(bytes));
             }
             Command::Close(batch) => drop(self.batches.remove(batch)),
+            Command::Copy(batch, copies) => self.copy(*batch, copies)?,
             Command::Pass(pass) => {
                 let segments: Vec<_> =
                     pass.segments.iter().map(|segment| segment.segment()).collect();
@@ -221,6 +224,17 @@ impl Rank {
             return Ok(Some(self.pipeline.recv(&like, stage.count - 1)?));
         }
         Ok(None)
+    }
+
+    /// Copies keys and values between the caches of a continuous batch.
+    fn copy(&mut self, batch: u64, copies: &[KvCopy]) -> Result<()> {
+        let caches = self.batches.get_mut(&batch).map_or(&mut [][..], |caches| caches);
+        copies.iter().try_for_each(|&KvCopy { from, to, tokens }| {
+            let [from, to] = caches.get_disjoint_mut([from, to]).map_err(|_| {
+                Error::Bug(format!("KV cache {from} of a batch cannot be copied to its cache {to}"))
+            })?;
+            to.copy_from(from, tokens)
+        })
     }
 
     /// Takes from an adapter what is its own.

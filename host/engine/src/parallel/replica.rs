@@ -3,7 +3,7 @@
 
 use super::{
     Split,
-    command::{Attach, Attached, Command, Loaded, Pass, Reply},
+    command::{Attach, Attached, Command, KvCopy, Loaded, Pass, Reply},
     fate::Fate,
     rank::{Rank, RankConfig},
     seat::{self, Seat},
@@ -13,7 +13,7 @@ use crate::{
     AdapterSource, Error, Result,
     adapters::{AdapterId, source::Opened},
     decoder::Stage,
-    dtype::Device,
+    dtype::{DType, Device},
     families::Shape,
     kernels::parallel::{Stop, Team, asking},
     layers::Segment,
@@ -36,10 +36,14 @@ pub struct ReplicaConfig {
     pub split: Split,
     /// The device of each rank.
     pub devices: Vec<Device>,
+    /// Number format of keys and values; none means that of the weights.
+    pub kv_dtype: Option<DType>,
     /// How long ranks wait for one another.
     pub deadline: Duration,
     /// Ranks that share this machine's memory and cores.
     pub neighbours: usize,
+    /// Threads of the CPU that those share; none means all.
+    pub threads: Option<usize>,
     /// How long passes take, where that is given.
     pub latency: Option<FixedLatency>,
 }
@@ -53,6 +57,7 @@ impl ReplicaConfig {
     ) -> impl FnOnce() -> Result<Rank> + Send + 'static {
         let (weights, shape, split) = (self.weights.clone(), self.shape.clone(), self.split);
         let (device, sharing, latency) = (self.devices[rank], self.neighbours, self.latency);
+        let kv_dtype = self.kv_dtype;
         move || {
             let index = rank % split.ranks_of_replica();
             let (id, device) = (device.to_string(), device.open()?);
@@ -70,6 +75,7 @@ impl ReplicaConfig {
                 device,
                 id,
                 microbatches,
+                kv_dtype,
                 sharing,
                 latency,
             })
@@ -78,7 +84,7 @@ impl ReplicaConfig {
 
     /// The threads of one rank.
     pub fn team(&self) -> Team {
-        Team::of_one_in(self.neighbours)
+        Team::of_one_in(self.neighbours, self.threads)
     }
 }
 
@@ -179,6 +185,14 @@ impl Replica {
     /// Whether a continuous batch is open.
     pub fn has_open_batch(&self) -> bool {
         self.batches.iter().any(|(_, held)| held.strong_count() > 0)
+    }
+
+    /// Copies keys and values between the caches of a continuous batch, in this order.
+    pub fn copy(&mut self, room: &BatchRoom, copies: &[KvCopy]) -> Result<()> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        self.all(&Command::Copy(room.id, copies.to_vec())).map(drop)
     }
 
     /// Runs new tokens of several sequences and returns the logits of the `wanted` rows, f32

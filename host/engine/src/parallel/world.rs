@@ -12,7 +12,7 @@ use super::{
     worker::Link,
 };
 use crate::{
-    DType, Device, Error, LoadOptions, Result,
+    Device, Error, LoadOptions, Result,
     kernels::parallel::Team,
     load::{DigestOptions, checkpoint::Checkpoint},
 };
@@ -61,9 +61,11 @@ enum Order {
 struct Load {
     source: String,
     dtype: Option<String>,
+    kv_dtype: Option<String>,
     device: String,
     seed: u64,
     split: Split,
+    threads: Option<usize>,
     /// For ranks on GPUs.
     groups: GroupIds,
 }
@@ -127,13 +129,14 @@ impl World {
     }
 
     fn obey(&self) -> Result<()> {
-        let (leader, team) = (&self.peers[0], Team::of_one_in(self.neighbours));
+        let (leader, mut team) = (&self.peers[0], Team::of_one_in(self.neighbours, None));
         let mut rank: Option<Rank> = None;
         let reply = |reply: &Reply| leader.tell(reply);
         loop {
             match leader.listen()? {
                 Order::Load(load) => {
                     drop(rank.take());
+                    team = Team::of_one_in(self.neighbours, load.threads);
                     let loaded = team.work(|| self.load(&load));
                     reply(&Rank::load_reply(&loaded))?;
                     rank = loaded.ok();
@@ -162,9 +165,11 @@ impl World {
 
     /// This process' part of a model.
     fn load(&self, load: &Load) -> Result<Rank> {
-        let dtype = load.dtype.as_ref().map(|name| name.parse::<DType>()).transpose()?;
+        let dtype = |name: &Option<String>| name.as_ref().map(|name| name.parse()).transpose();
         let options = LoadOptions {
-            dtype,
+            dtype: dtype(&load.dtype)?,
+            kv_dtype: dtype(&load.kv_dtype)?,
+            threads: load.threads,
             device: load.device.parse()?,
             seed: load.seed,
             split: load.split,
@@ -172,6 +177,7 @@ impl World {
             digests: DigestOptions::nothing(),
             ..LoadOptions::new(load.source.parse()?)
         };
+        options.check_threads(self.neighbours)?;
         let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
         let device = self.computes_on(&options)?;
         let config = ReplicaConfig {
@@ -179,8 +185,10 @@ impl World {
             shape: checkpoint.shape,
             split: load.split,
             devices: vec![device; self.size()],
+            kv_dtype: options.kv_dtype,
             deadline: Duration::ZERO,
             neighbours: self.neighbours,
+            threads: options.threads,
             latency: checkpoint.latency,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
@@ -212,6 +220,7 @@ impl World {
                 self.size()
             )));
         }
+        options.check_threads(self.neighbours)?;
         let device = self.computes_on(options)?;
         let mut groups = match device {
             Device::Cpu => vec![GroupIds::default(); self.size()],
@@ -222,9 +231,11 @@ impl World {
         let load = |groups: GroupIds| Load {
             source: options.source.to_string(),
             dtype: options.dtype.map(|dtype| dtype.to_string()),
+            kv_dtype: options.kv_dtype.map(|dtype| dtype.to_string()),
             device: options.device.to_string(),
             seed: options.seed,
             split: options.split,
+            threads: options.threads,
             groups,
         };
         let link = |peer: &Arc<Peer>| Process { peer: Arc::clone(peer), world: Arc::clone(self) };

@@ -2,6 +2,7 @@
 
 use super::{
     Sampling, argmax,
+    processors::Processors,
     selection::{Ranked, SORTED, Weights, count_until, most_likely},
 };
 use crate::Result;
@@ -12,30 +13,7 @@ use rand_chacha::ChaCha8Rng;
 pub struct Sampler {
     options: Sampling,
     random: ChaCha8Rng,
-    seen: Seen,
-    /// The row with the penalty applied.
-    penalised: Vec<f32>,
-}
-
-/// Tokens already present, each once.
-#[derive(Default)]
-struct Seen {
-    ids: Vec<u32>,
-    /// One bit a token of the vocabulary, as far as it has been met.
-    bits: Vec<u64>,
-}
-
-impl Seen {
-    fn note(&mut self, id: u32) {
-        let (word, bit) = (id as usize / 64, 1 << (id % 64));
-        if word >= self.bits.len() {
-            self.bits.resize(word + 1, 0);
-        }
-        if self.bits[word] & bit == 0 {
-            self.bits[word] |= bit;
-            self.ids.push(id);
-        }
-    }
+    processors: Processors,
 }
 
 /// Tokens that are tried for top-p before all are: with most models' distributions they suffice.
@@ -46,59 +24,53 @@ impl Sampler {
     pub fn new(options: &Sampling, index: usize, prompt: &[u32]) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         random.set_stream(options.first_stream.wrapping_add(index as u64));
-        let (seen, penalised) = (Seen::default(), Vec::new());
-        let mut sampler = Self { options: options.clone(), random, seen, penalised };
-        prompt.iter().for_each(|&token| sampler.note(token));
-        sampler
+        let processors = Processors::new(options, prompt);
+        Self { options: options.clone(), random, processors }
     }
 
-    /// Chooses from one row of logits.
-    pub fn choose(&mut self, row: &[f32]) -> Result<u32> {
-        let mut copy = std::mem::take(&mut self.penalised);
-        let token = self.choose_from(self.with_penalty(row, &mut copy))?;
-        self.penalised = copy;
-        self.note(token);
+    /// Chooses from one row of logits, but none of the `forbidden` tokens as long as any other is possible.
+    pub fn choose(&mut self, row: &[f32], forbidden: &[&[u32]]) -> Result<u32> {
+        let Self { options, random, processors } = self;
+        let token = choose(options, random, processors.apply(row, forbidden))?;
+        processors.note(token);
         Ok(token)
-    }
-
-    /// The row itself, or a copy with the logits of tokens already present changed.
-    fn with_penalty<'a>(&self, row: &'a [f32], copy: &'a mut Vec<f32>) -> &'a [f32] {
-        let penalty = self.options.repetition_penalty;
-        if penalty == 1.0 || self.seen.ids.is_empty() {
-            return row;
-        }
-        copy.clear();
-        copy.extend_from_slice(row);
-        for &id in &self.seen.ids {
-            if let Some(logit) = copy.get_mut(id as usize) {
-                *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
-            }
-        }
-        copy
-    }
-
-    fn note(&mut self, token: u32) {
-        if self.options.repetition_penalty != 1.0 {
-            self.seen.note(token);
-        }
-    }
-
-    fn choose_from(&mut self, row: &[f32]) -> Result<u32> {
-        let most = argmax(row)?;
-        if self.options.temperature == 0.0 {
-            return Ok(most);
-        }
-        let weights = Weights { top: row[most as usize], temperature: self.options.temperature };
-        let share = self.random.random::<f64>();
-        Ok(match kept(&self.options, weights, row) {
-            None => weights.token_at(row, share),
-            Some(tokens) => draw(tokens, weights, share),
-        })
     }
 }
 
-/// What top-k and top-p leave of a row; none means all of it.
+/// Chooses from a row of logits that has been changed as the options ask.
+fn choose(options: &Sampling, random: &mut ChaCha8Rng, row: &[f32]) -> Result<u32> {
+    let most = argmax(row)?;
+    if options.temperature == 0.0 {
+        return Ok(most);
+    }
+    let weights = Weights { top: row[most as usize], temperature: options.temperature };
+    let share = random.random::<f64>();
+    Ok(match kept(options, weights, row) {
+        None => weights.token_at(row, share),
+        Some(tokens) => draw(tokens, weights, share),
+    })
+}
+
+/// What top-k, top-p and min-p leave of a row; none means all of it.
 pub(super) fn kept(options: &Sampling, weights: Weights, row: &[f32]) -> Option<Vec<Ranked>> {
+    let of_counts = kept_by_counts(options, weights, row);
+    let Some(p) = options.min_p.filter(|&p| p > 0.0) else { return of_counts };
+    let least = f64::from(p).ln();
+    let is_kept = |logit| weights.exponent(logit) >= least;
+    Some(match of_counts {
+        Some(mut tokens) => {
+            tokens.retain(|token| is_kept(token.logit()));
+            tokens
+        }
+        None => {
+            let all = (0..).zip(row).filter(|&(_, &logit)| is_kept(logit));
+            all.map(|(id, &logit)| Ranked::new(id, logit)).collect()
+        }
+    })
+}
+
+/// What top-k and top-p leave of a row; none means all of it.
+fn kept_by_counts(options: &Sampling, weights: Weights, row: &[f32]) -> Option<Vec<Ranked>> {
     let p = options.top_p.map(f64::from).filter(|&p| p < 1.0);
     let top_k = options.top_k.filter(|&k| k < row.len());
     let Some(p) = p else { return Some(most_likely(row, top_k?)) };

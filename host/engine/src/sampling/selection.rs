@@ -42,12 +42,17 @@ pub struct Weights {
 const BLOCK: usize = 4096;
 
 impl Weights {
+    /// The logarithm of a logit's weight: 0 for the largest, infinite ones included.
+    pub fn exponent(self, logit: f32) -> f64 {
+        if logit == self.top {
+            return 0.0;
+        }
+        f64::from((logit - self.top) / self.temperature)
+    }
+
     /// The weight of a logit: 1 for the largest, infinite ones included.
     pub fn of(self, logit: f32) -> f64 {
-        if logit == self.top {
-            return 1.0;
-        }
-        f64::from((logit - self.top) / self.temperature).exp()
+        self.exponent(logit).exp()
     }
 
     /// The weights of some tokens together.
@@ -57,15 +62,7 @@ impl Weights {
 
     /// The weights of each block of a row together. The threads share the blocks.
     pub fn of_blocks(self, row: &[f32]) -> Vec<f64> {
-        let sums: Vec<AtomicU64> = row.chunks(BLOCK).map(|_| AtomicU64::new(0)).collect();
-        share(row.len(), sums.len(), |range| {
-            for block in range {
-                let logits = &row[block * BLOCK..row.len().min((block + 1) * BLOCK)];
-                let sum: f64 = logits.iter().map(|&logit| self.of(logit)).sum();
-                sums[block].store(sum.to_bits(), Ordering::Relaxed);
-            }
-        });
-        sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).collect()
+        block_sums(row, |logit| self.of(logit))
     }
 
     /// The token of a row, by ids, at which the weights so far exceed a share of all in [0, 1).
@@ -93,6 +90,19 @@ impl Weights {
         }
         last as u32
     }
+}
+
+/// The sums of a function of the logits, over each block of a row. The threads share the blocks.
+pub fn block_sums(row: &[f32], of: impl Fn(f32) -> f64 + Sync) -> Vec<f64> {
+    let sums: Vec<AtomicU64> = row.chunks(BLOCK).map(|_| AtomicU64::new(0)).collect();
+    share(row.len(), sums.len(), |range| {
+        for block in range {
+            let logits = &row[block * BLOCK..row.len().min((block + 1) * BLOCK)];
+            let sum: f64 = logits.iter().map(|&logit| of(logit)).sum();
+            sums[block].store(sum.to_bits(), Ordering::Relaxed);
+        }
+    });
+    sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).collect()
 }
 
 /// The `count` most likely tokens of a row without NaN, in no particular order.

@@ -103,7 +103,7 @@ fn a_draw_goes_from_the_most_likely_to_the_least() {
                     rest -= weight;
                     rest < 0.0
                 });
-                assert_eq!(sampler.choose(&row).unwrap(), theirs.unwrap().0, "{options:?}");
+                assert_eq!(sampler.choose(&row, &[]).unwrap(), theirs.unwrap().0, "{options:?}");
             }
         }
     }
@@ -148,7 +148,7 @@ fn draws_follow_the_exact_probabilities() {
         let mut sampler = Sampler::new(&options, 0, &[]);
         let mut counts = vec![0; row.len()];
         for _ in 0..40_000 {
-            counts[sampler.choose(&row).unwrap() as usize] += 1;
+            counts[sampler.choose(&row, &[]).unwrap() as usize] += 1;
         }
         assert_distributed(&counts, &probabilities, &format!("top-k {top_k:?}, top-p {top_p:?}"));
     }
@@ -172,7 +172,7 @@ fn draws_of_a_large_vocabulary_follow_the_exact_probabilities() {
         let mut sampler = Sampler::new(&options, 0, &[]);
         let mut counts = vec![0; GROUPS];
         for _ in 0..3_000 {
-            counts[group(sampler.choose(&row).unwrap())] += 1;
+            counts[group(sampler.choose(&row, &[]).unwrap())] += 1;
         }
         assert_distributed(&counts, &probabilities, &format!("top-k {top_k:?}, top-p {top_p:?}"));
     }
@@ -189,7 +189,7 @@ fn infinite_logits_are_chosen_or_ruled_out() {
     for options in all_options() {
         let draws = |row: &[f32]| -> Vec<u32> {
             let mut sampler = Sampler::new(&options, 0, &[]);
-            let mut drawn: Vec<u32> = (0..200).map(|_| sampler.choose(row).unwrap()).collect();
+            let mut drawn: Vec<u32> = (0..200).map(|_| sampler.choose(row, &[]).unwrap()).collect();
             drawn.sort_unstable();
             drawn.dedup();
             drawn
@@ -205,7 +205,7 @@ fn infinite_logits_are_chosen_or_ruled_out() {
 fn a_row_with_nan_is_an_error() {
     for options in all_options() {
         let mut sampler = Sampler::new(&options, 0, &[]);
-        let error = sampler.choose(&[1.0, f32::NAN, 2.0]).unwrap_err().to_string();
+        let error = sampler.choose(&[1.0, f32::NAN, 2.0], &[]).unwrap_err().to_string();
         assert!(error.contains("not a number"), "{error}");
     }
 }
@@ -215,12 +215,12 @@ fn tokens_that_are_there_are_made_less_likely_once() {
     let row = [2.0, 1.5, -1.0, -1.2];
     let options = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
     let mut sampler = Sampler::new(&options, 0, &[7_000_000, 0, 0, 0]);
-    let chosen: Vec<u32> = (0..3).map(|_| sampler.choose(&row).unwrap()).collect();
+    let chosen: Vec<u32> = (0..3).map(|_| sampler.choose(&row, &[]).unwrap()).collect();
     // 0 counts 1.0 from the start, 1 counts 0.75 once it is there, and 0 stays at 1.0.
     assert_eq!(chosen, [1, 0, 0]);
     assert_eq!(row, [2.0, 1.5, -1.0, -1.2], "the row itself stays");
     let mut negative = Sampler::new(&options, 0, &[2]);
-    assert_eq!(negative.choose(&[f32::NEG_INFINITY, -3.0, -1.0, -1.9]).unwrap(), 3);
+    assert_eq!(negative.choose(&[f32::NEG_INFINITY, -3.0, -1.0, -1.9], &[]).unwrap(), 3);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn what_is_drawn_does_not_depend_on_the_threads() {
     for options in all_options() {
         let draws = || {
             let mut sampler = Sampler::new(&options, 1, &[]);
-            (0..10).map(|_| sampler.choose(&row).unwrap()).collect::<Vec<_>>()
+            (0..10).map(|_| sampler.choose(&row, &[]).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(Team::Alone.work(draws), draws());
     }
@@ -242,7 +242,7 @@ fn each_stream_draws_by_itself() {
     let draws = |first_stream, index| {
         let options = Sampling { temperature: 1.0, first_stream, ..Sampling::default() };
         let mut sampler = Sampler::new(&options, index, &[]);
-        (0..8).map(|_| sampler.choose(&row).unwrap()).collect::<Vec<_>>()
+        (0..8).map(|_| sampler.choose(&row, &[]).unwrap()).collect::<Vec<_>>()
     };
     assert_ne!(draws(0, 0), draws(1, 0));
     assert_eq!(draws(0, 5), draws(5, 0), "stream 5 either way");

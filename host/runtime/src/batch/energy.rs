@@ -72,7 +72,7 @@ impl BatchEnergy {
         let rows = step.scheduled.iter().map(|tokens| Rows {
             new: tokens.new,
             past: tokens.past,
-            logits: usize::from(tokens.sampled),
+            logits: tokens.logits,
             adapter: tokens.adapter.as_ref(),
         });
         let rows: Vec<Rows<'_>> = rows.collect();

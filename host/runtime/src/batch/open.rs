@@ -213,13 +213,7 @@ impl BatchHandle {
     pub async fn choose(&self, sequence: u64, token: u32) -> Answer<()> {
         let batch = Arc::clone(&self.batch);
         let choose = move |model: &mut Model| lock(&batch).choose(model, sequence, token);
-        match self.thread.call(choose).await? {
-            Ok(chosen) => {
-                self.journal.stepped(&[chosen]);
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(error.into())),
-        }
+        Ok(self.thread.call(choose).await?.map_err(Into::into))
     }
 
     /// Runs steps. They are recorded here while the engine's thread goes on.
@@ -237,7 +231,7 @@ impl BatchHandle {
             let each = |step: Step| drop(done.blocking_send(step));
             let result = match length {
                 Length::Step => batch.step(model, &cancelled).map(each),
-                Length::Until(until) => batch.run_until(model, &control, until, each),
+                Length::Until(until) => batch.run_until(model, &control, until, each).map(drop),
                 Length::All => batch.drain(model, &control, each),
             };
             let is_cut = result.is_err() || matches!(length, Length::All);

@@ -10,7 +10,11 @@ use crate::{
     resources::{Completed, Draft, Logits, Progress},
     state::State,
 };
-use llem_engine::batch::{BatchOptions, Status, Until, WhenFull};
+use llem_engine::{
+    Batch,
+    batch::{BatchOptions, Status, Until, WhenFull},
+    sampling::LogitsRow,
+};
 use wasmtime::component::Resource;
 
 impl batches::Host for State {}
@@ -217,7 +221,12 @@ impl batches::HostBatch for State {
         sequence: u64,
     ) -> Told<Resource<Logits>> {
         let handle = self.batch(&batch)?;
-        let logits = match handle.change(|batch| Ok(batch.logits(sequence)?.to_vec())) {
+        let read = |batch: &mut Batch| {
+            let row = batch.logits(sequence)?;
+            LogitsRow::new(&row)?;
+            Ok(row)
+        };
+        let logits = match handle.change(read) {
             Ok(row) => Ok(Logits { charge: self.kept.charge(size_of_val(&row[..]))?, row }),
             Err(refusal) => Err(refusal),
         };

@@ -1,10 +1,12 @@
 //! `facts.wit`: the machine, the build and the run.
 
-use crate::{bindings::facts, state::State};
+use crate::{bindings, facts, state::State};
 
-impl facts::Host for State {
+impl bindings::facts::Host for State {
     fn list_facts(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.run.facts())
+        let mut all = self.inputs.facts.clone();
+        all.extend(facts::of_devices(&self.run));
+        Ok(all)
     }
 
     fn run_began(&mut self) -> wasmtime::Result<u64> {

@@ -9,7 +9,7 @@ use crate::{
     state::State,
 };
 use llem_engine::flops::{
-    Components, Counted, Logits, Phases, Workload, active_parameters, modules,
+    Components, Counted, Logits, ModuleFlops, Phases, Workload, active_parameters,
 };
 use wasmtime::component::Resource;
 
@@ -68,10 +68,10 @@ impl flops::HostEstimate for State {
     }
 
     fn modules(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<Vec<flops::Part>> {
-        let part = |(name, prefill, decode): &(String, f64, f64)| flops::Part {
-            name: name.clone(),
-            prefill: *prefill,
-            decode: *decode,
+        let part = |module: &ModuleFlops| flops::Part {
+            name: module.name.clone(),
+            prefill: module.prefill,
+            decode: module.decode,
         };
         Ok(self.table.get(&estimate)?.modules.iter().map(part).collect())
     }
@@ -107,10 +107,11 @@ fn count(loaded: &LoadedModel, shape: &FlopShape) -> Result<FlopCounts, Refusal>
     let adapter = shape.adapter.as_ref().map(|name| loaded.adapters.find(name)).transpose()?;
     let workload =
         Workload { batch: shape.batch as usize, prompt, output, logits: shape.logits };
+    let factors = Counted::new(decoder, adapter).adapter;
     Ok(FlopCounts {
-        estimated: workload.estimate(decoder, Counted::new(decoder, adapter).adapter),
+        estimated: workload.estimate(decoder, factors),
         active_parameters: active_parameters(decoder),
-        modules: modules(decoder, &workload),
+        modules: workload.by_module(decoder, factors),
     })
 }
 

@@ -4,10 +4,9 @@ use super::types::{reading, recorded};
 use crate::{
     bindings::{generations, types},
     resources::{Completed, Generated, Measurement, Scored, Sequence},
-    run::Run,
     state::State,
 };
-use llem_engine::Completion;
+use llem_engine::{Completion, batch::TokenLogProbabilities};
 use llem_record::event::SequenceRecord;
 use wasmtime::component::Resource;
 
@@ -23,7 +22,7 @@ impl generations::HostCompletion for State {
     }
 
     fn cached_tokens(&mut self, completion: Resource<Completed>) -> wasmtime::Result<u32> {
-        Ok(self.table.get(&completion)?.told.cached_tokens)
+        Ok(self.table.get(&completion)?.record.cached_tokens)
     }
 
     fn tokens(&mut self, completion: Resource<Completed>) -> wasmtime::Result<Vec<u32>> {
@@ -42,16 +41,16 @@ impl generations::HostCompletion for State {
         Ok(self.table.get(&completion)?.record.submitted_ns)
     }
 
-    fn admitted(&mut self, completion: Resource<Completed>) -> wasmtime::Result<u64> {
-        Ok(self.table.get(&completion)?.told.admitted_ns)
+    fn admitted(&mut self, completion: Resource<Completed>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.table.get(&completion)?.record.admitted_ns)
     }
 
     fn due_in_step(&mut self, completion: Resource<Completed>) -> wasmtime::Result<bool> {
-        Ok(self.table.get(&completion)?.told.due_in_step)
+        Ok(self.table.get(&completion)?.record.due_in_step)
     }
 
     fn started(&mut self, completion: Resource<Completed>) -> wasmtime::Result<Option<u64>> {
-        Ok(self.table.get(&completion)?.told.started_ns)
+        Ok(self.table.get(&completion)?.started_ns)
     }
 
     fn token_times(&mut self, completion: Resource<Completed>) -> wasmtime::Result<Vec<u64>> {
@@ -62,8 +61,16 @@ impl generations::HostCompletion for State {
         &mut self,
         completion: Resource<Completed>,
     ) -> wasmtime::Result<Vec<generations::TokenLogProbabilities>> {
-        let _ = self.table.get(&completion)?;
-        Ok(Vec::new())
+        let seen = |&(token, log_probability): &(u32, f64)| {
+            generations::TokenLogProbability { token, log_probability }
+        };
+        let completion = self.table.get(&completion)?;
+        let told = completion.record.tokens.iter().zip(&completion.log_probabilities);
+        let of_token = |(&token, of): (&u32, &TokenLogProbabilities)| {
+            let chosen = seen(&(token, of.chosen));
+            generations::TokenLogProbabilities { chosen, top: of.top.iter().map(seen).collect() }
+        };
+        Ok(told.map(of_token).collect())
     }
 
     fn adapter(&mut self, completion: Resource<Completed>) -> wasmtime::Result<Option<String>> {
@@ -147,21 +154,14 @@ impl State {
         completion: Completion,
         record: SequenceRecord,
     ) -> wasmtime::Result<Completed> {
-        let text = completion.text.as_ref().map_or(0, String::len);
+        let Completion { text, started, log_probabilities, .. } = completion;
+        let top = |of: &TokenLogProbabilities| size_of_val(of) + size_of_val(&of.top[..]);
         let bytes = size_of::<Sequence>()
-            + text
-            + record.tokens.len() * (size_of::<u32>() + size_of::<u64>());
+            + text.as_ref().map_or(0, String::len)
+            + record.tokens.len() * (size_of::<u32>() + size_of::<u64>())
+            + log_probabilities.iter().map(top).sum::<usize>();
         let charge = self.kept.charge(bytes)?;
-        let told = told(&self.run, &completion);
-        Ok(Completed::new(Sequence { name, text: completion.text, record, told, charge }))
-    }
-}
-
-fn told(run: &Run, completion: &Completion) -> crate::resources::Told {
-    crate::resources::Told {
-        cached_tokens: 0,
-        admitted_ns: run.clock.at(completion.submitted),
-        due_in_step: false,
-        started_ns: completion.started.map(|started| run.clock.at(started)),
+        let started_ns = started.map(|started| self.run.clock.at(started));
+        Ok(Completed::new(Sequence { name, text, record, started_ns, log_probabilities, charge }))
     }
 }

@@ -82,18 +82,14 @@ impl inputs::HostRandom for State {
     }
 
     fn many_u64(&mut self, stream: Resource<Stream>, count: u32) -> Told<Vec<u64>> {
-        let numbers = match self.affords::<u64>(count) {
-            Ok(()) => Ok(self.table.get_mut(&stream)?.fill_u64(count as usize)),
-            Err(refusal) => Err(refusal),
-        };
+        let most = self.run.settings.limits.call;
+        let numbers = self.table.get_mut(&stream)?.fill_u64(count.into(), most);
         self.told(numbers)
     }
 
     fn many_f64(&mut self, stream: Resource<Stream>, count: u32) -> Told<Vec<f64>> {
-        let numbers = match self.affords::<f64>(count) {
-            Ok(()) => Ok(self.table.get_mut(&stream)?.fill_f64(count as usize)),
-            Err(refusal) => Err(refusal),
-        };
+        let most = self.run.settings.limits.call;
+        let numbers = self.table.get_mut(&stream)?.fill_f64(count.into(), most);
         self.told(numbers)
     }
 
@@ -103,33 +99,14 @@ impl inputs::HostRandom for State {
         count: u32,
         vocabulary: u32,
     ) -> Told<Vec<u32>> {
-        let tokens = match self.affords::<u32>(count) {
-            Ok(()) if vocabulary == 0 => {
-                Err(Refusal::InvalidArgument("a vocabulary of 0 has no tokens".to_owned()))
-            }
-            Ok(()) => Ok(self.table.get_mut(&stream)?.tokens(count as usize, vocabulary)),
-            Err(refusal) => Err(refusal),
-        };
+        let most = self.run.settings.limits.call;
+        let tokens = self.table.get_mut(&stream)?.tokens(count.into(), vocabulary, most);
         self.told(tokens)
     }
 
     fn drop(&mut self, stream: Resource<Stream>) -> wasmtime::Result<()> {
         self.table.delete(stream)?;
         Ok(())
-    }
-}
-
-impl State {
-    /// Refuses so many numbers, if one call may not hand over as many bytes.
-    fn affords<T>(&self, count: u32) -> Result<(), Refusal> {
-        let most = self.run.settings.limits.call;
-        match (count as usize).saturating_mul(size_of::<T>()) > most {
-            true => Err(Refusal::LimitReached(format!(
-                "{count} numbers are more than the {} MiB of one call: ask for fewer at a time; --max-call raises the limit",
-                most >> 20
-            ))),
-            false => Ok(()),
-        }
     }
 }
 

@@ -2,8 +2,15 @@
 
 use super::types::Told;
 use crate::{bindings::batches, error::Refusal, resources::Logits, state::State};
-use llem_engine::sampling::row;
+use llem_engine::sampling::{LogitsRow, TokenLogit};
 use wasmtime::component::Resource;
+
+impl State {
+    fn row(&self, logits: &Resource<Logits>) -> wasmtime::Result<LogitsRow<'_>> {
+        // It could be read when it was handed out.
+        LogitsRow::new(&self.table.get(logits)?.row).map_err(wasmtime::Error::from)
+    }
+}
 
 impl batches::HostLogits for State {
     fn top(
@@ -11,10 +18,7 @@ impl batches::HostLogits for State {
         logits: Resource<Logits>,
         count: u32,
     ) -> wasmtime::Result<Vec<batches::TokenLogit>> {
-        let row = &self.table.get(&logits)?.row;
-        let all = row::log_sum_exp(row);
-        let top = row::top(row, count as usize);
-        Ok(top.into_iter().map(|token| seen(row, token, all)).collect())
+        Ok(self.row(&logits)?.top(count as usize).into_iter().map(Into::into).collect())
     }
 
     fn of_tokens(
@@ -22,25 +26,16 @@ impl batches::HostLogits for State {
         logits: Resource<Logits>,
         tokens: Vec<u32>,
     ) -> Told<Vec<batches::TokenLogit>> {
-        let row = &self.table.get(&logits)?.row;
-        let all = row::log_sum_exp(row);
-        let outside = tokens.iter().find(|&&token| token as usize >= row.len());
-        let answer = match outside {
-            None => Ok(tokens.iter().map(|&token| seen(row, token, all)).collect()),
-            Some(token) => Err(Refusal::InvalidArgument(format!(
-                "token {token} is outside the vocabulary of {}",
-                row.len()
-            ))),
-        };
-        self.told(answer)
+        let told = self.row(&logits)?.of_tokens(&tokens).map_err(Refusal::from);
+        self.told(told.map(|told| told.into_iter().map(Into::into).collect()))
     }
 
     fn all(&mut self, logits: Resource<Logits>) -> wasmtime::Result<Vec<f32>> {
-        Ok(self.table.get(&logits)?.row.clone())
+        Ok(self.table.get(&logits)?.row.to_vec())
     }
 
     fn entropy(&mut self, logits: Resource<Logits>) -> wasmtime::Result<f64> {
-        Ok(row::entropy(&self.table.get(&logits)?.row))
+        Ok(self.row(&logits)?.entropy())
     }
 
     fn drop(&mut self, logits: Resource<Logits>) -> wasmtime::Result<()> {
@@ -49,8 +44,8 @@ impl batches::HostLogits for State {
     }
 }
 
-/// A token of a row whose log-sum-exp is `all`.
-fn seen(row: &[f32], token: u32, all: f64) -> batches::TokenLogit {
-    let logit = row[token as usize];
-    batches::TokenLogit { token, logit, log_probability: f64::from(logit) - all }
+impl From<TokenLogit> for batches::TokenLogit {
+    fn from(TokenLogit { token, logit, log_probability }: TokenLogit) -> Self {
+        Self { token, logit, log_probability }
+    }
 }

@@ -14,11 +14,11 @@ use crate::{
         window::{Before, closed},
     },
     models::{Adapters, LoadedModel},
-    resources::{Draft, Generated, LoadDraft, Measurement, Scored, Tokens},
+    resources::{Draft, Generated, LoadDraft, Measurement, Scored},
     state::State,
 };
 use llem_engine::{
-    Info, Model, ModelSource, Split,
+    Info, Model, ModelSource, Split, TextTools,
     adapters::Adapted,
     batch::BatchOptions,
     model::RankInfo,
@@ -58,7 +58,7 @@ impl models::HostModel for State {
     }
 
     fn parameters_without_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u64> {
-        Ok(self.info_of(&model)?.parameters_without_embeddings)
+        Ok(self.info_of(&model)?.parameters_without_embeddings())
     }
 
     fn weight_bytes(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u64> {
@@ -85,8 +85,8 @@ impl models::HostModel for State {
         Ok(self.info_of(&model)?.device.to_string())
     }
 
-    fn threads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.threads.map(|threads| threads as u32))
+    fn threads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
+        Ok(self.info_of(&model)?.threads as u32)
     }
 
     fn parallelism(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<models::Parallelism> {
@@ -122,7 +122,7 @@ impl models::HostModel for State {
     }
 
     fn intermediate_size(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.shape.intermediate_size().map(|size| size as u32))
+        Ok(self.info_of(&model)?.shape.dense_width().map(|size| size as u32))
     }
 
     fn heads(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
@@ -138,19 +138,19 @@ impl models::HostModel for State {
     }
 
     fn experts(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
-        Ok(self.info_of(&model)?.shape.experts.map_or(0, |experts| experts.count as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map_or(0, |experts| experts.count as u32))
     }
 
     fn experts_per_token(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u32> {
-        Ok(self.info_of(&model)?.shape.experts.map_or(0, |experts| experts.per_token as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map_or(0, |experts| experts.active as u32))
     }
 
     fn expert_size(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.info_of(&model)?.shape.expert_size().map(|size| size as u32))
+        Ok(self.info_of(&model)?.shape.mixture().map(|experts| experts.intermediate as u32))
     }
 
     fn has_tied_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<bool> {
-        Ok(self.info_of(&model)?.shape.tied)
+        Ok(self.info_of(&model)?.shape.tied_head)
     }
 
     fn attention_windows(
@@ -176,9 +176,9 @@ impl models::HostModel for State {
     fn tokenizer(
         &mut self,
         model: Resource<LoadedModel>,
-    ) -> wasmtime::Result<Option<Resource<Tokens>>> {
-        let tokenizer = self.table.get(&model)?.thread.tokenizer();
-        tokenizer.map(|tokenizer| self.hand_out(Tokens(tokenizer))).transpose()
+    ) -> wasmtime::Result<Option<Resource<TextTools>>> {
+        let tokenizer = self.table.get(&model)?.thread.text().cloned();
+        tokenizer.map(|tokenizer| self.hand_out(tokenizer)).transpose()
     }
 
     async fn generate(
@@ -393,11 +393,12 @@ impl State {
         task: Task,
     ) -> Told<Resource<Scored>> {
         self.run.begin()?;
-        let _working = self.run.stop.working();
-        let thread = self.table.get(model)?.thread.clone();
-        let (run, number) = (Arc::clone(&self.run), thread.number);
+        let (run, thread) = (Arc::clone(&self.run), self.table.get(model)?.thread.clone());
+        let _working = run.stop.working();
+        let (at_work, number) = (Arc::clone(&run), thread.number);
+        let measure = move |model: &mut Model| scoring::measure(model, &at_work, number, task);
         let scored =
-            match thread.call(move |model| scoring::measure(model, &run, number, task)).await?? {
+            match thread.call(measure).await?? {
                 Ok(measured) => scoring::record(&self.run, &thread, measured)?,
                 Err(error) => Err(error.into()),
             };

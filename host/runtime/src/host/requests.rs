@@ -2,7 +2,7 @@
 
 use super::names::check_label;
 use crate::{
-    bindings::requests,
+    bindings::{requests, types},
     error::Refusal,
     measure::Asked,
     resources::{Draft, Prompt},
@@ -10,8 +10,13 @@ use crate::{
     sha256::{bytes_of, sha256},
     state::State,
 };
-use llem_engine::{Request, Sampling, adapters::Choice, chat::Message};
-use llem_record::event::{PromptForm, PromptRecord, RequestRecord, SamplingRecord};
+use llem_engine::{
+    Request, Sampling,
+    adapters::Choice,
+    chat::{Argument, ArgumentValue, Message},
+    flops::Logits,
+};
+use llem_record::event::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
@@ -116,7 +121,7 @@ impl requests::HostRequest for State {
                 messages: messages.iter().map(message).collect(),
                 arguments: arguments
                     .iter()
-                    .map(|(name, value)| (name.clone(), value.clone().into()))
+                    .map(|(name, value)| (name.clone(), value.into()))
                     .collect(),
             }),
             _ => None,
@@ -176,12 +181,34 @@ impl From<requests::AdapterSelection> for Choice {
     }
 }
 
+impl From<&ArgumentValue> for types::Value {
+    fn from(value: &ArgumentValue) -> Self {
+        match value {
+            ArgumentValue::Text(text) => Self::Text(text.clone()),
+            ArgumentValue::Integer(integer) => Self::Integer(*integer),
+            ArgumentValue::Number(number) => Self::Number(*number),
+            ArgumentValue::Boolean(boolean) => Self::Boolean(*boolean),
+        }
+    }
+}
+
+impl From<types::Value> for ArgumentValue {
+    fn from(value: types::Value) -> Self {
+        match value {
+            types::Value::Text(text) => Self::Text(text),
+            types::Value::Integer(integer) => Self::Integer(integer),
+            types::Value::Number(number) => Self::Number(number),
+            types::Value::Boolean(boolean) => Self::Boolean(boolean),
+        }
+    }
+}
+
 fn message(message: &Message) -> requests::Message {
     requests::Message { role: message.role.clone(), content: message.content.clone() }
 }
 
 /// A conversation as the engine takes it, and what its template is given besides.
-pub fn conversation(chat: requests::Chat) -> (Vec<Message>, Vec<(String, crate::value::Value)>) {
+pub fn conversation(chat: requests::Chat) -> (Vec<Message>, Vec<Argument>) {
     let messages = chat
         .messages
         .into_iter()
@@ -201,7 +228,11 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         temperature: draft.temperature,
         top_k: draft.top_k.map(|k| k as usize),
         top_p: draft.top_p,
+        min_p: draft.min_p,
         repetition_penalty: draft.repetition_penalty,
+        frequency_penalty: draft.frequency_penalty,
+        presence_penalty: draft.presence_penalty,
+        logit_bias: draft.logit_bias.clone().into(),
         seed: draft.seed.unwrap_or(run.settings.seed),
         first_stream: if draft.seed.is_some() { 0 } else { first_stream },
     };
@@ -209,16 +240,36 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         number: 0,
         prompts: prompts.iter().map(|one| prompt_record(one, keeps)).collect(),
         max_new_tokens: draft.max_new_tokens,
+        min_new_tokens: draft.min_new_tokens,
         ignore_eos: draft.ignores_eos,
         stop: draft.stop_texts.clone(),
+        stop_tokens: draft.stop_tokens.clone(),
         sampling: (!sampling.is_plain_greedy()).then(|| SamplingRecord {
             temperature: draft.temperature,
             top_k: draft.top_k,
             top_p: draft.top_p,
+            min_p: draft.min_p,
             repetition_penalty: draft.repetition_penalty,
+            frequency_penalty: draft.frequency_penalty,
+            presence_penalty: draft.presence_penalty,
+            logit_bias: draft
+                .logit_bias
+                .iter()
+                .map(|&(token, bias)| (token, Some(bias).filter(|bias| bias.is_finite())))
+                .collect(),
             seed: draft.seed,
             first_stream,
         }),
+        log_probabilities: draft.log_probabilities,
+        chosen_by: if draft.script_chooses {
+            ChosenBy::Script
+        } else if draft.given_tokens.is_empty() {
+            ChosenBy::Model
+        } else {
+            ChosenBy::Given
+        },
+        all_prompt_logits: draft.all_prompt_logits,
+        holds_cache: draft.holds_cache,
         adapters: match &draft.adapters {
             Choice::OfModel => Vec::new(),
             Choice::Same(name) => vec![name.clone()],
@@ -228,10 +279,17 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
     let request = Request {
         prompts: prompts.iter().map(prompt).collect(),
         max_new_tokens: draft.max_new_tokens as usize,
+        min_new_tokens: draft.min_new_tokens as usize,
         ignore_eos: draft.ignores_eos,
         stop: draft.stop_texts.clone(),
+        stop_tokens: draft.stop_tokens.clone().into(),
         sampling,
+        log_probabilities: draft.log_probabilities.map(|count| count as usize),
         keep_logits: false,
+        prompt_logits: if draft.all_prompt_logits { Logits::All } else { Logits::Last },
+        given: draft.given_tokens.clone(),
+        caller_chooses: draft.script_chooses,
+        hold: draft.holds_cache,
         adapters: draft.adapters.clone(),
     };
     Ok(Asked { label: draft.label.clone(), request, record })
@@ -241,7 +299,10 @@ fn prompt(prompt: &Prompt) -> llem_engine::Prompt {
     match prompt {
         Prompt::Text(text) => llem_engine::Prompt::Text(text.clone()),
         Prompt::Tokens(tokens) => llem_engine::Prompt::Tokens(tokens.clone()),
-        Prompt::Chat(messages, _) => llem_engine::Prompt::Chat(messages.clone()),
+        Prompt::Chat(messages, arguments) => llem_engine::Prompt::Chat {
+            messages: messages.clone(),
+            arguments: arguments.clone(),
+        },
     }
 }
 
@@ -257,7 +318,7 @@ fn prompt_record(prompt: &Prompt, is_kept: bool) -> PromptRecord {
             let turns = turns.iter().map(|turn| json!([turn.role, turn.content]));
             let mut text = Value::from(turns.collect::<Vec<_>>());
             if !arguments.is_empty() {
-                let given = arguments.iter().map(|(name, value)| (name.clone(), value.to_json()));
+                let given = arguments.iter().map(|(name, value)| (name.clone(), json!(value)));
                 text = json!({ "turns": text, "arguments": Value::Object(given.collect()) });
             }
             (PromptForm::Chat, sha256(text.to_string().as_bytes()), is_kept.then_some(text))

@@ -4,40 +4,89 @@ use super::{requests::conversation, types::Told};
 use crate::{
     bindings::{models, requests},
     error::Refusal,
-    resources::Tokens,
     state::State,
 };
+use llem_engine::{TextTools, tokenizer::SpecialToken};
 use wasmtime::component::Resource;
 
 impl models::HostTokenizer for State {
     async fn encode(
         &mut self,
-        tokenizer: Resource<Tokens>,
+        tokenizer: Resource<TextTools>,
         text: String,
         with_special_tokens: bool,
     ) -> Told<Vec<u32>> {
-        self.asked(&tokenizer, move |tokens| tokens.0.encode(&text, with_special_tokens)).await
+        self.asked(&tokenizer, move |tokens| tokens.tokenizer.encode(&text, with_special_tokens)).await
     }
 
     async fn decode(
         &mut self,
-        tokenizer: Resource<Tokens>,
+        tokenizer: Resource<TextTools>,
         tokens: Vec<u32>,
         with_special_tokens: bool,
     ) -> Told<String> {
-        self.asked(&tokenizer, move |own| own.0.decode(&tokens, with_special_tokens)).await
+        self.asked(&tokenizer, move |own| own.tokenizer.decode(&tokens, with_special_tokens)).await
     }
 
     async fn apply_chat_template(
         &mut self,
-        tokenizer: Resource<Tokens>,
+        tokenizer: Resource<TextTools>,
         chat: requests::Chat,
     ) -> Told<String> {
         let (messages, arguments) = conversation(chat);
         self.asked(&tokenizer, move |tokens| tokens.render(&messages, &arguments)).await
     }
 
-    fn drop(&mut self, tokenizer: Resource<Tokens>) -> wasmtime::Result<()> {
+    fn vocab_size(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().vocabulary as u32)
+    }
+
+    fn added_tokens(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().added_by_encoding as u32)
+    }
+
+    fn special_tokens(
+        &mut self,
+        tokenizer: Resource<TextTools>,
+    ) -> wasmtime::Result<Vec<models::SpecialToken>> {
+        let special = self.table.get(&tokenizer)?.tokenizer.facts().special;
+        let seen = |SpecialToken { id, text, is_named }| models::SpecialToken { id, text, is_named };
+        Ok(special.into_iter().map(seen).collect())
+    }
+
+    fn bos(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().bos.map(|token| token.id))
+    }
+
+    fn eos(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().eos.map(|token| token.id))
+    }
+
+    fn pad(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().pad.map(|token| token.id))
+    }
+
+    fn unknown(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.facts().unk.map(|token| token.id))
+    }
+
+    fn token_text(
+        &mut self,
+        tokenizer: Resource<TextTools>,
+        id: u32,
+    ) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.token_text(id))
+    }
+
+    fn token_of(
+        &mut self,
+        tokenizer: Resource<TextTools>,
+        text: String,
+    ) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&tokenizer)?.tokenizer.token_id(&text))
+    }
+
+    fn drop(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<()> {
         self.table.delete(tokenizer)?;
         Ok(())
     }
@@ -47,8 +96,8 @@ impl State {
     /// Asks a tokenizer something that may take long, off this thread.
     async fn asked<T: Send + 'static>(
         &mut self,
-        tokenizer: &Resource<Tokens>,
-        job: impl FnOnce(&Tokens) -> llem_engine::Result<T> + Send + 'static,
+        tokenizer: &Resource<TextTools>,
+        job: impl FnOnce(&TextTools) -> llem_engine::Result<T> + Send + 'static,
     ) -> Told<T> {
         let tokens = self.table.get(tokenizer)?.clone();
         let answer = tokio::task::spawn_blocking(move || job(&tokens)).await?;

@@ -13,7 +13,7 @@ use crate::{
 };
 use llem_engine::{
     Completion, Control, Generation, Info, Model, Request,
-    flops::{Counted, Logits},
+    flops::Counted,
     shares::{self, Rows},
 };
 use llem_meter::Span;
@@ -91,7 +91,7 @@ pub fn activity(info: &Info, generation: &Generation) -> Activity {
     let flops = |completion: &Completion| {
         let counted = Counted::new(&info.shape, completion.adapter.as_ref());
         let (prompt, output) = (completion.prompt_tokens, completion.tokens.len());
-        let (prefill, decode) = counted.generation(prompt, output, Logits::Last);
+        let (prefill, decode) = counted.generation(prompt, output, completion.prompt_logits);
         [prefill.total(), decode.total()]
     };
     let flops = completions.iter().map(flops);
@@ -157,8 +157,11 @@ fn steps(info: &Info, generation: &Generation, span: &Span) -> Vec<energy_shares
         let named = (0..).zip(completions).filter(move |(_, completion)| took_part(completion));
         let rows = named.map(move |(name, completion)| {
             let (prompt, adapter) = (completion.prompt_tokens, completion.adapter.as_ref());
-            let (new, past) = if token == 0 { (prompt, 0) } else { (1, prompt + token - 1) };
-            (name, Rows { new, past, logits: 1, adapter })
+            let (new, past, logits) = match token {
+                0 => (prompt, 0, completion.prompt_logits.rows(prompt)),
+                _ => (1, prompt + token - 1, 1),
+            };
+            (name, Rows { new, past, logits, adapter })
         });
         rows.collect::<Vec<_>>()
     };

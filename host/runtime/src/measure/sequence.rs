@@ -1,7 +1,7 @@
 //! A sequence as the record keeps it.
 
 use crate::run::Run;
-use llem_engine::{Completion, Generation};
+use llem_engine::{Completion, Generation, batch::Admission};
 use llem_record::event::{SequenceEnergy, SequenceRecord, SequenceTimes, UsedAdapter};
 use std::time::Instant;
 
@@ -13,21 +13,26 @@ pub fn sequences(
 ) -> Vec<SequenceRecord> {
     let submitted = run.clock.at(generation.submitted);
     let pairs = generation.completions.iter().zip(energies);
-    pairs.map(|(completion, energy)| sequence(run, completion, submitted, Some(energy))).collect()
+    pairs.map(|(completion, energy)| sequence(run, completion, submitted, None, Some(energy))).collect()
 }
 
-/// A sequence as the record keeps it; it arrived at `arrival_ns`. The energy of one of a continuous batch is known later.
+/// A sequence as the record keeps it; it arrived at `arrival_ns`, and a continuous batch has admitted it. The energy of
+/// one of those is known later.
 pub fn sequence(
     run: &Run,
     completion: &Completion,
     arrival_ns: u64,
+    admission: Option<&Admission>,
     energy: Option<SequenceEnergy>,
 ) -> SequenceRecord {
     SequenceRecord {
         prompt_tokens: completion.prompt_tokens as u32,
         tokens: completion.tokens.clone(),
         finish: completion.finish.to_string(),
+        cached_tokens: completion.cached_tokens as u32,
         submitted_ns: arrival_ns,
+        admitted_ns: admission.and_then(|one| one.admitted).map(|admitted| run.clock.at(admitted)),
+        due_in_step: admission.is_some_and(|one| one.due_in_step),
         token_ns: completion.token_times.iter().map(|&time| run.clock.at(time)).collect(),
         times: sequence_times(run, completion, arrival_ns),
         adapter: completion.adapter.as_ref().map(|adapted| UsedAdapter {
@@ -44,9 +49,11 @@ fn sequence_times(run: &Run, completion: &Completion, arrival_ns: u64) -> Sequen
     let started = completion.started.map_or(tokenized, at);
     let first = completion.token_times.first().map_or(started, |&time| at(time));
     let last = completion.token_times.last().map_or(first, |&time| at(time));
+    // What is submitted ahead of its arrival is tokenized ahead of it, too.
+    let [begun, ready] = [submitted, tokenized].map(|moment| moment.max(arrival_ns));
     SequenceTimes {
-        tokenize_ns: tokenized.saturating_sub(submitted),
-        queue_ns: submitted.saturating_sub(arrival_ns) + started.saturating_sub(tokenized),
+        tokenize_ns: ready - begun,
+        queue_ns: submitted.saturating_sub(arrival_ns) + started.saturating_sub(ready),
         prefill_ns: first.saturating_sub(started),
         decode_ns: last - first,
         detokenize_ns: completion.detokenize_time.as_nanos() as u64,

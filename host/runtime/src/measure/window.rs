@@ -66,27 +66,30 @@ impl OpenWindow {
 
     /// Closes it, whatever its devices do, and writes it down. One whose device has failed is recorded with that among
     /// its warnings, and the failure is returned in a sentence.
-    pub async fn close(mut self, run: &Run) -> wasmtime::Result<Result<WindowRecord, String>> {
+    pub async fn close(self, run: &Run) -> wasmtime::Result<Result<WindowRecord, String>> {
         let idle = run.synchronise().await;
-        let span = run.meter().close(self.window);
+        let Self { label, window, before, communication, marks, following } = self;
+        let span = run.meter().close(window);
         run.work.settle();
         let told = match run.communication().await {
             Ok(now) => idle.map(|()| now),
             Err(error) => idle.and(Err(error)),
         };
         let (ranks, failure) = match told {
-            Ok(now) => (now.since(&self.communication), None),
+            Ok(now) => (now.since(&communication), None),
             Err(error) => (Vec::new(), Some(error.root_cause().to_string().replace('\n', " "))),
         };
         let held = run.engines.during(&span);
-        let parts = self.parts(run, &span, &held);
-        let mut record = closed(run, &self.label, &span, &self.before, held, ranks)?;
-        record.segments = self.segments(run, &span, parts, &record.energy_total);
+        let parts = following.map(|following| parts(run, &marks, following, &span, &held));
+        let mut record = closed(run, &label, &span, &before, held, ranks)?;
+        if let Some(parts) = parts {
+            record.segments = segments(run, &span, marks, parts, &record.energy_total);
+        }
         if let Some(failure) = &failure {
             let warning = format!(
                 "it was closed when its device failed, and what ran then may not be in it: {failure}"
             );
-            let message = format!("window '{}': {warning}", self.label);
+            let message = format!("window '{label}': {warning}");
             record.warnings.push(warning);
             run.output.keep(Event::Warning { message })?;
         }
@@ -94,43 +97,45 @@ impl OpenWindow {
         Ok(failure.map_or(Ok(record), Err))
     }
 
-    /// The energy of the segments after the first.
-    fn parts(&mut self, run: &Run, span: &Span, held: &During) -> Vec<Reading> {
-        let Some(following) = &mut self.following else { return Vec::new() };
-        let ends = self.marks.iter().skip(1).map(|mark| mark.at).chain([span.started + span.wall]);
-        ends.map(|until| held.total(&run.meter().part(following, until).by_courses()).energy)
-            .collect()
-    }
-
-    /// The parts between marks. The first has what the others leave of the total, so that all add up to it.
-    fn segments(
-        &self,
-        run: &Run,
-        span: &Span,
-        parts: Vec<Reading>,
-        total: &ReadingRecord,
-    ) -> Vec<SegmentRecord> {
-        if self.marks.is_empty() {
-            return Vec::new();
-        }
-        let first = total.reading().and_then(|total| rest_of(total, &parts));
-        let starts = [span.started].into_iter().chain(self.marks.iter().map(|mark| mark.at));
-        let ends = self.marks.iter().map(|mark| mark.at).chain([span.started + span.wall]);
-        let labels = [String::new()].into_iter().chain(self.marks.iter().map(|mark| mark.label.clone()));
-        let energies = [first].into_iter().chain(parts);
-        let segment = |((label, energy), (from, to)): ((String, Reading), (Instant, Instant))| SegmentRecord {
-            label,
-            started_ns: run.clock.at(from),
-            wall_ns: to.saturating_duration_since(from).as_nanos() as u64,
-            energy: (&energy).into(),
-        };
-        labels.zip(energies).zip(starts.zip(ends)).map(segment).collect()
-    }
-
     /// When it was opened.
     pub fn started(&self) -> Instant {
         self.window.started
     }
+}
+
+/// The energy of the segments after the first, which began where `following` did.
+fn parts(
+    run: &Run,
+    marks: &[Mark],
+    mut following: Following,
+    span: &Span,
+    held: &During,
+) -> Vec<Reading> {
+    let ends = marks.iter().skip(1).map(|mark| mark.at).chain([span.started + span.wall]);
+    let mut part = |until| held.total(&run.meter().part(&mut following, until).by_courses()).energy;
+    ends.map(&mut part).collect()
+}
+
+/// The parts between marks. The first has what the others leave of the total, so that all add up to it.
+fn segments(
+    run: &Run,
+    span: &Span,
+    marks: Vec<Mark>,
+    parts: Vec<Reading>,
+    total: &ReadingRecord,
+) -> Vec<SegmentRecord> {
+    let first = total.reading().and_then(|total| rest_of(total, &parts));
+    let begins = Mark { label: String::new(), at: span.started };
+    let ends: Vec<Instant> =
+        marks.iter().map(|mark| mark.at).chain([span.started + span.wall]).collect();
+    let starts = [begins].into_iter().chain(marks);
+    let segment = |((Mark { label, at }, until), energy): ((Mark, Instant), Reading)| SegmentRecord {
+        label,
+        started_ns: run.clock.at(at),
+        wall_ns: until.saturating_duration_since(at).as_nanos() as u64,
+        energy: (&energy).into(),
+    };
+    starts.zip(ends).zip([first].into_iter().chain(parts)).map(segment).collect()
 }
 
 impl Run {

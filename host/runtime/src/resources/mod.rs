@@ -10,6 +10,6 @@ pub use kept::{Charge, Kept};
 pub use request::{Draft, LoadDraft, Prompt};
 pub use results::{
     Completed, FlopCounts, FlopShape, Generated, Hardware, HardwareState, Logits, Measurement,
-    Progress, Scored, Tokens,
+    Progress, Scored, Sequence,
 };
 pub use trial::{Schedule, Session, Trial};

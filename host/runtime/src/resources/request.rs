@@ -1,8 +1,10 @@
 //! Requests and load options, as a script writes them.
 
 use super::Charge;
-use crate::value::Value;
-use llem_engine::{adapters::Choice, chat::Message};
+use llem_engine::{
+    adapters::Choice,
+    chat::{Argument, ArgumentValue, Message},
+};
 
 /// What a sequence starts from.
 #[derive(Clone, Debug)]
@@ -12,7 +14,7 @@ pub enum Prompt {
     /// Token ids.
     Tokens(Vec<u32>),
     /// A conversation, and what its template is given besides.
-    Chat(Vec<Message>, Vec<(String, Value)>),
+    Chat(Vec<Message>, Vec<Argument>),
 }
 
 /// A request, as far as a script has written it. `requests.wit` says what each field means.
@@ -142,9 +144,9 @@ fn prompt_bytes(prompt: &Prompt) -> usize {
         Prompt::Tokens(tokens) => size_of_val(&tokens[..]),
         Prompt::Chat(messages, arguments) => {
             let message = |message: &Message| text_bytes(&message.role) + text_bytes(&message.content);
-            let argument = |(name, value): &(String, Value)| {
-                let text = if let Value::Text(text) = value { text.len() } else { 0 };
-                size_of::<Value>() + text_bytes(name) + text
+            let argument = |(name, value): &Argument| {
+                let text = if let ArgumentValue::Text(text) = value { text.len() } else { 0 };
+                size_of::<ArgumentValue>() + text_bytes(name) + text
             };
             messages.iter().map(message).chain(arguments.iter().map(argument)).sum()
         }

@@ -2,7 +2,8 @@
 
 use super::Charge;
 use llem_engine::{
-    flops::{Estimated, Logits as LogitsOf},
+    batch::TokenLogProbabilities,
+    flops::{Estimated, Logits as LogitsOf, ModuleFlops},
     score::Score,
 };
 use llem_meter::{Device, DeviceState};
@@ -21,23 +22,12 @@ pub struct Sequence {
     pub text: Option<String>,
     /// What the record keeps of it.
     pub record: SequenceRecord,
-    /// What it is beside that.
-    pub told: Told,
+    /// When the first pass with some of its tokens began, ns.
+    pub started_ns: Option<u64>,
+    /// How likely each of its tokens was, if that was asked for.
+    pub log_probabilities: Vec<TokenLogProbabilities>,
     /// Its bytes, as long as anyone holds it.
     pub charge: Charge,
-}
-
-/// What a script is told of a sequence beside what the record keeps.
-#[derive(Default)]
-pub struct Told {
-    /// Tokens whose keys and values were there already.
-    pub cached_tokens: u32,
-    /// When the host took it up.
-    pub admitted_ns: u64,
-    /// Whether a step was running when it was due.
-    pub due_in_step: bool,
-    /// When the first pass with some of its tokens began.
-    pub started_ns: Option<u64>,
 }
 
 impl Completed {
@@ -106,7 +96,7 @@ pub struct Progress {
 /// A row of logits.
 pub struct Logits {
     /// Of the whole vocabulary.
-    pub row: Vec<f32>,
+    pub row: Arc<[f32]>,
     /// Its bytes.
     pub charge: Charge,
 }
@@ -148,5 +138,5 @@ pub struct FlopCounts {
     /// Parameters that a token is multiplied with.
     pub active_parameters: f64,
     /// Module by module.
-    pub modules: Vec<(String, f64, f64)>,
+    pub modules: Vec<ModuleFlops>,
 }

@@ -88,6 +88,17 @@ impl<T: Cached> Cache<T> {
         size_of_val(&self.keys[..]) + size_of_val(&self.values[..])
     }
 
+    /// Takes over the first `positions` of a cache of the same heads. Keys come in whole blocks: what lies in the last one
+    /// beyond them is not read before it is written.
+    pub fn copy_from(&mut self, from: &Self, positions: usize) {
+        let keys = positions.next_multiple_of(KEY_BLOCK) * self.head_dim;
+        let values = positions * self.padded_dim;
+        let (dim, padded_dim) = (self.head_dim, self.padded_dim);
+        copy_heads(&mut self.keys, &from.keys, [self.capacity * dim, from.capacity * dim], keys);
+        let strides = [self.capacity * padded_dim, from.capacity * padded_dim];
+        copy_heads(&mut self.values, &from.values, strides, values);
+    }
+
     /// Writes the keys and values of consecutive tokens, the first at `position`.
     pub fn write(&mut self, position: usize, keys: Rows<'_>, values: Rows<'_>) {
         let (dim, padded_dim, capacity) = (self.head_dim, self.padded_dim, self.capacity);
@@ -113,6 +124,12 @@ impl<T: Cached> Cache<T> {
             }
         });
     }
+}
+
+/// Copies the first `count` numbers of each head; heads lie `strides` apart, in `to` and in `from`.
+fn copy_heads<T: Copy>(to: &mut [T], from: &[T], strides: [usize; 2], count: usize) {
+    let heads = to.chunks_exact_mut(strides[0]).zip(from.chunks_exact(strides[1]));
+    heads.for_each(|(to, from)| to[..count].copy_from_slice(&from[..count]));
 }
 
 /// Keys or values of some tokens within wider rows.

@@ -11,6 +11,10 @@
 //!
 //! The executed count is what torch's `FlopCounterMode` counts on transformers' models with eager attention.
 
+mod modules;
+
+pub use modules::{ADAPTER, ModuleFlops};
+
 use crate::{
     adapters::{Adapted, AdapterFlops},
     families::{LayerKind, Shape},
@@ -130,7 +134,7 @@ impl<'a> Counted<'a> {
             sum.attention_projections += 2.0 * tokens * hidden * (2.0 * queries + 2.0 * keys);
             let pairs = match count {
                 Count::Needed => seen(new, past, layer.window),
-                Count::Executed => tokens * (new + kept(past, layer.window)) as f64,
+                Count::Executed => executed(new, past, layer.window),
             };
             sum.attention += 2.0 * 2.0 * pairs * queries;
             sum.mlp += 2.0 * tokens * mlp_numbers(shape, layer);
@@ -251,6 +255,11 @@ fn seen(new: usize, past: usize, window: Option<usize>) -> f64 {
     seen + (new - whole) as f64 * window.unwrap_or_default() as f64
 }
 
+/// The same pairs as an eager framework multiplies them: each of the new ones with all of its pass and its cache.
+fn executed(new: usize, past: usize, window: Option<usize>) -> f64 {
+    new as f64 * (new + kept(past, window)) as f64
+}
+
 /// Keys that a cache keeps of `past` ones: a windowed layer's next query sees `window - 1` of them
 /// (transformers' `DynamicSlidingWindowLayer`).
 fn kept(past: usize, window: Option<usize>) -> usize {
@@ -264,7 +273,7 @@ mod tests {
     use serde_json::Value;
     use std::path::Path;
 
-    fn fixtures() -> std::path::PathBuf {
+    pub(super) fn fixtures() -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
     }
 

@@ -1,0 +1,160 @@
+//! From the logits of a pass to the tokens of its sequences.
+//!
+//! ```text
+//! rows of logits ─┬─ not taken       given tokens, or none to come: the device is waited for
+//!                 ├─ most likely     on a device only the ids cross to the host, if no sequence takes more
+//!                 └─ whole row       to the host: sampled from, read for log-probabilities, or kept for the caller
+//! ```
+
+use super::sequence::{Parts, Sequence, Takes};
+use crate::{
+    Result,
+    kernels::parallel::share,
+    layers::host,
+    parallel::{Replica, command::Command},
+    sampling,
+};
+use candle_core::{Device, Tensor};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+/// Finds a token for each sequence whose last row was run, and stamps it. `completed` are these sequences, and their rows
+/// of the logits, `[rows, vocab]`.
+pub(super) fn run(
+    parts: Parts<'_>,
+    replica: &mut Replica,
+    sequences: &mut [Sequence],
+    logits: &Tensor,
+    completed: &[(usize, u32)],
+) -> Result<()> {
+    let takes = |index: usize| sequences[index].takes(parts.eos);
+    let (left, taken): (Vec<_>, Vec<_>) =
+        completed.iter().partition(|&&(index, _)| takes(index) == Takes::Nothing);
+    let (chosen, rows): (Vec<usize>, Vec<u32>) = taken.into_iter().unzip();
+    let is_most_likely = chosen.iter().all(|&index| takes(index) == Takes::MostLikely);
+    let is_on_device = !logits.device().is_cpu();
+    let tokens = if chosen.is_empty() {
+        if is_on_device {
+            replica.all(&Command::Synchronize)?;
+        }
+        Vec::new()
+    } else {
+        let logits = if rows.len() == logits.dim(0)? {
+            logits.clone()
+        } else {
+            logits.index_select(&Tensor::new(rows, logits.device())?, 0)?
+        };
+        if is_most_likely && is_on_device {
+            most_likely(sequences, &chosen, &logits)?
+        } else {
+            let logits = logits.to_device(&Device::Cpu)?;
+            let width = logits.dim(1)?;
+            replica.work(|| {
+                host::with_slice(&logits, |logits| {
+                    choose_tokens(sequences, &chosen, logits, width, parts.eos)
+                })
+            })??
+        }
+    };
+    let now = Instant::now();
+    let given: Vec<_> =
+        left.into_iter().map(|(index, _)| (index, sequences[index].given())).collect();
+    for (index, token) in chosen.into_iter().zip(tokens).chain(given) {
+        let sequence = &mut sequences[index];
+        match token {
+            Some(token) => sequence.take(token, now, parts)?,
+            None if sequence.awaits_choice() => {}
+            None => sequence.end_at_limit(),
+        }
+    }
+    Ok(())
+}
+
+/// The most likely token of each of the `chosen` sequences. Only the ids cross to the host, and with them whether any
+/// logit was not a number.
+fn most_likely(
+    sequences: &[Sequence],
+    chosen: &[usize],
+    logits: &Tensor,
+) -> Result<Vec<Option<u32>>> {
+    let sums: Vec<f32> = logits.sum(1)?.to_vec1()?;
+    if let Some(row) = sums.iter().position(|sum| sum.is_nan()) {
+        return Err(sequences[chosen[row]].blamed(sampling::not_a_number()));
+    }
+    let ids: Vec<u32> = logits.argmax(1)?.to_vec1()?;
+    Ok(ids.into_iter().map(Some).collect())
+}
+
+/// Chooses a token for each of the `chosen` sequences by its row of `logits`, `[chosen, width]`; none where the caller
+/// is to choose. The threads share the rows, or one row where there is no other; what is chosen does not depend on them.
+fn choose_tokens(
+    sequences: &mut [Sequence],
+    chosen: &[usize],
+    logits: &[f32],
+    width: usize,
+    eos: &[u32],
+) -> Result<Vec<Option<u32>>> {
+    if let &[index] = chosen {
+        return Ok(vec![sequences[index].choose(logits, eos)?]);
+    }
+    /// A sequence, and the token that has been chosen for it. Only one thread ever asks for it.
+    type Job<'a> = Mutex<(&'a mut Sequence, Result<Option<u32>>)>;
+    let mut by_index: Vec<Option<&mut Sequence>> = sequences.iter_mut().map(Some).collect();
+    let jobs: Vec<Job<'_>> = chosen
+        .iter()
+        .filter_map(|&index| Some(Mutex::new((by_index[index].take()?, Ok(None)))))
+        .collect();
+    share(logits.len(), jobs.len(), |range| {
+        for row in range {
+            let mut job = jobs[row].lock().unwrap_or_else(PoisonError::into_inner);
+            job.1 = job.0.choose(&logits[row * width..(row + 1) * width], eos);
+        }
+    });
+    let done = jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.map(|(_, token)| token).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, Sampling, kernels::parallel::Team};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn rows_chosen_together_are_those_chosen_one_after_another() {
+        const WIDTH: usize = 10_000;
+        let sampling =
+            Sampling { temperature: 0.9, repetition_penalty: 1.2, ..Sampling::default() };
+        let request =
+            Request { max_new_tokens: 4, ignore_eos: true, sampling, ..Request::default() };
+        let began = Instant::now();
+        let sequences = || {
+            (0..7)
+                .map(|index| {
+                    Sequence::new(&request, vec![index as u32; 3], index, None, 64, [began; 2])
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        // Not in order, and not all.
+        let chosen = [5, 0, 6, 2, 3];
+        let logits: Vec<f32> =
+            (0..chosen.len() * WIDTH).map(|_| 8.0 * random.random::<f32>()).collect();
+        let (mut alone, mut together, mut one) = (sequences(), sequences(), sequences());
+        for _ in 0..3 {
+            let expected: Vec<Option<u32>> = (chosen.iter().zip(logits.chunks(WIDTH)))
+                .map(|(&index, row)| one[index].choose(row, &[]).expect("no NaN"))
+                .collect();
+            let ours = choose_tokens(&mut together, &chosen, &logits, WIDTH, &[]).expect("no NaN");
+            assert_eq!(ours, expected);
+            let ours = Team::Alone.work(|| choose_tokens(&mut alone, &chosen, &logits, WIDTH, &[]));
+            assert_eq!(ours.expect("no NaN"), expected);
+        }
+        let mut broken = logits;
+        broken[3 * WIDTH] = f32::NAN;
+        assert!(choose_tokens(&mut together, &chosen, &broken, WIDTH, &[]).is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! A model's tokenizer and chat template, for those who need no more of it.
+
+use crate::{
+    Error, Result,
+    chat::{Argument, ChatTemplate, Message},
+    tokenizer::Tokenizer,
+};
+use std::sync::Arc;
+
+/// What turns text into tokens, and conversations into text. The model shares it.
+#[derive(Clone)]
+pub struct TextTools {
+    /// The model's source.
+    pub(crate) source: String,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    pub(crate) chat_template: Option<Arc<ChatTemplate>>,
+}
+
+impl TextTools {
+    /// Renders a conversation by the model's chat template, with variables of it.
+    ///
+    /// # Errors
+    /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
+    pub fn render(&self, messages: &[Message], arguments: &[Argument]) -> Result<String> {
+        render(self.chat_template.as_deref(), &self.source, messages, arguments)
+    }
+}
+
+/// Renders a conversation by the chat template of the model of this source.
+pub(crate) fn render(
+    template: Option<&ChatTemplate>,
+    source: &str,
+    messages: &[Message],
+    arguments: &[Argument],
+) -> Result<String> {
+    let template = template.ok_or_else(|| {
+        Error::Unsupported(format!("{source} has no chat template; give the prompt as text"))
+    })?;
+    template.render(messages, arguments)
+}
