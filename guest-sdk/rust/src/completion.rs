@@ -45,8 +45,9 @@ pub struct Completion {
     pub finish: FinishReason,
     /// When it was submitted, or was to arrive, ns since the run began. TTFT is counted from here.
     pub submitted: u64,
-    /// When the host took it up, ns since the run began.
-    pub admitted: u64,
+    /// When the host took it up, ns since the run began: how late it was is this less `submitted`. None if it ended before
+    /// that.
+    pub admitted: Option<u64>,
     /// Whether a step was running when it was due, which it then had to wait for.
     pub due_in_step: bool,
     /// When the first pass with some of its tokens began, ns since the run began; none where none did.

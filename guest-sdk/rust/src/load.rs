@@ -15,7 +15,7 @@ pub struct LoadOptions {
     pub kv_dtype: Option<Dtype>,
     /// The id of a granted device.
     pub device: Option<String>,
-    /// Threads that compute, on a CPU.
+    /// Threads of the CPU that its ranks on this machine share.
     pub threads: Option<u32>,
     /// How many ranks it is split over. A script may have as many as were granted.
     pub parallelism: Option<Parallelism>,

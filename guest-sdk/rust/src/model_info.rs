@@ -33,8 +33,8 @@ pub struct ModelInfo {
     pub quantization: Option<String>,
     /// The device's id; of a split model, that of its first rank.
     pub device: String,
-    /// Threads that compute, on a CPU.
-    pub threads: Option<u32>,
+    /// Threads of the CPU that its ranks on this machine share.
+    pub threads: u32,
     /// How it is split.
     pub parallelism: Parallelism,
     /// Its ranks; one unless it is split.
