@@ -47,13 +47,27 @@ impl Metrics for Usual {
         Ok(())
     }
 
-    fn derive(&mut self, _: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, _: &ModelInfo, session: &Session) -> Result<Vec<Metric>> {
         let groups = std::mem::take(&mut self.groups).into_iter();
-        let metrics = groups.flat_map(|Group { label, values }| {
+        let by_label = groups.flat_map(|Group { label, values }| {
             METRICS.into_iter().zip(values).filter_map(move |((name, _), values)| {
                 Some(Quantity::mean_of(values)?.named(name).label("request", label.as_str()))
             })
         });
-        Ok(metrics.collect())
+        Ok(by_label.chain(session.measurement.iter().flat_map(of_session)).collect())
     }
+}
+
+/// What is known of a continuous batch only as a whole.
+fn of_session(measured: &Measurement) -> impl Iterator<Item = Metric> + use<> {
+    let seconds = measured.wall_time as f64 * 1e-9;
+    let rate = |count: u64, of: &str| {
+        Quantity::exact(count as f64, of, Source::Counted).per(seconds, &format!("{of}/s"))
+    };
+    let quantities = [
+        ("session_request_rate", rate(measured.activity.requests, "{request}")),
+        ("session_output_rate", rate(measured.activity.output_tokens, "{token}")),
+        ("session_joules_per_output_token", measured.energy_per_output_token.clone().ok()),
+    ];
+    quantities.into_iter().filter_map(|(name, quantity)| Some(quantity?.named(name)))
 }

@@ -9,21 +9,22 @@
 //!                 └──────────────────────────────┘
 //! ```
 
-mod bindings;
 mod policies;
 
 use bindings::{
-    Guest,
+    exports::llem::experiment::{policies::Guest as Composed, script::Guest},
     llem::experiment::{metrics_policy, warmup_policy, workload_policy},
 };
 use llem_sdk::{
-    bindings::{About, Clocks},
+    about::Clocks,
+    bindings::{description, types},
     export::log_panics,
     prelude::*,
 };
 use policies::{GivenMetrics, GivenWarmup, GivenWorkload};
 use std::{cell::OnceCell, time::Duration};
 
+llem_sdk::world!(llem_sdk, bindings, "runner", "export", "bindings");
 bindings::export!(Runner with_types_in bindings);
 
 /// How old an earlier run's idle baseline may be.
@@ -32,32 +33,37 @@ const BASELINE_LIFETIME: Duration = Duration::from_secs(3600);
 struct Runner;
 
 impl Guest for Runner {
-    fn describe() -> About {
+    fn describe() -> description::About {
         log_panics();
-        with_policies(merged)
+        with_policies(merged).into()
     }
 
-    fn describe_policies() -> Vec<About> {
-        with_policies(<[About]>::to_vec)
-    }
-
-    fn run() -> Result<(), String> {
+    fn run() -> Result<(), types::Error> {
         log_panics();
-        run().map_err(|error| error.to_string())
+        Ok(run()?)
+    }
+}
+
+impl Composed for Runner {
+    fn describe_policies() -> Vec<description::About> {
+        with_policies(|abouts| abouts.iter().cloned().map(description::About::from).collect())
     }
 }
 
 fn run() -> Result<()> {
-    let experiment = Experiment::new(Model::granted()?)
+    let model = Model::granted()?;
+    let experiment = Experiment::new(model.clone())
+        .with_components()
         .warmup(GivenWarmup::default())
-        .workload(GivenWorkload)
-        .metrics_policy(GivenMetrics);
+        .workload(GivenWorkload { model: model.clone() })
+        .metrics_policy(GivenMetrics { model });
     let rest: f64 = parameter("baseline")?;
     if rest == 0.0 {
         return experiment.run();
     }
-    let rest = Duration::try_from_secs_f64(rest)
-        .map_err(|error| Error(format!("parameter 'baseline' is {rest}: {error}")))?;
+    let rest = Duration::try_from_secs_f64(rest).map_err(|error| {
+        Error::invalid_argument(format!("parameter 'baseline' is {rest}: {error}"))
+    })?;
     experiment.baseline(rest, BASELINE_LIFETIME).run()
 }
 
@@ -69,6 +75,7 @@ fn with_policies<T>(read: impl FnOnce(&[About]) -> T) -> T {
     ABOUTS.with(|abouts| {
         read(abouts.get_or_init(|| {
             [warmup_policy::describe(), workload_policy::describe(), metrics_policy::describe()]
+                .map(|about| About::from(&about))
         }))
     })
 }

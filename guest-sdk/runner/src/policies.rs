@@ -1,4 +1,4 @@
-//! The imported policies as the SDK's.
+//! The imported policies as the SDK's. They are handed what is on the host.
 
 use crate::bindings::llem::experiment::{
     metrics_policy,
@@ -19,10 +19,11 @@ impl WarmupPolicy for GivenWarmup {
     fn next(&mut self, history: &[Trial]) -> Result<Warmup> {
         let last = history.get(self.given..).and_then(<[Trial]>::last);
         self.given = history.len();
-        Ok(match warmup_policy::next(last)? {
-            Step::Run(plan) => {
-                Warmup::Run { request: plan.request, max_new_tokens: plan.max_new_tokens }
-            }
+        Ok(match warmup_policy::next(last.and_then(Trial::on_host))? {
+            Step::Run(plan) => Warmup::Run {
+                request: plan.request.as_ref().map(Request::from),
+                max_new_tokens: plan.max_new_tokens,
+            },
             Step::Wait(length) => Warmup::Wait(Duration::from_nanos(length)),
             Step::Done(reason) => Warmup::Done(reason),
         })
@@ -30,23 +31,36 @@ impl WarmupPolicy for GivenWarmup {
 }
 
 /// The workload that the runner was composed with.
-pub struct GivenWorkload;
+pub struct GivenWorkload {
+    /// What it is asked of.
+    pub model: Model,
+}
 
 impl Workload for GivenWorkload {
+    fn begin(&mut self, _: &ModelInfo) -> Result<Schedule> {
+        Ok(Schedule::from(&workload_policy::begin(self.model.resource())?))
+    }
+
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
-        Ok(workload_policy::next(last)?)
+        let next = workload_policy::next(last.and_then(Trial::on_host))?;
+        Ok(next.as_ref().map(Request::from))
     }
 }
 
 /// The metrics that the runner was composed with.
-pub struct GivenMetrics;
+pub struct GivenMetrics {
+    /// What was measured.
+    pub model: Model,
+}
 
 impl Metrics for GivenMetrics {
     fn observe(&mut self, trial: Trial) -> Result<()> {
-        Ok(metrics_policy::observe(&trial)?)
+        Ok(trial.on_host().map_or(Ok(()), metrics_policy::observe)?)
     }
 
-    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>> {
-        Ok(metrics_policy::derive(model)?)
+    fn derive(&mut self, _: &ModelInfo, session: &Session) -> Result<Vec<Metric>> {
+        let Some(session) = session.on_host() else { return Ok(Vec::new()) };
+        let metrics = metrics_policy::derive(self.model.resource(), session)?;
+        Ok(metrics.into_iter().map(Metric::from).collect())
     }
 }

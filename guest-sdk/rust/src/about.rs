@@ -1,6 +1,25 @@
 //! What an experiment says of itself.
 
-use crate::bindings::{About, Clocks, DatasetInput, Parameter, Value};
+use crate::bindings::{description, types::Value};
+
+pub use description::{Clocks, DatasetInput, Parameter};
+
+/// What an experiment or a policy is.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its name in kebab case.
+    pub name: String,
+    /// The script's own version.
+    pub version: String,
+    /// One line that says what it is for.
+    pub summary: String,
+    /// What can be set with `-p`.
+    pub parameters: Vec<Parameter>,
+    /// What can be granted with `--dataset`.
+    pub datasets: Vec<DatasetInput>,
+    /// What WASI's clocks show.
+    pub clocks: Clocks,
+}
 
 impl About {
     /// A description without parameters or datasets.
@@ -61,5 +80,33 @@ impl About {
         let (name, summary) = (name.to_owned(), summary.to_owned());
         self.datasets.push(DatasetInput { name, summary, required });
         self
+    }
+}
+
+impl From<About> for description::About {
+    fn from(given: About) -> Self {
+        let About { name, version, summary, parameters, datasets, clocks } = given;
+        let about = Self::new(&name, &version, &summary);
+        for parameter in &parameters {
+            about.add_parameter(parameter);
+        }
+        for dataset in &datasets {
+            about.add_dataset(dataset);
+        }
+        about.set_clocks(clocks);
+        about
+    }
+}
+
+impl From<&description::About> for About {
+    fn from(about: &description::About) -> Self {
+        Self {
+            name: about.name(),
+            version: about.version(),
+            summary: about.summary(),
+            parameters: about.parameters(),
+            datasets: about.datasets(),
+            clocks: about.clocks(),
+        }
     }
 }

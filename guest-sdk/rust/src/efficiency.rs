@@ -4,10 +4,13 @@
 //! that are needed. MBU: model bandwidth utilisation, bytes of weights and KV cache over the time per output token, over the
 //! peak bandwidth (Databricks, "LLM Inference Performance Engineering: Best Practices", 2023).
 
-use crate::bindings::{
-    Measurement, ModelInfo, Quantity, Source, Trial,
-    devices::{self, Device, Peaks},
-    types::Dtype,
+use crate::{
+    completion::Completion,
+    devices::{self, Device, Dtype, Peaks},
+    measurement::Measurement,
+    model_info::ModelInfo,
+    quantity::{Quantity, Reading, Source},
+    trial::Trial,
 };
 
 const NS: f64 = 1e-9;
@@ -18,10 +21,10 @@ pub fn device_of(model: &ModelInfo) -> Option<Device> {
 }
 
 /// The peak rate of matrix products in a number format, FLOP/s, or why it is not known.
-pub fn peak_rate(peaks: &Peaks, dtype: Dtype) -> Result<Quantity, String> {
-    let peak = peaks.products.iter().find(|peak| peak.dtype == dtype);
+pub fn peak_rate(peaks: &Peaks, dtype: &Dtype) -> Reading {
+    let peak = peaks.products.iter().find(|peak| peak.dtype == *dtype);
     peak.map_or_else(
-        || Err(format!("{} has no peak in {dtype:?}", peaks.origin)),
+        || Err(format!("{} has no peak in {dtype}", peaks.origin)),
         |peak| peak.rate.clone(),
     )
 }
@@ -47,12 +50,12 @@ impl Measurement {
 impl Trial {
     /// Share of the peak rate that prefill reached. `ranks` devices took part, each with this peak.
     pub fn prefill_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
-        self.generation.measurement.prefill_mfu(peak, ranks)
+        self.generation().ok()?.measurement.prefill_mfu(peak, ranks)
     }
 
     /// The same of decode.
     pub fn decode_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
-        self.generation.measurement.decode_mfu(peak, ranks)
+        self.generation().ok()?.measurement.decode_mfu(peak, ranks)
     }
 
     /// Share of the peak bandwidth, bytes/s, that decode reached. A step reads the weights but for tables of which it
@@ -60,13 +63,14 @@ impl Trial {
     /// reads once sequences are longer. None for a mixture of experts, of whose weights a step reads what its tokens
     /// choose, and where there was no decode.
     pub fn decode_mbu(&self, model: &ModelInfo, bandwidth: &Quantity) -> Option<Quantity> {
-        let completions = &self.generation.completions;
+        let generation = self.generation().ok()?;
+        let completions = &generation.completions;
         let steps = completions.iter().map(|one| one.tokens.len()).max()?.checked_sub(1)?;
         if model.experts > 0 || steps == 0 {
             return None;
         }
         // Each decode step of a sequence reads the keys and values of all before it.
-        let read = |one: &crate::bindings::Completion| {
+        let read = |one: &Completion| {
             let (prompt, steps) =
                 (f64::from(one.prompt_tokens), one.tokens.len().saturating_sub(1) as f64);
             steps * (prompt + (steps + 1.0) / 2.0)
@@ -74,7 +78,7 @@ impl Trial {
         let cached: f64 = completions.iter().map(read).sum();
         let bytes = steps as f64 * model.decode_weight_bytes as f64
             + cached * model.kv_bytes_per_token as f64;
-        let rate = analytic(bytes, "By").per(self.generation.decode_time as f64 * NS, "By/s")?;
+        let rate = analytic(bytes, "By").per(generation.decode_time as f64 * NS, "By/s")?;
         let ranks = model.ranks.len().max(1) as f64;
         rate.over(&bandwidth.times(&analytic(ranks, "1"), "By/s"), "1")
     }
@@ -94,14 +98,19 @@ fn analytic(value: f64, unit: &str) -> Quantity {
 mod tests {
     use super::*;
     use crate::{
-        bindings::{Completion, FinishReason, engine},
-        warmup::fixtures::lasting,
+        request::Request,
+        warmup::fixtures::{completion, generation, model},
     };
+
+    fn trial(generation: crate::completion::Generation) -> Trial {
+        Trial::alone(0, Request::tokens([0]), generation)
+    }
 
     #[test]
     fn half_the_peak_is_half() {
-        let mut trial = lasting(&[2.0]).remove(0);
-        trial.generation.measurement.activity.flops_decode = 1e12;
+        let mut generation = generation(0, 2_000_000_000);
+        generation.measurement.activity.flops_decode = 1e12;
+        let trial = trial(generation);
         let peak = Quantity::exact(1e12, "FLOP/s", Source::Datasheet);
         let mfu = trial.decode_mfu(&peak, 1).expect("two seconds of decode");
         assert!((mfu.value - 0.5).abs() < 1e-12 && mfu.unit == "1");
@@ -109,64 +118,15 @@ mod tests {
         assert!(trial.prefill_mfu(&peak, 1).is_none());
     }
 
-    /// A dense model on so many ranks, whose decode steps read a tenth less than its weights.
-    fn model(ranks: usize) -> ModelInfo {
-        let parallelism = engine::Parallelism {
-            tensor: ranks as u32,
-            pipeline: 1,
-            data: 1,
-            experts: false,
-            sharded_adapters: false,
-            microbatches: None,
-        };
-        let rank = engine::Rank {
-            device: "cpu".to_owned(),
-            first_layer: 0,
-            layers: 1,
-            weight_bytes: 1000 / ranks as u64,
-        };
-        ModelInfo {
-            source: String::new(),
-            architecture: String::new(),
-            digest: String::new(),
-            parameters: 250,
-            weight_bytes: 1000,
-            decode_weight_bytes: 900,
-            dtype: Dtype::F32,
-            quantization: None,
-            device: "cpu".to_owned(),
-            parallelism,
-            ranks: vec![rank; ranks],
-            context_length: 64,
-            vocab_size: 10,
-            layers: 1,
-            hidden_size: 1,
-            heads: 1,
-            kv_heads: 1,
-            experts: 0,
-            kv_bytes_per_token: 10,
-            eos_tokens: Vec::new(),
-            has_tokenizer: false,
-            load_time: 0,
-        }
-    }
-
     #[test]
     fn decode_reads_its_weights_and_the_cache_at_each_step() {
-        let mut trial = lasting(&[2.0]).remove(0);
+        let mut generation = generation(0, 2_000_000_000);
+        generation.completions.clear();
         let bandwidth = Quantity::exact(2030.0, "By/s", Source::Datasheet);
-        assert!(trial.decode_mbu(&model(1), &bandwidth).is_none(), "no decode");
-        trial.generation.completions.push(Completion {
-            prompt_tokens: 10,
-            tokens: vec![0; 3],
-            text: None,
-            finish: FinishReason::Length,
-            submitted: 0,
-            token_times: vec![0; 3],
-            adapter: None,
-            energy: Err(String::new()),
-        });
+        assert!(trial(generation.clone()).decode_mbu(&model(1), &bandwidth).is_none(), "no decode");
+        generation.completions.push(completion(3));
         // Two steps after prefill: the weights twice, and the keys and values of 11 and 12 tokens. 2030 bytes in 2 s.
+        let trial = trial(generation);
         let mbu = |model| trial.decode_mbu(&model, &bandwidth).expect("two steps of decode").value;
         assert!((mbu(model(1)) - 0.5).abs() < 1e-12);
         assert!((mbu(model(2)) - 0.25).abs() < 1e-12, "each rank has that bandwidth");

@@ -2,8 +2,17 @@
 
 use crate::{
     Result,
-    bindings::{Level, Trial, report, warmup::exports::llem::experiment::warmup_policy as wit},
-    policy::{Warmup, WarmupPolicy},
+    bindings::{
+        models, report as host_report, requests, trials,
+        warmup::exports::llem::experiment::warmup_policy as wit,
+    },
+    model_info::ModelInfo,
+    policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    report::{self, Level},
+    request::Request,
+    rest::nanoseconds,
+    schedule::Session,
+    trial::Trial,
 };
 
 /// Makes the crate an experiment: `experiment!(about, run)` with `fn about() -> About` and
@@ -13,15 +22,15 @@ macro_rules! experiment {
     ($about:path, $run:path) => {
         struct LlemExperiment;
 
-        impl $crate::bindings::experiment::Guest for LlemExperiment {
-            fn describe() -> $crate::bindings::About {
+        impl $crate::bindings::experiment::exports::llem::experiment::script::Guest for LlemExperiment {
+            fn describe() -> $crate::bindings::description::About {
                 $crate::export::log_panics();
-                $about()
+                ::std::convert::Into::into($about())
             }
 
-            fn run() -> ::std::result::Result<(), ::std::string::String> {
+            fn run() -> ::std::result::Result<(), $crate::bindings::types::Error> {
                 $crate::export::log_panics();
-                $run().map(|_| ()).map_err(|error| error.to_string())
+                $run().map(|_| ()).map_err(::std::convert::Into::into)
             }
         }
 
@@ -39,11 +48,8 @@ macro_rules! warmup {
             $crate::bindings::warmup::exports::llem::experiment::warmup_policy,
             {
                 fn next(
-                    last: ::std::option::Option<$crate::bindings::Trial>,
-                ) -> ::std::result::Result<
-                    $crate::bindings::warmup::exports::llem::experiment::warmup_policy::Step,
-                    ::std::string::String,
-                > {
+                    last: ::std::option::Option<&$crate::bindings::trials::Trial>,
+                ) -> ::std::result::Result<interface::Step, $crate::bindings::types::Error> {
                     Self::policy(|driver| driver.next(last))
                 }
             }
@@ -61,13 +67,22 @@ macro_rules! workload {
             LlemWorkload, $policy, $policy,
             $crate::bindings::workload::exports::llem::experiment::workload_policy,
             {
-                fn next(
-                    last: ::std::option::Option<$crate::bindings::Trial>,
+                fn begin(
+                    model: &$crate::bindings::models::Model,
                 ) -> ::std::result::Result<
-                    ::std::option::Option<$crate::bindings::Request>,
-                    ::std::string::String,
+                    $crate::bindings::trials::Schedule,
+                    $crate::bindings::types::Error,
                 > {
-                    Self::policy(|policy| $crate::policy::Workload::next(policy, last.as_ref()))
+                    Self::policy(|policy| $crate::export::begin(policy, model))
+                }
+
+                fn next(
+                    last: ::std::option::Option<&$crate::bindings::trials::Trial>,
+                ) -> ::std::result::Result<
+                    ::std::option::Option<$crate::bindings::requests::Request>,
+                    $crate::bindings::types::Error,
+                > {
+                    Self::policy(|policy| $crate::export::next(policy, last))
                 }
             }
         );
@@ -85,18 +100,21 @@ macro_rules! metrics {
             $crate::bindings::metrics::exports::llem::experiment::metrics_policy,
             {
                 fn observe(
-                    trial: $crate::bindings::Trial,
-                ) -> ::std::result::Result<(), ::std::string::String> {
-                    Self::policy(|policy| $crate::policy::Metrics::observe(policy, trial))
+                    trial: &$crate::bindings::trials::Trial,
+                ) -> ::std::result::Result<(), $crate::bindings::types::Error> {
+                    Self::policy(|policy| {
+                        $crate::policy::Metrics::observe(policy, ::std::convert::Into::into(trial))
+                    })
                 }
 
                 fn derive(
-                    model: $crate::bindings::ModelInfo,
+                    model: &$crate::bindings::models::Model,
+                    session: &$crate::bindings::trials::Session,
                 ) -> ::std::result::Result<
-                    ::std::vec::Vec<$crate::bindings::Metric>,
-                    ::std::string::String,
+                    ::std::vec::Vec<$crate::bindings::report::Metric>,
+                    $crate::bindings::types::Error,
                 > {
-                    Self::policy(|policy| $crate::policy::Metrics::derive(policy, &model))
+                    Self::policy(|policy| $crate::export::derive(policy, model, session))
                 }
             }
         );
@@ -114,14 +132,14 @@ macro_rules! policy_component {
         impl $component {
             fn policy<T>(
                 call: impl FnOnce(&mut $lasting) -> $crate::Result<T>,
-            ) -> ::std::result::Result<T, ::std::string::String> {
+            ) -> ::std::result::Result<T, $crate::bindings::types::Error> {
                 ::std::thread_local! {
                     static POLICY: ::std::cell::RefCell<$lasting> = {
                         $crate::export::log_panics();
                         ::std::default::Default::default()
                     };
                 }
-                POLICY.with_borrow_mut(call).map_err(|error| error.to_string())
+                POLICY.with_borrow_mut(call).map_err(::std::convert::Into::into)
             }
         }
 
@@ -129,9 +147,9 @@ macro_rules! policy_component {
             use $interface as interface;
 
             impl interface::Guest for $component {
-                fn describe() -> $crate::bindings::About {
+                fn describe() -> $crate::bindings::description::About {
                     $crate::export::log_panics();
-                    <$policy as $crate::policy::Describe>::about()
+                    ::std::convert::Into::into(<$policy as $crate::policy::Describe>::about())
                 }
 
                 $($function)*
@@ -154,14 +172,39 @@ pub struct WarmupDriver<P> {
 
 impl<P: WarmupPolicy> WarmupDriver<P> {
     /// Adds the trial to the history and asks the policy.
-    pub fn next(&mut self, last: Option<Trial>) -> Result<wit::Step> {
-        self.history.extend(last);
+    pub fn next(&mut self, last: Option<&trials::Trial>) -> Result<wit::Step> {
+        self.history.extend(last.map(Trial::from));
         Ok(match self.policy.next(&self.history)? {
             Warmup::Run { request, max_new_tokens } => {
+                let request = request.as_ref().map(requests::Request::from);
                 wit::Step::Run(wit::Plan { request, max_new_tokens })
             }
-            Warmup::Wait(length) => wit::Step::Wait(length.as_nanos() as u64),
+            Warmup::Wait(length) => wit::Step::Wait(nanoseconds(length)),
             Warmup::Done(reason) => wit::Step::Done(reason),
         })
     }
+}
+
+/// Asks a workload how it is run.
+pub fn begin(policy: &mut impl Workload, model: &models::Model) -> Result<trials::Schedule> {
+    Ok(policy.begin(&ModelInfo::from(model))?.into())
+}
+
+/// Asks a workload for its next request.
+pub fn next(
+    policy: &mut impl Workload,
+    last: Option<&trials::Trial>,
+) -> Result<Option<requests::Request>> {
+    let next: Option<Request> = policy.next(last.map(Trial::from).as_ref())?;
+    Ok(next.as_ref().map(requests::Request::from))
+}
+
+/// Asks for the metrics.
+pub fn derive(
+    policy: &mut impl Metrics,
+    model: &models::Model,
+    session: &trials::Session,
+) -> Result<Vec<host_report::Metric>> {
+    let metrics = policy.derive(&ModelInfo::from(model), &Session::from(session))?;
+    Ok(metrics.iter().map(host_report::Metric::from).collect())
 }

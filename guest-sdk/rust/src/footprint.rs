@@ -1,6 +1,6 @@
 //! What energy means where it is drawn: carbon and cost.
 
-use crate::bindings::{Quantity, Source};
+use crate::quantity::{Quantity, Source};
 
 const JOULES_PER_KWH: f64 = 3.6e6;
 

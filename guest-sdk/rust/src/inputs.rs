@@ -1,17 +1,16 @@
-//! Parameters, datasets and random numbers.
+//! Parameters and datasets.
 
-use crate::{
-    Error, Result,
-    bindings::{Value, inputs, inputs::Row, types},
-};
+use crate::{Error, Result, bindings::inputs, error::ErrorCode};
 
-pub use inputs::{Dataset, Random, seed};
+pub use crate::bindings::types::Value;
+pub use inputs::{Row, seed};
 
 /// The value of a declared parameter, as the Rust type that is asked for.
 pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
     let value = inputs::parameter(name)?;
-    T::from_value(&value)
-        .ok_or_else(|| Error(format!("parameter '{name}' is out of range: {value:?}")))
+    T::from_value(&value).ok_or_else(|| {
+        Error::invalid_argument(format!("parameter '{name}' is out of range: {value:?}"))
+    })
 }
 
 /// The value of a declared text parameter that holds whole numbers above 0, separated by commas.
@@ -20,8 +19,8 @@ pub fn sizes(name: &str) -> Result<Vec<usize>> {
     let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
     text.split(',')
         .map(|part| {
-            let refuse = || Error(format!("{name}: '{part}' is no whole number above 0"));
-            size(part).ok_or_else(refuse)
+            let refuse = || format!("{name}: '{part}' is no whole number above 0");
+            size(part).ok_or_else(|| Error::invalid_argument(refuse()))
         })
         .collect()
 }
@@ -116,7 +115,11 @@ impl Row {
         let field = self.fields.iter().find(|(field, _)| field == name);
         let (_, value) = field.ok_or_else(|| {
             let known: Vec<_> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
-            Error(format!("row {} has no field '{name}'; it has {}", self.index, known.join(", ")))
+            Error::invalid_argument(format!(
+                "row {} has no field '{name}'; it has {}",
+                self.index,
+                known.join(", ")
+            ))
         })?;
         let read = match value {
             Value::Text(text) => T::from_text(text),
@@ -129,12 +132,43 @@ impl Row {
             Value::Boolean(boolean) => boolean.to_string(),
         };
         read.ok_or_else(|| {
-            Error(format!(
+            Error::invalid_argument(format!(
                 "row {}: field '{name}' is {shown}, which is not {}",
                 self.index,
                 T::KIND
             ))
         })
+    }
+}
+
+/// A file that was granted with `--dataset name=file`.
+#[derive(Debug)]
+pub struct Dataset(inputs::Dataset);
+
+impl Dataset {
+    /// Opens a granted dataset. Fails with `not-granted` where no `--dataset` names it.
+    pub fn open(name: &str) -> Result<Self> {
+        Ok(Self(inputs::Dataset::open(name)?))
+    }
+
+    /// The next row, or none at the end.
+    pub fn next_row(&self) -> Result<Option<Row>> {
+        Ok(self.0.next()?)
+    }
+
+    /// The next rows, at most so many; none at the end.
+    pub fn next_rows(&self, most: u32) -> Result<Vec<Row>> {
+        Ok(self.0.next_rows(most)?)
+    }
+
+    /// How many rows there are in all. What does not say so is read once for it.
+    pub fn length(&self) -> Result<u64> {
+        Ok(self.0.length()?)
+    }
+
+    /// Goes back to the first row.
+    pub fn rewind(&self) -> Result<()> {
+        Ok(self.0.rewind()?)
     }
 }
 
@@ -148,8 +182,8 @@ pub fn rows(name: &str) -> Result<Rows> {
 pub fn rows_if_granted(name: &str) -> Result<Option<Rows>> {
     match Dataset::open(name) {
         Ok(dataset) => Ok(Some(Rows(dataset))),
-        Err(types::Error::NotGranted(_)) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) if error.code == ErrorCode::NotGranted => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -161,7 +195,7 @@ impl Iterator for Rows {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map_err(Into::into).transpose()
+        self.0.next_row().transpose()
     }
 }
 
@@ -187,7 +221,7 @@ mod tests {
     #[test]
     fn a_cell_that_is_none_names_its_row_and_column() {
         let cell = |text: &str| row(Value::Text(text.to_owned()));
-        let refused = |error: Error| error.0;
+        let refused = |error: Error| error.message;
         assert_eq!(
             cell("many").get::<u32>("cell").map_err(refused),
             Err("row 3: field 'cell' is \"many\", which is not a whole number (u32)".to_owned())

@@ -1,6 +1,6 @@
 //! Confidence intervals of means, and how much values vary.
 
-use crate::bindings::Quantity;
+use crate::quantity::Quantity;
 
 /// A mean with its 95 % confidence interval by Student's t distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -26,44 +26,78 @@
 //! combined with others on the command line.
 
 pub mod about;
+pub mod adapter;
+pub mod batch;
 pub mod bindings;
+pub mod completion;
+pub mod devices;
 pub mod efficiency;
 pub mod error;
 pub mod experiment;
 pub mod export;
+pub mod facts;
+pub mod flops;
 pub mod footprint;
 pub mod inputs;
 pub mod interval;
+pub mod load;
+pub mod logits;
+pub mod measurement;
+pub mod meter;
+pub mod model;
+pub mod model_info;
 pub mod policy;
 pub mod quantity;
+pub mod random;
+pub mod report;
 pub mod request;
 pub mod rest;
+pub mod sampling;
+pub mod schedule;
 pub mod steady;
+pub mod tokenizer;
 pub mod trial;
 pub mod warmup;
+pub mod window;
+mod words;
 pub mod workload;
 
-pub use bindings::{Model, Window, devices, engine, flops, meter, report, types};
-pub use error::{Error, Result};
+pub use batch::Batch;
+pub use error::{Error, ErrorCode, Result};
+pub use model::Model;
+pub use request::Request;
+pub use trial::Trial;
+pub use window::Window;
 
 /// What nearly every experiment uses.
 pub mod prelude {
     pub use crate::{
-        bindings::{
-            About, AdapterInfo, Batch, BatchOptions, Generation, Measurement, Metric, Model,
-            ModelInfo, Phase, Quantity, Request, Source, Trial, Window, report,
-        },
-        error::{Error, Result},
+        about::About,
+        adapter::AdapterInfo,
+        batch::{Batch, BatchOptions},
+        completion::{Completion, Generation},
+        error::{Error, ErrorCode, Result},
         experiment::Experiment,
         footprint::Grid,
-        inputs::{Random, parameter, rows, rows_if_granted, sizes},
+        inputs::{parameter, rows, rows_if_granted, sizes},
         interval::Interval,
+        load::LoadOptions,
+        measurement::Measurement,
+        model::Model,
+        model_info::ModelInfo,
         policy::{Describe, Metrics, OfAll, Warmup, WarmupPolicy, Workload},
+        quantity::{Quantity, Source},
+        random::Random,
+        report::{self, Level, Metric, Phase},
+        request::{Prompt, Request},
+        sampling::Sampling,
+        schedule::{Schedule, Session},
         steady::{Protocol, Saturated},
-        trial::by_label,
+        trial::{Trial, by_label},
         warmup::{
             ColdStart, CountThenFloor, CvConvergence, FixedCount, TemperaturePlateau, TimeFloor,
         },
+        window::Window,
         workload::Requests,
     };
 }

@@ -2,7 +2,12 @@
 
 use crate::{
     Result,
-    bindings::{About, Metric, ModelInfo, Request, Trial},
+    about::About,
+    model_info::ModelInfo,
+    report::Metric,
+    request::Request,
+    schedule::{Schedule, Session},
+    trial::Trial,
 };
 use std::time::Duration;
 
@@ -41,9 +46,17 @@ pub trait WarmupPolicy {
     fn next(&mut self, history: &[Trial]) -> Result<Warmup>;
 }
 
-/// Decides what the model is asked while it is measured.
+/// Decides what the model is asked while it is measured, and when.
 pub trait Workload {
-    /// The next request, given the trial that the last one led to (none at first); none at the end.
+    /// How its requests are run on this model. Called once, before anything else. One after another, unless it says
+    /// otherwise.
+    fn begin(&mut self, _: &ModelInfo) -> Result<Schedule> {
+        Ok(Schedule::one_by_one())
+    }
+
+    /// The next request, or none at the end, given a trial that ended since the last call, if one did (none at first). In a
+    /// continuous batch requests are asked for ahead of their arrival; trials that have ended and were not given with a
+    /// request are given at the end.
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>>;
 
     /// How many requests there will be, where that is known.
@@ -59,7 +72,7 @@ pub trait Metrics {
     fn observe(&mut self, trial: Trial) -> Result<()>;
 
     /// The metrics of all trials that it has been given.
-    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>>;
+    fn derive(&mut self, model: &ModelInfo, session: &Session) -> Result<Vec<Metric>>;
 }
 
 /// Metrics by a function of all trials, which are kept until the end.
@@ -81,7 +94,7 @@ impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> Metrics for OfAll<F>
         Ok(())
     }
 
-    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, model: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         (self.derive)(model, &self.trials)
     }
 }

@@ -1,7 +1,75 @@
 //! Arithmetic on quantities that keeps unit and uncertainty. First order, independent inputs (JCGM 100:2008, GUM,
 //! 5.1.2), but for modelled ones: what a model is wrong by it is wrong by each time (5.2.2, note 1).
 
-use crate::bindings::{Metric, Quantity, Source};
+use crate::{bindings::types, report::Metric, words::words};
+
+words! {
+    /// Where a number came from.
+    Source {
+        /// A monotonic clock of the host.
+        Clock = "clock",
+        /// Counted exactly: tokens, bytes, requests.
+        Counted = "counted",
+        /// NVML's cumulative energy counter of a GPU.
+        NvmlCounter = "nvml-counter",
+        /// NVML's power field, integrated over time by the host.
+        NvmlPower = "nvml-power",
+        /// RAPL's cumulative energy counter of a CPU package or its DRAM.
+        Rapl = "rapl",
+        /// An instantaneous reading of a device.
+        Sensor = "sensor",
+        /// Computed from the model's shape, not observed.
+        Analytic = "analytic",
+        /// Computed from other quantities.
+        Derived = "derived",
+        /// From a power model that the person running the experiment declared, or as it is known of a kind of device.
+        Modelled = "modelled",
+        /// What a vendor's datasheet promises.
+        Datasheet = "datasheet",
+        /// From what stands in for the hardware: no reading of a machine.
+        Simulated = "simulated",
+        /// As a script says.
+        Script = "script",
+    }
+}
+
+/// A number that can be published: value, standard uncertainty, unit and source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantity {
+    /// The value, in `unit`.
+    pub value: f64,
+    /// Standard uncertainty (one standard deviation, GUM 4.2.3) in `unit`; 0 where exact.
+    pub uncertainty: f64,
+    /// The unit, in UCUM's spelling where it has one: `J`, `W`, `s`, `Cel`, `MHz`, `FLOP`, `{token}/s`.
+    pub unit: String,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// A quantity, or the reason why there is none. Zero means a measured zero.
+pub type Reading = Result<Quantity, String>;
+
+impl From<types::Quantity> for Quantity {
+    fn from(given: types::Quantity) -> Self {
+        let types::Quantity { value, uncertainty, unit, source } = given;
+        Self { value, uncertainty, unit, source: source.into() }
+    }
+}
+
+impl From<&Quantity> for types::Quantity {
+    fn from(quantity: &Quantity) -> Self {
+        let Quantity { value, uncertainty, unit, source } = quantity.clone();
+        Self { value, uncertainty, unit, source: source.to_string() }
+    }
+}
+
+/// A reading of the host.
+pub(crate) fn read(reading: types::Reading) -> Reading {
+    match reading {
+        types::Reading::Known(quantity) => Ok(quantity.into()),
+        types::Reading::Unavailable(reason) => Err(reason),
+    }
+}
 
 impl Quantity {
     /// A value without uncertainty.
@@ -40,7 +108,7 @@ impl Quantity {
         });
         let source = quantities
             .iter()
-            .fold(mean.source, |source, quantity| derived(source, quantity.source));
+            .fold(mean.source.clone(), |source, quantity| derived(&source, &quantity.source));
         let uncertainty = mean.uncertainty.max(own / values.len() as f64);
         Some(Self { uncertainty, source, ..mean })
     }
@@ -64,14 +132,14 @@ impl Quantity {
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
-            uncertainty: match [self.source, other.source] {
+            uncertainty: match [&self.source, &other.source] {
                 [Source::Modelled, Source::Modelled] => self.uncertainty + other.uncertainty,
                 _ => self.uncertainty.hypot(other.uncertainty),
             },
             unit: self.unit.clone(),
             source: match self.source == other.source {
-                true => self.source,
-                false => derived(self.source, other.source),
+                true => self.source.clone(),
+                false => derived(&self.source, &other.source),
             },
         })
     }
@@ -85,7 +153,7 @@ impl Quantity {
     pub fn times(&self, other: &Self, unit: &str) -> Self {
         let value = self.value * other.value;
         let uncertainty = (self.uncertainty * other.value).hypot(other.uncertainty * self.value);
-        Self::new(value, uncertainty, unit, derived(self.source, other.source))
+        Self::new(value, uncertainty, unit, derived(&self.source, &other.source))
     }
 
     /// The ratio, in another unit; none where the divisor is zero.
@@ -94,7 +162,7 @@ impl Quantity {
         // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
         let uncertainty = self.uncertainty.hypot(value * divisor.uncertainty) / divisor.value;
         (divisor.value != 0.0)
-            .then(|| Self::new(value, uncertainty, unit, derived(self.source, divisor.source)))
+            .then(|| Self::new(value, uncertainty, unit, derived(&self.source, &divisor.source)))
     }
 
     /// Divided by an exact number, in another unit; none where it is zero.
@@ -109,17 +177,9 @@ impl Quantity {
 }
 
 /// The source of what is made of two quantities: what is no measurement stays none, whatever is computed with it.
-fn derived(one: Source, other: Source) -> Source {
+fn derived(one: &Source, other: &Source) -> Source {
     let none = [Source::Script, Source::Simulated, Source::Modelled];
-    none.into_iter().find(|none| [one, other].contains(none)).unwrap_or(Source::Derived)
-}
-
-impl Metric {
-    /// Adds a label.
-    pub fn label(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.labels.push((name.to_owned(), value.into()));
-        self
-    }
+    none.into_iter().find(|none| [one, other].contains(&none)).unwrap_or(Source::Derived)
 }
 
 #[cfg(test)]

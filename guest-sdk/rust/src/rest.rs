@@ -1,18 +1,11 @@
 //! Waiting.
 
-use crate::{
-    Result,
-    bindings::meter::{self, Condition, Steady},
-};
+use crate::{Result, bindings::meter};
 use std::time::Duration;
 
-/// Added to a rest's length as its timeout: it only guards against a clock that stands still.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Rests for this long.
-pub fn rest(length: Duration) -> Result<()> {
-    meter::wait_until(&Condition::Elapsed(nanoseconds(length)), nanoseconds(length + PATIENCE))?;
-    Ok(())
+pub fn rest(length: Duration) {
+    meter::sleep_until(meter::now().saturating_add(nanoseconds(length)));
 }
 
 /// Waits until a device's power moves by less than `watts` within a second, and returns how long that took. No
@@ -22,7 +15,8 @@ pub fn until_power_is_steady(
     watts: f64,
     timeout: Duration,
 ) -> Result<Duration> {
-    until(Condition::PowerSteady(steady(device, watts)), timeout)
+    let waited = meter::wait_until_power_steady(device, watts, nanoseconds(timeout))?;
+    Ok(Duration::from_nanos(waited))
 }
 
 /// Waits until a device's temperature moves by less than `kelvin` within ten seconds, and returns how long that took.
@@ -32,18 +26,11 @@ pub fn until_temperature_is_steady(
     kelvin: f64,
     timeout: Duration,
 ) -> Result<Duration> {
-    until(Condition::TemperatureSteady(steady(device, kelvin)), timeout)
+    let waited = meter::wait_until_temperature_steady(device, kelvin, nanoseconds(timeout))?;
+    Ok(Duration::from_nanos(waited))
 }
 
-fn until(condition: Condition, timeout: Duration) -> Result<Duration> {
-    Ok(Duration::from_nanos(meter::wait_until(&condition, nanoseconds(timeout))?))
-}
-
-fn steady(device: Option<&str>, within: f64) -> Steady {
-    Steady { device: device.map(str::to_owned), within }
-}
-
-/// A length as host calls take it.
+/// A length as host calls take it: the longest that they can, where it is longer.
 pub fn nanoseconds(length: Duration) -> u64 {
-    length.as_nanos() as u64
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,8 +2,11 @@
 
 use crate::{
     Result,
-    bindings::{Model, Prompt, Request, Trial, report},
+    model::Model,
     policy::Workload,
+    report,
+    request::{Prompt, Request},
+    trial::Trial,
 };
 
 /// A list of requests, run in order, the whole list as often as asked.
@@ -22,7 +25,8 @@ impl Requests {
 
     /// Leaves out requests that do not fit the model's context, and warns of it in the record.
     pub fn fitting(mut self, model: &Model) -> Result<Self> {
-        let (context, all) = (model.info().context_length as usize, self.requests.len());
+        let context = model.resource().context_length() as usize;
+        let all = self.requests.len();
         let mut fitting = Vec::with_capacity(all);
         for request in self.requests {
             let mut longest = 0;
@@ -54,7 +58,10 @@ fn token_count(model: &Model, prompt: &Prompt) -> Result<usize> {
     Ok(match prompt {
         Prompt::Tokens(tokens) => tokens.len(),
         Prompt::Text(text) => model.tokenize(text)?.len(),
-        Prompt::Chat(messages) => model.tokenize(&model.apply_chat_template(messages)?)?.len(),
+        Prompt::Chat(chat) => {
+            let tokenizer = model.tokenizer()?;
+            tokenizer.encode(&tokenizer.apply_chat_template(chat)?, true)?.len()
+        }
     })
 }
 

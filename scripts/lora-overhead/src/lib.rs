@@ -3,7 +3,7 @@
 
 mod results;
 
-use llem_sdk::{bindings::Prompt, prelude::*};
+use llem_sdk::prelude::*;
 use results::{Results, Setting};
 
 llem_sdk::experiment!(about, run);
@@ -76,7 +76,6 @@ impl Bench {
                 settings.push(Setting::Merged);
             }
             Err(reason) => {
-                let reason = Error::from(reason);
                 report::warn(&format!("the adapter is not measured merged: {reason}"));
             }
         }
@@ -144,7 +143,7 @@ fn attach(model: &Model) -> Result<Vec<String>> {
 
 /// Prompts of random tokens.
 fn prompts(model: &Model, count: usize) -> Result<Vec<Prompt>> {
-    let length: usize = parameter("prompt-tokens")?;
+    let length = parameter("prompt-tokens")?;
     let (random, vocabulary) = (Random::new("prompts"), model.info().vocab_size);
-    Ok((0..count).map(|_| Prompt::random(&random, vocabulary, length)).collect())
+    (0..count).map(|_| Prompt::random(&random, vocabulary, length)).collect()
 }

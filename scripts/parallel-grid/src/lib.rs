@@ -3,7 +3,7 @@
 
 mod results;
 
-use llem_sdk::{bindings::Prompt, engine::Parallelism, prelude::*};
+use llem_sdk::{load::Parallelism, prelude::*};
 use results::Results;
 
 llem_sdk::experiment!(about, run);
@@ -64,14 +64,15 @@ fn measure(
 ) -> Result<()> {
     let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
     let (random, vocabulary) = (Random::new("prompts"), model.info().vocab_size);
-    let requests: Vec<Request> = sizes
+    let requests = sizes
         .iter()
         .map(|&size| {
             let prompts = (0..size).map(|_| Prompt::random(&random, vocabulary, length));
+            let prompts = prompts.collect::<Result<Vec<_>>>()?;
             let label = format!("{} batch {size}", results::name(split));
-            Request::of(prompts).label(label).max_new_tokens(new_tokens).ignore_eos()
+            Ok(Request::of(prompts).label(label).max_new_tokens(new_tokens).ignore_eos())
         })
-        .collect();
+        .collect::<Result<Vec<Request>>>()?;
     let info = model.info();
     for round in 0..=rounds {
         let _phase = Phase::begin(if round == 0 { "warmup" } else { "measure" })?;
@@ -110,6 +111,8 @@ fn named_split(text: &str) -> Result<Parallelism> {
     match counts.as_deref() {
         Some(&[tensor, pipeline]) => Ok(Parallelism::of(tensor, pipeline, 1)),
         Some(&[tensor, pipeline, data]) => Ok(Parallelism::of(tensor, pipeline, data)),
-        _ => Err(format!("splits: '{text}' is not TPxPP or TPxPPxDP, such as 2x1").into()),
+        _ => Err(Error::invalid_argument(format!(
+            "splits: '{text}' is not TPxPP or TPxPPxDP, such as 2x1"
+        ))),
     }
 }

@@ -1,10 +1,10 @@
 //! What was measured, split beside split.
 
-use llem_sdk::{engine::Parallelism, prelude::*};
+use llem_sdk::{load::Parallelism, prelude::*};
 
 /// A split as labels have it.
 pub fn name(split: Parallelism) -> String {
-    let Parallelism { tensor, pipeline, data, .. } = split;
+    let Parallelism { tensor, pipeline, data } = split;
     let replicas = if data > 1 { format!(" dp{data}") } else { String::new() };
     format!("tp{tensor} pp{pipeline}{replicas}")
 }
@@ -103,7 +103,7 @@ impl Results {
         };
         let percent = |share: &Quantity| {
             let (value, uncertainty) = (100.0 * share.value, 100.0 * share.uncertainty);
-            Quantity { value, uncertainty, unit: "%".to_owned(), source: share.source }
+            Quantity { value, uncertainty, unit: "%".to_owned(), source: share.source.clone() }
         };
         let imbalances = rows.iter().filter_map(|row| row.imbalance.as_ref().map(percent));
         let quantities = [

@@ -60,7 +60,7 @@ fn derive(model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
         mean("joules_per_output_token", &mut |trial| trial.joules_per_output_token().ok());
         mean("decode_rate", &mut |trial| trial.decode_rate());
         if let Some(peaks) = &peaks {
-            let rate = peak_rate(peaks, model.dtype).ok();
+            let rate = peak_rate(peaks, &model.dtype).ok();
             let bandwidth = peaks.bandwidth.as_ref().ok();
             mean("prefill_mfu", &mut |one| one.prefill_mfu(rate.as_ref()?, model.ranks.len()));
             mean("decode_mbu", &mut |trial| trial.decode_mbu(model, bandwidth?));

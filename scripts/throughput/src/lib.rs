@@ -1,7 +1,7 @@
 //! Prefill and decode rates by batch size, with prompts and outputs of fixed lengths: what llama.cpp's
 //! `llama-bench` and `llama-batched-bench` print, with uncertainties.
 
-use llem_sdk::{bindings::Prompt, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
@@ -20,12 +20,11 @@ fn about() -> About {
 fn run() -> Result<()> {
     let model = Model::granted()?;
     let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
-    let vocabulary = model.info().vocab_size;
-    let random = Random::new("prompts");
+    let (vocabulary, random) = (model.info().vocab_size, Random::new("prompts"));
     let prompt = || Prompt::random(&random, vocabulary, length);
     let mut requests = Vec::new();
     for size in sizes("batch")? {
-        let prompts: Vec<Prompt> = (0..size).map(|_| prompt()).collect();
+        let prompts = (0..size).map(|_| prompt()).collect::<Result<Vec<_>>>()?;
         let request = Request::of(prompts).label(format!("batch {size}"));
         requests.push(request.max_new_tokens(new_tokens).ignore_eos());
     }

@@ -1,12 +1,8 @@
 //! Attaches, chooses, merges and detaches adapters, and compares what each prompt gives in company with
 //! what it gives alone.
 
-use llem_sdk::{
-    bindings::{Prompt, engine::ScoreRequest},
-    flops,
-    prelude::*,
-    types,
-};
+use llem_sdk::{completion::ScoreRequest, flops, prelude::*};
+use test_guests::{check, is_refused};
 
 llem_sdk::experiment!(about, run);
 
@@ -31,7 +27,7 @@ fn run() -> Result<()> {
     let context: Vec<u32> = (0..20).collect();
     let scored = ScoreRequest { context, continuation: vec![5, 6, 7, 8] };
     let scores = || -> Result<Vec<f64>> {
-        Ok(model.score(std::slice::from_ref(&scored))?.remove(0).log_likelihoods)
+        Ok(model.score(std::slice::from_ref(&scored))?.scores.remove(0).log_likelihoods)
     };
     let base_tokens = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0).tokens;
     let base_scores = scores()?;
@@ -73,41 +69,38 @@ fn run() -> Result<()> {
     }
     let name = names[0].clone().unwrap_or_default();
     let refused = model.merge_adapter(&name);
-    check(matches!(refused, Err(types::Error::InvalidArgument(_))), "not while a batch is open")?;
+    check(is_refused(refused, ErrorCode::InvalidArgument), "not while a batch is open")?;
     let mut ended = batch.drain()?;
     drop(batch);
     ended.sort_by_key(|end| end.sequence);
     for end in ended {
         let place = sequences.iter().position(|&sequence| sequence == end.sequence).unwrap_or(0);
-        check(end.completion.tokens == alone[place].tokens, "nor does a continuous batch")?;
-        check(end.completion.adapter == names[place], "which tells the adapters too")?;
+        check(end.tokens == alone[place].tokens, "nor does a continuous batch")?;
+        check(end.adapter == names[place], "which tells the adapters too")?;
     }
 
     // Merged, all prompts run with it; no other choice is left.
-    check(model.merge_adapter(&name)? > 0, "merging takes time")?;
+    check(!model.merge_adapter(&name)?.is_zero(), "merging takes time")?;
     let merged = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0);
     check(merged.tokens == alone[0].tokens, "merged as attached")?;
     check(merged.adapter.as_ref() == Some(&name), "a merged adapter is told too")?;
     let base = model.generate(&request(&LENGTHS[..1]).base_weights());
-    check(matches!(base, Err(types::Error::InvalidArgument(_))), "the base weights are gone")?;
+    check(is_refused(base, ErrorCode::InvalidArgument), "the base weights are gone")?;
     let second = model.merge_adapter(&names[1].clone().unwrap_or_default());
-    check(matches!(second, Err(types::Error::InvalidArgument(_))), "one at a time")?;
-    let shape = |adapter| flops::Shape {
-        batch: 1,
-        prompt_tokens: 9,
-        new_tokens: 4,
-        logits: flops::Logits::Last,
-        adapter,
-    };
+    check(is_refused(second, ErrorCode::InvalidArgument), "one at a time")?;
+    let shape = |adapter| flops::Shape { adapter, ..flops::Shape::new(1, 9, 4) };
     let merged_flops = flops::estimate(&model, &shape(Some(name.clone())))?;
-    check(merged_flops.needed.prefill.adapter == 0.0, "a merged adapter costs nothing")?;
+    check(merged_flops.needed.prefill("adapter") == 0.0, "a merged adapter costs nothing")?;
     model.unmerge_adapter(&name)?;
 
     let info = model.adapters().into_iter().find(|adapter| adapter.name == name);
     let per_token = info.map_or(0.0, |info| info.flops_per_token);
     let attached = flops::estimate(&model, &shape(Some(name.clone())))?;
-    check(attached.needed.prefill.adapter == 9.0 * per_token, "nine tokens run with it")?;
-    check(attached.needed.decode.adapter == 3.0 * per_token && per_token > 0.0, "and three more")?;
+    check(attached.needed.prefill("adapter") == 9.0 * per_token, "nine tokens run with it")?;
+    check(
+        attached.needed.decode("adapter") == 3.0 * per_token && per_token > 0.0,
+        "and three more",
+    )?;
 
     // What nobody chose is the base model, bit by bit, until another default is set.
     let tokens = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0).tokens;
@@ -124,14 +117,10 @@ fn run() -> Result<()> {
     check(scores()? == base_scores, "detaching a merged adapter restores the base model")?;
     check(model.adapters().len() == 7, "seven are left")?;
     let gone = model.generate(&request(&LENGTHS[..1]).adapter(&name));
-    check(matches!(gone, Err(types::Error::NotFound(_))), "what is detached is not found")?;
+    check(is_refused(gone, ErrorCode::NotFound), "what is detached is not found")?;
     let odd = request(&LENGTHS[..3]).adapters([None, None]);
     let odd = model.generate(&odd);
-    check(matches!(odd, Err(types::Error::InvalidArgument(_))), "as many names as prompts")?;
+    check(is_refused(odd, ErrorCode::InvalidArgument), "as many names as prompts")?;
     let refused = model.attach_adapter("someone/adapter");
-    check(matches!(refused, Err(types::Error::NotGranted(_))), "only what is granted")
-}
-
-fn check(holds: bool, what: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error(format!("not so: {what}"))) }
+    check(is_refused(refused, ErrorCode::NotGranted), "only what is granted")
 }

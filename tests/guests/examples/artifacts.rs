@@ -1,6 +1,6 @@
 //! Writes an artifact, and another of the same name, and reports what it was told.
 
-use llem_sdk::{prelude::*, report::Level};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

@@ -1,6 +1,6 @@
 //! Generates for several prompts of different lengths, alone and together.
 
-use llem_sdk::{bindings::Prompt, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

@@ -1,7 +1,8 @@
 //! Sequences join and leave a continuous batch; each gives the tokens that it gives alone.
 
-use llem_sdk::{bindings::Prompt, prelude::*, types};
+use llem_sdk::{meter, prelude::*};
 use std::collections::BTreeMap;
+use test_guests::{check, is_refused};
 
 llem_sdk::experiment!(about, run);
 
@@ -36,7 +37,7 @@ fn run() -> Result<()> {
     let window = Window::open("steps")?;
     for step in 0..300 {
         if step == 4 {
-            names.extend(batch.submit(&request(&LENGTHS[2..]), Some(meter_now()))?);
+            names.extend(batch.submit(&request(&LENGTHS[2..]), Some(meter::now()))?);
             check(batch.status().waiting == 4, "four wait")?;
         }
         if step == 6 {
@@ -51,14 +52,14 @@ fn run() -> Result<()> {
             streamed.entry(token.sequence).or_default().push(token.token);
         }
         for end in result.ended {
-            ended.insert(end.sequence, end.completion);
+            ended.insert(end.sequence, end);
         }
         if names.len() == 7 && ended.len() == 8 {
             break;
         }
     }
     check(batch.drain()?.is_empty(), "nothing was left")?;
-    let measured = Window::close(window)?;
+    let measured = window.close()?;
     check(
         measured.activity.output_tokens == 7 * u64::from(NEW_TOKENS),
         "the window counts its tokens",
@@ -84,19 +85,14 @@ fn run() -> Result<()> {
     let strict = model.open_batch(BatchOptions::sequences(1).max_tokens(64).refuse_when_full())?;
     strict.submit(&request(&[2]), None)?;
     let refused = strict.submit(&request(&[2]), None);
-    check(matches!(refused, Err(types::Error::LimitReached(_))), "a full batch refuses")?;
+    check(is_refused(refused, ErrorCode::LimitReached), "a full batch refuses")?;
     let too_long = strict.submit(&request(&[60]), None);
-    check(matches!(too_long, Err(types::Error::InvalidArgument(_))), "too long a sequence")?;
+    check(is_refused(too_long, ErrorCode::InvalidArgument), "too long a sequence")?;
     check(strict.drain()?.len() == 1, "what was taken in is run")?;
-    let future = strict.submit(&request(&[2]), Some(u64::MAX));
-    check(matches!(future, Err(types::Error::InvalidArgument(_))), "arrivals are not foreseen")?;
+    let later = meter::now() + 50_000_000;
+    strict.submit(&request(&[2]), Some(later))?;
+    check(strict.status().scheduled == 1, "what is to arrive is scheduled")?;
+    let arrived = strict.drain()?.remove(0);
+    check(arrived.submitted == later && arrived.admitted >= Some(later), "it is taken up at its time")?;
     Ok(())
-}
-
-fn meter_now() -> u64 {
-    llem_sdk::meter::now()
-}
-
-fn check(holds: bool, what: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error(format!("not so: {what}"))) }
 }

@@ -6,7 +6,7 @@ llem_sdk::experiment!(about, run);
 
 fn about() -> About {
     loop {
-        report::log(llem_sdk::bindings::Level::Debug, "");
+        report::log(Level::Debug, "");
     }
 }
 

@@ -1,10 +1,8 @@
 //! Makes every call in `describe` that belongs to `run`, and logs what became of each.
 
 use llem_sdk::{
-    bindings::{Level, inputs},
-    devices, meter,
-    prelude::*,
-    types,
+    bindings::{devices, inputs, meter, models, report, types},
+    prelude::{About, Level, Model, Quantity, Request, Result, Source, parameter},
 };
 use std::cell::Cell;
 
@@ -16,17 +14,22 @@ thread_local! {
 
 fn about() -> About {
     HAS_DESCRIBED.set(true);
-    tell("devices.read-state", devices::read_state("cpu"));
-    tell("meter.window.open", Window::open("in describe"));
-    tell("meter.measure-baseline", meter::measure_baseline(100_000_000));
-    tell("meter.idle-baseline", meter::idle_baseline(100_000_000, 0));
+    tell("devices.find-device", devices::find_device("cpu"));
+    tell("meter.window.open", meter::Window::open("in describe"));
+    tell("meter.baseline.measure", meter::Baseline::measure(100_000_000));
+    tell("meter.baseline.recall-or-measure", meter::Baseline::recall_or_measure(100_000_000, 0));
     tell(
-        "meter.wait-until",
-        meter::wait_until(&meter::Condition::Elapsed(60_000_000_000), u64::MAX),
+        "meter.wait-until-power-steady",
+        meter::wait_until_power_steady(None, 1.0, 60_000_000_000),
     );
-    tell("report.phase.begin", Phase::begin("from-describe"));
+    tell(
+        "meter.wait-until-temperature-steady",
+        meter::wait_until_temperature_steady(None, 1.0, 60_000_000_000),
+    );
+    tell("report.phase.begin", report::Phase::begin("from-describe"));
     tell("report.add-metric", {
-        report::add_metric(&Quantity::exact(1.0, "1", Source::Counted).named("from_describe"))
+        let one = Quantity::exact(1.0, "1", Source::Counted).named("from_describe");
+        report::add_metric(&report::Metric::from(&one))
     });
     tell("report.add-series", {
         let axis = || (String::new(), String::new());
@@ -39,8 +42,8 @@ fn about() -> About {
     });
     tell("report.write-artifact", report::write_artifact("from-describe.txt", b"text"));
     tell("inputs.parameter", inputs::parameter("tokens"));
-    tell("inputs.dataset.open", inputs::Dataset::open("rows").map(|_| ()));
-    tell("engine.model.load", Model::granted().map(|_| ()));
+    tell("inputs.dataset.open", inputs::Dataset::open("rows"));
+    tell("models.model.load", models::Model::load(&models::LoadOptions::new()));
     report::show_progress(u64::MAX, u64::MAX, "in describe");
     report::log(Level::Info, "logged by describe");
     report::warn("warned by describe");
@@ -49,27 +52,15 @@ fn about() -> About {
         .dataset("rows", "not read")
 }
 
-fn tell<T, E: Into<Refusal>>(call: &str, answer: Result<T, E>) {
-    let answer = answer.map_or_else(|error| error.into().0, |_| "was done".to_owned());
-    report::log(Level::Debug, &format!("{call}: {answer}"));
-}
-
-/// The case of an error, and its sentence.
-struct Refusal(String);
-
-impl From<types::Error> for Refusal {
-    fn from(error: types::Error) -> Self {
-        match error {
-            types::Error::NotGranted(sentence) => Self(format!("not-granted: {sentence}")),
-            other => Self(format!("another case: {other:?}")),
+fn tell<T>(call: &str, answer: Result<T, types::Error>) {
+    let answer = match answer {
+        Ok(_) => "was done".to_owned(),
+        Err(types::Error { code: types::ErrorCode::NotGranted, message }) => {
+            format!("not-granted: {message}")
         }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self(format!("not-granted: {error}"))
-    }
+        Err(other) => format!("another code: {other:?}"),
+    };
+    report::log(Level::Debug, &format!("{call}: {answer}"));
 }
 
 fn run() -> Result<()> {
@@ -77,7 +68,7 @@ fn run() -> Result<()> {
         return Err("run is in the instance that has described".into());
     }
     let model = Model::granted()?;
-    let _phase = Phase::begin("measure")?;
+    let _phase = report::Phase::begin("measure")?;
     let request = Request::tokens([1, 2, 3]).label("in run").max_new_tokens(parameter("tokens")?);
     model.generate(&request.ignore_eos())?;
     Ok(())

@@ -19,7 +19,7 @@ mod bindings {
 }
 
 use bindings::wasi::cli::exit::exit;
-use llem_sdk::{bindings::Level, engine::LoadOptions, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
@@ -30,22 +30,15 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let way: String = parameter("way")?;
-    let refused = Model::load(&LoadOptions {
-        source: Some("org/other".to_owned()),
-        dtype: None,
-        device: None,
-        parallelism: None,
-        seed: None,
-    });
+    let refused = Model::load(&LoadOptions::of("org/other"));
     let Err(error) = refused else { return Err("the model was not refused".into()) };
-    let error = Error::from(error);
     report::log(Level::Error, &format!("handled: {error}"));
     if way.starts_with("goes-on") {
         Model::granted()?.generate(&Request::tokens([1, 2]).label("one").max_new_tokens(2))?;
     }
     match way.as_str() {
         "returns" | "says-returns" | "goes-on-returns" => Err(error),
-        "quotes" => Err(Error(format!("the method needs more than this: {error}"))),
+        "quotes" => Err(Error::from(format!("the method needs more than this: {error}"))),
         "exits" => {
             exit(Err(()));
             Ok(())

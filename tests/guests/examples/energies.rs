@@ -1,13 +1,12 @@
 //! Work whose energy is known to whoever watches: requests, batches, models that come and go.
 
 use llem_sdk::{
-    bindings::{
-        Dtype, Prompt,
-        engine::{LoadOptions, ScoreRequest},
-    },
-    meter::{self, Condition},
+    completion::ScoreRequest,
+    devices::Dtype,
+    meter::{self, Baseline},
     prelude::*,
 };
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
@@ -21,10 +20,8 @@ fn about() -> About {
         .integer("new-tokens", 12, "tokens of each sequence")
 }
 
-fn rest(milliseconds: u64) -> Result<()> {
-    let length = milliseconds * 1_000_000;
-    meter::wait_until(&Condition::Elapsed(length), length + 10_000_000_000)?;
-    Ok(())
+fn rest(milliseconds: u64) {
+    llem_sdk::rest::rest(Duration::from_millis(milliseconds));
 }
 
 fn prompt(length: u32) -> Prompt {
@@ -42,22 +39,22 @@ fn run() -> Result<()> {
     match case.as_str() {
         "request" => {
             let model = Model::granted()?;
-            rest(700)?;
+            rest(700);
             for lengths in [&[400, 30, 5][..], &[200]] {
                 model.generate(&request(lengths)?)?;
-                rest(100)?;
+                rest(100);
             }
             model.generate(&request(&[400])?.max_new_tokens(1))?;
         }
         "batch" => {
             let model = Model::granted()?;
-            rest(700)?;
+            rest(700);
             batch(&model)?;
         }
         "bursts" => {
             let model = Model::granted()?;
             let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(700))?;
-            rest(700)?;
+            rest(700);
             let mut steps = steps();
             let window = Window::open("bursts")?;
             for _ in 0..12 {
@@ -66,14 +63,14 @@ fn run() -> Result<()> {
                     let done = batch.step()?;
                     steps.points.push((done.started as f64, done.finished as f64));
                 }
-                rest(170)?;
+                rest(170);
             }
-            Window::close(window)?;
+            window.close()?;
             report::add_series(&steps)?;
         }
         "scores" => {
             let model = Model::granted()?;
-            rest(700)?;
+            rest(700);
             let context: Vec<u32> = (0..600).map(|index| index % 250).collect();
             for _ in 0..4 {
                 let continuation = vec![3];
@@ -82,34 +79,33 @@ fn run() -> Result<()> {
         }
         "held" => {
             meter::counter_resolution();
-            rest(700)?;
+            rest(700);
             let window = Window::open("a model comes and goes")?;
             Model::granted()?.generate(&request(&[200])?)?;
-            let measured = Window::close(window)?;
+            let measured = window.close()?;
             report::add_metric(
                 &Quantity::exact(measured.devices_used.into(), "1", Source::Counted)
                     .named("devices"),
             )?;
             let window = Window::open("none is left")?;
-            rest(300)?;
-            Window::close(window)?;
+            rest(300);
+            window.close()?;
         }
         "outlives" => {
             let model = Model::granted()?;
             let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64))?;
             drop(model);
-            rest(700)?;
+            rest(700);
             batch.submit(&request(&[20])?, None)?;
             let window = Window::open("a batch outlives its model")?;
             batch.drain()?;
             drop(batch);
-            Window::close(window)?;
+            window.close()?;
         }
         "models" => {
             for dtype in [Dtype::F32, Dtype::Bf16] {
-                let (source, device, parallelism, seed) = (None, None, None, None);
-                let dtype = Some(dtype);
-                let model = Model::load(&LoadOptions { source, dtype, device, parallelism, seed })?;
+                let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
+                let model = Model::load(&options)?;
                 model.generate(&request(&[9])?)?;
                 let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;
                 batch.submit(&request(&[9])?, None)?;
@@ -119,19 +115,19 @@ fn run() -> Result<()> {
         }
         "baselines" => {
             meter::counter_resolution();
-            rest(700)?;
-            meter::measure_baseline(500_000_000)?;
+            rest(700);
+            Baseline::measure(Duration::from_millis(500))?;
             let model = Model::granted()?;
             for name in ["before", "after"] {
                 let window = Window::open(name)?;
                 model.generate(&request(&[60])?)?;
-                Window::close(window)?;
-                meter::measure_baseline(500_000_000)?;
+                window.close()?;
+                Baseline::measure(Duration::from_millis(500))?;
             }
             drop(model);
             let window = Window::open("without")?;
-            rest(300)?;
-            Window::close(window)?;
+            rest(300);
+            window.close()?;
         }
         "utilisation" => {
             let model = Model::granted()?;
@@ -178,8 +174,8 @@ fn batch(model: &Model) -> Result<Measurement> {
         steps.points.push((done.started as f64, done.finished as f64));
     }
     // Nothing of the window's energy is lost between steps.
-    rest(60)?;
-    let measured = Window::close(window)?;
+    rest(60);
+    let measured = window.close()?;
     report::add_series(&steps)?;
     report::add_metric(&Quantity::exact(told, "J", Source::Derived).named("told"))?;
     Ok(measured)

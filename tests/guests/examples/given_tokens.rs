@@ -1,6 +1,6 @@
 //! Generates from token ids that it is given, as static batches or in continuous ones.
 
-use llem_sdk::{prelude::*, types::Sampling};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
@@ -18,13 +18,7 @@ fn run() -> Result<()> {
     let prompt: Vec<u32> = sizes("prompt")?.into_iter().map(|id| id as u32).collect();
     let new_tokens: u32 = parameter("new-tokens")?;
     let temperature: f64 = parameter("temperature")?;
-    let sampling = Sampling {
-        temperature: temperature as f32,
-        top_k: None,
-        top_p: None,
-        repetition_penalty: 1.0,
-        seed: None,
-    };
+    let sampling = Sampling::at(temperature as f32);
     let most = prompt.len() as u32 + new_tokens;
     let request = Request::tokens(prompt)
         .label("given")

@@ -21,28 +21,22 @@ fn run() -> Result<()> {
         &Request::tokens(tokens.clone()).label("second").max_new_tokens(8).ignore_eos(),
     )?;
     Phase::end(inner)?;
-    let measurement = Window::close(window)?;
+    let measurement = window.close()?;
     Phase::end(phase)?;
     if measurement.activity.output_tokens != 16 {
         return Err(format!("the window saw {} tokens", measurement.activity.output_tokens).into());
     }
-    let scores = model.score(&[llem_sdk::engine::ScoreRequest {
+    let scores = model.score(&[llem_sdk::completion::ScoreRequest {
         context: tokens.clone(),
         continuation: generation.completions[0].tokens.clone(),
     }])?;
-    if !scores[0].is_greedy {
+    if !scores.scores[0].is_greedy {
         return Err("greedy tokens do not score as greedy".into());
     }
-    let shape = llem_sdk::flops::Shape {
-        batch: 1,
-        prompt_tokens: tokens.len() as u32,
-        new_tokens: 8,
-        logits: llem_sdk::flops::Logits::Last,
-        adapter: None,
-    };
+    let shape = llem_sdk::flops::Shape::new(1, tokens.len() as u32, 8);
     let count = llem_sdk::flops::estimate(&model, &shape)?;
     report::add_metric(
-        &Quantity::exact(count.needed.total, "FLOP", Source::Analytic).named("flops"),
+        &Quantity::exact(count.needed.total(), "FLOP", Source::Analytic).named("flops"),
     )?;
     let random = Random::new("test");
     let draws = [random.next_u64() as f64 / 2f64.powi(64), random.next_f64()];

@@ -20,7 +20,7 @@ fn run() -> Result<()> {
             batch.submit(&Request::tokens([1, 2, 3]).label("batch").max_new_tokens(2), None)?;
             let window = Window::open("steps")?;
             let ended = batch.drain()?;
-            if ended.len() != 1 || Window::close(window)?.devices_used != 1 {
+            if ended.len() != 1 || window.close()?.devices_used != 1 {
                 return Err("a batch outlives the script's handle of its model".into());
             }
         }

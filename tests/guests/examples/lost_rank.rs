@@ -1,6 +1,6 @@
 //! Opens a window, generates, and closes it when told time has passed, whatever has become of its model's ranks.
 
-use llem_sdk::{prelude::*, report::Level, rest::rest};
+use llem_sdk::{prelude::*, rest::rest};
 use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
@@ -18,7 +18,7 @@ fn run() -> Result<()> {
     let _phase = Phase::begin("measure")?;
     let window = Window::open("whole")?;
     model.generate(&Request::tokens([1, 2, 3]).max_new_tokens(4).ignore_eos())?;
-    rest(Duration::from_secs(parameter("rest")?))?;
+    rest(Duration::from_secs(parameter("rest")?));
     let closed = Window::close(window).map(|measurement| measurement.label);
     report::log(Level::Info, &format!("closed: {closed:?}"));
     Ok(())

@@ -1,6 +1,6 @@
 //! Scores many requests, or texts, in one call.
 
-use llem_sdk::{engine::ScoreRequest, prelude::*};
+use llem_sdk::{completion::ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -32,8 +32,8 @@ fn run() -> Result<()> {
         };
         model.score(&(0..requests).map(request).collect::<Vec<_>>())?
     };
-    if scores.len() != requests as usize {
-        return Err(format!("{} scores of {requests} requests", scores.len()).into());
+    if scores.scores.len() != requests as usize {
+        return Err(format!("{} scores of {requests} requests", scores.scores.len()).into());
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Opens windows around nothing but rest, and reports what the meter says of each.
 
 use llem_sdk::{
-    meter::{self, Condition},
+    meter::{self, Baseline},
     prelude::*,
-    report::Level,
 };
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
@@ -17,27 +17,29 @@ fn about() -> About {
         .integer("lifetime", 0, "how old an earlier run's baseline may be, s")
 }
 
-fn rest(milliseconds: u64) -> Result<()> {
-    let length = milliseconds * 1_000_000;
-    meter::wait_until(&Condition::Elapsed(length), length + 10_000_000_000)?;
+fn rest(parameter_name: &str) -> Result<()> {
+    llem_sdk::rest::rest(Duration::from_millis(parameter(parameter_name)?));
     Ok(())
 }
 
 fn run() -> Result<()> {
     // The meter looks for devices when it is first asked for something.
     meter::counter_resolution();
-    rest(parameter("settle")?)?;
+    rest("settle")?;
     let baseline: u64 = parameter("baseline")?;
     if baseline > 0 {
         let lifetime: u64 = parameter("lifetime")?;
-        let idle = meter::idle_baseline(baseline * 1_000_000, lifetime * 1_000_000_000)?;
+        let idle = Baseline::recall_or_measure(
+            Duration::from_millis(baseline),
+            Duration::from_secs(lifetime),
+        )?;
         report::log(Level::Info, &format!("baseline: {idle:?}"));
     }
     for index in 0..parameter::<u64>("windows")? {
         let window = Window::open(&format!("window {index}"))?;
-        rest(parameter("length")?)?;
-        let samples = window.timeline()?;
-        let measurement = Window::close(window)?;
+        rest("length")?;
+        let samples = window.timeline(0);
+        let measurement = window.close()?;
         report::add_metric(
             &Quantity::exact(samples.len() as f64, "{sample}", Source::Counted).named("samples"),
         )?;

@@ -11,6 +11,6 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let count = rows("prompts")?.count();
-    report::log(llem_sdk::bindings::Level::Info, &format!("{count} rows"));
+    report::log(Level::Info, &format!("{count} rows"));
     Ok(())
 }

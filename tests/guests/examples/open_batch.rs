@@ -21,7 +21,7 @@ fn run() -> Result<()> {
     }
     match parameter::<String>("end")?.as_str() {
         "return" => Ok(()),
-        "raise" => Err(Error("raised by the script".to_owned())),
+        "raise" => Err(Error::from("raised by the script".to_owned())),
         "panic" => panic!("the script panics"),
         "drop" => {
             drop(batch);
@@ -34,6 +34,6 @@ fn run() -> Result<()> {
             batch.step()?;
         },
         "drain" => Ok(batch.drain().map(drop)?),
-        other => Err(Error(format!("no way to end is called {other}"))),
+        other => Err(Error::from(format!("no way to end is called {other}"))),
     }
 }

@@ -1,6 +1,6 @@
 //! Opens batches that no memory holds, each of which is refused, and then one that it holds.
 
-use llem_sdk::{prelude::*, types};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
@@ -14,13 +14,13 @@ fn run() -> Result<()> {
         [(u32::MAX, 2), (u32::MAX, 8192), (1 << 31, 8192), (100_000_000, 2), (1 << 30, 64)]
     {
         match model.open_batch(BatchOptions::sequences(sequences).max_tokens(tokens)) {
-            Err(types::Error::LimitReached(sentence)) => {
-                if !sentence.contains(&format!("KV cache of {sequences} sequences")) {
-                    return Err(Error(sentence));
+            Err(error) if error.code == ErrorCode::LimitReached => {
+                if !error.message.contains(&format!("KV cache of {sequences} sequences")) {
+                    return Err(error);
                 }
             }
-            Err(other) => return Err(Error(format!("{sequences} x {tokens}: {other:?}"))),
-            Ok(_) => return Err(Error(format!("{sequences} x {tokens} were reserved"))),
+            Err(other) => return Err(Error::from(format!("{sequences} x {tokens}: {other:?}"))),
+            Ok(_) => return Err(Error::from(format!("{sequences} x {tokens} were reserved"))),
         }
     }
     model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;

@@ -37,7 +37,7 @@ impl Metrics for Both {
         Ok(())
     }
 
-    fn derive(&mut self, model: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, model: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         let product = f64::from(model.layers * self.trials);
         Ok(vec![Quantity::exact(product, "1", Source::Derived).named("layers_times_trials")])
     }

@@ -22,7 +22,7 @@ impl Metrics for Contradicts {
         Ok(())
     }
 
-    fn derive(&mut self, _: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, _: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         Ok(Vec::new())
     }
 }

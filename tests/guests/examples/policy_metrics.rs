@@ -23,7 +23,7 @@ impl Metrics for Count {
         Ok(())
     }
 
-    fn derive(&mut self, _: &ModelInfo) -> Result<Vec<Metric>> {
+    fn derive(&mut self, _: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         let counted =
             |value, unit, name| Quantity::exact(value as f64, unit, Source::Counted).named(name);
         Ok(vec![

@@ -1,6 +1,6 @@
 //! A workload that asks once, and then goes wrong in the way that it is told.
 
-use llem_sdk::{bindings::inputs::Dataset, prelude::*};
+use llem_sdk::{inputs::Dataset, prelude::*};
 
 llem_sdk::workload!(Misbehaves);
 

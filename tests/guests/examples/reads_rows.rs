@@ -1,6 +1,6 @@
 //! Reads a dataset and reports its cells, and a column of them as numbers.
 
-use llem_sdk::{prelude::*, report::Level};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

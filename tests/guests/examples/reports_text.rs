@@ -1,6 +1,6 @@
 //! Puts a text that it is given into everything that it reports, as often as it is told to.
 
-use llem_sdk::{bindings::Level, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

@@ -40,7 +40,7 @@ fn run() -> Result<()> {
             while batch.step()?.ended.is_empty() {}
         }
         seen("batch_calls", began)?;
-        Window::close(window)?;
+        window.close()?;
     }
     Ok(())
 }

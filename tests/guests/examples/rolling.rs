@@ -1,6 +1,6 @@
 //! Scores a text that is longer than the model's context, as a whole and window by window.
 
-use llem_sdk::{engine::ScoreRequest, prelude::*};
+use llem_sdk::{completion::ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -15,7 +15,8 @@ fn run() -> Result<()> {
     let (context, vocabulary) = (model.info().context_length as usize, model.info().vocab_size);
     let length = 2 * context + context / 3;
     let text: Vec<u32> = (0..length as u32).map(|index| (index * index + 7) % vocabulary).collect();
-    let scores = model.score_rolling(&[text.clone(), Vec::new(), text[..3].to_vec()], PREFIX)?;
+    let texts = [text.clone(), Vec::new(), text[..3].to_vec()];
+    let scores = model.score_rolling(&texts, PREFIX)?.scores;
     let lengths: Vec<usize> = scores.iter().map(|score| score.log_likelihoods.len()).collect();
     if lengths != [length, 0, 3] {
         return Err(format!("every token is scored once, not {lengths:?}").into());
@@ -30,8 +31,8 @@ fn run() -> Result<()> {
         context,
         continuation: continuation.to_vec(),
     });
-    let apart: Vec<f64> =
-        model.score(&requests)?.into_iter().flat_map(|score| score.log_likelihoods).collect();
+    let apart = model.score(&requests)?.scores.into_iter();
+    let apart: Vec<f64> = apart.flat_map(|score| score.log_likelihoods).collect();
     if apart != scores[0].log_likelihoods {
         return Err("windows scored apart differ from the text".into());
     }

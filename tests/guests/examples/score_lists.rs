@@ -1,7 +1,7 @@
 //! Scores requests, or texts, that are given as token ids.
 
 use llem_sdk::{
-    engine::{Score, ScoreRequest},
+    completion::{Score, ScoreRequest},
     prelude::*,
     report::{Series, add_series},
 };
@@ -26,14 +26,14 @@ fn run() -> Result<()> {
         let all: Vec<ScoreRequest> = requests.split(';').map(request).collect::<Result<_>>()?;
         let size = if apart { 1 } else { all.len() };
         for part in all.chunks(size) {
-            scores.extend(model.score(part)?);
+            scores.extend(model.score(part)?.scores);
         }
     }
     if !texts.is_empty() {
         let all: Vec<Vec<u32>> = texts.split(';').map(ids).collect::<Result<_>>()?;
         let size = if apart { 1 } else { all.len() };
         for part in all.chunks(size) {
-            scores.extend(model.score_rolling(part, PREFIX)?);
+            scores.extend(model.score_rolling(part, PREFIX)?.scores);
         }
     }
     for (index, score) in scores.iter().enumerate() {
@@ -50,13 +50,13 @@ fn run() -> Result<()> {
 
 fn request(text: &str) -> Result<ScoreRequest> {
     let (context, continuation) =
-        text.split_once('>').ok_or_else(|| Error(format!("'{text}' has no '>'")))?;
+        text.split_once('>').ok_or_else(|| Error::from(format!("'{text}' has no '>'")))?;
     Ok(ScoreRequest { context: ids(context)?, continuation: ids(continuation)? })
 }
 
 fn ids(text: &str) -> Result<Vec<u32>> {
     text.split(',')
         .filter(|id| !id.is_empty())
-        .map(|id| id.parse().map_err(|_| Error(format!("'{id}' is no token id"))))
+        .map(|id| id.parse().map_err(|_| Error::from(format!("'{id}' is no token id"))))
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Scores a given continuation of a given context.
 
 use llem_sdk::{
-    engine::ScoreRequest,
+    completion::ScoreRequest,
     prelude::*,
     report::{Series, add_series},
 };
@@ -18,8 +18,8 @@ fn run() -> Result<()> {
     let model = Model::granted()?;
     let request = ScoreRequest { context: ids("context")?, continuation: ids("continuation")? };
     let window = Window::open("scoring")?;
-    let score = model.score(&[request])?.remove(0);
-    Window::close(window)?;
+    let score = model.score(&[request])?.scores.remove(0);
+    window.close()?;
     let points =
         score.log_likelihoods.iter().enumerate().map(|(index, value)| (index as f64, *value));
     add_series(&Series {
@@ -29,12 +29,12 @@ fn run() -> Result<()> {
         points: points.collect(),
     })?;
     let greedy = Quantity::exact(f64::from(u8::from(score.is_greedy)), "1", Source::Derived);
-    Ok(report::add_metric(&greedy.named("is_greedy"))?)
+    report::add_metric(&greedy.named("is_greedy"))
 }
 
 fn ids(name: &str) -> Result<Vec<u32>> {
     let text: String = parameter(name)?;
     text.split(',')
-        .map(|id| id.parse().map_err(|_| Error(format!("{name}: '{id}' is no token id"))))
+        .map(|id| id.parse().map_err(|_| Error::from(format!("{name}: '{id}' is no token id"))))
         .collect()
 }

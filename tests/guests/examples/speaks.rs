@@ -1,6 +1,6 @@
 //! Warns, logs, shows progress, and generates for a second and a half.
 
-use llem_sdk::{bindings::Level, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

@@ -1,6 +1,6 @@
 //! Loads the model split in several ways, and compares what each generates.
 
-use llem_sdk::{bindings::Prompt, engine::Parallelism, prelude::*};
+use llem_sdk::{load::Parallelism, prelude::*};
 
 llem_sdk::experiment!(about, run);
 

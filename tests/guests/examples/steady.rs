@@ -1,7 +1,6 @@
 //! Measures in steady state: a batch while it is full, and trials that begin as cool as each other.
 
 use llem_sdk::{
-    engine::WhenFull,
     prelude::*,
     steady::{Protocol, Saturated},
 };
@@ -17,12 +16,7 @@ fn run() -> Result<()> {
     let model = Model::granted()?;
     let request =
         |index: u32| Request::tokens(vec![1 + index % 50; 8]).max_new_tokens(6 + index % 5);
-    let options = BatchOptions {
-        max_sequences: 4,
-        max_tokens: Some(32),
-        prefill_chunk: None,
-        when_full: WhenFull::Wait,
-    };
+    let options = BatchOptions::sequences(4).max_tokens(32);
     let saturated = Saturated { options, length: Duration::from_millis(200), settle_steps: 5 };
     let mut index = 0;
     let steady = saturated.measure(&model, "full", || {
@@ -51,7 +45,7 @@ fn run() -> Result<()> {
         trials: 3,
         threshold: 10.0,
     };
-    let work = || model.generate(&request(0)).map(|_| ()).map_err(Into::into);
+    let work = || model.generate(&request(0)).map(drop);
     let trials = protocol.run(work)?;
     if trials.iter().any(|trial| trial.runs == 0 || trial.seconds < 0.1) {
         return Err("a trial was shorter than asked".into());

@@ -1,10 +1,10 @@
 //! Waits until a device is steady, and reports what it was told.
 
 use llem_sdk::{
-    meter::{self, Condition, Steady},
     prelude::*,
-    report::Level,
+    rest::{until_power_is_steady, until_temperature_is_steady},
 };
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
@@ -19,13 +19,13 @@ fn about() -> About {
 fn run() -> Result<()> {
     let device: String = parameter("device")?;
     let within = parameter::<String>("within")?.parse().map_err(|_| "within is no number")?;
-    let steady = Steady { device: (!device.is_empty()).then_some(device), within };
-    let condition = match parameter::<String>("what")?.as_str() {
-        "temperature" => Condition::TemperatureSteady(steady),
-        _ => Condition::PowerSteady(steady),
+    let device = Some(&device[..]).filter(|device| !device.is_empty());
+    let timeout = Duration::from_millis(parameter("timeout")?);
+    let waited = match parameter::<String>("what")?.as_str() {
+        "temperature" => until_temperature_is_steady(device, within, timeout),
+        _ => until_power_is_steady(device, within, timeout),
     };
-    let timeout = parameter::<u64>("timeout")? * 1_000_000;
-    let answer = match meter::wait_until(&condition, timeout) {
+    let answer = match waited {
         Ok(_) => "steady".to_owned(),
         Err(error) => format!("{error:?}"),
     };

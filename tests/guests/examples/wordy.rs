@@ -10,6 +10,6 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     loop {
-        report::log(llem_sdk::bindings::Level::Info, &"word ".repeat(1000));
+        report::log(Level::Info, &"word ".repeat(1000));
     }
 }

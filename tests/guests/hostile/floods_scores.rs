@@ -1,6 +1,6 @@
 //! Scores a single token without end.
 
-use llem_sdk::{engine::ScoreRequest, prelude::*};
+use llem_sdk::{completion::ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 

@@ -1,6 +1,9 @@
 //! Uses a handle that it never had, or no longer has, or that is of another kind.
 
-use llem_sdk::prelude::*;
+use llem_sdk::{
+    bindings::{meter, models},
+    prelude::*,
+};
 
 llem_sdk::experiment!(about, run);
 
@@ -14,8 +17,8 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let handle: String = parameter("handle")?;
-    let model = Model::granted()?;
-    let window = Window::open("real")?;
+    let model = models::Model::load(&models::LoadOptions::new())?;
+    let window = meter::Window::open("real")?;
     let handle = match handle.as_str() {
         "zero" => 0,
         "largest" => u32::MAX,
@@ -28,7 +31,6 @@ fn run() -> Result<()> {
         _ => 12_345,
     };
     // SAFETY: it is no handle of a model, and the host has to find that out.
-    let forged = unsafe { Model::from_handle(handle) };
-    let info = forged.info();
-    Err(Error(format!("a forged handle is of {}", info.source)))
+    let forged = unsafe { models::Model::from_handle(handle) };
+    Err(Error::from(format!("a forged handle is of {}", forged.source())))
 }

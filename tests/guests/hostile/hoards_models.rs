@@ -1,6 +1,6 @@
 //! Loads models without end and keeps them.
 
-use llem_sdk::{engine::LoadOptions, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 
@@ -11,12 +11,6 @@ fn about() -> About {
 fn run() -> Result<()> {
     let mut models = Vec::new();
     loop {
-        models.push(Model::load(&LoadOptions {
-            source: Some("synthetic:tiny".to_owned()),
-            dtype: None,
-            device: None,
-            parallelism: None,
-            seed: None,
-        })?);
+        models.push(Model::load(&LoadOptions::of("synthetic:tiny"))?);
     }
 }

@@ -9,5 +9,5 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    Err(Error(format!("gone\x1b[2J\x1b]0;owned\x07\nerror: \u{202e}{}", "e".repeat(1 << 20))))
+    Err(Error::from(format!("gone\x1b[2J\x1b]0;owned\x07\nerror: \u{202e}{}", "e".repeat(1 << 20))))
 }

@@ -1,11 +1,11 @@
 //! Gives no number, the infinities and negative numbers for every number that the contract takes. Each must be refused.
 
 use llem_sdk::{
-    bindings::Sampling,
-    meter::{Condition, Steady, wait_until},
     prelude::*,
     report::Series,
+    rest::{until_power_is_steady, until_temperature_is_steady},
 };
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
@@ -21,19 +21,14 @@ fn run() -> Result<()> {
             accepted.push(what);
         }
     };
-    let sampling = Sampling {
-        temperature: 1.0,
-        top_k: None,
-        top_p: None,
-        repetition_penalty: 1.0,
-        seed: None,
-    };
+    let sampling = || Sampling::at(1.0);
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
         let small = number as f32;
         for (name, sampling) in [
-            ("temperature", Sampling { temperature: small, ..sampling }),
-            ("top-p", Sampling { top_p: Some(small), ..sampling }),
-            ("repetition-penalty", Sampling { repetition_penalty: small, ..sampling }),
+            ("temperature", Sampling::at(small)),
+            ("top-p", Sampling { top_p: Some(small), ..sampling() }),
+            ("min-p", Sampling { min_p: Some(small), ..sampling() }),
+            ("repetition-penalty", Sampling { repetition_penalty: small, ..sampling() }),
         ] {
             let request = Request::tokens([1]).max_new_tokens(1).sampling(sampling);
             expect(format!("{name} {number}"), model.generate(&request).is_ok());
@@ -44,12 +39,20 @@ fn run() -> Result<()> {
             format!("uncertainty {number}"),
             report::add_metric(&quantity.clone().named("u")).is_ok(),
         );
-        for condition in [Condition::PowerSteady, Condition::TemperatureSteady] {
-            let steady = Steady { device: None, within: number };
-            expect(format!("within {number}"), wait_until(&condition(steady), 1_000_000).is_ok());
+        for wait in [until_power_is_steady, until_temperature_is_steady] {
+            let waited = wait(None, number, Duration::from_millis(1));
+            expect(format!("within {number}"), waited.is_ok());
         }
         if number.is_finite() {
             continue;
+        }
+        for (name, sampling) in [
+            ("frequency-penalty", Sampling { frequency_penalty: small, ..sampling() }),
+            ("presence-penalty", Sampling { presence_penalty: small, ..sampling() }),
+            ("logit-bias", Sampling { logit_bias: vec![(1, small)], ..sampling() }),
+        ] {
+            let request = Request::tokens([1]).max_new_tokens(1).sampling(sampling);
+            expect(format!("{name} {number}"), model.generate(&request).is_ok());
         }
         quantity.uncertainty = 0.0;
         quantity.value = number;
@@ -62,6 +65,6 @@ fn run() -> Result<()> {
     }
     match accepted.is_empty() {
         true => Ok(()),
-        false => Err(Error(format!("accepted: {}", accepted.join(", ")))),
+        false => Err(Error::from(format!("accepted: {}", accepted.join(", ")))),
     }
 }

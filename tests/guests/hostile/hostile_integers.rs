@@ -1,8 +1,9 @@
 //! Gives the largest and the smallest whole numbers wherever the contract takes one. The host must answer each.
 
 use llem_sdk::{
-    engine::{LoadOptions, Parallelism, ScoreRequest},
-    flops::{Logits, Shape, estimate},
+    completion::ScoreRequest,
+    flops::{Shape, estimate},
+    load::Parallelism,
     prelude::*,
 };
 
@@ -33,13 +34,11 @@ fn run() -> Result<()> {
         [1 << 22, 1 << 21, 1 << 21],
     ] {
         for microbatches in [None, Some(largest)] {
-            let split = Parallelism { microbatches, ..Parallelism::of(tensor, pipeline, data) };
             let loaded = Model::load(&LoadOptions {
-                source: None,
-                dtype: None,
-                device: None,
-                parallelism: Some(split),
+                parallelism: Some(Parallelism::of(tensor, pipeline, data)),
+                microbatches,
                 seed: Some(u64::MAX),
+                ..LoadOptions::default()
             });
             expect(&format!("{tensor} x {pipeline} x {data} ranks"), loaded.is_ok());
         }
@@ -48,28 +47,40 @@ fn run() -> Result<()> {
     expect("a token", model.generate(&Request::tokens([most])).is_ok());
     expect("no tokens", model.generate(&Request::tokens([])).is_ok());
     expect("no prompts", model.generate(&Request::of([])).is_ok());
-    expect("no output", model.generate(&Request::tokens([1]).max_new_tokens(0)).is_ok());
+    let threads = LoadOptions { threads: Some(largest), ..LoadOptions::default() };
+    expect("threads", Model::load(&threads).is_ok());
+    let fewer = Request { min_new_tokens: most, ..Request::tokens([1]) };
+    expect("more tokens than the most", model.generate(&fewer).is_ok());
+    let stop = Request { stop_tokens: vec![most], ..Request::tokens([1]) };
+    expect("a stop token", model.generate(&stop).is_ok());
+    let given = Request { given: vec![vec![most]], ..Request::tokens([1]).max_new_tokens(1) };
+    expect("a given token", model.generate(&given).is_ok());
+    let likely = Request::tokens([1]).log_probabilities(most);
+    expect("log-probabilities", model.generate(&likely).is_ok());
+    let bias = Sampling { logit_bias: vec![(most, 1.0)], ..Sampling::greedy() };
+    expect("a biased token", model.generate(&Request::tokens([1]).sampling(bias)).is_ok());
+    let random = Random::new("extremes");
+    expect("random numbers", random.many_u64(most).is_ok() || random.many_f64(most).is_ok());
+    expect("random tokens", random.tokens(most, 1).is_ok() || random.tokens(1, 0).is_ok());
     let score = |context, continuation| model.score(&[ScoreRequest { context, continuation }]);
     expect("a scored token", score(vec![1], vec![most]).is_ok());
     expect("a context", score(vec![most], vec![1]).is_ok());
     expect("a prefix", model.score_rolling(&[vec![1]], most).is_ok());
     expect("a rolled token", model.score_rolling(&[vec![most]], 1).is_ok());
     let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
-    expect("an arrival", batch.submit(&Request::tokens([1]), Some(u64::MAX)).is_ok());
+    expect("a held sequence", batch.release(u64::MAX).is_ok());
+    let after = batch.submit_after(u64::MAX, true, &Request::tokens([1]), None);
+    expect("a sequence to follow", after.is_ok());
+    expect("logits", batch.logits(u64::MAX).is_ok());
+    expect("a choice", batch.choose(u64::MAX, most).is_ok());
     expect("a sequence", batch.cancel(u64::MAX).is_ok());
     expect("a sequence's energy", batch.sequence_energy(u64::MAX).is_ok());
     for (sequences, prompt, output) in
         [(most, 1, 1), (1, most, 1), (1, 1, most), (most, most, most)]
     {
-        let shape = Shape {
-            batch: sequences,
-            prompt_tokens: prompt,
-            new_tokens: output,
-            logits: Logits::All,
-            adapter: None,
-        };
+        let shape = Shape { all_logits: true, ..Shape::new(sequences, prompt, output) };
         if let Ok(estimated) = estimate(&model, &shape) {
-            expect("operations", !estimated.needed.total.is_finite());
+            expect("operations", !estimated.needed.total().is_finite());
         }
     }
     // Nothing more than a host that is still there is asked of these.
@@ -78,6 +89,6 @@ fn run() -> Result<()> {
     }
     match accepted.is_empty() {
         true => Ok(()),
-        false => Err(Error(format!("accepted: {}", accepted.join(", ")))),
+        false => Err(Error::from(format!("accepted: {}", accepted.join(", ")))),
     }
 }

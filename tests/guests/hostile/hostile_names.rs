@@ -2,10 +2,8 @@
 //! must not reach a terminal as it is.
 
 use llem_sdk::{
-    bindings::{
-        Level,
-        inputs::{self, Dataset},
-    },
+    bindings::inputs,
+    inputs::Dataset,
     prelude::*,
     report::{Series, Table},
 };
@@ -63,6 +61,6 @@ fn run() -> Result<()> {
     }
     match accepted.is_empty() {
         true => Ok(()),
-        false => Err(Error(format!("accepted: {}", accepted.join(", ")))),
+        false => Err(Error::from(format!("accepted: {}", accepted.join(", ")))),
     }
 }

@@ -1,6 +1,6 @@
 //! Renders a conversation of so many messages.
 
-use llem_sdk::{engine::Message, prelude::*};
+use llem_sdk::{prelude::*, request::Message};
 
 llem_sdk::experiment!(about, run);
 

@@ -1,11 +1,10 @@
 //! Uses a name of a megabyte wherever the contract takes one. Each must be refused, in few words.
 
 use llem_sdk::{
-    bindings::inputs::{self, Dataset},
-    flops::{Logits, Shape, estimate},
+    flops::{Shape, estimate},
+    inputs::Dataset,
     prelude::*,
     report::{Series, Table},
-    types,
 };
 
 llem_sdk::experiment!(about, run);
@@ -32,14 +31,8 @@ fn run() -> Result<()> {
         y: axis("y"),
         points: points.clone(),
     };
-    let shape = Shape {
-        batch: 1,
-        prompt_tokens: 1,
-        new_tokens: 1,
-        logits: Logits::Last,
-        adapter: Some(long.clone()),
-    };
-    let asked: [(&str, Result<(), types::Error>); 18] = [
+    let shape = Shape { adapter: Some(long.clone()), ..Shape::new(1, 1, 1) };
+    let asked: [(&str, Result<()>); 18] = [
         ("generate", model.generate(&request).map(drop)),
         ("submit", batch.submit(&request, None).map(drop)),
         ("adapter of a request", model.generate(&Request::tokens([1]).adapter(&long)).map(drop)),
@@ -56,19 +49,19 @@ fn run() -> Result<()> {
         ("axis", report::add_series(&series("s", &long))),
         ("table", report::add_table(&Table { name: long.clone(), columns: Vec::new(), rows })),
         ("artifact", report::write_artifact(&long, &[])),
-        ("parameter", inputs::parameter(&long).map(drop)),
+        ("parameter", parameter::<String>(&long).map(drop)),
         ("dataset", Dataset::open(&long).map(drop)),
     ];
     let shape = ("shape", estimate(&model, &shape).map(drop));
     let state = ("device", llem_sdk::devices::read_state(&long).map(drop));
     let told = asked.into_iter().chain([shape, state]).filter_map(|(name, answer)| {
         let Err(error) = answer else { return Some(format!("{name} was accepted")) };
-        let length = Error::from(error).0.len();
+        let length = error.message.len();
         (length > 1000).then(|| format!("{name} was refused in {length} bytes"))
     });
     let told: Vec<_> = told.collect();
     match told.is_empty() {
         true => Ok(()),
-        false => Err(Error(told.join(", "))),
+        false => Err(Error::from(told.join(", "))),
     }
 }

@@ -1,6 +1,6 @@
 //! Writes log lines and warnings of 15 MB without end.
 
-use llem_sdk::{bindings::Level, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

@@ -11,5 +11,5 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let bytes = get_random_bytes(1 << 40);
-    Err(Error(format!("{} random bytes", bytes.len())))
+    Err(Error::from(format!("{} random bytes", bytes.len())))
 }

@@ -1,6 +1,6 @@
 //! Scores so many continuations in one call.
 
-use llem_sdk::{engine::ScoreRequest, prelude::*};
+use llem_sdk::{completion::ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 

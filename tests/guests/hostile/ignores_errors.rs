@@ -1,12 +1,10 @@
 //! Makes every call in a way that must be refused, and goes on without end.
 
 use llem_sdk::{
-    bindings::inputs::{self, Dataset},
-    engine::{LoadOptions, ScoreRequest},
-    meter::{Condition, measure_baseline, wait_until},
-    prelude::*,
-    report::Table,
+    bindings::inputs, completion::ScoreRequest, inputs::Dataset, meter::Baseline, prelude::*,
+    report::Table, rest::until_power_is_steady,
 };
+use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
 
@@ -17,21 +15,14 @@ fn about() -> About {
 fn run() -> Result<()> {
     let model = Model::granted()?;
     loop {
-        let options = LoadOptions {
-            source: Some("org/other".to_owned()),
-            dtype: None,
-            device: None,
-            parallelism: None,
-            seed: None,
-        };
-        drop(Model::load(&options));
+        drop(Model::named("org/other"));
         drop(model.generate(&Request::tokens([])));
         drop(model.open_batch(BatchOptions::sequences(0)));
         drop(model.attach_adapter("org/other"));
         drop(model.merge_adapter("none"));
         drop(model.score(&[ScoreRequest { context: Vec::new(), continuation: Vec::new() }]));
-        drop(measure_baseline(0));
-        drop(wait_until(&Condition::Elapsed(1), 0));
+        drop(Baseline::measure(Duration::ZERO));
+        drop(until_power_is_steady(None, -1.0, Duration::ZERO));
         drop(inputs::parameter("none"));
         drop(Dataset::open("none"));
         drop(Phase::begin(""));

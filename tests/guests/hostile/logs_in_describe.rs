@@ -1,6 +1,6 @@
 //! Writes log lines of 15 MB while it is asked what it is, without end.
 
-use llem_sdk::{bindings::Level, prelude::*};
+use llem_sdk::prelude::*;
 
 llem_sdk::experiment!(about, run);
 

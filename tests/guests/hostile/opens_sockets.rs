@@ -42,6 +42,6 @@ fn run() -> Result<()> {
     }
     match accepted.is_empty() {
         true => Ok(()),
-        false => Err(Error(format!("accepted: {}", accepted.join(", ")))),
+        false => Err(Error::from(format!("accepted: {}", accepted.join(", ")))),
     }
 }

@@ -1,7 +1,7 @@
 //! Asks for files that were not granted, as models, adapters and datasets: files that are there, that are not, folders,
 //! and models that the engine makes itself out of a file. What it is told must be one sentence for all of them.
 
-use llem_sdk::{engine::LoadOptions, inputs::Dataset, prelude::*, types};
+use llem_sdk::{inputs::Dataset, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -32,21 +32,14 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let model = Model::granted()?;
-    let load = |source: &str| {
-        let source = Some(source.to_owned());
-        let options =
-            LoadOptions { source, dtype: None, device: None, parallelism: None, seed: None };
-        Model::load(&options).map(drop)
-    };
+    let load = |source: &str| Model::named(source).map(drop);
     let mut told = Vec::new();
     let mut sentences = [const { Vec::new() }; 5];
     for path in PATHS {
         let synthetic = format!("synthetic:{path}");
         let device = |device: &str| {
             let device = Some(device.to_owned());
-            let options =
-                LoadOptions { source: None, dtype: None, device, parallelism: None, seed: None };
-            Model::load(&options).map(drop)
+            Model::load(&LoadOptions { device, ..LoadOptions::default() }).map(drop)
         };
         let answers = [
             (path, load(path)),
@@ -58,11 +51,11 @@ fn run() -> Result<()> {
         for (number, (asked, answer)) in answers.into_iter().enumerate() {
             match answer {
                 // A device is a word of a few, which is refused as what it is.
-                Err(types::Error::InvalidArgument(sentence)) if number == 4 => {
-                    sentences[number].push(sentence.replace(asked, "PATH"));
-                }
-                Err(types::Error::NotGranted(sentence)) => {
-                    sentences[number].push(sentence.replace(asked, "PATH"));
+                Err(error)
+                    if error.code == ErrorCode::NotGranted
+                        || (number == 4 && error.code == ErrorCode::InvalidArgument) =>
+                {
+                    sentences[number].push(error.message.replace(asked, "PATH"));
                 }
                 Err(error) => told.push(format!("{asked}: {error:?}")),
                 Ok(()) => told.push(format!("{asked} was opened")),
@@ -78,6 +71,6 @@ fn run() -> Result<()> {
     }
     match told.is_empty() {
         true => Ok(()),
-        false => Err(Error(told.join("; "))),
+        false => Err(Error::from(told.join("; "))),
     }
 }

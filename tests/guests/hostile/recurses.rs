@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    Err(Error(deeper(1).to_string()))
+    Err(Error::from(deeper(1).to_string()))
 }
 
 #[allow(unconditional_recursion, reason = "it is what this guest is for")]

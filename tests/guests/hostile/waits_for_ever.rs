@@ -1,9 +1,6 @@
 //! Waits for 584 years.
 
-use llem_sdk::{
-    meter::{Condition, wait_until},
-    prelude::*,
-};
+use llem_sdk::{meter::sleep_until, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -12,6 +9,6 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    wait_until(&Condition::Elapsed(u64::MAX), u64::MAX)?;
+    sleep_until(u64::MAX);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Loads a model of 8 billion parameters, which needs no files.
 
-use llem_sdk::{bindings::Dtype, engine::LoadOptions, prelude::*};
+use llem_sdk::{devices::Dtype, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -10,11 +10,8 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     Model::load(&LoadOptions {
-        source: Some("synthetic:llama-3.1-8b".to_owned()),
         dtype: Some(Dtype::F32),
-        device: None,
-        parallelism: None,
-        seed: None,
+        ..LoadOptions::of("synthetic:llama-3.1-8b")
     })?;
     Err("it was loaded".into())
 }

@@ -9,7 +9,12 @@
 
 use crate::{
     Result,
-    bindings::{Batch, BatchOptions, Measurement, Model, Request, Window},
+    batch::{Batch, BatchOptions},
+    measurement::Measurement,
+    model::Model,
+    request::Request,
+    rest::nanoseconds,
+    window::Window,
 };
 use std::time::Duration;
 
@@ -63,7 +68,7 @@ impl Saturated {
         }
         let window = Window::open(label)?;
         let (mut elapsed, mut steps, mut is_full) = (0, 0, true);
-        while elapsed < self.length.as_nanos() as u64 {
+        while elapsed < nanoseconds(self.length) {
             is_full = fill(&batch)?;
             if !is_full {
                 break;
@@ -72,7 +77,7 @@ impl Saturated {
             elapsed += step.finished - step.started;
             steps += 1;
         }
-        let measurement = Window::close(window)?;
+        let measurement = window.close()?;
         Ok(SteadyState { measurement, steps, ran_out: !is_full })
     }
 }

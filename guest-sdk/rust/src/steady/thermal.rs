@@ -11,9 +11,12 @@
 
 use crate::{
     Result,
-    bindings::{Metric, Phase, Quantity, Window, meter},
     interval::coefficient_of_variation,
-    rest::rest,
+    meter,
+    quantity::{Quantity, Reading},
+    report::{Metric, Phase},
+    rest::{nanoseconds, rest},
+    window::Window,
 };
 use std::time::Duration;
 
@@ -49,7 +52,7 @@ impl Default for Protocol {
 #[derive(Clone, Debug)]
 pub struct ThermalTrial {
     /// Energy of a run, J, or why there is none.
-    pub energy_per_run: Result<Quantity, String>,
+    pub energy_per_run: Reading,
     /// Runs in the window.
     pub runs: u32,
     /// How long the window was, s.
@@ -78,7 +81,7 @@ impl Protocol {
     fn trial(&self, work: &mut impl FnMut() -> Result<()>) -> Result<ThermalTrial> {
         let cooling = Phase::begin("cooldown")?;
         if !self.cooldown.is_zero() {
-            rest(self.cooldown)?;
+            rest(self.cooldown);
         }
         Phase::end(cooling)?;
         let warming = Phase::begin("warmup")?;
@@ -89,21 +92,22 @@ impl Protocol {
         let _measuring = Phase::begin("trial")?;
         let window = Window::open("trial")?;
         let (began, mut runs) = (meter::now(), 0);
-        while runs == 0 || meter::now() - began < self.window.as_nanos() as u64 {
+        while runs == 0 || meter::now() - began < nanoseconds(self.window) {
             work()?;
             runs += 1;
         }
-        let measurement = Window::close(window)?;
-        let temperatures = measurement.devices.iter().filter_map(|device| {
-            device.temperature.map(|course| (device.device.clone(), course.first, course.last))
-        });
+        let measurement = window.close()?;
+        let temperatures = measurement
+            .temperatures()
+            .map(|course| (course.device.clone(), course.first, course.last))
+            .collect();
         Ok(ThermalTrial {
             energy_per_run: measurement.energy_total.and_then(|energy| {
                 energy.per(f64::from(runs), "J").ok_or_else(|| "nothing ran".to_owned())
             }),
             runs,
             seconds: measurement.wall_time as f64 * 1e-9,
-            temperatures: temperatures.collect(),
+            temperatures,
         })
     }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
-    bindings::Trial,
     policy::{Warmup, WarmupPolicy},
+    trial::Trial,
 };
 
 /// So many runs of the workload's first request, with a reduced output.

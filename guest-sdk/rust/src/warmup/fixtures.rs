@@ -1,63 +1,76 @@
-//! Trials with given latencies, to try policies without a host.
+//! Trials with given latencies, and a model, to try what works on them without a host.
 
 use crate::{
-    bindings::{
-        Generation, Measurement, Request, Trial,
-        meter::{Activity, Course, DeviceSpan},
-    },
+    completion::{Completion, FinishReason, Generation},
+    devices::Dtype,
+    load::{Parallelism, Rank},
+    measurement::{Activity, Course, Measurement},
+    model_info::ModelInfo,
     policy::{Warmup, WarmupPolicy},
+    request::Request,
+    trial::{Ran, Trial},
 };
+
+/// A sequence of ten prompt tokens that generated so many.
+pub fn completion(tokens: usize) -> Completion {
+    Completion {
+        sequence: 0,
+        prompt_tokens: 10,
+        cached_tokens: 0,
+        tokens: vec![0; tokens],
+        text: None,
+        finish: FinishReason::Length,
+        submitted: 0,
+        admitted: None,
+        due_in_step: false,
+        started: None,
+        token_times: vec![0; tokens],
+        log_probabilities: Vec::new(),
+        adapter: None,
+        energy: Err(String::new()),
+    }
+}
+
+/// A static batch of one sequence that began then and took so long, ns.
+pub fn generation(started: u64, wall_time: u64) -> Generation {
+    let unknown = || Err("no meter in this test".to_owned());
+    let measurement = Measurement {
+        label: String::new(),
+        started,
+        wall_time,
+        warnings: Vec::new(),
+        energy: Vec::new(),
+        energy_total: unknown(),
+        energy_covers: Vec::new(),
+        energy_cpu: unknown(),
+        energy_accelerators: unknown(),
+        energy_prefill: unknown(),
+        energy_decode: unknown(),
+        energy_mixed: unknown(),
+        energy_outside: unknown(),
+        energy_per_output_token: unknown(),
+        energy_above_idle: unknown(),
+        devices_used: 1,
+        energy_imbalance: unknown(),
+        segments: Vec::new(),
+        activity: Activity { requests: 1, decode_time: wall_time, ..Activity::default() },
+        ranks: Vec::new(),
+        courses: Vec::new(),
+        throttled: Vec::new(),
+        memory_peaks: Vec::new(),
+    };
+    let completions = vec![completion(1)];
+    Generation { completions, prefill_time: 0, decode_time: wall_time, measurement }
+}
 
 /// Trials that lasted so many seconds each, one right after the other.
 pub fn lasting(seconds: &[f64]) -> Vec<Trial> {
     let mut now = 1_000;
     let trial = |(index, seconds): (usize, &f64)| {
         let wall_time = (seconds * 1e9) as u64;
-        let started = now;
+        let generation = generation(now, wall_time);
         now += wall_time;
-        Trial {
-            index: index as u32,
-            request: Request::tokens([0]),
-            generation: Generation {
-                completions: Vec::new(),
-                prefill_time: 0,
-                decode_time: wall_time,
-                measurement: Measurement {
-                    label: String::new(),
-                    started,
-                    wall_time,
-                    energy: Vec::new(),
-                    energy_per_output_token: Err(String::new()),
-                    devices_used: 1,
-                    energy_imbalance: Err(String::new()),
-                    ranks: Vec::new(),
-                    energy_total: Err("no meter in this test".to_owned()),
-                    energy_covers: Vec::new(),
-                    energy_cpu: Err(String::new()),
-                    energy_accelerators: Err(String::new()),
-                    energy_prefill: Err(String::new()),
-                    energy_decode: Err(String::new()),
-                    energy_mixed: Err(String::new()),
-                    energy_outside: Err(String::new()),
-                    energy_above_idle: Err(String::new()),
-                    devices: Vec::new(),
-                    warnings: Vec::new(),
-                    activity: Activity {
-                        requests: 1,
-                        prompt_tokens: 1,
-                        output_tokens: 1,
-                        prefill_time: 0,
-                        decode_time: wall_time,
-                        mixed_time: 0,
-                        mixed_prompt_tokens: 0,
-                        mixed_output_tokens: 0,
-                        flops_prefill: 0.0,
-                        flops_decode: 0.0,
-                        flops_mixed: 0.0,
-                    },
-                },
-            },
-        }
+        Trial::alone(index as u32, Request::tokens([0]), generation)
     };
     seconds.iter().enumerate().map(trial).collect()
 }
@@ -67,19 +80,63 @@ pub fn heating(seconds: f64, temperatures: &[f64]) -> Vec<Trial> {
     let mut trials = lasting(&vec![seconds; temperatures.len()]);
     let mut before = temperatures.first().copied().unwrap_or_default();
     for (trial, &last) in trials.iter_mut().zip(temperatures) {
-        let (first, min, max) = (before, before.min(last), before.max(last));
-        let course = Course { first, last, min, max, mean: (first + last) / 2.0 };
-        trial.generation.measurement.devices.push(DeviceSpan {
+        let Ran::Alone(generation) = &mut trial.ran else { continue };
+        generation.measurement.courses.push(Course {
             device: "cuda:0".to_owned(),
-            temperature: Some(course),
-            core_clock: None,
-            utilisation: None,
-            memory_used: None,
-            throttle_reasons: Vec::new(),
+            reading: "temperature".to_owned(),
+            unit: "Cel".to_owned(),
+            first: before,
+            last,
+            min: before.min(last),
+            max: before.max(last),
+            mean: (before + last) / 2.0,
         });
         before = last;
     }
     trials
+}
+
+/// A dense model on so many ranks, whose decode steps read a tenth less than its weights.
+pub fn model(ranks: usize) -> ModelInfo {
+    let rank = Rank {
+        device: "cpu".to_owned(),
+        first_layer: 0,
+        layers: 1,
+        weight_bytes: 1000 / ranks as u64,
+    };
+    ModelInfo {
+        source: String::new(),
+        architecture: String::new(),
+        digest: String::new(),
+        parameters: 250,
+        parameters_without_embeddings: 240,
+        weight_bytes: 1000,
+        decode_weight_bytes: 900,
+        dtype: Dtype::F32,
+        kv_dtype: Dtype::F32,
+        quantization: None,
+        device: "cpu".to_owned(),
+        threads: 1,
+        parallelism: Parallelism::of(ranks as u32, 1, 1),
+        ranks: vec![rank; ranks],
+        context_length: 64,
+        vocab_size: 10,
+        layers: 1,
+        hidden_size: 1,
+        intermediate_size: Some(1),
+        heads: 1,
+        kv_heads: 1,
+        head_size: 1,
+        experts: 0,
+        experts_per_token: 0,
+        expert_size: None,
+        has_tied_embeddings: false,
+        attention_windows: vec![None],
+        kv_bytes_per_token: 10,
+        eos_tokens: Vec::new(),
+        has_tokenizer: false,
+        load_time: 0,
+    }
 }
 
 /// After how many of the given trials a policy is done.

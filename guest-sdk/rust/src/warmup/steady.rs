@@ -2,9 +2,9 @@
 
 use crate::{
     Result,
-    bindings::Trial,
     interval::coefficient_of_variation,
     policy::{Warmup, WarmupPolicy},
+    trial::Trial,
 };
 
 /// Runs until the coefficient of variation of the last latencies falls below a threshold.

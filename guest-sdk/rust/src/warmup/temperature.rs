@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
-    bindings::Trial,
     policy::{Warmup, WarmupPolicy},
+    trial::Trial,
 };
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl WarmupPolicy for TemperaturePlateau {
             return Ok(Warmup::reduced(self.max_new_tokens));
         };
         let ended = last.ended();
-        let elapsed = Duration::from_nanos(ended - first.generation.measurement.started);
+        let elapsed = Duration::from_nanos(ended - first.began());
         if elapsed < self.over {
             return Ok(Warmup::reduced(self.max_new_tokens));
         }
@@ -57,11 +57,11 @@ impl WarmupPolicy for TemperaturePlateau {
 /// How far the temperature of the device that moved most moved; none where none tells it.
 fn largest_spread<'a>(trials: impl Iterator<Item = &'a Trial>) -> Option<f64> {
     let mut extremes: Vec<(&str, f64, f64)> = Vec::new();
-    for device in trials.flat_map(|trial| &trial.generation.measurement.devices) {
-        let Some(course) = device.temperature else { continue };
-        match extremes.iter_mut().find(|(name, ..)| *name == device.device) {
+    let generations = trials.filter_map(|trial| trial.generation().ok());
+    for course in generations.flat_map(|generation| generation.measurement.temperatures()) {
+        match extremes.iter_mut().find(|(name, ..)| *name == course.device) {
             Some((_, min, max)) => (*min, *max) = (min.min(course.min), max.max(course.max)),
-            None => extremes.push((&device.device, course.min, course.max)),
+            None => extremes.push((&course.device, course.min, course.max)),
         }
     }
     extremes.into_iter().map(|(_, min, max)| max - min).reduce(f64::max)

@@ -3,8 +3,8 @@
 use super::FixedCount;
 use crate::{
     Result,
-    bindings::Trial,
     policy::{Warmup, WarmupPolicy},
+    trial::Trial,
 };
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl WarmupPolicy for CountThenFloor {
 
 /// From the first trial's beginning to the last one's end.
 fn elapsed(history: &[Trial]) -> Duration {
-    let began = history.first().map_or(0, |trial| trial.generation.measurement.started);
+    let began = history.first().map_or(0, Trial::began);
     Duration::from_nanos(history.last().map_or(0, |trial| trial.ended() - began))
 }
 

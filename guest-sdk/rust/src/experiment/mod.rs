@@ -1,14 +1,26 @@
 //! The usual course of an experiment.
 //!
 //! ```text
-//! (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
+//! begin ──► (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
 //! ```
+//!
+//! Where the workload's schedule has a batch, all measured requests go into it instead (`batched.rs`).
+
+mod batched;
 
 use crate::{
-    Error, Result,
-    bindings::{Level, Metric, Model, ModelInfo, Phase, Request, Trial, meter, report},
+    Result,
+    bindings::{batches, meter, requests, trials},
+    completion::Generation,
+    meter::Baseline,
+    model::Model,
+    model_info::ModelInfo,
     policy::{Metrics, OfAll, Warmup, WarmupPolicy, Workload},
-    rest::{nanoseconds, rest},
+    report::{self, Level, Metric, Phase},
+    request::Request,
+    rest::rest,
+    schedule::{Schedule, Session},
+    trial::Trial,
     warmup::FixedCount,
     workload::Requests,
 };
@@ -22,6 +34,8 @@ pub struct Experiment {
     warmup: Box<dyn WarmupPolicy>,
     workload: Box<dyn Workload>,
     metrics: Option<Box<dyn Metrics>>,
+    /// Whether the policies are components, which are handed what is on the host.
+    has_components: bool,
 }
 
 impl Experiment {
@@ -33,7 +47,15 @@ impl Experiment {
             warmup: Box::new(FixedCount::default()),
             workload: Box::new(Requests::new([])),
             metrics: None,
+            has_components: false,
         }
+    }
+
+    /// Keeps each trial on the host too ([`Trial::on_host`]) until its policies have seen it, so that they can hand it on
+    /// to components.
+    pub fn with_components(mut self) -> Self {
+        self.has_components = true;
+        self
     }
 
     /// Measures idle power first, for `length`, unless an earlier run did at most `lifetime` ago: then every
@@ -71,21 +93,24 @@ impl Experiment {
 
     /// Runs it and reports its metrics.
     pub fn run(mut self) -> Result<()> {
+        let schedule = self.workload.begin(&self.model.info())?;
         let first = self.workload.next(None)?.ok_or("the workload has no request")?;
         if let Some((length, lifetime)) = self.baseline {
             let _phase = Phase::begin("baseline")?;
-            meter::idle_baseline(nanoseconds(length), nanoseconds(lifetime))?;
+            Baseline::recall_or_measure(length, lifetime)?;
         }
         self.warm_up(&first)?;
-        self.measure(first)?;
-        self.derive()
+        let session = self.measure(schedule, first)?;
+        self.derive(&session)
     }
 
     fn warm_up(&mut self, first: &Request) -> Result<()> {
         let _phase = Phase::begin("warmup")?;
         let mut history = Vec::new();
         loop {
-            match self.warmup.next(&history)? {
+            let next = self.warmup.next(&history)?;
+            history.iter_mut().for_each(Trial::let_go);
+            match next {
                 Warmup::Run { request, max_new_tokens } => {
                     let mut request = request.unwrap_or_else(|| first.clone());
                     request.max_new_tokens = max_new_tokens
@@ -93,7 +118,7 @@ impl Experiment {
                     let trial = self.trial(history.len(), request)?;
                     history.push(trial);
                 }
-                Warmup::Wait(length) => rest(length)?,
+                Warmup::Wait(length) => rest(length),
                 Warmup::Done(reason) => {
                     report::log(Level::Info, &format!("warm: {reason}"));
                     return Ok(());
@@ -102,8 +127,13 @@ impl Experiment {
         }
     }
 
-    fn measure(&mut self, first: Request) -> Result<()> {
+    fn measure(&mut self, schedule: Schedule, first: Request) -> Result<Session> {
         let _phase = Phase::begin("measure")?;
+        if let Some(options) = &schedule.batch {
+            let options = batches::BatchOptions::from(options);
+            let batch = self.model.resource().open_batch(&options)?;
+            return self.measure_batched(batch, schedule, first);
+        }
         let total = self.workload.total().unwrap_or(0);
         let mut next = Some(first);
         for index in 0.. {
@@ -115,20 +145,33 @@ impl Experiment {
                 metrics.observe(trial)?;
             }
         }
-        Ok(())
+        Ok(self.session(None))
     }
 
-    fn derive(&mut self) -> Result<()> {
+    fn derive(&mut self, session: &Session) -> Result<()> {
         let Some(metrics) = &mut self.metrics else { return Ok(()) };
         let _phase = Phase::begin("derive")?;
-        for metric in metrics.derive(&self.model.info())? {
+        for metric in metrics.derive(&self.model.info(), session)? {
             report::add_metric(&metric)?;
         }
         Ok(())
     }
 
     fn trial(&self, index: usize, request: Request) -> Result<Trial> {
-        let generation = self.model.generate(&request).map_err(Error::from)?;
-        Ok(Trial { index: index as u32, request, generation })
+        let asked = requests::Request::from(&request);
+        let generation = self.model.resource().generate(&asked)?;
+        let trial = Trial::alone(index as u32, request, Generation::from(&generation));
+        Ok(match self.has_components {
+            true => trial.held_by(trials::Trial::new(index as u32, asked, generation)),
+            false => trial,
+        })
+    }
+
+    /// What was measured as a whole, on the host too where policies are components.
+    fn session(&self, measurement: Option<meter::Measurement>) -> Session {
+        match self.has_components {
+            true => trials::Session::new(measurement).into(),
+            false => Session::new(measurement.as_ref().map(Into::into)),
+        }
     }
 }
