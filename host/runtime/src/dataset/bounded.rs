@@ -1,0 +1,81 @@
+//! What one row may cost, so that a damaged or hostile file cannot exhaust the host's memory.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Bytes of a row of a text format: a context of a million tokens is about 6 MB, and parsed JSON takes up to 16
+/// times its text.
+pub const ROW: u64 = 32 << 20;
+
+/// Bytes that may be used until the next row is reached. Clones share them.
+#[derive(Clone)]
+pub struct Budget {
+    left: Arc<AtomicU64>,
+    whole: u64,
+}
+
+impl Budget {
+    /// So many bytes a row.
+    pub fn new(whole: u64) -> Self {
+        Self { left: Arc::new(AtomicU64::new(whole)), whole }
+    }
+
+    /// A row begins.
+    pub fn renew(&self) {
+        self.left.store(self.whole, Ordering::Relaxed);
+    }
+
+    /// Bytes that are left.
+    pub fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Uses bytes; fails if fewer are left.
+    pub fn spend(&self, bytes: u64) -> io::Result<()> {
+        match self.left().checked_sub(bytes) {
+            Some(left) => {
+                self.left.store(left, Ordering::Relaxed);
+                Ok(())
+            }
+            None => Err(io::Error::other(format!(
+                "it takes more than {} MiB to read: make rows smaller",
+                self.whole >> 20
+            ))),
+        }
+    }
+}
+
+/// Reads a file from its start, and spends a budget. Readers of one file do not move one another.
+pub struct Bounded {
+    file: Arc<File>,
+    at: u64,
+    budget: Budget,
+}
+
+impl Bounded {
+    /// A reader at the file's start.
+    pub fn new(file: Arc<File>) -> Self {
+        Self { file, at: 0, budget: Budget::new(ROW) }
+    }
+
+    /// What is to be renewed at each row.
+    pub fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        self.budget.spend(count as u64)?;
+        Ok(count)
+    }
+}
