@@ -1,5 +1,8 @@
 //! Random numbers that are the same on every machine.
+//!
+//! Calls that give many numbers give those that as many single calls would, and leave the stream in the same place.
 
+use crate::error::Refusal;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -26,5 +29,116 @@ impl Stream {
     /// The next number from 0 (included) to 1 (excluded), a multiple of 2^-53.
     pub fn next_f64(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The next number from 0 (included) to `bound` (excluded), each equally likely: the upper half of the product of
+    /// `bound` and 64 bits, drawn again where the lower half says that some results would be more likely (Lemire 2019,
+    /// "Fast Random Integer Generation in an Interval", algorithm 5).
+    fn next_below(&mut self, bound: u32) -> u32 {
+        let bound = u64::from(bound);
+        // 2^64 modulo the bound: so many products are too many.
+        let surplus = bound.wrapping_neg() % bound;
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(bound);
+            if product as u64 >= surplus {
+                return (product >> 64) as u32;
+            }
+        }
+    }
+
+    /// The next `count` results of [`Self::next_u64`].
+    ///
+    /// # Errors
+    /// They are more than `most` bytes.
+    pub fn fill_u64(&mut self, count: u64, most: usize) -> Result<Vec<u64>, Refusal> {
+        self.fill(count, most, Self::next_u64)
+    }
+
+    /// The next `count` results of [`Self::next_f64`].
+    ///
+    /// # Errors
+    /// They are more than `most` bytes.
+    pub fn fill_f64(&mut self, count: u64, most: usize) -> Result<Vec<f64>, Refusal> {
+        self.fill(count, most, Self::next_f64)
+    }
+
+    /// `count` tokens from 0 (included) to `vocabulary` (excluded), each equally likely. Each takes one result of
+    /// [`Self::next_u64`], or with a probability below `vocabulary` / 2^64 more.
+    ///
+    /// # Errors
+    /// They are more than `most` bytes, or `vocabulary` is 0.
+    pub fn tokens(
+        &mut self,
+        count: u64,
+        vocabulary: u32,
+        most: usize,
+    ) -> Result<Vec<u32>, Refusal> {
+        if vocabulary == 0 {
+            return Err(Refusal::InvalidArgument(
+                "a vocabulary of 0 tokens has none to draw: give the model's vocab-size".to_owned(),
+            ));
+        }
+        self.fill(count, most, |stream| stream.next_below(vocabulary))
+    }
+
+    fn fill<T>(
+        &mut self,
+        count: u64,
+        most: usize,
+        mut next: impl FnMut(&mut Self) -> T,
+    ) -> Result<Vec<T>, Refusal> {
+        let most = most / size_of::<T>();
+        match usize::try_from(count).ok().filter(|&count| count <= most) {
+            Some(count) => Ok((0..count).map(|_| next(self)).collect()),
+            None => Err(Refusal::LimitReached(format!(
+                "{count} random numbers are more than the {most} that one call may give: ask for fewer at a time, or raise --max-call"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 1 << 20;
+
+    #[test]
+    fn many_at_once_are_those_of_single_calls() {
+        let (mut one, mut many) = (Stream::new(7, "a"), Stream::new(7, "a"));
+        let singles: Vec<u64> = (0..1_000).map(|_| one.next_u64()).collect();
+        assert_eq!(many.fill_u64(1_000, MOST).expect("filled"), singles);
+        let singles: Vec<f64> = (0..1_000).map(|_| one.next_f64()).collect();
+        assert_eq!(many.fill_f64(1_000, MOST).expect("filled"), singles);
+        // A rejection, of probability below 2^-47 each, is not among these.
+        let singles: Vec<u32> =
+            (0..1_000).map(|_| ((u128::from(one.next_u64()) * 128_256) >> 64) as u32).collect();
+        assert_eq!(many.tokens(1_000, 128_256, MOST).expect("drawn"), singles);
+        assert_eq!(many.next_u64(), one.next_u64());
+    }
+
+    #[test]
+    fn tokens_are_equally_likely() {
+        let (count, vocabulary) = (100_000, 10);
+        let tokens = Stream::new(0, "tokens").tokens(count, vocabulary, MOST).expect("drawn");
+        let mut counts = [0u32; 10];
+        tokens.iter().for_each(|&token| counts[token as usize] += 1);
+        let expected = count as f64 / f64::from(vocabulary);
+        let deviations = counts.map(|count| (f64::from(count) - expected).powi(2) / expected);
+        // Chi-squared of 9 degrees of freedom is above this once in a thousand.
+        assert!(deviations.iter().sum::<f64>() < 27.88, "{counts:?}");
+    }
+
+    #[test]
+    fn what_one_call_cannot_give_is_refused() {
+        let mut stream = Stream::new(0, "");
+        assert!(stream.fill_u64(8, 64).is_ok());
+        for count in [9, u64::MAX] {
+            assert!(matches!(stream.fill_u64(count, 64), Err(Refusal::LimitReached(_))), "{count}");
+        }
+        assert!(stream.tokens(16, 2, 64).is_ok());
+        assert!(matches!(stream.tokens(17, 2, 64), Err(Refusal::LimitReached(_))));
+        assert!(matches!(stream.tokens(1, 0, 64), Err(Refusal::InvalidArgument(_))));
+        assert_eq!(stream.tokens(3, 1, 64).expect("drawn"), [0, 0, 0]);
     }
 }
