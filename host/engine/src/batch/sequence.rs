@@ -197,6 +197,11 @@ impl Sequence {
         Submitted { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
     }
 
+    /// Length of its prompt, with what is taken over.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt.len()
+    }
+
     /// Tokens that it holds before it runs.
     pub fn waiting_tokens(&self) -> usize {
         self.prompt.len() + self.chooser.given_tokens()
