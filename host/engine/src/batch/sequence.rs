@@ -197,6 +197,21 @@ impl Sequence {
         Submitted { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
     }
 
+    /// Notes that keys and values of the first `tokens` of its prompt are taken over.
+    pub fn take_over(&mut self, tokens: usize) {
+        (self.cached, self.prefilled) = (tokens, tokens);
+    }
+
+    /// Whether it goes on in the KV cache of the sequence that it continues.
+    pub fn takes_over(&self) -> bool {
+        matches!(self.origin, Some(Origin::TakesOver { .. }))
+    }
+
+    /// Its prompt, and then what it has generated.
+    pub fn context(&self) -> impl Iterator<Item = u32> {
+        self.prompt.iter().chain(&self.tokens).copied()
+    }
+
     /// Length of its prompt, with what is taken over.
     pub fn prompt_tokens(&self) -> usize {
         self.prompt.len()
