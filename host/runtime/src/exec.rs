@@ -7,7 +7,7 @@ use crate::{
     compose::{self, Script},
     environment,
     error::{explain, short},
-    grants::Settings,
+    grants::{ModelGrant, Settings},
     inspect::{Member, Prepared},
     limits::Watchdog,
     output::Output,
@@ -19,7 +19,7 @@ use crate::{
 use llem_meter::Clock;
 use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
-    plan::{ComponentRecord, Dataset, Grants},
+    plan::{ComponentRecord, Dataset, GrantedModel, Grants},
 };
 use sha2::Sha256;
 use std::{
@@ -219,12 +219,24 @@ fn grants(options: &Options) -> Result<Grants> {
         })?;
         Ok(Dataset { name: name.clone(), file: file.display().to_string(), digest })
     });
-    let model = &options.settings.model;
+    let models = &options.settings.models;
+    let model = models.default();
+    let adapters = |grant: &ModelGrant| {
+        grant.adapters.iter().map(|adapter| adapter.source.to_string()).collect()
+    };
+    let granted = |grant: &Arc<ModelGrant>| GrantedModel {
+        name: grant.name.clone(),
+        source: grant.source.to_string(),
+        adapters: adapters(grant),
+        dtype: grant.dtype.map(|dtype| dtype.to_string()),
+        device: grant.device.to_string(),
+    };
     Ok(Grants {
         model: model.source.to_string(),
-        adapters: model.adapters.iter().map(|grant| grant.source.to_string()).collect(),
+        adapters: adapters(model),
         dtype: model.dtype.map(|dtype| dtype.to_string()),
         device: model.device.to_string(),
+        models: models.all().iter().map(granted).collect(),
         datasets: datasets.collect::<Result<_>>()?,
     })
 }

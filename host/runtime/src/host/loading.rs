@@ -1,19 +1,35 @@
 //! `engine.wit`, loading a model: what a script asks for, held against what was granted, and what is then
 //! known of the model.
 
-use crate::{bindings::engine, error::Refusal, run::Run};
+use crate::{bindings::engine, error::Refusal, grants::ModelGrant, run::Run};
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
 use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
+use std::sync::Arc;
+
+/// What a script may load.
+pub struct Asked {
+    /// What it is granted as.
+    pub grant: Arc<ModelGrant>,
+    /// How to load it.
+    pub load: LoadOptions,
+}
 
 /// What a script asks to load, held against what was granted.
-pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, Refusal> {
-    let granted = &run.settings.model;
-    let source = match options.source {
-        None => granted.source.clone(),
-        Some(name) if granted.source.is_called(&name) => granted.source.clone(),
-        Some(name) => ModelSource::preset(&name).ok_or_else(|| {
-            Refusal::NotGranted(format!("model '{name}' is not granted: add --model {name}"))
-        })?,
+/// A preset that was not granted itself is loaded as the default model would be.
+pub fn options(run: &Run, options: engine::LoadOptions) -> Result<Asked, Refusal> {
+    let models = &run.settings.models;
+    let named = options.source.as_ref().map(|name| (name, models.get(name)));
+    let (granted, source) = match named {
+        None => (models.default(), models.default().source.clone()),
+        Some((_, Some(granted))) => (granted, granted.source.clone()),
+        Some((name, None)) => match ModelSource::preset(name) {
+            Some(preset) => (models.default(), preset),
+            None => {
+                return Err(Refusal::NotGranted(format!(
+                    "model '{name}' is not granted: add --model {name}"
+                )));
+            }
+        },
     };
     let device = match options.device {
         None => granted.device,
@@ -35,7 +51,7 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
             split.ranks()
         )));
     }
-    Ok(LoadOptions {
+    let load = LoadOptions {
         source,
         dtype: options.dtype.map(Into::into).or(granted.dtype),
         device,
@@ -44,7 +60,8 @@ pub fn options(run: &Run, options: engine::LoadOptions) -> Result<LoadOptions, R
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
         digests: granted.digests.clone(),
-    })
+    };
+    Ok(Asked { grant: Arc::clone(granted), load })
 }
 
 impl From<engine::Parallelism> for Split {
