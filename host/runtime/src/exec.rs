@@ -130,6 +130,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
         environment: environment::variables(env::vars_os()),
         metering: Some(options.settings.metering.record()),
     };
+    run.is_surrounded_by(plan.build.clone(), plan.host.clone());
     let warnings = environment::warnings(&plan);
     let out = options.out.as_deref();
     let recorder =

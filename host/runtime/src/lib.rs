@@ -24,6 +24,7 @@ mod engine_thread;
 mod environment;
 pub mod error;
 pub mod exec;
+mod facts;
 pub mod grants;
 mod holdings;
 mod host;
