@@ -57,17 +57,35 @@ pub struct ComponentRecord {
 /// What the component was given beyond the contract.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Grants {
-    /// The model that it may load.
+    /// The source of the default model.
     pub model: String,
-    /// The adapters that it may attach.
+    /// The adapters that it may attach to the default model.
     #[serde(default)]
+    pub adapters: Vec<String>,
+    /// The default model's number format, where the command line gave one.
+    pub dtype: Option<String>,
+    /// The default model's device.
+    pub device: String,
+    /// All models that it may load, the default one first. Absent in records of llem 0.1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<GrantedModel>,
+    /// The datasets.
+    pub datasets: Vec<Dataset>,
+}
+
+/// A granted model.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct GrantedModel {
+    /// The name that the script knows.
+    pub name: String,
+    /// Which.
+    pub source: String,
+    /// The adapters that may be attached to it.
     pub adapters: Vec<String>,
     /// The number format, where the command line gave one.
     pub dtype: Option<String>,
     /// The device.
     pub device: String,
-    /// The datasets.
-    pub datasets: Vec<Dataset>,
 }
 
 /// A granted file.

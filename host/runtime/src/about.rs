@@ -123,7 +123,7 @@ fn complaint(about: &About) -> Option<String> {
 }
 
 /// Whether a name is words of `a` to `z` and digits, separated by single hyphens, of at most 64 bytes.
-fn is_kebab_case(name: &str) -> bool {
+pub fn is_kebab_case(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
     name.len() <= NAME && name.split('-').all(is_word)

@@ -8,8 +8,7 @@ use crate::{
     environment,
     error::explain,
     exports::exported,
-    facts,
-    grants::Settings,
+    grants::{ModelGrant, Settings},
     inspect::{Member, Prepared},
     limits::Watchdog,
     output::Output,
@@ -21,7 +20,7 @@ use crate::{
 use llem_meter::Clock;
 use llem_record::{
     Build, Event, Plan, Recorder, RunRecord, Status,
-    plan::{ComponentRecord, Dataset, Grants},
+    plan::{ComponentRecord, Dataset, GrantedModel, Grants},
 };
 use sha2::Sha256;
 use std::{
@@ -113,7 +112,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
     if let Some(length) = options.baseline {
         rest(length, &prepared, &mut options.given)?;
     }
-    let mut inputs = plan::resolve(&options.given, &prepared.about)?;
+    let inputs = plan::resolve(&options.given, &prepared.about)?;
     let parameters = inputs.parameters.iter();
     let parameters = parameters.map(|(name, value)| (name.clone(), value.recorded(name))).collect();
     let plan = Plan {
@@ -129,8 +128,8 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
         environment: environment::variables(env::vars_os()),
         metering: Some(options.settings.metering.record()),
     };
+    run.is_surrounded_by(plan.build.clone(), plan.host.clone());
     let warnings = environment::warnings(&plan);
-    inputs.facts = facts::of_plan(&plan);
     let out = options.out.as_deref();
     let recorder =
         Recorder::create(out, &folder_name(&prepared.name()), run.clock.unix_ns(), plan)?;
@@ -217,12 +216,24 @@ fn grants(options: &Options) -> Result<Grants> {
         })?;
         Ok(Dataset { name: name.clone(), file: file.display().to_string(), digest })
     });
-    let model = &options.settings.model;
+    let models = &options.settings.models;
+    let model = models.default();
+    let adapters = |grant: &ModelGrant| {
+        grant.adapters.iter().map(|adapter| adapter.source.to_string()).collect()
+    };
+    let granted = |grant: &Arc<ModelGrant>| GrantedModel {
+        name: grant.name.clone(),
+        source: grant.source.to_string(),
+        adapters: adapters(grant),
+        dtype: grant.dtype.map(|dtype| dtype.to_string()),
+        device: grant.device.to_string(),
+    };
     Ok(Grants {
         model: model.source.to_string(),
-        adapters: model.adapters.iter().map(|grant| grant.source.to_string()).collect(),
+        adapters: adapters(model),
         dtype: model.dtype.map(|dtype| dtype.to_string()),
         device: model.device.to_string(),
+        models: models.all().iter().map(granted).collect(),
         datasets: datasets.collect::<Result<_>>()?,
     })
 }

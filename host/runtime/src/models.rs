@@ -1,12 +1,15 @@
 //! A model that a script holds, with its adapters.
 
-use crate::{engine_thread::EngineThread, error::Refusal};
+use crate::{engine_thread::EngineThread, error::Refusal, grants::ModelGrant};
 use llem_engine::{Model, adapters::Adapted};
+use std::sync::Arc;
 
 /// A model that a script holds.
 pub struct LoadedModel {
     /// The way to it.
     pub thread: EngineThread,
+    /// What it was granted as, whose adapters it may have.
+    pub grant: Arc<ModelGrant>,
     /// As they were when something was last done with them.
     pub adapters: Adapters,
 }

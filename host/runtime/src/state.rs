@@ -3,7 +3,6 @@
 use crate::{
     bindings::types,
     error::Refusal,
-    facts::Fact,
     limits::Limiter,
     resources::Kept,
     run::Run,
@@ -38,8 +37,6 @@ pub struct Inputs {
     pub parameters: BTreeMap<String, Value>,
     /// Granted datasets.
     pub datasets: BTreeMap<String, PathBuf>,
-    /// Facts of the build and the machine.
-    pub facts: Vec<Fact>,
 }
 
 impl State {

@@ -1,17 +1,13 @@
 //! `llem exec`: run an experiment.
 
 use super::{
-    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, output::print_record,
-    parse, positive, read_component, within,
+    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, models::GrantArgs,
+    output::print_record, read_component, within,
 };
 use crate::{build_info, signals::Signals, watch};
-use llem_engine::ModelSource;
 use llem_meter::Clock;
 use llem_runtime::{
-    Error, Metering, Options, Script, Stop,
-    compose::Role,
-    exec::exec,
-    grants::{AdapterGrant, ModelGrant, Settings},
+    Error, Metering, Options, Script, Stop, compose::Role, exec::exec, grants::Settings,
     plan::Given,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -36,9 +32,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     metrics: Option<String>,
 
-    /// The model that may be loaded: a folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
-    #[arg(long, default_value = "synthetic:tiny", value_parser = parse::<ModelSource>)]
-    model: ModelSource,
+    #[command(flatten)]
+    grants: GrantArgs,
     #[command(flatten)]
     model_args: ModelArgs,
     #[command(flatten)]
@@ -52,20 +47,11 @@ pub struct Args {
     baseline: Option<f64>,
     #[command(flatten)]
     watchers: watch::Watchers,
-    /// Ranks that the experiment may split the model over [default: those of --tp, --pp and --dp]
-    #[arg(long, value_name = "COUNT", value_parser = positive, help_heading = "Parallelism")]
-    max_ranks: Option<usize>,
-    /// A LoRA adapter of the model: a folder as PEFT saves it, a Hub id, or synthetic:rank=8; may be
-    /// given several times, and requests run with the first unless they name another
-    #[arg(long = "adapter", value_name = "[NAME=]SOURCE", value_parser = parse::<AdapterGrant>, help_heading = "Adapters")]
-    adapters: Vec<AdapterGrant>,
-    /// Merge the first adapter into the weights, after loading
-    #[arg(long, requires = "adapters", help_heading = "Adapters")]
-    merge: bool,
     /// Set a parameter that the experiment declares
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Parameters and datasets")]
     parameters: Vec<(String, String)>,
-    /// Grant a file under a name that the experiment declares: .jsonl, .csv or .txt
+    /// Grant a file under a name that the experiment declares: .jsonl, .json, .csv, .txt
+    /// or .parquet
     #[arg(long = "dataset", value_name = "NAME=FILE", value_parser = pair, help_heading = "Parameters and datasets")]
     datasets: Vec<(String, String)>,
 
@@ -90,7 +76,7 @@ impl Args {
         let watchers = self.watchers.clone();
         // Of several processes, only the one that leads comes back from here: before, none may bind a port.
         let options = self.options()?;
-        let world = options.settings.model.world.clone();
+        let world = options.settings.models.default().world.clone();
         let clock = Clock::start();
         let observers = watch::all(&watchers, clock)?;
         let runtime =
@@ -125,7 +111,7 @@ impl Args {
             .map(|(role, file)| Ok(Script { bytes: read_component(&file)?, file, role }))
             .collect::<Result<Vec<_>, Error>>()?;
         let datasets = unique("dataset", self.datasets)?;
-        let split = self.model_args.split.split();
+        let models = self.grants.models(&self.model_args)?;
         Ok(Options {
             scripts,
             given: Given {
@@ -137,18 +123,7 @@ impl Args {
             },
             baseline: self.baseline.map(Duration::from_secs_f64),
             settings: Settings {
-                model: ModelGrant {
-                    source: self.model,
-                    dtype: self.model_args.dtype,
-                    device: self.model_args.device,
-                    split,
-                    max_ranks: self.max_ranks.unwrap_or(split.ranks()),
-                    rank_timeout: self.model_args.split.rank_timeout(),
-                    world: self.model_args.world()?,
-                    digests: self.model_args.digests(),
-                    adapters: self.adapters,
-                    merge: self.merge,
-                },
+                models,
                 seed: self.model_args.seed,
                 limits: self.limits.limits(),
                 metering: Metering {

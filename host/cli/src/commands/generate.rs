@@ -7,8 +7,8 @@ use super::{
 };
 use crate::untrusted;
 use llem_engine::{
-    AdapterSource, Completion, Control, Generation, Model, ModelSource, Prompt, Request, Sampling,
-    adapters::Adapted,
+    AdapterSource, Completion, Control, DType, Device, Generation, Model, ModelSource, Prompt,
+    Request, Sampling, adapters::Adapted,
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
@@ -29,6 +29,12 @@ pub struct Args {
     /// The prompt as token ids; needs no tokenizer
     #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
     tokens: Option<Vec<u32>>,
+    /// Number format of weights and activations: f32, bf16, f16 [default: the checkpoint's own]
+    #[arg(long, value_parser = parse::<DType>)]
+    dtype: Option<DType>,
+    /// Device that the model runs on: cpu, cuda:N
+    #[arg(long, default_value = "cpu", value_parser = parse::<Device>)]
+    device: Device,
     #[command(flatten)]
     model_args: ModelArgs,
 
@@ -73,7 +79,7 @@ pub struct Args {
 impl Args {
     /// Generates and prints.
     pub fn run(self) -> anyhow::Result<()> {
-        let options = self.model_args.load_options(self.model.clone())?;
+        let options = self.model_args.load_options(self.model.clone(), self.dtype, self.device)?;
         let mut model = Model::load(&options)?;
         let merge_time = match &self.adapter {
             Some(source) => self.attach(&mut model, source)?,

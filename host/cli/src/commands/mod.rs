@@ -6,6 +6,7 @@ mod flops;
 mod generate;
 mod inspect;
 mod limits;
+mod models;
 mod output;
 mod recover;
 mod schema;
@@ -14,7 +15,7 @@ mod tokenize;
 use crate::{signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use llem_engine::{
-    DigestOptions, LoadOptions, ModelSource, Split,
+    DType, Device, DigestOptions, LoadOptions, ModelSource, Split,
     kernels::simd::Path,
     load::{RANK_TIMEOUT, digest::Coverage},
     parallel::World,
@@ -71,15 +72,9 @@ impl Command {
     }
 }
 
-/// Which model, in which number format, where.
+/// How any model is loaded.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Number format of weights and activations: f32, bf16, f16 [default: the checkpoint's own]
-    #[arg(long, value_parser = parse::<llem_engine::DType>)]
-    dtype: Option<llem_engine::DType>,
-    /// Device that the model runs on: cpu, cuda:N
-    #[arg(long, default_value = "cpu", value_parser = parse::<llem_engine::Device>)]
-    device: llem_engine::Device,
     /// Seed of everything random: synthetic weights, sampling, the script's random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -166,10 +161,9 @@ impl SplitArgs {
 impl ModelArgs {
     /// The processes that were launched together to be the model's ranks, if they are processes. Those
     /// that do not lead serve here until the run is over, and then end.
-    fn world(&self) -> anyhow::Result<Option<Arc<World>>> {
+    fn world(&self, device: Device) -> anyhow::Result<Option<Arc<World>>> {
         let (split, timeout) = (self.split.split(), self.split.rank_timeout());
-        let world =
-            World::join(&split, timeout, self.device, llem_meter::sources::nvml::identities)?;
+        let world = World::join(&split, timeout, device, llem_meter::sources::nvml::identities)?;
         let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
         // A launcher signals every rank; when the run ends is for the one that leads to say.
         let _signals = Signals::watch(Arc::default())?;
@@ -178,17 +172,22 @@ impl ModelArgs {
     }
 
     /// What to load.
-    fn load_options(&self, source: ModelSource) -> anyhow::Result<LoadOptions> {
+    fn load_options(
+        &self,
+        source: ModelSource,
+        dtype: Option<DType>,
+        device: Device,
+    ) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             source,
-            dtype: self.dtype,
+            dtype,
             kv_dtype: None,
-            device: self.device,
+            device,
             seed: self.seed,
             split: self.split.split(),
             threads: None,
             rank_timeout: self.split.rank_timeout(),
-            world: self.world()?,
+            world: self.world(device)?,
             digests: self.digests(),
         })
     }

@@ -134,7 +134,7 @@ fn a_failure_names_the_file_and_the_row_and_stays() {
         ("d.jsonl", "1\n", "line 1: invalid type: integer `1`, expected an object at its column 1"),
         ("d.json", "[{\"a\": 1}, {\"a\": ", "element 2: EOF while parsing a value"),
         ("d.json", "[{\"a\": 1} {}]", "element 2: there is no comma before it"),
-        ("d.json", "[{\"a\": 1},", "element 2: the file ends before its array does"),
+        ("d.json", "[{\"a\": 1}", "element 2: the file ends before its array does"),
         ("d.json", "[{\"a\": 1}] []", "element 2: something follows the array"),
         ("d.json", "{\"a\": 1}", "element 1: a .json dataset is one array of objects"),
         ("d.csv", "a,b\n1,2\n3\n", "line 3"),

@@ -3,7 +3,7 @@
 use crate::{
     bindings::models,
     error::{Answer, Refusal},
-    grants::AdapterGrant,
+    grants::{AdapterGrant, ModelGrant},
     models::{Adapters, LoadedModel},
     state::State,
 };
@@ -84,34 +84,37 @@ impl models::HostAdapter for State {
 }
 
 impl State {
-    /// The adapter that a script may attach under this name or source.
-    pub fn granted_adapter(&self, name: &str) -> Result<AdapterGrant, Refusal> {
-        let granted = &self.run.settings.model.adapters;
+    /// The adapter that a script may attach to a model under this name or source.
+    pub fn granted_adapter(&self, model: &ModelGrant, name: &str) -> Result<AdapterGrant, Refusal> {
         let is_called =
             |grant: &&AdapterGrant| grant.name() == name || grant.source.is_called(name);
-        if let Some(grant) = granted.iter().find(is_called) {
+        if let Some(grant) = model.adapters.iter().find(is_called) {
             return Ok(grant.clone());
         }
         match AdapterSource::synthetic(name) {
-            Some(source) => Ok(AdapterGrant { name: None, source: source? }),
-            None => Err(Refusal::NotGranted(format!(
-                "adapter '{name}' is not granted: add --adapter {name}"
-            ))),
+            Some(source) => Ok(AdapterGrant { model: None, name: None, source: source? }),
+            None => {
+                let is_default = model.name == self.run.settings.models.default().name;
+                let of = if is_default { String::new() } else { format!("{}:", model.name) };
+                Err(Refusal::NotGranted(format!(
+                    "adapter '{name}' is not granted: add --adapter {of}{name}"
+                )))
+            }
         }
     }
 
     /// Attaches what was given with the model, and merges the first if that was asked.
     pub async fn attach_granted(&mut self, model: &Resource<LoadedModel>) -> Answer<()> {
-        let run = Arc::clone(&self.run);
+        let granted = Arc::clone(&self.table.get(model)?.grant);
         let mut first = None;
-        for grant in &run.settings.model.adapters {
+        for grant in &granted.adapters {
             match self.attach(model, grant.clone()).await? {
                 Ok(adapted) => first.get_or_insert(adapted.adapter.name.clone()),
                 Err(error) => return Ok(Err(error)),
             };
         }
         let Some(name) = first else { return Ok(Ok(())) };
-        if run.settings.model.merge
+        if granted.merge
             && let Err(error) = self.merge(model, name.clone()).await?
         {
             return Ok(Err(error));

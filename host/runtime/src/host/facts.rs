@@ -1,12 +1,10 @@
 //! `facts.wit`: the machine, the build and the run.
 
-use crate::{bindings, facts, state::State};
+use crate::{bindings::facts, state::State};
 
-impl bindings::facts::Host for State {
+impl facts::Host for State {
     fn list_facts(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        let mut all = self.inputs.facts.clone();
-        all.extend(facts::of_devices(&self.run));
-        Ok(all)
+        Ok(self.run.facts())
     }
 
     fn run_began(&mut self) -> wasmtime::Result<u64> {

@@ -1,9 +1,17 @@
 //! `models.wit`, loading a model: what a script asks for, held against what was granted, and what is then
 //! known of the model.
 
-use crate::{bindings::models, error::{Refusal, short}, resources::LoadDraft, run::Run, state::State};
+use crate::{
+    bindings::models,
+    error::{Refusal, short},
+    grants::ModelGrant,
+    resources::LoadDraft,
+    run::Run,
+    state::State,
+};
 use llem_engine::{Info, LoadOptions, ModelSource, Split, model::RankInfo};
 use llem_record::event::{FileDigest, ModelRecord, Parallelism, RankRecord};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// Longest name that is kept of what a script asks for, in characters. Nothing is called anything longer.
@@ -76,15 +84,30 @@ impl models::HostLoadOptions for State {
     }
 }
 
-/// What a script asks to load, held against what was granted.
-pub fn options(run: &Run, asked: LoadDraft) -> Result<LoadOptions, Refusal> {
-    let granted = &run.settings.model;
-    let source = match &asked.model {
-        None => granted.source.clone(),
-        Some(name) if granted.source.is_called(name) => granted.source.clone(),
-        Some(name) => ModelSource::preset(name).ok_or_else(|| {
-            Refusal::NotGranted(format!("model '{name}' is not granted: add --model {name}"))
-        })?,
+/// What a script may load.
+pub struct Asked {
+    /// What it is granted as.
+    pub grant: Arc<ModelGrant>,
+    /// How to load it.
+    pub load: LoadOptions,
+}
+
+/// What a script asks to load, held against what was granted. A preset that was not granted itself is loaded as the
+/// default model would be.
+pub fn options(run: &Run, asked: LoadDraft) -> Result<Asked, Refusal> {
+    let models = &run.settings.models;
+    let named = asked.model.as_ref().map(|name| (name, models.get(name)));
+    let (granted, source) = match named {
+        None => (models.default(), models.default().source.clone()),
+        Some((_, Some(granted))) => (granted, granted.source.clone()),
+        Some((name, None)) => match ModelSource::preset(name) {
+            Some(preset) => (models.default(), preset),
+            None => {
+                return Err(Refusal::NotGranted(format!(
+                    "model '{name}' is not granted: add --model {name}"
+                )));
+            }
+        },
     };
     let device = match &asked.device {
         None => granted.device,
@@ -107,7 +130,7 @@ pub fn options(run: &Run, asked: LoadDraft) -> Result<LoadOptions, Refusal> {
         )));
     }
     let dtype = asked.dtype.as_deref().map(str::parse).transpose()?;
-    Ok(LoadOptions {
+    let load = LoadOptions {
         source,
         dtype: dtype.or(granted.dtype),
         kv_dtype: asked.kv_dtype.as_deref().map(str::parse).transpose()?,
@@ -118,7 +141,8 @@ pub fn options(run: &Run, asked: LoadDraft) -> Result<LoadOptions, Refusal> {
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
         digests: granted.digests.clone(),
-    })
+    };
+    Ok(Asked { grant: Arc::clone(granted), load })
 }
 
 /// How a model is split: as was granted, but for what the script says. One whose ranks the script sets is otherwise

@@ -233,7 +233,8 @@ impl models::HostModel for State {
         model: Resource<LoadedModel>,
         source: String,
     ) -> Told<Resource<Adapted>> {
-        let attached = match self.granted_adapter(&source) {
+        let granted = Arc::clone(&self.table.get(&model)?.grant);
+        let attached = match self.granted_adapter(&granted, &source) {
             Ok(grant) => self.attach(&model, grant).await?,
             Err(error) => Err(error),
         };
@@ -290,8 +291,8 @@ impl State {
         &mut self,
         options: LoadDraft,
     ) -> Answer<Resource<LoadedModel>> {
-        let options = match loading::options(&self.run, options) {
-            Ok(options) => options,
+        let loading::Asked { grant, load: options } = match loading::options(&self.run, options) {
+            Ok(asked) => asked,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let most = self.run.settings.limits.models;
@@ -301,7 +302,7 @@ impl State {
             ));
             return Ok(Err(refusal));
         }
-        let is_granted = options.source == self.run.settings.model.source;
+        let is_granted = options.source == grant.source;
         let depth = self.run.phases.begin("load".to_owned())?;
         // Counters tick while the model loads, so that their periods are known by the first window.
         self.run.meter();
@@ -321,7 +322,7 @@ impl State {
         };
         self.run.hold(loading, &mut thread);
         self.record_model(thread.info(), thread.number, seed)?;
-        let model = self.hand_out(LoadedModel { thread, adapters: Adapters::default() })?;
+        let model = self.hand_out(LoadedModel { thread, grant, adapters: Adapters::default() })?;
         if is_granted && let Err(refusal) = self.attach_granted(&model).await? {
             models::HostModel::drop(self, model).await?;
             return Ok(Err(refusal));

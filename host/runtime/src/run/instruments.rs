@@ -24,7 +24,7 @@ impl Instruments {
     pub fn meter(&self, clock: &Clock, output: &Arc<Output>, settings: &Settings) -> &Meter {
         let start = || {
             // Ranks of this machine that each see only a GPU of their own: the energy of all is the model's.
-            let more = settings.model.world.iter().flat_map(|world| world.other_gpus());
+            let more = settings.models.default().world.iter().flat_map(|world| world.other_gpus());
             RunMeter::start(clock, output, &settings.metering, more)
         };
         &self.meter.get_or_init(start).meter

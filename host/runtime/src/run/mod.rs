@@ -23,12 +23,17 @@ pub use phases::{OpenPhase, Phases};
 pub use work::{Unsettled, Work};
 
 use crate::{
-    engine_thread::EngineThread, error::Halt, grants::Settings, holdings::During, output::Output,
-    stop::Stop,
+    engine_thread::EngineThread, error::Halt, facts::facts, grants::Settings, holdings::During,
+    output::Output, stop::Stop,
 };
 use llem_engine::{Info, model::RankInfo};
 use llem_meter::{Clock, Meter};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use llem_record::environment::{Build, Host};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// A run.
 pub struct Run {
@@ -46,6 +51,8 @@ pub struct Run {
     pub engines: Engines,
     /// What they have done.
     pub work: Work,
+    /// How the program was built, and the machine: known once the plan is.
+    surroundings: OnceLock<(Build, Host)>,
     instruments: Instruments,
 }
 
@@ -58,6 +65,7 @@ impl Run {
             phases: Phases::new(clock, &output),
             engines: Engines::default(),
             work: Work::default(),
+            surroundings: OnceLock::new(),
             instruments: Instruments::default(),
             output,
             settings,
@@ -67,6 +75,20 @@ impl Run {
     /// Devices and counters of this machine. Found when first asked for: looking for GPUs takes longer than a short run.
     pub fn meter(&self) -> &Meter {
         self.instruments.meter(&self.clock, &self.output, &self.settings)
+    }
+
+    /// Keeps what the plan says of the program and the machine. Called once, before the component runs.
+    pub fn is_surrounded_by(&self, build: Build, host: Host) {
+        // A run has one plan.
+        let _ = self.surroundings.set((build, host));
+    }
+
+    /// What reports print of the program, the machine and its GPUs, by kebab-case names: see [`crate::facts`]. Starts
+    /// the meter.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let unknown = Default::default();
+        let (build, host) = self.surroundings.get().unwrap_or(&unknown);
+        facts(build, host, &self.meter().devices())
     }
 
     /// What is known of the machine beside the meter.
