@@ -27,6 +27,7 @@
 
 pub mod about;
 pub mod adapter;
+pub mod arrivals;
 pub mod batch;
 pub mod bindings;
 pub mod completion;
@@ -38,6 +39,7 @@ pub mod export;
 pub mod facts;
 pub mod flops;
 pub mod footprint;
+pub mod goodput;
 pub mod inputs;
 pub mod interval;
 pub mod load;
@@ -74,11 +76,13 @@ pub mod prelude {
     pub use crate::{
         about::About,
         adapter::AdapterInfo,
+        arrivals::Arrivals,
         batch::{Batch, BatchOptions},
         completion::{Completion, Generation},
         error::{Error, ErrorCode, Result},
         experiment::Experiment,
         footprint::Grid,
+        goodput::{Goodput, ServiceLevels},
         inputs::{parameter, rows, rows_if_granted, sizes},
         interval::Interval,
         load::LoadOptions,

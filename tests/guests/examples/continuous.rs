@@ -93,6 +93,9 @@ fn run() -> Result<()> {
     strict.submit(&request(&[2]), Some(later))?;
     check(strict.status().scheduled == 1, "what is to arrive is scheduled")?;
     let arrived = strict.drain()?.remove(0);
-    check(arrived.submitted == later && arrived.admitted >= Some(later), "it is taken up at its time")?;
+    check(
+        arrived.submitted == later && arrived.admitted >= Some(later),
+        "it is taken up at its time",
+    )?;
     Ok(())
 }
