@@ -138,7 +138,7 @@ fn the_record_names_the_quantisation() {
     let model = path.to_str().unwrap();
     let args = ["exec", "quickstart", "--model", model, "-p", "rounds=1"];
     // The file has no tokenizer, so that text prompts are refused, in one sentence.
-    desk.llem(&args).refused(1, &["no tokenizer"]);
+    desk.llem(&args).refused(2, &["no tokenizer"]);
     let generated = desk.llem(&["generate", model, "--tokens", "5,6,7", "--json"]).ok().json();
     assert_eq!(generated["model"]["quantization"], "Q4_K+Q6_K");
     assert!(generated["model"]["digest"].as_str().unwrap().starts_with("blake3:"));

@@ -95,7 +95,7 @@ end! {
     a_file_of_140_mb:
         Attack::of("huge_artifact").limit("--max-memory", 512).fills(140 * MIB) => 1 ["--max-call"];
     a_text_of_12_mb:
-        Attack::of("huge_text").args(&["-p", "megabytes=12"]).fills(48 * MIB) => 1 ["in parts of at most"];
+        Attack::of("huge_text").args(&["-p", "megabytes=12"]).fills(48 * MIB) => 2 ["in parts of at most"];
     a_text_of_60_mb: Attack::of("huge_text").fills(120 * MIB) => 1 ["--max-call"];
     cells_of_100_mb: Attack::of("huge_cells").fills(220 * MIB) => 1 ["--max-call"];
     one_megabyte_lent_100_000_times: Attack::text("lends_a_string_many_times") => 1 ["--max-call"];
@@ -104,7 +104,7 @@ end! {
     a_terabyte_of_random_bytes: Attack::of("huge_random") => 1 ["exceeds limit|--max-call"];
     fifteen_megabytes_at_once: Attack::of("prints_more_than_it_may").fills(30 * MIB) => 1 ["--max-output"];
     zeroes_without_end: Attack::of("prints_zeroes") => 1 ["zeroes"];
-    a_model_of_8_billion_parameters: Attack::of("wants_a_large_model") => 2 ["GiB", "llama-3.1-8b"];
+    a_model_of_8_billion_parameters: Attack::of("wants_a_large_model") => 1 ["GiB", "llama-3.1-8b"];
 
     a_request_of_100_000_prompts: Attack::of("huge_request") => 1 ["100000 sequences", "GiB"];
     a_recursion_without_end: Attack::of("recurses") => 1 ["call stack exhausted"];
@@ -236,7 +236,7 @@ fn a_chat_template_that_never_ends() {
     let desk = Desk::new();
     let twice = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
     let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model_with(&desk, twice)]);
-    attack.ends(1, &["2000000 steps"]);
+    attack.ends(2, &["2000000 steps"]);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_chat_template_that_takes_all_memory_or_the_whole_stack() {
         let desk = Desk::new();
         let model = model_with(&desk, template);
         let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model]);
-        attack.ends(1, &["chat template"]);
+        attack.ends(2, &["chat template"]);
     }
 }
 

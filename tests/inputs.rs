@@ -23,7 +23,7 @@ fn cells_of_a_csv_file_stay_text_until_a_number_is_asked_for() {
 
     let desk = Desk::new();
     let args = ["exec", &guest("reads_rows"), "--dataset", &grant, "-p", "column=prompt"];
-    desk.llem(&args).refused(1, &["row 3", "'prompt'", "0x1", "a whole number (u64)"]);
+    desk.llem(&args).refused(2, &["row 3", "'prompt'", "0x1", "a whole number (u64)"]);
     let numbers: Vec<String> =
         logged(&desk).into_iter().filter(|line| line.starts_with("number")).collect();
     assert_eq!(numbers, ["number 7", "number 42", "number 9223372036854775808"]);

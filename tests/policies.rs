@@ -1,6 +1,6 @@
 //! Policies are composed with the runner that ships with llem, and with shipped policies where none was given.
 
-use crate::support::{Desk, guest, of_kind};
+use crate::support::{Desk, contract_version, guest, of_kind};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -168,7 +168,7 @@ fn the_baseline_is_a_parameter_of_the_runner() {
     let args = ["exec", &policy, "--baseline", "1", "-p", "baseline=1"];
     Desk::new().llem(&args).refused(2, &["given twice", "--baseline"]);
     let args = ["exec", &policy, "-p", "baseline=-1"];
-    Desk::new().llem(&args).refused(1, &["'baseline'", "-1"]);
+    Desk::new().llem(&args).refused(2, &["'baseline'", "-1"]);
     let (_, record) = record(&[&policy, "-p", "baseline=0.1"]);
     assert_eq!(record["parameters"]["baseline"], 0.1);
     assert_eq!(record["phases"][1]["phase"], "baseline");
@@ -185,7 +185,7 @@ fn inspect_tells_what_a_policy_is_composed_with() {
     };
     assert_eq!(names(&shown["parameters"]), ["warmup-runs"]);
     let exports: Vec<_> = shown["exports"].as_array().unwrap().iter().collect();
-    assert_eq!(exports, ["llem:experiment/warmup-policy@0.1.0"]);
+    assert_eq!(exports, [&format!("llem:experiment/warmup-policy@{}", contract_version())]);
     let others = shown["composed_with"].as_array().unwrap();
     let roles: Vec<_> = others.iter().map(|other| other["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["runner", "workload+metrics"]);

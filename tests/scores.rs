@@ -319,7 +319,7 @@ fn what_cannot_be_scored_is_refused_before_any_of_it_is_run() {
     ] {
         let desk = Desk::new();
         let ran = desk.llem(&["exec", &component, "--model", &model, "-p", lists]);
-        ran.refused(1, words);
+        ran.refused(2, words);
         assert!(of_kind(&desk.events(), "score").is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! Makes every call in `describe` that belongs to `run`, and logs what became of each.
 
 use llem_sdk::{
-    bindings::{devices, inputs, meter, models, report, types},
+    bindings::{devices, inputs, meter, report, types},
     prelude::{About, Level, Model, Quantity, Request, Result, Source, parameter},
 };
 use std::cell::Cell;
@@ -43,7 +43,6 @@ fn about() -> About {
     tell("report.write-artifact", report::write_artifact("from-describe.txt", b"text"));
     tell("inputs.parameter", inputs::parameter("tokens"));
     tell("inputs.dataset.open", inputs::Dataset::open("rows"));
-    tell("models.model.load", models::Model::load(&models::LoadOptions::new()));
     report::show_progress(u64::MAX, u64::MAX, "in describe");
     report::log(Level::Info, "logged by describe");
     report::warn("warned by describe");

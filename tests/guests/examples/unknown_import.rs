@@ -1,25 +1,24 @@
 //! Imports what no host gives.
 
+use llem_sdk::prelude::*;
+
 mod bindings {
     wit_bindgen::generate!({
         inline: "
             package test:hostile;
             interface secrets { read: func() -> string; }
-            world guest {
-                import secrets;
-                export run: func() -> result<_, string>;
-            }
+            world guest { import secrets; }
         ",
         world: "guest",
     });
 }
 
-struct Guest;
+llem_sdk::experiment!(about, run);
 
-impl bindings::Guest for Guest {
-    fn run() -> Result<(), String> {
-        Err(bindings::test::hostile::secrets::read())
-    }
+fn about() -> About {
+    About::new("unknown-import", "0.1.0", "Imports what no host gives.")
 }
 
-bindings::export!(Guest with_types_in bindings);
+fn run() -> Result<()> {
+    Err(bindings::test::hostile::secrets::read().into())
+}
