@@ -88,7 +88,11 @@ fn changes_of_what_was_published_are_found() {
     };
     let same = changed("types.wit", "/// A number.", "/// Any number.");
     assert!(same.iter().all(Result::is_ok), "{same:?}");
-    let grown = changed("meter.wit", "label: func() -> string;", "label: func() -> string;\nname: func() -> string;");
+    let grown = changed(
+        "meter.wit",
+        "label: func() -> string;",
+        "label: func() -> string;\nname: func() -> string;",
+    );
     assert!(grown[0].is_ok() && grown[1].is_err(), "{grown:?}");
     for (file, from, to) in [
         ("types.wit", "unit: string,", "unit: string,\nscale: f64,"),

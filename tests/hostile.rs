@@ -36,7 +36,6 @@ go_on_until_they_are_ended! {
     a_loop_in_describe: Attack::of("loops_in_describe").before_its_run();
     a_loop_after_run: Attack::text("loops_in_post_return");
     a_loop_while_the_host_asks_for_memory: Attack::text("loops_in_realloc");
-    a_describe_that_loads_models_without_end: Attack::of("loads_in_describe").before_its_run();
     a_memory_that_is_filled_without_end: Attack::text("fills_memory").fills(240 * MIB);
     a_task_that_yields_for_ever: Attack::text("yields_for_ever");
     a_clock_that_is_asked_without_end: Attack::of("spins_in_wasi");
@@ -54,7 +53,7 @@ go_on_until_they_are_ended! {
     scores_without_end: Attack::of("floods_scores");
     requests_without_end: Attack::of("floods_requests");
     adapters_that_change_without_end: Attack::of("swaps_adapters");
-    a_text_of_a_megabyte: Attack::of("huge_text").args(&["-p", "megabytes=1"]).fills(64 * MIB);
+    a_text_of_a_megabyte: Attack::of("huge_text").args(&["-p", "megabytes=1"]).fills(96 * MIB);
     a_million_tokens: Attack::of("huge_tokens").fills(48 * MIB);
     a_hundred_thousand_scores_in_a_call:
         Attack::of("huge_scores").args(&["-p", "continuations=100000"]).fills(48 * MIB);
@@ -76,6 +75,8 @@ end! {
     sequences_that_are_cancelled_without_end:
         Attack::of("cancels_without_end").limit("--max-output", 1) => 1 ["1 MiB", "--max-output"];
     log_lines_of_15_mb: Attack::of("huge_log_lines").fills(32 * MIB) => 1 ["8 MiB", "--max-output"];
+    a_describe_that_loads_models_without_end:
+        Attack::of("loads_in_describe").before_its_run() => 2 ["describe must not call models.load-options"];
     log_lines_of_15_mb_in_describe:
         Attack::of("logs_in_describe").fills(32 * MIB).before_its_run() => 1 ["8 MiB", "--max-output"];
     phases_within_phases: Attack::of("nests_phases") => 1 ["64"];

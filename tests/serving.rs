@@ -6,7 +6,8 @@ use serde_json::Value;
 /// The sequences of a run's batches, by their names.
 fn sequences(desk: &Desk) -> Vec<Value> {
     let events = desk.events();
-    let mut sequences: Vec<Value> = of_kind(&events, "batch-sequence").into_iter().cloned().collect();
+    let mut sequences: Vec<Value> =
+        of_kind(&events, "batch-sequence").into_iter().cloned().collect();
     sequences.sort_by_key(|event| event["name"].as_u64().unwrap());
     sequences.into_iter().map(|event| event["sequence"].clone()).collect()
 }
@@ -57,8 +58,10 @@ fn the_runner_runs_a_workload_as_its_schedule_says() {
     let open = sequences(&desk);
     assert_eq!(open.len(), 40);
     let submitted = |one: &Value| one["submitted_ns"].as_u64().unwrap();
-    let gaps: Vec<f64> =
-        open.windows(2).map(|pair| (submitted(&pair[1]) - submitted(&pair[0])) as f64 * 1e-9).collect();
+    let gaps: Vec<f64> = open
+        .windows(2)
+        .map(|pair| (submitted(&pair[1]) - submitted(&pair[0])) as f64 * 1e-9)
+        .collect();
     assert!(is_exponential(gaps, 1.0 / 400.0));
     // A closed loop: never more requests under way than it says.
     let desk = Desk::new();
@@ -73,7 +76,8 @@ fn the_runner_runs_a_workload_as_its_schedule_says() {
         assert!(under_way.count() <= 3);
     }
     let record = desk.record();
-    let measure = record["windows"].as_array().unwrap().iter().find(|one| one["phase"] == "measure");
+    let measure =
+        record["windows"].as_array().unwrap().iter().find(|one| one["phase"] == "measure");
     assert_eq!(measure.unwrap()["activity"]["output_tokens"], 20 * 6);
 }
 

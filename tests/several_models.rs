@@ -40,7 +40,8 @@ fn a_script_loads_them_by_name() {
     let models = ["--model=big=synthetic:tiny", "--model=draft=synthetic:fixed-latency"];
     desk.llem(&[&["exec", &guest("several_models")], &models[..]].concat()).ok();
     let record = desk.record();
-    let sources: Vec<_> = record["models"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
+    let sources: Vec<_> =
+        record["models"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
     assert_eq!(sources, ["synthetic:tiny", "synthetic:fixed-latency"]);
 }
 

@@ -87,7 +87,7 @@ fn in_turn(model: &mut Model, requests: &[Request]) -> Result<Vec<Vec<f64>>, Err
         let options =
             BatchOptions { max_sequences: request.prompts.len(), max_tokens, ..Default::default() };
         let mut batch = Batch::open(model, options)?;
-        batch.submit(model, request, Instant::now())?;
+        batch.submit(model, request, Instant::now(), None)?;
         batch.step(model, &|| false)?;
         batches.push(batch);
     }

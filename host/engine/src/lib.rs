@@ -51,6 +51,6 @@ pub use model::{Info, Model};
 pub use parallel::Split;
 pub use request::{Prepared, Prompt, Request};
 pub use sampling::Sampling;
-pub use text_tools::TextTools;
 pub use special_tokens::SpecialTokens;
+pub use text_tools::TextTools;
 pub use tokenizer::{SpecialToken, TokenizerFacts};

@@ -12,7 +12,8 @@ pub use crate::{
     },
     report::{Artifact, Metric, Series, Table},
     request::{
-        BatchRecord, BatchRequestRecord, PromptForm, ChosenBy, PromptRecord, RequestRecord, SamplingRecord,
+        BatchRecord, BatchRequestRecord, ChosenBy, PromptForm, PromptRecord, RequestRecord,
+        SamplingRecord,
     },
     score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
     window::{DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},

@@ -55,7 +55,8 @@ impl About {
     /// Adds a parameter.
     pub fn add_parameter(&mut self, parameter: Parameter) {
         let text = if let types::Value::Text(text) = &parameter.default { text.len() } else { 0 };
-        self.added += size_of::<Parameter>() + parameter.name.len() + parameter.summary.len() + text;
+        self.added +=
+            size_of::<Parameter>() + parameter.name.len() + parameter.summary.len() + text;
         self.parameters.push(parameter);
     }
 

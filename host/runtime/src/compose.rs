@@ -217,7 +217,8 @@ fn compose(parts: &[Part]) -> Result<Vec<u8>> {
         let (policy, border) = instantiate(&mut graph, part)?;
         for role in &part.roles {
             // Either may be of an earlier version than the other.
-            let [wanted, offered] = [own.imported(role.interface()), border.exported(role.interface())];
+            let [wanted, offered] =
+                [own.imported(role.interface()), border.exported(role.interface())];
             let (Some(wanted), Some(offered)) = (wanted, offered) else {
                 return Err(Error::Input(unfit(&part.file, "it is no such policy")));
             };

@@ -15,8 +15,7 @@ pub fn exported(
 ) -> wasmtime::Result<ComponentExportIndex> {
     let name = package::named(interface);
     let whole = instance.get_export_index(&mut store, None, &name);
-    let found = whole.and_then(|whole| {
-        instance.get_export_index(&mut store, Some(&whole), function)
-    });
+    let found =
+        whole.and_then(|whole| instance.get_export_index(&mut store, Some(&whole), function));
     found.ok_or_else(|| wasmtime::format_err!("it exports no {function} of {name}"))
 }

@@ -1,9 +1,6 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
-use crate::{
-    error::Halt,
-    last_words::LastWords,
-};
+use crate::{error::Halt, last_words::LastWords};
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
 use std::{

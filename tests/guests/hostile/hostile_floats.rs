@@ -51,6 +51,10 @@ fn run() -> Result<()> {
             ("presence-penalty", Sampling { presence_penalty: small, ..sampling() }),
             ("logit-bias", Sampling { logit_bias: vec![(1, small)], ..sampling() }),
         ] {
+            // Minus infinity rules a token out.
+            if name == "logit-bias" && small == f32::NEG_INFINITY {
+                continue;
+            }
             let request = Request::tokens([1]).max_new_tokens(1).sampling(sampling);
             expect(format!("{name} {number}"), model.generate(&request).is_ok());
         }

@@ -5,9 +5,7 @@
 //!    └───── otherwise ──────────────────────────────────────────┴─► waiting ── KV memory ──► running
 //! ```
 
-use super::{
-    Batch, Sequence, Submitted, WhenFull, check, continuous::check_pass, reuse::Origin,
-};
+use super::{Batch, Sequence, Submitted, WhenFull, check, continuous::check_pass, reuse::Origin};
 use crate::{Error, Model, Request, Result, families::Shape, flops::Logits};
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::super::{Batch, BatchOptions, FinishReason, WhenFull, test_models::*};
-use crate::{adapters::Choice, Control, DType, Error, LoadOptions, Model, Request, Split};
+use crate::{Control, DType, Error, LoadOptions, Model, Request, Split, adapters::Choice};
 use std::time::Instant;
 
 /// Plain, with windows shorter than the prompts, with learned positions, and on several ranks.

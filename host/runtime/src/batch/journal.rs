@@ -172,7 +172,8 @@ impl BatchJournal {
             || (String::new(), None, self.run.clock.at(ended.completion.submitted)),
             |known| (known.label.clone(), Some(known.request), known.arrival),
         );
-        let sequence = sequence::sequence(&self.run, &ended.completion, arrival, Some(&ended.admission), None);
+        let sequence =
+            sequence::sequence(&self.run, &ended.completion, arrival, Some(&ended.admission), None);
         let record = BatchSequenceRecord {
             label,
             phase: self.run.phases.path(),

@@ -151,11 +151,12 @@ impl BatchHandle {
         asked: Asked,
         arrival: Option<u64>,
     ) -> Answer<u64> {
-        let submit = move |batch: &mut Batch, model: &Model, request: &Request, handed_over, arrival| {
-            let submitted =
-                batch.submit_after(model, sequence, fork, request, handed_over, arrival)?;
-            Ok(vec![submitted])
-        };
+        let submit =
+            move |batch: &mut Batch, model: &Model, request: &Request, handed_over, arrival| {
+                let submitted =
+                    batch.submit_after(model, sequence, fork, request, handed_over, arrival)?;
+                Ok(vec![submitted])
+            };
         let names = self.submit_with(run, asked, arrival, submit).await?;
         Ok(names.and_then(|names| {
             let none = || Refusal::Failed("nothing was submitted".to_owned());
@@ -190,8 +191,9 @@ impl BatchHandle {
         }
         let Asked { label, request, mut record } = asked;
         let (batch, moment) = (Arc::clone(&self.batch), arrival.map(|at| run.clock.moment(at)));
-        let submit =
-            move |model: &mut Model| submit(&mut lock(&batch), model, &request, handed_over, moment);
+        let submit = move |model: &mut Model| {
+            submit(&mut lock(&batch), model, &request, handed_over, moment)
+        };
         let submitted = match self.thread.call(submit).await? {
             Ok(submitted) => submitted,
             Err(error) => return Ok(Err(error.into())),

@@ -215,11 +215,7 @@ impl batches::HostBatch for State {
         self.told(cancelled)
     }
 
-    fn logits(
-        &mut self,
-        batch: Resource<OpenBatch>,
-        sequence: u64,
-    ) -> Told<Resource<Logits>> {
+    fn logits(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<Resource<Logits>> {
         let handle = self.batch(&batch)?;
         let read = |batch: &mut Batch| {
             let row = batch.logits(sequence)?;
@@ -233,12 +229,7 @@ impl batches::HostBatch for State {
         self.handed_out(logits)
     }
 
-    async fn choose(
-        &mut self,
-        batch: Resource<OpenBatch>,
-        sequence: u64,
-        token: u32,
-    ) -> Told<()> {
+    async fn choose(&mut self, batch: Resource<OpenBatch>, sequence: u64, token: u32) -> Told<()> {
         let chosen = self.batch(&batch)?.choose(sequence, token).await?;
         self.told(chosen)
     }
@@ -268,11 +259,11 @@ impl batches::HostBatch for State {
     }
 
     fn prefix_queries(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
-        Ok(self.status(&batch)?.prefix_queries as u64)
+        Ok(self.status(&batch)?.prefix_queries)
     }
 
     fn prefix_hits(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u64> {
-        Ok(self.status(&batch)?.prefix_hits as u64)
+        Ok(self.status(&batch)?.prefix_hits)
     }
 
     async fn sequence_energy(
@@ -334,10 +325,8 @@ impl State {
     fn progress(&self, stretch: Stretch) -> wasmtime::Result<Progress> {
         let Stretch { steps, tokens, ended, prompt_tokens, started, finished } = stretch;
         let clock = self.run.clock;
-        let tokens: Vec<_> = tokens
-            .iter()
-            .map(|token| (token.sequence, token.token, clock.at(token.at)))
-            .collect();
+        let tokens: Vec<_> =
+            tokens.iter().map(|token| (token.sequence, token.token, clock.at(token.at))).collect();
         let charge = self.kept.charge(size_of::<Progress>() + size_of_val(&tokens[..]))?;
         let ended = self.ended(ended)?;
         let [started_ns, finished_ns] = [started, finished].map(|moment| clock.at(moment));

@@ -92,10 +92,7 @@ macro_rules! describes {
                 Ok(())
             }
 
-            fn clocks(
-                &mut self,
-                about: Resource<About>,
-            ) -> wasmtime::Result<description::Clocks> {
+            fn clocks(&mut self, about: Resource<About>) -> wasmtime::Result<description::Clocks> {
                 Ok(self.table.get(&about)?.clocks)
             }
 

@@ -24,9 +24,11 @@ impl devices::Host for State {
     fn find_device(&mut self, id: String) -> Told<Resource<Hardware>> {
         let found = self.run.meter().devices().into_iter().find(|device| device.id == id);
         let found = found.map(|device| self.hardware(device));
-        self.handed_out(found.ok_or_else(|| {
-            Refusal::NotFound(format!("no device '{id}'; list-devices names them"))
-        }))
+        self.handed_out(
+            found.ok_or_else(|| {
+                Refusal::NotFound(format!("no device '{id}'; list-devices names them"))
+            }),
+        )
     }
 }
 

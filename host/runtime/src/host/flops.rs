@@ -105,8 +105,7 @@ fn count(loaded: &LoadedModel, shape: &FlopShape) -> Result<FlopCounts, Refusal>
         )));
     }
     let adapter = shape.adapter.as_ref().map(|name| loaded.adapters.find(name)).transpose()?;
-    let workload =
-        Workload { batch: shape.batch as usize, prompt, output, logits: shape.logits };
+    let workload = Workload { batch: shape.batch as usize, prompt, output, logits: shape.logits };
     let factors = Counted::new(decoder, adapter).adapter;
     Ok(FlopCounts {
         estimated: workload.estimate(decoder, factors),
@@ -127,6 +126,10 @@ fn parts(phases: &Phases) -> Vec<flops::Part> {
     };
     let pairs = named(&phases.prefill).into_iter().zip(named(&phases.decode));
     pairs
-        .map(|((name, prefill), (_, decode))| flops::Part { name: name.to_owned(), prefill, decode })
+        .map(|((name, prefill), (_, decode))| flops::Part {
+            name: name.to_owned(),
+            prefill,
+            decode,
+        })
         .collect()
 }

@@ -61,8 +61,9 @@ impl generations::HostCompletion for State {
         &mut self,
         completion: Resource<Completed>,
     ) -> wasmtime::Result<Vec<generations::TokenLogProbabilities>> {
-        let seen = |&(token, log_probability): &(u32, f64)| {
-            generations::TokenLogProbability { token, log_probability }
+        let seen = |&(token, log_probability): &(u32, f64)| generations::TokenLogProbability {
+            token,
+            log_probability,
         };
         let completion = self.table.get(&completion)?;
         let told = completion.record.tokens.iter().zip(&completion.log_probabilities);

@@ -93,12 +93,7 @@ impl inputs::HostRandom for State {
         self.told(numbers)
     }
 
-    fn tokens(
-        &mut self,
-        stream: Resource<Stream>,
-        count: u32,
-        vocabulary: u32,
-    ) -> Told<Vec<u32>> {
+    fn tokens(&mut self, stream: Resource<Stream>, count: u32, vocabulary: u32) -> Told<Vec<u32>> {
         let most = self.run.settings.limits.call;
         let tokens = self.table.get_mut(&stream)?.tokens(count.into(), vocabulary, most);
         self.told(tokens)

@@ -32,7 +32,11 @@ impl models::HostLoadOptions for State {
         Ok(())
     }
 
-    fn set_kv_dtype(&mut self, options: Resource<LoadDraft>, dtype: String) -> wasmtime::Result<()> {
+    fn set_kv_dtype(
+        &mut self,
+        options: Resource<LoadDraft>,
+        dtype: String,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&options)?.kv_dtype = Some(short(dtype, LONGEST));
         Ok(())
     }
@@ -47,17 +51,29 @@ impl models::HostLoadOptions for State {
         Ok(())
     }
 
-    fn set_whole_experts(&mut self, options: Resource<LoadDraft>, whole: bool) -> wasmtime::Result<()> {
+    fn set_whole_experts(
+        &mut self,
+        options: Resource<LoadDraft>,
+        whole: bool,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&options)?.whole_experts = Some(whole);
         Ok(())
     }
 
-    fn set_sharded_adapters(&mut self, options: Resource<LoadDraft>, sharded: bool) -> wasmtime::Result<()> {
+    fn set_sharded_adapters(
+        &mut self,
+        options: Resource<LoadDraft>,
+        sharded: bool,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&options)?.sharded_adapters = Some(sharded);
         Ok(())
     }
 
-    fn set_microbatches(&mut self, options: Resource<LoadDraft>, parts: u32) -> wasmtime::Result<()> {
+    fn set_microbatches(
+        &mut self,
+        options: Resource<LoadDraft>,
+        parts: u32,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&options)?.microbatches = Some(parts);
         Ok(())
     }

@@ -57,7 +57,10 @@ impl models::HostModel for State {
         Ok(self.info_of(&model)?.parameters)
     }
 
-    fn parameters_without_embeddings(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<u64> {
+    fn parameters_without_embeddings(
+        &mut self,
+        model: Resource<LoadedModel>,
+    ) -> wasmtime::Result<u64> {
         Ok(self.info_of(&model)?.parameters_without_embeddings())
     }
 
@@ -89,7 +92,10 @@ impl models::HostModel for State {
         Ok(self.info_of(&model)?.threads as u32)
     }
 
-    fn parallelism(&mut self, model: Resource<LoadedModel>) -> wasmtime::Result<models::Parallelism> {
+    fn parallelism(
+        &mut self,
+        model: Resource<LoadedModel>,
+    ) -> wasmtime::Result<models::Parallelism> {
         let Split { tensor, pipeline, data, .. } = self.info_of(&model)?.split;
         let [tensor, pipeline, data] = [tensor, pipeline, data].map(|count| count as u32);
         Ok(models::Parallelism { tensor, pipeline, data })
@@ -287,10 +293,7 @@ impl State {
     }
 
     /// Loads a model, in a phase of its own, with the adapters that were granted with it.
-    async fn load_model(
-        &mut self,
-        options: LoadDraft,
-    ) -> Answer<Resource<LoadedModel>> {
+    async fn load_model(&mut self, options: LoadDraft) -> Answer<Resource<LoadedModel>> {
         let loading::Asked { grant, load: options } = match loading::options(&self.run, options) {
             Ok(asked) => asked,
             Err(refusal) => return Ok(Err(refusal)),
@@ -349,11 +352,7 @@ impl State {
     }
 
     /// Serves a request and records it as far as it came.
-    async fn generated(
-        &mut self,
-        thread: &EngineThread,
-        asked: Asked,
-    ) -> Answer<Generated> {
+    async fn generated(&mut self, thread: &EngineThread, asked: Asked) -> Answer<Generated> {
         let _working = self.run.stop.working();
         let Asked { label, request, mut record } = asked;
         let (run, name) = (Arc::clone(&self.run), label.clone());
@@ -398,11 +397,10 @@ impl State {
         let _working = run.stop.working();
         let (at_work, number) = (Arc::clone(&run), thread.number);
         let measure = move |model: &mut Model| scoring::measure(model, &at_work, number, task);
-        let scored =
-            match thread.call(measure).await?? {
-                Ok(measured) => scoring::record(&self.run, &thread, measured)?,
-                Err(error) => Err(error.into()),
-            };
+        let scored = match thread.call(measure).await?? {
+            Ok(measured) => scoring::record(&self.run, &thread, measured)?,
+            Err(error) => Err(error.into()),
+        };
         let scored = match scored {
             Ok((scores, window)) => Ok(self.scored(scores, window)?),
             Err(refusal) => Err(refusal),

@@ -299,10 +299,9 @@ fn prompt(prompt: &Prompt) -> llem_engine::Prompt {
     match prompt {
         Prompt::Text(text) => llem_engine::Prompt::Text(text.clone()),
         Prompt::Tokens(tokens) => llem_engine::Prompt::Tokens(tokens.clone()),
-        Prompt::Chat(messages, arguments) => llem_engine::Prompt::Chat {
-            messages: messages.clone(),
-            arguments: arguments.clone(),
-        },
+        Prompt::Chat(messages, arguments) => {
+            llem_engine::Prompt::Chat { messages: messages.clone(), arguments: arguments.clone() }
+        }
     }
 }
 

@@ -16,7 +16,8 @@ impl models::HostTokenizer for State {
         text: String,
         with_special_tokens: bool,
     ) -> Told<Vec<u32>> {
-        self.asked(&tokenizer, move |tokens| tokens.tokenizer.encode(&text, with_special_tokens)).await
+        self.asked(&tokenizer, move |tokens| tokens.tokenizer.encode(&text, with_special_tokens))
+            .await
     }
 
     async fn decode(
@@ -60,7 +61,8 @@ impl models::HostTokenizer for State {
         tokenizer: Resource<TextTools>,
     ) -> wasmtime::Result<Vec<models::SpecialToken>> {
         let special = self.table.get(&tokenizer)?.tokenizer.facts().special;
-        let seen = |SpecialToken { id, text, is_named }| models::SpecialToken { id, text, is_named };
+        let seen =
+            |SpecialToken { id, text, is_named }| models::SpecialToken { id, text, is_named };
         Ok(special.into_iter().map(seen).collect())
     }
 

@@ -165,7 +165,11 @@ pub fn measure(
 
 /// Writes what was measured into the record, however far it came, and returns the scores, if all are there, with their
 /// window.
-pub fn record(run: &Run, thread: &EngineThread, measured: Measured) -> Answer<(Vec<Score>, WindowRecord)> {
+pub fn record(
+    run: &Run,
+    thread: &EngineThread,
+    measured: Measured,
+) -> Answer<(Vec<Score>, WindowRecord)> {
     let Measured { task, scoring, span, communication: [sent, received], results } = measured;
     let info = thread.info();
     let before = Before::now(run);

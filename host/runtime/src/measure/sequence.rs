@@ -13,7 +13,9 @@ pub fn sequences(
 ) -> Vec<SequenceRecord> {
     let submitted = run.clock.at(generation.submitted);
     let pairs = generation.completions.iter().zip(energies);
-    pairs.map(|(completion, energy)| sequence(run, completion, submitted, None, Some(energy))).collect()
+    pairs
+        .map(|(completion, energy)| sequence(run, completion, submitted, None, Some(energy)))
+        .collect()
 }
 
 /// A sequence as the record keeps it; it arrived at `arrival_ns`, and a continuous batch has admitted it. The energy of

@@ -129,12 +129,13 @@ fn segments(
     let ends: Vec<Instant> =
         marks.iter().map(|mark| mark.at).chain([span.started + span.wall]).collect();
     let starts = [begins].into_iter().chain(marks);
-    let segment = |((Mark { label, at }, until), energy): ((Mark, Instant), Reading)| SegmentRecord {
-        label,
-        started_ns: run.clock.at(at),
-        wall_ns: until.saturating_duration_since(at).as_nanos() as u64,
-        energy: (&energy).into(),
-    };
+    let segment =
+        |((Mark { label, at }, until), energy): ((Mark, Instant), Reading)| SegmentRecord {
+            label,
+            started_ns: run.clock.at(at),
+            wall_ns: until.saturating_duration_since(at).as_nanos() as u64,
+            energy: (&energy).into(),
+        };
     starts.zip(ends).zip([first].into_iter().chain(parts)).map(segment).collect()
 }
 

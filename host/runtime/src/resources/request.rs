@@ -102,7 +102,7 @@ impl Draft {
     /// The script keeps too much.
     pub fn weigh(&mut self) -> wasmtime::Result<()> {
         let prompts: usize = self.prompts.iter().map(prompt_bytes).sum();
-        let stops: usize = self.stop_texts.iter().map(text_bytes).sum();
+        let stops: usize = self.stop_texts.iter().map(|text| text_bytes(text)).sum();
         let given: usize = self.given_tokens.iter().map(|list| list_bytes(list)).sum();
         let adapters = choice_bytes(&self.adapters);
         let lists = list_bytes(&self.stop_tokens) + list_bytes(&self.logit_bias);
@@ -121,7 +121,7 @@ impl Draft {
     }
 }
 
-fn text_bytes(text: &String) -> usize {
+fn text_bytes(text: &str) -> usize {
     size_of::<String>() + text.len()
 }
 
@@ -143,7 +143,8 @@ fn prompt_bytes(prompt: &Prompt) -> usize {
         Prompt::Text(text) => text.len(),
         Prompt::Tokens(tokens) => size_of_val(&tokens[..]),
         Prompt::Chat(messages, arguments) => {
-            let message = |message: &Message| text_bytes(&message.role) + text_bytes(&message.content);
+            let message =
+                |message: &Message| text_bytes(&message.role) + text_bytes(&message.content);
             let argument = |(name, value): &Argument| {
                 let text = if let ArgumentValue::Text(text) = value { text.len() } else { 0 };
                 size_of::<ArgumentValue>() + text_bytes(name) + text
