@@ -12,10 +12,11 @@ pub use crate::{
     },
     report::{Artifact, Metric, Series, Table},
     request::{
-        BatchRecord, BatchRequestRecord, PromptForm, ChosenBy, PromptRecord, RequestRecord, SamplingRecord,
+        BatchRecord, BatchRequestRecord, ChosenBy, PromptForm, PromptRecord, RequestRecord,
+        SamplingRecord,
     },
     score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
-    window::{DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
+    window::{DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord},
 };
 use crate::{
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},

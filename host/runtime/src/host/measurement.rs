@@ -86,8 +86,14 @@ impl meter::HostMeasurement for State {
         Ok(or(self.window(&measurement)?.energy_cpu.as_ref(), "the total does not say"))
     }
 
-    fn energy_accelerators(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(or(self.window(&measurement)?.energy_accelerators.as_ref(), "no accelerator did the work"))
+    fn energy_accelerators(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Reading> {
+        Ok(or(
+            self.window(&measurement)?.energy_accelerators.as_ref(),
+            "no accelerator did the work",
+        ))
     }
 
     fn energy_prefill(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
@@ -106,20 +112,38 @@ impl meter::HostMeasurement for State {
         Ok(of_phase(self.window(&measurement)?, |phases| &phases.outside))
     }
 
-    fn energy_per_output_token(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(or(self.window(&measurement)?.energy_per_output_token.as_ref(), "no token was generated"))
+    fn energy_per_output_token(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Reading> {
+        Ok(or(
+            self.window(&measurement)?.energy_per_output_token.as_ref(),
+            "no token was generated",
+        ))
     }
 
-    fn energy_above_idle(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(or(self.window(&measurement)?.energy_above_idle.as_ref(), "no idle baseline has been measured"))
+    fn energy_above_idle(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Reading> {
+        Ok(or(
+            self.window(&measurement)?.energy_above_idle.as_ref(),
+            "no idle baseline has been measured",
+        ))
     }
 
     fn devices_used(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<u32> {
         Ok(self.window(&measurement)?.devices_used)
     }
 
-    fn energy_imbalance(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(or(self.window(&measurement)?.energy_imbalance.as_ref(), "fewer than two devices hold a model"))
+    fn energy_imbalance(
+        &mut self,
+        measurement: Resource<Measurement>,
+    ) -> wasmtime::Result<Reading> {
+        Ok(or(
+            self.window(&measurement)?.energy_imbalance.as_ref(),
+            "fewer than two devices hold a model",
+        ))
     }
 
     fn segments(
@@ -214,8 +238,12 @@ impl meter::HostMeasurement for State {
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Vec<meter::MemoryPeak>> {
-        let _ = self.window(&measurement)?;
-        Ok(Vec::new())
+        let peaks = self.window(&measurement)?.memory.iter().map(|peak| meter::MemoryPeak {
+            device: peak.device.clone(),
+            kind: peak.kind.clone(),
+            peak: recorded(&peak.peak),
+        });
+        Ok(peaks.collect())
     }
 
     fn drop(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<()> {

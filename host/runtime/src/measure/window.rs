@@ -13,7 +13,9 @@ use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use llem_record::{
     Event,
     energy::{LackRecord, PhaseEnergyRecord, per_token},
-    event::{Activity, DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
+    event::{
+        Activity, DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord,
+    },
     hardware::{CourseRecord, DeviceSpanRecord},
 };
 use std::time::Instant;
@@ -129,12 +131,13 @@ fn segments(
     let ends: Vec<Instant> =
         marks.iter().map(|mark| mark.at).chain([span.started + span.wall]).collect();
     let starts = [begins].into_iter().chain(marks);
-    let segment = |((Mark { label, at }, until), energy): ((Mark, Instant), Reading)| SegmentRecord {
-        label,
-        started_ns: run.clock.at(at),
-        wall_ns: until.saturating_duration_since(at).as_nanos() as u64,
-        energy: (&energy).into(),
-    };
+    let segment =
+        |((Mark { label, at }, until), energy): ((Mark, Instant), Reading)| SegmentRecord {
+            label,
+            started_ns: run.clock.at(at),
+            wall_ns: until.saturating_duration_since(at).as_nanos() as u64,
+            energy: (&energy).into(),
+        };
     starts.zip(ends).zip([first].into_iter().chain(parts)).map(segment).collect()
 }
 
@@ -236,6 +239,15 @@ pub fn closed(
         segments: Vec::new(),
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
+        memory: span
+            .memory
+            .iter()
+            .map(|peak| MemoryPeakRecord {
+                device: peak.device.clone(),
+                kind: peak.kind.name().to_owned(),
+                peak: (&peak.peak).into(),
+            })
+            .collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
         activity,
     })
