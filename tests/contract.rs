@@ -1,6 +1,6 @@
 //! The WIT package grows without breaking what was published: `tests/frozen` holds that.
 
-use crate::support::Desk;
+use crate::support::{Desk, contract_version};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -54,12 +54,6 @@ fn check(old: &Path, new: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn version() -> String {
-    let world = fs::read_to_string(root().join("wit/world.wit")).unwrap();
-    let after = world.split_once("llem:experiment@").unwrap().1;
-    after.split_once(';').unwrap().0.to_owned()
-}
-
 #[test]
 fn the_package_still_fits_everything_that_was_published() {
     let (wit, versions) = (root().join("wit"), published());
@@ -68,7 +62,7 @@ fn the_package_still_fits_everything_that_was_published() {
         check(&text, &wit).unwrap_or_else(|error| panic!("breaks {version}: {error}"));
     }
     let newest = versions.last().expect("a version is published");
-    if *newest == version() {
+    if *newest == contract_version() {
         let text = PathBuf::from(frozen(newest, "wit"));
         check(&wit, &text).unwrap_or_else(|error| {
             panic!("wit/ has more than {newest}, whose name it bears: raise its version. {error}")

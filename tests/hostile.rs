@@ -34,7 +34,7 @@ go_on_until_they_are_ended! {
     a_busy_loop: Attack::of("loops");
     a_loop_in_a_start_function: Attack::text("loops_in_start").before_its_run();
     a_loop_in_describe: Attack::of("loops_in_describe").before_its_run();
-    a_loop_after_describe: Attack::text("loops_in_post_return").before_its_run();
+    a_loop_after_run: Attack::text("loops_in_post_return");
     a_loop_while_the_host_asks_for_memory: Attack::text("loops_in_realloc");
     a_describe_that_loads_models_without_end: Attack::of("loads_in_describe").before_its_run();
     a_memory_that_is_filled_without_end: Attack::text("fills_memory").fills(240 * MIB);

@@ -1,6 +1,6 @@
 //! A run that is cut short keeps what it measured.
 
-use crate::support::{Desk, Ran, guest, of_kind};
+use crate::support::{Desk, Ran, contract_version, guest, of_kind};
 use std::{
     fs,
     process::{Child, Stdio},
@@ -116,7 +116,7 @@ fn a_long_pass_ends_within_a_second() {
     assert_eq!(cut["sequences"][0]["tokens"].as_array().unwrap().len(), 0, "it was in prefill");
 }
 
-/// A component whose core module takes long to compile. Its only export is the module, called `run`.
+/// A component whose core module takes long to compile. Its only export is an instance of nothing, called like a script.
 fn slow_to_compile() -> Vec<u8> {
     let size = |mut size: usize| {
         // LEB128.
@@ -141,8 +141,11 @@ fn slow_to_compile() -> Vec<u8> {
         section(3, [size(functions), vec![0; functions]].concat()),
         section(10, [size(functions), sized(body).repeat(functions)].concat()),
     ];
-    let export = [&[1, 0, 3][..], b"run", &[0, 0x11, 0, 0]].concat();
-    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat()), section(11, export)].concat()
+    let name = format!("llem:experiment/script@{}", contract_version());
+    let export = [&[1, 0, name.len() as u8][..], name.as_bytes(), &[5, 0, 0]].concat();
+    let instance = vec![1, 1, 0];
+    let sections = [section(1, module.concat()), section(5, instance), section(11, export)];
+    [b"\0asm\x0d\0\x01\0".to_vec(), sections.concat()].concat()
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod recover;
 mod request_clock;
 mod scores;
 mod seeds;
+mod serving;
 mod several_models;
 mod simd;
 mod terminals;

@@ -35,6 +35,16 @@ fn the_first_is_the_default_and_the_record_has_all() {
 }
 
 #[test]
+fn a_script_loads_them_by_name() {
+    let desk = Desk::new();
+    let models = ["--model=big=synthetic:tiny", "--model=draft=synthetic:fixed-latency"];
+    desk.llem(&[&["exec", &guest("several_models")], &models[..]].concat()).ok();
+    let record = desk.record();
+    let sources: Vec<_> = record["models"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
+    assert_eq!(sources, ["synthetic:tiny", "synthetic:fixed-latency"]);
+}
+
+#[test]
 fn one_without_a_name_is_as_before() {
     let desk = Desk::new();
     desk.llem(&["exec", &guest("imperative"), "--model=synthetic:tiny", "--dtype=bf16"]).ok();

@@ -199,3 +199,11 @@ macro_rules! for_each_folder {
         }
     };
 }
+
+/// The version of `wit/`.
+pub fn contract_version() -> String {
+    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/world.wit");
+    let world = fs::read_to_string(world).unwrap();
+    let after = world.split_once("llem:experiment@").unwrap().1;
+    after.split_once(';').unwrap().0.to_owned()
+}

@@ -1,5 +1,6 @@
 //! Makes components of guests that are written in WebAssembly's text format.
 
+use crate::support::contract_version;
 use std::{fs, path::Path};
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
@@ -7,8 +8,8 @@ use wit_parser::Resolve;
 /// The component that `tests/guests/hostile/NAME.wat` makes, as an argument.
 pub fn component(name: &str) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read(repository.join(format!("tests/guests/hostile/{name}.wat"))).unwrap();
-    made(name, &text)
+    let text = repository.join(format!("tests/guests/hostile/{name}.wat"));
+    made(name, fs::read_to_string(text).unwrap().replace("VERSION", &contract_version()).as_bytes())
 }
 
 /// The component that a text makes: as it is, or, of a core module, with `wit/`'s world `experiment` beside it, as

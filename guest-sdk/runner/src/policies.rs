@@ -21,7 +21,7 @@ impl WarmupPolicy for GivenWarmup {
         self.given = history.len();
         Ok(match warmup_policy::next(last.and_then(Trial::on_host))? {
             Step::Run(plan) => Warmup::Run {
-                request: plan.request.as_ref().map(Request::from),
+                request: plan.request.as_ref().map(|request| Box::new(Request::from(request))),
                 max_new_tokens: plan.max_new_tokens,
             },
             Step::Wait(length) => Warmup::Wait(Duration::from_nanos(length)),

@@ -176,7 +176,7 @@ impl<P: WarmupPolicy> WarmupDriver<P> {
         self.history.extend(last.map(Trial::from));
         Ok(match self.policy.next(&self.history)? {
             Warmup::Run { request, max_new_tokens } => {
-                let request = request.as_ref().map(requests::Request::from);
+                let request = request.as_deref().map(requests::Request::from);
                 wit::Step::Run(wit::Plan { request, max_new_tokens })
             }
             Warmup::Wait(length) => wit::Step::Wait(nanoseconds(length)),

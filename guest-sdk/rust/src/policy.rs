@@ -23,7 +23,7 @@ pub enum Warmup {
     /// Run a request: this one, or else the first of the workload; with at most so many tokens.
     Run {
         /// None borrows the first of the workload.
-        request: Option<Request>,
+        request: Option<Box<Request>>,
         /// Shortens the output.
         max_new_tokens: Option<u32>,
     },

@@ -1,6 +1,6 @@
 //! Times host calls and empty windows, from inside.
 
-use llem_sdk::prelude::*;
+use llem_sdk::{bindings::meter, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -28,5 +28,18 @@ fn run() -> Result<()> {
         Ok(())
     })?;
     time("parameter_call", calls, &|| parameter::<u64>("calls").map(|_| ()))?;
-    time("empty_window", calls / 100, &|| Window::open("empty")?.close().map(drop))
+    // Without reading it: the SDK's windows do so.
+    time("empty_window", calls / 100, &|| {
+        meter::Window::close(meter::Window::open("empty")?)?;
+        Ok(())
+    })?;
+    let measurement = meter::Window::close(meter::Window::open("read")?)?;
+    time("getter", calls, &|| {
+        std::hint::black_box(measurement.wall_time());
+        Ok(())
+    })?;
+    time("reading_getter", calls, &|| {
+        std::hint::black_box(measurement.energy_total());
+        Ok(())
+    })
 }

@@ -1,10 +1,12 @@
 ;; Ends with a case that its answer does not have.
 (module
+  (import "llem:experiment/description@VERSION" "[constructor]about"
+    (func $about (param i32 i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
-  ;; What `describe` returns: name, version, summary, no parameters, no datasets. `run`'s good end is at 48.
-  (data (i32.const 0) "\40\00\00\00\05\00\00\00\48\00\00\00\05\00\00\00\50\00\00\00\05\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; Its name, version and summary. `run`'s good end is at 48.
   (data (i32.const 64) "plain\00\00\000.1.0\00\00\00evil.")
-  (func (export "describe") (result i32) i32.const 0)
+  (func (export "llem:experiment/script@VERSION#describe") (result i32)
+    (call $about (i32.const 64) (i32.const 5) (i32.const 72) (i32.const 5) (i32.const 80) (i32.const 5)))
   (data (i32.const 128) "\07")
-  (func (export "run") (result i32) i32.const 128)
+  (func (export "llem:experiment/script@VERSION#run") (result i32) i32.const 128)
 )

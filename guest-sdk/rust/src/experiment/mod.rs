@@ -112,7 +112,7 @@ impl Experiment {
             history.iter_mut().for_each(Trial::let_go);
             match next {
                 Warmup::Run { request, max_new_tokens } => {
-                    let mut request = request.unwrap_or_else(|| first.clone());
+                    let mut request = request.map_or_else(|| first.clone(), |request| *request);
                     request.max_new_tokens = max_new_tokens
                         .map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
                     let trial = self.trial(history.len(), request)?;

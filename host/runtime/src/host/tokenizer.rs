@@ -25,7 +25,17 @@ impl models::HostTokenizer for State {
         tokens: Vec<u32>,
         with_special_tokens: bool,
     ) -> Told<String> {
-        self.asked(&tokenizer, move |own| own.tokenizer.decode(&tokens, with_special_tokens)).await
+        self.asked(&tokenizer, move |own| {
+            let is_known = |token: &u32| own.tokenizer.token_text(*token).is_some();
+            match tokens.iter().find(|token| !is_known(token)) {
+                None => own.tokenizer.decode(&tokens, with_special_tokens),
+                Some(token) => Err(llem_engine::Error::Invalid(format!(
+                    "token {token} is none of the tokenizer's {}",
+                    own.tokenizer.facts().vocabulary
+                ))),
+            }
+        })
+        .await
     }
 
     async fn apply_chat_template(
