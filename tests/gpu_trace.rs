@@ -11,6 +11,8 @@ pub struct Moment {
     pub utilisation: u64,
     pub throttle: u64,
     pub status: u64,
+    /// Bytes in use on the card, and by the process that asks.
+    pub memory: [Option<u64>; 2],
 }
 
 /// `NVML_ERROR_NO_PERMISSION` and `NVML_ERROR_GPU_IS_LOST`.
@@ -30,12 +32,13 @@ pub fn trace(watts: u64, seconds: u64, change: impl Fn(&mut Moment)) -> String {
             utilisation: 99,
             throttle: 0,
             status: 0,
+            memory: [None; 2],
         };
         change(&mut moment);
-        let Moment { ms, millijoules, milliwatts, temperature, clock, utilisation, throttle, status } = moment;
-        format!("{ms},{millijoules},{milliwatts},{temperature},{clock},2619,{utilisation},{throttle},{status}\n")
+        let Moment { ms, millijoules, milliwatts, temperature, clock, utilisation, throttle, status, memory } = moment;
+        let [used, ours] = memory.map(|bytes| bytes.map(|bytes| bytes.to_string()).unwrap_or_default());
+        format!("{ms},{millijoules},{milliwatts},{temperature},{clock},2619,{utilisation},{throttle},{status},{used},{ours}\n")
     });
-    let head =
-        "t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status\n";
+    let head = "t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status,memory_by,process_by\n";
     head.to_owned() + &moments.collect::<String>()
 }

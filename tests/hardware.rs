@@ -1,7 +1,10 @@
 //! Metering on hardware that is a double below our parsers: a library in NVML's place, files in the kernel's. What is
 //! measured is what they drew; what cannot be told is absent with the reason, never zero, negative or no number.
 
-use crate::support::{Desk, GPU_IS_LOST, Hardware, NO_PERMISSION, guest};
+use crate::{
+    gpu_trace::Moment,
+    support::{Desk, GPU_IS_LOST, Hardware, NO_PERMISSION, guest},
+};
 use serde_json::Value;
 use std::{fs, os::unix::process::CommandExt, process::Command, thread, time::Duration};
 
@@ -101,6 +104,60 @@ fn a_gpu_and_a_processor_are_metered() {
     assert!(samples["quantity"]["value"].as_f64().unwrap() > 100.0, "{samples}");
     assert_eq!(record["devices"][1]["name"], "NVIDIA H100 80GB HBM3");
     assert!(!warnings(&record).contains("cuda:0"), "{}", warnings(&record));
+}
+
+/// A peak of memory in a window: the number, or the reason.
+fn memory<'a>(window: &'a Value, device: &str, kind: &str) -> &'a Value {
+    let peaks = window["memory"].as_array().unwrap();
+    let is_it = |peak: &&Value| peak["device"] == device && peak["kind"] == kind;
+    &peaks.iter().find(is_it).unwrap()["peak"]
+}
+
+#[test]
+fn a_window_tells_its_peaks_of_memory() {
+    // Memory that grows by 1 MB a millisecond, of which another process has 3 GB.
+    let grows = |moment: &mut Moment| {
+        let bytes = 10_000_000_000 + moment.ms * 1_000_000;
+        moment.memory = [Some(bytes), Some(bytes - 3_000_000_000)];
+    };
+    let record =
+        windows(&Hardware::new().gpu(300, 60, grows), &["-p", "windows=2", "-p", "length=1500"]);
+    let windows = record["windows"].as_array().unwrap();
+    let peak = |window: usize, kind| {
+        let peak = memory(&windows[window], "cuda:0", kind);
+        assert_eq!((&peak["unit"], &peak["source"]), (&"By".into(), &"sensor".into()));
+        peak["value"].as_f64().unwrap()
+    };
+    // A reading may come late by a tenth of a second, and the machine that tests by as much.
+    for kind in ["device", "process-device"] {
+        let grown = peak(1, kind) - peak(0, kind);
+        assert!((grown - 1.5e9).abs() < 0.4e9, "{kind}: {grown}");
+    }
+    for window in [0, 1] {
+        let others = peak(window, "device") - peak(window, "process-device");
+        assert!((others - 3e9).abs() <= 0.1e9, "{others}");
+        let resident = memory(&windows[window], "cpu", "process-resident");
+        let machine = memory(&windows[window], "cpu", "device");
+        let (resident, machine) = (resident["value"].as_f64(), machine["value"].as_f64());
+        assert!(resident > Some(1e6) && resident < machine, "{resident:?} of {machine:?}");
+    }
+}
+
+#[test]
+fn memory_that_nvml_does_not_tell_is_absent_with_the_reason() {
+    let untold = windows(&Hardware::new().gpu(300, 60, |_| {}), &["-p", "length=300"]);
+    let denied =
+        |moment: &mut Moment| moment.status = if moment.ms < 100 { 0 } else { NO_PERMISSION };
+    let denied = windows(&Hardware::new().gpu(300, 60, denied), &["-p", "length=300"]);
+    for (record, kind, words) in [
+        (&untold, "process-device", "--pid=host"),
+        (&untold, "device", "nothing tells"),
+        (&denied, "process-device", "does not list the processes"),
+    ] {
+        let peak = memory(&record["windows"][0], "cuda:0", kind);
+        let reason = peak["unavailable"].as_str().unwrap_or_default();
+        assert!(reason.contains(words), "{kind}: {peak}");
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //! does, below the binding crate and everything of ours. Compiled by itself, on std alone (`support::Hardware`).
 //!
 //! `LLEM_TEST_NVML` names a CSV file, or a folder of one for each card (see `cards.rs`), with a row for each moment from which its values hold:
-//! `t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status`; `status` is what every call
-//! returns (0 success, 4 no permission, 15 the GPU is lost). An empty power is a card without the instant field, an empty
-//! energy one without the counter. Time begins with nvmlInit.
+//! `t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status,memory_by,process_by`; `status`
+//! is what every call returns (0 success, 4 no permission, 15 the GPU is lost). An empty power is a card without the
+//! instant field, an empty energy one without the counter, an empty `process_by` (memory of the process that asks) one that
+//! lists another process alone. Rows may end early. Time begins with nvmlInit.
 #![allow(non_snake_case)]
 
 #[path = "cards.rs"]
@@ -22,6 +23,7 @@ use std::{
 const INVALID_ARGUMENT: c_int = 2;
 const NOT_SUPPORTED: c_int = 3;
 const NOT_FOUND: c_int = 6;
+const INSUFFICIENT_SIZE: c_int = 7;
 /// `NVML_FI_DEV_POWER_INSTANT`
 const POWER_INSTANT: c_uint = 186;
 /// `NVML_VALUE_TYPE_UNSIGNED_INT`
@@ -92,7 +94,7 @@ fn now(handle: Handle, column: usize) -> Result<u64, c_int> {
     let elapsed = began.elapsed().as_millis();
     let row = &rows[rows.partition_point(|row| row.at <= elapsed).max(1) - 1];
     match row.values[7].unwrap_or_default() as c_int {
-        0 => row.values[column].ok_or(NOT_SUPPORTED),
+        0 => row.values.get(column).copied().flatten().ok_or(NOT_SUPPORTED),
         status => Err(status),
     }
 }
@@ -312,6 +314,63 @@ extern "C" fn nvmlDeviceGetMigMode(of: Handle, current: *mut c_uint, pending: *m
     let mode = Ok(c_uint::from(card(of).instances.is_some()));
     answer(pending, mode);
     answer(current, mode)
+}
+
+/// `nvmlMemory_v2_t`
+#[repr(C)]
+struct Memory {
+    version: c_uint,
+    total: c_ulonglong,
+    reserved: c_ulonglong,
+    free: c_ulonglong,
+    used: c_ulonglong,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMemoryInfo_v2(of: Handle, to: *mut Memory) -> c_int {
+    let total = 80 << 30;
+    let memory = |used| Memory { version: 2, total, reserved: 0, free: total - used, used };
+    answer(to, now(of, 8).map(memory))
+}
+
+/// `nvmlProcessInfo_t`
+#[derive(Clone)]
+#[repr(C)]
+struct Process {
+    process: c_uint,
+    memory: c_ulonglong,
+    instance: c_uint,
+    compute_instance: c_uint,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
+    of: Handle,
+    count: *mut c_uint,
+    to: *mut Process,
+) -> c_int {
+    let process = |process, memory| Process {
+        process,
+        memory,
+        instance: c_uint::MAX,
+        compute_instance: c_uint::MAX,
+    };
+    let ours = match now(of, 9) {
+        Ok(memory) => Some(process(std::process::id(), memory)),
+        Err(NOT_SUPPORTED) => None,
+        Err(status) => return status,
+    };
+    let listed = [process(c_uint::MAX, 1 << 30)].into_iter().chain(ours);
+    // SAFETY: NVML's contract: `count` tells how many `to` has room for, or `to` is null, and takes how many there are.
+    let room = unsafe { count.replace(listed.clone().count() as c_uint) };
+    if to.is_null() || (room as usize) < listed.clone().count() {
+        return INSUFFICIENT_SIZE;
+    }
+    for (index, process) in listed.enumerate() {
+        // SAFETY: there is room for as many.
+        unsafe { to.add(index).write(process) };
+    }
+    0
 }
 
 /// `NVML_DEVICE_ARCH_HOPPER`

@@ -151,6 +151,7 @@ mod tests {
             }],
             curves: Curves::default(),
             devices: Vec::new(),
+            memory: Vec::new(),
             warnings: Vec::new(),
         };
         watts.iter().map(span).collect()

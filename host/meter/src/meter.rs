@@ -6,6 +6,7 @@ use crate::{
     device::{Device, DeviceState},
     following::{Following, Stand},
     gauge::{Gauge, Mark},
+    memory::{MemoryKind, MemoryPeak},
     processor::{Processor, Roots},
     sampler::{Sampler, SamplerCost, Shared, Sink, locked},
     sources::{
@@ -14,7 +15,7 @@ use crate::{
         nvml::{self, Gpus},
         rapl,
     },
-    timeline::Sample,
+    timeline::{DeviceSpan, Sample},
     window::{Curves, DeviceEnergy, Domain, Resolution, Span, Window},
 };
 use llem_quantity::Source;
@@ -124,6 +125,8 @@ impl Meter {
         if self.align {
             self.wait_for_ticks();
         }
+        // Before the clock, so that no window has what it costs.
+        let resident = self.shared.resident.open();
         // Held until the clock has been read: a slow reading of the sampler's in between would be in the window.
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
         let keep = is_followed.then(|| self.shared.keep(&mut gauges, self.shared.now()));
@@ -131,7 +134,7 @@ impl Meter {
         let started = Instant::now();
         let at = self.shared.at(started);
         let marks = gauges.iter().map(|gauge| gauge.mark(at)).collect();
-        Window { started, marks, keep }
+        Window { started, marks, resident, keep }
     }
 
     /// Begins to follow the energy of everything, from now on.
@@ -154,7 +157,7 @@ impl Meter {
     }
 
     /// What there is from where the last part ended until a later moment. Nothing is read for it but what the sampler has
-    /// read. How devices were, and what a reader must know, is not told.
+    /// read. How devices were, how much memory was in use, and what a reader must know, is not told.
     pub fn part(&self, following: &mut Following, until: Instant) -> Span {
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
         let started = mem::replace(&mut following.until, until);
@@ -168,9 +171,9 @@ impl Meter {
         drop(gauges);
         let unmetered = self.unmetered.iter().map(DeviceEnergy::from);
         let energy = curves.energies().chain(unmetered).collect();
-        let (devices, warnings) = (Vec::new(), Vec::new());
+        let (devices, memory, warnings) = (Vec::new(), Vec::new(), Vec::new());
         let wall = until.saturating_duration_since(started);
-        Span { started, wall, energy, curves, devices, warnings }
+        Span { started, wall, energy, curves, devices, memory, warnings }
     }
 
     /// Closes a window. The clock is read first, next to the work.
@@ -180,6 +183,7 @@ impl Meter {
         self.shared.read_all();
         let gauges = &self.shared.gauges;
         let mut closed: Vec<_> = gauges.iter().map(|gauge| locked(gauge).mark(to)).collect();
+        let peak = window.resident.close();
         if self.align {
             self.wait_for_ticks();
             for (gauge, mark) in gauges.iter().zip(&mut closed) {
@@ -208,7 +212,11 @@ impl Meter {
         let devices = history.devices(from, to);
         warnings.extend(devices.iter().flat_map(|device| device.warnings()));
         warnings.extend(history.gap(from, to));
-        Span { started: window.started, wall, energy, curves, devices, warnings }
+        let (device, kind) = ("cpu".to_owned(), MemoryKind::ProcessResident);
+        let resident = MemoryPeak { device, kind, peak };
+        let memory =
+            [resident].into_iter().chain(devices.iter().flat_map(DeviceSpan::memory)).collect();
+        Span { started: window.started, wall, energy, curves, devices, memory, warnings }
     }
 
     /// Waits until every counter whose ticks can be told apart has ticked, but not for one that does not.

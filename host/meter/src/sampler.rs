@@ -4,6 +4,7 @@
 use crate::{
     clock::Seconds,
     gauge::Gauge,
+    memory::ResidentSet,
     processor::{CpuTime, Processor},
     sources::{UNMEASURED, nvml::Gpus},
     timeline::{Condition, History, Sample},
@@ -45,6 +46,8 @@ pub struct Shared {
     pub gauges: Vec<Mutex<Gauge>>,
     /// The newest samples.
     pub history: Mutex<History>,
+    /// The peak memory of this process in each open window.
+    pub resident: Arc<ResidentSet>,
     /// From when on all that gauges tell is kept, for each that needs it.
     keeps: Mutex<BTreeMap<u64, Seconds>>,
     next_keep: AtomicU64,
@@ -75,6 +78,7 @@ impl Shared {
             epoch: Instant::now(),
             gauges: gauges.into_iter().map(Mutex::new).collect(),
             history: Mutex::default(),
+            resident: Arc::new(ResidentSet::of_process()),
             keeps: Mutex::default(),
             next_keep: AtomicU64::new(0),
             sink: Mutex::default(),
@@ -273,6 +277,7 @@ impl Rounds {
 
     fn round(&mut self) {
         let shared = Arc::clone(&self.shared);
+        shared.resident.sample();
         for (index, gauge) in shared.gauges.iter().enumerate() {
             let mut gauge = locked(gauge);
             gauge.read(|| shared.now());
@@ -336,6 +341,7 @@ impl Rounds {
             memory_clock: None,
             utilisation: busy.map(|share| share * 100.0),
             memory_used: self.processor.memory_used(),
+            process_memory: None,
             throttle_reasons: if is_throttled {
                 vec!["package_thermal".to_owned()]
             } else {

@@ -1,6 +1,11 @@
 //! What a sampler has read: of each power domain at every sample, of each device now and then.
 
-use crate::{clock::Seconds, warning::Warning};
+use crate::{
+    clock::Seconds,
+    memory::{MemoryKind, MemoryPeak, NoProcessMemory},
+    warning::Warning,
+};
+use llem_quantity::{Quantity, Source};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -32,6 +37,8 @@ pub struct Condition {
     pub utilisation: Option<f64>,
     /// Bytes.
     pub memory_used: Option<f64>,
+    /// Bytes of it that this process uses, or why that is not told; none for a processor.
+    pub process_memory: Option<Result<f64, NoProcessMemory>>,
     /// Why it is held below its clock, in NVML's words.
     pub throttle_reasons: Vec<String>,
 }
@@ -66,6 +73,8 @@ pub struct DeviceSpan {
     pub utilisation: Option<Course>,
     /// Memory in use, bytes.
     pub memory_used: Option<Course>,
+    /// The most of it that this process used, bytes, or why that is not told; none for a processor.
+    pub process_memory: Option<Result<f64, NoProcessMemory>>,
     /// Why it was held below its clock.
     pub throttle_reasons: Vec<String>,
     /// The lowest and highest clock while it worked.
@@ -106,15 +115,38 @@ impl DeviceSpan {
             conditions.iter().flat_map(|condition| &condition.throttle_reasons).collect();
         let working = conditions.iter().filter(|condition| condition.utilisation >= Some(WORKING));
         let working = Course::of(working.filter_map(|condition| condition.core_clock));
+        // A number is more than a reason: a process is listed only once it has used the card.
+        let told = conditions.iter().filter_map(|condition| condition.process_memory.as_ref());
+        let process_memory = told.reduce(|most, next| match (most, next) {
+            (Ok(before), Ok(now)) if before > now => most,
+            (Ok(_), Err(_)) => most,
+            _ => next,
+        });
         Self {
             device: device.to_owned(),
             temperature: course(|condition| condition.temperature),
             core_clock: course(|condition| condition.core_clock),
             utilisation: course(|condition| condition.utilisation),
             memory_used: course(|condition| condition.memory_used),
+            process_memory: process_memory.cloned(),
             throttle_reasons: reasons.into_iter().cloned().collect(),
             working: working.map(|clock| (clock.min, clock.max)),
         }
+    }
+
+    /// The most memory that was in use on it.
+    pub(crate) fn memory(&self) -> impl Iterator<Item = MemoryPeak> {
+        let seen = |bytes: f64| Quantity::exact(bytes, "By", Source::Sensor);
+        let process = self.process_memory.as_ref().map(|told| match told {
+            Ok(bytes) => Ok(seen(*bytes)),
+            Err(reason) => Err(reason.to_string()),
+        });
+        let used = self.memory_used.map(|course| seen(course.max));
+        let device =
+            used.ok_or_else(|| "nothing tells how much of its memory is in use".to_owned());
+        let peak = |(kind, peak)| MemoryPeak { device: self.device.clone(), kind, peak };
+        let process = process.map(|process| (MemoryKind::ProcessDevice, process));
+        process.into_iter().chain([(MemoryKind::Device, device)]).map(peak)
     }
 
     /// What a reader must know.

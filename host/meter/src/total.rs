@@ -163,6 +163,7 @@ mod tests {
             energy,
             curves: Curves::default(),
             devices: Vec::new(),
+            memory: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use crate::{
     curve::Curve,
     estimate::Estimate,
     gauge::Mark,
+    memory::{MemoryPeak, ResidentWindow},
     sampler::Keep,
     sources::{UNMEASURED, Unmetered},
     timeline::DeviceSpan,
@@ -17,6 +18,7 @@ pub struct Window {
     /// When it opened.
     pub started: Instant,
     pub(crate) marks: Vec<Mark>,
+    pub(crate) resident: ResidentWindow,
     /// Held where all that gauges tell meanwhile is kept.
     pub(crate) keep: Option<Keep>,
 }
@@ -34,6 +36,8 @@ pub struct Span {
     pub curves: Curves,
     /// How each device was meanwhile.
     pub devices: Vec<DeviceSpan>,
+    /// The most memory that was in use; empty for a part of what is followed.
+    pub memory: Vec<MemoryPeak>,
     /// What a reader must know.
     pub warnings: Vec<Warning>,
 }

@@ -16,7 +16,7 @@ pub use crate::{
         SamplingRecord,
     },
     score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
-    window::{DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
+    window::{DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord},
 };
 use crate::{
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},

@@ -68,6 +68,9 @@ pub struct WindowRecord {
     /// How each device was meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceSpanRecord>,
+    /// The most memory that was in use; absent in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<MemoryPeakRecord>,
     /// What a reader must know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -97,6 +100,19 @@ pub struct DeviceEnergyRecord {
     pub domain: String,
     /// The reading, or why there is none.
     pub energy: ReadingRecord,
+}
+
+/// The most memory that was in use at a moment of a span.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryPeakRecord {
+    /// The device's id.
+    pub device: String,
+    /// Whose: `process-resident` (of this process, in the host's memory: the kernel's own peak), `process-device` (of this
+    /// process, on an accelerator) or `device` (of everything on it).
+    pub kind: String,
+    /// The reading, By, or why there is none. Of devices it is the highest of the sampler's readings, ten a second, and one
+    /// a second of the CPU: what came and went in between is not in it.
+    pub peak: ReadingRecord,
 }
 
 /// One rank of a split model in a span.

@@ -238,8 +238,12 @@ impl meter::HostMeasurement for State {
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Vec<meter::MemoryPeak>> {
-        let _ = self.window(&measurement)?;
-        Ok(Vec::new())
+        let peaks = self.window(&measurement)?.memory.iter().map(|peak| meter::MemoryPeak {
+            device: peak.device.clone(),
+            kind: peak.kind.clone(),
+            peak: recorded(&peak.peak),
+        });
+        Ok(peaks.collect())
     }
 
     fn drop(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<()> {

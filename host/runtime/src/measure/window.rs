@@ -13,7 +13,9 @@ use llem_quantity::{Quantity, Reading, ReadingRecord, Source};
 use llem_record::{
     Event,
     energy::{LackRecord, PhaseEnergyRecord, per_token},
-    event::{Activity, DeviceEnergyRecord, RankActivity, SegmentRecord, WindowRecord},
+    event::{
+        Activity, DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord,
+    },
     hardware::{CourseRecord, DeviceSpanRecord},
 };
 use std::time::Instant;
@@ -237,6 +239,15 @@ pub fn closed(
         segments: Vec::new(),
         ranks,
         devices: span.devices.iter().map(device_span).collect(),
+        memory: span
+            .memory
+            .iter()
+            .map(|peak| MemoryPeakRecord {
+                device: peak.device.clone(),
+                kind: peak.kind.name().to_owned(),
+                peak: (&peak.peak).into(),
+            })
+            .collect(),
         warnings: span.warnings.iter().map(ToString::to_string).collect(),
         activity,
     })

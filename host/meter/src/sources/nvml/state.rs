@@ -1,13 +1,16 @@
 //! How a GPU is now.
 
 use super::{gpu::Gpu, power::instant_power};
-use crate::{device::DeviceState, timeline::Condition};
+use crate::{device::DeviceState, memory::NoProcessMemory, timeline::Condition};
 use llem_quantity::{Quantity, Source};
 use nvml_wrapper::{
+    Device,
     bitmasks::device::ThrottleReasons,
     enum_wrappers::device::{Clock, PcieUtilCounter, TemperatureSensor},
+    enums::device::UsedGpuMemory,
     error::NvmlError,
 };
+use std::process;
 
 impl Gpu {
     /// All that it tells. Reading PCIe takes 40 ms: NVML watches its traffic for 20 ms each way.
@@ -45,9 +48,26 @@ impl Gpu {
             memory_clock: device.clock_info(Clock::Memory).ok().map(f64::from),
             utilisation: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
             memory_used: device.memory_info().ok().map(|memory| memory.used as f64),
+            process_memory: Some(process_memory(&device)),
             throttle_reasons: reasons.unwrap_or_default(),
         }
     }
+}
+
+/// Bytes of a card's memory that this process uses, or why NVML does not tell. Where MIG is on, a process is listed once
+/// for each instance that it computes on.
+fn process_memory(device: &Device<'_>) -> Result<f64, NoProcessMemory> {
+    let listed = device
+        .running_compute_processes()
+        .map_err(|error| NoProcessMemory::Failed(error.to_string()))?;
+    let process = process::id();
+    let ours = listed.into_iter().filter(|one| one.pid == process);
+    let used = ours.map(|one| match one.used_gpu_memory {
+        UsedGpuMemory::Used(bytes) => Ok(bytes as f64),
+        UsedGpuMemory::Unavailable => Err(NoProcessMemory::Withheld),
+    });
+    let sum = used.reduce(|sum, next| Ok(sum? + next?));
+    sum.unwrap_or(Err(NoProcessMemory::NotListed { process }))
 }
 
 /// Reasons that hold a working GPU below what it was set to: not that it rests, nor what a person asked for.
