@@ -17,6 +17,7 @@ mod describing;
 mod digests;
 mod energies;
 mod environment;
+mod every_function;
 mod experiments;
 mod failures;
 mod families;
