@@ -53,7 +53,7 @@ go_on_until_they_are_ended! {
     scores_without_end: Attack::of("floods_scores");
     requests_without_end: Attack::of("floods_requests");
     adapters_that_change_without_end: Attack::of("swaps_adapters");
-    a_text_of_a_megabyte: Attack::of("huge_text").args(&["-p", "megabytes=1"]).fills(96 * MIB);
+    a_text_of_a_megabyte: Attack::of("huge_text").args(&["-p", "megabytes=1"]).fills(192 * MIB);
     a_million_tokens: Attack::of("huge_tokens").fills(48 * MIB);
     a_hundred_thousand_scores_in_a_call:
         Attack::of("huge_scores").args(&["-p", "continuations=100000"]).fills(48 * MIB);

@@ -18,6 +18,7 @@ mod estimate;
 mod following;
 mod gauge;
 pub mod integral;
+mod lock;
 mod memory;
 mod meter;
 pub mod peaks;

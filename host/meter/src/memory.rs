@@ -22,7 +22,7 @@
 //! ([`crate::Options::period`], or 100 ms on a machine without a gauge), and the uncertainty covers what may have come
 //! and gone between two of them. To have it exact there, give the process a `/proc` that it may write.
 
-use crate::sampler::locked;
+use crate::lock::locked;
 use llem_quantity::{Quantity, Reading, Source};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{

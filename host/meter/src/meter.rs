@@ -6,9 +6,10 @@ use crate::{
     device::{Device, DeviceState},
     following::{Following, Stand},
     gauge::{Gauge, Mark},
+    lock::locked,
     memory::{MemoryKind, MemoryPeak},
     processor::{Processor, Roots},
-    sampler::{Sampler, SamplerCost, Shared, Sink, locked},
+    sampler::{Sampler, SamplerCost, Shared, Sink},
     sources::{
         Found, Instrument, Metered, UNMEASURED, Unmetered,
         declared::{Declared, PowerModel},

@@ -4,6 +4,7 @@
 use crate::{
     clock::Seconds,
     gauge::Gauge,
+    lock::locked,
     memory::ResidentSet,
     processor::{CpuTime, Processor},
     sources::{UNMEASURED, nvml::Gpus},
@@ -13,7 +14,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -165,11 +166,6 @@ impl Drop for Keep {
         let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
         self.shared.keep_as(&mut gauges, self.id, None);
     }
-}
-
-/// A panic elsewhere does not make readings less worth having.
-pub fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread. Dropping it ends it, after what it holds has been handed on.

@@ -165,7 +165,7 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
 /// What a component is run as: what it was given as, or else all that it can be.
 fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
     let border = Border::new(file, bytes)?;
-    package::refuse_other(file, &border)?;
+    package::refuse_other(file, border.imports.iter().chain(&border.exports))?;
     let has = |role: &Role| border.exported(role.interface()).is_some();
     match given {
         Some(role) if has(&role) => Ok(vec![role]),

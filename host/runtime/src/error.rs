@@ -1,7 +1,7 @@
 //! What can go wrong: with a run ([`Error`]), with one call of a script ([`Refusal`]), and what ends a guest from inside
 //! a call ([`Halt`]).
 
-use crate::{bindings::types, engine_thread::EngineGone, stop::StopReason};
+use crate::{engine_thread::EngineGone, stop::StopReason};
 use llem_engine::Kind;
 
 /// Shorthand for this crate.
@@ -63,25 +63,6 @@ impl From<llem_record::Error> for Error {
             true => Self::Input(error.to_string()),
             false => Self::Failed(error.to_string()),
         }
-    }
-}
-
-/// Longest sentence with which a script may end, in characters.
-const LAST_SENTENCE: usize = 2_000;
-
-impl From<types::Error> for Error {
-    /// What a script was refused and hands on is told by its code: what was given to the run is the giver's to mend.
-    fn from(error: types::Error) -> Self {
-        use types::ErrorCode;
-        let kind = match error.code {
-            ErrorCode::InvalidArgument
-            | ErrorCode::NotFound
-            | ErrorCode::NotGranted
-            | ErrorCode::Unsupported => Kind::Input,
-            ErrorCode::LimitReached => Kind::Limit,
-            ErrorCode::Failed => Kind::Failed,
-        };
-        Self::Script { kind, message: short(error.message, LAST_SENTENCE) }
     }
 }
 

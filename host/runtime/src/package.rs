@@ -1,6 +1,6 @@
 //! The WIT package: its name and version, and what of another version still fits.
 
-use crate::{Error, Result, border::Border};
+use crate::{Error, Result};
 use semver::{Version, VersionReq};
 
 /// The package's name, as the names of imports and exports begin.
@@ -42,10 +42,10 @@ fn is_of_track(theirs: &str) -> bool {
     }
 }
 
-/// Refuses a component that was made for a version which is not this one's.
-pub fn refuse_other(file: &str, border: &Border) -> Result<()> {
-    let names = border.imports.iter().chain(&border.exports);
-    let other = names.filter_map(|name| parts(name)).find(|(_, theirs)| !is_of_track(theirs));
+/// Refuses a component that was made for a version which is not this one's, by the names at its border.
+pub fn refuse_other<'a>(file: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    let mut known = names.into_iter().filter_map(|name| parts(name));
+    let other = known.find(|(_, theirs)| !is_of_track(theirs));
     other.map_or(Ok(()), |(_, theirs)| {
         Err(Error::Input(format!(
             "{file} was made for llem:experiment {theirs}, and this llem offers {}: build it again with the SDK of this \

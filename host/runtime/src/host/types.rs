@@ -1,6 +1,12 @@
 //! `types.wit`: quantities, readings and errors, to and fro.
 
-use crate::{bindings::types, error::Refusal, state::State, value::Value};
+use crate::{
+    bindings::types,
+    error::{Error, Refusal, short},
+    state::State,
+    value::Value,
+};
+use llem_engine::Kind;
 use llem_quantity::{Quantity, ReadingRecord, Source};
 
 impl types::Host for State {}
@@ -30,6 +36,24 @@ impl From<Refusal> for types::Error {
             Refusal::Failed(_) => ErrorCode::Failed,
         };
         Self { code, message: refusal.short().to_string() }
+    }
+}
+
+/// Longest sentence with which a script may end, in characters.
+const LAST_SENTENCE: usize = 2_000;
+
+impl From<types::Error> for Error {
+    /// What a script was refused and hands on is told by its code: what was given to the run is the giver's to mend.
+    fn from(error: types::Error) -> Self {
+        let kind = match error.code {
+            types::ErrorCode::InvalidArgument
+            | types::ErrorCode::NotFound
+            | types::ErrorCode::NotGranted
+            | types::ErrorCode::Unsupported => Kind::Input,
+            types::ErrorCode::LimitReached => Kind::Limit,
+            types::ErrorCode::Failed => Kind::Failed,
+        };
+        Self::Script { kind, message: short(error.message, LAST_SENTENCE) }
     }
 }
 
