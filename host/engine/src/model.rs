@@ -214,7 +214,7 @@ impl Model {
     pub fn text_tools(&self) -> Option<TextTools> {
         let tokenizer = Arc::clone(self.tokenizer.as_ref()?);
         let (source, chat_template) = (self.info.source.clone(), self.chat_template.clone());
-        Some(TextTools { source, tokenizer, chat_template })
+        Some(TextTools { source, tokenizer, chat_template, facts: Arc::default() })
     }
 
     /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens

@@ -3,9 +3,9 @@
 use crate::{
     Error, Result,
     chat::{Argument, ChatTemplate, Message},
-    tokenizer::Tokenizer,
+    tokenizer::{Tokenizer, TokenizerFacts},
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What turns text into tokens, and conversations into text. The model shares it.
 #[derive(Clone)]
@@ -15,9 +15,16 @@ pub struct TextTools {
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
     pub(crate) chat_template: Option<Arc<ChatTemplate>>,
+    /// What is known of the tokenizer, once somebody has asked: it takes a walk through the whole vocabulary.
+    pub(crate) facts: Arc<OnceLock<TokenizerFacts>>,
 }
 
 impl TextTools {
+    /// What is known of the tokenizer.
+    pub fn facts(&self) -> &TokenizerFacts {
+        self.facts.get_or_init(|| self.tokenizer.facts())
+    }
+
     /// Renders a conversation by the model's chat template, with variables of it.
     ///
     /// # Errors

@@ -57,6 +57,5 @@ pub use llem_engine::Kind;
 pub use limits::Limits;
 pub use llem_record::Build;
 pub use output::Observer;
-pub use package::version as contract_version;
 pub use run::Metering;
 pub use stop::{Stop, StopReason};

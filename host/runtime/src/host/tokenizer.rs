@@ -32,7 +32,7 @@ impl models::HostTokenizer for State {
                 None => own.tokenizer.decode(&tokens, with_special_tokens),
                 Some(token) => Err(llem_engine::Error::Invalid(format!(
                     "token {token} is none of the tokenizer's {}",
-                    own.tokenizer.facts().vocabulary
+                    own.facts().vocabulary
                 ))),
             }
         })
@@ -49,37 +49,37 @@ impl models::HostTokenizer for State {
     }
 
     fn vocab_size(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().vocabulary as u32)
+        Ok(self.table.get(&tokenizer)?.facts().vocabulary as u32)
     }
 
     fn added_tokens(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().added_by_encoding as u32)
+        Ok(self.table.get(&tokenizer)?.facts().added_by_encoding as u32)
     }
 
     fn special_tokens(
         &mut self,
         tokenizer: Resource<TextTools>,
     ) -> wasmtime::Result<Vec<models::SpecialToken>> {
-        let special = self.table.get(&tokenizer)?.tokenizer.facts().special;
+        let special = self.table.get(&tokenizer)?.facts().special.clone();
         let seen =
             |SpecialToken { id, text, is_named }| models::SpecialToken { id, text, is_named };
         Ok(special.into_iter().map(seen).collect())
     }
 
     fn bos(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().bos.map(|token| token.id))
+        Ok(self.table.get(&tokenizer)?.facts().bos.as_ref().map(|token| token.id))
     }
 
     fn eos(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().eos.map(|token| token.id))
+        Ok(self.table.get(&tokenizer)?.facts().eos.as_ref().map(|token| token.id))
     }
 
     fn pad(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().pad.map(|token| token.id))
+        Ok(self.table.get(&tokenizer)?.facts().pad.as_ref().map(|token| token.id))
     }
 
     fn unknown(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<Option<u32>> {
-        Ok(self.table.get(&tokenizer)?.tokenizer.facts().unk.map(|token| token.id))
+        Ok(self.table.get(&tokenizer)?.facts().unk.as_ref().map(|token| token.id))
     }
 
     fn token_text(
