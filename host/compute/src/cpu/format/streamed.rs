@@ -1,7 +1,7 @@
 //! Formats without scales: each product is added to a running sum as it comes.
 
 use super::{Ahead, Format, PANEL, Step, Sums};
-use crate::kernels::{
+use crate::cpu::{
     amx::TILE_ROWS,
     simd::{LANES, Simd},
 };

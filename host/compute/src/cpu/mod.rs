@@ -24,14 +24,4 @@ pub mod product;
 pub mod simd;
 pub mod tiles;
 
-use std::sync::OnceLock;
-
 pub use packed::{Activations, Packed, PackedFormat};
-
-/// Whether the CPU computes with candle's tensor operations rather than with these kernels: `LLEM_KERNELS=candle` asks
-/// for the code that GPUs run, to compare the two.
-pub fn is_candle_asked() -> bool {
-    static ASKED: OnceLock<bool> = OnceLock::new();
-    let candle = || std::env::var_os("LLEM_KERNELS").is_some_and(|value| value == "candle");
-    *ASKED.get_or_init(candle)
-}

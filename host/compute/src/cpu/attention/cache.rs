@@ -1,6 +1,6 @@
 //! Keys and values of one layer of one sequence, as attention reads them.
 
-use crate::kernels::{
+use crate::cpu::{
     parallel::{SharedRows, share},
     simd::{LANES, Simd},
 };

@@ -1,6 +1,6 @@
 //! Which instruction set the kernels use: the best that the processor has, or the one that `LLEM_SIMD` names.
 
-use crate::{Error, Result, kernels::amx};
+use crate::{Error, Result, cpu::amx};
 use std::{
     fmt,
     str::FromStr,

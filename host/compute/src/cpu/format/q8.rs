@@ -1,7 +1,7 @@
 //! Q8_0 of ggml: blocks of bytes under a scale each.
 
 use super::{Ahead, Format, PANEL, Step, Sums};
-use crate::kernels::simd::{LANES, Simd};
+use crate::cpu::simd::{LANES, Simd};
 use half::f16;
 
 /// Q8_0 of ggml: 32 integers of 8 bits under one f16 scale. Activations are rounded in the same way.

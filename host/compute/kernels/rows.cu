@@ -1,0 +1,94 @@
+// Moving and changing rows: blocks in x take rows, blocks in y the columns of a row.
+#include "vector.h"
+
+struct Replace {
+    u64 entries;
+    u64 part;
+    u64 y;
+    u32 width;
+    u32 entry;
+    u32 n;
+    u32 start;
+};
+
+struct ColumnsToRows {
+    u64 parts;
+    u64 from;
+    u64 to;
+    u32 rows;
+    u32 ranks;
+    u64 widest;
+};
+
+struct Softcap {
+    u64 x;
+    u64 count;
+    float cap;
+    u32 unused;
+};
+
+struct Widen {
+    u64 from;
+    u64 to;
+    u64 count;
+};
+
+struct Gather {
+    u64 index;
+    u64 from;
+    u64 to;
+    u64 width;
+};
+
+template <int N>
+__device__ __forceinline__ void replace_of(const Replace& p) {
+    const u64 row = blockIdx.x;
+    const u32 column = (blockIdx.y * blockDim.x + threadIdx.x) * N;
+    if (column >= p.n || reinterpret_cast<const u32*>(p.entries)[row] != p.entry) return;
+    float x[N];
+    load_vector(x, reinterpret_cast<const REAL*>(p.part) + row * p.n + column);
+    store_vector(reinterpret_cast<REAL*>(p.y) + row * p.width + p.start + column, x);
+}
+
+KERNEL(replace, Replace) { replace_of<1>(p); }
+
+KERNEL(replace_vector, Replace) { replace_of<VECTOR>(p); }
+
+// A block in z takes a rank. Neither a part's start nor its width need be a multiple of anything.
+KERNEL(columns_to_rows, ColumnsToRows) {
+    const u64 row = blockIdx.x;
+    const u32 column = blockIdx.y * blockDim.x + threadIdx.x, rank = blockIdx.z;
+    const u32* parts = reinterpret_cast<const u32*>(p.parts);
+    const u32 start = parts[rank], total = parts[p.ranks];
+    const u32 own = parts[rank + 1] - start;
+    if (column >= own) return;
+    const float* from = reinterpret_cast<const float*>(p.from) + rank * (u64)p.rows * p.widest + row * own;
+    reinterpret_cast<float*>(p.to)[row * total + start + column] = from[column];
+}
+
+KERNEL(softcap, Softcap) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= p.count) return;
+    float* x = reinterpret_cast<float*>(p.x) + i;
+    *x = p.cap * tanhf(*x / p.cap);
+}
+
+template <int N>
+__device__ __forceinline__ void gather_of(const Gather& p) {
+    const u32 column = (blockIdx.y * blockDim.x + threadIdx.x) * N;
+    if (column >= p.width) return;
+    const u64 from = reinterpret_cast<const u32*>(p.index)[blockIdx.x] * p.width + column;
+    const u64 to = blockIdx.x * p.width + column;
+    *reinterpret_cast<Vector<REAL, N>*>(reinterpret_cast<REAL*>(p.to) + to) =
+        *reinterpret_cast<const Vector<REAL, N>*>(reinterpret_cast<const REAL*>(p.from) + from);
+}
+
+KERNEL(gather, Gather) { gather_of<1>(p); }
+
+KERNEL(gather_vector, Gather) { gather_of<VECTOR>(p); }
+
+KERNEL(widen, Widen) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= p.count) return;
+    reinterpret_cast<float*>(p.to)[i] = to_float(reinterpret_cast<const REAL*>(p.from)[i]);
+}
