@@ -14,14 +14,13 @@ pub fn build() -> Build {
         let words = text.split(',').filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
     };
-    let features = [("cuda", cfg!(feature = "cuda")), ("nccl", cfg!(feature = "nccl"))];
-    let features = features.into_iter().filter(|(_, is_on)| *is_on);
     let is_known = !REVISION.is_empty();
     Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: is_known.then(|| REVISION.to_owned()),
         is_modified: is_known.then_some(env!("LLEM_BUILD_CHANGES") == "modified"),
-        features: features.map(|(name, _)| name.to_owned()).collect(),
+        // There is one build, which loads CUDA where it is.
+        features: Vec::new(),
         profile: env!("LLEM_BUILD_PROFILE").to_owned(),
         opt_level: env!("LLEM_BUILD_OPT_LEVEL").to_owned(),
         target: env!("LLEM_BUILD_TARGET").to_owned(),

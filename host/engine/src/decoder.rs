@@ -2,8 +2,9 @@
 
 use crate::{
     DType, Error, Result,
-    adapters::Role,
+    adapters::{AdapterId, Role},
     families::{LayerKind, Shape},
+    gpu::Place,
     kv_cache::{KvCache, Layout},
     layers::{
         Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
@@ -14,25 +15,25 @@ use crate::{
     load::Weights,
     parallel::Shard,
 };
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The part of a transformer decoder, of any family, that one rank has: all of it, or a stage's layers, of
 /// which tensor-parallel ranks each have a part.
 pub struct Decoder {
-    shape: Shape,
+    pub(crate) shape: Shape,
     stage: Stage,
     /// Of the first stage.
-    embedding: Option<Embedding>,
-    positions: Option<Embedding>,
-    layers: Vec<Layer>,
+    pub(crate) embedding: Option<Embedding>,
+    pub(crate) positions: Option<Embedding>,
+    pub(crate) layers: Vec<Layer>,
     /// Of the last stage.
-    norm: Option<Norm>,
-    head: Option<Linear>,
-    shard: Shard,
+    pub(crate) norm: Option<Norm>,
+    pub(crate) head: Option<Linear>,
+    pub(crate) shard: Shard,
     dtype: DType,
-    device: Device,
+    place: Place,
 }
 
 /// Which of the pipeline's stages it is.
@@ -58,17 +59,19 @@ impl Stage {
     }
 }
 
-struct Layer {
-    attention_in: Option<Norm>,
-    attention: Attention,
-    attention_out: Option<Norm>,
-    mlp_in: Option<Norm>,
-    mlp: MlpOrExperts,
-    mlp_out: Option<Norm>,
-    parallel: bool,
+/// A layer's parts, each under its place in the order of work.
+pub(crate) struct Layer {
+    pub attention_in: Option<Norm>,
+    pub attention: Attention,
+    pub attention_out: Option<Norm>,
+    pub mlp_in: Option<Norm>,
+    pub mlp: MlpOrExperts,
+    pub mlp_out: Option<Norm>,
+    pub parallel: bool,
 }
 
-enum MlpOrExperts {
+/// What a layer has after attention.
+pub(crate) enum MlpOrExperts {
     Mlp(Mlp),
     Experts(Experts),
 }
@@ -115,7 +118,7 @@ impl Decoder {
             head,
             shard: weights.shard().clone(),
             dtype: weights.dtype(),
-            device: weights.device().clone(),
+            place: weights.place().clone(),
             stage,
             shape,
         })
@@ -145,7 +148,7 @@ impl Decoder {
     ) -> Result<Tensor> {
         for (index, layer) in self.layers.iter().enumerate() {
             let mut caches: Vec<_> =
-                caches.iter_mut().map(|cache| &mut cache.layers[index]).collect();
+                caches.iter_mut().map(|cache| cache.layer(index)).collect::<Result<_>>()?;
             x = layer.forward(&x, packing, &mut caches)?;
         }
         Ok(x)
@@ -182,6 +185,20 @@ impl Decoder {
         self.head.as_mut().map_or(Ok(()), |head| each(Use::Logits, head))
     }
 
+    /// Tells a device which adapters are attached, by their slots, and where weights are that have changed.
+    pub fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
+        if self.place.is_host() {
+            return Ok(());
+        }
+        self.for_each_adapted(|_, part| part.publish(slots))?;
+        for layer in &mut self.layers {
+            if let MlpOrExperts::Experts(experts) = &mut layer.mlp {
+                experts.publish(slots)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What it keeps of a token, in the weights' number format unless another is given; `sharing` ranks use the same
     /// memory.
     pub fn cache_layout(&self, dtype: Option<DType>, sharing: usize) -> Layout {
@@ -190,7 +207,7 @@ impl Decoder {
             heads: self.shard.of_heads(self.shape.kv_heads).len(),
             dim: self.shape.head_dim,
             dtype: dtype.unwrap_or(self.dtype),
-            device: self.device.clone(),
+            place: self.place.clone(),
             sharing,
         }
     }
@@ -201,19 +218,6 @@ impl Decoder {
         let is_head = self.stage.is_last() && self.shape.tied_head;
         let tables = self.embedding.iter().filter(|_| !is_head).chain(&self.positions);
         tables.map(Embedding::bytes).sum()
-    }
-
-    /// The number format of what its layers pass on: f32 on the CPU, or else that of its weights.
-    pub fn activations(&self) -> candle_core::DType {
-        let dtype = if host::computes(&self.device) { DType::F32 } else { self.dtype };
-        dtype.candle()
-    }
-
-    /// Room for a tensor that comes from another rank.
-    pub fn blank(&self, dims: (usize, usize), dtype: candle_core::DType) -> Result<Tensor> {
-        // A rank on the CPU is handed the tensor itself.
-        let dims = if self.device.is_cpu() { (1, 1) } else { dims };
-        Ok(Tensor::zeros(dims, dtype, &self.device)?)
     }
 
     /// Which stage it is.
@@ -232,8 +236,8 @@ impl Decoder {
     }
 
     /// Where it lives.
-    pub fn device(&self) -> &Device {
-        &self.device
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 }
 

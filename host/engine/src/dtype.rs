@@ -1,63 +1,23 @@
-//! Number formats and devices by the names that people give them.
+//! Devices by the names that people give them, and number formats as candle calls them.
 
-use crate::{Error, Result};
-use std::{fmt, str::FromStr};
+use crate::{
+    Error, Result,
+    gpu::{Gpu, Place},
+};
+use std::{fmt, str::FromStr, sync::Arc};
 
-/// The number format of weights and activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DType {
-    /// IEEE 754 binary32.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// IEEE 754 binary16.
-    F16,
-}
+pub use llem_compute::DType;
 
-impl DType {
-    /// Bytes of one number.
-    pub fn size(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-
-    pub(crate) fn candle(self) -> candle_core::DType {
-        match self {
-            Self::F32 => candle_core::DType::F32,
-            Self::Bf16 => candle_core::DType::BF16,
-            Self::F16 => candle_core::DType::F16,
-        }
+/// What candle calls a number format.
+pub(crate) fn candle(dtype: DType) -> candle_core::DType {
+    match dtype {
+        DType::F32 => candle_core::DType::F32,
+        DType::Bf16 => candle_core::DType::BF16,
+        DType::F16 => candle_core::DType::F16,
     }
 }
 
-impl FromStr for DType {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name.trim_start_matches("torch.") {
-            "f32" | "float32" | "float" => Ok(Self::F32),
-            "bf16" | "bfloat16" => Ok(Self::Bf16),
-            "f16" | "float16" | "half" => Ok(Self::F16),
-            other => Err(Error::Invalid(format!(
-                "unknown number format '{other}': use f32, bf16 or f16"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::F16 => "f16",
-        })
-    }
-}
-
-/// Where the model lives: `cpu` or `cuda:N`.
+/// Where the model lives: `cpu`, `cuda:N` or `emulated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// The host's processor.
@@ -65,28 +25,32 @@ pub enum Device {
     Cpu,
     /// A GPU, by its CUDA ordinal.
     Cuda(usize),
+    /// What GPUs run, on the host's processor: to try a method for them, and to test their code, where there is none.
+    Emulated,
 }
 
 impl Device {
     /// GPUs of this machine that this program can use.
     pub(crate) fn cuda_count() -> usize {
-        #[cfg(feature = "cuda")]
-        let count = candle_core::cuda_backend::cudarc::driver::CudaContext::device_count()
-            .map_or(0, |count| count.max(0) as usize);
-        #[cfg(not(feature = "cuda"))]
-        let count = 0;
-        count
+        llem_compute::cuda::count()
     }
 
-    pub(crate) fn open(self) -> Result<candle_core::Device> {
+    /// The device whose meters tell what its work takes.
+    pub fn measured(self) -> Self {
         match self {
-            Self::Cpu => Ok(candle_core::Device::Cpu),
-            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(Error::Unsupported(format!(
-                "device {self} needs a build with CUDA: cargo build --release --features cuda"
-            ))),
-            Self::Cuda(ordinal) => candle_core::Device::new_cuda(ordinal)
-                .map_err(|error| Error::NotFound(format!("cannot open device {self}: {error}"))),
+            Self::Emulated => Self::Cpu,
+            other => other,
         }
+    }
+
+    /// Opens it for a model's number formats and width of heads.
+    pub(crate) fn open(self, dtype: DType, kv_dtype: DType, head_dim: usize) -> Result<Place> {
+        let device = match self {
+            Self::Cpu => return Ok(Place::Host),
+            Self::Cuda(ordinal) => llem_compute::cuda::open(ordinal)?,
+            Self::Emulated => llem_compute::emulated::open()?,
+        };
+        Ok(Place::Gpu(Arc::new(Gpu::new(device, dtype, kv_dtype, head_dim)?)))
     }
 }
 
@@ -98,10 +62,13 @@ impl FromStr for Device {
         let ordinal = |digits: &str| digits.parse::<u16>().ok().map(usize::from);
         match name {
             "cpu" => Some(Self::Cpu),
+            "emulated" => Some(Self::Emulated),
             "cuda" => Some(Self::Cuda(0)),
             _ => name.strip_prefix("cuda:").and_then(ordinal).map(Self::Cuda),
         }
-        .ok_or_else(|| Error::Invalid(format!("unknown device '{name}': use cpu or cuda:N")))
+        .ok_or_else(|| {
+            Error::Invalid(format!("unknown device '{name}': use cpu, cuda:N or emulated"))
+        })
     }
 }
 
@@ -109,6 +76,7 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
+            Self::Emulated => f.write_str("emulated"),
             Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
     }

@@ -74,6 +74,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// A device failed, or there is none.
+    #[error("{0}")]
+    Device(#[source] llem_compute::Error),
+
     /// Tensor work failed (shapes, memory, the device's driver).
     #[error("the engine failed: {}", first_line(.0))]
     Tensor(#[from] candle_core::Error),
@@ -103,7 +107,9 @@ impl Error {
             }
             Self::Full(_) | Self::OutOfMemory(_) => Kind::Limit,
             Self::Interrupted => Kind::Interrupted,
-            Self::NotANumber(_) | Self::Rank { .. } | Self::Tensor(_) => Kind::Failed,
+            Self::NotANumber(_) | Self::Rank { .. } | Self::Tensor(_) | Self::Device(_) => {
+                Kind::Failed
+            }
         }
     }
 
@@ -111,6 +117,21 @@ impl Error {
     /// than the machine or the program having failed).
     pub fn is_input(&self) -> bool {
         matches!(self.kind(), Kind::Input | Kind::Limit)
+    }
+}
+
+impl From<llem_compute::Error> for Error {
+    fn from(error: llem_compute::Error) -> Self {
+        use llem_compute::Error as Cause;
+        match error {
+            Cause::Bug(reason) => Self::Bug(reason),
+            Cause::Interrupted => Self::Interrupted,
+            Cause::Invalid(reason) => Self::Invalid(reason),
+            Cause::Missing(reason) => Self::NotFound(reason),
+            Cause::Unsupported(reason) => Self::Unsupported(reason),
+            Cause::OutOfMemory { .. } => Self::OutOfMemory(error.to_string()),
+            Cause::Compile { .. } | Cause::Failed { .. } => Self::Device(error),
+        }
     }
 }
 

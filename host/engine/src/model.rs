@@ -5,8 +5,9 @@ use crate::{
     adapters::Registry,
     batch::Parts,
     chat::{Argument, ChatTemplate, Message},
+    cpu::{parallel::pool_threads, simd::Path},
     families::Shape,
-    kernels::{parallel::pool_threads, simd::Path},
+    gpu::Place,
     load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
     parallel::{
         Replica, ReplicaConfig,
@@ -119,8 +120,7 @@ impl Model {
         };
         let stands_in = options.stands_in()?;
         let devices = if stands_in { vec![Device::Cpu; places.len()] } else { places.clone() };
-        let first = *devices.first().unwrap_or(&options.device);
-        let checkpoint = Checkpoint::open(options, &first.open()?)?;
+        let checkpoint = Checkpoint::open(options, &Place::Host)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
         let is_elsewhere = |rank: usize| {
             options.world.as_ref().is_some_and(|world| world.elsewhere(rank).is_some())
@@ -188,7 +188,7 @@ impl Model {
             kv_dtype: options.kv_dtype.unwrap_or(checkpoint.dtype),
             threads: options.threads.unwrap_or_else(pool_threads),
             quantization: checkpoint.quantization,
-            device: *places.first().unwrap_or(&first),
+            device: *places.first().unwrap_or(&options.device),
             stands_in,
             eos: checkpoint.eos,
             shape: checkpoint.shape,

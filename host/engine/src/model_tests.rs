@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
-use crate::{Batch, ModelSource, batch::BatchOptions, families::Shape, kernels::parallel};
+use crate::{Batch, ModelSource, batch::BatchOptions, cpu::parallel, families::Shape};
 use std::path::Path as FilePath;
 
 fn fixture(name: &str) -> ModelSource {
@@ -163,11 +163,14 @@ fn keys_and_values_are_kept_in_the_format_that_is_asked_for() {
         let theirs = |dtype: DType| -> Vec<f64> {
             serde_json::from_value(theirs["scores"][dtype.to_string()].clone()).unwrap()
         };
-        for split in [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)] {
+        let splits = [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)];
+        let on = |device| splits.map(|split| (device, split));
+        for (device, split) in [on(Device::Cpu), on(Device::Emulated)].concat() {
             let whole = load(fixture(folder), split).info().kv_bytes_per_token;
             for dtype in [DType::F32, DType::Bf16, DType::F16] {
                 let mut model = load_with(fixture(folder), |options| {
                     options.split = split;
+                    options.device = device;
                     options.kv_dtype = Some(dtype);
                 })
                 .unwrap();
@@ -179,7 +182,8 @@ fn keys_and_values_are_kept_in_the_format_that_is_asked_for() {
                 // What rounding does, beside which f32 arithmetic in another order is little.
                 let effect = farthest(&theirs(DType::F32), &theirs(dtype));
                 assert!((effect > 2e-4) == (dtype != DType::F32), "{folder}: {effect}");
-                assert!(off < 5e-6 + effect / 40.0, "{folder}, {split}, {dtype}: {off}");
+                let what = format!("{folder}, {device}, {split}, {dtype}");
+                assert!(off < 5e-6 + effect / 40.0, "{what}: {off}");
             }
         }
     }

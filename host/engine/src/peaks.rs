@@ -3,13 +3,15 @@
 
 use crate::{
     DType, Device, Error, Result,
-    kernels::{Activations, Packed, PackedFormat, parallel::for_each_chunk},
+    cpu::{Activations, Packed, PackedFormat, parallel::for_each_chunk},
 };
-use candle_core::Tensor;
-use std::time::{Duration, Instant};
+use llem_compute::cuda;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
-/// Width of the square matrices: with less, a GPU is not full, and with more a CPU takes long.
-const CUDA_WIDTH: usize = 8192;
+/// Width of the square matrices on the CPU: with more it takes long.
 const CPU_WIDTH: usize = 2048;
 
 /// Bytes that are copied: many times any cache.
@@ -42,61 +44,68 @@ pub struct Peaks {
 
 /// Measures a device; takes some seconds.
 pub fn measure(device: Device) -> Result<Peaks> {
-    let device = device.open()?;
     let products = [DType::F32, DType::Bf16, DType::F16];
-    let products = products.into_iter().map(|dtype| Ok((dtype, product(&device, dtype)?)));
-    Ok(Peaks { products: products.collect::<Result<_>>()?, bandwidth: copy(&device)? })
+    let products = products.into_iter().map(|dtype| Ok((dtype, product(device, dtype)?)));
+    Ok(Peaks { products: products.collect::<Result<_>>()?, bandwidth: copy(device)? })
 }
 
 /// A product `[n, n] x [n, n]`.
-fn product(device: &candle_core::Device, dtype: DType) -> Result<Rate> {
-    let flops = |width: usize| 2.0 * (width as f64).powi(3);
-    if device.is_cpu() {
-        let numbers: Vec<f32> =
-            (0..CPU_WIDTH * CPU_WIDTH).map(|index| (index % 251) as f32 / 251.0).collect();
-        let row = |row: usize, out: &mut [f32]| {
-            out.copy_from_slice(&numbers[row * CPU_WIDTH..][..CPU_WIDTH])
-        };
-        let format = match dtype {
-            DType::F32 => PackedFormat::F32,
-            DType::Bf16 => PackedFormat::Bf16,
-            DType::F16 => PackedFormat::F16,
-        };
-        let weight = Packed::new(CPU_WIDTH, CPU_WIDTH, format, &row);
-        return repeat(flops(CPU_WIDTH), || {
-            std::hint::black_box(weight.product(&Activations::new(&numbers, CPU_WIDTH), None)?);
-            Ok(())
-        });
+fn product(device: Device, dtype: DType) -> Result<Rate> {
+    match device {
+        Device::Cpu => product_on_host(dtype),
+        Device::Cuda(ordinal) => Ok(Rate::of(cuda::product_rate(ordinal, dtype)?)),
+        Device::Emulated => Err(no_peaks()),
     }
-    let square =
-        Tensor::rand(0f32, 1f32, (CUDA_WIDTH, CUDA_WIDTH), device)?.to_dtype(dtype.candle())?;
-    repeat(flops(CUDA_WIDTH), || {
-        square.matmul(&square)?;
-        Ok(device.synchronize()?)
+}
+
+fn product_on_host(dtype: DType) -> Result<Rate> {
+    let numbers: Vec<f32> =
+        (0..CPU_WIDTH * CPU_WIDTH).map(|index| (index % 251) as f32 / 251.0).collect();
+    let row =
+        |row: usize, out: &mut [f32]| out.copy_from_slice(&numbers[row * CPU_WIDTH..][..CPU_WIDTH]);
+    let format = match dtype {
+        DType::F32 => PackedFormat::F32,
+        DType::Bf16 => PackedFormat::Bf16,
+        DType::F16 => PackedFormat::F16,
+    };
+    let weight = Packed::new(CPU_WIDTH, CPU_WIDTH, format, &row);
+    repeat(2.0 * (CPU_WIDTH as f64).powi(3), || {
+        std::hint::black_box(weight.product(&Activations::new(&numbers, CPU_WIDTH), None)?);
+        Ok(())
     })
 }
 
-fn copy(device: &candle_core::Device) -> Result<Rate> {
-    // Each byte is read and written.
-    let bytes = 2.0 * COPIED as f64;
-    if device.is_cpu() {
-        let from = vec![1u64; COPIED / size_of::<u64>()];
-        let to: Vec<std::sync::atomic::AtomicU64> =
-            from.iter().map(|_| Default::default()).collect();
-        return repeat(bytes, || {
-            for_each_chunk(from.len(), |range| {
-                for (to, from) in to[range.clone()].iter().zip(&from[range]) {
-                    to.store(*from, std::sync::atomic::Ordering::Relaxed);
-                }
-            });
-            Ok(())
-        });
+fn copy(device: Device) -> Result<Rate> {
+    match device {
+        Device::Cpu => copy_on_host(),
+        Device::Cuda(ordinal) => Ok(Rate::of(cuda::copy_rate(ordinal)?)),
+        Device::Emulated => Err(no_peaks()),
     }
-    let from = Tensor::ones(COPIED / size_of::<f32>(), candle_core::DType::F32, device)?;
-    repeat(bytes, || {
-        from.copy()?;
-        Ok(device.synchronize()?)
+}
+
+fn copy_on_host() -> Result<Rate> {
+    let from = vec![1u64; COPIED / size_of::<u64>()];
+    let to: Vec<AtomicU64> = from.iter().map(|_| Default::default()).collect();
+    // Each byte is read and written.
+    repeat(2.0 * COPIED as f64, || {
+        for_each_chunk(from.len(), |range| {
+            for (to, from) in to[range.clone()].iter().zip(&from[range]) {
+                to.store(*from, Ordering::Relaxed);
+            }
+        });
+        Ok(())
     })
+}
+
+fn no_peaks() -> Error {
+    Error::Unsupported("the emulated device has no peaks of its own: measure cpu".to_owned())
+}
+
+impl Rate {
+    /// As a card's is told.
+    fn of((best, spread): (f64, f64)) -> Self {
+        Self { best, spread }
+    }
 }
 
 /// Repeats `work`, which does `amount` of something, after a first time that is not counted.

@@ -31,9 +31,9 @@ impl RankInfo {
     pub fn place(&self) -> String {
         match (&self.machine, self.here, &self.identity) {
             (Some(machine), ..) => format!("{machine}/{}", self.device),
-            (None, Some(device), _) => device.to_string(),
+            (None, Some(device), _) => device.measured().to_string(),
             (None, None, Some(identity)) => identity.clone(),
-            (None, None, None) => self.device.to_string(),
+            (None, None, None) => self.device.measured().to_string(),
         }
     }
 
@@ -48,7 +48,8 @@ impl RankInfo {
 /// Why GPUs of ranks cannot be told from one another, if two on this machine have one name and nothing says that it is
 /// one GPU: a sum over them might count one for both.
 pub fn indistinct(ranks: &[RankInfo]) -> Option<String> {
-    let is_gpu_here = |rank: &&RankInfo| rank.machine.is_none() && rank.device != Device::Cpu;
+    let is_gpu_here =
+        |rank: &&RankInfo| rank.machine.is_none() && matches!(rank.device, Device::Cuda(_));
     let gpus: Vec<&RankInfo> = ranks.iter().filter(is_gpu_here).collect();
     let mut pairs = gpus
         .iter()

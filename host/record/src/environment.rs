@@ -16,7 +16,7 @@ pub struct Build {
     /// Whether its sources were not those of the commit; absent where the commit is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_modified: Option<bool>,
-    /// Cargo features: `cuda`, `nccl`.
+    /// Cargo features that are on.
     pub features: Vec<String>,
     /// `release` or `debug`: the cargo profile that it is, or inherits from.
     pub profile: String,

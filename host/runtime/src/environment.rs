@@ -5,7 +5,7 @@ use crate::{
     cgroup::{self, text},
     secrets,
 };
-use llem_engine::kernels::{self, parallel, simd};
+use llem_engine::cpu::{parallel, simd};
 use llem_meter::processor::{Processor, Roots};
 use llem_record::{
     Plan,
@@ -101,7 +101,7 @@ pub fn host(metered: &Roots) -> Host {
         threads: parallel::pool_threads() as u32,
         candle_threads: Some(parallel::candle_threads() as u32),
         simd: simd::Path::chosen().to_string(),
-        kernels: if kernels::is_candle_asked() { "candle" } else { "llem" }.to_owned(),
+        kernels: "llem".to_owned(),
         container: container(),
         ..found
     }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn variables_that_change_results_are_recorded_and_no_others() {
         let matter = [
-            ("LLEM_KERNELS", "candle"),
+            ("LLEM_SIMD", "avx2"),
             ("RAYON_NUM_THREADS", "3"),
             ("CUDA_VISIBLE_DEVICES", "1"),
             ("RANK", "0"),

@@ -100,6 +100,7 @@ impl From<llem_engine::Error> for Refusal {
             Error::Unsupported(_) => Self::Unsupported(sentence),
             Error::Bug(_)
             | Error::Tensor(_)
+            | Error::Device(_)
             | Error::Rank { .. }
             | Error::NotANumber(_)
             | Error::Interrupted => Self::Failed(sentence),

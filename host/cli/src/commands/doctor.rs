@@ -5,7 +5,7 @@ use super::{
     output::{print, print_json},
 };
 use crate::{build_info, untrusted::line};
-use llem_engine::kernels::simd::{Path, VARIABLE};
+use llem_engine::cpu::simd::{Path, VARIABLE};
 use llem_meter::{
     Device, DeviceKind, DeviceState, Meter, Resolution,
     clock::unix_seconds,
@@ -62,7 +62,14 @@ impl Args {
                 writeln!(out, "{} {}", console::style("no GPU:").bold(), line(reason))?;
             }
             writeln!(out, "{} {}", console::style("kernels:").bold(), kernels())?;
-            writeln!(out, "{} {}", console::style("build:").bold(), build())?;
+            for library in llem_engine::gpu_libraries() {
+                let found = match &library.path {
+                    Ok(path) => path.display().to_string(),
+                    Err(error) => error.to_string(),
+                };
+                let head = format!("{}:", library.name);
+                writeln!(out, "{} {}", console::style(head).bold(), line(&found))?;
+            }
             if let Some(revision) = build_info::revision() {
                 writeln!(out, "{} {revision}", console::style("source:").bold())?;
             }
@@ -80,9 +87,6 @@ fn kernels() -> String {
 /// Measures a device that this build can use, and keeps what it reached.
 fn measure_peaks(device: &Device) -> anyhow::Result<()> {
     let ordinal: llem_engine::Device = device.id.parse()?;
-    if ordinal != llem_engine::Device::Cpu && !cfg!(feature = "cuda") {
-        return Ok(());
-    }
     let reached = llem_engine::peaks::measure(ordinal)?;
     let quantity = |rate: llem_engine::peaks::Rate, unit: &str| {
         Quantity::new(rate.best, rate.spread, unit, Source::Derived)
@@ -110,15 +114,6 @@ fn kept_peaks() -> Option<MeasuredPeaks> {
 
 fn measured(device: &Device) -> Option<Measured> {
     kept_peaks()?.find(&device.key())
-}
-
-/// What this binary was built with.
-fn build() -> String {
-    if cfg!(feature = "cuda") {
-        format!("with CUDA{}", if cfg!(feature = "nccl") { " and NCCL" } else { "" })
-    } else {
-        "CPU only; for GPUs: cargo build --release --features cuda".to_owned()
-    }
 }
 
 fn print_device(

@@ -16,7 +16,7 @@ use crate::{signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use llem_engine::{
     DType, Device, DigestOptions, LoadOptions, ModelSource, Split,
-    kernels::simd::Path,
+    cpu::simd::Path,
     load::{RANK_TIMEOUT, digest::Coverage},
     parallel::World,
 };
@@ -58,7 +58,7 @@ impl Command {
             sigpipe::reset();
         }
         // What the environment asks of the engine is refused before any work.
-        Path::check()?;
+        Path::check().map_err(llem_engine::Error::from)?;
         match self {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
@@ -224,8 +224,8 @@ fn read_component(name: &str) -> Result<Vec<u8>, llem_runtime::Error> {
     })
 }
 
-fn parse<T: std::str::FromStr<Err = llem_engine::Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: llem_engine::Error| line(&error.to_string()))
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| line(&error.to_string()))
 }
 
 /// Reads a number of an option that takes those from one to another.

@@ -7,7 +7,7 @@ use llem_runtime::{
     Error,
     grants::{AdapterGrant, DEFAULT, ModelGrant, Models, named},
 };
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 /// Which models an experiment may load, and as what.
 #[derive(clap::Args)]
@@ -117,8 +117,8 @@ fn of_model<T: Copy>(given: &[Named<T>], name: &str) -> Option<T> {
 }
 
 /// Reads `[NAME=]VALUE`.
-fn read<T: FromStr<Err = llem_engine::Error>>(text: &str) -> Result<Named<T>, String> {
+fn read<T: FromStr<Err: Display>>(text: &str) -> Result<Named<T>, String> {
     let (name, rest) = named(text);
-    let value = rest.parse().map_err(|error: llem_engine::Error| line(&error.to_string()))?;
+    let value = rest.parse().map_err(|error: T::Err| line(&error.to_string()))?;
     Ok(Named { name, value })
 }

@@ -2,7 +2,10 @@
 //! adapter costs can be measured without downloading one.
 
 use super::config::{AdapterConfig, check_alpha, check_rank};
-use crate::{Error, Result, load::synthetic::fill};
+use crate::{
+    Error, Result,
+    load::synthetic::{fill, key},
+};
 use std::{fmt, str::FromStr};
 
 /// `rank=8,targets=q_proj+v_proj,alpha=16,seed=3`; only the rank is needed.
@@ -85,8 +88,8 @@ pub fn factors(
     scale: f32,
 ) -> (Vec<f32>, Vec<f32>) {
     let (mut down, mut up) = (vec![0f32; rank * inputs], vec![0f32; outputs * rank]);
-    fill(seed, &format!("{module}.lora_A.weight"), 0, &mut down);
-    fill(seed, &format!("{module}.lora_B.weight"), 0, &mut up);
+    fill(key(seed, &format!("{module}.lora_A.weight")), 0, &mut down);
+    fill(key(seed, &format!("{module}.lora_B.weight")), 0, &mut up);
     up.iter_mut().for_each(|number| *number *= scale);
     (down, up)
 }

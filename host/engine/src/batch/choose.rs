@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! rows of logits ─┬─ not taken       given tokens, or none to come: the device is waited for
-//!                 ├─ most likely     on a device only the ids cross to the host, if no sequence takes more
+//!                 ├─ most likely,    on a device only the ids cross to the host
+//!                 │  or drawn
 //!                 └─ whole row       to the host: sampled from, read for log-probabilities, or kept for the caller
 //! ```
 
 use super::sequence::{Parts, Sequence, Takes};
 use crate::{
     Result,
-    kernels::parallel::share,
+    cpu::parallel::share,
+    gpu::{DeviceLogits, Logits},
     layers::host,
     parallel::{Replica, command::Command},
     sampling,
 };
-use candle_core::{Device, Tensor};
+use llem_compute::ops::logits::Found;
 use std::{
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -26,42 +28,42 @@ pub(super) fn run(
     parts: Parts<'_>,
     replica: &mut Replica,
     sequences: &mut [Sequence],
-    logits: &Tensor,
+    logits: &Logits,
     completed: &[(usize, u32)],
 ) -> Result<()> {
     let takes = |index: usize| sequences[index].takes(parts.eos);
     let (left, taken): (Vec<_>, Vec<_>) =
         completed.iter().partition(|&&(index, _)| takes(index) == Takes::Nothing);
-    let (chosen, rows): (Vec<usize>, Vec<u32>) = taken.into_iter().unzip();
-    let is_most_likely = chosen.iter().all(|&index| takes(index) == Takes::MostLikely);
-    let is_on_device = !logits.device().is_cpu();
-    let tokens = if chosen.is_empty() {
-        if is_on_device {
-            replica.all(&Command::Synchronize)?;
-        }
-        Vec::new()
-    } else {
-        let logits = if rows.len() == logits.dim(0)? {
-            logits.clone()
-        } else {
-            logits.index_select(&Tensor::new(rows, logits.device())?, 0)?
-        };
-        if is_most_likely && is_on_device {
-            most_likely(sequences, &chosen, &logits)?
-        } else {
-            let logits = logits.to_device(&Device::Cpu)?;
-            let width = logits.dim(1)?;
-            replica.work(|| {
-                host::with_slice(&logits, |logits| {
-                    choose_tokens(sequences, &chosen, logits, width, parts.eos)
-                })
-            })??
-        }
+    let stays = |&(index, _): &(usize, u32)| {
+        matches!(logits, Logits::Device(_)) && takes(index) != Takes::Row
     };
+    let (on_device, on_host): (Vec<_>, Vec<_>) = taken.into_iter().partition(stays);
+    if on_device.is_empty() && on_host.is_empty() && !replica.is_on_cpu() {
+        replica.all(&Command::Synchronize)?;
+    }
+    let is_most_likely = on_device.iter().all(|&(index, _)| takes(index) == Takes::MostLikely);
+    let mut tokens = Vec::new();
+    if let Logits::Device(logits) = logits {
+        let (chosen, rows): (Vec<usize>, Vec<u32>) = on_device.into_iter().unzip();
+        tokens.extend(match is_most_likely {
+            true => most_likely(sequences, &chosen, logits, &rows)?,
+            false => drawn(sequences, &chosen, logits, &rows)?,
+        });
+    }
+    if !on_host.is_empty() {
+        let (chosen, rows): (Vec<usize>, Vec<u32>) = on_host.into_iter().unzip();
+        let (width, logits) = (logits.vocab()?, logits.to_host(&rows)?);
+        let found = replica.work(|| {
+            host::with_slice(&logits, |logits| {
+                choose_tokens(sequences, &chosen, logits, width, parts.eos)
+            })
+        })??;
+        tokens.extend(chosen.into_iter().zip(found));
+    }
     let now = Instant::now();
     let given: Vec<_> =
         left.into_iter().map(|(index, _)| (index, sequences[index].given())).collect();
-    for (index, token) in chosen.into_iter().zip(tokens).chain(given) {
+    for (index, token) in tokens.into_iter().chain(given) {
         let sequence = &mut sequences[index];
         match token {
             Some(token) => sequence.take(token, now, parts)?,
@@ -72,19 +74,41 @@ pub(super) fn run(
     Ok(())
 }
 
-/// The most likely token of each of the `chosen` sequences. Only the ids cross to the host, and with them whether any
-/// logit was not a number.
+/// A sequence's place, and the token that was chosen for it; none where its caller is to choose.
+type Chosen = (usize, Option<u32>);
+
+/// The most likely token of each of the `chosen` sequences by its row on a device.
 fn most_likely(
     sequences: &[Sequence],
     chosen: &[usize],
-    logits: &Tensor,
-) -> Result<Vec<Option<u32>>> {
-    let sums: Vec<f32> = logits.sum(1)?.to_vec1()?;
-    if let Some(row) = sums.iter().position(|sum| sum.is_nan()) {
-        return Err(sequences[chosen[row]].blamed(sampling::not_a_number()));
+    logits: &DeviceLogits,
+    rows: &[u32],
+) -> Result<Vec<Chosen>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
-    let ids: Vec<u32> = logits.argmax(1)?.to_vec1()?;
-    Ok(ids.into_iter().map(Some).collect())
+    let found = logits.find(rows, None)?;
+    let token = |(&index, found): (&usize, &Found)| match found.has_nan {
+        0 => Ok((index, Some(found.token))),
+        _ => Err(sequences[index].blamed(sampling::not_a_number())),
+    };
+    chosen.iter().zip(&found).map(token).collect()
+}
+
+/// A token for each of the `chosen` sequences, drawn on a device by its row and the sequence's own random numbers.
+fn drawn(
+    sequences: &mut [Sequence],
+    chosen: &[usize],
+    logits: &DeviceLogits,
+    rows: &[u32],
+) -> Result<Vec<Chosen>> {
+    let draws: Vec<_> = chosen.iter().map(|&index| sequences[index].draw(logits.vocab)).collect();
+    let tokens = logits.draw(rows, &draws)?;
+    let token = |(&index, token): (&usize, Option<u32>)| match token {
+        Some(token) => Ok((index, Some(token))),
+        None => Err(sequences[index].blamed(sampling::not_a_number())),
+    };
+    chosen.iter().zip(tokens).map(token).collect()
 }
 
 /// Chooses a token for each of the `chosen` sequences by its row of `logits`, `[chosen, width]`; none where the caller
@@ -119,7 +143,7 @@ fn choose_tokens(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Request, Sampling, kernels::parallel::Team};
+    use crate::{Request, Sampling, cpu::parallel::Team};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -156,25 +180,5 @@ mod tests {
         let mut broken = logits;
         broken[3 * WIDTH] = f32::NAN;
         assert!(choose_tokens(&mut together, &chosen, &broken, WIDTH, &[]).is_err());
-    }
-
-    /// What is computed on a device, here by candle's CPU.
-    #[test]
-    fn the_most_likely_are_the_same_on_a_device() {
-        let request = Request::default();
-        let began = Instant::now();
-        let mut sequences: Vec<Sequence> = (0..3)
-            .map(|index| Sequence::new(&request, vec![1], index, None, 64, [began; 2]))
-            .collect();
-        let chosen = [2, 0];
-        let numbers = vec![0.5, 3.0, 3.0, -1.0, 7.0, f32::NEG_INFINITY, 2.0, 6.5];
-        let logits = Tensor::from_vec(numbers.clone(), (2, 4), &Device::Cpu).expect("a tensor");
-        let ours = most_likely(&sequences, &chosen, &logits).expect("no NaN");
-        assert_eq!(ours, [Some(1), Some(0)]);
-        let theirs = choose_tokens(&mut sequences, &chosen, &numbers, 4, &[]).expect("no NaN");
-        assert_eq!(ours, theirs);
-        let broken = Tensor::from_vec(vec![0f32, 1.0, f32::NAN, 1.0], (2, 2), &Device::Cpu);
-        let error = most_likely(&sequences, &chosen, &broken.expect("a tensor"));
-        assert!(error.expect_err("NaN").to_string().starts_with("sequence 0, token 0"));
     }
 }

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     Error, Model, Result,
+    cpu::parallel::Stop,
     families::Shape,
     generate::PREFILL_ROWS,
-    kernels::parallel::Stop,
     memory,
     parallel::{command::Command, replica::at_once, split::part},
 };

@@ -7,11 +7,11 @@ use super::{
 use crate::{
     Result,
     adapters::{Adapted, AdapterId},
-    kernels::parallel::Stop,
-    layers::Segment,
+    cpu::parallel::Stop,
+    gpu::Logits,
+    layers::{Segment, host},
     parallel::{BatchRoom, Replica},
 };
-use candle_core::Tensor;
 use std::{ops::Range, time::Instant};
 
 /// Which sequences take part in a pass.
@@ -153,10 +153,10 @@ fn schedule(sequences: &[Sequence], work: Work, rows: usize) -> Vec<ScheduledTok
 }
 
 /// Keeps logits with the sequences that want them.
-fn keep_logits(sequences: &mut [Sequence], logits: &Tensor, wanted: &Wanted) -> Result<()> {
+fn keep_logits(sequences: &mut [Sequence], logits: &Logits, wanted: &Wanted) -> Result<()> {
     for (sequence, rows) in &wanted.kept {
-        let rows = logits.narrow(0, rows.start, rows.len())?.flatten_all()?;
-        sequences[*sequence].keep(&rows.to_vec1::<f32>()?);
+        let rows: Vec<u32> = rows.clone().map(|row| row as u32).collect();
+        host::with_slice(&logits.to_host(&rows)?, |rows| sequences[*sequence].keep(rows))?;
     }
     Ok(())
 }

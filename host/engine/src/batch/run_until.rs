@@ -2,7 +2,7 @@
 //! caller's clock or message lies between an arrival's time and the batch.
 
 use super::{Batch, Step, caller};
-use crate::{Control, Error, Model, Result, kernels::parallel::Stop};
+use crate::{Control, Error, Model, Result, cpu::parallel::Stop};
 use std::{
     hint, thread,
     time::{Duration, Instant},

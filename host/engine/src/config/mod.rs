@@ -7,7 +7,7 @@ mod ranges;
 
 pub(crate) use ranges::within;
 
-use crate::{DType, Error, Result, kernels::pointwise::Activation, text_file};
+use crate::{DType, Error, Result, cpu::pointwise::Activation, text_file};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -240,7 +240,7 @@ impl Config {
         self.dtype
             .as_ref()
             .or(self.torch_dtype.as_ref())
-            .map_or(Ok(DType::F32), |name| name.parse())
+            .map_or(Ok(DType::F32), |name| Ok(name.parse()?))
     }
 
     /// RoPE's parameters wherever the file keeps them; of one kind of layer where kinds differ.

@@ -1,7 +1,7 @@
 //! Gemma 2 (arXiv 2408.00118) and the text models of Gemma 3 (arXiv 2503.19786).
 
 use super::{Names, NormKind, QueryNorm, Rope, Shape, llama};
-use crate::{Config, Result, kernels::pointwise::Activation};
+use crate::{Config, Result, cpu::pointwise::Activation};
 
 /// What both share: norms around attention and MLP, GeGLU, embeddings scaled by sqrt(hidden), a tied
 /// head, windows in the layers that `is_sliding` names where config.json does not.

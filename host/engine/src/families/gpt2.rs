@@ -2,7 +2,7 @@
 //! transposed.
 
 use super::{MlpIn, Names, NormKind, Qkv, Shape, llama};
-use crate::{Config, Error, Result, kernels::pointwise::Activation};
+use crate::{Config, Error, Result, cpu::pointwise::Activation};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     if config.scale_attn_by_inverse_layer_idx {

@@ -2,7 +2,7 @@
 //! head, and in most attention beside the MLP.
 
 use super::{MlpIn, Names, NormKind, Qkv, Shape, llama};
-use crate::{Config, Result, kernels::pointwise::Activation};
+use crate::{Config, Result, cpu::pointwise::Activation};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = llama::shape(config)?;

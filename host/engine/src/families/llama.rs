@@ -2,7 +2,7 @@
 //! What most other families start from.
 
 use super::{LayerKind, Names, NormKind, QueryNorm, Rope, Shape};
-use crate::{Config, Result, kernels::pointwise::Activation};
+use crate::{Config, Result, cpu::pointwise::Activation};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = without_rope(config)?;

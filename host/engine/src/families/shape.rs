@@ -1,7 +1,7 @@
 //! What a decoder is assembled from: the vocabulary in which families describe themselves.
 
 use super::Rope;
-use crate::{config::within, kernels::pointwise::Activation};
+use crate::{config::within, cpu::pointwise::Activation};
 
 /// All that the decoder needs to know of a model.
 #[derive(Clone, Debug)]

@@ -6,12 +6,13 @@ pub use pool::CachePool;
 
 use crate::{
     DType, Error, Result,
-    kernels::attention::{Cache, KEY_BLOCK},
-    layers::host,
-    memory::Held,
+    cpu::attention::{Cache, KEY_BLOCK},
+    gpu::Place,
+    memory::{self, Held},
 };
-use candle_core::{Device, Tensor};
 use half::{bf16, f16};
+use llem_compute::Buffer;
+use std::sync::Arc;
 
 /// What a rank keeps of a token.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Layout {
     /// Number format.
     pub dtype: DType,
     /// Where.
-    pub device: Device,
+    pub place: Place,
     /// Ranks that reserve as much of the same memory at the same time.
     pub sharing: usize,
 }
@@ -34,9 +35,9 @@ impl Layout {
     /// Bytes of keys and values of one token, as they are kept: on the CPU values are padded to whole vectors. Layers
     /// with a window count as others do, for their caches keep every token.
     pub fn bytes_per_token(&self) -> usize {
-        let &Self { layers, heads, dim, dtype, ref device, .. } = self;
+        let &Self { layers, heads, dim, dtype, ref place, .. } = self;
         let of_layer = match dtype {
-            _ if !host::computes(device) => 2 * heads * dim * dtype.size(),
+            _ if !place.is_host() => 2 * heads * dim * dtype.size(),
             DType::F32 => Cache::<f32>::bytes_per_position(heads, dim),
             DType::Bf16 => Cache::<bf16>::bytes_per_position(heads, dim),
             DType::F16 => Cache::<f16>::bytes_per_position(heads, dim),
@@ -44,10 +45,18 @@ impl Layout {
         layers * of_layer
     }
 
+    /// Bytes that are free where it is; none where that is not known.
+    pub fn available(&self) -> Option<usize> {
+        match self.place.gpu() {
+            Some(gpu) if gpu.device.is_real() => Some(gpu.device.memory().ok()?.free),
+            _ => memory::available(),
+        }
+    }
+
     /// Bytes that a cache with room for `capacity` tokens takes, what is noted of it included; as many as there are
     /// numbers for where that is more.
     pub fn bytes_of(&self, capacity: usize) -> usize {
-        let rounded = match host::computes(&self.device) {
+        let rounded = match self.place.is_host() {
             true => capacity.checked_next_multiple_of(KEY_BLOCK).unwrap_or(usize::MAX),
             false => capacity,
         };
@@ -56,35 +65,24 @@ impl Layout {
     }
 }
 
-/// One layer's part: in the CPU's memory as its kernels want it, or on a device.
+/// One layer's part in the CPU's memory, as its kernels want it.
 pub enum LayerCache {
-    /// f32, on the CPU.
+    /// f32.
     F32(Cache<f32>),
-    /// bf16, on the CPU.
+    /// bf16.
     Bf16(Cache<bf16>),
-    /// f16, on the CPU.
+    /// f16.
     F16(Cache<f16>),
-    /// Both `[kv_heads, capacity, head_dim]`.
-    Device {
-        /// Keys.
-        keys: Tensor,
-        /// Values.
-        values: Tensor,
-    },
 }
 
 impl LayerCache {
-    fn new(layout: &Layout, capacity: usize) -> Result<Self> {
-        let &Layout { heads, dim, dtype, ref device, .. } = layout;
-        if host::computes(device) {
-            return Ok(match dtype {
-                DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
-                DType::Bf16 => Self::Bf16(Cache::new(heads, dim, capacity)),
-                DType::F16 => Self::F16(Cache::new(heads, dim, capacity)),
-            });
+    fn new(layout: &Layout, capacity: usize) -> Self {
+        let &Layout { heads, dim, dtype, .. } = layout;
+        match dtype {
+            DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
+            DType::Bf16 => Self::Bf16(Cache::new(heads, dim, capacity)),
+            DType::F16 => Self::F16(Cache::new(heads, dim, capacity)),
         }
-        let zeros = || Tensor::zeros((heads, capacity, dim), dtype.candle(), device);
-        Ok(Self::Device { keys: zeros()?, values: zeros()? })
     }
 
     /// Bytes that it holds.
@@ -93,16 +91,7 @@ impl LayerCache {
             Self::F32(cache) => cache.bytes(),
             Self::Bf16(cache) => cache.bytes(),
             Self::F16(cache) => cache.bytes(),
-            Self::Device { keys, .. } => 2 * keys.elem_count() * keys.dtype().size_in_bytes(),
         }
-    }
-
-    /// Writes `[kv_heads, n, head_dim]` at position `past`, on a device.
-    pub fn write(&mut self, new_keys: &Tensor, new_values: &Tensor, past: usize) -> Result<()> {
-        let Self::Device { keys, values } = self else { return Err(elsewhere()) };
-        keys.slice_set(&new_keys.to_dtype(keys.dtype())?, 1, past)?;
-        values.slice_set(&new_values.to_dtype(values.dtype())?, 1, past)?;
-        Ok(())
     }
 
     /// Takes over the first `positions` of a cache of the same layer.
@@ -111,19 +100,9 @@ impl LayerCache {
             (Self::F32(to), Self::F32(from)) => to.copy_from(from, positions),
             (Self::Bf16(to), Self::Bf16(from)) => to.copy_from(from, positions),
             (Self::F16(to), Self::F16(from)) => to.copy_from(from, positions),
-            _ => {
-                let (keys, values) = from.read(0, positions)?;
-                self.write(&keys.contiguous()?, &values.contiguous()?, 0)?;
-            }
+            _ => return Err(elsewhere()),
         }
         Ok(())
-    }
-
-    /// Positions `start..start + len`, `[kv_heads, len, head_dim]` each, on a device, as they are kept and without a
-    /// copy.
-    pub fn read(&self, start: usize, len: usize) -> Result<(Tensor, Tensor)> {
-        let Self::Device { keys, values } = self else { return Err(elsewhere()) };
-        Ok((keys.narrow(1, start, len)?, values.narrow(1, start, len)?))
     }
 }
 
@@ -158,19 +137,61 @@ as_host!(f16, F16);
 
 /// A rank's layers of one sequence: room for tokens, whoever knows how many it holds.
 pub struct KvCache {
-    pub(crate) layers: Vec<LayerCache>,
+    memory: Memory,
     capacity: usize,
     /// Its part of the machine's memory.
     _held: Held,
 }
 
+/// Where a cache lies.
+enum Memory {
+    /// By layer, on the CPU.
+    Host(Vec<LayerCache>),
+    /// On a device: from the byte `start` of memory that caches share, `[layers, 2, kv_heads, capacity, head_dim]`, keys before
+    /// values.
+    Device { buffer: Arc<Buffer>, start: usize, layout: Layout },
+}
+
 impl KvCache {
     /// Reserves room for `capacity` tokens.
     pub fn new(layout: &Layout, capacity: usize) -> Result<Self> {
-        let layers =
-            (0..layout.layers).map(|_| LayerCache::new(layout, capacity)).collect::<Result<_>>()?;
-        let held = if layout.device.is_cpu() { layout.bytes_of(capacity) } else { 0 };
-        Ok(Self { layers, capacity, _held: Held::new(held) })
+        let mut one = Self::several(layout, 1, capacity)?;
+        one.pop().ok_or_else(elsewhere)
+    }
+
+    /// Reserves `count` times room for `capacity` tokens; on a device in one piece.
+    pub fn several(layout: &Layout, count: usize, capacity: usize) -> Result<Vec<Self>> {
+        let is_held = layout.place.is_in_machine();
+        let held = || Held::new(if is_held { layout.bytes_of(capacity) } else { 0 });
+        let Some(gpu) = layout.place.gpu() else {
+            let host = || (0..layout.layers).map(|_| LayerCache::new(layout, capacity)).collect();
+            let cache = |_| Self { memory: Memory::Host(host()), capacity, _held: held() };
+            return Ok((0..count).map(cache).collect());
+        };
+        let bytes = (layout.bytes_per_token() * capacity).next_multiple_of(256);
+        let buffer = Arc::new(Buffer::zeros(&gpu.device, bytes * count)?);
+        let cache = |index: usize| {
+            let (buffer, layout) = (Arc::clone(&buffer), layout.clone());
+            let memory = Memory::Device { buffer, start: index * bytes, layout };
+            Self { memory, capacity, _held: held() }
+        };
+        Ok((0..count).map(cache).collect())
+    }
+
+    /// A layer's part on the CPU.
+    pub fn layer(&mut self, index: usize) -> Result<&mut LayerCache> {
+        match &mut self.memory {
+            Memory::Host(layers) => layers.get_mut(index).ok_or_else(elsewhere),
+            Memory::Device { .. } => Err(elsewhere()),
+        }
+    }
+
+    /// Where it is on a device.
+    pub fn address(&self) -> Option<u64> {
+        match &self.memory {
+            Memory::Host(_) => None,
+            Memory::Device { buffer, start, .. } => Some(buffer.view().address + *start as u64),
+        }
     }
 
     /// Tokens that it has room for.
@@ -188,13 +209,37 @@ impl KvCache {
                 "{tokens} tokens are copied between KV caches that are smaller"
             )));
         }
-        let layers = self.layers.iter_mut().zip(&from.layers);
-        layers.into_iter().try_for_each(|(to, from)| to.copy_from(from, tokens))
+        match (&mut self.memory, &from.memory) {
+            (Memory::Host(to), Memory::Host(from)) => {
+                let layers = to.iter_mut().zip(from);
+                layers.into_iter().try_for_each(|(to, from)| to.copy_from(from, tokens))
+            }
+            (
+                Memory::Device { buffer: to, start: to_start, layout },
+                Memory::Device { buffer: other, start: other_start, .. },
+            ) => {
+                // Keys and values of a head lie together, a head's after another's.
+                let row = layout.dim * layout.dtype.size();
+                for part in 0..layout.layers * 2 * layout.heads {
+                    let target =
+                        to.view().part(*to_start + part * self.capacity * row, tokens * row)?;
+                    let source = other
+                        .view()
+                        .part(*other_start + part * from.capacity * row, tokens * row)?;
+                    to.device().copy(source.address, target.address, tokens * row)?;
+                }
+                Ok(())
+            }
+            _ => Err(elsewhere()),
+        }
     }
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
-        self.layers.iter().map(LayerCache::bytes).sum()
+        match &self.memory {
+            Memory::Host(layers) => layers.iter().map(LayerCache::bytes).sum(),
+            Memory::Device { layout, .. } => layout.bytes_per_token() * self.capacity,
+        }
     }
 }
 
@@ -202,45 +247,47 @@ impl KvCache {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
+    use crate::Device;
 
-    /// What a device keeps, on the CPU: numbers that say where they are, and others.
-    fn cache(capacity: usize, sign: f32) -> KvCache {
-        let layer = |layer: usize| {
-            let numbers = 0..2 * capacity * 3;
-            let numbers = numbers.map(|index| sign * (index + 1000 * layer) as f32);
-            let keys = Tensor::from_iter(numbers, &Device::Cpu).unwrap();
-            let keys = keys.reshape((2, capacity, 3)).unwrap();
-            LayerCache::Device { values: (&keys + 0.5).unwrap(), keys }
-        };
-        KvCache { layers: (0..2).map(layer).collect(), capacity, _held: Held::new(0) }
+    const LAYERS: usize = 2;
+    const HEADS: usize = 2;
+    const DIM: usize = 3;
+
+    /// A cache with room for `capacity` tokens and numbers that say where they are.
+    fn cache(layout: &Layout, capacity: usize, sign: f32) -> KvCache {
+        let cache = KvCache::new(layout, capacity).unwrap();
+        let count = LAYERS * 2 * HEADS * capacity * DIM;
+        let bytes: Vec<u8> =
+            (0..count).flat_map(|index| (sign * index as f32).to_ne_bytes()).collect();
+        layout.place.gpu().unwrap().device.upload(&bytes, cache.address().unwrap()).unwrap();
+        cache
     }
 
-    /// Of each layer, keys and values by head, position and dimension.
-    fn numbers(cache: &KvCache) -> Vec<[Vec<Vec<Vec<f32>>>; 2]> {
-        let layers = cache.layers.iter().map(|layer| match layer {
-            LayerCache::Device { keys, values } => {
-                [keys.to_vec3().unwrap(), values.to_vec3().unwrap()]
-            }
-            _ => panic!("it is kept as a device keeps it"),
-        });
-        layers.collect()
+    fn numbers(layout: &Layout, cache: &KvCache) -> Vec<f32> {
+        let mut bytes = vec![0u8; LAYERS * 2 * HEADS * cache.capacity() * DIM * 4];
+        let device = &layout.place.gpu().unwrap().device;
+        device.download(cache.address().unwrap(), &mut bytes).unwrap();
+        bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect()
     }
 
     #[test]
     fn a_copy_on_a_device_takes_the_first_tokens_of_every_head_and_no_other() {
-        let (mut to, from) = (cache(7, -1.0), cache(7, 1.0));
-        let (before, source) = (numbers(&to), numbers(&from));
+        let place = Device::Emulated.open(DType::F32, DType::F32, 4).unwrap();
+        let dtype = DType::F32;
+        let layout = Layout { layers: LAYERS, heads: HEADS, dim: DIM, dtype, place, sharing: 1 };
+        let (mut to, from) = (cache(&layout, 7, -1.0), cache(&layout, 9, 1.0));
+        let (before, source) = (numbers(&layout, &to), numbers(&layout, &from));
         to.copy_from(&from, 4).unwrap();
-        for (layer, after) in numbers(&to).iter().enumerate() {
-            for (which, head, position) in
-                (0..2).flat_map(|x| (0..2).flat_map(move |y| (0..7).map(move |z| (x, y, z))))
-            {
-                let expected = if position < 4 { &source } else { &before };
-                let expected = &expected[layer][which][head][position];
-                assert_eq!(&after[which][head][position], expected);
+        let after = numbers(&layout, &to);
+        for part in 0..LAYERS * 2 * HEADS {
+            for position in 0..7 {
+                let own = (part * 7 + position) * DIM..(part * 7 + position + 1) * DIM;
+                let other = (part * 9 + position) * DIM..(part * 9 + position + 1) * DIM;
+                let expected = if position < 4 { &source[other] } else { &before[own.clone()] };
+                assert_eq!(&after[own], expected);
             }
         }
-        assert_eq!(numbers(&from), source);
+        assert_eq!(numbers(&layout, &from), source);
         assert!(to.copy_from(&from, 8).is_err());
     }
 }

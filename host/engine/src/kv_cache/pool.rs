@@ -29,7 +29,7 @@ impl CachePool {
     /// had to be made for that. Where memory is short, unused caches are freed, the largest first,
     /// before the request is refused.
     pub fn reserve(&mut self, layout: &Layout, capacities: &[usize]) -> Result<usize> {
-        self.reserve_within(layout, capacities, memory::available)
+        self.reserve_within(layout, capacities, || layout.available())
     }
 
     fn reserve_within(
@@ -63,7 +63,8 @@ impl CachePool {
             keep.into_iter().filter_map(|index| held[index].take()).collect();
         // What is to be replaced is freed before anything is made.
         drop(held);
-        let mut new = wanted.iter().map(|&capacity| make(layout, capacity, &mut unused));
+        let mut new =
+            wanted.iter().map(|&capacity| retried(|| KvCache::new(layout, capacity), &mut unused));
         let result = taken.iter_mut().filter(|cache| cache.is_none()).try_for_each(|cache| {
             *cache = new.next().transpose()?;
             Ok(())
@@ -93,13 +94,13 @@ impl CachePool {
             layout,
             (count, layout.bytes_of(capacity).saturating_mul(count)),
             0,
-            memory::available,
+            || layout.available(),
         )?;
         keep.sort_unstable();
         let mut index = 0..;
         self.caches
             .retain(|_| index.next().is_some_and(|index| keep.binary_search(&index).is_ok()));
-        (0..count).map(|_| make(layout, capacity, &mut self.caches)).collect()
+        retried(|| KvCache::several(layout, count, capacity), &mut self.caches)
     }
 
     /// The caches in use, by the slots of their sequences.
@@ -146,7 +147,6 @@ fn kept(
     let mut stay = unused.len().saturating_sub(replaced);
     // A request that finds its memory reserved asks nothing of the system.
     if count > 0
-        && layout.device.is_cpu()
         && let Some(available) = available()
     {
         let with_freed = |stay: usize| {
@@ -170,13 +170,13 @@ fn sum(numbers: impl Iterator<Item = usize>) -> usize {
     numbers.fold(0, usize::saturating_add)
 }
 
-/// A cache with room for `capacity` tokens. A device tells that its memory is short by failing: then
-/// the unused caches go, and it is asked once more.
-fn make(layout: &Layout, capacity: usize, unused: &mut Vec<KvCache>) -> Result<KvCache> {
-    match KvCache::new(layout, capacity) {
+/// What `make` makes. A device may lack memory that it was thought to have: then the unused caches go, and it is asked once
+/// more.
+fn retried<T>(make: impl Fn() -> Result<T>, unused: &mut Vec<KvCache>) -> Result<T> {
+    match make() {
         Err(_) if !unused.is_empty() => {
             unused.clear();
-            KvCache::new(layout, capacity)
+            make()
         }
         made => made,
     }
@@ -191,14 +191,13 @@ fn rounded(capacity: usize) -> usize {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::DType;
-    use candle_core::Device;
+    use crate::{DType, gpu::Place};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     fn layout() -> Layout {
-        let (dtype, device) = (DType::F32, Device::Cpu);
-        Layout { layers: 1, heads: 1, dim: 16, dtype, device, sharing: 1 }
+        let (dtype, place) = (DType::F32, Place::Host);
+        Layout { layers: 1, heads: 1, dim: 16, dtype, place, sharing: 1 }
     }
 
     /// Bytes of a cache of that room.
@@ -265,12 +264,12 @@ mod tests {
     fn equal_caches_stay_with_their_slots() {
         let (mut pool, layout) = (CachePool::default(), layout());
         pool.reserve(&layout, &[64; 4]).unwrap();
-        // One layer more tells it from the others.
-        pool.caches()[0].layers.extend(KvCache::new(&layout, 64).unwrap().layers);
+        let place = |pool: &mut CachePool| std::ptr::from_ref(pool.caches()[0].layer(0).unwrap());
+        let first = place(&mut pool);
         pool.reserve(&layout, &[64]).unwrap();
-        assert_eq!(pool.caches()[0].layers.len(), 2, "slot 0 keeps the memory that it has touched");
+        assert_eq!(place(&mut pool), first, "slot 0 keeps the memory that it has touched");
         pool.reserve(&layout, &[64; 4]).unwrap();
-        assert_eq!(pool.caches()[0].layers.len(), 2);
+        assert_eq!(place(&mut pool), first);
     }
 
     #[test]

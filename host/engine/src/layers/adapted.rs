@@ -20,6 +20,9 @@ pub trait Adapt {
     fn merge(&mut self, id: AdapterId) -> Result<()>;
     /// Makes the weights what they were before `merge`.
     fn unmerge(&mut self) -> Result<()>;
+    /// Tells a device which adapters are attached, in the order of their slots, and what each changes; called after any of
+    /// the above.
+    fn publish(&mut self, slots: &[AdapterId]) -> Result<()>;
 }
 
 /// What each attached adapter changes about a part.

@@ -2,8 +2,7 @@
 //! weights are read once for all of them (the idea of Punica, arXiv 2310.18547).
 
 use crate::{Result, adapters::AdapterId};
-use candle_core::{Device, Tensor};
-use std::sync::OnceLock;
+use candle_core::Tensor;
 
 /// The rows of a pass that run with an adapter. All others run on the base weights.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +19,6 @@ pub struct RowSubset {
     pub rows: Vec<u32>,
     /// Whether those are all rows of the pass.
     pub is_whole: bool,
-    /// The rows on a device.
-    index: OnceLock<Tensor>,
-    /// For each row of a pass, where it is once the subset's rows, changed, are below all others.
-    places: OnceLock<Tensor>,
 }
 
 impl AdapterRows {
@@ -74,8 +69,7 @@ impl AdapterRows {
 
 impl RowSubset {
     fn new(adapter: AdapterId, rows: Vec<u32>) -> Self {
-        let (index, places) = (OnceLock::new(), OnceLock::new());
-        Self { adapter, rows, is_whole: false, index, places }
+        Self { adapter, rows, is_whole: false }
     }
 
     /// Its rows of a tensor.
@@ -83,7 +77,7 @@ impl RowSubset {
         if self.is_whole {
             return Ok(x.clone());
         }
-        Ok(x.index_select(kept(&self.index, &self.rows, x.device())?, 0)?)
+        Ok(x.index_select(&Tensor::new(&self.rows[..], x.device())?, 0)?)
     }
 
     /// A tensor with these in place of its rows.
@@ -96,18 +90,9 @@ impl RowSubset {
         for (place, &row) in (count..).zip(&self.rows) {
             places[row as usize] = place;
         }
-        let places = kept(&self.places, &places, y.device())?;
-        Ok(Tensor::cat(&[y, rows], 0)?.index_select(places, 0)?)
+        let places = Tensor::new(places, y.device())?;
+        Ok(Tensor::cat(&[y, rows], 0)?.index_select(&places, 0)?)
     }
-}
-
-/// Numbers as a tensor, brought to the device once for all layers.
-fn kept<'a>(place: &'a OnceLock<Tensor>, rows: &[u32], device: &Device) -> Result<&'a Tensor> {
-    if let Some(tensor) = place.get() {
-        return Ok(tensor);
-    }
-    let tensor = Tensor::new(rows, device)?;
-    Ok(place.get_or_init(|| tensor))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! A norm over all heads of a token (OLMo 2), where each rank has some of them: ranks add up their squares
 //! first, and then normalise each its own.
 
-use super::{Norm, host};
+use super::host;
 use crate::{Result, families::Shape, parallel::Shard};
-use candle_core::{DType, Tensor};
 
 /// What the ranks need for the norms of queries and of keys.
 pub struct AllHeads {
@@ -42,18 +41,8 @@ impl AllHeads {
         Ok(all.flatten_all()?.to_vec1()?)
     }
 
-    /// The same of queries and keys on a device, each normalised by `norms`.
-    pub fn normalise(&self, parts: [&Tensor; 2], norms: &[Norm; 2]) -> Result<[Tensor; 2]> {
-        let square = |x: &Tensor, which: usize| -> Result<Tensor> {
-            let factor = f64::from(self.shares[which]) / self.widths[which] as f64;
-            Ok((x.to_dtype(DType::F32)?.sqr()?.sum_keepdim(1)? * factor)?)
-        };
-        let own = Tensor::cat(&[square(parts[0], 0)?, square(parts[1], 1)?], 1)?;
-        let all = self.shard.sum(own)?;
-        let [queries, keys] = [0, 1].map(|which| {
-            let mean = all.narrow(1, which, 1)?;
-            norms[which].with_mean_square(parts[which], &mean)
-        });
-        Ok([queries?, keys?])
+    /// What a sum of squares of queries, and one of keys, is multiplied with before the ranks' are added up.
+    pub fn factors(&self) -> [f32; 2] {
+        [0, 1].map(|which| self.shares[which] / self.widths[which] as f32)
     }
 }

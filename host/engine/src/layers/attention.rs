@@ -10,11 +10,11 @@ use super::{
 use crate::{
     Result,
     adapters::Role,
-    families::{LayerKind, Qkv, QueryNorm, Shape},
-    kernels::{
+    cpu::{
         attention::{self, Cached, Heads, Queries, Rows},
         parallel::{SharedRows, share},
     },
+    families::{LayerKind, Qkv, QueryNorm, Shape},
     kv_cache::{AsHost, LayerCache},
     load::Weights,
     parallel::Shard,
@@ -25,8 +25,8 @@ use std::{ops::Range, sync::Arc};
 /// Q, K, V and O projections, norms of Q and K, and a rotary embedding.
 pub struct Attention {
     /// Q above K above V.
-    qkv: Linear,
-    output: Linear,
+    pub(super) qkv: Linear,
+    pub(super) output: Linear,
     pub(super) norms: Option<[Norm; 2]>,
     pub(super) query_norm: QueryNorm,
     /// Where those are over all heads, of which this rank has some.
@@ -109,12 +109,8 @@ impl Attention {
         caches: &mut [&mut LayerCache],
     ) -> Result<Tensor> {
         let qkv = self.qkv.forward(x, &packing.adapters)?;
-        let mixed = if host::computes(x.device()) {
-            let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
-            host::rows(mixed, self.heads.queries * self.heads.dim)?
-        } else {
-            self.on_device(&qkv, packing, caches)?
-        };
+        let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
+        let mixed = host::rows(mixed, self.heads.queries * self.heads.dim)?;
         self.output.forward(&mixed, &packing.adapters)
     }
 
@@ -133,9 +129,7 @@ impl Attention {
             Some(LayerCache::F32(_)) => self.attend::<f32>(qkv, packing, caches),
             Some(LayerCache::Bf16(_)) => self.attend::<half::bf16>(qkv, packing, caches),
             Some(LayerCache::F16(_)) => self.attend::<half::f16>(qkv, packing, caches),
-            Some(LayerCache::Device { .. }) | None => {
-                Err(crate::Error::Bug("the KV cache is not on the CPU".to_owned()))
-            }
+            None => Err(crate::Error::Bug("the KV cache is not on the CPU".to_owned())),
         }
     }
 
@@ -189,7 +183,7 @@ impl Attention {
                 cache: AsHost::<T>::shared(&*caches[span.slot])?,
             });
         }
-        attention::attend(&self.heads, &sequences)
+        Ok(attention::attend(&self.heads, &sequences)?)
     }
 
     /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys, whose

@@ -1,134 +1,137 @@
-//! The same attention on a device, of candle's tensor operations.
+//! The same attention on a device: rotate and append, then attend over all sequences at once.
 
-use super::{AdapterRows, Attention, Packing, packing::Span};
-use crate::{Result, families::QueryNorm, kv_cache::LayerCache};
-use candle_core::{DType, Device, Tensor};
+use super::Attention;
+use crate::{
+    DType, Result,
+    families::QueryNorm,
+    gpu::{Plan, Run},
+    layers::Norm,
+};
+use llem_compute::{
+    View,
+    ops::{
+        attention::{Attend, Decode, Prefill},
+        rope::{self, Append, Rotary},
+    },
+};
 
-/// Queries that attend at once. Bounds the score matrix of a long prompt.
-const QUERY_BLOCK: usize = 128;
+/// What the layers of a pass share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// The pass' tables.
+    pub plan: &'a Plan,
+    /// Each of the model's rotary embeddings.
+    pub rotaries: &'a [Rotary<'a>],
+    /// Memory for what decode's splits give.
+    pub scratch: View<'a>,
+}
 
 impl Attention {
-    /// `[tokens, (heads + 2 kv_heads) * head_dim]` to `[tokens, heads * head_dim]`.
-    pub(super) fn on_device(
+    /// `[rows, hidden]` to the same; `layer` is the layer's place in the caches, which take the new keys and values.
+    pub fn run(
         &self,
-        qkv: &Tensor,
-        packing: &Packing,
-        caches: &mut [&mut LayerCache],
-    ) -> Result<Tensor> {
-        let (tokens, heads) = (qkv.dim(0)?, &self.heads);
-        let (queries, keys) = (heads.queries * heads.dim, heads.keys * heads.dim);
-        let (mut query, mut key) = (qkv.narrow(1, 0, queries)?, qkv.narrow(1, queries, keys)?);
-        if let (Some(all_heads), Some(norms)) = (&self.all_heads, &self.norms) {
-            [query, key] = all_heads.normalise([&query, &key], norms)?;
-        }
-        let query = self.prepare_on_device(&query, 0, packing)?;
-        let key = self.prepare_on_device(&key, 1, packing)?;
-        let value = qkv.narrow(1, queries + keys, keys)?.contiguous()?;
-        let value = value.reshape((tokens, heads.keys, heads.dim))?;
-        let mut rows = Vec::with_capacity(packing.spans.len());
-        for span in &packing.spans {
-            let cache = &mut caches[span.slot];
-            let heads_first =
-                |x: &Tensor| x.narrow(0, span.start, span.len)?.transpose(0, 1)?.contiguous();
-            cache.write(&heads_first(&key)?, &heads_first(&value)?, span.past)?;
-            rows.push(self.attend_on_device(&heads_first(&query)?, span, cache)?);
-        }
-        stack(rows)
+        run: &Run<'_>,
+        shared: &Shared<'_>,
+        layer: usize,
+        x: View<'_>,
+        y: View<'_>,
+    ) -> Result<()> {
+        run.arena.scoped(|| {
+            let heads = &self.heads;
+            let qkv = run.take(run.rows, (heads.queries + 2 * heads.keys) * heads.dim)?;
+            self.qkv.run(run, x, qkv)?;
+            let queries = run.take(run.rows, heads.queries * heads.dim)?;
+            self.append(run, shared, layer, qkv, queries)?;
+            let mixed = run.take(run.rows, heads.queries * heads.dim)?;
+            self.attend_on_device(run, shared, layer, queries, mixed)?;
+            self.output.run(run, mixed, y)
+        })
     }
 
-    /// Splits into heads, normalises (unless ranks have done so together) and rotates: `[tokens, heads,
-    /// head_dim]`.
-    fn prepare_on_device(&self, x: &Tensor, which: usize, packing: &Packing) -> Result<Tensor> {
-        let (tokens, dim) = (x.dim(0)?, self.heads.dim);
-        let heads = x.dim(1)? / dim;
-        let mut x = x.contiguous()?;
-        if let Some(norms) = self.norms.as_ref().filter(|_| self.all_heads.is_none()) {
-            if self.query_norm == QueryNorm::EachHead {
-                x = x.reshape((tokens * heads, dim))?;
-            }
-            // Adapters that change these norms are refused when they are attached.
-            x = norms[which].forward(&x, &AdapterRows::default())?;
-        }
-        let x = x.reshape((1, tokens, heads, dim))?;
-        let Some(index) = self.rope else { return Ok(x.squeeze(0)?) };
-        let angles = &packing.angles[index];
-        let ((cos, sin), rotated) = (angles.on_device(&x)?, 2 * angles.half);
-        let turned =
-            candle_nn::rotary_emb::rope_thd(&x.narrow(3, 0, rotated)?.contiguous()?, &cos, &sin)?;
-        let x = if rotated == dim {
-            turned
-        } else {
-            Tensor::cat(&[&turned, &x.narrow(3, rotated, dim - rotated)?], 3)?
+    fn append(
+        &self,
+        run: &Run<'_>,
+        shared: &Shared<'_>,
+        layer: usize,
+        qkv: View<'_>,
+        queries: View<'_>,
+    ) -> Result<()> {
+        let (heads, plan) = (&self.heads, shared.plan);
+        let mut append = Append {
+            rows: run.rows,
+            heads: heads.queries,
+            kv_heads: heads.keys,
+            dim: heads.dim,
+            layer,
+            qkv,
+            queries,
+            sequences: plan.sequences()?,
+            row_sequences: plan.row_sequences()?,
+            positions: plan.positions()?,
+            rotary: self.rope.map(|index| shared.rotaries[index]),
+            norm: rope::QueryNorm::None,
         };
-        Ok(x.squeeze(0)?)
-    }
-
-    /// One sequence: queries `[heads, len, head_dim]` to `[len, heads * head_dim]`. Query heads of a
-    /// group share a KV head, so they are stacked as more queries of it. The softmax is in f32.
-    fn attend_on_device(&self, query: &Tensor, span: &Span, cache: &LayerCache) -> Result<Tensor> {
-        let heads = &self.heads;
-        let group = heads.queries / heads.keys;
-        let dtype = query.dtype();
-        let mut rows = Vec::new();
-        for first in (0..span.len).step_by(QUERY_BLOCK) {
-            let len = QUERY_BLOCK.min(span.len - first);
-            let visible = span.past + first + len;
-            let hidden =
-                heads.window.map_or(0, |window| (visible - len + 1).saturating_sub(window));
-            let (keys, values) = cache.read(hidden, visible - hidden)?;
-            let (keys, values) = (keys.to_dtype(dtype)?, values.to_dtype(dtype)?);
-            let stacked = query.narrow(1, first, len)?.contiguous()?.reshape((
-                heads.keys,
-                group * len,
-                heads.dim,
-            ))?;
-            let scores = stacked.matmul(&keys.t()?)?.to_dtype(DType::F32)?;
-            let mut scores = (scores * f64::from(heads.scale))?;
-            if let Some(cap) = heads.softcap.map(f64::from) {
-                scores = ((scores / cap)?.tanh()? * cap)?;
-            }
-            let seen = visible - hidden;
-            if let Some(mask) = mask(len, hidden, visible, heads.window, query.device())? {
-                scores = scores
-                    .reshape((heads.queries, len, seen))?
-                    .broadcast_add(&mask)?
-                    .reshape((heads.keys, group * len, seen))?;
-            }
-            let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(dtype)?;
-            let mixed = weights
-                .matmul(&values)?
-                .reshape((heads.queries, len, heads.dim))?
-                .transpose(0, 1)?
-                .reshape((len, heads.queries * heads.dim))?;
-            rows.push(mixed);
+        if let Some([query, key]) = &self.norms {
+            let gains = [query.gain()?, key.gain()?];
+            append.norm = match self.query_norm {
+                QueryNorm::EachHead => rope::QueryNorm::EachHead(gains, query.eps()),
+                _ => self.over_all_heads(run, &append, gains, query)?,
+            };
         }
-        stack(rows)
+        Ok(run.gpu.appends.append(&append)?)
     }
-}
 
-/// 0 where one of the last `len` positions before `visible` sees a key from `hidden` on and -inf
-/// where not, `[len, visible - hidden]`; none for one query, which sees all of them.
-fn mask(
-    len: usize,
-    hidden: usize,
-    visible: usize,
-    window: Option<usize>,
-    device: &Device,
-) -> Result<Option<Tensor>> {
-    if len == 1 {
-        return Ok(None);
+    /// The norm over all heads, for which ranks add up their squares first.
+    fn over_all_heads<'a>(
+        &'a self,
+        run: &Run<'a>,
+        append: &Append<'_>,
+        gains: [View<'a>; 2],
+        query: &Norm,
+    ) -> Result<rope::QueryNorm<'a>> {
+        let Some(all_heads) = &self.all_heads else {
+            return Ok(rope::QueryNorm::AllHeads(gains, query.eps(), None));
+        };
+        let squares = run.arena.take(run.rows * 2 * size_of::<f32>())?;
+        run.gpu.appends.squares(append, all_heads.factors(), squares)?;
+        run.group.all_reduce(squares, run.rows * 2, DType::F32)?;
+        Ok(rope::QueryNorm::AllHeads(gains, query.eps(), Some(squares)))
     }
-    let cell = |query: usize, key: usize| {
-        let sees = key <= query && window.is_none_or(|window| query < key + window);
-        if sees { 0.0 } else { f32::NEG_INFINITY }
-    };
-    let values: Vec<f32> = (visible - len..visible)
-        .flat_map(|query| (hidden..visible).map(move |key| cell(query, key)))
-        .collect();
-    Ok(Some(Tensor::from_vec(values, (len, visible - hidden), device)?))
-}
 
-/// Rows below one another; one alone, as in decode of one sequence, is not copied.
-fn stack(mut rows: Vec<Tensor>) -> Result<Tensor> {
-    Ok(if rows.len() == 1 { rows.remove(0) } else { Tensor::cat(&rows, 0)? })
+    fn attend_on_device(
+        &self,
+        run: &Run<'_>,
+        shared: &Shared<'_>,
+        layer: usize,
+        queries: View<'_>,
+        out: View<'_>,
+    ) -> Result<()> {
+        let (heads, plan) = (&self.heads, shared.plan);
+        let attend = Attend {
+            rows: run.rows,
+            heads: heads.queries,
+            kv_heads: heads.keys,
+            layer,
+            scale: heads.scale,
+            softcap: heads.softcap,
+            window: heads.window,
+            queries,
+            out,
+            sequences: plan.sequences()?,
+        };
+        if plan.decodes > 0 {
+            let decode = Decode {
+                list: plan.decode_list()?,
+                count: plan.decodes,
+                longest: plan.longest,
+                scratch: shared.scratch,
+            };
+            run.gpu.attention.decode(&attend, &decode)?;
+        }
+        if plan.tiles > 0 {
+            let prefill = Prefill { tiles: plan.tile_list()?, count: plan.tiles };
+            run.gpu.attention.prefill(&attend, &prefill)?;
+        }
+        Ok(())
+    }
 }

@@ -11,9 +11,18 @@ use super::{
 use crate::{
     Result,
     adapters::{AdapterId, AdapterTensors, Factors, Role},
+    gpu::Run,
     load::{Weights, matrix::Matrix},
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
+use llem_compute::{
+    Buffer, View,
+    ops::{
+        bytes_of,
+        embedding::{Lookup, LowRankTable},
+        norm::AddNorm,
+    },
+};
 use std::{ops::Range, sync::Arc};
 
 /// `[vocabulary, hidden]`.
@@ -29,6 +38,16 @@ pub struct Embedding {
     used: Arc<Weight>,
     place: Placement,
     changes: Changes<Change>,
+    /// What kernels are told of adapters, by their slots.
+    pub(super) tables: Option<Tables>,
+}
+
+/// What kernels are told of adapters, by their slots.
+pub(super) struct Tables {
+    /// u64: the addresses of other tables.
+    pub saved: Option<Buffer>,
+    /// Of [`LowRankTable`].
+    pub low_rank: Option<Buffer>,
 }
 
 /// What one adapter makes of a table: `g (E + (B A)ᵀ)`, or another table.
@@ -39,6 +58,8 @@ enum Change {
         expansion: Expansion,
         /// DoRA's magnitudes over the norms of the table's columns, `[hidden]`.
         gain: Option<Vec<f32>>,
+        /// On a device: A transposed, B and the gain, in f32.
+        on_device: Option<(Buffer, Buffer, Option<Buffer>)>,
     },
     Saved(Matrix, Weight),
 }
@@ -51,16 +72,16 @@ impl Embedding {
         let place = Placement::of(weights);
         let kept = if cut { place.shard.of(rows) } else { 0..rows };
         let base = only(&matrix, &kept);
-        weights.holds(base.bytes(place.dtype.size()));
+        weights.holds(place.bytes_of(&base));
         let base = Arc::new(Weight::new(&base, &place)?);
         let module = weights.module();
         let (used, changes) = (Arc::clone(&base), Changes::none());
-        Ok(Self { module, matrix, kept, used, base, place, changes })
+        Ok(Self { module, matrix, kept, used, base, place, changes, tables: None })
     }
 
     /// Bytes of this rank's rows of it.
     pub fn bytes(&self) -> usize {
-        only(&self.matrix, &self.kept).bytes(self.place.dtype.size())
+        self.place.bytes_of(&only(&self.matrix, &self.kept))
     }
 
     /// The product with the table's rows, under a module's name of its own. What adapters change about
@@ -100,13 +121,10 @@ impl Embedding {
         let ids: Vec<u32> = subset.rows.iter().map(|&row| ids[row as usize]).collect();
         let new = match change {
             Change::Saved(_, weight) => self.rows_of(weight, &ids)?,
-            Change::LowRank { factors, expansion, gain } => {
-                let old = subset.of(&y)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
-                let mut numbers = old.flatten_all()?.to_vec1::<f32>()?;
+            Change::LowRank { factors, expansion, gain, .. } => {
+                let mut numbers = subset.of(&y)?.flatten_all()?.to_vec1::<f32>()?;
                 change_rows(&mut numbers, &ids, factors, expansion, gain.as_deref())?;
                 host::rows(numbers, self.matrix.columns)?
-                    .to_dtype(y.dtype())?
-                    .to_device(y.device())?
             }
         };
         subset.put(y, new)
@@ -144,6 +162,102 @@ fn only(matrix: &Matrix, kept: &Range<usize>) -> Matrix {
         return matrix.clone();
     }
     matrix.select(kept.len(), move |row| start + row)
+}
+
+impl Embedding {
+    /// Vectors `[rows, hidden]` times `scale` on a device, added to what is in `out` if `accumulate`.
+    pub fn run(
+        &self,
+        run: &Run<'_>,
+        ids: View<'_>,
+        scale: f32,
+        accumulate: bool,
+        out: View<'_>,
+    ) -> Result<()> {
+        let (rows, width) = (run.rows, self.matrix.columns);
+        let adapters = run.changed(|id| self.changes.of(id).is_some());
+        let tables = adapters.and(self.tables.as_ref());
+        let low_rank = tables.and_then(|tables| tables.low_rank.as_ref());
+        let is_cut = self.kept != (0..self.matrix.rows);
+        if (is_cut || low_rank.is_some()) && accumulate {
+            // Adapters and other ranks change what was looked up, and not what it is added to.
+            return run.arena.scoped(|| {
+                let own = run.take(rows, width)?;
+                self.run(run, ids, scale, false, own)?;
+                let (deltas, x) = ([Some(own), None], out);
+                let (post, norm, index, adapters) = (None, None, None, None);
+                let sum = AddNorm { rows, width, x, deltas, post, norm, index, adapters };
+                Ok(run.gpu.norms.add_norm(&sum)?)
+            });
+        }
+        // What an adapter changes is scaled with the rest, at the end.
+        let first_scale = if low_rank.is_some() { 1.0 } else { scale };
+        run.gpu.embeddings.lookup(&Lookup {
+            rows,
+            width,
+            ids,
+            table: self.used.on_device()?,
+            first: self.kept.start,
+            kept: self.kept.len(),
+            changes: tables.and_then(|tables| tables.saved.as_ref()).map(Buffer::view),
+            adapters: adapters.map(|adapters| adapters.rows),
+            scale: first_scale,
+            accumulate,
+            out,
+        })?;
+        if is_cut {
+            run.group.all_reduce(out, rows * width, run.gpu.dtype)?;
+        }
+        if let (Some(table), Some(adapters)) = (low_rank, adapters) {
+            let table = table.view();
+            run.gpu.embeddings.low_rank(rows, width, ids, adapters.rows, table, scale, out)?;
+        }
+        Ok(())
+    }
+
+    fn upload(
+        &self,
+        factors: &Factors,
+        gain: Option<&[f32]>,
+    ) -> Result<Option<(Buffer, Buffer, Option<Buffer>)>> {
+        let Some(gpu) = self.place.place.gpu() else { return Ok(None) };
+        let (rank, rows) = (factors.rank, self.matrix.rows);
+        let column = |id: usize| (0..rank).map(move |row| factors.down[row * rows + id]);
+        let down: Vec<f32> = (0..rows).flat_map(column).collect();
+        let f32s = |numbers: &[f32]| Buffer::of_f32(&gpu.device, numbers);
+        Ok(Some((f32s(&down)?, f32s(&factors.up)?, gain.map(f32s).transpose()?)))
+    }
+
+    fn write_tables(&mut self, slots: &[AdapterId]) -> Result<()> {
+        let Some(gpu) = self.place.place.gpu() else { return Ok(()) };
+        let mut saved = vec![0u64; slots.len()];
+        let mut low_rank = vec![LowRankTable::default(); slots.len()];
+        for (slot, &id) in slots.iter().enumerate() {
+            match self.changes.of(id) {
+                Some(Change::Saved(_, weight)) => saved[slot] = weight.on_device()?.address,
+                Some(Change::LowRank { factors, on_device: Some((down, up, gain)), .. }) => {
+                    low_rank[slot] = LowRankTable {
+                        down: down.view().address,
+                        up: up.view().address,
+                        gain: gain.as_ref().map_or(0, |gain| gain.view().address),
+                        rank: factors.rank as u32,
+                        unused: 0,
+                    };
+                }
+                Some(Change::LowRank { .. }) | None => {}
+            }
+        }
+        let has_saved = saved.iter().any(|&address| address != 0);
+        let has_low_rank = low_rank.iter().any(|table| table.down != 0);
+        // SAFETY: plain numbers without padding.
+        let (saved, low_rank) = unsafe { (bytes_of(&saved), bytes_of(&low_rank)) };
+        let upload = |bytes: &[u8]| Buffer::of_bytes(&gpu.device, bytes);
+        self.tables = Some(Tables {
+            saved: has_saved.then(|| upload(saved)).transpose()?,
+            low_rank: has_low_rank.then(|| upload(low_rank)).transpose()?,
+        });
+        Ok(())
+    }
 }
 
 impl Embedding {
@@ -202,7 +316,8 @@ impl Adapt for Embedding {
                 }
                 None => None,
             };
-            self.changes.add(id, Change::LowRank { factors, expansion, gain });
+            let on_device = self.upload(&factors, gain.as_deref())?;
+            self.changes.add(id, Change::LowRank { factors, expansion, gain, on_device });
         }
         if let Some(matrix) = tensors.saved_matrix(&self.module, rows, width, false)? {
             added.modules = 1;
@@ -226,7 +341,7 @@ impl Adapt for Embedding {
         let Some(change) = self.changes.of(id) else { return Ok(()) };
         let merged = match change {
             Change::Saved(matrix, _) => Weight::new(matrix, &self.place)?,
-            Change::LowRank { factors, expansion, gain } => {
+            Change::LowRank { factors, expansion, gain, .. } => {
                 let mut all = Vec::with_capacity(self.kept.len() * self.matrix.columns);
                 let rows = self.kept.clone();
                 self.for_each_changed(rows, factors, expansion, gain.as_deref(), |rows| {
@@ -242,5 +357,9 @@ impl Adapt for Embedding {
     fn unmerge(&mut self) -> Result<()> {
         self.used = Arc::clone(&self.base);
         Ok(())
+    }
+
+    fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
+        self.write_tables(slots)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     Adapt, AdapterRows, Linear, Use,
+    experts_device::Group,
     features::{Inputs, Part, Product},
     mlp::Mlp,
 };
@@ -10,24 +11,29 @@ use crate::{
     Result,
     adapters::Role,
     families::{self, Shape},
+    gpu::Place,
     load::Weights,
     parallel::Shard,
     sampling::argmax,
 };
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 /// The router and the experts that this rank has: all, each of them cut, or some, each whole. As every
 /// rank has all rows, none are sent about: what the ranks' experts give is summed.
 pub struct Experts {
-    router: Linear,
+    pub(super) router: Linear,
     /// The first that this rank has, and those after it.
-    first: usize,
-    experts: Vec<Mlp>,
+    pub(super) first: usize,
+    pub(super) experts: Vec<Mlp>,
     /// On all ranks.
-    count: usize,
-    active: usize,
-    renormalise: bool,
+    pub(super) count: usize,
+    pub(super) active: usize,
+    pub(super) renormalise: bool,
+    pub(super) hidden: usize,
     shard: Shard,
+    pub(super) place: Place,
+    /// On a device: what kernels are told of the products into the middle, and of those out of it.
+    pub(super) groups: [Option<Group>; 2],
 }
 
 impl Experts {
@@ -45,7 +51,7 @@ impl Experts {
             bias: false,
             transposed: false,
         };
-        Ok(Self {
+        let mut loaded = Self {
             router: Linear::load(layer, router)?.with_roles([Role::Router]),
             first: own.start,
             experts: own
@@ -54,14 +60,18 @@ impl Experts {
             count: spec.count,
             active: spec.active,
             renormalise: spec.renormalise,
+            hidden: shape.hidden,
             shard,
-        })
+            place: layer.place().clone(),
+            groups: [None, None],
+        };
+        loaded.publish(&[])?;
+        Ok(loaded)
     }
 
     /// `[rows, hidden]` to the same.
     pub fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
-        let logits: Vec<Vec<f32>> =
-            self.router.forward(x, adapters)?.to_dtype(DType::F32)?.to_vec2()?;
+        let logits: Vec<Vec<f32>> = self.router.forward(x, adapters)?.to_vec2()?;
         let mut rows = vec![Vec::new(); self.count];
         let mut shares = vec![Vec::new(); self.count];
         for (row, logits) in logits.iter().enumerate() {
@@ -78,7 +88,7 @@ impl Experts {
             }
             let (count, adapters) = (rows.len(), adapters.select(&rows));
             let rows = Tensor::from_vec(rows, count, x.device())?;
-            let shares = Tensor::from_vec(shares, (count, 1), x.device())?.to_dtype(x.dtype())?;
+            let shares = Tensor::from_vec(shares, (count, 1), x.device())?;
             let mixed = expert.forward(&x.index_select(&rows, 0)?, &adapters)?;
             let mixed = mixed.broadcast_mul(&shares)?;
             sum = sum.index_add(&rows, &mixed, 0)?;

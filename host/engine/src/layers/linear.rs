@@ -16,13 +16,14 @@ use super::{
 use crate::{
     Error, Result,
     adapters::{AdapterId, AdapterTensors, Role},
-    kernels::{
+    cpu::{
         Activations,
         parallel::{SharedRows, for_each_chunk, threads},
     },
     load::{Weights, matrix::Matrix},
 };
 use candle_core::Tensor;
+use llem_compute::Buffer;
 use std::{
     iter,
     ops::Range,
@@ -32,20 +33,26 @@ use std::{
 /// `y = x Wᵀ + b`, and for rows with an adapter what that changes.
 ///
 /// On the CPU activations are f32 whatever the weights' format, and the product is ours, or
-/// candle's for quantised blocks other than Q8_0. Elsewhere both are tensors of one format.
+/// candle's for quantised blocks other than Q8_0. On a device both are of the model's format.
 pub struct Linear {
     /// Output features one after another. More than one where they are quantised differently.
     slices: Vec<OutputSlice>,
     /// What transformers calls its parts, in the same order.
     modules: Vec<Module>,
-    inputs: Inputs,
-    place: Placement,
-    changes: Changes<Change>,
+    pub(super) inputs: Inputs,
+    pub(super) place: Placement,
+    pub(super) changes: Changes<Change>,
     /// Whether one of them is in the weights.
     is_merged: bool,
+    /// The weights and biases in use: one for each slice, or on a device one for all.
+    pub(super) used: Vec<Used>,
+    /// What kernels are told of adapters, by their slots.
+    pub(super) table: Option<Buffer>,
+    /// The adapters of the slots.
+    pub(super) slots: Vec<AdapterId>,
 }
 
-/// Some of the output features, which one weight gives.
+/// Some of the output features, which are kept in one format.
 struct OutputSlice {
     outputs: Range<usize>,
     /// What the weight is made of, to be read again: this rank's outputs, and all inputs.
@@ -53,16 +60,14 @@ struct OutputSlice {
     bias: Option<Vec<f32>>,
     /// The weight as an embedding keeps it in memory, where it is one.
     shared: Option<Arc<Weight>>,
-    /// The weight and bias in use: those above, or with an adapter merged into them.
-    used: Used,
 }
 
-#[derive(Clone)]
-struct Used {
-    weight: Arc<Weight>,
+/// A weight and bias in use: the checkpoint's, or with an adapter merged into them.
+pub(super) struct Used {
+    pub(super) weight: Arc<Weight>,
     bias: Option<Vec<f32>>,
     /// The bias on a device.
-    bias_tensor: Option<Tensor>,
+    pub(super) device_bias: Option<Buffer>,
 }
 
 impl Linear {
@@ -77,8 +82,9 @@ impl Linear {
     ) -> Result<Self> {
         let place = Placement::of(weights);
         let new = |start, matrix: Matrix, bias| {
-            weights.holds(matrix.columns(inputs.taken.clone())?.bytes(place.dtype.size()));
-            OutputSlice::new(start, matrix, bias, &inputs, &place)
+            weights.holds(place.bytes_of(&matrix.columns(inputs.taken.clone())?));
+            let outputs = start..start + matrix.rows;
+            Ok::<_, Error>(OutputSlice { outputs, matrix, bias, shared: None })
         };
         let slices = match Matrix::stack(parts) {
             Some(whole) => {
@@ -93,7 +99,19 @@ impl Linear {
                 .map(|((part, bias), module)| new(module.outputs.start, part.clone(), bias))
                 .collect::<Result<_>>()?,
         };
-        Ok(Self { slices, modules, inputs, place, changes: Changes::none(), is_merged: false })
+        let used = Used::of_slices(&slices, &inputs, &place)?;
+        Ok(Self::of(slices, modules, inputs, place, used))
+    }
+
+    fn of(
+        slices: Vec<OutputSlice>,
+        modules: Vec<Module>,
+        inputs: Inputs,
+        place: Placement,
+        used: Vec<Used>,
+    ) -> Self {
+        let (changes, table, slots) = (Changes::none(), None, Vec::new());
+        Self { slices, modules, inputs, place, changes, is_merged: false, used, table, slots }
     }
 
     /// Loads `weight` (and `bias`) of each part and stacks them.
@@ -140,17 +158,10 @@ impl Linear {
         let module =
             Module { name, role, outputs: outputs.clone(), whole, order, transposed: false };
         let shared = Some(Arc::clone(&weight));
-        let used = Used { weight, bias: None, bias_tensor: None };
+        let used = Used { weight, bias: None, device_bias: None };
         let inputs = Inputs::whole(matrix.columns);
-        let slice = OutputSlice { outputs, matrix, bias: None, shared, used };
-        Self {
-            slices: vec![slice],
-            modules: vec![module],
-            inputs,
-            place,
-            changes: Changes::none(),
-            is_merged: false,
-        }
+        let slice = OutputSlice { outputs, matrix, bias: None, shared };
+        Self::of(vec![slice], vec![module], inputs, place, vec![used])
     }
 
     /// The same, its modules being of these kinds rather than projections.
@@ -176,49 +187,27 @@ impl Linear {
             .iter()
             .filter_map(|group| Some((self.changes.of(group.adapter)?, group)))
             .collect();
-        if host::computes(x.device()) {
-            let y = host::with_slice(x, |x| {
-                let x = Activations::new(x, self.inputs.taken.len());
-                let mut y = self.on_host(&x)?;
-                change_on_host(&changes, &x, &mut y, self.outputs())?;
-                Ok::<_, Error>(y)
-            })??;
-            return host::rows(y, self.outputs());
-        }
-        let mut y = self.on_device(x)?;
-        for (change, group) in changes {
-            y = change.on_device(x, y, group)?;
-        }
-        Ok(y)
+        let y = host::with_slice(x, |x| {
+            let x = Activations::new(x, self.inputs.taken.len());
+            let mut y = self.on_host(&x)?;
+            change_on_host(&changes, &x, &mut y, self.outputs())?;
+            Ok::<_, Error>(y)
+        })??;
+        host::rows(y, self.outputs())
     }
 
     fn on_host(&self, x: &Activations<'_>) -> Result<Vec<f32>> {
-        if let [slice] = &self.slices[..] {
-            return slice.used.weight.on_host(x, slice.used.bias.as_deref());
+        if let [used] = &self.used[..] {
+            return used.weight.on_host(x, used.bias.as_deref());
         }
         let width = self.outputs();
         let mut y = vec![0f32; x.rows() * width];
-        for slice in &self.slices {
-            let part = slice.used.weight.on_host(x, slice.used.bias.as_deref())?;
+        for (slice, used) in self.slices.iter().zip(&self.used) {
+            let part = used.weight.on_host(x, used.bias.as_deref())?;
             let rows = y.chunks_exact_mut(width).zip(part.chunks_exact(slice.outputs.len()));
             rows.for_each(|(row, part)| row[slice.outputs.clone()].copy_from_slice(part));
         }
         Ok(y)
-    }
-
-    fn on_device(&self, x: &Tensor) -> Result<Tensor> {
-        let product = |slice: &OutputSlice| {
-            let y = slice.used.weight.on_device(x)?;
-            Ok(match &slice.used.bias_tensor {
-                Some(bias) => y.broadcast_add(bias)?,
-                None => y,
-            })
-        };
-        let mut parts = self.slices.iter().map(product).collect::<Result<Vec<_>>>()?;
-        match parts.len() {
-            1 => Ok(parts.swap_remove(0)),
-            _ => Ok(Tensor::cat(&parts, 1)?),
-        }
     }
 }
 
@@ -252,32 +241,41 @@ fn change_on_host(
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-impl OutputSlice {
-    fn new(
-        start: usize,
-        matrix: Matrix,
-        bias: Option<Vec<f32>>,
-        inputs: &Inputs,
-        place: &Placement,
-    ) -> Result<Self> {
-        let outputs = start..start + matrix.rows;
-        let used = Used::new(&matrix.columns(inputs.taken.clone())?, bias.clone(), inputs, place)?;
-        Ok(Self { outputs, matrix, bias, shared: None, used })
-    }
-}
-
 impl Used {
-    /// Of a matrix of this rank's inputs.
-    fn new(
-        matrix: &Matrix,
-        bias: Option<Vec<f32>>,
+    /// What slices hold: this rank's inputs of their matrices.
+    fn of_slices(slices: &[OutputSlice], inputs: &Inputs, place: &Placement) -> Result<Vec<Self>> {
+        let parts = slices.iter().map(|slice| {
+            let matrix = slice.matrix.columns(inputs.taken.clone())?;
+            Ok((matrix, slice.bias.clone()))
+        });
+        Self::of_parts(parts.collect::<Result<_>>()?, inputs, place)
+    }
+
+    /// Of matrices of this rank's inputs, and biases.
+    fn of_parts(
+        parts: Vec<(Matrix, Option<Vec<f32>>)>,
         inputs: &Inputs,
         place: &Placement,
-    ) -> Result<Self> {
-        let weight = Weight::new(matrix, place)?;
-        let bias = bias.filter(|_| inputs.has_vectors(place));
-        let bias_tensor = place.upload(bias.as_deref())?;
-        Ok(Self { weight: Arc::new(weight), bias, bias_tensor })
+    ) -> Result<Vec<Self>> {
+        let has_vectors = inputs.has_vectors(place);
+        if place.place.is_host() {
+            let used = |(matrix, bias): (Matrix, Option<Vec<f32>>)| {
+                let weight = Arc::new(Weight::new(&matrix, place)?);
+                Ok(Self { weight, bias: bias.filter(|_| has_vectors), device_bias: None })
+            };
+            return parts.into_iter().map(used).collect();
+        }
+        let has_bias = has_vectors && parts.iter().any(|(_, bias)| bias.is_some());
+        let bias: Option<Vec<f32>> = has_bias.then(|| {
+            let bias = |(matrix, bias): &(Matrix, Option<Vec<f32>>)| {
+                bias.clone().unwrap_or_else(|| vec![0f32; matrix.rows])
+            };
+            parts.iter().flat_map(bias).collect()
+        });
+        let matrices: Vec<Matrix> = parts.into_iter().map(|(matrix, _)| matrix).collect();
+        let weight = Arc::new(Weight::stacked(&matrices, place)?);
+        let device_bias = place.upload(bias.as_deref())?;
+        Ok(vec![Self { weight, bias: None, device_bias }])
     }
 }
 
@@ -310,10 +308,10 @@ impl Adapt for Linear {
                 let base = slice.matrix.columns(self.inputs.taken.clone())?;
                 let matrix = change.merged_matrix(&base, slice.outputs.clone())?;
                 let bias = change.merged_bias(slice.bias.as_deref(), slice.outputs.clone());
-                Used::new(&matrix, bias, &self.inputs, &self.place)
+                Ok((matrix, bias))
             })
             .collect::<Result<Vec<_>>>()?;
-        self.slices.iter_mut().zip(merged).for_each(|(slice, merged)| slice.used = merged);
+        self.used = Used::of_parts(merged, &self.inputs, &self.place)?;
         self.is_merged = true;
         Ok(())
     }
@@ -322,17 +320,18 @@ impl Adapt for Linear {
         if !self.is_merged {
             return Ok(());
         }
-        for slice in &mut self.slices {
-            slice.used = match &slice.shared {
-                Some(weight) => Used { weight: Arc::clone(weight), bias: None, bias_tensor: None },
-                // Reading the same numbers again gives the same weight, bit by bit.
-                None => {
-                    let matrix = slice.matrix.columns(self.inputs.taken.clone())?;
-                    Used::new(&matrix, slice.bias.clone(), &self.inputs, &self.place)?
-                }
-            };
-        }
+        self.used = match &self.slices[..] {
+            [OutputSlice { shared: Some(weight), .. }] => {
+                vec![Used { weight: Arc::clone(weight), bias: None, device_bias: None }]
+            }
+            // Reading the same numbers again gives the same weight, bit by bit.
+            slices => Used::of_slices(slices, &self.inputs, &self.place)?,
+        };
         self.is_merged = false;
         Ok(())
+    }
+
+    fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
+        self.write_table(slots)
     }
 }

@@ -10,17 +10,17 @@
 use super::{
     adapter_rows::RowSubset,
     features::Inputs,
-    host,
     weight::{Placement, Weight},
 };
 use crate::{
-    DType, Result,
-    kernels::{Activations, Packed, PackedFormat, parallel::SharedRows},
+    DType, Error, Result,
+    cpu::{Activations, Packed, PackedFormat, parallel::SharedRows},
     load::matrix::Matrix,
     parallel::Shard,
 };
-use candle_core::{DType as CandleType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use half::f16;
+use llem_compute::ops::lora::{Entry, PARTS, Part};
 use std::{ops::Range, sync::Arc};
 
 /// The factors of some output features, before they are brought to where they are used.
@@ -66,14 +66,15 @@ pub struct LowRank {
     ups: Vec<Up>,
     ranks: usize,
     inputs: usize,
-    outputs: usize,
+    /// Format of what is on a device.
+    dtype: DType,
     sharing: Sharing,
     shard: Shard,
     /// All of the factors, where this rank has cut them: merging needs them.
     blocks: Vec<Block>,
 }
 
-/// B of one module on the CPU; on a device, where launching a kernel costs more than zeros do, of all.
+/// B of one module.
 struct Up {
     outputs: Range<usize>,
     /// The columns of what A gives that it takes.
@@ -113,31 +114,24 @@ impl LowRank {
             start = inner.end;
             inner
         });
-        let ups = if host::computes(&place.device) {
-            let up = |(block, inner): (&Block, Range<usize>)| {
-                let outputs = block.outputs.start.max(cut.start)..block.outputs.end.min(cut.end);
-                let first = (outputs.start - block.outputs.start) * inner.len();
-                let up = block.up[first..][..outputs.len() * inner.len()].to_vec();
-                let fits = up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
-                let narrow = inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
-                let dtype = if narrow { DType::F16 } else { place.dtype };
-                let matrix = matrix(up, inner.len());
-                let weight = Weight::new(&matrix, &Placement { dtype, ..place.clone() })?;
-                Ok(Up { outputs, inner, weight })
-            };
-            blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?
-        } else {
-            let mut all = vec![0f32; outputs * ranks];
-            for (block, inner) in blocks.iter().zip(inners) {
-                let rows = block.up.chunks_exact(inner.len()).zip(block.outputs.clone());
-                rows.for_each(|(up, row)| all[row * ranks..][inner.clone()].copy_from_slice(up));
-            }
-            let own = all[cut.start * ranks..cut.end * ranks].to_vec();
-            vec![Up { outputs: cut, inner: 0..ranks, weight: weight(own, ranks)? }]
+        let is_host = place.place.is_host();
+        let up = |(block, inner): (&Block, Range<usize>)| {
+            let start = block.outputs.start.max(cut.start);
+            let outputs = start..block.outputs.end.min(cut.end).max(start);
+            let first = (outputs.start - block.outputs.start) * inner.len();
+            let up = block.up[first..][..outputs.len() * inner.len()].to_vec();
+            let fits = up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
+            let narrow = is_host && inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
+            let dtype = if narrow { DType::F16 } else { place.dtype };
+            let matrix = matrix(up, inner.len());
+            let weight = Weight::new(&matrix, &Placement { dtype, ..place.clone() })?;
+            Ok(Up { outputs, inner, weight })
         };
+        let ups = blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?;
         let down = (!down.is_empty()).then(|| weight(down, inputs)).transpose()?;
         let blocks = if sharing == Sharing::Nothing { Vec::new() } else { blocks };
-        Ok(Self { down, ups, ranks, inputs, outputs, sharing, shard, blocks })
+        let dtype = place.dtype;
+        Ok(Self { down, ups, ranks, inputs, dtype, sharing, shard, blocks })
     }
 
     /// Whether ranks work on it together.
@@ -187,17 +181,40 @@ impl LowRank {
         Ok(())
     }
 
-    /// `B A x` of rows on a device.
-    pub fn on_device(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let inner = match &self.down {
-            Some(down) => down.on_device(x)?,
-            None => Tensor::zeros((x.dim(0)?, 0), x.dtype(), x.device())?,
+    /// What kernels are told of it.
+    pub fn entry(&self) -> Result<Entry> {
+        if self.ups.len() > PARTS {
+            return Err(Error::Bug(format!(
+                "a product of {} modules has more than kernels take",
+                self.ups.len()
+            )));
+        }
+        let own = match self.sharing {
+            Sharing::Down => self.shard.of(self.ranks),
+            Sharing::Nothing | Sharing::Up(_) => 0..self.ranks,
         };
-        let inner = self.shared(inner)?;
-        let Some(up) = self.ups.first() else { return Ok(None) };
-        let (before, after) = (up.outputs.start, self.outputs - up.outputs.end);
-        let y = up.weight.on_device(&inner)?;
-        Ok(Some(if (before, after) == (0, 0) { y } else { y.pad_with_zeros(1, before, after)? }))
+        let down = self.down.as_ref().map(Weight::on_device).transpose()?;
+        let mut entry = Entry {
+            down: down.map_or(0, |down| down.address),
+            ranks: own.len() as u32,
+            first: own.start as u32,
+            ..Entry::default()
+        };
+        for (part, up) in entry.parts.iter_mut().zip(&self.ups) {
+            *part = Part {
+                up: up.weight.on_device()?.address,
+                start: up.outputs.start as u32,
+                end: up.outputs.end as u32,
+                from: up.inner.start as u32,
+                inner: up.inner.len() as u32,
+            };
+        }
+        Ok(entry)
+    }
+
+    /// Rows of A on all ranks.
+    pub fn ranks(&self) -> usize {
+        self.ranks
     }
 
     /// Rows of A that this rank has.
@@ -222,10 +239,10 @@ impl LowRank {
         let down = match &self.down {
             Some(down) if self.blocks.is_empty() => {
                 for part in &self.ups {
-                    let rows = numbers(&part.weight, part.outputs.len())?;
+                    let rows = part.weight.numbers(part.outputs.len(), self.dtype)?;
                     put(&part.outputs, part.inner.clone(), &rows);
                 }
-                numbers(down, self.ranks)?
+                down.numbers(self.ranks, self.dtype)?
             }
             _ => {
                 let mut start = 0;
@@ -261,7 +278,7 @@ impl Expansion {
 
     /// Rows of `B A`, `[rows, inputs]`, from rows of B, `[rows, rank]`.
     pub fn rows(&self, up: &[f32]) -> Result<Vec<f32>> {
-        self.0.product(&Activations::new(up, self.0.inputs()), None)
+        Ok(self.0.product(&Activations::new(up, self.0.inputs()), None)?)
     }
 }
 
@@ -272,11 +289,4 @@ pub fn matrix(numbers: Vec<f32>, columns: usize) -> Matrix {
         out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
     };
     Matrix::of_numbers(rows, columns, Arc::new(read))
-}
-
-/// A weight's numbers, row by row.
-fn numbers(weight: &Weight, rows: usize) -> Result<Vec<f32>> {
-    let ids: Vec<u32> = (0..rows as u32).collect();
-    let all = weight.lookup(&ids)?.to_dtype(CandleType::F32)?.to_device(&Device::Cpu)?;
-    Ok(all.flatten_all()?.to_vec1()?)
 }

@@ -8,11 +8,13 @@ use super::{
 use crate::{
     Error, Result,
     adapters::{ExpertPart, Role},
+    cpu::pointwise::{self, Activation},
     families::{self, MlpIn, Shape},
-    kernels::pointwise::{self, Activation},
+    gpu::Run,
     load::Weights,
 };
 use candle_core::Tensor;
+use llem_compute::{View, ops::activation};
 
 /// `out(act(gate(x)) · up(x))`, or `out(act(in(x)))`.
 pub struct Mlp {
@@ -87,21 +89,48 @@ impl Mlp {
 
     fn activate(&self, x: &Tensor) -> Result<Tensor> {
         let (inner, activation) = (self.inner, self.activation);
-        if host::computes(x.device()) {
-            let numbers = host::with_slice(x, |x| match self.gated {
-                true => pointwise::gate(x, inner, activation),
-                false => pointwise::activate(x, activation),
-            })?;
-            return host::rows(numbers, inner);
-        }
-        let act = |x: &Tensor| match activation {
-            Activation::Silu => candle_nn::ops::silu(x),
-            Activation::Gelu => x.gelu_erf(),
-            Activation::GeluTanh => x.gelu(),
-        };
-        Ok(match self.gated {
-            true => (act(&x.narrow(1, 0, inner)?.contiguous()?)? * x.narrow(1, inner, inner)?)?,
-            false => act(x)?,
+        let numbers = host::with_slice(x, |x| match self.gated {
+            true => pointwise::gate(x, inner, activation),
+            false => pointwise::activate(x, activation),
+        })?;
+        host::rows(numbers, inner)
+    }
+
+    /// `[rows, hidden]` to the same, on a device.
+    pub fn run(&self, run: &Run<'_>, x: View<'_>, y: View<'_>) -> Result<()> {
+        run.arena.scoped(|| {
+            let wide = run.take(run.rows, self.input.outputs())?;
+            self.input.run(run, x, wide)?;
+            let inner = run.take(run.rows, self.inner)?;
+            self.activate_on_device(run, run.rows, wide, inner)?;
+            self.output.run(run, inner, y)
         })
+    }
+
+    /// What is between the products, of `rows` rows on a device.
+    pub(super) fn activate_on_device(
+        &self,
+        run: &Run<'_>,
+        rows: usize,
+        wide: View<'_>,
+        inner: View<'_>,
+    ) -> Result<()> {
+        let activation = match self.activation {
+            Activation::Silu => activation::Activation::Silu,
+            Activation::Gelu => activation::Activation::Gelu,
+            Activation::GeluTanh => activation::Activation::GeluTanh,
+        };
+        let (gated, width) = (self.gated, self.inner);
+        Ok(run.gpu.activations.activate(activation, gated, rows, width, wide, inner)?)
+    }
+
+    /// Its products, into the middle and out of it.
+    pub(super) fn products(&self) -> [&Linear; 2] {
+        [&self.input, &self.output]
+    }
+
+    /// Numbers between the products.
+    pub(super) fn inner(&self) -> usize {
+        self.inner
     }
 }

@@ -4,17 +4,25 @@ use super::{
     adapted::{Adapt, Added, Changes},
     adapter_rows::AdapterRows,
     host,
-    weight::{Placement, vector_on_device},
+    weight::Placement,
 };
 use crate::{
     Error, Result,
     adapters::{AdapterId, AdapterTensors},
+    cpu::pointwise::{self, Normalise},
     families::NormKind,
-    kernels::pointwise::{self, Normalise},
+    gpu::Run,
     load::Weights,
 };
-use candle_core::{DType, Tensor};
-use std::ops::Range;
+use candle_core::Tensor;
+use llem_compute::{
+    Buffer, View,
+    ops::{
+        bytes_of,
+        norm::{NormChange, NormWeights},
+    },
+};
+use std::{ops::Range, sync::Arc};
 
 /// A norm over the last dimension, computed in f32 whatever the format.
 pub struct Norm {
@@ -27,6 +35,8 @@ pub struct Norm {
     /// The one in use: the base model's, or a merged adapter's.
     used: Scale,
     changes: Changes<Scale>,
+    /// What kernels are told of adapters, by their slots.
+    table: Option<Buffer>,
     place: Placement,
 }
 
@@ -37,7 +47,7 @@ struct Scale {
     bias: Option<Vec<f32>>,
     eps: f32,
     /// Gain and bias on a device, in f32.
-    tensors: Option<(Tensor, Option<Tensor>)>,
+    on_device: Option<Arc<(Buffer, Option<Buffer>)>>,
 }
 
 impl Norm {
@@ -61,7 +71,8 @@ impl Norm {
         let bias = (kind == NormKind::Layer).then(|| vector("bias")).transpose()?;
         let base = Scale::new(gain, plus, bias, eps, &place)?;
         let module = weights.module();
-        Ok(Self { module, plus, used: base.clone(), base, changes: Changes::none(), place })
+        let (used, changes) = (base.clone(), Changes::none());
+        Ok(Self { module, plus, used, base, changes, table: None, place })
     }
 
     /// `[rows, width]` to the same.
@@ -86,14 +97,21 @@ impl Norm {
         part.iter_mut().zip(&self.used.gain).for_each(|(x, gain)| *x *= factor * gain);
     }
 
-    /// The same of rows on a device, `mean_square` being `[rows, 1]` in f32.
-    pub fn with_mean_square(&self, x: &Tensor, mean_square: &Tensor) -> Result<Tensor> {
-        let Some((gain, _)) = &self.used.tensors else {
-            return Err(Error::Bug("a norm is not on the device of its rows".to_owned()));
-        };
-        let factor = (mean_square + f64::from(self.used.eps))?.sqrt()?.recip()?;
-        let normal = x.to_dtype(DType::F32)?.broadcast_mul(&factor)?.broadcast_mul(gain)?;
-        Ok(normal.to_dtype(x.dtype())?)
+    /// Its weights on a device, and what adapters that take part put in their place.
+    pub fn weights(&self, run: &Run<'_>) -> Result<NormWeights<'_>> {
+        let changed = run.changed(|id| self.changes.of(id).is_some());
+        let changes = changed.and(self.table.as_ref()).map(Buffer::view);
+        self.used.weights(changes)
+    }
+
+    /// Its gain on a device, f32.
+    pub fn gain(&self) -> Result<View<'_>> {
+        Ok(self.used.weights(None)?.gain)
+    }
+
+    /// What is added to a mean square.
+    pub fn eps(&self) -> f32 {
+        self.used.eps
     }
 }
 
@@ -139,6 +157,18 @@ impl Adapt for Norm {
         self.used = self.base.clone();
         Ok(())
     }
+
+    fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
+        let Some(gpu) = self.place.place.gpu() else { return Ok(()) };
+        let change =
+            |&id: &AdapterId| self.changes.of(id).map_or_else(NormChange::default, Scale::change);
+        let has_any = slots.iter().any(|&id| self.changes.of(id).is_some());
+        let changes: Vec<NormChange> = slots.iter().map(change).collect();
+        // SAFETY: changes are plain numbers without padding.
+        let table = || Buffer::of_bytes(&gpu.device, unsafe { bytes_of(&changes) });
+        self.table = has_any.then(table).transpose()?;
+        Ok(())
+    }
 }
 
 impl Scale {
@@ -150,30 +180,32 @@ impl Scale {
         place: &Placement,
     ) -> Result<Self> {
         gain.iter_mut().for_each(|gain| *gain += plus);
-        let tensors = if host::computes(&place.device) {
-            None
-        } else {
-            let upload = |numbers: &Vec<f32>| vector_on_device(numbers, DType::F32, &place.device);
-            Some((upload(&gain)?, bias.as_ref().map(upload).transpose()?))
+        let on_device = place.upload_f32(Some(&gain))?;
+        let on_device = match on_device {
+            Some(gain) => Some(Arc::new((gain, place.upload_f32(bias.as_deref())?))),
+            None => None,
         };
-        Ok(Self { gain, bias, eps, tensors })
+        Ok(Self { gain, bias, eps, on_device })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Some((gain, bias)) = &self.tensors else {
-            let width = self.gain.len();
-            return host::rows(
-                host::with_slice(x, |x| pointwise::normalise(x, self.how()))?,
-                width,
-            );
-        };
-        let dtype = x.dtype();
-        let x = x.to_dtype(DType::F32)?.contiguous()?;
-        let normal = match bias {
-            Some(bias) => candle_nn::ops::layer_norm(&x, gain, bias, self.eps)?,
-            None => candle_nn::ops::rms_norm(&x, gain, self.eps)?,
-        };
-        Ok(normal.to_dtype(dtype)?)
+        let width = self.gain.len();
+        host::rows(host::with_slice(x, |x| pointwise::normalise(x, self.how()))?, width)
+    }
+
+    fn weights<'a>(&'a self, changes: Option<View<'a>>) -> Result<NormWeights<'a>> {
+        let (gain, bias) = self
+            .on_device
+            .as_deref()
+            .ok_or_else(|| Error::Bug("a norm is not on the device of its rows".to_owned()))?;
+        let (bias, layer) = (bias.as_ref().map(Buffer::view), self.bias.is_some());
+        Ok(NormWeights { gain: gain.view(), bias, eps: self.eps, layer, changes })
+    }
+
+    fn change(&self) -> NormChange {
+        let Some((gain, bias)) = self.on_device.as_deref() else { return NormChange::default() };
+        let bias = bias.as_ref().map_or(0, |bias| bias.view().address);
+        NormChange { gain: gain.view().address, bias }
     }
 
     fn how(&self) -> Normalise<'_> {

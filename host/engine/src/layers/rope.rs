@@ -1,8 +1,6 @@
 //! Rotary position embedding (arXiv 2104.09864): cosines and sines, and rotating by them.
 
-use crate::{Result, families::Rope};
-use candle_core::Tensor;
-use std::sync::OnceLock;
+use crate::families::Rope;
 
 /// Cosines and sines at some positions, both `[positions, half]`.
 pub struct Angles {
@@ -12,8 +10,6 @@ pub struct Angles {
     pub cos: Vec<f32>,
     /// `[positions, half]`
     pub sin: Vec<f32>,
-    /// Both on a device, once a layer has asked.
-    uploaded: OnceLock<(Tensor, Tensor)>,
 }
 
 impl Angles {
@@ -30,21 +26,7 @@ impl Angles {
                 sin.push(sine * rope.factor);
             }
         }
-        Self { half, cos, sin, uploaded: OnceLock::new() }
-    }
-
-    /// Cosines and sines on a device, in the number format of what they rotate. They are uploaded once
-    /// a forward pass, not once a layer.
-    pub fn on_device(&self, like: &Tensor) -> Result<(Tensor, Tensor)> {
-        if let Some(uploaded) = self.uploaded.get() {
-            return Ok(uploaded.clone());
-        }
-        let upload = |numbers: &Vec<f32>| -> Result<Tensor> {
-            let shape = (numbers.len() / self.half, self.half);
-            Ok(Tensor::from_slice(numbers, shape, like.device())?.to_dtype(like.dtype())?)
-        };
-        let both = (upload(&self.cos)?, upload(&self.sin)?);
-        Ok(self.uploaded.get_or_init(|| both).clone())
+        Self { half, cos, sin }
     }
 
     /// Rotates one head in place: dimension i with dimension i + half.

@@ -3,17 +3,19 @@
 use super::host;
 use crate::{
     DType, Error, Result,
-    kernels::{
+    cpu::{
         Activations, PackedFormat,
         parallel::{SharedRows, check_stop},
     },
+    gpu::{self, Place},
     load::{
         Weights,
         matrix::{HostWeight, Matrix},
     },
     parallel::Shard,
 };
-use candle_core::{DType as CandleType, Device, Module, Tensor, quantized::QMatMul};
+use candle_core::{Module, Tensor, quantized::QMatMul};
+use llem_compute::{Buffer, View};
 use std::ops::Range;
 
 /// The format and device of a rank's weights, and which part of the model's they are.
@@ -24,20 +26,34 @@ pub struct Placement {
     /// The format of what is not quantised.
     pub dtype: DType,
     /// Where it lives.
-    pub device: Device,
+    pub place: Place,
 }
 
 impl Placement {
     /// That of a checkpoint.
     pub fn of(weights: &Weights) -> Self {
-        let (dtype, device) = (weights.dtype(), weights.device().clone());
-        Self { dtype, device, shard: weights.shard().clone() }
+        let (dtype, place) = (weights.dtype(), weights.place().clone());
+        Self { dtype, place, shard: weights.shard().clone() }
     }
 
-    /// A vector as a tensor in the weights' format; none where the CPU's kernels take it as it is.
-    pub fn upload(&self, numbers: Option<&[f32]>) -> Result<Option<Tensor>> {
-        let numbers = numbers.filter(|_| !host::computes(&self.device));
-        numbers.map(|n| vector_on_device(n, self.dtype.candle(), &self.device)).transpose()
+    /// A vector on a device, in the weights' format; none where the CPU's kernels take it as it is.
+    pub fn upload(&self, numbers: Option<&[f32]>) -> Result<Option<Buffer>> {
+        let (Some(gpu), Some(numbers)) = (self.place.gpu(), numbers) else { return Ok(None) };
+        gpu::of_numbers(gpu, numbers).map(Some)
+    }
+
+    /// A vector on a device, in f32; none where the CPU's kernels take it as it is.
+    pub fn upload_f32(&self, numbers: Option<&[f32]>) -> Result<Option<Buffer>> {
+        let (Some(gpu), Some(numbers)) = (self.place.gpu(), numbers) else { return Ok(None) };
+        Ok(Some(Buffer::of_f32(&gpu.device, numbers)?))
+    }
+
+    /// Bytes of matrices as they are kept: on a device quantised ones are widened.
+    pub fn bytes_of(&self, matrix: &Matrix) -> usize {
+        match self.place.is_host() {
+            true => matrix.bytes(self.dtype.size()),
+            false => matrix.rows * matrix.columns * self.dtype.size(),
+        }
     }
 }
 
@@ -45,8 +61,8 @@ impl Placement {
 pub enum Weight {
     /// For the CPU's kernels.
     Host(HostWeight),
-    /// For candle's tensor operations.
-    Device(Tensor),
+    /// On a device, in the model's format.
+    Device(Buffer),
 }
 
 /// Multiply-adds of blocks between two questions whether to stop: some tens of milliseconds.
@@ -70,20 +86,27 @@ fn blocks_product(weight: &QMatMul, x: &[f32], dims: &[usize]) -> Result<Vec<f32
 
 impl Weight {
     /// Reads a matrix into memory, and gives back what reading it has mapped.
-    pub fn new(matrix: &Matrix, place: &Placement) -> Result<Self> {
-        let weight = if host::computes(&place.device) {
-            Self::Host(matrix.to_host(packed_format(place.dtype))?)
-        } else {
-            Self::Device(matrix.to_tensor(place.dtype.candle(), &place.device)?)
+    pub fn new(matrix: &Matrix, placement: &Placement) -> Result<Self> {
+        let weight = match placement.place.gpu() {
+            None => Self::Host(matrix.to_host(packed_format(placement.dtype))?),
+            Some(_) => return Self::stacked(std::slice::from_ref(matrix), placement),
         };
         matrix.release();
         Ok(weight)
     }
 
+    /// Reads matrices of one width into a device's memory, below one another.
+    pub fn stacked(parts: &[Matrix], placement: &Placement) -> Result<Self> {
+        let Some(gpu) = placement.place.gpu() else { return Err(misplaced()) };
+        let buffer = gpu::of_matrices(gpu, parts)?;
+        parts.iter().for_each(Matrix::release);
+        Ok(Self::Device(buffer))
+    }
+
     /// `x Wᵀ + b` on the CPU, `x` being `[rows, inputs]`.
     pub fn on_host(&self, x: &Activations<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
         match self {
-            Self::Host(HostWeight::Packed(weight)) => weight.product(x, bias),
+            Self::Host(HostWeight::Packed(weight)) => Ok(weight.product(x, bias)?),
             Self::Host(HostWeight::Blocks(weight, tensor)) => {
                 let mut y = blocks_product(weight, x.numbers, tensor.shape().dims())?;
                 if let Some(bias) = bias {
@@ -111,38 +134,47 @@ impl Weight {
         match self {
             Self::Host(HostWeight::Packed(weight)) => {
                 // SAFETY: the caller's.
-                unsafe { weight.add_product(x, y, start, rows) }
+                unsafe { weight.add_product(x, y, start, rows)? };
+                Ok(())
             }
             Self::Host(HostWeight::Blocks(..)) | Self::Device(_) => Err(misplaced()),
         }
     }
 
-    /// `x Wᵀ` on a device, `x` being `[rows, inputs]`.
-    pub fn on_device(&self, x: &Tensor) -> Result<Tensor> {
+    /// Its numbers on a device.
+    pub fn on_device(&self) -> Result<View<'_>> {
         match self {
-            Self::Device(weight) => Ok(x.matmul(&weight.t()?)?),
+            Self::Device(buffer) => Ok(buffer.view()),
             Self::Host(_) => Err(misplaced()),
         }
     }
 
-    /// Rows of the matrix, `[ids, inputs]`.
-    pub fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
+    /// All numbers of a matrix of so many rows, row by row.
+    pub fn numbers(&self, rows: usize, dtype: DType) -> Result<Vec<f32>> {
         match self {
             Self::Host(weight) => {
-                let width = weight.inputs();
-                let mut numbers = vec![0f32; ids.len() * width];
-                for (out, &id) in numbers.chunks_exact_mut(width).zip(ids) {
-                    weight.row(id as usize, out)?;
+                let mut numbers = vec![0f32; rows * weight.inputs()];
+                for (index, row) in numbers.chunks_exact_mut(weight.inputs()).enumerate() {
+                    weight.row(index, row)?;
                 }
-                host::rows(numbers, width)
+                Ok(numbers)
             }
-            Self::Device(weight) => {
-                Ok(weight.index_select(&Tensor::new(ids, weight.device())?, 0)?)
-            }
+            Self::Device(buffer) => Ok(buffer.to_f32(dtype)?),
         }
     }
 
-    /// Rows of the matrix, `[ids, inputs]`, where it holds `kept` of a larger one: zeros for the others.
+    /// Rows of the matrix on the CPU, `[ids, inputs]`.
+    pub fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
+        let Self::Host(weight) = self else { return Err(misplaced()) };
+        let width = weight.inputs();
+        let mut numbers = vec![0f32; ids.len() * width];
+        for (out, &id) in numbers.chunks_exact_mut(width).zip(ids) {
+            weight.row(id as usize, out)?;
+        }
+        host::rows(numbers, width)
+    }
+
+    /// Rows of the matrix on the CPU, `[ids, inputs]`, where it holds `kept` of a larger one: zeros for the others.
     pub fn lookup_kept(&self, ids: &[u32], kept: &Range<usize>) -> Result<Tensor> {
         let here = |&id: &u32| kept.contains(&(id as usize));
         let place = |id: &u32| if here(id) { id - kept.start as u32 } else { 0 };
@@ -152,20 +184,12 @@ impl Weight {
             return Ok(rows);
         }
         let mask: Vec<f32> = ids.iter().map(|id| f32::from(u8::from(here(id)))).collect();
-        let mask = Tensor::from_vec(mask, (ids.len(), 1), rows.device())?.to_dtype(rows.dtype())?;
-        Ok(rows.broadcast_mul(&mask)?)
+        Ok(rows.broadcast_mul(&Tensor::from_vec(mask, (ids.len(), 1), rows.device())?)?)
     }
 }
 
 fn misplaced() -> Error {
     Error::Bug("a weight and what it is multiplied with are on different devices".to_owned())
-}
-
-/// A vector as a tensor.
-pub fn vector_on_device(numbers: &[f32], dtype: CandleType, device: &Device) -> Result<Tensor> {
-    Ok(Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?
-        .to_dtype(dtype)?
-        .to_device(device)?)
 }
 
 fn packed_format(dtype: DType) -> PackedFormat {

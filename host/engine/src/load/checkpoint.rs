@@ -13,10 +13,10 @@ use crate::{
     chat::{self, ChatTemplate},
     config::GenerationConfig,
     families::{self, Shape},
+    gpu::Place,
     special_tokens, text_file,
     tokenizer::Tokenizer,
 };
-use candle_core::Device;
 use std::path::{Path, PathBuf};
 
 const GENERATION_CONFIG: &str = "generation_config.json";
@@ -62,14 +62,14 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Resolves a source and maps or makes its weights.
-    pub fn open(options: &LoadOptions, device: &Device) -> Result<Self> {
+    pub fn open(options: &LoadOptions, place: &Place) -> Result<Self> {
         let source = options.source.to_string();
         match &options.source {
             ModelSource::Synthetic(preset) => {
                 let (config, shape) = preset.config()?;
                 let dtype = options.dtype.map_or_else(|| config.dtype(), Ok)?;
                 Ok(Self {
-                    weights: Weights::synthetic(options.seed, dtype, device),
+                    weights: Weights::synthetic(options.seed, dtype, place),
                     identity: Identity {
                         digest: digest::of_synthetic(&preset.text()?, options.seed),
                         ..Default::default()
@@ -85,12 +85,12 @@ impl Checkpoint {
                     dtype,
                 })
             }
-            ModelSource::Folder(folder) => Self::of_folder(folder, source, options, device),
-            ModelSource::Gguf(path) => Self::of_gguf(path, source, options, device),
+            ModelSource::Folder(folder) => Self::of_folder(folder, source, options, place),
+            ModelSource::Gguf(path) => Self::of_gguf(path, source, options, place),
             ModelSource::Hub { id, revision } => {
                 let folder = hub::fetch(id, revision)?;
                 let source = hub::resolved(id, revision, &folder);
-                Self::of_folder(&folder, source, options, device)
+                Self::of_folder(&folder, source, options, place)
             }
         }
     }
@@ -99,7 +99,7 @@ impl Checkpoint {
         folder: &Path,
         source: String,
         options: &LoadOptions,
-        device: &Device,
+        place: &Place,
     ) -> Result<Self> {
         let config_path = folder.join("config.json");
         let config_text = text_file::read(&config_path)?;
@@ -137,7 +137,7 @@ impl Checkpoint {
             architecture: architecture(&config),
             shape,
             eos: eos_tokens(&config, &generation),
-            weights: Weights::from_files(files, dtype, device),
+            weights: Weights::from_files(files, dtype, place),
             chat_template,
             tokenizer,
             quantization: None,
@@ -147,12 +147,7 @@ impl Checkpoint {
         })
     }
 
-    fn of_gguf(
-        path: &Path,
-        source: String,
-        options: &LoadOptions,
-        device: &Device,
-    ) -> Result<Self> {
+    fn of_gguf(path: &Path, source: String, options: &LoadOptions, place: &Place) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
         let (config, shape) = gguf_metadata::read(&mut gguf)?;
         let dtype = options.dtype.unwrap_or_else(|| gguf.dtype());
@@ -174,7 +169,7 @@ impl Checkpoint {
             eos: eos_tokens(&config, &GenerationConfig::default()),
             chat_template: ChatTemplate::from_gguf(&gguf),
             quantization: gguf.quantization(),
-            weights: Weights::from_gguf(gguf, dtype, device),
+            weights: Weights::from_gguf(gguf, dtype, place),
             tokenizer,
             shape,
             dtype,

@@ -1,18 +1,16 @@
 //! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
 //! turned, stacked and reordered before a single number is copied.
 
-use super::mapped::Lease;
+use super::{mapped::Lease, synthetic};
 use crate::{
     Error, Result,
-    kernels::{
-        Packed, PackedFormat,
-        parallel::{SharedRows, for_each_chunk},
-    },
+    cpu::{Packed, PackedFormat},
 };
 use candle_core::{
-    DType, Device, Tensor,
+    Device,
     quantized::{GgmlDType, QMatMul, QStorage, QTensor},
 };
+use llem_compute::ops::synthetic::SyntheticRow;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// Reads numbers of row `index` from column `first` on, as f32.
@@ -32,9 +30,13 @@ pub struct Matrix {
     leases: Vec<Arc<Lease>>,
 }
 
+/// What row `index` is made of, where it is random.
+type RowOf = Arc<dyn Fn(usize) -> SyntheticRow + Send + Sync>;
+
 #[derive(Clone)]
 enum Source {
     Numbers(ReadRow),
+    Synthetic(RowOf),
     Blocks(GgmlDType, RowBytes),
 }
 
@@ -42,6 +44,18 @@ impl Matrix {
     /// Rows of numbers.
     pub fn of_numbers(rows: usize, columns: usize, read: ReadRow) -> Self {
         Self { rows, columns, source: Source::Numbers(read), leases: Vec::new() }
+    }
+
+    /// Rows of random numbers, as [`synthetic::fill`] makes those of a tensor with a key.
+    pub fn synthetic(rows: usize, columns: usize, key: u64) -> Self {
+        let row = move |row: usize| SyntheticRow { key, start: (row * columns) as u64 };
+        Self { rows, columns, source: Source::Synthetic(Arc::new(row)), leases: Vec::new() }
+    }
+
+    /// What its rows are made of, and half the width of their numbers' range, where they are random.
+    pub fn synthetic_rows(&self) -> Option<(Vec<SyntheticRow>, f32)> {
+        let Source::Synthetic(row) = &self.source else { return None };
+        Some(((0..self.rows).map(|index| row(index)).collect(), synthetic::half_width()))
     }
 
     /// Rows of quantised blocks.
@@ -93,6 +107,7 @@ impl Matrix {
     fn unquantised(&self) -> Result<ReadRow> {
         match &self.source {
             Source::Numbers(read) => Ok(Arc::clone(read)),
+            Source::Synthetic(row) => Ok(read_synthetic(row)),
             Source::Blocks(..) => Err(Error::Unsupported(
                 "an adapter cannot be merged into quantised weights without losing what it changes: attach it unmerged, or merge it into the checkpoint before quantising"
                     .to_owned(),
@@ -104,13 +119,28 @@ impl Matrix {
     pub fn widened(&self) -> Result<ReadRow> {
         match &self.source {
             Source::Numbers(read) => Ok(Arc::clone(read)),
-            Source::Blocks(..) => {
-                let tensor = self.to_tensor(DType::F32, &Device::Cpu)?;
-                let (numbers, columns) = (tensor.flatten_all()?.to_vec1::<f32>()?, self.columns);
-                Ok(Arc::new(move |row, first, out: &mut [f32]| {
-                    out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
-                }))
-            }
+            Source::Synthetic(row) => Ok(read_synthetic(row)),
+            Source::Blocks(..) => match self.to_host(PackedFormat::F32)? {
+                HostWeight::Packed(packed) => {
+                    let columns = self.columns;
+                    Ok(Arc::new(move |row, first, out: &mut [f32]| {
+                        if out.len() == columns {
+                            return packed.row(row, out);
+                        }
+                        let mut whole = vec![0f32; columns];
+                        packed.row(row, &mut whole);
+                        out.copy_from_slice(&whole[first..][..out.len()]);
+                    }))
+                }
+                HostWeight::Blocks(_, tensor) => {
+                    let widened = tensor.dequantize(&Device::Cpu)?;
+                    let (numbers, columns) =
+                        (widened.flatten_all()?.to_vec1::<f32>()?, self.columns);
+                    Ok(Arc::new(move |row, first, out: &mut [f32]| {
+                        out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
+                    }))
+                }
+            },
         }
     }
 
@@ -126,6 +156,7 @@ impl Matrix {
                     read(order(row), first, out);
                 }))
             }
+            Source::Synthetic(of) => Source::Synthetic(Arc::new(move |row| of(order(row)))),
             Source::Blocks(dtype, bytes) => {
                 Source::Blocks(dtype, Arc::new(move |row| bytes(order(row))))
             }
@@ -145,6 +176,10 @@ impl Matrix {
                     read(row, start + first, out);
                 }))
             }
+            Source::Synthetic(of) => Source::Synthetic(Arc::new(move |row| {
+                let SyntheticRow { key, start: first } = of(row);
+                SyntheticRow { key, start: first + start as u64 }
+            })),
             Source::Blocks(dtype, bytes) => {
                 let (block, size) = (dtype.block_size(), dtype.type_size());
                 if !start.is_multiple_of(block) || !kept.end.is_multiple_of(block) {
@@ -164,7 +199,7 @@ impl Matrix {
     pub fn bytes(&self, size: usize) -> usize {
         let numbers = self.rows * self.columns;
         match &self.source {
-            Source::Numbers(_) => numbers * size,
+            Source::Numbers(_) | Source::Synthetic(_) => numbers * size,
             Source::Blocks(dtype, _) => numbers / dtype.block_size() * dtype.type_size(),
         }
     }
@@ -185,7 +220,14 @@ impl Matrix {
             (part, if part == 0 { row } else { row - ends[part - 1] })
         };
         let source = match &first.source {
-            Source::Numbers(_) => {
+            Source::Synthetic(_) if parts.iter().all(|part| part.row_of().is_some()) => {
+                let all: Vec<RowOf> = parts.iter().filter_map(Self::row_of).collect();
+                Source::Synthetic(Arc::new(move |row| {
+                    let (part, row) = place(row);
+                    all[part](row)
+                }))
+            }
+            Source::Numbers(_) | Source::Synthetic(_) => {
                 let reads: Vec<ReadRow> = parts.iter().map(Self::numbers).collect::<Option<_>>()?;
                 Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
                     let (part, row) = place(row);
@@ -211,7 +253,15 @@ impl Matrix {
     fn numbers(&self) -> Option<ReadRow> {
         match &self.source {
             Source::Numbers(read) => Some(Arc::clone(read)),
+            Source::Synthetic(row) => Some(read_synthetic(row)),
             Source::Blocks(..) => None,
+        }
+    }
+
+    fn row_of(&self) -> Option<RowOf> {
+        match &self.source {
+            Source::Synthetic(row) => Some(Arc::clone(row)),
+            Source::Numbers(_) | Source::Blocks(..) => None,
         }
     }
 
@@ -229,6 +279,11 @@ impl Matrix {
                 let read = |row: usize, out: &mut [f32]| read(row, 0, out);
                 HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
             }
+            Source::Synthetic(of) => {
+                let read = read_synthetic(of);
+                let read = |row: usize, out: &mut [f32]| read(row, 0, out);
+                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
+            }
             Source::Blocks(GgmlDType::Q8_0, bytes) => {
                 HostWeight::Packed(Packed::from_q8_rows(self.rows, self.columns, &**bytes))
             }
@@ -240,31 +295,15 @@ impl Matrix {
             }
         })
     }
+}
 
-    /// All of it as a tensor. Quantised weights are widened.
-    pub fn to_tensor(&self, dtype: DType, device: &Device) -> Result<Tensor> {
-        let read: ReadRow = match &self.source {
-            Source::Numbers(read) => Arc::clone(read),
-            Source::Blocks(..) => match self.to_host(PackedFormat::F32)? {
-                HostWeight::Packed(packed) => Arc::new(move |row, _, out| packed.row(row, out)),
-                HostWeight::Blocks(_, tensor) => {
-                    let widened = tensor.dequantize(&Device::Cpu)?;
-                    return Ok(widened.to_dtype(dtype)?.to_device(device)?);
-                }
-            },
-        };
-        let mut numbers: Vec<f32> = vec![0.0; self.rows * self.columns];
-        let target = SharedRows::over(&mut numbers, self.columns);
-        for_each_chunk(self.rows, |range| {
-            for row in range {
-                let place = row * self.columns;
-                // SAFETY: the numbers are zeros already, and a row belongs to one chunk.
-                read(row, 0, unsafe { target.numbers(place, self.columns) });
-            }
-        });
-        let tensor = Tensor::from_vec(numbers, (self.rows, self.columns), &Device::Cpu)?;
-        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
-    }
+/// How rows of random numbers are read.
+fn read_synthetic(row: &RowOf) -> ReadRow {
+    let row = Arc::clone(row);
+    Arc::new(move |index, first, out: &mut [f32]| {
+        let SyntheticRow { key, start } = row(index);
+        synthetic::fill(key, start + first as u64, out);
+    })
 }
 
 /// A weight in the CPU's memory, ready to multiply with.

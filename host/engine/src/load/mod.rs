@@ -39,7 +39,7 @@ pub struct LoadOptions {
     /// How it is split.
     pub split: Split,
     /// Threads of the CPU that its ranks on a machine share, for products, attention and the choice of tokens; none
-    /// means all that [`pool_threads`](crate::kernels::parallel::pool_threads) tells. What candle multiplies by itself
+    /// means all that [`pool_threads`](crate::cpu::parallel::pool_threads) tells. What candle multiplies by itself
     /// (weights in GGUF's k-quants) goes by `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` all the same.
     pub threads: Option<usize>,
     /// How long ranks wait for one another before they give up.
@@ -119,7 +119,7 @@ impl LoadOptions {
     /// The device of each rank: the CPU for all, or GPUs one after another.
     pub fn devices(&self) -> Result<Vec<Device>> {
         let ranks = self.ranks()?;
-        let Device::Cuda(first) = self.device else { return Ok(vec![Device::Cpu; ranks]) };
+        let Device::Cuda(first) = self.device else { return Ok(vec![self.device; ranks]) };
         let present = Device::cuda_count();
         if ranks > 1 && first + ranks > present && !self.stands_in()? {
             return Err(Error::Invalid(format!(

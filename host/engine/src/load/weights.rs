@@ -1,8 +1,7 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
 use super::{files::Files, gguf::Gguf, matrix::Matrix, synthetic};
-use crate::{DType, Error, Result, memory::Held, parallel::Shard};
-use candle_core::Device;
+use crate::{DType, Error, Result, gpu::Place, memory::Held, parallel::Shard};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
@@ -24,7 +23,7 @@ pub struct Weights {
 struct Store {
     origin: Arc<Origin>,
     dtype: DType,
-    device: Device,
+    place: Place,
     parameters: AtomicU64,
     bytes: AtomicU64,
     /// Of them, what is in the machine's memory.
@@ -41,29 +40,29 @@ enum Origin {
 
 impl Weights {
     /// Tensors of a folder's files, in the number format and on the device asked for.
-    pub fn from_files(files: Files, dtype: DType, device: &Device) -> Self {
-        Self::new(Origin::Files(files), dtype, device)
+    pub fn from_files(files: Files, dtype: DType, place: &Place) -> Self {
+        Self::new(Origin::Files(files), dtype, place)
     }
 
     /// Tensors of a GGUF file; those that are quantised stay so on the CPU.
-    pub fn from_gguf(gguf: Gguf, dtype: DType, device: &Device) -> Self {
-        Self::new(Origin::Gguf(gguf), dtype, device)
+    pub fn from_gguf(gguf: Gguf, dtype: DType, place: &Place) -> Self {
+        Self::new(Origin::Gguf(gguf), dtype, place)
     }
 
     /// Tensors made from a seed.
-    pub fn synthetic(seed: u64, dtype: DType, device: &Device) -> Self {
-        Self::new(Origin::Synthetic { seed }, dtype, device)
+    pub fn synthetic(seed: u64, dtype: DType, place: &Place) -> Self {
+        Self::new(Origin::Synthetic { seed }, dtype, place)
     }
 
-    fn new(origin: Origin, dtype: DType, device: &Device) -> Self {
-        Self::over(Arc::new(origin), dtype, device, Shard::whole())
+    fn new(origin: Origin, dtype: DType, place: &Place) -> Self {
+        Self::over(Arc::new(origin), dtype, place, Shard::whole())
     }
 
-    fn over(origin: Arc<Origin>, dtype: DType, device: &Device, shard: Shard) -> Self {
+    fn over(origin: Arc<Origin>, dtype: DType, place: &Place, shard: Shard) -> Self {
         let store = Store {
             origin,
             dtype,
-            device: device.clone(),
+            place: place.clone(),
             parameters: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             held: Held::default(),
@@ -75,8 +74,8 @@ impl Weights {
     }
 
     /// The same tensors for a rank that has `shard` of them and counts its own.
-    pub fn for_rank(&self, shard: Shard, device: &Device) -> Self {
-        Self::over(Arc::clone(&self.store.origin), self.store.dtype, device, shard)
+    pub fn for_rank(&self, shard: Shard, place: &Place) -> Self {
+        Self::over(Arc::clone(&self.store.origin), self.store.dtype, place, shard)
     }
 
     /// The same place, of which this rank has all, and no other any: an expert that is its own.
@@ -146,8 +145,8 @@ impl Weights {
     }
 
     /// Where weights are to live.
-    pub fn device(&self) -> &Device {
-        &self.store.device
+    pub fn place(&self) -> &Place {
+        &self.store.place
     }
 
     /// A vector, which must have exactly `len` numbers.
@@ -160,7 +159,7 @@ impl Weights {
             Origin::Synthetic { .. } if name.ends_with("weight") => vec![1.0; len],
             Origin::Synthetic { seed } => {
                 let mut numbers = vec![0.0; len];
-                synthetic::fill(*seed, &name, 0, &mut numbers);
+                synthetic::fill(synthetic::key(*seed, &name), 0, &mut numbers);
                 numbers
             }
         };
@@ -199,11 +198,7 @@ impl Weights {
                 Matrix::of_numbers(rows, columns, Arc::new(read)).mapped(lease)
             }
             Origin::Synthetic { seed } => {
-                let seed = *seed;
-                let read = move |row: usize, first: usize, out: &mut [f32]| {
-                    synthetic::fill(seed, &name, row * columns + first, out);
-                };
-                Matrix::of_numbers(rows, columns, Arc::new(read))
+                Matrix::synthetic(rows, columns, synthetic::key(*seed, &name))
             }
         })
     }
@@ -211,7 +206,7 @@ impl Weights {
     /// Notes that this rank keeps so many bytes of weights in memory.
     pub fn holds(&self, bytes: usize) {
         self.store.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        if self.store.device.is_cpu() {
+        if self.store.place.is_in_machine() {
             self.store.held.add(bytes);
         }
     }

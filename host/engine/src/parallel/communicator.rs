@@ -27,23 +27,18 @@ pub trait Communicator: Send + Sync {
     /// Hands `x` to rank `to`, without waiting until that has taken it.
     fn send(&self, x: &Tensor, to: usize) -> Result<()>;
 
-    /// What rank `from` sent, which has the shape, the format and the device of `like`.
-    fn recv(&self, like: &Tensor, from: usize) -> Result<Tensor>;
+    /// What rank `from` sent.
+    fn recv(&self, from: usize) -> Result<Tensor>;
 
     /// Waits for every rank.
     fn barrier(&self) -> Result<()>;
-
-    /// Waits until what was asked so far has happened, where that is not so already.
-    fn settle(&self) -> Result<()> {
-        Ok(())
-    }
 
     /// Whether there is nobody else, nor anything to try out.
     fn is_solo(&self) -> bool {
         false
     }
 
-    /// Time spent in these calls so far, waiting for others included; or why it is not known.
+    /// Time spent in these calls so far, waiting for others included.
     fn time(&self) -> Result<Duration>;
 }
 
@@ -75,7 +70,7 @@ impl Communicator for Solo {
         Err(nobody())
     }
 
-    fn recv(&self, _: &Tensor, _: usize) -> Result<Tensor> {
+    fn recv(&self, _: usize) -> Result<Tensor> {
         Err(nobody())
     }
 
@@ -90,15 +85,6 @@ impl Communicator for Solo {
     fn time(&self) -> Result<Duration> {
         Ok(Duration::ZERO)
     }
-}
-
-/// Why the time of calls that are queued on a GPU is not known.
-#[cfg(feature = "nccl")]
-pub fn time_unknown() -> crate::Error {
-    crate::Error::Unsupported(
-        "collectives are queued on the GPU, and the host does not see how long they take"
-            .to_owned(),
-    )
 }
 
 fn nobody() -> crate::Error {

@@ -79,7 +79,7 @@ impl<T: Transport> Communicator for CpuGroup<T> {
         self.timed(|transport| transport.send(x, to))
     }
 
-    fn recv(&self, _: &Tensor, from: usize) -> Result<Tensor> {
+    fn recv(&self, from: usize) -> Result<Tensor> {
         self.timed(|transport| transport.recv(from))
     }
 

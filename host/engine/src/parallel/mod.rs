@@ -15,11 +15,13 @@
 pub mod command;
 mod communicator;
 mod cpu_group;
+mod device_group;
 pub mod fate;
 mod group_ids;
-#[cfg(feature = "nccl")]
-pub mod nccl;
+mod microbatches;
+mod nccl;
 pub mod rank;
+mod rank_device;
 mod rendezvous;
 pub mod replica;
 mod seat;
@@ -31,6 +33,7 @@ mod worker;
 pub mod world;
 
 pub use communicator::{Communicator, Solo};
+pub use device_group::DeviceGroup;
 pub use replica::{BatchRoom, Replica, ReplicaConfig};
 pub use shard::Shard;
 pub use split::Split;

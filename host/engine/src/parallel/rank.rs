@@ -1,29 +1,28 @@
 //! One rank: its part of the decoder, its KV caches, and what it does on command.
 
 use super::{
-    Communicator, Shard,
+    Communicator, DeviceGroup, Shard,
     command::{Attach, Attached, Command, KvCopy, Loaded, Reply},
-    split::part,
+    microbatches::{WORTH_CUTTING, microbatches},
+    nccl::Invitation,
+    rank_device::DevicePart,
 };
 use crate::{
-    AdapterSource, Error, Result,
+    AdapterSource, Device, Error, Result,
     adapters::{AdapterId, AdapterTensors},
     decoder::{Decoder, Stage},
     families::Shape,
+    gpu::{Logits, OnDevice, Workspace},
     kv_cache::{CachePool, KvCache, Layout},
     layers::{AdapterRows, Packing, Segment, Use},
     load::{DigestOptions, Weights, latency::FixedLatency},
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// Rows that a pass is worth cutting at for the sake of several stages: with fewer, a product takes as
-/// long as its weights take to be read, and reading them once for all rows is best.
-const WORTH_CUTTING: usize = 64;
 
 /// What a rank is made of.
 pub struct RankConfig {
@@ -39,8 +38,8 @@ pub struct RankConfig {
     pub pipeline: Arc<dyn Communicator>,
     /// Where it lives.
     pub device: Device,
-    /// That device's id.
-    pub id: String,
+    /// How its groups form, where they are of GPUs.
+    pub invitation: Option<Invitation>,
     /// Parts that a pass is cut into, where that was asked.
     pub microbatches: Option<usize>,
     /// Number format of keys and values; none means that of the weights.
@@ -53,14 +52,18 @@ pub struct RankConfig {
 
 /// A rank with its part of a model.
 pub struct Rank {
-    decoder: Decoder,
-    shard: Shard,
-    pipeline: Arc<dyn Communicator>,
-    microbatches: Option<usize>,
+    pub(super) decoder: Decoder,
+    pub(super) shard: Shard,
+    pub(super) pipeline: Arc<dyn Communicator>,
+    pub(super) microbatches: Option<usize>,
     latency: Option<FixedLatency>,
-    layout: Layout,
-    pool: CachePool,
-    batches: BTreeMap<u64, Vec<KvCache>>,
+    /// What it has on its device, unless that is the CPU.
+    pub(super) device: Option<DevicePart>,
+    /// The adapters that are attached, by their slots, and the highest rank of each.
+    pub(super) attached: Vec<(AdapterId, usize)>,
+    pub(super) layout: Layout,
+    pub(super) pool: CachePool,
+    pub(super) batches: BTreeMap<u64, Vec<KvCache>>,
     loaded: Loaded,
 }
 
@@ -68,11 +71,27 @@ impl Rank {
     /// Loads its part.
     pub fn load(config: RankConfig) -> Result<Self> {
         let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
-        let RankConfig { device, id, microbatches, kv_dtype, sharing, latency, .. } = config;
-        let weights = weights.for_rank(shard.clone(), &device);
-        let decoder = Decoder::load(&weights, shape, stage.clone())?;
-        device.synchronize()?;
+        let RankConfig { device, microbatches, kv_dtype, sharing, latency, .. } = config;
+        let dtype = weights.dtype();
+        let place = device.open(dtype, kv_dtype.unwrap_or(dtype), shape.head_dim)?;
+        let weights = weights.for_rank(shard.clone(), &place);
+        let mut decoder = Decoder::load(&weights, shape, stage.clone())?;
+        decoder.publish(&[])?;
+        place.synchronize()?;
         let layout = decoder.cache_layout(kv_dtype, sharing);
+        let on_device = OnDevice::of(&decoder)?;
+        let invited = config.invitation.map(|invitation| invitation.accept(&place)).transpose()?;
+        let device_part = on_device.map(|on_device| {
+            let gpu = &on_device.gpu;
+            let staged = || [&shard.group, &pipeline].map(|g| DeviceGroup::staged(g, &gpu.device));
+            let [tensor, stages] = invited.unwrap_or_else(staged);
+            Ok::<_, Error>(DevicePart {
+                workspace: Workspace::new(gpu)?,
+                on_device,
+                tensor,
+                stages,
+            })
+        });
         Ok(Self {
             loaded: Loaded {
                 parameters: weights.parameters(),
@@ -80,8 +99,10 @@ impl Rank {
                 decode_bytes: weights.bytes().saturating_sub(decoder.lookup_bytes() as u64),
                 kv_bytes_per_token: layout.bytes_per_token() as u64,
                 stage,
-                device: id,
+                device: device.to_string(),
             },
+            device: device_part.transpose()?,
+            attached: Vec::new(),
             layout,
             pool: CachePool::default(),
             batches: BTreeMap::new(),
@@ -105,7 +126,7 @@ impl Rank {
 
     /// Whether it computes on the CPU.
     pub fn is_on_cpu(&self) -> bool {
-        self.decoder.device().is_cpu()
+        self.decoder.place().is_host()
     }
 
     /// Does what it is told.
@@ -134,14 +155,14 @@ impl Rank {
                 let mut opened = source.parse::<AdapterSource>()?.open(*seed, &digests)?;
                 return Ok(Reply::Attached(self.attach(*id, &mut opened.tensors)?));
             }
-            Command::Detach(id) => self.detach(*id),
+            Command::Detach(id) => self.detach(*id)?,
             Command::Merge(id) => {
                 self.decoder.for_each_adapted(|_, part| part.merge(*id))?;
-                self.synchronize()?;
+                self.publish()?;
             }
             Command::Unmerge => {
                 self.decoder.for_each_adapted(|_, part| part.unmerge())?;
-                self.synchronize()?;
+                self.publish()?;
             }
             Command::Synchronize => self.synchronize()?,
             Command::Tell => {
@@ -159,14 +180,19 @@ impl Rank {
         batch: Option<u64>,
         segments: &[Segment<'_>],
         wanted: &[u32],
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Option<Logits>> {
         let began = Instant::now();
-        let logits = self.run(batch, segments, wanted)?;
+        let logits = match self.device {
+            Some(_) => self.run_on_device(batch, segments, wanted)?.map(Logits::Device),
+            None => self.run(batch, segments, wanted)?.map(Logits::Host),
+        };
         if let Some(latency) = self.latency {
             latency.wait(began, segments)?;
         }
-        self.shard.group.settle()?;
-        self.pipeline.settle()?;
+        if let Some(part) = &self.device {
+            part.tensor.settle()?;
+            part.stages.settle()?;
+        }
         Ok(logits)
     }
 
@@ -192,9 +218,7 @@ impl Rank {
             let x = if stage.is_first() {
                 self.decoder.embed(&segments, &packing)?
             } else {
-                let dims = (rows, shape.hidden);
-                let like = self.decoder.blank(dims, self.decoder.activations())?;
-                self.pipeline.recv(&like, stage.index - 1)?
+                self.pipeline.recv(stage.index - 1)?
             };
             let x = self.decoder.forward(x, &packing, caches)?;
             if !stage.is_last() {
@@ -212,7 +236,7 @@ impl Rank {
             let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
             let adapters = AdapterRows::of(runs).select(wanted);
             let hidden = if kept.len() == 1 { kept.remove(0) } else { Tensor::cat(&kept, 0)? };
-            let logits = self.decoder.logits(&hidden, &adapters)?.to_dtype(DType::F32)?;
+            let logits = self.decoder.logits(&hidden, &adapters)?;
             if stage.is_first() {
                 return Ok(leads.then_some(logits));
             }
@@ -220,8 +244,7 @@ impl Rank {
                 self.pipeline.send(&logits, 0)?;
             }
         } else if stage.is_first() && leads {
-            let like = self.decoder.blank((wanted.len(), shape.vocab), DType::F32)?;
-            return Ok(Some(self.pipeline.recv(&like, stage.count - 1)?));
+            return Ok(Some(self.pipeline.recv(stage.count - 1)?));
         }
         Ok(None)
     }
@@ -251,55 +274,44 @@ impl Rank {
             }
             Ok(())
         });
-        if let Err(error) = attached {
-            self.detach(id);
+        self.attached.push((id, total.added.rank));
+        if let Err(error) = attached.and_then(|()| self.publish()) {
+            // What went wrong is told, rather than that undoing it did.
+            let _ = self.detach(id);
             return Err(error);
         }
-        self.synchronize()?;
         total.leftovers = tensors.leftovers();
         Ok(total)
     }
 
     /// Forgets an adapter.
-    pub fn detach(&mut self, id: AdapterId) {
-        // Forgetting cannot fail.
-        let _ = self.decoder.for_each_adapted(|_, part| {
+    pub fn detach(&mut self, id: AdapterId) -> Result<()> {
+        self.attached.retain(|&(attached, _)| attached != id);
+        // Tables that name it go before what they name.
+        self.publish()?;
+        self.decoder.for_each_adapted(|_, part| {
             part.detach(id);
             Ok(())
-        });
+        })
+    }
+
+    /// Tells a device what has changed about adapters and weights.
+    fn publish(&mut self) -> Result<()> {
+        let slots: Vec<AdapterId> = self.attached.iter().map(|&(id, _)| id).collect();
+        self.decoder.publish(&slots)?;
+        self.synchronize()
     }
 
     fn synchronize(&self) -> Result<()> {
-        Ok(self.decoder.device().synchronize()?)
+        self.decoder.place().synchronize()
     }
 
     fn communication_time(&self) -> Result<Duration> {
-        Ok(self.shard.group.time()? + self.pipeline.time()?)
+        match &self.device {
+            Some(part) => Ok(part.tensor.time()? + part.stages.time()?),
+            None => Ok(self.shard.group.time()? + self.pipeline.time()?),
+        }
     }
-}
-
-/// The rows of a pass in `count` parts of nearly one size, a segment being cut where a part ends.
-fn microbatches<'a>(segments: &[Segment<'a>], rows: usize, count: usize) -> Vec<Vec<Segment<'a>>> {
-    let count = count.clamp(1, rows.max(1));
-    if count == 1 {
-        return vec![segments.to_vec()];
-    }
-    (0..count)
-        .map(|index| {
-            let part = part(rows, index, count);
-            let mut start = 0;
-            let cut = segments.iter().filter_map(|segment| {
-                let len = segment.tokens.len();
-                let own = part.start.max(start)..part.end.min(start + len);
-                let first = own.start.saturating_sub(start);
-                start += len;
-                let tokens = segment.tokens.get(first..first + own.len())?;
-                let past = segment.past + first;
-                (!tokens.is_empty()).then_some(Segment { past, tokens, ..*segment })
-            });
-            cut.collect()
-        })
-        .collect()
 }
 
 /// The wanted rows of those that begin with row `start` of a pass.
@@ -314,30 +326,5 @@ fn select(x: Tensor, wanted: &[u32], start: usize) -> Result<Option<Tensor>> {
         0 => Ok(None),
         count if count == rows => Ok(Some(x)),
         _ => Ok(Some(x.index_select(&Tensor::new(here, x.device())?, 0)?)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn microbatches_cut_segments_and_keep_their_order() {
-        let tokens: Vec<u32> = (0..10).collect();
-        let segment = |slot, past, range: std::ops::Range<usize>| Segment {
-            slot,
-            past,
-            tokens: &tokens[range],
-            adapter: None,
-        };
-        let segments = [segment(0, 5, 0..6), segment(1, 0, 6..7), segment(2, 9, 7..10)];
-        let cut: Vec<Vec<_>> = microbatches(&segments, 10, 3)
-            .iter()
-            .map(|part| part.iter().map(|s| (s.slot, s.past, s.tokens.to_vec())).collect())
-            .collect();
-        assert_eq!(cut[0], [(0, 5, vec![0, 1, 2])]);
-        assert_eq!(cut[1], [(0, 8, vec![3, 4, 5])]);
-        assert_eq!(cut[2], [(1, 0, vec![6]), (2, 9, vec![7, 8, 9])]);
-        assert_eq!(microbatches(&segments, 10, 99).len(), 10);
     }
 }

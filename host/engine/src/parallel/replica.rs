@@ -6,20 +6,20 @@ use super::{
     command::{Attach, Attached, Command, KvCopy, Loaded, Pass, Reply},
     fate::Fate,
     rank::{Rank, RankConfig},
-    seat::{self, Seat},
+    seat::{self, Seat, Seated},
     worker::{Link, Worker},
 };
 use crate::{
     AdapterSource, Error, Result,
     adapters::{AdapterId, source::Opened},
+    cpu::parallel::{Stop, Team, asking},
     decoder::Stage,
     dtype::{DType, Device},
     families::Shape,
-    kernels::parallel::{Stop, Team, asking},
+    gpu::Logits,
     layers::Segment,
     load::{Weights, latency::FixedLatency},
 };
-use candle_core::Tensor;
 use std::{
     sync::{Arc, Weak},
     thread,
@@ -60,8 +60,7 @@ impl ReplicaConfig {
         let kv_dtype = self.kv_dtype;
         move || {
             let index = rank % split.ranks_of_replica();
-            let (id, device) = (device.to_string(), device.open()?);
-            let (shard, pipeline) = seat.sit(&split, index, &device)?;
+            let Seated { shard, pipeline, invitation } = seat.sit(&split, index);
             let stage = index / split.tensor;
             let layers = split.layers_of(stage, shape.layers);
             let stage = Stage { index: stage, count: split.pipeline, layers };
@@ -73,7 +72,7 @@ impl ReplicaConfig {
                 shard,
                 pipeline,
                 device,
-                id,
+                invitation,
                 microbatches,
                 kv_dtype,
                 sharing,
@@ -195,8 +194,7 @@ impl Replica {
         self.all(&Command::Copy(room.id, copies.to_vec())).map(drop)
     }
 
-    /// Runs new tokens of several sequences and returns the logits of the `wanted` rows, f32
-    /// `[wanted, vocab]`; none where none are wanted.
+    /// Runs new tokens of several sequences and returns the logits of the `wanted` rows; none where none are wanted.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once `stop` says so, within about 100 ms. Ranks that are processes finish the pass first.
@@ -206,7 +204,7 @@ impl Replica {
         segments: &[Segment<'_>],
         wanted: &[u32],
         stop: &Stop<'_>,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Option<Logits>> {
         let batch = room.map(|room| room.id);
         if !self.others.is_empty() {
             let segments = segments.iter().map(Into::into).collect();
@@ -335,3 +333,7 @@ impl Drop for Replica {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "replica_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use super::{
     cpu_group::{CpuGroup, Transport},
     fate::Fate,
     group_ids::{GroupIds, is_nccl_asked},
+    nccl::{self, Invitation},
     threads::Threads,
 };
 use crate::{Result, dtype::Device};
@@ -22,26 +23,28 @@ pub enum Seat {
         pipeline: Arc<dyn Communicator>,
     },
     /// A place among GPUs. The groups form when all ranks sit down at the same time.
-    #[cfg(feature = "nccl")]
-    Nccl(super::nccl::Invitation),
+    Nccl(Invitation),
+}
+
+/// A rank's places, taken.
+pub struct Seated {
+    /// Its part of a stage's weights, with the ranks that share it.
+    pub shard: Shard,
+    /// The ranks that have its part of the other stages.
+    pub pipeline: Arc<dyn Communicator>,
+    /// Where those are GPUs: how its two groups form once its device is open.
+    pub invitation: Option<Invitation>,
 }
 
 impl Seat {
     /// Takes the places, on the rank's own thread.
-    pub fn sit(
-        self,
-        split: &Split,
-        index: usize,
-        device: &candle_core::Device,
-    ) -> Result<(Shard, Arc<dyn Communicator>)> {
-        let (group, pipeline): (Arc<dyn Communicator>, Arc<dyn Communicator>) = match self {
-            Self::Alone => (Arc::new(Solo), Arc::new(Solo)),
-            Self::Cpu { tensor, pipeline } => (tensor, pipeline),
-            #[cfg(feature = "nccl")]
-            Self::Nccl(invitation) => invitation.accept(device)?,
+    pub fn sit(self, split: &Split, index: usize) -> Seated {
+        let solo = || Arc::new(Solo) as Arc<dyn Communicator>;
+        let (group, pipeline, invitation) = match self {
+            Self::Alone => (solo(), solo(), None),
+            Self::Cpu { tensor, pipeline } => (tensor, pipeline, None),
+            Self::Nccl(invitation) => (solo(), solo(), Some(invitation)),
         };
-        // Only NCCL asks where the rank lives.
-        let _ = device;
         let shard = Shard {
             index: index % split.tensor,
             count: split.tensor,
@@ -49,7 +52,7 @@ impl Seat {
             sharded_adapters: split.sharded_adapters,
             group,
         };
-        Ok((shard, pipeline))
+        Seated { shard, pipeline, invitation }
     }
 
     /// A seat over a transport to each group.
@@ -69,9 +72,9 @@ pub fn among_threads(
     fate: &Arc<Fate>,
 ) -> Result<Vec<Seat>> {
     let ranks = split.ranks_of_replica();
-    if device != Device::Cpu && (ranks > 1 || is_nccl_asked()) {
+    if matches!(device, Device::Cuda(_)) && (ranks > 1 || is_nccl_asked()) {
         let seat = |(index, ids)| among_gpus(split, index, first + index, ids, fate);
-        return group_ids(split)?.into_iter().enumerate().map(seat).collect();
+        return Ok(nccl::group_ids(split)?.into_iter().enumerate().map(seat).collect());
     }
     if ranks == 1 {
         return Ok(vec![Seat::Alone]);
@@ -96,15 +99,6 @@ pub fn among_threads(
     Ok(seats)
 }
 
-/// The ids of each rank of a replica.
-pub fn group_ids(split: &Split) -> Result<Vec<GroupIds>> {
-    #[cfg(feature = "nccl")]
-    let ids = super::nccl::group_ids(split);
-    #[cfg(not(feature = "nccl"))]
-    let ids = without_nccl(split);
-    ids
-}
-
 /// The seat of rank `index` of a replica, whose number among all ranks is `rank`.
 pub fn among_gpus(
     split: &Split,
@@ -112,18 +106,6 @@ pub fn among_gpus(
     rank: usize,
     ids: GroupIds,
     fate: &Arc<Fate>,
-) -> Result<Seat> {
-    #[cfg(feature = "nccl")]
-    let seat = super::nccl::Invitation::new(split, index, rank, ids, fate).map(Seat::Nccl);
-    #[cfg(not(feature = "nccl"))]
-    let seat = without_nccl(&(split, index, rank, ids, fate));
-    seat
-}
-
-#[cfg(not(feature = "nccl"))]
-fn without_nccl<T>(_: &impl Sized) -> Result<T> {
-    Err(crate::Error::Unsupported(
-        "a model on several GPUs needs a build with NCCL: cargo build --release --features cuda,nccl"
-            .to_owned(),
-    ))
+) -> Seat {
+    Seat::Nccl(Invitation::new(split, index, rank, ids, fate))
 }

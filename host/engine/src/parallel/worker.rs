@@ -5,7 +5,7 @@ use super::{
     fate::{Fate, LOOK},
     rank::Rank,
 };
-use crate::{Error, Result, kernels::parallel::Team};
+use crate::{Error, Result, cpu::parallel::Team};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{

@@ -5,6 +5,7 @@ use super::{
     command::{Command, Reply},
     fate::{Fate, LOOK},
     group_ids::GroupIds,
+    nccl,
     rank::Rank,
     rendezvous::Launch,
     seat::{self, Seat},
@@ -13,7 +14,8 @@ use super::{
 };
 use crate::{
     Device, Error, LoadOptions, Result,
-    kernels::parallel::Team,
+    cpu::parallel::Team,
+    gpu::Place,
     load::{DigestOptions, checkpoint::Checkpoint},
 };
 use serde::{Deserialize, Serialize};
@@ -97,10 +99,10 @@ impl World {
             ));
         }
         let fate = Arc::new(Fate::new(deadline));
-        let gpus = if device == Device::Cpu { Vec::new() } else { gpus() };
+        let gpus = if matches!(device, Device::Cuda(_)) { gpus() } else { Vec::new() };
         let identity = match device_of(&launch, device) {
             Device::Cuda(ordinal) => gpus.get(ordinal).cloned().flatten(),
-            Device::Cpu => None,
+            Device::Cpu | Device::Emulated => None,
         };
         let peers = launch.join(deadline, &fate, identity.as_deref())?;
         let neighbours = 1 + peers.iter().filter(|peer| peer.elsewhere.is_none()).count();
@@ -178,7 +180,7 @@ impl World {
             ..LoadOptions::new(load.source.parse()?)
         };
         options.check_threads(self.neighbours)?;
-        let checkpoint = Checkpoint::open(&options, &candle_core::Device::Cpu)?;
+        let checkpoint = Checkpoint::open(&options, &Place::Host)?;
         let device = self.computes_on(&options)?;
         let config = ReplicaConfig {
             weights: checkpoint.weights,
@@ -223,8 +225,8 @@ impl World {
         options.check_threads(self.neighbours)?;
         let device = self.computes_on(options)?;
         let mut groups = match device {
-            Device::Cpu => vec![GroupIds::default(); self.size()],
-            Device::Cuda(_) => seat::group_ids(&options.split)?,
+            Device::Cpu | Device::Emulated => vec![GroupIds::default(); self.size()],
+            Device::Cuda(_) => nccl::group_ids(&options.split)?,
         };
         self.take()?;
         config.neighbours = self.neighbours;
@@ -261,8 +263,8 @@ impl World {
 
     fn seat(&self, split: &Split, device: Device, groups: GroupIds) -> Result<Seat> {
         let own = self.launch.rank;
-        if device != Device::Cpu {
-            return seat::among_gpus(split, own, own, groups, &self.fate);
+        if matches!(device, Device::Cuda(_)) {
+            return Ok(seat::among_gpus(split, own, own, groups, &self.fate));
         }
         let (stage, index) = (own / split.tensor, own % split.tensor);
         let tensor: Vec<usize> = (0..split.tensor).map(|i| stage * split.tensor + i).collect();
@@ -298,7 +300,7 @@ impl World {
     /// What this process calls the device of a rank, which calls it `device` itself: a GPU that it does not see it has
     /// no name for, and one without a UUID it cannot tell from others.
     pub fn here(&self, rank: usize, device: Device) -> Option<Device> {
-        if rank == self.launch.rank || device == Device::Cpu {
+        if rank == self.launch.rank || !matches!(device, Device::Cuda(_)) {
             return Some(device);
         }
         seen(&self.gpus, &self.identity(rank)?)

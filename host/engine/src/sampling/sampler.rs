@@ -6,6 +6,7 @@ use super::{
     selection::{Ranked, SORTED, Weights, count_until, most_likely},
 };
 use crate::Result;
+use llem_compute::ops::sampling::Draw;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -26,6 +27,24 @@ impl Sampler {
         random.set_stream(options.first_stream.wrapping_add(index as u64));
         let processors = Processors::new(options, prompt);
         Self { options: options.clone(), random, processors }
+    }
+
+    /// Whether it chooses by the logits as the model gives them.
+    pub fn leaves_logits(&self) -> bool {
+        self.options.leaves_logits()
+    }
+
+    /// What a device needs to choose the next of `vocab` tokens as [`Self::choose`] does, by logits that are left as they are.
+    pub fn draw(&mut self, vocab: usize) -> Draw {
+        let Self { options, random, .. } = self;
+        let is_drawn = options.temperature > 0.0;
+        Draw {
+            share: if is_drawn { random.random() } else { 0.0 },
+            temperature: options.temperature,
+            top_k: options.top_k.map_or(vocab, |k| k.min(vocab)) as u32,
+            top_p: options.top_p.unwrap_or(1.0),
+            min_p: options.min_p.unwrap_or(0.0),
+        }
     }
 
     /// Chooses from one row of logits, but none of the `forbidden` tokens as long as any other is possible.

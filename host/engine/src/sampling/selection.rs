@@ -1,6 +1,6 @@
 //! The most likely tokens of a row, found without sorting it.
 
-use crate::kernels::parallel::share;
+use crate::cpu::parallel::share;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A token with its logit as one number: the larger, the more likely, and of equal logits the lower id

@@ -6,7 +6,7 @@ use super::{
     sampler::kept,
     selection::{Ranked, Weights, most_likely},
 };
-use crate::kernels::parallel::Team;
+use crate::cpu::parallel::Team;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,7 +1,7 @@
 //! Scores as they come together, from all replicas.
 
 use super::windows::Windows;
-use crate::{Control, Error, Result, kernels::parallel::Stop, sampling};
+use crate::{Control, Error, Result, cpu::parallel::Stop, sampling};
 use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},

@@ -12,13 +12,14 @@ use super::{
 use crate::{
     Error, Result,
     adapters::AdapterId,
+    cpu::parallel::{self, SharedRows},
     generate::PREFILL_ROWS,
-    kernels::parallel::{self, SharedRows},
+    gpu::{DeviceLogits, Logits},
     layers::{Segment, host},
     parallel::Replica,
     sampling::argmax,
 };
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use std::{ops::Range, sync::Mutex};
 
 /// Tokens whose keys and values are held at a time. Windows beyond it are scored after.
@@ -87,7 +88,10 @@ fn run_wave(
         let scored = match replica.pass(None, &segments, &wanted, cancelled) {
             Err(Error::Interrupted) => return Ok(()),
             Err(error) => return Err(error),
-            Ok(Some(logits)) => replica.work(|| log_likelihoods(&logits, &targets))?,
+            Ok(Some(Logits::Host(logits))) => {
+                replica.work(|| log_likelihoods(&logits, &targets))?
+            }
+            Ok(Some(Logits::Device(logits))) => found(&logits, &targets)?,
             Ok(None) => Vec::new(),
         };
         let mut rest = &scored[..];
@@ -107,6 +111,17 @@ fn run_wave(
     Ok(())
 }
 
+/// The same as [`log_likelihoods`], on a device: the logits stay there.
+fn found(logits: &DeviceLogits, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
+    let rows: Vec<u32> = (0..targets.len() as u32).collect();
+    let found = logits.find(&rows, Some(targets))?;
+    let scored = found.iter().zip(targets).map(|(found, &target)| match found.has_nan {
+        0 => (found.log_likelihood, found.token == target),
+        _ => (f64::NAN, false),
+    });
+    Ok(scored.collect())
+}
+
 /// The log-likelihood of each target by the row of logits in its place, and whether it was the most likely
 /// token. A row with a logit that is not a number has a likelihood that is none either.
 ///
@@ -114,10 +129,9 @@ fn run_wave(
 /// `logits` is `[targets, vocab]`.
 fn log_likelihoods(logits: &Tensor, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
     let vocab = logits.dim(1)?;
-    let logits = logits.to_device(&Device::Cpu)?.contiguous()?;
     let mut scored = vec![(0.0, false); targets.len()];
     let rows = SharedRows::over(&mut scored, 1);
-    host::with_slice(&logits, |logits| {
+    host::with_slice(logits, |logits| {
         parallel::share(logits.len(), targets.len(), |range| {
             for index in range {
                 let row = &logits[index * vocab..(index + 1) * vocab];
@@ -177,6 +191,7 @@ fn passes(lengths: &[usize]) -> Vec<Vec<Chunk>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     #[test]
     fn passes_are_filled_before_the_next_begins() {

@@ -145,11 +145,12 @@ pub fn options(run: &Run, asked: LoadDraft) -> Result<Asked, Refusal> {
             split.ranks()
         )));
     }
-    let dtype = asked.dtype.as_deref().map(str::parse).transpose()?;
+    let format = |name: &str| name.parse().map_err(llem_engine::Error::from);
+    let dtype = asked.dtype.as_deref().map(format).transpose()?;
     let load = LoadOptions {
         source,
         dtype: dtype.or(granted.dtype),
-        kv_dtype: asked.kv_dtype.as_deref().map(str::parse).transpose()?,
+        kv_dtype: asked.kv_dtype.as_deref().map(format).transpose()?,
         device,
         seed: asked.seed.unwrap_or(run.settings.seed),
         split,

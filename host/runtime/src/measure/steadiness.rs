@@ -132,6 +132,7 @@ impl Run {
 
     /// The device that the run measures: that of the last loaded model, or the one that was granted.
     fn measured_device(&self) -> String {
-        self.engines.last_device().unwrap_or(self.settings.models.default().device).to_string()
+        let device = self.engines.last_device();
+        device.unwrap_or(self.settings.models.default().device).measured().to_string()
     }
 }

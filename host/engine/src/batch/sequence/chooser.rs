@@ -5,6 +5,7 @@ use crate::{
     Error, Request, Result,
     sampling::{LogitsRow, Sampler, argmax},
 };
+use llem_compute::ops::sampling::Draw;
 use std::{sync::Arc, time::Instant};
 
 /// Who chooses a sequence's tokens.
@@ -26,6 +27,8 @@ pub enum Takes {
     Nothing,
     /// The id of the largest.
     MostLikely,
+    /// A token drawn by the logits as they are: where they are on a device, only its id comes to the host.
+    Draw,
     /// All of it, on the host.
     Row,
 }
@@ -45,11 +48,6 @@ impl Chooser {
         } else {
             Self::Sampler(sampler)
         }
-    }
-
-    /// Whether it takes the most likely token, as the model gives it.
-    pub fn is_plain_greedy(&self) -> bool {
-        matches!(self, Self::Greedy(_))
     }
 
     /// Tokens that are given.
@@ -90,12 +88,24 @@ impl Sequence {
         match &self.chooser {
             _ if self.limit == 0 => Takes::Nothing,
             Chooser::Given(_) if self.told.is_none() => Takes::Nothing,
-            chooser if chooser.is_plain_greedy() && self.told.is_none() => {
-                let forbidden = self.end_tokens.forbidden(self.tokens.len(), eos);
-                let is_free = forbidden.iter().all(|ids| ids.is_empty());
-                if is_free { Takes::MostLikely } else { Takes::Row }
-            }
+            _ if self.told.is_some() || !self.is_free_to_end(eos) => Takes::Row,
+            Chooser::Greedy(_) => Takes::MostLikely,
+            Chooser::Sampler(sampler) if sampler.leaves_logits() => Takes::Draw,
             _ => Takes::Row,
+        }
+    }
+
+    /// Whether no token is forbidden now.
+    fn is_free_to_end(&self, eos: &[u32]) -> bool {
+        let forbidden = self.end_tokens.forbidden(self.tokens.len(), eos);
+        forbidden.iter().all(|ids| ids.is_empty())
+    }
+
+    /// How a device draws its next token from `vocab` tokens; the most likely one where that is taken.
+    pub fn draw(&mut self, vocab: usize) -> Draw {
+        match &mut self.chooser {
+            Chooser::Sampler(sampler) => sampler.draw(vocab),
+            _ => Draw { top_k: vocab as u32, top_p: 1.0, ..Draw::default() },
         }
     }
 

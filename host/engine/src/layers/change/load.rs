@@ -1,10 +1,10 @@
 //! Taking from an adapter what it says of one product.
 
-use super::{Change, Saved, Vectors};
+use super::{Change, Saved};
 use crate::{
     Result,
     adapters::{AdapterTensors, Factors},
-    kernels::parallel::{SharedRows, for_each_chunk},
+    cpu::parallel::{SharedRows, for_each_chunk},
     layers::{
         adapted::Added,
         features::{Inputs, Module},
@@ -110,8 +110,8 @@ impl Taken<'_> {
         };
         let bias = bias.filter(|_| self.inputs.has_vectors(self.place));
         let weight = Weight::new(&matrix, self.place)?;
-        let bias_tensor = self.place.upload(bias.as_deref())?;
-        self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias, bias_tensor });
+        let device_bias = self.place.upload(bias.as_deref())?;
+        self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias, device_bias });
         Ok(true)
     }
 
@@ -156,9 +156,8 @@ impl Taken<'_> {
             };
             (0..outputs).map(rest).collect::<Vec<f32>>()
         });
-        let tensors =
-            Vectors { gain: place.upload(gain.as_deref())?, rest: place.upload(rest.as_deref())? };
-        let change = Change { low_rank, gain, shift, rest, saved, inputs, outputs, tensors };
+        let on_device = [place.upload_f32(gain.as_deref())?, place.upload_f32(rest.as_deref())?];
+        let change = Change { low_rank, gain, shift, rest, saved, inputs, outputs, on_device };
         Ok(((added.modules > 0).then_some(change), added))
     }
 }

@@ -6,10 +6,11 @@ mod load;
 use super::{adapter_rows::RowSubset, low_rank::LowRank, weight::Weight};
 use crate::{
     Result,
-    kernels::{Activations, parallel::SharedRows},
+    cpu::{Activations, parallel::SharedRows},
+    gpu::Run,
     load::matrix::Matrix,
 };
-use candle_core::Tensor;
+use llem_compute::{Buffer, Product, View, ops::lora::Entry};
 use std::ops::Range;
 
 /// `y = g (W x + B A x) + b + s`, where `W x + b` is what the base model computes; of some output
@@ -26,15 +27,8 @@ pub struct Change {
     saved: Vec<Saved>,
     inputs: usize,
     outputs: usize,
-    /// The vectors above on a device.
-    tensors: Vectors,
-}
-
-/// Gain and rest on a device.
-#[derive(Default)]
-struct Vectors {
-    gain: Option<Tensor>,
-    rest: Option<Tensor>,
+    /// Gain and rest on a device, in f32.
+    on_device: [Option<Buffer>; 2],
 }
 
 struct Saved {
@@ -43,7 +37,7 @@ struct Saved {
     weight: Weight,
     bias: Option<Vec<f32>>,
     /// The bias on a device.
-    bias_tensor: Option<Tensor>,
+    device_bias: Option<Buffer>,
 }
 
 impl Change {
@@ -97,32 +91,55 @@ impl Change {
         Ok(())
     }
 
-    /// `y = W x + b` with the rows changed that `subset` names, on a device.
-    pub fn on_device(&self, x: &Tensor, y: Tensor, subset: &RowSubset) -> Result<Tensor> {
-        let (x, mut new) = (subset.of(x)?, subset.of(&y)?);
-        if let Some(low_rank) = &self.low_rank
-            && let Some(sum) = low_rank.on_device(&x)?
-        {
-            new = (new + sum)?;
-        }
-        if let Some(gain) = &self.tensors.gain {
-            new = new.broadcast_mul(gain)?;
-        }
-        if let Some(rest) = &self.tensors.rest {
-            new = new.broadcast_add(rest)?;
-        }
+    /// Rows of A on all ranks.
+    pub fn all_ranks(&self) -> usize {
+        self.low_rank.as_ref().map_or(0, LowRank::ranks)
+    }
+
+    /// What kernels are told of it.
+    pub fn entry(&self) -> Result<Entry> {
+        let entry = self.low_rank.as_ref().map(LowRank::entry).transpose()?.unwrap_or_default();
+        let [gain, rest] = &self.on_device;
+        let address = |buffer: &Option<Buffer>| buffer.as_ref().map_or(0, |b| b.view().address);
+        Ok(Entry { gain: address(gain), rest: address(rest), ..entry })
+    }
+
+    /// Puts what its saved weights give into its rows of `y`, `[rows, outputs]`, on a device; `x` is `[rows, inputs]`, and
+    /// `slots` tells each row's adapter, of which this one's is `slot`.
+    pub fn replace(
+        &self,
+        run: &Run<'_>,
+        slots: View<'_>,
+        slot: u32,
+        inputs: usize,
+        x: View<'_>,
+        y: View<'_>,
+    ) -> Result<()> {
+        let (dtype, rows) = (run.gpu.dtype, run.rows);
         for saved in &self.saved {
-            let part = saved.weight.on_device(&x)?;
-            let part = match &saved.bias_tensor {
-                Some(bias) => part.broadcast_add(bias)?,
-                None => part,
-            };
-            let (start, end) = (saved.outputs.start, saved.outputs.end);
-            let before = new.narrow(1, 0, start)?;
-            let after = new.narrow(1, end, self.outputs - end)?;
-            new = Tensor::cat(&[before, part, after], 1)?;
+            let width = saved.outputs.len();
+            run.arena.scoped(|| {
+                let part = run.take(rows, width)?;
+                let product = Product {
+                    rows,
+                    inputs,
+                    outputs: width,
+                    x: x.holds("a saved product's x", rows * inputs * dtype.size())?,
+                    weight: saved.weight.on_device()?.address,
+                    y: part.address,
+                    bias: saved.device_bias.as_ref().map_or(0, |bias| bias.view().address),
+                    y_stride: width,
+                    dtype,
+                    y_dtype: dtype,
+                    accumulate: false,
+                };
+                // SAFETY: the views hold matrices of these sizes, and the weight and bias live as long as the adapter.
+                unsafe { run.gpu.products.product(&product)? };
+                let start = saved.outputs.start;
+                Ok(run.gpu.rows.replace(rows, self.outputs, slots, slot, part, width, y, start)?)
+            })?;
         }
-        subset.put(y, new)
+        Ok(())
     }
 
     /// The base matrix of some output features with this change in it.

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
-use crate::{LoadOptions, load::checkpoint::Checkpoint};
-use candle_core::Device;
+use crate::{LoadOptions, gpu::Place, load::checkpoint::Checkpoint};
+
 use safetensors::tensor::{Dtype, TensorView};
 use std::{
     fs::{self, File},
@@ -269,7 +269,7 @@ fn files_of(source: &str) -> (String, Vec<String>) {
     let source =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures")).join(source);
     let options = LoadOptions::new(source.to_str().unwrap().parse().unwrap());
-    let identity = Checkpoint::open(&options, &Device::Cpu).unwrap().identity;
+    let identity = Checkpoint::open(&options, &Place::Host).unwrap().identity;
     (identity.digest, identity.files.into_iter().map(|file| file.name).collect())
 }
 
@@ -301,7 +301,7 @@ fn tokenizer_and_chat_template_are_listed_and_leave_the_digest_as_it_is() {
     let source = folder.path().to_str().unwrap().to_owned();
     let open = || {
         let options = LoadOptions::new(source.parse().unwrap());
-        Checkpoint::open(&options, &Device::Cpu).unwrap().identity
+        Checkpoint::open(&options, &Place::Host).unwrap().identity
     };
     let bare = open();
     // Without a template, the special tokens that a template may name decide nothing.

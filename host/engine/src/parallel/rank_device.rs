@@ -1,0 +1,138 @@
+//! A rank's pass on its device.
+
+use super::{
+    DeviceGroup,
+    microbatches::{WORTH_CUTTING, microbatches},
+    rank::Rank,
+};
+use crate::{
+    DType, Error, Result,
+    adapters::AdapterId,
+    gpu::{DeviceLogits, OnDevice, PassSize, Stream, Workspace},
+    layers::Segment,
+};
+
+/// What a rank has on its device besides its part of the model.
+pub struct DevicePart {
+    /// Kept from one pass to the next.
+    pub workspace: Workspace,
+    /// The decoder's tables.
+    pub on_device: OnDevice,
+    /// The ranks of its stage.
+    pub tensor: DeviceGroup,
+    /// The ranks that have its part of the other stages.
+    pub stages: DeviceGroup,
+}
+
+/// Modules of one product that an adapter may have factors for, which lie side by side.
+const MODULES: usize = 4;
+
+impl Rank {
+    /// Runs new tokens of several sequences. The logits of the `wanted` rows come to the first rank of the first stage.
+    pub(super) fn run_on_device(
+        &mut self,
+        batch: Option<u64>,
+        segments: &[Segment<'_>],
+        wanted: &[u32],
+    ) -> Result<Option<DeviceLogits>> {
+        let Self { decoder, device, attached, batches, pool, shard, microbatches: asked, .. } =
+            self;
+        let Some(DevicePart { workspace, on_device, tensor, stages }) = device else {
+            return Err(Error::Bug("a rank on the CPU was asked for a device's pass".to_owned()));
+        };
+        let caches = match batch {
+            None => pool.caches(),
+            Some(batch) => batches.get_mut(&batch).map_or(&mut [][..], |caches| caches),
+        };
+        let (stage, gpu) = (decoder.stage().clone(), &on_device.gpu);
+        let (hidden, vocab) = (decoder.shape().hidden, decoder.shape().vocab);
+        let slots: Vec<AdapterId> = attached.iter().map(|&(id, _)| id).collect();
+        let ranks = MODULES * attached.iter().map(|&(_, rank)| rank).max().unwrap_or(0);
+        let rows: usize = segments.iter().map(|segment| segment.tokens.len()).sum();
+        let leads = shard.index == 0;
+        let has_logits = !wanted.is_empty();
+        let count = asked.unwrap_or(stage.count.min(rows / WORTH_CUTTING));
+        let parts = microbatches(segments, rows, count);
+        let size = PassSize {
+            rows,
+            wanted: wanted.len(),
+            // A cut may leave one row of a segment.
+            decodes: segments.len() + parts.len(),
+            // As many as there may be: a step that is longer than the last one allocates nothing.
+            longest: segments
+                .iter()
+                .filter_map(|segment| Some(caches.get(segment.slot)?.capacity()))
+                .max()
+                .unwrap_or(0),
+            ranks,
+        };
+        workspace.reserve_arena(decoder.arena_bytes(gpu, size))?;
+        let row = hidden * gpu.dtype.size();
+        if stage.is_last() || (stage.is_first() && leads) {
+            workspace.reserve_logits(wanted.len(), vocab, wanted.len() * row)?;
+        }
+        let is_cut = parts.len() > 1;
+        let (mut start, mut kept) = (0, 0);
+        for segments in parts {
+            let len: usize = segments.iter().map(|segment| segment.tokens.len()).sum();
+            let here = (start..start + len) as std::ops::Range<usize>;
+            let wanted: Vec<u32> = wanted
+                .iter()
+                .filter(|&&row| here.contains(&(row as usize)))
+                .map(|&row| row - start as u32)
+                .collect();
+            start += len;
+            workspace.plan.fill(gpu, &segments, caches, &slots, &wanted)?;
+            let Workspace { plan, arena, .. } = &*workspace;
+            arena.scoped(|| {
+                let run = plan.run(gpu, arena, tensor)?;
+                let stream = if stage.is_first() {
+                    decoder.embed_on_device(&run, plan)?
+                } else {
+                    let x = run.take(len, hidden)?;
+                    stages.recv(x, len * hidden, gpu.dtype, stage.index - 1)?;
+                    Stream::new(x)
+                };
+                let mut stream = decoder.run_layers(&run, plan, on_device, stream)?;
+                if !stage.is_last() {
+                    stream.settle(&run, hidden)?;
+                    return stages.send(stream.x, len * hidden, gpu.dtype, stage.index + 1);
+                }
+                if wanted.is_empty() {
+                    return Ok(());
+                }
+                let rows = plan.wanted_rows()?;
+                if is_cut {
+                    stream.settle(&run, hidden)?;
+                    let to = workspace.hidden().view().part(kept * row, wanted.len() * row)?;
+                    kept += wanted.len();
+                    return Ok(gpu.rows.gather(wanted.len(), hidden, rows, stream.x, to)?);
+                }
+                let run = plan.run_of_wanted(gpu, arena, tensor)?;
+                let out = workspace.logits(wanted.len(), vocab);
+                decoder.logits_on_device(&run, on_device, &stream, Some(rows), &out)
+            })?;
+        }
+        if !has_logits {
+            return Ok(None);
+        }
+        if stage.is_last() && is_cut {
+            workspace.plan.fill_wanted(gpu, segments, &slots, wanted)?;
+            let Workspace { plan, arena, .. } = &*workspace;
+            arena.scoped(|| {
+                let run = plan.run_of_wanted(gpu, arena, tensor)?;
+                let stream = Stream::new(workspace.hidden().view());
+                let out = workspace.logits(wanted.len(), vocab);
+                decoder.logits_on_device(&run, on_device, &stream, None, &out)
+            })?;
+        }
+        let logits = workspace.logits(wanted.len(), vocab);
+        let numbers = wanted.len() * vocab;
+        if stage.is_last() && !stage.is_first() && leads {
+            stages.send(logits.buffer.view(), numbers, DType::F32, 0)?;
+        } else if stage.is_first() && !stage.is_last() && leads {
+            stages.recv(logits.buffer.view(), numbers, DType::F32, stage.count - 1)?;
+        }
+        Ok((stage.is_first() && leads).then_some(logits))
+    }
+}

@@ -1,0 +1,78 @@
+//! What a step asks of a device.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use crate::{Batch, Device, LoadOptions, Model, Prompt, Request, Sampling, batch::BatchOptions};
+use llem_compute::Counts;
+use std::{path::Path, time::Instant};
+
+/// Launches of a layer at most.
+const OF_A_LAYER: u64 = 10;
+
+/// Launches of a step besides: embedding, positions, last norm, LM head, softcap, and the choice of tokens.
+const OF_A_STEP: u64 = 6;
+
+fn model(name: &str) -> Model {
+    let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"));
+    let source = fixtures.join(name).to_str().unwrap().parse().unwrap();
+    Model::load(&LoadOptions { device: Device::Emulated, ..LoadOptions::new(source) }).unwrap()
+}
+
+fn counts(model: &Model) -> Counts {
+    model.replicas[0].leader.device.as_ref().unwrap().on_device.gpu.device.counts()
+}
+
+/// What one step of a batch of `count` sequences asks, after a step of the same kind.
+fn of_decode(model: &mut Model, count: usize, sampling: &Sampling) -> Counts {
+    let options = BatchOptions { max_sequences: 8, max_tokens: Some(40), ..Default::default() };
+    let mut batch = Batch::open(model, options).unwrap();
+    let prompts = (0..count).map(|index| Prompt::Tokens((3..6 + index as u32).collect()));
+    let request = Request {
+        prompts: prompts.collect(),
+        max_new_tokens: 16,
+        ignore_eos: true,
+        sampling: sampling.clone(),
+        ..Request::default()
+    };
+    batch.submit(model, &request, Instant::now(), None).unwrap();
+    let mut step = |model: &mut Model| batch.step(model, &|| false).unwrap().tokens.len();
+    // The prompts, and the first decode.
+    assert_eq!((step(model), step(model)), (count, count));
+    let before = counts(model);
+    assert_eq!(step(model), count);
+    let after = counts(model);
+    Counts {
+        launches: after.launches - before.launches,
+        allocations: after.allocations - before.allocations,
+        uploads: after.uploads - before.uploads,
+        downloads: after.downloads - before.downloads,
+        synchronizations: after.synchronizations - before.synchronizations,
+    }
+}
+
+#[test]
+fn a_step_launches_few_kernels_and_asks_the_host_once() {
+    for name in [
+        "llama/untied-llama3",
+        "llama/biased-mha",
+        "families/mistral",
+        "families/qwen2",
+        "families/qwen3",
+        "families/gemma2",
+        "families/gemma3",
+        "families/gpt2",
+        "families/gpt-neox",
+        "families/olmo2",
+        "families/phi3",
+    ] {
+        let mut model = model(name);
+        let layers = model.info().shape.layers as u64;
+        for count in [1, 8] {
+            let asked = of_decode(&mut model, count, &Sampling::default());
+            println!("{name}, {layers} layers, {count} sequences: {asked:?}");
+            assert!(asked.launches <= OF_A_LAYER * layers + OF_A_STEP, "{name}: {asked:?}");
+            let others = Counts { launches: 0, ..asked };
+            let once = Counts { uploads: 1, downloads: 1, ..Counts::default() };
+            assert_eq!(others, once, "{name}, {count} sequences");
+        }
+    }
+}
