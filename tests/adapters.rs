@@ -2,7 +2,7 @@
 
 use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
-    support::{Desk, fixtures, guest, of_kind},
+    support::{DEVICES, Desk, fixtures, guest, of_kind},
 };
 use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Prompt, Request};
 use safetensors::SafeTensors;
@@ -20,8 +20,7 @@ pub fn base_of(adapter: &Path) -> PathBuf {
     fixtures().join(provenance["base"].as_str().unwrap())
 }
 
-/// Attached and merged, by the CPU's kernels and by the tensor operations that GPUs run: the tokens step by
-/// step through the KV cache, then the same positions as one prompt.
+/// Attached and merged: the tokens step by step through the KV cache, then the same positions as one prompt.
 fn check(name: &str) {
     let adapter = adapter(name);
     let base = base_of(&adapter);
@@ -30,16 +29,16 @@ fn check(name: &str) {
     let (prompt, tokens) = (ids(&expected, "prompt"), ids(&expected, "tokens"));
     let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
     let source = adapter.to_str().unwrap();
-    for kernels in ["own", "candle"] {
+    for device in DEVICES {
         for mode in ["attached", "merged"] {
             let theirs = floats(&expected, mode);
             let mut args = vec!["--adapter", source, "--dtype", "f32"];
             args.extend((mode == "merged").then_some("--merge"));
-            let (output, ours) = generate_as(kernels, &base, &prompt, tokens.len(), &args);
-            assert_eq!(output["tokens"], serde_json::json!(tokens), "{name} {mode} {kernels}");
+            let (output, ours) = generate_as(device, &base, &prompt, tokens.len(), &args);
+            assert_eq!(output["tokens"], serde_json::json!(tokens), "{name} {mode} on {device}");
             assert_eq!(output["adapter"]["mode"], mode);
             assert_close(&ours, &theirs, F32_TOLERANCE);
-            let (_, ours) = generate_as(kernels, &base, &all, 1, &args);
+            let (_, ours) = generate_as(device, &base, &all, 1, &args);
             assert_close(&ours, &theirs, F32_TOLERANCE);
             if adds_by_factors(&adapter) {
                 check_flops(&output["adapter"], &expected, all.len());
@@ -106,7 +105,7 @@ fn an_adapter_on_a_gguf_file() {
         let expected = SafeTensors::deserialize(&bytes).unwrap();
         let (prompt, tokens) = (ids(&expected, "prompt"), ids(&expected, "tokens"));
         let args = ["--adapter", adapter.to_str().unwrap(), "--dtype", "f32"];
-        let (output, ours) = generate_as("own", &gguf, &prompt, tokens.len(), &args);
+        let (output, ours) = generate_as("cpu", &gguf, &prompt, tokens.len(), &args);
         assert_eq!(output["tokens"], serde_json::json!(tokens), "{name}");
         assert_close(&ours, &floats(&expected, "attached"), F32_TOLERANCE);
     }
@@ -159,16 +158,12 @@ fn unmerging_restores_the_base_model_bit_by_bit() {
 #[test]
 fn each_prompt_gives_what_it_gives_alone() {
     let mixture = fixtures().join("families/qwen3-moe");
-    for (model, kernels) in [
-        ("synthetic:tiny", "own"),
-        ("synthetic:tiny", "candle"),
-        (mixture.to_str().unwrap(), "own"),
-    ] {
-        let desk = Desk::new();
-        let adapters = guest("adapters");
-        let args = ["exec", &adapters, "--dtype", "f32", "--model", model];
-        let ran = desk.command(&args).env("LLEM_KERNELS", kernels).output().unwrap();
-        crate::support::Ran::of(ran).ok();
+    for device in DEVICES {
+        for model in ["synthetic:tiny", mixture.to_str().unwrap()] {
+            let adapters = guest("adapters");
+            let args = ["exec", &adapters, "--device", device, "--dtype", "f32", "--model", model];
+            Desk::new().llem(&args).ok();
+        }
     }
 }
 

@@ -66,8 +66,7 @@ fn what_a_policy_derives_is_marked_as_the_scripts() {
 /// The binary, about to run a guest that does nothing, without what may be set around these tests.
 fn command(desk: &Desk, args: &[&str]) -> Command {
     let mut command = desk.command(&[&["exec", &guest("noop")], args].concat());
-    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "LLEM_KERNELS", "LLEM_SYS", "LLEM_PROC"]
-    {
+    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "LLEM_SIMD", "LLEM_SYS", "LLEM_PROC"] {
         command.env_remove(name);
     }
     command
@@ -83,17 +82,17 @@ fn variables_that_change_results_are_in_the_record() {
     let desk = Desk::new();
     let mut command = command(&desk, &[]);
     command.env("RAYON_NUM_THREADS", "1").env("CANDLE_NUM_THREADS", "3");
-    command.env("LLEM_KERNELS", "candle").env("OF_NO_MATTER", "x");
+    command.env("LLEM_SIMD", "portable").env("OF_NO_MATTER", "x");
     run(&mut command);
     let record = desk.record();
     let environment = &record["environment"];
     assert_eq!(environment["RAYON_NUM_THREADS"], "1");
     assert_eq!(environment["CANDLE_NUM_THREADS"], "3");
-    assert_eq!(environment["LLEM_KERNELS"], "candle");
+    assert_eq!(environment["LLEM_SIMD"], "portable");
     assert!(environment["OF_NO_MATTER"].is_null(), "{environment}");
     assert_eq!(record["host"]["threads"], 3);
     assert_eq!(record["host"]["candle_threads"], 1);
-    assert_eq!(record["host"]["kernels"], "candle");
+    assert_eq!(record["host"]["kernels"], "llem");
     // The journal alone tells it too, so that a run that was killed keeps it.
     assert_eq!(desk.events()[0]["plan"]["environment"], *environment);
 }

@@ -249,14 +249,15 @@ fn requests_that_cannot_be_run() {
     refuses(&["generate", model, "--tokens", "1", "--max-new-tokens", "0"], 2, &["max-new-tokens"]);
 }
 
+/// The sentence names the library that is missing and what to install; `doctor` says the same.
 #[test]
-fn a_gpu_that_this_build_cannot_use() {
-    if !cfg!(feature = "cuda") {
-        refuses(
-            &["generate", "synthetic:tiny", "hello", "--device", "cuda:0"],
-            2,
-            &["cuda:0", "--features cuda"],
-        );
+fn a_gpu_on_a_machine_without_a_driver() {
+    let told = Desk::new().llem(&["doctor"]).ok().stdout;
+    // Where there is a driver, nothing is to be said.
+    if let Some(sentence) = told.lines().find_map(|line| line.strip_prefix("libcuda: ")) {
+        let args = ["generate", "synthetic:tiny", "hello", "--device", "cuda:0"];
+        let words = ["libcuda.so.1", "install NVIDIA's driver", "LLEM_CUDA_LIBS"];
+        refuses(&args, 2, &[&[sentence], &words[..]].concat());
     }
 }
 

@@ -1,17 +1,16 @@
 //! Every model family against transformers, on folders that `fixtures/make-families` made with it.
 
-use crate::parity::{assert_close, generate_with};
-use crate::support::fixtures;
+use crate::parity::{assert_close, generate_as};
+use crate::support::{DEVICES, fixtures};
 
-/// Greedy tokens step by step through the KV cache, then the same positions as one prompt: by the CPU's
-/// kernels, and by the tensor operations that GPUs run.
+/// Greedy tokens step by step through the KV cache, then the same positions as one prompt.
 fn check(model: &str) {
-    for kernels in ["own", "candle"] {
-        check_with(model, kernels);
+    for device in DEVICES {
+        check_on(device, model);
     }
 }
 
-fn check_with(model: &str, kernels: &str) {
+fn check_on(device: &str, model: &str) {
     let folder = fixtures().join("families").join(model);
     let expected = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let expected = safetensors::SafeTensors::deserialize(&expected).unwrap();
@@ -19,11 +18,14 @@ fn check_with(model: &str, kernels: &str) {
         let ids = |name: &str| crate::parity::ids(&expected, &format!("{name}{prompt}"));
         let logits = crate::parity::floats(&expected, &format!("logits{prompt}"));
         let (prompt, tokens) = (ids("prompt"), ids("tokens"));
-        let (output, ours) = generate_with(kernels, &folder, &prompt, tokens.len(), "f32");
-        assert_eq!(output["tokens"], serde_json::json!(tokens), "{model}, {kernels} kernels");
+        let generate = |prompt: &[i64], count| {
+            generate_as(device, &folder, prompt, count, &["--dtype", "f32"])
+        };
+        let (output, ours) = generate(&prompt, tokens.len());
+        assert_eq!(output["tokens"], serde_json::json!(tokens), "{model} on {device}");
         assert_close(&ours, &logits, crate::parity::F32_TOLERANCE);
         let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
-        let (_, ours) = generate_with(kernels, &folder, &all, 1, "f32");
+        let (_, ours) = generate(&all, 1);
         assert_close(&ours, &logits, crate::parity::F32_TOLERANCE);
     }
 }

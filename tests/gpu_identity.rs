@@ -172,12 +172,9 @@ fn a_card_that_is_denied_has_its_reason_and_the_other_its_joules() {
 }
 
 /// As `srun --gpus-per-task=1` starts them: each process sees one GPU, which it calls `cuda:0`. The metered windows hold
-/// no model, for this needs no build with CUDA; one with it would ask the double to compute.
+/// no model: the double of CUDA cannot compute.
 #[test]
 fn gpus_of_other_ranks_are_metered_by_their_uuid() {
-    if cfg!(feature = "cuda") {
-        return;
-    }
     let (hardware, desk) = (unlike(), Desk::new());
     let (metering, port) = (guest("metering"), free_port().to_string());
     let args = ["exec", &metering, "--tp", "2", "--device", "cuda:0", "-p", "length=1000"];

@@ -15,6 +15,7 @@ mod commands;
 mod contract;
 mod describing;
 mod digests;
+mod emulated;
 mod energies;
 mod environment;
 mod every_function;

@@ -4,7 +4,7 @@
 use crate::{
     adapters::{adapter, base_of},
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
-    support::{Desk, fixtures},
+    support::{DEVICES, Desk, fixtures},
 };
 use llem_engine::{Batch, LoadOptions, Model, Split, batch::BatchOptions};
 use safetensors::SafeTensors;
@@ -21,16 +21,16 @@ fn expected(folder: &Path, mode: &str) -> (Vec<i64>, Vec<i64>, Vec<f32>) {
     (ids(&all, &name("prompt")), ids(&all, &name("tokens")), floats(&all, &name(mode)))
 }
 
-/// The tokens step by step, then the same positions as one prompt, by both kinds of kernels.
+/// The tokens step by step, then the same positions as one prompt.
 fn check(model: &Path, folder: &Path, mode: &str, args: &[&str]) {
     let (prompt, tokens, logits) = expected(folder, mode);
     let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
-    for kernels in ["own", "candle"] {
+    for device in DEVICES {
         let args = [args, &["--dtype", "f32", "--rank-timeout", "20"]].concat();
-        let (output, ours) = generate_as(kernels, model, &prompt, tokens.len(), &args);
-        assert_eq!(output["tokens"], serde_json::json!(tokens), "{args:?}, {kernels} kernels");
+        let (output, ours) = generate_as(device, model, &prompt, tokens.len(), &args);
+        assert_eq!(output["tokens"], serde_json::json!(tokens), "{args:?} on {device}");
         assert_close(&ours, &logits, F32_TOLERANCE);
-        let (_, ours) = generate_as(kernels, model, &all, 1, &args);
+        let (_, ours) = generate_as(device, model, &all, 1, &args);
         assert_close(&ours, &logits, F32_TOLERANCE);
     }
 }
@@ -159,9 +159,12 @@ fn what_does_not_divide_is_shared_unevenly() {
     };
     let (tokens, expected) = logits(&[]);
     for split in DENSE.iter().chain(&["--pp 5", "--tp 4 --pp 3", "--tp 6"]) {
-        let (ours, logits) = logits(&split.split(' ').collect::<Vec<_>>());
-        assert_eq!(ours, tokens, "{split}");
-        assert_close(&logits, &expected, F32_TOLERANCE);
+        for device in DEVICES {
+            let args = split.split(' ').chain(["--device", device]);
+            let (ours, logits) = logits(&args.collect::<Vec<_>>());
+            assert_eq!(ours, tokens, "{split} on {device}");
+            assert_close(&logits, &expected, F32_TOLERANCE);
+        }
     }
 }
 
@@ -172,7 +175,7 @@ fn quantised_weights() {
         let file = fixtures().join("gguf").join(file);
         let mut args = vec!["--dtype", "f32"];
         args.extend(split.split_whitespace());
-        generate_as("own", &file, &[1, 5, 9, 2, 40, 17], 8, &args)
+        generate_as("cpu", &file, &[1, 5, 9, 2, 40, 17], 8, &args)
     };
     for (file, splits) in [
         ("llama-q8_0.gguf", &["--tp 2", "--pp 2", "--dp 2"][..]),

@@ -1,6 +1,6 @@
 //! The engine against transformers, on folders that `fixtures/make-llama` made with it.
 
-use crate::support::{Desk, Ran, fixtures, guest};
+use crate::support::{Desk, fixtures, guest};
 use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
@@ -28,30 +28,19 @@ pub fn ids(tensors: &SafeTensors<'_>, name: &str) -> Vec<i64> {
     view.data().as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
 }
 
-/// What `llem generate` prints, and the logits of every position.
+/// What `llem generate` prints on the CPU, and the logits of every position.
 pub fn generate(
     folder: &Path,
     prompt: &[i64],
     count: usize,
     dtype: &str,
 ) -> (serde_json::Value, Vec<f32>) {
-    generate_with("own", folder, prompt, count, dtype)
+    generate_as("cpu", folder, prompt, count, &["--dtype", dtype])
 }
 
-/// The same by `own` kernels or by `candle`'s operations.
-pub fn generate_with(
-    kernels: &str,
-    folder: &Path,
-    prompt: &[i64],
-    count: usize,
-    dtype: &str,
-) -> (serde_json::Value, Vec<f32>) {
-    generate_as(kernels, folder, prompt, count, &["--dtype", dtype])
-}
-
-/// The same with any options.
+/// The same on any device and with any options.
 pub fn generate_as(
-    kernels: &str,
+    device: &str,
     folder: &Path,
     prompt: &[i64],
     count: usize,
@@ -64,6 +53,8 @@ pub fn generate_as(
         folder,
         "--json",
         "--ignore-eos",
+        "--device",
+        device,
         "--logits",
         "logits.safetensors",
         "--tokens",
@@ -72,7 +63,7 @@ pub fn generate_as(
         &count,
     ];
     args.extend(options);
-    let ran = Ran::of(desk.command(&args).env("LLEM_KERNELS", kernels).output().unwrap()).ok();
+    let ran = desk.llem(&args).ok();
     let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
     (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
 }
@@ -89,7 +80,7 @@ fn expected(model: &str) -> Expected {
     }
 }
 
-fn joined(ids: &[i64]) -> String {
+pub fn joined(ids: &[i64]) -> String {
     ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
 }
 
@@ -104,7 +95,7 @@ pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
     );
 }
 
-fn relative_rms(actual: &[f32], expected: &[f32]) -> f32 {
+pub fn relative_rms(actual: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(actual.len(), expected.len());
     let squares =
         |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
@@ -113,18 +104,21 @@ fn relative_rms(actual: &[f32], expected: &[f32]) -> f32 {
 }
 
 /// Returns how far bf16 is from transformers' bf16.
-fn check(folder: &Path, expected: &Expected) -> f32 {
+fn check(device: &str, folder: &Path, expected: &Expected) -> f32 {
+    let generate = |prompt: &[i64], count, dtype| {
+        generate_as(device, folder, prompt, count, &["--dtype", dtype])
+    };
     // Greedy decoding, step by step through the KV cache.
-    let (output, logits) = generate(folder, &expected.prompt, expected.tokens.len(), "f32");
+    let (output, logits) = generate(&expected.prompt, expected.tokens.len(), "f32");
     assert_eq!(output["tokens"], serde_json::json!(expected.tokens));
     assert!(output["text"].is_null(), "a folder without a tokenizer has no text");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
 
     // The same positions at once, as a prompt. bf16 rounds, so its own tokens may part; these do not.
     let all = [&expected.prompt[..], &expected.tokens[..expected.tokens.len() - 1]].concat();
-    let (_, logits) = generate(folder, &all, 1, "f32");
+    let (_, logits) = generate(&all, 1, "f32");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
-    let (_, logits) = generate(folder, &all, 1, "bf16");
+    let (_, logits) = generate(&all, 1, "bf16");
     let (ours, theirs) = (
         relative_rms(&logits, &expected.logits),
         relative_rms(&expected.logits_bf16, &expected.logits),
@@ -134,7 +128,12 @@ fn check(folder: &Path, expected: &Expected) -> f32 {
 }
 
 fn check_fixture(model: &str) -> f32 {
-    check(&fixtures().join("llama").join(model), &expected(model))
+    check_fixture_on("cpu", model)
+}
+
+/// A model of `fixtures/llama` against transformers; returns how far bf16 is from transformers' bf16.
+pub fn check_fixture_on(device: &str, model: &str) -> f32 {
+    check(device, &fixtures().join("llama").join(model), &expected(model))
 }
 
 #[test]
@@ -185,11 +184,16 @@ fn the_config_of_older_transformers() {
     let dtype = fields.remove("dtype").unwrap();
     fields.insert("torch_dtype".into(), dtype);
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    check(&folder, &expected("untied-llama3"));
+    check("cpu", &folder, &expected("untied-llama3"));
 }
 
 #[test]
 fn scores_are_log_likelihoods() {
+    check_scores("cpu");
+}
+
+/// Scores against transformers' log-likelihoods.
+pub fn check_scores(device: &str) {
     let folder = fixtures().join("llama/untied-llama3");
     let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -207,6 +211,8 @@ fn scores_are_log_likelihoods() {
         &guest("scores"),
         "--model",
         model,
+        "--device",
+        device,
         "--dtype",
         "f32",
         "-p",

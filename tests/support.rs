@@ -16,6 +16,9 @@ pub use crate::{
     hardware_doubles::Hardware,
 };
 
+/// Where what is claimed of numbers has to hold: on the CPU, and on a GPU as far as this machine can show it.
+pub const DEVICES: [&str; 2] = ["cpu", "emulated"];
+
 /// The repository's `tests/fixtures/`.
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").canonicalize().unwrap()
