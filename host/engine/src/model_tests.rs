@@ -166,14 +166,15 @@ fn keys_and_values_are_kept_in_the_format_that_is_asked_for() {
         let splits = [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)];
         let on = |device| splits.map(|split| (device, split));
         for (device, split) in [on(Device::Cpu), on(Device::Emulated)].concat() {
-            let whole = load(fixture(folder), split).info().kv_bytes_per_token;
+            let load = |dtype| {
+                let kept = |options: &mut LoadOptions| {
+                    (options.device, options.split, options.kv_dtype) = (device, split, dtype);
+                };
+                load_with(fixture(folder), kept).unwrap()
+            };
+            let whole = load(None).info().kv_bytes_per_token;
             for dtype in [DType::F32, DType::Bf16, DType::F16] {
-                let mut model = load_with(fixture(folder), |options| {
-                    options.split = split;
-                    options.device = device;
-                    options.kv_dtype = Some(dtype);
-                })
-                .unwrap();
+                let mut model = load(Some(dtype));
                 let told = model.info().kv_bytes_per_token;
                 assert_eq!(told * 4, whole * dtype.size() as u64, "{folder}, {split}, {dtype}");
                 assert_eq!(reserved_per_token(&mut model), told);

@@ -21,11 +21,12 @@ fn counts(model: &Model) -> Counts {
     model.replicas[0].leader.device.as_ref().unwrap().on_device.gpu.device.counts()
 }
 
-/// What one step of a batch of `count` sequences asks, after a step of the same kind.
-fn of_decode(model: &mut Model, count: usize, sampling: &Sampling) -> Counts {
-    let options = BatchOptions { max_sequences: 8, max_tokens: Some(40), ..Default::default() };
+/// What one step of a batch of `count` sequences of about `length` tokens asks, after a step of the same kind.
+fn of_decode(model: &mut Model, count: usize, length: u32, sampling: &Sampling) -> Counts {
+    let options = BatchOptions { max_sequences: 8, max_tokens: Some(120), ..Default::default() };
     let mut batch = Batch::open(model, options).unwrap();
-    let prompts = (0..count).map(|index| Prompt::Tokens((3..6 + index as u32).collect()));
+    let prompt = |index| (0..length + index).map(|at| 3 + (at * at + index) % 90).collect();
+    let prompts = (0..count as u32).map(|index| Prompt::Tokens(prompt(index)));
     let request = Request {
         prompts: prompts.collect(),
         max_new_tokens: 16,
@@ -66,13 +67,27 @@ fn a_step_launches_few_kernels_and_asks_the_host_once() {
     ] {
         let mut model = model(name);
         let layers = model.info().shape.layers as u64;
-        for count in [1, 8] {
-            let asked = of_decode(&mut model, count, &Sampling::default());
-            println!("{name}, {layers} layers, {count} sequences: {asked:?}");
+        // A few keys are one split of decode, and 90 are several, whose results a kernel more combines.
+        for (count, length) in [(1, 3), (8, 3), (1, 90)] {
+            let asked = of_decode(&mut model, count, length, &Sampling::default());
             assert!(asked.launches <= OF_A_LAYER * layers + OF_A_STEP, "{name}: {asked:?}");
             let others = Counts { launches: 0, ..asked };
             let once = Counts { uploads: 1, downloads: 1, ..Counts::default() };
-            assert_eq!(others, once, "{name}, {count} sequences");
+            assert_eq!(others, once, "{name}, {count} sequences of {length} tokens");
         }
+    }
+}
+
+/// A list of draws goes up, and the tokens come down.
+#[test]
+fn a_step_that_draws_tokens_asks_little_more() {
+    let mut model = model("llama/untied-llama3");
+    let sampling =
+        Sampling { temperature: 0.8, top_k: Some(9), top_p: Some(0.9), ..Sampling::default() };
+    for count in [1, 8] {
+        let asked = of_decode(&mut model, count, 3, &sampling);
+        assert_eq!((asked.allocations, asked.synchronizations), (0, 0), "{asked:?}");
+        assert_eq!((asked.uploads, asked.downloads), (2, 1), "{asked:?}");
+        assert!(asked.launches <= OF_A_LAYER * 3 + OF_A_STEP, "{asked:?}");
     }
 }
