@@ -120,6 +120,13 @@ impl Experts {
     /// Tells the device where each expert's weights and adapters are.
     pub fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
         let Some(gpu) = self.place.gpu() else { return Ok(()) };
+        let mut products = self.experts.iter().flat_map(|expert| expert.products());
+        if products.any(|product| slots.iter().any(|&id| product.is_replaced_by(id))) {
+            return Err(Error::Unsupported(
+                "an adapter with whole weights of experts does not run on a device: merge it"
+                    .to_owned(),
+            ));
+        }
         let group = |which: usize| -> Result<Group> {
             let products = || self.experts.iter().map(move |expert| expert.products()[which]);
             let weights: Vec<u64> =

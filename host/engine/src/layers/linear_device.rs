@@ -153,6 +153,11 @@ impl Linear {
         taking.iter().filter_map(|&id| self.changes.of(id)).any(Change::is_shared)
     }
 
+    /// Whether an adapter has whole weights in place of some of its own.
+    pub(super) fn is_replaced_by(&self, id: AdapterId) -> bool {
+        self.changes.of(id).is_some_and(Change::has_saved)
+    }
+
     /// Whether an adapter changes it.
     pub(super) fn is_changed_by(&self, id: AdapterId) -> bool {
         self.changes.of(id).is_some()

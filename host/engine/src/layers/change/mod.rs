@@ -96,6 +96,11 @@ impl Change {
         self.low_rank.as_ref().map_or(0, LowRank::ranks)
     }
 
+    /// Whether it has whole weights in place of the base model's.
+    pub fn has_saved(&self) -> bool {
+        !self.saved.is_empty()
+    }
+
     /// What kernels are told of it.
     pub fn entry(&self) -> Result<Entry> {
         let entry = self.low_rank.as_ref().map(LowRank::entry).transpose()?.unwrap_or_default();
