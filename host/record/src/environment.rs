@@ -56,7 +56,7 @@ pub struct Host {
     /// version before 0.2 made the record.
     #[serde(default)]
     pub simd: String,
-    /// What computes on the CPU: `llem`, the engine's own kernels, or `candle`, if `LLEM_KERNELS` asks for that.
+    /// What computes on the CPU: `llem`, the engine's own kernels; records of before 0.2 may say `candle`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kernels: String,
     /// Limits of the process' control group; absent where there are none.
