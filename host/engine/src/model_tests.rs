@@ -180,11 +180,12 @@ fn keys_and_values_are_kept_in_the_format_that_is_asked_for() {
                 assert_eq!(reserved_per_token(&mut model), told);
                 let ours = scores(&mut model, &tokens);
                 let off = farthest(&ours, &theirs(dtype));
-                // What rounding does, beside which f32 arithmetic in another order is little.
+                // What rounding does. f32 arithmetic in another order is little beside it, but a number near the middle
+                // between two of the format may fall to the other side, and what attends to it feels that from there on.
                 let effect = farthest(&theirs(DType::F32), &theirs(dtype));
                 assert!((effect > 2e-4) == (dtype != DType::F32), "{folder}: {effect}");
                 let what = format!("{folder}, {device}, {split}, {dtype}");
-                assert!(off < 5e-6 + effect / 40.0, "{what}: {off}");
+                assert!(off < 5e-6 + effect / 5.0, "{what}: {off}");
             }
         }
     }

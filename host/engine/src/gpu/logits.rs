@@ -102,8 +102,12 @@ impl DeviceLogits {
     /// A token for each of some rows, as its draw says; none where a logit is not a number.
     pub fn draw(&self, rows: &[u32], draws: &[Draw]) -> Result<Vec<Option<u32>>> {
         let count = rows.len();
-        let index = self.upload(Part::Index, rows)?;
-        let draws = self.upload(Part::Draw, draws)?;
+        // SAFETY: draws and indices are plain numbers without padding.
+        let [draws, index] = unsafe { [bytes_of(draws), bytes_of(rows)] };
+        // One after the other, so that they go up together.
+        let both = self.upload(Part::Draw, &[draws, index].concat())?;
+        let index = both.part(draws.len(), index.len())?;
+        let draws = both.part(0, draws.len())?;
         let out = self.scratch(Part::Target, size_of_val(rows))?;
         self.gpu.sampling.sample(count, self.vocab, self.buffer.view(), index, draws, out)?;
         let mut bytes = vec![0u8; size_of_val(rows)];
