@@ -36,14 +36,6 @@ pub struct DeviceLogits {
 }
 
 impl Logits {
-    /// Rows.
-    pub fn rows(&self) -> Result<usize> {
-        match self {
-            Self::Host(tensor) => Ok(tensor.dim(0)?),
-            Self::Device(logits) => Ok(logits.rows),
-        }
-    }
-
     /// Columns.
     pub fn vocab(&self) -> Result<usize> {
         match self {
