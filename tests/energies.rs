@@ -13,7 +13,7 @@ const CPU_WATTS: f64 = 30.0;
 
 /// The config of a model that stands in for one on a GPU, whose decode is mostly waiting.
 pub fn stand_in(desk: &Desk, decode_ms: u64) -> String {
-    let preset = include_str!("../host/engine/src/load/presets/tiny.json");
+    let preset = include_str!("../host/checkpoint/src/presets/tiny.json");
     let mut config: Value = serde_json::from_str(preset).unwrap();
     config["llem_stand_in"] = true.into();
     config["llem_latency"] = serde_json::json!({ "prefill_ms": 0, "decode_ms": decode_ms });

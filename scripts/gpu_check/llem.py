@@ -63,4 +63,4 @@ def generate(folder: pathlib.Path, ids: list[int], new_tokens: int, logits: path
 def preset(model: str) -> dict:
     """The configuration of a synthetic model."""
     name = model.removeprefix("synthetic:")
-    return json.loads((ROOT / f"host/engine/src/load/presets/{name}.json").read_text())
+    return json.loads((ROOT / f"host/checkpoint/src/presets/{name}.json").read_text())

@@ -28,6 +28,9 @@ fn code(error: &anyhow::Error) -> u8 {
             Kind::Bug | Kind::Limit | Kind::Failed => FAILED,
         };
     }
+    if let Some(error) = error.downcast_ref::<llem_checkpoint::Error>() {
+        return if error.is_input() { INPUT } else { FAILED };
+    }
     match error.downcast_ref::<llem_engine::Error>() {
         Some(error) if error.is_input() => INPUT,
         _ => FAILED,

@@ -2,8 +2,7 @@
 
 use crate::{
     DType, Error, Result,
-    adapters::{AdapterId, Role},
-    families::{LayerKind, Shape},
+    adapters::AdapterId,
     gpu::Place,
     kv_cache::{KvCache, Layout},
     layers::{
@@ -16,6 +15,10 @@ use crate::{
     parallel::Shard,
 };
 use candle_core::Tensor;
+use llem_checkpoint::{
+    adapters::Role,
+    families::{LayerKind, Shape},
+};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

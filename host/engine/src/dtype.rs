@@ -4,9 +4,19 @@ use crate::{
     Error, Result,
     gpu::{Gpu, Place},
 };
+use llem_checkpoint::Format;
 use std::{fmt, str::FromStr, sync::Arc};
 
 pub use llem_compute::DType;
+
+/// What a number format of a checkpoint is here.
+pub(crate) fn of_format(format: Format) -> DType {
+    match format {
+        Format::F32 => DType::F32,
+        Format::Bf16 => DType::Bf16,
+        Format::F16 => DType::F16,
+    }
+}
 
 /// What candle calls a number format.
 pub(crate) fn candle(dtype: DType) -> candle_core::DType {

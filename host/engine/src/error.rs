@@ -89,15 +89,6 @@ impl Error {
         Self::BadFile { path: path.as_ref().to_path_buf(), reason: reason.into() }
     }
 
-    /// The same of what a file asks for, with the file's name.
-    pub(crate) fn in_file(self, path: &Path) -> Self {
-        match self {
-            Self::Invalid(reason) => Self::file(path, reason),
-            Self::Unsupported(reason) => Self::Unsupported(format!("{}: {reason}", path.display())),
-            other => other,
-        }
-    }
-
     /// Who has to mend it.
     pub fn kind(&self) -> Kind {
         match self {
@@ -117,6 +108,19 @@ impl Error {
     /// than the machine or the program having failed).
     pub fn is_input(&self) -> bool {
         matches!(self.kind(), Kind::Input | Kind::Limit)
+    }
+}
+
+impl From<llem_checkpoint::Error> for Error {
+    fn from(error: llem_checkpoint::Error) -> Self {
+        use llem_checkpoint::Error as Cause;
+        match error {
+            Cause::Bug(reason) => Self::Bug(reason),
+            Cause::Invalid(reason) => Self::Invalid(reason),
+            Cause::BadFile { path, reason } => Self::BadFile { path, reason },
+            Cause::NotFound(reason) => Self::NotFound(reason),
+            Cause::Unsupported(reason) => Self::Unsupported(reason),
+        }
     }
 }
 

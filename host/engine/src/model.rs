@@ -4,11 +4,9 @@ use crate::{
     Control, DType, Device, Error, LoadOptions, Prompt, Result, Split,
     adapters::Registry,
     batch::Parts,
-    chat::{Argument, ChatTemplate, Message},
     cpu::{parallel::pool_threads, simd::Path},
-    families::Shape,
     gpu::Place,
-    load::{DigestOptions, checkpoint::Checkpoint, digest::FileDigest, size},
+    load::{opened_model::OpenedModel, size},
     parallel::{
         Replica, ReplicaConfig,
         command::{Command, Reply},
@@ -17,6 +15,11 @@ use crate::{
     rank_info,
     score::{self, Completed, ScoreRequest, Scoring, Windows},
     text_tools::{self, TextTools},
+};
+use llem_checkpoint::{
+    DigestOptions, FileDigest,
+    chat::{Argument, ChatTemplate, Message},
+    families::Shape,
     tokenizer::Tokenizer,
 };
 use std::{
@@ -47,7 +50,7 @@ pub struct Info {
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights (see [`crate::load::digest`]).
+    /// What identifies config and weights (see [`llem_checkpoint::digest`]).
     pub digest: String,
     /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
     pub files: Vec<FileDigest>,
@@ -120,14 +123,14 @@ impl Model {
         };
         let stands_in = options.stands_in()?;
         let devices = if stands_in { vec![Device::Cpu; places.len()] } else { places.clone() };
-        let checkpoint = Checkpoint::open(options, &Place::Host)?;
+        let checkpoint = OpenedModel::open(options, &Place::Host)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
         let is_elsewhere = |rank: usize| {
             options.world.as_ref().is_some_and(|world| world.elsewhere(rank).is_some())
         };
         let here =
             (0..devices.len()).filter(|&rank| devices[rank] == Device::Cpu && !is_elsewhere(rank));
-        let Checkpoint { weights, shape, .. } = &checkpoint;
+        let OpenedModel { weights, shape, .. } = &checkpoint;
         size::check(weights, shape, &options.split, here, &checkpoint.source)?;
         let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
         if options.world.is_none() {
@@ -223,7 +226,7 @@ impl Model {
     /// # Errors
     /// The model has no tokenizer, or the text is too long for one call.
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
-        self.tokenizer()?.encode(text, add_special)
+        Ok(self.tokenizer()?.encode(text, add_special)?)
     }
 
     /// Tokens to text, with or without the special ones among them.
@@ -231,7 +234,7 @@ impl Model {
     /// # Errors
     /// The model has no tokenizer, or that cannot turn the tokens into text.
     pub fn detokenize(&self, tokens: &[u32], keep_special: bool) -> Result<String> {
-        self.tokenizer()?.decode(tokens, keep_special)
+        Ok(self.tokenizer()?.decode(tokens, keep_special)?)
     }
 
     /// Renders a conversation by the model's chat template, with variables of it.
@@ -263,10 +266,11 @@ impl Model {
     fn tokens_with(&self, tokenizer: Option<&Tokenizer>, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokenizer = || tokenizer.ok_or_else(|| self.no_tokenizer());
         match prompt {
-            Prompt::Text(text) => tokenizer()?.encode(text, true),
+            Prompt::Text(text) => Ok(tokenizer()?.encode(text, true)?),
             // The template writes the special tokens itself.
             Prompt::Chat { messages, arguments } => {
-                tokenizer()?.encode(&self.apply_chat_template(messages, arguments)?, false)
+                let text = self.apply_chat_template(messages, arguments)?;
+                Ok(tokenizer()?.encode(&text, false)?)
             }
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
         }

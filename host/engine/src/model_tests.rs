@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
-use crate::{Batch, ModelSource, batch::BatchOptions, cpu::parallel, families::Shape};
+use crate::{Batch, ModelSource, batch::BatchOptions, cpu::parallel};
+use llem_checkpoint::families::Shape;
 use std::path::Path as FilePath;
 
 fn fixture(name: &str) -> ModelSource {
@@ -65,7 +66,7 @@ const SPLITS: [(usize, usize, usize); 5] = [(1, 1, 1), (2, 1, 1), (1, 2, 1), (2,
 #[test]
 fn a_decode_step_reads_no_untied_embedding() {
     let source = fixture("llama/untied-llama3");
-    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    let shape = llem_checkpoint::checkpoint::shape(&source).unwrap();
     assert!(!shape.tied_head);
     for (tensor, pipeline, data) in SPLITS {
         let split = Split::of(tensor, pipeline, data);
@@ -78,7 +79,7 @@ fn a_decode_step_reads_no_untied_embedding() {
 #[test]
 fn a_decode_step_reads_a_tied_embedding_once() {
     let source = fixture("llama/tied");
-    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    let shape = llem_checkpoint::checkpoint::shape(&source).unwrap();
     assert!(shape.tied_head);
     let (once, read_by_one) = weights(&source, Split::default());
     assert_eq!(once, read_by_one, "the table is the LM head");
@@ -95,7 +96,7 @@ fn a_decode_step_reads_a_tied_embedding_once() {
 #[test]
 fn a_decode_step_reads_no_table_of_positions() {
     let source = fixture("families/gpt2-odd");
-    let shape = crate::load::checkpoint::shape(&source).unwrap();
+    let shape = llem_checkpoint::checkpoint::shape(&source).unwrap();
     assert!(shape.tied_head && shape.names.positions.is_some());
     for ranks in [1, 2] {
         let (all, read) = weights(&source, Split::of(ranks, 1, 1));

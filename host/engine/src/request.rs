@@ -15,11 +15,13 @@ use crate::{
     Control, Error, Generation, Model, Result, Sampling,
     adapters::{Adapted, Choice},
     batch::{Completion, check},
-    chat::{Argument, Message},
-    families::Shape,
     flops::Logits,
     generate, memory,
     parallel::{replica::at_once, split::part},
+};
+use llem_checkpoint::{
+    chat::{Argument, Message},
+    families::Shape,
 };
 use std::{
     sync::{
@@ -38,7 +40,7 @@ pub enum Prompt {
     Chat {
         /// Its turns.
         messages: Vec<Message>,
-        /// Variables of the template, as `enable_thinking` ([`crate::chat::ChatTemplate::render`]).
+        /// Variables of the template, as `enable_thinking` ([`llem_checkpoint::chat::ChatTemplate::render`]).
         arguments: Vec<Argument>,
     },
     /// Token ids, taken as they are.

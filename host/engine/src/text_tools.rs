@@ -1,7 +1,7 @@
 //! A model's tokenizer and chat template, for those who need no more of it.
 
-use crate::{
-    Error, Result,
+use crate::{Error, Result};
+use llem_checkpoint::{
     chat::{Argument, ChatTemplate, Message},
     tokenizer::{Tokenizer, TokenizerFacts},
 };
@@ -44,5 +44,5 @@ pub(crate) fn render(
     let template = template.ok_or_else(|| {
         Error::Unsupported(format!("{source} has no chat template; give the prompt as text"))
     })?;
-    template.render(messages, arguments)
+    Ok(template.render(messages, arguments)?)
 }

@@ -5,11 +5,10 @@ use super::{
     parse, positive,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
+use llem_checkpoint::{checkpoint, families::Shape};
 use llem_engine::{
     AdapterSource, DigestOptions, LoadOptions, Model, ModelSource,
-    families::Shape,
     flops::{Components, Estimated, Logits, Phases, Workload, active_parameters},
-    load::checkpoint,
 };
 use llem_quantity::significant;
 use serde_json::{Value, json};

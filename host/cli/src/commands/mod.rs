@@ -14,11 +14,10 @@ mod tokenize;
 
 use crate::{signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
+use llem_checkpoint::digest::Coverage;
 use llem_engine::{
-    DType, Device, DigestOptions, LoadOptions, ModelSource, Split,
-    cpu::simd::Path,
-    load::{RANK_TIMEOUT, digest::Coverage},
-    parallel::World,
+    DType, Device, DigestOptions, LoadOptions, ModelSource, Split, cpu::simd::Path,
+    load::RANK_TIMEOUT, parallel::World,
 };
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};

@@ -2,9 +2,9 @@
 
 use super::output::{print_json, print_text};
 use crate::untrusted;
-use llem_engine::{
+use llem_checkpoint::{
     chat::{ChatTemplate, Message},
-    load::gguf::Gguf,
+    gguf::Gguf,
     tokenizer::Tokenizer,
 };
 use serde_json::json;
@@ -68,15 +68,15 @@ impl Args {
         &self,
         path: &PathBuf,
         template: Option<ChatTemplate>,
-    ) -> llem_engine::Result<String> {
-        let bad = |reason: String| llem_engine::Error::file(path, reason);
+    ) -> llem_checkpoint::Result<String> {
+        let bad = |reason: String| llem_checkpoint::Error::file(path, reason);
         let messages = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         let messages: Vec<Message> =
             serde_json::from_str(&messages).map_err(|error| bad(error.to_string()))?;
         let template = template.ok_or_else(|| {
             let reason = "it has no chat template: no chat_template.jinja, nor one in tokenizer_config.json \
                           or in a .gguf file's metadata";
-            llem_engine::Error::file(&self.model, reason)
+            llem_checkpoint::Error::file(&self.model, reason)
         })?;
         template.render(&messages, &[])
     }

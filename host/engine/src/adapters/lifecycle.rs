@@ -1,7 +1,8 @@
 //! Attaching, merging, unmerging and detaching: what happens to a model as a whole.
 
 use super::{Adapted, Adapter, AdapterFlops, AdapterSource};
-use crate::{Error, Model, Result, load::DigestOptions, parallel::command::Command};
+use crate::{Error, Model, Result, parallel::command::Command};
+use llem_checkpoint::DigestOptions;
 use std::{
     sync::Arc,
     time::{Duration, Instant},

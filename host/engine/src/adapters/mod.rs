@@ -7,17 +7,13 @@
 //!                                     merged:   W becomes W + B A; unmerged, it is read again
 //! ```
 
-pub mod config;
 mod lifecycle;
-mod pattern;
 mod registry;
-mod role;
 pub mod source;
 pub mod synthetic;
 mod tensors;
 
 pub use registry::{Choice, Registry};
-pub use role::{ExpertPart, Role};
 pub use source::AdapterSource;
 pub use tensors::{AdapterTensors, Factors, Leftovers};
 

@@ -1,15 +1,14 @@
 //! How people name an adapter, and what is found there.
 
-use super::{config::AdapterConfig, synthetic::SyntheticAdapter, tensors::AdapterTensors};
-use crate::{
-    Error, Result,
-    load::{
-        DigestOptions,
-        digest::{self, Parts},
-        files::TensorFile,
-        hub, source,
-    },
-    text_file,
+use super::{synthetic::SyntheticAdapter, tensors::AdapterTensors};
+use crate::{Error, Result};
+use llem_checkpoint::{
+    DigestOptions,
+    adapters::AdapterConfig,
+    digest::{self, Parts},
+    hub,
+    safetensors_files::TensorFile,
+    source, text_file,
 };
 use std::{
     fmt,

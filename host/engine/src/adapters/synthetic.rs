@@ -1,11 +1,11 @@
 //! Adapters made in memory: of any rank, on any modules, with seeded random factors, so that what an
 //! adapter costs can be measured without downloading one.
 
-use super::config::{AdapterConfig, check_alpha, check_rank};
 use crate::{
     Error, Result,
     load::synthetic::{fill, key},
 };
+use llem_checkpoint::adapters::config::{AdapterConfig, check_alpha, check_rank};
 use std::{fmt, str::FromStr};
 
 /// `rank=8,targets=q_proj+v_proj,alpha=16,seed=3`; only the rank is needed.

@@ -6,7 +6,8 @@
 //! ```
 
 use super::{Batch, Sequence, Submitted, WhenFull, check, continuous::check_pass, reuse::Origin};
-use crate::{Error, Model, Request, Result, families::Shape, flops::Logits};
+use crate::{Error, Model, Request, Result, flops::Logits};
+use llem_checkpoint::families::Shape;
 use std::time::Instant;
 
 /// When a sequence arrived, and when its batch took it in.

@@ -1,7 +1,8 @@
 //! What is refused of a request before any work is done.
 
 use super::stop_strings::StopStrings;
-use crate::{Error, Request, Result, families::Shape, flops::Logits};
+use crate::{Error, Request, Result, flops::Logits};
+use llem_checkpoint::families::Shape;
 
 /// Most of the likeliest tokens that are told beside each chosen one.
 const MOST_LOG_PROBABILITIES: usize = 20;

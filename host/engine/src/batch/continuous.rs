@@ -12,11 +12,11 @@ use super::{
 use crate::{
     Error, Model, Result,
     cpu::parallel::Stop,
-    families::Shape,
     generate::PREFILL_ROWS,
     memory,
     parallel::{command::Command, replica::at_once, split::part},
 };
+use llem_checkpoint::families::Shape;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Instant,

@@ -6,11 +6,10 @@ mod end_tokens;
 pub use chooser::Takes;
 
 use super::{admission::Admission, reuse::Origin, stop_strings::StopStrings};
-use crate::{
-    Error, Request, Result, adapters::Adapted, families::Shape, flops::Logits, tokenizer::Tokenizer,
-};
+use crate::{Error, Request, Result, adapters::Adapted, flops::Logits};
 use chooser::Chooser;
 use end_tokens::EndTokens;
+use llem_checkpoint::{families::Shape, tokenizer::Tokenizer};
 use std::{
     fmt,
     time::{Duration, Instant},

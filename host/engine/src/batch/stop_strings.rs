@@ -1,6 +1,7 @@
 //! Strings that end a sequence when its text contains one of them.
 
-use crate::{Error, Result, text_stream::TextStream, tokenizer::Tokenizer};
+use crate::{Error, Result};
+use llem_checkpoint::{tokenizer::TextStream, tokenizer::Tokenizer};
 
 /// The stop strings of a sequence, and the end of its text.
 pub struct StopStrings {

@@ -15,10 +15,8 @@ mod modules;
 
 pub use modules::{ADAPTER, ModuleFlops};
 
-use crate::{
-    adapters::{Adapted, AdapterFlops},
-    families::{LayerKind, Shape},
-};
+use crate::adapters::{Adapted, AdapterFlops};
+use llem_checkpoint::families::{LayerKind, Shape};
 use std::ops::{Add, Mul};
 
 /// Operations of a pass or of a phase, FLOP.
@@ -269,7 +267,7 @@ fn kept(past: usize, window: Option<usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::synthetic::Preset;
+    use llem_checkpoint::presets::Preset;
     use serde_json::Value;
     use std::path::Path;
 

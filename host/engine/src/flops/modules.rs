@@ -1,10 +1,8 @@
 //! What a request executes, module by module.
 
 use super::{Workload, decode_passes, executed};
-use crate::{
-    adapters::AdapterFlops,
-    families::{LayerKind, MlpIn, Qkv, Shape},
-};
+use crate::adapters::AdapterFlops;
+use llem_checkpoint::families::{LayerKind, MlpIn, Qkv, Shape};
 
 /// Operations of a module in both phases, FLOP, without those of modules within it.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,10 +132,8 @@ fn of_layer(shape: &Shape, kind: &LayerKind) -> Vec<(&'static str, Product)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        flops::{Logits, tests::fixtures},
-        load::{checkpoint, synthetic::Preset},
-    };
+    use crate::flops::{Logits, tests::fixtures};
+    use llem_checkpoint::{checkpoint, presets::Preset};
     use serde_json::Value;
     use std::collections::BTreeMap;
 

@@ -2,7 +2,8 @@
 //! first, and then normalise each its own.
 
 use super::host;
-use crate::{Result, families::Shape, parallel::Shard};
+use crate::{Result, parallel::Shard};
+use llem_checkpoint::families::Shape;
 
 /// What the ranks need for the norms of queries and of keys.
 pub struct AllHeads {

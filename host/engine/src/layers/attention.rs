@@ -9,17 +9,19 @@ use super::{
 };
 use crate::{
     Result,
-    adapters::Role,
     cpu::{
         attention::{self, Cached, Heads, Queries, Rows},
         parallel::{SharedRows, share},
     },
-    families::{LayerKind, Qkv, QueryNorm, Shape},
     kv_cache::{AsHost, LayerCache},
     load::Weights,
     parallel::Shard,
 };
 use candle_core::Tensor;
+use llem_checkpoint::{
+    adapters::Role,
+    families::{LayerKind, Qkv, QueryNorm, Shape},
+};
 use std::{ops::Range, sync::Arc};
 
 /// Q, K, V and O projections, norms of Q and K, and a rotary embedding.

@@ -3,10 +3,10 @@
 use super::Attention;
 use crate::{
     DType, Result,
-    families::QueryNorm,
     gpu::{Plan, Run},
     layers::Norm,
 };
+use llem_checkpoint::families::QueryNorm;
 use llem_compute::{
     View,
     ops::{

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     Result,
-    adapters::{AdapterId, AdapterTensors, Factors, Role},
+    adapters::{AdapterId, AdapterTensors, Factors},
     gpu::Run,
     load::{Weights, matrix::Matrix},
 };
 use candle_core::Tensor;
+use llem_checkpoint::adapters::Role;
 use llem_compute::{
     Buffer, View,
     ops::{

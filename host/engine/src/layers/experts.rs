@@ -7,16 +7,12 @@ use super::{
     features::{Inputs, Part, Product},
     mlp::Mlp,
 };
-use crate::{
-    Result,
+use crate::{Result, gpu::Place, load::Weights, parallel::Shard, sampling::argmax};
+use candle_core::Tensor;
+use llem_checkpoint::{
     adapters::Role,
     families::{self, Shape},
-    gpu::Place,
-    load::Weights,
-    parallel::Shard,
-    sampling::argmax,
 };
-use candle_core::Tensor;
 
 /// The router and the experts that this rank has: all, each of them cut, or some, each whole. As every
 /// rank has all rows, none are sent about: what the ranks' experts give is summed.

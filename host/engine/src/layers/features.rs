@@ -1,7 +1,7 @@
 //! Which features of a product a rank has: the modules that it is made of, their outputs and its inputs.
 
 use super::weight::Placement;
-use crate::adapters::Role;
+use llem_checkpoint::adapters::Role;
 use std::{iter, ops::Range, sync::Arc};
 
 /// What a product is made of in the checkpoint, and which part of it this rank has.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    adapters::{AdapterId, AdapterTensors, Role},
+    adapters::{AdapterId, AdapterTensors},
     cpu::{
         Activations,
         parallel::{SharedRows, for_each_chunk, threads},
@@ -23,6 +23,7 @@ use crate::{
     load::{Weights, matrix::Matrix},
 };
 use candle_core::Tensor;
+use llem_checkpoint::adapters::Role;
 use llem_compute::Buffer;
 use std::{
     iter,

@@ -5,15 +5,12 @@ use super::{
     features::{Inputs, Part, Product},
     host,
 };
-use crate::{
-    Error, Result,
-    adapters::{ExpertPart, Role},
-    cpu::pointwise::{self, Activation},
-    families::{self, MlpIn, Shape},
-    gpu::Run,
-    load::Weights,
-};
+use crate::{Error, Result, cpu::pointwise, gpu::Run, load::Weights};
 use candle_core::Tensor;
+use llem_checkpoint::{
+    adapters::{ExpertPart, Role},
+    families::{self, Activation, MlpIn, Shape},
+};
 use llem_compute::{View, ops::activation};
 
 /// `out(act(gate(x)) · up(x))`, or `out(act(in(x)))`.
@@ -88,7 +85,12 @@ impl Mlp {
     }
 
     fn activate(&self, x: &Tensor) -> Result<Tensor> {
-        let (inner, activation) = (self.inner, self.activation);
+        let inner = self.inner;
+        let activation = match self.activation {
+            Activation::Silu => pointwise::Activation::Silu,
+            Activation::Gelu => pointwise::Activation::Gelu,
+            Activation::GeluTanh => pointwise::Activation::GeluTanh,
+        };
         let numbers = host::with_slice(x, |x| match self.gated {
             true => pointwise::gate(x, inner, activation),
             false => pointwise::activate(x, activation),

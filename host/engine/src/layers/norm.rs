@@ -10,11 +10,11 @@ use crate::{
     Error, Result,
     adapters::{AdapterId, AdapterTensors},
     cpu::pointwise::{self, Normalise},
-    families::NormKind,
     gpu::Run,
     load::Weights,
 };
 use candle_core::Tensor;
+use llem_checkpoint::families::NormKind;
 use llem_compute::{
     Buffer, View,
     ops::{

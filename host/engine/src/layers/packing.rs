@@ -1,7 +1,8 @@
 //! How the tokens of several sequences lie in one packed batch.
 
 use super::{AdapterRows, rope::Angles};
-use crate::{adapters::AdapterId, families::Rope};
+use crate::adapters::AdapterId;
+use llem_checkpoint::families::Rope;
 
 /// New tokens of one sequence.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Rotary position embedding (arXiv 2104.09864): cosines and sines, and rotating by them.
 
-use crate::families::Rope;
+use llem_checkpoint::families::Rope;
 
 /// Cosines and sines at some positions, both `[positions, half]`.
 pub struct Angles {

@@ -7,7 +7,8 @@
 //! runs its (small) passes and then waits until each has taken so long. Whoever measures it knows what must come out:
 //! the preset `synthetic:fixed-latency` checks an experiment's arithmetic, and llem's own.
 
-use crate::{Error, Result, cpu::parallel::check_stop, layers::Segment, text_file};
+use crate::{Error, Result, cpu::parallel::check_stop, layers::Segment};
+use llem_checkpoint::text_file;
 use serde::Deserialize;
 use std::{
     path::Path,

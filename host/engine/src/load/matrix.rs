@@ -1,7 +1,7 @@
 //! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
 //! turned, stacked and reordered before a single number is copied.
 
-use super::{mapped::Lease, synthetic};
+use super::synthetic;
 use crate::{
     Error, Result,
     cpu::{Packed, PackedFormat},
@@ -10,6 +10,7 @@ use candle_core::{
     Device,
     quantized::{GgmlDType, QMatMul, QStorage, QTensor},
 };
+use llem_checkpoint::mapped::Lease;
 use llem_compute::ops::synthetic::SyntheticRow;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 

@@ -1,25 +1,17 @@
 //! From what a person typed to weights in memory.
 
-pub mod checkpoint;
-pub mod digest;
-pub mod files;
-pub mod gguf;
-mod gguf_header;
-mod gguf_metadata;
-pub mod hub;
+mod gguf_weights;
 pub mod latency;
-pub mod mapped;
 pub mod matrix;
+pub mod opened_model;
 pub mod size;
-pub mod source;
 pub mod synthetic;
 pub mod weights;
 
-pub use digest::DigestOptions;
-pub use source::ModelSource;
 pub use weights::Weights;
 
 use crate::{DType, Device, Error, Result, Split, parallel::World};
+use llem_checkpoint::{DigestOptions, ModelSource};
 use std::{sync::Arc, time::Duration};
 
 /// What to load, where and how.
@@ -80,7 +72,7 @@ impl LoadOptions {
     /// Its config cannot be read.
     pub fn stands_in(&self) -> Result<bool> {
         match &self.source {
-            ModelSource::Synthetic(preset) if self.device != Device::Cpu => preset.stands_in(),
+            ModelSource::Synthetic(preset) if self.device != Device::Cpu => Ok(preset.stands_in()?),
             _ => Ok(false),
         }
     }

@@ -1,7 +1,8 @@
 //! How much memory a model's weights take, from its shape alone, before any of them is loaded or made.
 
 use super::Weights;
-use crate::{Result, Split, families::Shape, memory, parallel::split::part};
+use crate::{Result, Split, memory, parallel::split::part};
+use llem_checkpoint::families::Shape;
 
 /// Refuses weights that this machine's memory cannot hold. `ranks` of the split keep theirs in it; `name` is for
 /// messages.
@@ -71,7 +72,8 @@ fn numbers(shape: &Shape, split: &Split, rank: usize) -> u128 {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::{LoadOptions, Model, ModelSource, load::synthetic::Preset};
+    use crate::{LoadOptions, Model, ModelSource};
+    use llem_checkpoint::presets::Preset;
     use std::{fs, path::Path};
 
     #[test]

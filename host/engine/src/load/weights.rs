@@ -1,7 +1,8 @@
 //! Tensors by the checkpoint's names, from memory-mapped safetensors or made on the spot.
 
-use super::{files::Files, gguf::Gguf, matrix::Matrix, synthetic};
+use super::{gguf_weights, matrix::Matrix, synthetic};
 use crate::{DType, Error, Result, gpu::Place, memory::Held, parallel::Shard};
+use llem_checkpoint::checkpoint::Tensors;
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
@@ -21,7 +22,7 @@ pub struct Weights {
 }
 
 struct Store {
-    origin: Arc<Origin>,
+    origin: Arc<Tensors>,
     dtype: DType,
     place: Place,
     parameters: AtomicU64,
@@ -32,33 +33,13 @@ struct Store {
     damaged: OnceLock<String>,
 }
 
-enum Origin {
-    Files(Files),
-    Gguf(Gguf),
-    Synthetic { seed: u64 },
-}
-
 impl Weights {
-    /// Tensors of a folder's files, in the number format and on the device asked for.
-    pub fn from_files(files: Files, dtype: DType, place: &Place) -> Self {
-        Self::new(Origin::Files(files), dtype, place)
-    }
-
-    /// Tensors of a GGUF file; those that are quantised stay so on the CPU.
-    pub fn from_gguf(gguf: Gguf, dtype: DType, place: &Place) -> Self {
-        Self::new(Origin::Gguf(gguf), dtype, place)
-    }
-
-    /// Tensors made from a seed.
-    pub fn synthetic(seed: u64, dtype: DType, place: &Place) -> Self {
-        Self::new(Origin::Synthetic { seed }, dtype, place)
-    }
-
-    fn new(origin: Origin, dtype: DType, place: &Place) -> Self {
+    /// Tensors in the number format and on the device asked for; those that are quantised stay so on the CPU.
+    pub fn new(origin: Tensors, dtype: DType, place: &Place) -> Self {
         Self::over(Arc::new(origin), dtype, place, Shard::whole())
     }
 
-    fn over(origin: Arc<Origin>, dtype: DType, place: &Place, shard: Shard) -> Self {
+    fn over(origin: Arc<Tensors>, dtype: DType, place: &Place, shard: Shard) -> Self {
         let store = Store {
             origin,
             dtype,
@@ -92,8 +73,8 @@ impl Weights {
     /// formats.
     pub fn block(&self) -> usize {
         match &*self.store.origin {
-            Origin::Gguf(gguf) => gguf.block(),
-            Origin::Files(_) | Origin::Synthetic { .. } => 1,
+            Tensors::Gguf(gguf) => gguf.block(),
+            Tensors::Safetensors(_) | Tensors::Synthetic(_) => 1,
         }
     }
 
@@ -101,9 +82,9 @@ impl Weights {
     pub fn bytes_of_files(&self) -> Option<usize> {
         let size = self.store.dtype.size();
         match &*self.store.origin {
-            Origin::Files(files) => Some(files.numbers().saturating_mul(size)),
-            Origin::Gguf(gguf) => Some(gguf.kept_bytes(size)),
-            Origin::Synthetic { .. } => None,
+            Tensors::Safetensors(files) => Some(files.numbers().saturating_mul(size)),
+            Tensors::Gguf(gguf) => Some(gguf.kept_bytes(size)),
+            Tensors::Synthetic(_) => None,
         }
     }
 
@@ -124,7 +105,7 @@ impl Weights {
         let below = self.at(base);
         let start = format!("{}.", below.prefix);
         match &*self.store.origin {
-            Origin::Files(files) if !files.has_any(&start) => {
+            Tensors::Safetensors(files) if !files.has_any(&start) => {
                 Self { prefix: self.prefix.clone(), ..below }
             }
             _ => below,
@@ -134,8 +115,8 @@ impl Weights {
     /// What transformers calls the module at this place, which is how adapters name it.
     pub fn module(&self) -> String {
         match &*self.store.origin {
-            Origin::Gguf(gguf) => gguf.modules.translate(&self.module),
-            Origin::Files(_) | Origin::Synthetic { .. } => self.module.clone(),
+            Tensors::Gguf(gguf) => gguf.modules.translate(&self.module),
+            Tensors::Safetensors(_) | Tensors::Synthetic(_) => self.module.clone(),
         }
     }
 
@@ -153,11 +134,11 @@ impl Weights {
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         let name = joined(&self.prefix, name);
         let numbers = match &*self.store.origin {
-            Origin::Files(files) => files.find(&name, &[len])?.vector(len),
-            Origin::Gguf(gguf) => gguf.vector(&name, len)?,
+            Tensors::Safetensors(files) => files.find(&name, &[len])?.vector(len),
+            Tensors::Gguf(gguf) => gguf.vector(&name, len)?,
             // Gains are one, as before training; biases are not zero, so that adding them shows.
-            Origin::Synthetic { .. } if name.ends_with("weight") => vec![1.0; len],
-            Origin::Synthetic { seed } => {
+            Tensors::Synthetic(_) if name.ends_with("weight") => vec![1.0; len],
+            Tensors::Synthetic(seed) => {
                 let mut numbers = vec![0.0; len];
                 synthetic::fill(synthetic::key(*seed, &name), 0, &mut numbers);
                 numbers
@@ -186,8 +167,8 @@ impl Weights {
         };
         self.count(rows * columns);
         Ok(match &*self.store.origin {
-            Origin::Gguf(gguf) => gguf.matrix(&name, rows, columns)?,
-            Origin::Files(files) => {
+            Tensors::Gguf(gguf) => gguf_weights::matrix(gguf, &name, rows, columns)?,
+            Tensors::Safetensors(files) => {
                 let kept = if transposed { [columns, rows] } else { [rows, columns] };
                 let raw = files.find(&name, &kept)?;
                 let lease = Arc::clone(raw.lease());
@@ -197,7 +178,7 @@ impl Weights {
                 };
                 Matrix::of_numbers(rows, columns, Arc::new(read)).mapped(lease)
             }
-            Origin::Synthetic { seed } => {
+            Tensors::Synthetic(seed) => {
                 Matrix::synthetic(rows, columns, synthetic::key(*seed, &name))
             }
         })
@@ -232,7 +213,7 @@ impl Weights {
     pub fn check(&self) -> Result<()> {
         match (self.store.damaged.get(), &*self.store.origin) {
             (None, _) => Ok(()),
-            (Some(name), Origin::Files(files)) => Err(Error::file(
+            (Some(name), Tensors::Safetensors(files)) => Err(Error::file(
                 files.folder(),
                 format!(
                     "tensor {name} holds NaN or infinity: the checkpoint is damaged, fetch it again"

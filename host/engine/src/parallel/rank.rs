@@ -11,13 +11,13 @@ use crate::{
     AdapterSource, Device, Error, Result,
     adapters::{AdapterId, AdapterTensors},
     decoder::{Decoder, Stage},
-    families::Shape,
     gpu::{Logits, OnDevice, Workspace},
     kv_cache::{CachePool, KvCache, Layout},
     layers::{AdapterRows, Packing, Segment, Use},
-    load::{DigestOptions, Weights, latency::FixedLatency},
+    load::{Weights, latency::FixedLatency},
 };
 use candle_core::Tensor;
+use llem_checkpoint::{DigestOptions, families::Shape};
 use std::{
     collections::BTreeMap,
     sync::Arc,

@@ -15,11 +15,11 @@ use crate::{
     cpu::parallel::{Stop, Team, asking},
     decoder::Stage,
     dtype::{DType, Device},
-    families::Shape,
     gpu::Logits,
     layers::Segment,
     load::{Weights, latency::FixedLatency},
 };
+use llem_checkpoint::families::Shape;
 use std::{
     sync::{Arc, Weak},
     thread,

@@ -1,6 +1,7 @@
 //! How a model is split over ranks, and which splits a model can have.
 
-use crate::{Error, Result, families::Shape};
+use crate::{Error, Result};
+use llem_checkpoint::families::Shape;
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::Range};
 

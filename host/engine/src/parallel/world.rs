@@ -13,11 +13,10 @@ use super::{
     worker::Link,
 };
 use crate::{
-    Device, Error, LoadOptions, Result,
-    cpu::parallel::Team,
-    gpu::Place,
-    load::{DigestOptions, checkpoint::Checkpoint},
+    Device, Error, LoadOptions, Result, cpu::parallel::Team, gpu::Place,
+    load::opened_model::OpenedModel,
 };
+use llem_checkpoint::DigestOptions;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -180,18 +179,18 @@ impl World {
             ..LoadOptions::new(load.source.parse()?)
         };
         options.check_threads(self.neighbours)?;
-        let checkpoint = Checkpoint::open(&options, &Place::Host)?;
+        let opened = OpenedModel::open(&options, &Place::Host)?;
         let device = self.computes_on(&options)?;
         let config = ReplicaConfig {
-            weights: checkpoint.weights,
-            shape: checkpoint.shape,
+            weights: opened.weights,
+            shape: opened.shape,
             split: load.split,
             devices: vec![device; self.size()],
             kv_dtype: options.kv_dtype,
             deadline: Duration::ZERO,
             neighbours: self.neighbours,
             threads: options.threads,
-            latency: checkpoint.latency,
+            latency: opened.latency,
         };
         let seat = self.seat(&load.split, device, load.groups.clone())?;
         config.loader(self.launch.rank, seat)()

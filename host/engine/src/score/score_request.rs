@@ -1,6 +1,7 @@
 //! What is asked to be scored, and what cannot be.
 
-use crate::{Error, Result, families::Shape};
+use crate::{Error, Result};
+use llem_checkpoint::families::Shape;
 
 /// A continuation whose likelihood is asked.
 #[derive(Clone, Debug)]

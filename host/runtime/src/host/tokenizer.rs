@@ -16,8 +16,10 @@ impl models::HostTokenizer for State {
         text: String,
         with_special_tokens: bool,
     ) -> Told<Vec<u32>> {
-        self.asked(&tokenizer, move |tokens| tokens.tokenizer.encode(&text, with_special_tokens))
-            .await
+        self.asked(&tokenizer, move |tokens| {
+            Ok(tokens.tokenizer.encode(&text, with_special_tokens)?)
+        })
+        .await
     }
 
     async fn decode(
@@ -29,7 +31,7 @@ impl models::HostTokenizer for State {
         self.asked(&tokenizer, move |own| {
             let is_known = |token: &u32| own.tokenizer.token_text(*token).is_some();
             match tokens.iter().find(|token| !is_known(token)) {
-                None => own.tokenizer.decode(&tokens, with_special_tokens),
+                None => Ok(own.tokenizer.decode(&tokens, with_special_tokens)?),
                 Some(token) => Err(llem_engine::Error::Invalid(format!(
                     "token {token} is none of the tokenizer's {}",
                     own.facts().vocabulary

@@ -1,7 +1,8 @@
 //! Factors that PEFT keeps for all experts of a layer together, as transformers 5 keeps their weights.
 
 use super::{AdapterTensors, Factors, Origin, Part, layer_of};
-use crate::{Result, adapters::ExpertPart, load::files::Raw};
+use crate::Result;
+use llem_checkpoint::{adapters::ExpertPart, safetensors_files::Raw};
 
 impl AdapterTensors {
     /// An expert's part of the factors that PEFT keeps for all experts together (`ParamWrapper` in
@@ -44,7 +45,7 @@ impl AdapterTensors {
             let name = left.remove(&key).or_else(|| shared.get(&key).cloned()).unwrap_or_default();
             let raw = file.find(&name, &dims, "its config and the base model imply");
             shared.insert(key, name);
-            raw
+            Ok(raw?)
         };
         let down_of_all = read(Part::Down, [all, inputs])?;
         let up_of_all = read(Part::Up, [part.outputs, all])?;

@@ -2,12 +2,11 @@
 
 mod experts;
 
-use super::{config::AdapterConfig, role::Role, synthetic};
-use crate::{
-    Error, Result,
-    layers::features::Order,
-    load::{files::TensorFile, matrix::Matrix},
-    memory,
+use super::synthetic;
+use crate::{Error, Result, layers::features::Order, load::matrix::Matrix, memory};
+use llem_checkpoint::{
+    adapters::{AdapterConfig, Role},
+    safetensors_files::TensorFile,
 };
 use serde::{Deserialize, Serialize};
 use std::{

@@ -1,0 +1,175 @@
+//! Against decoding everything at each token.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use super::{Growth, TextStream};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use std::path::Path;
+use tokenizers::Tokenizer;
+
+fn fixtures() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
+}
+
+/// A tokenizer of a few tokens, with a byte token for each byte.
+fn small(decoder: Value) -> Tokenizer {
+    let words = ["<unk>", "<s>", "</s>", "▁", "▁the", "ing", "a", "▁a", "é", "∑x", "##s", "b</w>"];
+    let more = ["\u{fffd}", " ", "..", "n't", "<tool>", "<0x4g>", "H", "HH", "Ġw", "Ã", "©"];
+    let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
+    let tokens = words.iter().chain(&more).map(|&token| token.to_owned()).chain(bytes);
+    let vocab: serde_json::Map<_, _> =
+        tokens.zip(0..).map(|(token, id): (String, u32)| (token, id.into())).collect();
+    let added = |id: u32, content: &str, special: bool| {
+        json!({ "id": id, "content": content, "special": special, "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false })
+    };
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": decoder,
+        "added_tokens": [added(1, "<s>", true), added(2, "</s>", true), added(16, "<tool>", false)],
+        "model": { "type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>" },
+    });
+    tokenizer.to_string().parse().unwrap()
+}
+
+fn sequence(decoders: &[Value]) -> Value {
+    json!({ "type": "Sequence", "decoders": decoders })
+}
+
+/// Tokenizers by the decoders of published models, and whether they are followed token by token.
+fn tokenizers() -> Vec<(String, Tokenizer, bool)> {
+    let replace = json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " });
+    let regex = json!({ "type": "Replace", "pattern": { "Regex": "a+" }, "content": "-" });
+    let (bytes, fuse) = (json!({ "type": "ByteFallback" }), json!({ "type": "Fuse" }));
+    let strip = |content: &str, start: u32, stop: u32| json!({ "type": "Strip", "content": content, "start": start, "stop": stop });
+    let metaspace = |scheme: &str| json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true });
+    let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
+        "use_regex": true });
+    let word_piece =
+        |cleanup: bool| json!({ "type": "WordPiece", "prefix": "##", "cleanup": cleanup });
+    let of =
+        |name: &str, decoder: Value, followed: bool| (name.to_owned(), small(decoder), followed);
+    let llama = [replace.clone(), bytes.clone(), fuse.clone(), strip(" ", 1, 0)];
+    let mut all = vec![
+        of("Llama 2", sequence(&llama), true),
+        of("Gemma", sequence(&llama[..3]), true),
+        of("nested", sequence(&[replace.clone(), sequence(&llama[1..])]), true),
+        of("two stripped", sequence(&[fuse.clone(), strip("H", 2, 0)]), true),
+        of("each stripped", sequence(&[strip("H", 1, 0), bytes.clone()]), true),
+        of("bytes alone", bytes.clone(), true),
+        of("T5", metaspace("always"), true),
+        of("never first", metaspace("never"), true),
+        of("byte level", byte_level.clone(), true),
+        of("BERT", word_piece(true), true),
+        of("BERT as it is", word_piece(false), true),
+        of("none", Value::Null, true),
+        of("suffixes", json!({ "type": "BPEDecoder", "suffix": "</w>" }), false),
+        of(
+            "CTC",
+            json!({ "type": "CTC", "pad_token": "a", "word_delimiter_token": "▁",
+            "cleanup": true }),
+            false,
+        ),
+        of("a regex over all", sequence(&[bytes, fuse, regex]), false),
+    ];
+    let file = Tokenizer::from_file(fixtures().join("tokenizer/tokenizer.json")).unwrap();
+    all.push(("fixtures/tokenizer".to_owned(), file, true));
+    for pre in ["gpt-2", "llama-bpe", "qwen2"] {
+        let path = fixtures().join(format!("gguf/vocabulary-{pre}.gguf"));
+        let gguf = crate::gguf::Gguf::open(&path).unwrap();
+        let tokenizer = crate::tokenizer::Tokenizer::from_gguf(&gguf).unwrap().unwrap();
+        all.push((pre.to_owned(), tokenizer.inner().clone(), true));
+    }
+    let bytes = crate::tokenizer::Tokenizer::bytes().unwrap();
+    all.push(("synthetic".to_owned(), bytes.inner().clone(), true));
+    all
+}
+
+/// Ids of a text in which runs of bytes, whole characters and other tokens mix.
+fn ids(tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Vec<u32> {
+    let size = tokenizer.get_vocab_size(true) as u32;
+    let byte = |byte: u8| tokenizer.token_to_id(&format!("<0x{byte:02X}>"));
+    let count = random.random_range(1..60);
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        let text = ["é", "∑", "🦀", "ab", "\u{fffd}"].choose(random).unwrap();
+        match random.random_range(0..4) {
+            0 => ids.extend(text.bytes().filter_map(byte)),
+            1 => ids.extend(tokenizer.encode_fast(*text, false).unwrap().get_ids()),
+            // Beyond the vocabulary, too: models have more rows than tokens.
+            2 => ids.push(random.random_range(0..size + 3)),
+            _ => ids.push(random.random_range(0..size.min(24))),
+        }
+    }
+    ids
+}
+
+/// A piece of a text, or something else.
+fn stop(texts: &[String], random: &mut ChaCha8Rng) -> String {
+    let text: Vec<char> = texts.choose(random).unwrap().chars().collect();
+    if text.is_empty() || random.random_bool(0.2) {
+        return ["\u{fffd}", "\u{fffd}\u{fffd}\u{fffd}", " ", "nowhere", "a"]
+            .choose(random)
+            .unwrap()
+            .to_string();
+    }
+    let start = random.random_range(0..text.len());
+    let end = text.len().min(start + random.random_range(1..12));
+    text[start..end].iter().collect()
+}
+
+#[test]
+fn stop_strings_are_found_where_the_whole_text_has_them() {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    for (name, tokenizer, _) in tokenizers() {
+        let growth = Growth::of(tokenizer.get_decoder());
+        for _ in 0..400 {
+            let ids = ids(&tokenizer, &mut random);
+            let texts: Vec<String> =
+                (1..=ids.len()).map(|end| tokenizer.decode(&ids[..end], true).unwrap()).collect();
+            let stops: Vec<String> =
+                (0..random.random_range(1..4)).map(|_| stop(&texts, &mut random)).collect();
+            let has_stop = |text: &String| stops.iter().any(|stop| text.contains(stop));
+            let expected = texts.iter().position(has_stop);
+            let keep = stops.iter().map(String::len).max().unwrap() - 1;
+            let mut stream = TextStream::new(&growth, keep);
+            let found = ids.iter().position(|&id| {
+                let end = stream.push(&tokenizer, &growth, id).unwrap();
+                has_stop(&end)
+            });
+            assert_eq!(found, expected, "{name}: {stops:?} in {texts:?} of {ids:?}");
+        }
+    }
+}
+
+#[test]
+fn decoders_of_published_models_are_followed_token_by_token() {
+    for (name, tokenizer, followed) in tokenizers() {
+        let growth = Growth::of(tokenizer.get_decoder());
+        assert_eq!(!matches!(growth, Growth::Whole), followed, "{name}");
+    }
+}
+
+/// However the tokens go on: characters, bytes that are none, and tokens without a text.
+#[test]
+fn what_is_looked_at_does_not_grow() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for (name, tokenizer, followed) in tokenizers() {
+        let growth = Growth::of(tokenizer.get_decoder());
+        let of = |token: &str| tokenizer.token_to_id(token).unwrap_or(0);
+        for ids in [vec![of("<0xE5>")], vec![of("<0x61>")], vec![1], vec![of("a"), 3, 7]] {
+            let mut stream = TextStream::new(&growth, 20);
+            let longest = (0..5_000)
+                .map(|_| {
+                    let id = *ids.choose(&mut random).unwrap();
+                    stream.push(&tokenizer, &growth, id).unwrap().len()
+                })
+                .max();
+            assert!(!followed || longest.unwrap() < 100, "{name}: {longest:?}");
+            if !followed {
+                break;
+            }
+        }
+    }
+}
