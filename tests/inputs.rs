@@ -1,6 +1,6 @@
 //! Datasets arrive as their files have them.
 
-use crate::support::{Desk, guest, of_kind};
+use crate::support::{Desk, Ran, fixtures, guest, of_kind};
 
 fn logged(desk: &Desk) -> Vec<String> {
     let events = desk.events();
@@ -27,4 +27,76 @@ fn cells_of_a_csv_file_stay_text_until_a_number_is_asked_for() {
     let numbers: Vec<String> =
         logged(&desk).into_iter().filter(|line| line.starts_with("number")).collect();
     assert_eq!(numbers, ["number 7", "number 42", "number 9223372036854775808"]);
+}
+
+/// Runs the quickstart on a dataset, every prompt once.
+fn quickstart(desk: &Desk, file: &str, column: &str) -> Ran {
+    let (grant, column) = (format!("prompts={file}"), format!("prompt-column={column}"));
+    let mut args = vec!["exec", "quickstart", "--dataset", &grant, "-p", &column];
+    args.extend(["-p", "prompts=100", "-p", "rounds=1", "-p", "new-tokens=2"]);
+    desk.llem(&args)
+}
+
+/// Labels of what was measured: the prompts' lengths.
+fn measured(desk: &Desk) -> Vec<String> {
+    let record = desk.record();
+    let groups = record["groups"].as_array().unwrap();
+    let measured = groups.iter().filter(|group| group["phase"] == "measure");
+    measured.map(|group| group["label"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn prompts_are_read_to_the_letter_from_what_people_have() {
+    let digits = "prompt,id\nwhat year is it,a\n2024,b\n007,c\n\"1e55\",d\n+,e\n\"two\nlines, and \"\"quotes\"\"\",f\n";
+    let share_gpt = fixtures().join("datasets/published/sharegpt.json");
+    let desk = Desk::new();
+    let csv = desk.file("digits.csv", digits);
+    let windows = desk.file(
+        "windows.jsonl",
+        "\u{feff}{\"question\": \"a\u{2028}b\"}\r\n{\"question\": \"null\"}\r\n",
+    );
+    for (file, column, lengths) in [
+        (&*csv, "prompt", &[1, 3, 4, 4, 15, 23][..]),
+        (&windows, "question", &[4, 5]),
+        (share_gpt.to_str().unwrap(), "prompt", &[5, 5]),
+    ] {
+        let desk = Desk::new();
+        quickstart(&desk, file, column).ok();
+        let mut lengths = lengths.to_vec();
+        lengths.dedup();
+        let labels: Vec<String> = lengths.iter().map(|bytes| format!("{bytes} bytes")).collect();
+        assert_eq!(measured(&desk), labels, "{file}");
+    }
+}
+
+#[test]
+fn a_prompt_that_is_none_is_refused_where_it_stands() {
+    let desk = Desk::new();
+    let line = "{\"prompt\": \"hello there\"}\n";
+    for (file, content, words) in [
+        (
+            "null.jsonl",
+            format!("{line}{{\"prompt\": null}}\n"),
+            &["line 2", "'prompt' is null"][..],
+        ),
+        (
+            "list.jsonl",
+            format!("{line}\n{{\"prompt\": [\"a\"]}}\n"),
+            &["line 3", "'prompt' is a list"],
+        ),
+        (
+            "alpaca.json",
+            "[{\"instruction\": \"a\", \"output\": \"b\"}]".to_owned(),
+            &["there is no column 'prompt'", "'instruction', 'output'", "-p prompt-column=NAME"],
+        ),
+        ("none.jsonl", String::new(), &["'prompts'", "has no prompts"]),
+    ] {
+        let path = desk.file(file, content);
+        let ran =
+            Desk::new().llem(&["exec", "quickstart", "--dataset", &format!("prompts={path}")]);
+        ran.refused(2, words);
+        if file != "none.jsonl" {
+            ran.refused(2, &[file]);
+        }
+    }
 }

@@ -110,7 +110,8 @@ impl FromValue for bool {
 
 impl Row {
     /// A field, as the Rust type that is asked for. Cells of CSV files come as text, and are parsed here: `007` is 7
-    /// where a number is asked for, and stays `007` as a `String`.
+    /// where a number is asked for, and stays `007` as a `String`. What a file has as null or a list is JSON text here:
+    /// prompts are read with [`texts_if_granted`].
     pub fn get<T: FromValue>(&self, name: &str) -> Result<T> {
         let field = self.fields.iter().find(|(field, _)| field == name);
         let (_, value) = field.ok_or_else(|| {
@@ -184,6 +185,42 @@ pub fn rows_if_granted(name: &str) -> Result<Option<Rows>> {
         Ok(dataset) => Ok(Some(Rows(dataset))),
         Err(error) if error.code == ErrorCode::NotGranted => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The texts of a dataset's column, which prompts are made of, or none where the dataset was not granted. `parameter`
+/// is the text parameter that names the column (`-p prompt-column=question`). Of a file in the form of ShareGPT the column
+/// `prompt` is the first turn of each conversation of at least two.
+///
+/// Unlike [`Row::get`], to which what is no text in its file is JSON text, this fails at the first cell that is null, a
+/// list, a number or empty, and says where it stands.
+pub fn texts_if_granted(dataset: &str, parameter: &str) -> Result<Option<Texts>> {
+    if rows_if_granted(dataset)?.is_none() {
+        return Ok(None);
+    }
+    let column: String = self::parameter(parameter)?;
+    match Dataset::open(&format!("{dataset}#{column}")) {
+        Ok(texts) => Ok(Some(Texts { rows: Rows(texts), column })),
+        Err(error) if error.code == ErrorCode::NotFound => {
+            let sentence = format!("{}: choose one with -p {parameter}=NAME", error.message);
+            Err(Error::invalid_argument(sentence))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The texts of a column, read one by one.
+#[derive(Debug)]
+pub struct Texts {
+    rows: Rows,
+    column: String,
+}
+
+impl Iterator for Texts {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.rows.next()?.and_then(|row| row.get(&self.column)))
     }
 }
 

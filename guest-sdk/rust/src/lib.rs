@@ -83,7 +83,7 @@ pub mod prelude {
         experiment::Experiment,
         footprint::Grid,
         goodput::{Goodput, ServiceLevels},
-        inputs::{parameter, rows, rows_if_granted, sizes},
+        inputs::{parameter, rows, rows_if_granted, sizes, texts_if_granted},
         interval::Interval,
         load::LoadOptions,
         measurement::Measurement,

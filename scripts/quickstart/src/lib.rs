@@ -17,7 +17,11 @@ fn about() -> About {
     .integer("rounds", 5, "how often each prompt is measured")
     .integer("baseline", 0, "seconds of rest first, for energy above idle; 0 for none")
     .integer("prompts", 8, "how many prompts of the dataset are used, spread over their lengths")
-    .dataset("prompts", "JSONL with a field 'prompt'; without it three built-in lengths are used")
+    .text("prompt-column", "prompt", "the dataset's column that prompts are read from")
+    .dataset(
+        "prompts",
+        "rows with a text each, or ShareGPT; without it three built-in lengths are used",
+    )
 }
 
 fn run() -> Result<()> {
@@ -36,13 +40,16 @@ fn run() -> Result<()> {
 
 /// Labelled prompts: from the dataset, shortest to longest, or else the built-in ones.
 fn prompts() -> Result<Vec<(String, String)>> {
-    let Some(rows) = rows_if_granted("prompts")? else {
+    let Some(texts) = texts_if_granted("prompts", "prompt-column")? else {
         let words = |count| vec!["measure"; count].join(" ");
         return Ok([16, 64, 256].map(|count| (format!("{count} words"), words(count))).to_vec());
     };
-    let mut all = rows.map(|row| row?.get("prompt")).collect::<Result<Vec<String>>>()?;
+    let mut all = texts.collect::<Result<Vec<_>>>()?;
+    if all.is_empty() {
+        return Err(Error::invalid_argument("dataset 'prompts' has no prompts: add rows"));
+    }
     all.sort_by_key(String::len);
-    let count = parameter::<usize>("prompts")?.clamp(1, all.len().max(1));
+    let count = parameter::<usize>("prompts")?.clamp(1, all.len());
     let evenly = (0..count).filter_map(|index| all.get(index * all.len() / count));
     Ok(evenly.map(|prompt| (format!("{} bytes", prompt.len()), prompt.clone())).collect())
 }

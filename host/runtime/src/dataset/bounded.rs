@@ -1,9 +1,7 @@
 //! What one row may cost, so that a damaged or hostile file cannot exhaust the host's memory.
 
 use std::{
-    fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -52,17 +50,16 @@ impl Budget {
     }
 }
 
-/// Reads a file from its start, and spends a budget. Readers of one file do not move one another.
+/// Reads text, and spends a budget.
 pub struct Bounded {
-    file: Arc<File>,
-    at: u64,
+    text: Box<dyn Read + Send>,
     budget: Budget,
 }
 
 impl Bounded {
-    /// A reader at the file's start.
-    pub fn new(file: Arc<File>) -> Self {
-        Self { file, at: 0, budget: Budget::new(ROW) }
+    /// A reader that may spend [`ROW`] bytes until its budget is renewed.
+    pub fn new(text: Box<dyn Read + Send>) -> Self {
+        Self { text, budget: Budget::new(ROW) }
     }
 
     /// What is to be renewed at each row.
@@ -73,8 +70,7 @@ impl Bounded {
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
+        let count = self.text.read(buffer)?;
         self.budget.spend(count as u64)?;
         Ok(count)
     }

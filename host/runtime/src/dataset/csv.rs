@@ -1,37 +1,132 @@
 //! CSV, whose first record names the columns and whose cells are text.
 
 use super::{
-    Fields, Reader,
+    Reader,
     bounded::{Bounded, Budget},
+    cell::{Cell, Cells},
+    source::{Source, utf8},
 };
-use crate::value::Value;
+use csv::ByteRecord;
+use std::{
+    collections::HashSet,
+    io::{BufReader, Chain, Read},
+};
+
+/// What is read after the file: a record of its own, unless a quote of the file has not closed.
+const END: &[u8] = b"\n\0";
 
 /// A CSV file.
 pub struct Csv {
-    header: csv::StringRecord,
-    records: csv::StringRecordsIntoIter<Bounded>,
+    source: Source,
+    header: Vec<String>,
+    reader: csv::Reader<Chain<Bounded, &'static [u8]>>,
     budget: Budget,
+    /// Where the record that was read last begins, in bytes of text.
+    start: u64,
 }
 
 impl Csv {
-    /// Reads the header.
-    pub fn new(bytes: Bounded) -> Result<Self, String> {
+    /// Reads the header of a file whose columns are separated by commas, or by semicolons or tabs where its header has
+    /// no commas.
+    pub fn new(source: &Source) -> Result<Self, String> {
+        let commas = Self::separated(source, b',')?;
+        if commas.header.len() > 1 {
+            return Ok(commas);
+        }
+        let others = [b';', b'\t'].map(|by| Self::separated(source, by).ok());
+        Ok(others.into_iter().flatten().find(|csv| csv.header.len() > 1).unwrap_or(commas))
+    }
+
+    /// Reads the header of a file whose columns are separated by this character.
+    pub fn separated(source: &Source, by: u8) -> Result<Self, String> {
+        let bytes = source.text()?;
         let budget = bytes.budget();
-        let mut reader = csv::Reader::from_reader(bytes);
-        let header = reader.headers().map_err(|error| error.to_string())?.clone();
-        Ok(Self { header, records: reader.into_records(), budget })
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(by)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(bytes.chain(END));
+        let mut record = ByteRecord::new();
+        reader.read_byte_record(&mut record).map_err(|error| format!("line 1: {error}"))?;
+        let mut csv = Self { source: source.clone(), header: Vec::new(), reader, budget, start: 0 };
+        if is_end(&record) {
+            return Err("it is empty: its first line is to name the columns".to_owned());
+        }
+        csv.header = csv.texts(&record)?;
+        let mut names = HashSet::new();
+        // Columns without a name are an index, or come of commas at the ends of lines.
+        let mut named = csv.header.iter().filter(|name| !name.is_empty());
+        match named.find(|name| !names.insert(*name)) {
+            Some(name) => Err(format!("two columns are named '{name}': rename one")),
+            None => Ok(csv),
+        }
+    }
+
+    fn texts(&self, record: &ByteRecord) -> Result<Vec<String>, String> {
+        if record.iter().next_back().is_some_and(|cell| cell.ends_with(END)) {
+            return Err(
+                self.at("a quote opens here, and none closes it: write quotes in cells twice")
+            );
+        }
+        let text = |(index, cell): (usize, &[u8])| {
+            let column =
+                self.header.get(index).map_or_else(String::new, |name| format!("'{name}', "));
+            utf8(cell.to_vec()).map_err(|reason| self.at(&format!("{column}{reason}")))
+        };
+        record.iter().enumerate().map(text).collect()
+    }
+
+    fn at(&self, reason: &str) -> String {
+        format!("{}: {reason}", self.place())
     }
 }
 
+fn is_end(record: &ByteRecord) -> bool {
+    record.len() == 1 && &record[0] == b"\0"
+}
+
+/// The line, from 1, on which a record begins that was read from so many bytes on, past empty lines. Reads the file anew.
+fn line(source: &Source, start: u64) -> Option<u64> {
+    let bytes = BufReader::new(source.unbounded().ok()?).bytes();
+    let (mut line, mut is_halfway) = (1, false);
+    for (at, byte) in (0..).zip(bytes) {
+        let byte = byte.ok()?;
+        match byte {
+            b'\n' if is_halfway => {}
+            b'\n' | b'\r' => line += 1,
+            _ if at >= start => break,
+            _ => {}
+        }
+        is_halfway = byte == b'\r';
+    }
+    Some(line)
+}
+
 impl Reader for Csv {
-    fn next_row(&mut self) -> Result<Option<Fields>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
-        let line = self.records.reader().position().line();
-        let record = self.records.next().transpose();
-        let record = record.map_err(|error| format!("line {line}: {error}"))?;
-        Ok(record.map(|record| {
-            let cells = self.header.iter().zip(record.iter());
-            cells.map(|(name, text)| (name.to_owned(), Value::Text(text.to_owned()))).collect()
-        }))
+        self.start = self.reader.position().byte();
+        let mut record = ByteRecord::new();
+        let read = self.reader.read_byte_record(&mut record);
+        let is_record = read.map_err(|error| self.at(&error.to_string()))?;
+        if !is_record || is_end(&record) {
+            return Ok(None);
+        }
+        let cells = self.texts(&record)?;
+        if cells.len() != self.header.len() {
+            return Err(self.at(&format!(
+                "it has {} cells, and the header {}: put cells that hold separators or line ends in quotes",
+                cells.len(),
+                self.header.len()
+            )));
+        }
+        Ok(Some(self.header.iter().cloned().zip(cells.into_iter().map(Cell::text)).collect()))
+    }
+
+    fn place(&self) -> String {
+        match line(&self.source, self.start) {
+            Some(line) => format!("line {line}"),
+            None => format!("byte {}", self.start),
+        }
     }
 }

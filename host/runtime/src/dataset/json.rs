@@ -1,63 +1,103 @@
-//! JSON values as scripts see them.
+//! JSON as the cells of rows.
 
-use super::Fields;
+use super::cell::{Cell, Cells};
 use crate::value::Value;
+use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
-/// A JSON object's fields, in its order.
-pub struct Object(pub Fields);
+/// The key of a row that says where the data is from, and is no data itself.
+const PROVENANCE: &str = "_provenance";
 
-impl<'de> Deserialize<'de> for Object {
+/// A JSON object's fields, in its order. As in Python, the last of several with one name counts.
+pub struct Object<T = serde_json::Value>(pub IndexMap<String, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Object;
+        struct InOrder<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = Object<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut fields = Fields::new();
-                while let Some((name, cell)) = map.next_entry()? {
-                    fields.push((name, value(cell)));
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<T>, A::Error> {
+                let mut fields = IndexMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    fields.insert(name, value);
                 }
                 Ok(Object(fields))
             }
         }
-        deserializer.deserialize_map(InOrder)
+        deserializer.deserialize_map(InOrder(PhantomData))
     }
 }
 
-/// A JSON value as scripts see it. A whole number that fits only `u64` would lose digits as a number, and is text.
-pub fn value(value: serde_json::Value) -> Value {
+impl Object {
+    /// Whether it is a row, rather than a word on where the data is from.
+    pub fn is_data(&self) -> bool {
+        !self.0.contains_key(PROVENANCE)
+    }
+
+    /// Its fields as cells.
+    pub fn cells(self) -> Cells {
+        self.0.into_iter().map(|(name, value)| (name, cell(value))).collect()
+    }
+}
+
+/// The cell that a JSON value is. A whole number that fits only `u64` would lose digits as a number, and is text.
+pub fn cell(value: serde_json::Value) -> Cell {
+    let what = match &value {
+        serde_json::Value::String(_) => "text",
+        serde_json::Value::Bool(_) => "true or false",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::Null => "null",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "an object",
+    };
     match value {
-        serde_json::Value::String(text) => Value::Text(text),
-        serde_json::Value::Bool(boolean) => Value::Boolean(boolean),
+        serde_json::Value::String(text) => Cell::text(text),
+        serde_json::Value::Bool(boolean) => Cell::Plain(Value::Boolean(boolean)),
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Value::Integer(integer),
-            (None, Some(float)) if !number.is_u64() => Value::Number(float),
-            _ => Value::Text(number.to_string()),
+            (Some(integer), _) => Cell::Plain(Value::Integer(integer)),
+            (None, Some(float)) if !number.is_u64() => Cell::Plain(Value::Number(float)),
+            _ => Cell::Told { what, text: number.to_string() },
         },
-        other => Value::Text(other.to_string()),
+        other => Cell::Told { what, text: other.to_string() },
     }
 }
 
-/// What is wrong with a row, and where in its own text.
-pub fn sentence(error: &serde_json::Error) -> String {
+/// What is wrong with a row, and where in its own text. `rest` is the text from there on.
+pub fn sentence(error: &serde_json::Error, rest: &[u8]) -> String {
     let whole = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    match whole.strip_suffix(&place) {
+    let Some(reason) = whole.strip_suffix(&place) else { return whole };
+    let place = match error.line() {
         // Where a text ends is no place within it.
-        Some(reason) if error.is_eof() => reason.to_owned(),
-        Some(reason) if error.line() == 1 => format!("{reason} at its column {}", error.column()),
-        Some(reason) => {
-            format!("{reason} at its line {}, column {}", error.line(), error.column())
+        _ if error.is_eof() => String::new(),
+        1 => format!(" at its column {}", error.column()),
+        line => format!(" at its line {line}, column {}", error.column()),
+    };
+    // Parsers that have looked at the first letter may have taken it.
+    let is_written_by_python = [&b"NaN"[..], b"aN", b"Infinity", b"nfinity", b"-Infinity"]
+        .iter()
+        .any(|word| rest.starts_with(word));
+    match is_written_by_python {
+        true => format!("NaN or Infinity{place}, which are not JSON: write null"),
+        false if reason == "invalid unicode code point" => {
+            format!("{reason}{place}: if the file is Latin-1 or Windows-1252, write it as UTF-8")
         }
-        None => whole,
+        false => format!("{reason}{place}"),
     }
+}
+
+/// The part of a text from where an error was found on.
+pub fn rest<'a>(text: &'a str, error: &serde_json::Error) -> &'a [u8] {
+    let before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let start = before.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+    text.as_bytes().get(start..).unwrap_or_default()
 }

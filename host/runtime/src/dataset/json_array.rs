@@ -1,15 +1,13 @@
 //! A JSON array of objects, read one element at a time, as ShareGPT's own file is.
 
 use super::{
-    Fields, Reader,
+    Reader,
     bounded::{Bounded, Budget},
-    is_data, json,
+    cell::Cells,
+    json,
 };
 use serde::Deserialize;
 use std::io::{BufRead, BufReader};
-
-/// The byte order mark in UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a reader is.
 #[derive(Clone, Copy)]
@@ -62,13 +60,8 @@ impl JsonArray {
     /// Goes to the next element, past the bracket or comma before it; says whether there is one.
     fn advance(&mut self) -> Result<bool, String> {
         if matches!(self.place, Place::Start) {
-            let mark = if self.buffer()?.starts_with(MARK) { MARK.len() } else { 0 };
-            self.bytes.consume(mark);
-            if self.peek()? != Some(b'[') {
-                return Err(self.refuse(
-                    "a .json dataset is one array of objects; a file of an object a line is .jsonl",
-                ));
-            }
+            // Who opens an array has seen its bracket.
+            self.peek()?;
             self.bytes.consume(1);
             self.place = Place::First;
         }
@@ -101,19 +94,23 @@ fn at(elements: u64) -> String {
 }
 
 impl Reader for JsonArray {
-    fn next_row(&mut self) -> Result<Option<Fields>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
         while self.advance()? {
             // An object ends with its brace, so that no byte after it is taken.
             let mut parser = serde_json::Deserializer::from_reader(&mut self.bytes);
-            let json::Object(fields) = json::Object::deserialize(&mut parser)
-                .map_err(|error| self.refuse(&json::sentence(&error)))?;
+            let object: json::Object = Deserialize::deserialize(&mut parser)
+                .map_err(|error| self.refuse(&json::sentence(&error, self.bytes.buffer())))?;
             (self.elements, self.place) = (self.elements + 1, Place::Next);
-            if is_data(&fields) {
-                return Ok(Some(fields));
+            if object.is_data() {
+                return Ok(Some(object.cells()));
             }
             self.budget.renew();
         }
         Ok(None)
+    }
+
+    fn place(&self) -> String {
+        format!("element {}", self.elements)
     }
 }

@@ -1,41 +1,55 @@
-//! Files of rows: JSONL, JSON arrays, CSV, text, Parquet.
+//! Files of rows: JSONL, JSON, CSV, text, Parquet.
 //!
 //! Cells arrive as the file has them: a CSV cell is text, and what a JSON or Parquet value means is kept. What has
 //! parts (an array, an object, a list, a struct) arrives as JSON text.
 //!
 //! ```text
-//! file ─► bounded ─► lines | json_array | csv | parquet ─► Fields ─► Rows
-//!         a row's     one row at a time                              counts, rewinds,
-//!         bytes                                                      says where it failed
+//! file ─► source ─► bounded ─► lines | json_array | document | csv ─► Cells ─► (column) ─► Rows
+//!   │     UTF-8,    a row's    one row at a time                       ▲       texts of    counts, rewinds,
+//!   │     or told   bytes                                              │       one column  says where it failed
+//!   └───────────────────────────────────────────────────────► parquet ─┘
 //! ```
 
 mod bounded;
+mod cell;
+mod column;
 mod csv;
+mod document;
 mod json;
 mod json_array;
+mod json_file;
 mod lines;
 mod parquet;
 #[cfg(test)]
+mod published_tests;
+mod source;
+#[cfg(test)]
 mod tests;
 
-use crate::{error::short, value::Value};
-use bounded::{Bounded, Budget};
+use crate::{
+    error::{Refusal, short},
+    value::Value,
+};
+use bounded::Budget;
+use cell::Cells;
+use column::Column;
 use parquet::PAGES;
+use source::Source;
 use std::{fs::File, io, path::Path, sync::Arc};
-
-/// The key of a row that says where the data is from, and is no data itself.
-const PROVENANCE: &str = "_provenance";
 
 /// Characters of a sentence.
 const SENTENCE: usize = 1_000;
 
-/// A row's cells by name, in the file's order.
+/// A row's values by name, in the file's order, as scripts see them.
 pub type Fields = Vec<(String, Value)>;
 
 /// Reads one row after another. A failure is a sentence that begins with its place.
 trait Reader: Send {
     /// The next row; `None` at the end.
-    fn next_row(&mut self) -> Result<Option<Fields>, String>;
+    fn next_row(&mut self) -> Result<Option<Cells>, String>;
+
+    /// Where the row is in its file that was read last: `line 3`.
+    fn place(&self) -> String;
 
     /// Rows of the file, where the format says them.
     fn length(&self) -> Option<u64> {
@@ -47,37 +61,57 @@ trait Reader: Send {
 #[derive(Clone, Copy)]
 enum Format {
     JsonLines,
-    JsonArray,
+    Json,
     Csv,
+    Tabs,
     Text,
     Parquet,
 }
 
 impl Format {
     fn of(path: &Path) -> Result<Self, String> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        match ending.as_deref() {
-            Some("jsonl" | "ndjson") => Ok(Self::JsonLines),
-            Some("json") => Ok(Self::JsonArray),
-            Some("csv") => Ok(Self::Csv),
-            Some("txt") => Ok(Self::Text),
-            Some("parquet") => Ok(Self::Parquet),
+        let ending = |path: &Path| {
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            ending.unwrap_or_default()
+        };
+        let last = ending(path);
+        // That it is compressed, its first bytes tell.
+        let is_compressed = matches!(&*last, "gz" | "zst");
+        let inner = if is_compressed {
+            ending(Path::new(path.file_stem().unwrap_or_default()))
+        } else {
+            last
+        };
+        match &*inner {
+            "jsonl" | "ndjson" => Ok(Self::JsonLines),
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "tsv" => Ok(Self::Tabs),
+            "txt" => Ok(Self::Text),
+            "parquet" if !is_compressed => Ok(Self::Parquet),
+            "parquet" => {
+                Err("a Parquet file is not read through gzip or Zstandard: decompress it"
+                    .to_owned())
+            }
             other => Err(format!(
-                "the ending '{}' is not one of .jsonl, .json, .csv, .txt, .parquet",
-                other.unwrap_or_default()
+                "the ending '{other}' is not one of .jsonl, .ndjson, .json, .csv, .tsv, .txt (each also with .gz or .zst) and .parquet"
             )),
         }
     }
 
     /// A reader at the file's first row.
     fn reader(self, file: &Arc<File>) -> Result<Box<dyn Reader>, String> {
-        let bounded = Bounded::new(Arc::clone(file));
+        let source = Source::new(file);
         Ok(match self {
-            Self::JsonLines => Box::new(lines::JsonLines::new(bounded)),
-            Self::JsonArray => Box::new(json_array::JsonArray::new(bounded)),
-            Self::Csv => Box::new(csv::Csv::new(bounded)?),
-            Self::Text => Box::new(lines::Text::new(bounded)),
-            Self::Parquet => Box::new(parquet::Parquet::new(file, Budget::new(PAGES))?),
+            Self::JsonLines => json_file::reader(&source, true)?,
+            Self::Json => json_file::reader(&source, false)?,
+            Self::Csv => Box::new(csv::Csv::new(&source)?),
+            Self::Tabs => Box::new(csv::Csv::separated(&source, b'\t')?),
+            Self::Text => Box::new(lines::Text::new(source.text()?)),
+            Self::Parquet => match source.foreign() {
+                Some(kind) => return Err(kind.to_owned()),
+                None => Box::new(parquet::Parquet::new(file, Budget::new(PAGES))?),
+            },
         })
     }
 }
@@ -88,6 +122,8 @@ pub struct Rows {
     subject: String,
     file: Arc<File>,
     format: Format,
+    /// The one column that is read, as text; none for all as they are.
+    column: Option<String>,
     reader: Box<dyn Reader>,
     /// Rows that were read.
     index: u64,
@@ -113,7 +149,32 @@ impl Rows {
         };
         let (file, format, reader) =
             opened().map_err(|reason: String| format!("{subject}: {reason}"))?;
-        Ok(Self { subject, file, format, reader, index: 0, length: None, failure: None })
+        Ok(Self {
+            subject,
+            file,
+            format,
+            column: None,
+            reader,
+            index: 0,
+            length: None,
+            failure: None,
+        })
+    }
+
+    /// Opens a column of a file, whose every cell must be text and not empty: what prompts are made of.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; a column that the first row does not have is not found, and the sentence lists those it has.
+    pub fn open_column(name: &str, column: &str, path: &Path) -> Result<Self, Refusal> {
+        let mut rows = Self::open(name, path).map_err(Refusal::InvalidArgument)?;
+        let first = rows.reader.next_row();
+        let first = first.map_err(|reason| Refusal::InvalidArgument(rows.failed(&reason)))?;
+        if let Some(reason) = first.and_then(|cells| Column::missing(column, &cells)) {
+            return Err(Refusal::NotFound(rows.failed(&reason)));
+        }
+        rows.column = Some(column.to_owned());
+        rows.rewind().map_err(Refusal::InvalidArgument)?;
+        Ok(rows)
     }
 
     /// The next row, with its place among the rows, from 0; `None` at the end.
@@ -125,9 +186,10 @@ impl Rows {
             return Err(failure.clone());
         }
         match self.reader.next_row() {
-            Ok(fields) => Ok(fields.map(|fields| {
+            Ok(cells) => Ok(cells.map(|cells| {
                 self.index += 1;
-                (self.index - 1, fields)
+                let values = cells.into_iter().map(|(name, cell)| (name, cell.into()));
+                (self.index - 1, values.collect())
             })),
             Err(reason) => {
                 let failure = self.failed(&reason);
@@ -170,11 +232,11 @@ impl Rows {
     }
 
     fn fresh_reader(&self) -> Result<Box<dyn Reader>, String> {
-        self.format.reader(&self.file).map_err(|reason| format!("{}: {reason}", self.subject))
+        let reader = self.format.reader(&self.file);
+        let reader = reader.map_err(|reason| format!("{}: {reason}", self.subject))?;
+        Ok(match &self.column {
+            Some(column) => Box::new(Column::new(reader, column)),
+            None => reader,
+        })
     }
-}
-
-/// Whether a row is data, rather than a word on where the data is from.
-fn is_data(fields: &Fields) -> bool {
-    fields.iter().all(|(name, _)| name != PROVENANCE)
 }

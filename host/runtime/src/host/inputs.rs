@@ -30,9 +30,15 @@ impl inputs::Host for State {
 
 impl inputs::HostDataset for State {
     fn open(&mut self, name: String) -> Told<Resource<Rows>> {
-        let rows = match self.inputs.datasets.get(&name) {
-            Some(path) => Rows::open(&name, path).map_err(Refusal::InvalidArgument),
-            None => Err(Refusal::NotGranted(format!(
+        // Names of datasets are kebab case.
+        let (name, column) = match name.split_once('#') {
+            Some((name, column)) => (name, Some(column)),
+            None => (&*name, None),
+        };
+        let rows = match (self.inputs.datasets.get(name), column) {
+            (Some(path), Some(column)) => Rows::open_column(name, column, path),
+            (Some(path), None) => Rows::open(name, path).map_err(Refusal::InvalidArgument),
+            (None, _) => Err(Refusal::NotGranted(format!(
                 "dataset '{name}' is not granted: add --dataset {name}=FILE"
             ))),
         };

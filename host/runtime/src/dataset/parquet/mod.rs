@@ -5,7 +5,12 @@
 
 mod pages;
 
-use super::{Fields, Reader, bounded::Budget, json};
+use super::{
+    Reader,
+    bounded::Budget,
+    cell::{Cell, Cells},
+    json,
+};
 use crate::value::Value;
 use pages::{Chunk, Group};
 use parquet::{
@@ -64,7 +69,7 @@ impl Parquet {
         guarded(|| TreeBuilder::new().as_iter(schema, &group)).map(Some)
     }
 
-    fn read(&mut self) -> Result<Option<Fields>, String> {
+    fn read(&mut self) -> Result<Option<Cells>, String> {
         loop {
             if self.rows.is_none() {
                 self.rows = self.open_group()?;
@@ -75,7 +80,7 @@ impl Parquet {
                 Ok(row.map(|row| {
                     row.into_columns()
                         .into_iter()
-                        .map(|(name, field)| (name, value(field)))
+                        .map(|(name, field)| (name, cell(field)))
                         .collect()
                 }))
             })?;
@@ -88,11 +93,15 @@ impl Parquet {
 }
 
 impl Reader for Parquet {
-    fn next_row(&mut self) -> Result<Option<Fields>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
         let row = self.read().map_err(|reason| format!("row {}: {reason}", self.count + 1))?;
         self.count += u64::from(row.is_some());
         Ok(row)
+    }
+
+    fn place(&self) -> String {
+        format!("row {}", self.count)
     }
 
     fn length(&self) -> Option<u64> {
@@ -101,15 +110,29 @@ impl Reader for Parquet {
     }
 }
 
-/// A Parquet value as scripts see it: as the same value in JSON, apart from numbers that JSON has no words for.
-/// Bytes are base64, decimals, dates and times are text, a missing value is `null`.
-fn value(field: Field) -> Value {
-    match field {
-        Field::Str(text) => Value::Text(text),
-        Field::Float16(number) => Value::Number(number.into()),
-        Field::Float(number) => Value::Number(number.into()),
-        Field::Double(number) => Value::Number(number),
-        other => json::value(other.to_json_value()),
+/// A Parquet value as the cell that the same value is in JSON, apart from numbers that JSON has no words for. Scripts see
+/// bytes in base64, decimals, dates and times as text, a missing value as `null`.
+fn cell(field: Field) -> Cell {
+    let what = match &field {
+        Field::Bytes(_) => Some("bytes"),
+        Field::Decimal(_) => Some("a decimal"),
+        Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_) => Some("a date or time"),
+        _ => None,
+    };
+    match (field, what) {
+        (Field::Str(text), _) => Cell::text(text),
+        (Field::Float16(number), _) => Cell::Plain(Value::Number(number.into())),
+        (Field::Float(number), _) => Cell::Plain(Value::Number(number.into())),
+        (Field::Double(number), _) => Cell::Plain(Value::Number(number)),
+        (other, None) => json::cell(other.to_json_value()),
+        (other, Some(what)) => match json::cell(other.to_json_value()) {
+            Cell::Plain(Value::Text(text)) => Cell::Told { what, text },
+            cell => cell,
+        },
     }
 }
 
