@@ -77,7 +77,8 @@ fn a_folder_without_a_config() {
     let desk = Desk::new();
     let folder = copy(&desk);
     fs::remove_file(folder.join("adapter_config.json")).unwrap();
-    generate(&desk, BASE, &folder, &[]).refused(2, &["adapter_config.json", "save_pretrained"]);
+    generate(&desk, BASE, &folder, &[])
+        .refused(2, &["no adapter_config.json beside adapter_model.safetensors", "copy it"]);
 }
 
 #[test]
@@ -105,8 +106,8 @@ fn a_config_that_is_not_loras() {
     refused_config(json!({"peft_type": "IA3"}), &["peft_type", "IA3"]);
     refused_config(json!({"r": 0}), &["r must be"]);
     refused_config(json!({"rank_pattern": {"q_proj": 70_000}}), &["rank_pattern", "70000"]);
-    refused_config(json!({"r": "eight"}), &["expected usize"]);
-    refused_config(json!({"target_modules": null}), &["target_modules"]);
+    refused_config(json!({"r": "eight"}), &["r: ", "eight"]);
+    refused_config(json!({"r": 7.5}), &["r is 7.5", "whole number"]);
     refused_config(json!({"target_modules": "(q_proj"}), &["target_modules", "regular expression"]);
     refused_config(json!({"rank_pattern": {"q_proj": -1}}), &["rank_pattern", "q_proj"]);
     refused_config(json!({"bias": "some"}), &["bias", "some"]);
@@ -117,23 +118,21 @@ fn a_config_that_is_not_loras() {
 fn fields_that_are_not_supported() {
     for (fields, name) in [
         (json!({"layer_replication": [[0, 2]]}), "layer_replication"),
-        (json!({"trainable_token_indices": [1]}), "trainable_token_indices"),
         (json!({"use_qalora": true}), "use_qalora"),
         (json!({"alora_invocation_tokens": [3]}), "alora_invocation_tokens"),
         (json!({"init_lora_weights": "pissa_niter_4"}), "init_lora_weights"),
-        (json!({"a_field_of_tomorrow": 1}), "a_field_of_tomorrow"),
+        (json!({"kasa_config": {}}), "kasa_config"),
+        (json!({"use_bdlora": {"nblocks": 2}}), "use_bdlora"),
+        (json!({"arrow_config": {"top_k": 2}}), "arrow_config"),
     ] {
         refused_config(fields, &[name]);
     }
 }
 
 #[test]
-fn targets_that_the_model_lacks() {
-    let (desk, folder) =
-        configured(json!({"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "w1"]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["'w1'"]);
-    let (desk, folder) = configured(json!({"modules_to_save": ["classifier"]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["'classifier'"]);
+fn trained_tokens_that_are_not_there() {
+    let (desk, folder) = configured(json!({"trainable_token_indices": [1]}));
+    generate(&desk, BASE, &folder, &[]).refused(2, &["trainable_tokens_delta", "missing"]);
 }
 
 #[test]
@@ -168,7 +167,7 @@ fn tensors_of_the_wrong_shape_name_or_content() {
     generate(&desk, BASE, &folder, &[]).refused(2, &["q_proj.lora_B.weight", "[8, 64]", "[64, 8]"]);
     let (desk, folder) =
         with_tensors(|all| all.push((format!("{Q}.lora_C.weight"), vec![1], vec![0; 4])));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["lora_C"]);
+    generate(&desk, BASE, &folder, &[]).refused(2, &["lora_C", "q_proj.lora_A.weight"]);
     let (desk, folder) = with_tensors(|all| {
         let extra = all.iter().find(|(name, ..)| name.starts_with(Q)).unwrap().clone();
         all.push((extra.0.replace("layers.0", "layers.9"), extra.1, extra.2));
@@ -206,7 +205,10 @@ fn sources_that_are_no_adapters() {
     nowhere("synthetic:rank=70000", &["rank must be between 1 and 65536"]);
     nowhere("synthetic:rank=4,targets=w9", &["'w9'"]);
     desk.file("adapter.txt", "text");
-    nowhere("adapter.txt", &["is a file"]);
+    nowhere("adapter.txt", &["adapter.txt", "is a file"]);
+    let file = fixtures().join("adapters/llama-dora/adapter_model.safetensors");
+    nowhere(file.to_str().unwrap(), &["is a file", "adapters/llama-dora"]);
+    nowhere(fixtures().join(BASE).to_str().unwrap(), &["a whole model"]);
 }
 
 /// Attached it runs on quantised weights; merged it would be lost in their rounding.

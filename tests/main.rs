@@ -6,12 +6,20 @@
 mod support;
 mod gpu_trace;
 mod hardware_doubles;
+#[path = "doubles/hub.rs"]
+#[allow(dead_code, reason = "tests of a crate use the rest")]
+mod hub_double;
 
+mod adapter_variants;
 mod adapters;
 mod asked;
 mod bad_adapters;
 mod bad_files;
+mod changed_folders;
+mod chat;
+mod checkpoints;
 mod commands;
+mod configs;
 mod contract;
 mod describing;
 mod digests;
@@ -43,6 +51,7 @@ mod ranks;
 mod recorded;
 mod recover;
 mod request_clock;
+mod rotary;
 mod scores;
 mod seeds;
 mod serving;

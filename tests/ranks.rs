@@ -110,6 +110,53 @@ fn a_rank_that_never_comes_is_named() {
     assert!(ran.stderr.contains("rank 3"), "{}", ran.stderr);
 }
 
+/// What launchers and shells leave behind, a run of one process passes over.
+#[test]
+fn leftovers_of_launchers_do_no_harm() {
+    for left in [
+        &[("RANK", "0"), ("WORLD_SIZE", "2")][..],
+        &[("RANK", ""), ("WORLD_SIZE", "2"), ("MASTER_PORT", "none")],
+        &[("SLURM_STEP_ID", "4294967290"), ("SLURM_PROCID", "0"), ("SLURM_NTASKS", "2")],
+    ] {
+        let desk = Desk::new();
+        let generate = ["generate", "synthetic:tiny", "a", "--max-new-tokens", "2"];
+        for args in [&generate[..], &["exec", &guest("noop")]] {
+            let mut command = desk.command(args);
+            Ran::of(command.envs(left.iter().copied()).output().unwrap()).ok();
+        }
+    }
+    // A split in an interactive step has nobody to wait for.
+    let desk = Desk::new();
+    let args = ["generate", "synthetic:tiny", "a", "--max-new-tokens", "2", "--tp", "2"];
+    let mut command = desk.command(&args);
+    command.env("SLURM_STEP_ID", "4294967290").env("SLURM_PROCID", "0").env("SLURM_NTASKS", "2");
+    Ran::of(command.output().unwrap()).ok();
+}
+
+/// Several runs beside one another would measure each other.
+#[test]
+fn processes_of_a_launcher_without_a_split_are_told() {
+    let desk = Desk::new();
+    let torchrun = [("TORCHELASTIC_RUN_ID", "none"), ("LOCAL_WORLD_SIZE", "2")];
+    let quickstart = ["exec", "quickstart", "-p", "rounds=1", "-p", "new-tokens=2"];
+    for args in [&quickstart[..], &["generate", "synthetic:tiny", "a"]] {
+        for ran in Launched::start_with(&desk, args, 2, &torchrun).end() {
+            ran.refused(
+                2,
+                &["torchrun started 2 processes", "--tp 2", "env -u TORCHELASTIC_RUN_ID"],
+            );
+        }
+    }
+    for variables in [
+        &[("SLURM_STEP_ID", "0"), ("SLURM_STEP_NUM_TASKS", "2"), ("SLURM_PROCID", "1")][..],
+        &[("OMPI_COMM_WORLD_SIZE", "2"), ("OMPI_COMM_WORLD_RANK", "1")],
+    ] {
+        let mut command = desk.command(&["generate", "synthetic:tiny", "a"]);
+        let ran = Ran::of(command.envs(variables.iter().copied()).output().unwrap());
+        ran.refused(2, &["started 2 processes", "--tp 2"]);
+    }
+}
+
 /// Of a launch that does not fit the split, every process says so.
 #[test]
 fn a_launch_of_another_size_is_refused() {

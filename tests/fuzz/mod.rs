@@ -251,7 +251,7 @@ fn tokenizers_and_chat_templates() {
     };
     let subjects = [
         subject("tokenizer", "tokenizer.json", &["tokenize", "{}", "Some text."]),
-        subject("chat", "tokenizer_config.json", &["tokenize", "{}", "--chat", &turns]),
+        subject("chat/plain", "tokenizer_config.json", &["tokenize", "{}", "--chat", &turns]),
     ];
     fuzz("tokenizers", &subjects);
 }

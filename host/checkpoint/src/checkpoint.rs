@@ -1,22 +1,23 @@
 //! What a source holds: everything of a model but the numbers of its weights, which are mapped or made later.
 
 use crate::{
-    Config, Format, Result,
+    Config, Error, Format, Result,
     chat::{self, ChatTemplate},
-    config::GenerationConfig,
+    config::{self, GenerationConfig},
     digest::{self, DigestOptions, Identity, Parts},
     families::{self, Shape},
-    gguf::{Gguf, metadata},
-    hub,
+    gguf::{Gguf, Model, metadata},
+    hub, not_safetensors, quantised,
     safetensors_files::SafetensorsFiles,
     source::ModelSource,
     text_file,
-    tokenizer::{Tokenizer, special_tokens},
+    tokenizer::Tokenizer,
 };
+use safetensors::Dtype;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 const GENERATION_CONFIG: &str = "generation_config.json";
-const TOKENIZER: &str = "tokenizer.json";
 
 /// A model's parts.
 pub struct Checkpoint {
@@ -62,8 +63,11 @@ pub fn shape(source: &ModelSource) -> Result<Shape> {
     let of_file = |path: &Path| families::parse(&text_file::read(path)?, path);
     let (_, shape) = match source {
         ModelSource::Synthetic(preset) => preset.config()?,
-        ModelSource::Folder(folder) => of_file(&folder.join("config.json"))?,
-        ModelSource::Gguf(path) => metadata::read(&mut Gguf::open(path)?)?,
+        ModelSource::Folder(folder) => {
+            not_safetensors::check_config(folder)?;
+            of_file(&folder.join("config.json"))?
+        }
+        ModelSource::Gguf(path) => return Ok(metadata::read(&mut Gguf::open(path)?)?.shape),
         ModelSource::Hub { id, revision } => of_file(&hub::fetch_config(id, revision)?)?,
     };
     Ok(shape)
@@ -93,7 +97,7 @@ impl Checkpoint {
                     eos: eos_tokens(&config, &GenerationConfig::default()),
                     tokenizer: Some(Tokenizer::bytes()?),
                     chat_template: None,
-                    warnings: Vec::new(),
+                    warnings: config.warnings,
                 })
             }
             ModelSource::Folder(folder) => Self::of_folder(folder, name, digests),
@@ -106,24 +110,30 @@ impl Checkpoint {
     }
 
     fn of_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
+        not_safetensors::check_config(folder)?;
         let config_path = folder.join("config.json");
         let config_text = text_file::read(&config_path)?;
-        let (config, shape) = families::parse(&config_text, &config_path)?;
-        let format = config.format().map_err(|error| error.in_file(&config_path))?;
-        let files = SafetensorsFiles::open(folder)?;
+        let json = config::parse(&config_text, &config_path)?;
+        let (config, mut shape) = families::of_json(json.clone(), &config_path)?;
+        let mut files = SafetensorsFiles::open(folder)?;
+        quantised::refuse(&config_path, &json, &files, &shape)?;
+        let mut warnings = config.warnings.clone();
+        warnings.extend(files.fit(&mut shape)?);
+        let (format, narrowed) = number_format(&json, &files, &config_path)?;
+        warnings.extend(narrowed);
         let generation = present(folder, GENERATION_CONFIG)
             .map(|path| text_file::parse(&text_file::read(&path)?, &path))
             .transpose()?
             .unwrap_or_default();
         let chat_template = ChatTemplate::read(folder)?;
-        let tokenizer = tokenizer_in(folder)?;
-        let mut beside = vec![GENERATION_CONFIG, TOKENIZER];
+        let tokenizer = Tokenizer::in_folder(folder)?;
+        warnings.extend(tokenizer.is_none().then(|| Tokenizer::refusal_in(folder)).flatten());
+        let mut beside = vec![GENERATION_CONFIG];
         if tokenizer.is_some() || chat_template.is_some() {
-            beside.extend(special_tokens::FILES);
+            beside.extend(Tokenizer::files(folder));
         }
-        if chat_template.is_some() {
-            beside.push(chat::TEMPLATE_FILE);
-        }
+        let templates = chat::files(folder);
+        beside.extend(templates.iter().map(String::as_str));
         let parts = Parts {
             folder,
             config: Some((&config_path, &config_text)),
@@ -145,47 +155,89 @@ impl Checkpoint {
             quantization: None,
             format,
             identity,
-            warnings: Vec::new(),
+            warnings,
         })
     }
 
     fn of_gguf(path: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
-        let (config, shape) = metadata::read(&mut gguf)?;
+        let Model { config, shape, warnings } = metadata::read(&mut gguf)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let own_tokenizer = Tokenizer::from_gguf(&gguf)?;
-        // llama.cpp's SentencePiece vocabularies are not read; the original's file may lie beside.
-        let is_own = own_tokenizer.is_some();
-        let tokenizer = own_tokenizer.map_or_else(|| tokenizer_in(folder), |own| Ok(Some(own)))?;
+        let eos = match &own_tokenizer {
+            Some(own) => own.end_of_generation().to_vec(),
+            None => eos_tokens(&config, &GenerationConfig::default()),
+        };
         let mut beside = Vec::new();
-        if tokenizer.is_some() && !is_own {
-            let files = [TOKENIZER].into_iter().chain(special_tokens::FILES);
-            beside.extend(files.filter_map(|name| present(folder, name)));
-        }
-        let parts = Parts { folder, config: None, weights: vec![(&gguf).into()], beside };
+        let tokenizer = match own_tokenizer {
+            Some(own) => Some(own),
+            // The original's files may lie beside a file whose vocabulary is not read.
+            None => {
+                let found = Tokenizer::in_folder(folder)?;
+                let files = found.iter().flat_map(|_| Tokenizer::files(folder));
+                beside.extend(files.filter_map(|name| present(folder, name)));
+                found
+            }
+        };
+        let parts = Parts {
+            folder,
+            config: None,
+            weights: gguf.parts().iter().map(Into::into).collect(),
+            beside,
+        };
         let identity = digest::identify(digests, &parts)?;
+        let refusal = tokenizer.is_none().then(|| Tokenizer::refusal(&gguf)).flatten();
+        let warnings = config.warnings.iter().cloned().chain(warnings).chain(refusal).collect();
         Ok(Self {
             source,
             architecture: architecture(&config),
-            eos: eos_tokens(&config, &GenerationConfig::default()),
+            eos,
             chat_template: ChatTemplate::from_gguf(&gguf),
+            warnings,
             quantization: gguf.quantization(),
             format: gguf.format(),
             tensors: Tensors::Gguf(gguf),
             tokenizer,
             shape,
             identity,
-            warnings: Vec::new(),
         })
     }
 }
 
-fn tokenizer_in(folder: &Path) -> Result<Option<Tokenizer>> {
-    present(folder, TOKENIZER).map(|path| Tokenizer::read(&path)).transpose()
+/// The format that a folder's model is run in unless another is asked for: what config.json says, or else what the files
+/// have, as with transformers' `dtype="auto"`; and a sentence if that is wider than what is run.
+fn number_format(
+    config: &Value,
+    files: &SafetensorsFiles,
+    path: &Path,
+) -> Result<(Format, Option<String>)> {
+    let narrowed = |whose: &str| {
+        format!("{whose} float64, and is run in float32, the widest format that this version has")
+    };
+    // transformers before 5 wrote torch_dtype.
+    let field = ["dtype", "torch_dtype"].into_iter().find(|field| !config[*field].is_null());
+    let Some(field) = field else {
+        return Ok(match files.first_format() {
+            Some(Dtype::F16) => (Format::F16, None),
+            Some(Dtype::BF16) => (Format::Bf16, None),
+            Some(Dtype::F64) => (Format::F32, Some(narrowed("the checkpoint is in"))),
+            _ => (Format::F32, None),
+        });
+    };
+    let told = &config[field];
+    let name = told.as_str().ok_or_else(|| {
+        Error::file(path, format!("{field} is {told} and must be a name, such as \"bfloat16\""))
+    })?;
+    if ["float64", "double"].contains(&name) {
+        return Ok((Format::F32, Some(narrowed(&format!("{field} in config.json is")))));
+    }
+    let format = name.parse();
+    let format = format.map_err(|error: Error| Error::file(path, format!("{field}: {error}")))?;
+    Ok((format, None))
 }
 
 fn architecture(config: &Config) -> String {
-    config.architectures.first().cloned().unwrap_or_default()
+    config.architecture.clone()
 }
 
 fn present(folder: &Path, name: &str) -> Option<PathBuf> {
@@ -197,3 +249,7 @@ fn eos_tokens(config: &Config, generation: &GenerationConfig) -> Vec<u32> {
     let ids = generation.eos_token_id.as_ref().or(config.eos_token_id.as_ref());
     ids.map_or_else(Vec::new, |ids| ids.to_vec())
 }
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+pub(crate) mod tests;

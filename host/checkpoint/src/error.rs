@@ -54,8 +54,3 @@ impl Error {
         }
     }
 }
-
-/// candle appends a backtrace to its messages when RUST_BACKTRACE is set.
-pub(crate) fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
-}

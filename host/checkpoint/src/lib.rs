@@ -9,6 +9,9 @@
 //! ```
 
 pub mod adapters;
+#[cfg(test)]
+#[path = "../../../tests/changed_folders.rs"]
+mod changed_folders;
 pub mod chat;
 pub mod checkpoint;
 pub mod config;
@@ -19,9 +22,12 @@ mod format;
 pub mod gguf;
 pub mod hub;
 pub mod mapped;
+mod not_safetensors;
 pub mod presets;
+mod quantised;
 pub mod safetensors_files;
 pub mod source;
+mod stand_in;
 pub mod text_file;
 pub mod tokenizer;
 

@@ -1,21 +1,37 @@
 //! Files in memory for as long as someone reads them.
 
-use crate::{Error, Result};
+use crate::{Error, Result, stand_in};
 use memmap2::{Mmap, UncheckedAdvice};
 use std::{
     fs::File,
+    io::ErrorKind,
     ops::{Deref, Range},
     path::Path,
     sync::Arc,
 };
 
 /// Maps a file.
+///
+/// # Errors
+/// It cannot be read, or what is there stands in for it: a Git LFS pointer, a web page, nothing.
 pub fn map(path: &Path) -> Result<Arc<Mmap>> {
-    let bad = |error: std::io::Error| Error::file(path, error.to_string());
+    let bad = |error: std::io::Error| match stand_in::absence(path) {
+        Some(reason) if error.kind() == ErrorKind::NotFound => Error::file(path, reason),
+        _ => Error::file(path, error.to_string()),
+    };
     let file = File::open(path).map_err(bad)?;
+    let found = file.metadata().map_err(bad)?;
+    if !found.is_file() {
+        return Err(Error::file(path, "is not a file: fetch it again"));
+    }
+    if found.len() == 0 {
+        return Err(Error::file(path, "is empty: fetch it again"));
+    }
     // SAFETY: the map is read-only; a file that another program shortens meanwhile ends this
     // process with SIGBUS, as it does in every loader that maps checkpoints.
-    Ok(Arc::new(unsafe { Mmap::map(&file) }.map_err(bad)?))
+    let map = unsafe { Mmap::map(&file) }.map_err(bad)?;
+    stand_in::refuse(path, &map)?;
+    Ok(Arc::new(map))
 }
 
 /// Part of a mapped file. When it is released or dropped, its pages leave the process, so that a model

@@ -32,7 +32,7 @@ struct Cli {
 fn main() -> ExitCode {
     // Warnings of the program itself; a run's own go to its record and summary.
     let filter = EnvFilter::try_from_env("LLEM_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("llem=warn,llem_engine=info,warn"));
+        .unwrap_or_else(|_| EnvFilter::new("llem=warn,llem_checkpoint=info,llem_engine=info,warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

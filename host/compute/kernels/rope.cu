@@ -19,6 +19,7 @@ struct Append {
     u64 row_sequences;
     u64 positions;
     u64 frequencies;
+    u64 frequency_stride;
     u64 gains[2];
     u64 squares;
     u32 heads;
@@ -113,18 +114,19 @@ __device__ __forceinline__ void append_of(const Append& p) {
         }
     }
     const u32 position = reinterpret_cast<const u32*>(p.positions)[row];
+    const u32 index = reinterpret_cast<const u32*>(p.row_sequences)[row];
+    const float* frequencies = reinterpret_cast<const float*>(p.frequencies) + index * p.frequency_stride;
     float cosines[PAIRS] = {}, sines[PAIRS] = {};
 #pragma unroll
     for (int k = 0; k < PAIRS; k++) {
         const u32 pair = (k / N * 32 + lane) * N + k % N;
         if (pair >= p.pairs) break;
-        const float angle = (float)position * reinterpret_cast<const float*>(p.frequencies)[pair];
+        const float angle = (float)position * frequencies[pair];
         sincosf(angle, &sines[k], &cosines[k]);
         sines[k] *= p.factor;
         cosines[k] *= p.factor;
     }
-    const Sequence sequence =
-        reinterpret_cast<const Sequence*>(p.sequences)[reinterpret_cast<const u32*>(p.row_sequences)[row]];
+    const Sequence sequence = reinterpret_cast<const Sequence*>(p.sequences)[index];
     const u32 heads = p.heads + 2 * p.kv_heads;
     const u32 first = (blockIdx.y * WARPS + warp) * p.heads_per_warp;
     for (u32 head = first; head < first + p.heads_per_warp && head < heads; head++) {

@@ -83,14 +83,14 @@ impl Decoder {
     /// Loads every tensor of a stage from `weights`.
     pub fn load(weights: &Weights, shape: Shape, stage: Stage) -> Result<Self> {
         let names = shape.names;
-        let body = weights.at_if_present(names.base);
+        let body = weights.at(names.base);
         let needs_table = stage.is_first() || (stage.is_last() && shape.tied_head);
         let table = needs_table.then(|| {
             let place = body.at(names.embedding);
             let place = if stage.is_first() { place } else { place.uncounted() };
             Embedding::load(&place, shape.vocab, shape.hidden, true)
         });
-        let embedding = table.transpose()?;
+        let mut embedding = table.transpose()?;
         let positions = names.positions.filter(|_| stage.is_first());
         let positions = positions
             .map(|name| Embedding::load(&body.at(name), shape.context, shape.hidden, false))
@@ -107,7 +107,7 @@ impl Decoder {
         if stage.is_last() {
             let place = body.at(names.norm);
             norm = Some(Norm::load(&place, shape.hidden, shape.norm, shape.norm_eps)?);
-            head = Some(match embedding.as_ref().filter(|_| shape.tied_head) {
+            head = Some(match embedding.as_mut().filter(|_| shape.tied_head) {
                 Some(embedding) => embedding.head(weights.at(names.head).module()),
                 None => untied_head(weights, &shape)?,
             });

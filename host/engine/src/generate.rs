@@ -63,8 +63,7 @@ pub(crate) fn sequences(
     own.enumerate()
         .map(|(slot, index)| {
             let (prompt, adapter) = (prompts[index].clone(), adapters[index].clone());
-            let context = parts.shape.context;
-            let mut sequence = Sequence::new(request, prompt, index, adapter, context, at);
+            let mut sequence = Sequence::new(request, prompt, index, adapter, parts.shape, at);
             sequence.slot = slot;
             sequence
         })

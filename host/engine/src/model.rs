@@ -18,7 +18,7 @@ use crate::{
 };
 use llem_checkpoint::{
     DigestOptions, FileDigest,
-    chat::{Argument, ChatTemplate, Message},
+    chat::{ChatTemplate, Conversation, DateTime},
     families::Shape,
     tokenizer::Tokenizer,
 };
@@ -38,6 +38,8 @@ pub struct Model {
     /// A copy that sizes requests, made when the first text is given.
     sizing: Option<Tokenizer>,
     chat_template: Option<Arc<ChatTemplate>>,
+    /// The date that the chat template is told.
+    date: DateTime,
     /// How its adapters are identified.
     pub(crate) digests: DigestOptions,
     info: Info,
@@ -92,6 +94,8 @@ pub struct Info {
     pub digest_time: Duration,
     /// Layers, widths and the like.
     pub shape: Shape,
+    /// What its files say that has no effect here and may have one elsewhere: a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Info {
@@ -195,6 +199,7 @@ impl Model {
             stands_in,
             eos: checkpoint.eos,
             shape: checkpoint.shape,
+            warnings: checkpoint.warnings,
         };
         Ok(Self {
             replicas,
@@ -202,6 +207,7 @@ impl Model {
             tokenizer: checkpoint.tokenizer.map(Arc::new),
             sizing: None,
             chat_template: checkpoint.chat_template.map(Arc::new),
+            date: options.date,
             digests: options.digests.clone(),
             info,
         })
@@ -217,7 +223,8 @@ impl Model {
     pub fn text_tools(&self) -> Option<TextTools> {
         let tokenizer = Arc::clone(self.tokenizer.as_ref()?);
         let (source, chat_template) = (self.info.source.clone(), self.chat_template.clone());
-        Some(TextTools { source, tokenizer, chat_template, facts: Arc::default() })
+        let date = self.date;
+        Some(TextTools { source, tokenizer, chat_template, date, facts: Arc::default() })
     }
 
     /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens
@@ -237,16 +244,13 @@ impl Model {
         Ok(self.tokenizer()?.decode(tokens, keep_special)?)
     }
 
-    /// Renders a conversation by the model's chat template, with variables of it.
+    /// Renders a conversation by the model's chat template.
     ///
     /// # Errors
     /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
-    pub fn apply_chat_template(
-        &self,
-        messages: &[Message],
-        arguments: &[Argument],
-    ) -> Result<String> {
-        text_tools::render(self.chat_template.as_deref(), &self.info.source, messages, arguments)
+    pub fn apply_chat_template(&self, conversation: &Conversation) -> Result<String> {
+        let template = self.chat_template.as_deref();
+        text_tools::render(template, &self.info.source, conversation, self.date)
     }
 
     /// The tokens of prompts, as the request's clock sees it.
@@ -268,8 +272,8 @@ impl Model {
         match prompt {
             Prompt::Text(text) => Ok(tokenizer()?.encode(text, true)?),
             // The template writes the special tokens itself.
-            Prompt::Chat { messages, arguments } => {
-                let text = self.apply_chat_template(messages, arguments)?;
+            Prompt::Chat(conversation) => {
+                let text = self.apply_chat_template(conversation)?;
                 Ok(tokenizer()?.encode(&text, false)?)
             }
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
@@ -356,7 +360,7 @@ impl Model {
 
     fn no_tokenizer(&self) -> Error {
         Error::Unsupported(format!(
-            "{} has no tokenizer.json; give token ids instead of text",
+            "{} has no tokenizer that is read; give token ids instead of text",
             self.info.source
         ))
     }

@@ -19,10 +19,7 @@ use crate::{
     generate, memory,
     parallel::{replica::at_once, split::part},
 };
-use llem_checkpoint::{
-    chat::{Argument, Message},
-    families::Shape,
-};
+use llem_checkpoint::{chat::Conversation, families::Shape};
 use std::{
     sync::{
         Arc,
@@ -37,12 +34,7 @@ pub enum Prompt {
     /// Text, tokenized with the special tokens that the tokenizer adds.
     Text(String),
     /// A conversation, rendered by the model's chat template.
-    Chat {
-        /// Its turns.
-        messages: Vec<Message>,
-        /// Variables of the template, as `enable_thinking` ([`llem_checkpoint::chat::ChatTemplate::render`]).
-        arguments: Vec<Argument>,
-    },
+    Chat(Conversation),
     /// Token ids, taken as they are.
     Tokens(Vec<u32>),
 }

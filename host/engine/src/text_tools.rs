@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use llem_checkpoint::{
-    chat::{Argument, ChatTemplate, Message},
+    chat::{ChatTemplate, Conversation, DateTime},
     tokenizer::{Tokenizer, TokenizerFacts},
 };
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,8 @@ pub struct TextTools {
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
     pub(crate) chat_template: Option<Arc<ChatTemplate>>,
+    /// The date that the chat template is told.
+    pub(crate) date: DateTime,
     /// What is known of the tokenizer, once somebody has asked: it takes a walk through the whole vocabulary.
     pub(crate) facts: Arc<OnceLock<TokenizerFacts>>,
 }
@@ -25,12 +27,12 @@ impl TextTools {
         self.facts.get_or_init(|| self.tokenizer.facts())
     }
 
-    /// Renders a conversation by the model's chat template, with variables of it.
+    /// Renders a conversation by the model's chat template.
     ///
     /// # Errors
     /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
-    pub fn render(&self, messages: &[Message], arguments: &[Argument]) -> Result<String> {
-        render(self.chat_template.as_deref(), &self.source, messages, arguments)
+    pub fn render(&self, conversation: &Conversation) -> Result<String> {
+        render(self.chat_template.as_deref(), &self.source, conversation, self.date)
     }
 }
 
@@ -38,11 +40,11 @@ impl TextTools {
 pub(crate) fn render(
     template: Option<&ChatTemplate>,
     source: &str,
-    messages: &[Message],
-    arguments: &[Argument],
+    conversation: &Conversation,
+    date: DateTime,
 ) -> Result<String> {
     let template = template.ok_or_else(|| {
         Error::Unsupported(format!("{source} has no chat template; give the prompt as text"))
     })?;
-    Ok(template.render(messages, arguments)?)
+    Ok(template.render(conversation, date)?)
 }

@@ -20,6 +20,10 @@ pub struct Plan {
     pub grants: Grants,
     /// The seed of everything random.
     pub seed: u64,
+    /// The date and time that chat templates are told if they ask, as `2026-03-05T09:07:03`: `--date`, otherwise the
+    /// run's start by the machine's clock and zone. Absent in records before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// Limits that were in force.
     pub limits: BTreeMap<String, u64>,
     /// How the program was built.

@@ -5,13 +5,22 @@ use crate::{
     cgroup::{self, text},
     secrets,
 };
-use llem_engine::cpu::{parallel, simd};
+use llem_engine::{
+    cpu::{parallel, simd},
+    parallel::launcher_variables,
+};
 use llem_meter::processor::{Processor, Roots};
 use llem_record::{
     Plan,
     environment::{Host, MeteringRecord},
 };
-use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    env,
+    ffi::OsString,
+    fs,
+    path::Path,
+};
 
 /// Beginnings of the names of variables that change results: ours, and those of CUDA and NCCL, of libraries that share
 /// work among threads, of candle (which calls some after mistral.rs), of allocators, and of the Hub.
@@ -31,22 +40,8 @@ const PREFIXES: [&str; 13] = [
     "HF_",
 ];
 
-/// Further ones: what launchers tell ranks (`llem_engine::parallel::rendezvous`), and which libraries are loaded.
-const NAMES: [&str; 13] = [
-    "RANK",
-    "WORLD_SIZE",
-    "LOCAL_RANK",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "TORCHELASTIC_USE_AGENT_STORE",
-    "SLURM_STEP_ID",
-    "SLURM_PROCID",
-    "SLURM_NTASKS",
-    "SLURM_LOCALID",
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "GLIBC_TUNABLES",
-];
+/// Further ones, which tell what libraries are loaded.
+const NAMES: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES"];
 
 /// The beginning of the names of variables that only llem's own tests set.
 const FOR_TESTS: &str = "LLEM_TEST_";
@@ -56,8 +51,9 @@ pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMa
     let texts = all.into_iter().map(|(name, value)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     });
+    let named: HashSet<_> = NAMES.into_iter().chain(launcher_variables()).collect();
     let matter = texts.filter(|(name, _)| {
-        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name.as_str())
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || named.contains(name.as_str())
     });
     matter
         .map(|(name, value)| {

@@ -122,6 +122,7 @@ async fn execute(mut options: Options, run: &Arc<Run>, folder: &mut Option<PathB
         parameters,
         grants: grants(&options)?,
         seed: options.settings.seed,
+        date: Some(options.settings.date.to_string()),
         limits: limits.record(),
         build: options.build.clone(),
         host: environment::host(&options.settings.metering.options.roots),

@@ -2,7 +2,8 @@
 
 use crate::{Error, Limits, Metering, about::is_kebab_case};
 use llem_engine::{
-    AdapterSource, DType, Device, DigestOptions, ModelSource, Split, parallel::World,
+    AdapterSource, DType, Device, DigestOptions, ModelSource, Split, chat::DateTime,
+    parallel::World,
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub models: Models,
     /// The seed of everything random.
     pub seed: u64,
+    /// The date and time that chat templates are told.
+    pub date: DateTime,
     /// What the components may use.
     pub limits: Limits,
     /// How to meter.

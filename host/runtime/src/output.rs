@@ -1,6 +1,9 @@
 //! What leaves a run: to the journal, and to whoever watches.
 
-use crate::{error::Halt, last_words::LastWords};
+use crate::{
+    error::{Halt, short},
+    last_words::LastWords,
+};
 use llem_meter::Clock;
 use llem_record::{Event, Recorder, RunRecord, Status};
 use std::{
@@ -10,6 +13,12 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+
+/// Warnings of a model's files that are told one by one.
+const MOST_WARNINGS: usize = 20;
+
+/// Characters of one.
+const LONGEST_WARNING: usize = 1_000;
 
 /// Watches a run while it goes on: a console, or nobody.
 pub trait Observer: Send + Sync {
@@ -107,6 +116,20 @@ impl Output {
     /// known only once the work is done. [`Output::afford`] is asked before.
     pub fn keep(&self, event: Event) -> wasmtime::Result<()> {
         self.append(event, u64::MAX)
+    }
+
+    /// Writes what the files of a model or an adapter say that has no effect here. They may say any number of such
+    /// things, of which the first are told.
+    pub fn warn_of_files(&self, source: &str, warnings: &[String]) -> wasmtime::Result<()> {
+        for warning in warnings.iter().take(MOST_WARNINGS) {
+            let message = short(format!("{source}: {warning}"), LONGEST_WARNING);
+            self.keep(Event::Warning { message })?;
+        }
+        match warnings.len().saturating_sub(MOST_WARNINGS) {
+            0 => Ok(()),
+            more => self
+                .keep(Event::Warning { message: format!("{source}: and {more} more like these") }),
+        }
     }
 
     /// Ends a script that has written all that it may.

@@ -3,14 +3,20 @@
 //! are refused by name.
 
 use super::{
+    fields,
+    names::key_of,
     pattern::{self, Targets},
     role::Role,
 };
 use crate::{Error, Result, text_file};
 use fancy_regex::Regex;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// A LoRA adapter's config.
 #[derive(Clone, Debug)]
@@ -29,66 +35,58 @@ pub struct AdapterConfig {
     saved: Vec<String>,
     /// Tensors with low-rank factors that no module of transformers has to itself.
     parameters: Vec<String>,
+    /// Whether factors have biases (`lora_B.bias`).
+    pub factor_biases: bool,
+    /// Tokens whose rows of tables are the adapter's own.
+    tokens: Tokens,
     ranks: Vec<(Regex, usize)>,
     alphas: Vec<(Regex, f64)>,
     /// What it says it was trained on.
     pub base_model: Option<String>,
+    /// What the run's record is to say of it.
+    pub warnings: Vec<String>,
 }
 
-/// Fields that matter only while training, or name what the tensors themselves say.
-const WITHOUT_EFFECT: &[&str] = &[
-    "auto_mapping",
-    "base_model_name_or_path",
-    "corda_config",
-    "eva_config",
-    "fan_in_fan_out", // PEFT sets it by the layer's class, whatever the file says
-    "inference_mode",
-    "lora_dropout",
-    "lora_ga_config",
-    "megatron_core",
-    "peft_version",
-    "qalora_group_size", // without use_qalora
-    "revision",
-    "runtime_config",
-    "task_type",
-];
+/// `trainable_token_indices`: tokens by the table whose rows they name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged)]
+enum Tokens {
+    #[default]
+    Nowhere,
+    /// Of the table of embeddings.
+    OfEmbedding(Vec<usize>),
+    /// By ends of modules' names.
+    OfModules(BTreeMap<String, Vec<usize>>),
+}
 
-/// Fields that are read below.
-const READ: &[&str] = &[
-    "alpha_pattern",
-    "bias",
-    "exclude_modules",
-    "init_lora_weights",
-    "layers_pattern",
-    "layers_to_transform",
-    "lora_alpha",
-    "lora_bias", // the tensors say it: lora_B.bias
-    "modules_to_save",
-    "peft_type",
-    "r",
-    "rank_pattern",
-    "target_modules",
-    "target_parameters",
-    "use_dora",
-    "use_rslora",
-];
+/// Ways to begin training that leave the base weights as they are.
+const HARMLESS_BEGINNINGS: &[&str] =
+    &["gaussian", "eva", "orthogonal", "mica", "true", "false", "null"];
 
-/// Ways to begin training that leave the base weights as they are. The others (PiSSA, OLoRA, CorDA,
-/// LoftQ, LoRA-GA) subtract something from them, so that the adapter alone is not the whole change.
-const HARMLESS_BEGINNINGS: &[&str] = &["gaussian", "eva", "orthogonal", "mica", "true", "false"];
+/// Ways to begin training that subtract something from the base weights, so that the adapter alone is not the whole
+/// change. The names of PiSSA and CorDA go on (`pissa_niter_4`).
+const HARMFUL_BEGINNINGS: &[&str] = &["pissa", "olora", "corda", "loftq", "lora_ga"];
+
+/// What PEFT takes for a rank that is not there.
+const DEFAULT_RANK: usize = 8;
+
+/// What PEFT takes for an alpha that is not there.
+const DEFAULT_ALPHA: f64 = 8.0;
 
 #[derive(Deserialize)]
 struct Fields {
-    peft_type: Option<String>,
-    r: usize,
+    r: Option<Value>,
     lora_alpha: Option<f64>,
     use_rslora: Option<bool>,
     use_dora: Option<bool>,
     bias: Option<String>,
     modules_to_save: Option<Vec<String>>,
     target_parameters: Option<Vec<String>>,
-    rank_pattern: Option<Map<String, Value>>,
-    alpha_pattern: Option<Map<String, Value>>,
+    trainable_token_indices: Option<Tokens>,
+    lora_bias: Option<bool>,
+    // In the file's order, for the first pattern that means a module counts.
+    rank_pattern: Option<IndexMap<String, Value>>,
+    alpha_pattern: Option<IndexMap<String, Value>>,
     base_model_name_or_path: Option<String>,
 }
 
@@ -98,25 +96,24 @@ impl AdapterConfig {
         let bad = |reason: String| Error::file(path, reason);
         let json: Value = text_file::parse(text, path)?;
         let object = json.as_object().ok_or_else(|| bad("is not a JSON object".to_owned()))?;
-        let fields: Fields = text_file::of_json(json.clone(), path)?;
+        fields::check_method(object.get("peft_type")).map_err(bad)?;
+        let unknown = fields::check(object).map_err(bad)?;
+        let fields: Fields = text_file::parse(text, path)?;
         check(object, &fields).map_err(bad)?;
         let targets = Targets::parse(object).map_err(bad)?;
         let saved = fields.modules_to_save.unwrap_or_default();
+        let rank = fields.r.as_ref().map_or(Ok(DEFAULT_RANK), rank_of);
         Ok(Self {
-            rank: fields.r,
-            // PEFT's default.
-            alpha: fields.lora_alpha.unwrap_or(8.0),
+            rank: rank.map_err(|reason| bad(format!("r {reason}")))?,
+            alpha: fields.lora_alpha.unwrap_or(DEFAULT_ALPHA),
             rank_stabilised: fields.use_rslora.unwrap_or(false),
             dora: fields.use_dora.unwrap_or(false),
             targets,
             saved,
             parameters: fields.target_parameters.unwrap_or_default(),
-            ranks: table(fields.rank_pattern, "rank_pattern", |value| {
-                let rank = value.as_u64().and_then(|rank| usize::try_from(rank).ok());
-                let rank = rank.ok_or_else(|| format!("is {value}; a whole number is needed"))?;
-                check_rank(rank).map(|()| rank)
-            })
-            .map_err(bad)?,
+            factor_biases: fields.lora_bias.unwrap_or(false),
+            tokens: fields.trainable_token_indices.unwrap_or_default(),
+            ranks: table(fields.rank_pattern, "rank_pattern", rank_of).map_err(bad)?,
             alphas: table(fields.alpha_pattern, "alpha_pattern", |value| {
                 let alpha =
                     value.as_f64().ok_or_else(|| format!("is {value}; a number is needed"))?;
@@ -124,6 +121,7 @@ impl AdapterConfig {
             })
             .map_err(bad)?,
             base_model: fields.base_model_name_or_path,
+            warnings: unknown.into_iter().collect(),
         })
     }
 
@@ -137,9 +135,12 @@ impl AdapterConfig {
             targets: Targets::named(targets),
             saved: Vec::new(),
             parameters: Vec::new(),
+            factor_biases: false,
+            tokens: Tokens::Nowhere,
             ranks: Vec::new(),
             alphas: Vec::new(),
             base_model: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -160,14 +161,44 @@ impl AdapterConfig {
         self.saved.iter().any(|name| pattern::is_within(name, module))
     }
 
-    /// A name in `target_modules` or `modules_to_save` that means none of `modules`.
-    pub fn name_without_module<'a>(&'a self, modules: &BTreeSet<String>) -> Option<&'a str> {
+    /// The tokens whose rows of a table are the adapter's own.
+    pub fn tokens(&self, table: &str) -> Option<&[usize]> {
+        match &self.tokens {
+            Tokens::Nowhere => None,
+            Tokens::OfEmbedding(tokens) => Some(tokens),
+            Tokens::OfModules(by_module) => by_module
+                .iter()
+                .find(|(name, _)| table.ends_with(*name))
+                .map(|(_, tokens)| &tokens[..]),
+        }
+    }
+
+    /// Whether there are such tokens.
+    pub fn names_tokens(&self) -> bool {
+        match &self.tokens {
+            Tokens::Nowhere => false,
+            Tokens::OfEmbedding(tokens) => !tokens.is_empty(),
+            Tokens::OfModules(by_module) => by_module.values().any(|tokens| !tokens.is_empty()),
+        }
+    }
+
+    /// What to mend where the adapter has factors of a module that the config does not mean.
+    pub fn remedy_of_targets(&self) -> &'static str {
+        self.targets.remedy()
+    }
+
+    /// Names in `target_modules` and `modules_to_save` that mean none of `modules`.
+    pub fn names_without_module(&self, modules: &BTreeSet<String>) -> Vec<&str> {
         let is_nowhere = |means: fn(&str, &str) -> bool| {
-            move |name: &&str| !modules.iter().any(|module| means(name, module))
+            move |name: &&str| {
+                let is_there =
+                    |module: &String| means(name, module) || key_of(name) == key_of(module);
+                !modules.iter().any(is_there)
+            }
         };
-        let target = self.targets.names().find(is_nowhere(pattern::is_end_of));
-        target
-            .or_else(|| self.saved.iter().map(String::as_str).find(is_nowhere(pattern::is_within)))
+        let targets = self.targets.names().filter(is_nowhere(pattern::is_end_of));
+        let saved = self.saved.iter().map(String::as_str).filter(is_nowhere(pattern::is_within));
+        targets.chain(saved).collect()
     }
 
     /// The rank of a module's factors.
@@ -194,6 +225,13 @@ pub fn check_rank(rank: usize) -> std::result::Result<(), String> {
     }
 }
 
+/// A rank in a file. Other programs than PEFT write it with a decimal point.
+fn rank_of(value: &Value) -> std::result::Result<usize, String> {
+    let rank = value.as_f64().filter(|rank| rank.fract() == 0.0 && *rank >= 0.0);
+    let rank = rank.ok_or_else(|| format!("is {value}; a whole number is needed"))?;
+    check_rank(rank as usize).map(|()| rank as usize)
+}
+
 /// Refuses an alpha that is no number in 32 bits, in which factors are scaled.
 pub fn check_alpha(alpha: f64) -> std::result::Result<(), String> {
     match (alpha as f32).is_finite() {
@@ -202,41 +240,20 @@ pub fn check_alpha(alpha: f64) -> std::result::Result<(), String> {
     }
 }
 
-/// Whether a value asks for nothing.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
 fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<(), String> {
-    match fields.peft_type.as_deref() {
-        None | Some("LORA") => {}
-        Some(other) => {
-            return Err(format!(
-                "peft_type is '{other}'; this version attaches LORA adapters only"
-            ));
-        }
-    }
-    for (name, value) in object {
-        let known = WITHOUT_EFFECT.contains(&name.as_str()) || READ.contains(&name.as_str());
-        if !known && !is_off(value) {
-            return Err(format!(
-                "{name} is set ({value}), which this version does not support: train or export the adapter without it"
-            ));
-        }
-    }
-    check_rank(fields.r).map_err(|reason| format!("r {reason}"))?;
     let alpha = fields.lora_alpha.unwrap_or_default();
     check_alpha(alpha).map_err(|reason| format!("lora_alpha {reason}"))?;
     if let Some(beginning) = object.get("init_lora_weights") {
         let beginning = beginning.as_str().map_or_else(|| beginning.to_string(), str::to_lowercase);
-        if beginning != "null" && !HARMLESS_BEGINNINGS.contains(&beginning.as_str()) {
+        if HARMFUL_BEGINNINGS.iter().any(|known| beginning.starts_with(known)) {
             return Err(format!(
                 "init_lora_weights is '{beginning}', which changes the base weights too: save the adapter with PEFT's path_initial_model_for_weight_conversion"
+            ));
+        }
+        if !HARMLESS_BEGINNINGS.contains(&&*beginning) {
+            return Err(format!(
+                "init_lora_weights is '{beginning}', which PEFT does not know: use {}",
+                HARMLESS_BEGINNINGS.join(", ")
             ));
         }
     }
@@ -248,7 +265,7 @@ fn check(object: &Map<String, Value>, fields: &Fields) -> std::result::Result<()
 
 /// The entries of a pattern table, as `convert` takes their values.
 fn table<T>(
-    entries: Option<Map<String, Value>>,
+    entries: Option<IndexMap<String, Value>>,
     field: &str,
     convert: impl Fn(&Value) -> std::result::Result<T, String>,
 ) -> std::result::Result<Vec<(Regex, T)>, String> {
@@ -258,4 +275,40 @@ fn table<T>(
         Ok((pattern, converted))
     };
     entries.unwrap_or_default().into_iter().map(entry).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AdapterConfig> {
+        AdapterConfig::parse(text, Path::new("adapter_config.json"))
+    }
+
+    // As get_pattern_key of PEFT 0.21.2 answers: the first key that matches, in the file's order.
+    #[test]
+    fn the_first_pattern_of_the_file_counts() {
+        let text = r#"{"rank_pattern": {"q_proj": 4, "layers.0.*": 2.0}, "alpha_pattern": {"z_proj|q_proj": 1, "a.*|q_proj": 2}}"#;
+        let config = parse(text).unwrap();
+        let q = "model.layers.0.self_attn.q_proj";
+        assert_eq!(config.rank(q), 4);
+        assert_eq!(config.rank("model.layers.0.self_attn.k_proj"), 2);
+        assert_eq!(config.rank("model.layers.1.self_attn.k_proj"), 8, "PEFT's default");
+        assert_eq!(config.scale(q), 1.0 / 4.0);
+    }
+
+    #[test]
+    fn ranks_are_whole_numbers() {
+        for (rank, words) in [
+            ("8.5", "8.5; a whole number"),
+            ("\"8\"", "a whole number"),
+            ("-1", "-1; a whole number"),
+            ("0", "between 1 and"),
+            ("70000", "between 1 and"),
+        ] {
+            let refusal = parse(&format!(r#"{{"r": {rank}}}"#)).unwrap_err().to_string();
+            assert!(refusal.contains(words) && refusal.contains("r "), "{refusal}");
+        }
+    }
 }

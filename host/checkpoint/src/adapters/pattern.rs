@@ -21,6 +21,8 @@ pub struct Targets {
 enum Wanted {
     /// Every linear layer but the LM head.
     AllLinear,
+    /// What PEFT chooses where the config names nothing.
+    ByDefault,
     /// Modules whose name is this or ends with it.
     Named(Vec<String>),
     /// Modules whose whole name matches.
@@ -28,6 +30,11 @@ enum Wanted {
 }
 
 type Parsed<T> = Result<T, String>;
+
+/// The modules that PEFT 0.21 changes where a config names none, of all families together
+/// (`TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING` in `peft/utils/constants.py`): no family has a module of
+/// another's name.
+const BY_DEFAULT: &[&str] = &["q_proj", "v_proj", "c_attn", "query_key_value"];
 
 impl Targets {
     /// Modules of these names; none means all linear ones.
@@ -39,9 +46,11 @@ impl Targets {
     /// Reads the fields of a config.
     pub fn parse(config: &Map<String, Value>) -> Parsed<Self> {
         let get = |name: &str| config.get(name).filter(|value| !value.is_null());
-        let wanted = get("target_modules")
-            .ok_or_else(|| "target_modules is missing: name the modules that it changes".to_owned())
-            .and_then(|value| Wanted::parse("target_modules", value))?;
+        let wanted = match (get("target_modules"), get("target_parameters")) {
+            (Some(value), _) => Wanted::parse("target_modules", value)?,
+            (None, Some(_)) => Wanted::Named(Vec::new()),
+            (None, None) => Wanted::ByDefault,
+        };
         let excluded = get("exclude_modules")
             .map(|value| Wanted::parse("exclude_modules", value))
             .transpose()?;
@@ -79,11 +88,22 @@ impl Targets {
         }
     }
 
+    /// What to mend where a module with tensors is not meant.
+    pub fn remedy(&self) -> &'static str {
+        match &self.wanted {
+            Wanted::ByDefault => "name its modules in target_modules",
+            Wanted::Matching(pattern) if !pattern.as_str().contains(".*") => {
+                "a text in target_modules has to match a module's whole name; write a list of names"
+            }
+            _ => "mend target_modules",
+        }
+    }
+
     /// The names, where it is a list of them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = match &self.wanted {
             Wanted::Named(names) => &names[..],
-            Wanted::AllLinear | Wanted::Matching(_) => &[],
+            Wanted::AllLinear | Wanted::ByDefault | Wanted::Matching(_) => &[],
         };
         names.iter().map(String::as_str)
     }
@@ -113,6 +133,7 @@ impl Wanted {
     fn include(&self, module: &str, role: Role) -> bool {
         match self {
             Self::AllLinear => matches!(role, Role::Projection | Role::Expert(_)),
+            Self::ByDefault => BY_DEFAULT.iter().any(|name| is_end_of(name, module)),
             Self::Named(names) => names.iter().any(|name| is_end_of(name, module)),
             Self::Matching(pattern) => pattern.is_match(module).unwrap_or(false),
         }
@@ -160,9 +181,34 @@ fn strings(field: &str, value: &Value) -> Parsed<Vec<String>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// As `tests/fixtures/make-lora-config` found them in PEFT.
+    #[test]
+    fn targets_by_default_are_those_of_peft() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/lora-config.json");
+        let peft: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let mut theirs: Vec<&str> = peft["targets"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|names| names.as_array().into_iter().flatten())
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        theirs.sort_unstable();
+        theirs.dedup();
+        let mut ours = BY_DEFAULT.to_vec();
+        ours.sort_unstable();
+        assert_eq!(ours, theirs);
+        assert!(included(json!({"target_modules": null}), "model.layers.3.self_attn.v_proj"));
+        assert!(!included(json!({}), "model.layers.3.self_attn.k_proj"));
+        let parameters =
+            json!({"target_modules": null, "target_parameters": ["mlp.experts.down_proj"]});
+        assert!(!included(parameters, "model.layers.3.self_attn.v_proj"));
+    }
 
     fn included(config: Value, module: &str) -> bool {
         let targets = Targets::parse(config.as_object().expect("an object")).expect("parses");

@@ -1,197 +1,121 @@
-//! `config.json` of a Hugging Face model folder, as the files on the Hub spell it.
+//! `config.json` of a Hugging Face model folder, read as the config classes of transformers 5 read it.
 //!
-//! What an absent field means is for the family to say (`families`), as in transformers each has a
-//! config class of its own.
+//! Each family has a table of its class's fields ([`Class`]): how published files spell them, what absent ones are, and
+//! which values ask for what this version does not compute. [`Config`] is what comes of it, under one set of names.
+//! Start at [`Class::read`], [`RopeRule`] and `families`, where the tables are.
 
+mod activation;
+mod class;
+mod generation;
+mod known;
 mod ranges;
+mod rope;
+#[cfg(test)]
+mod tests;
+mod value;
 
+pub use activation::Activation;
+pub use class::{Class, Field, Refused};
+pub use generation::{GenerationConfig, TokenIds};
 pub(crate) use ranges::within;
+pub use rope::{OneRope, RopeParameters, RopeRule};
+pub use value::parse;
 
-use crate::{Error, Format, Result, families::Activation, text_file};
-use serde::Deserialize;
-use std::path::Path;
+use crate::{Error, Format, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// The fields that decide a decoder's shape, over all families. Unknown fields are ignored, as
-/// transformers does; a field that a family needs and does not find is asked for by name.
-#[derive(Clone, Debug, Deserialize)]
+/// The fields that decide a decoder's shape, over all families. What a file leaves out has its class's default; what
+/// a class does not have is `None`, false, 0 or empty.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Config {
-    /// Class names; the first decides the family.
-    #[serde(default)]
-    pub architectures: Vec<String>,
+    /// The class of its language model in transformers.
+    pub architecture: String,
     /// Width of the residual stream.
-    #[serde(alias = "n_embd")]
     pub hidden_size: usize,
-    /// Width of the MLP; absent means four times hidden.
-    #[serde(alias = "n_inner")]
+    /// Width of the MLP; `None` means four times hidden.
     pub intermediate_size: Option<usize>,
     /// Decoder layers.
-    #[serde(alias = "n_layer")]
     pub num_hidden_layers: usize,
     /// Query heads.
-    #[serde(alias = "n_head")]
     pub num_attention_heads: usize,
-    /// Key and value heads; absent means one for each query head.
+    /// Key and value heads; `None` means one for each query head.
     pub num_key_value_heads: Option<usize>,
-    /// Width of a head; absent means hidden / heads.
+    /// Width of a head; `None` means hidden / heads.
     pub head_dim: Option<usize>,
     /// Rows of the embedding.
     pub vocab_size: usize,
     /// Longest sequence the model was made for.
-    #[serde(alias = "n_positions", default = "default_context")]
     pub max_position_embeddings: usize,
-    /// Epsilon of RMS norms.
-    pub rms_norm_eps: Option<f64>,
-    /// Epsilon of layer norms.
-    #[serde(alias = "layer_norm_epsilon")]
-    pub layer_norm_eps: Option<f64>,
-    /// RoPE base (transformers before 5 keeps it here).
-    #[serde(alias = "rotary_emb_base")]
-    pub rope_theta: Option<f64>,
-    /// RoPE base of Gemma 3's windowed layers (transformers before 5).
-    pub rope_local_base_freq: Option<f64>,
-    /// Share of a head that is rotated (transformers before 5).
-    #[serde(alias = "rotary_pct")]
-    pub partial_rotary_factor: Option<f64>,
-    /// RoPE scaling (transformers before 5).
-    pub rope_scaling: Option<RopeParameters>,
-    /// RoPE base and scaling together (transformers 5).
-    pub rope_parameters: Option<RopeByLayer>,
+    /// Epsilon of the norms.
+    pub norm_eps: f64,
+    /// Rotary embeddings: none, one, or that of layers that see everything and that of windowed ones.
+    pub ropes: Vec<RopeParameters>,
     /// Whether the LM head is the embedding.
-    pub tie_word_embeddings: Option<bool>,
+    pub tie_word_embeddings: bool,
     /// Biases on Q, K, V and O.
-    pub attention_bias: Option<bool>,
+    pub attention_bias: bool,
     /// Biases in the MLP.
-    #[serde(default)]
     pub mlp_bias: bool,
-    /// Activation of the MLP. Gemma and GPT-2 have names of their own for it.
-    pub hidden_act: Option<String>,
-    /// Goes before `hidden_act`.
-    pub hidden_activation: Option<String>,
-    /// GPT-2's name of it.
-    pub activation_function: Option<String>,
+    /// Activation of the MLP.
+    pub hidden_act: String,
     /// Keys that a query sees in windowed layers.
     pub sliding_window: Option<usize>,
     /// Qwen: whether there are windowed layers.
-    #[serde(default)]
     pub use_sliding_window: bool,
     /// Qwen: layers from this one on are windowed.
-    pub max_window_layers: Option<usize>,
+    pub max_window_layers: usize,
     /// Gemma 3: one layer in so many sees everything.
-    #[serde(alias = "_sliding_window_pattern")]
-    pub sliding_window_pattern: Option<usize>,
-    /// `full_attention` or `sliding_attention`, one a layer.
+    pub sliding_window_pattern: usize,
+    /// `full_attention` or `sliding_attention`, one a layer; `None` where the class has a rule.
     pub layer_types: Option<Vec<String>>,
     /// Gemma: scores are divided by the root of this.
-    pub query_pre_attn_scalar: Option<f64>,
-    /// Gemma 2: soft cap of scores.
-    pub attn_logit_softcapping: Option<f32>,
-    /// Gemma 2: soft cap of logits.
-    pub final_logit_softcapping: Option<f32>,
+    pub query_pre_attn_scalar: f64,
+    /// Gemma: soft cap of scores.
+    pub attn_logit_softcapping: Option<f64>,
+    /// Gemma: soft cap of logits.
+    pub final_logit_softcapping: Option<f64>,
     /// GPT-NeoX: whether attention and MLP stand side by side.
-    pub use_parallel_residual: Option<bool>,
-    /// GPT-2: scales each layer's scores differently.
-    #[serde(default)]
-    pub scale_attn_by_inverse_layer_idx: bool,
+    pub use_parallel_residual: bool,
+    /// GPT-2: whether scores are divided by the root of a head's width.
+    pub scale_attn_weights: bool,
     /// Experts of a layer.
-    #[serde(alias = "num_experts")]
-    pub num_local_experts: Option<usize>,
+    pub num_local_experts: usize,
     /// Experts that a token goes to.
-    pub num_experts_per_tok: Option<usize>,
+    pub num_experts_per_tok: usize,
     /// Width of an expert.
-    pub moe_intermediate_size: Option<usize>,
+    pub moe_intermediate_size: usize,
     /// Whether the chosen experts' weights are made to sum to 1.
-    #[serde(default)]
     pub norm_topk_prob: bool,
     /// Every so many layers has experts.
-    pub decoder_sparse_step: Option<usize>,
+    pub decoder_sparse_step: usize,
     /// Layers without experts.
-    #[serde(default)]
-    pub mlp_only_layers: Vec<usize>,
+    pub mlp_only_layers: Option<Vec<usize>>,
     /// Tokens that end a sequence.
     pub eos_token_id: Option<TokenIds>,
-    /// Format of the checkpoint (transformers 5).
+    /// Format of the checkpoint.
     pub dtype: Option<String>,
-    /// Format of the checkpoint (transformers before 5).
-    pub torch_dtype: Option<String>,
-}
-
-/// How rotary frequencies are made. Which fields apply depends on the type.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct RopeParameters {
-    /// `default`, `linear`, `llama3` or `yarn`. Older files call it `type`.
-    #[serde(alias = "type")]
-    pub rope_type: Option<String>,
-    /// Base of the frequencies.
-    pub rope_theta: Option<f64>,
-    /// Share of a head that is rotated.
-    pub partial_rotary_factor: Option<f64>,
-    /// By how much the context is stretched.
-    pub factor: Option<f64>,
-    /// llama3: wavelengths above original / this are stretched wholly.
-    pub low_freq_factor: Option<f64>,
-    /// llama3: wavelengths below original / this are left alone.
-    pub high_freq_factor: Option<f64>,
-    /// llama3 and yarn: the context that the model was first trained for.
-    pub original_max_position_embeddings: Option<f64>,
-    /// yarn: rotations over the original context above which a frequency is left alone.
-    pub beta_fast: Option<f64>,
-    /// yarn: rotations below which it is stretched wholly.
-    pub beta_slow: Option<f64>,
-    /// yarn: cosines and sines are multiplied by this.
-    pub attention_factor: Option<f64>,
-}
-
-/// One set of parameters for all layers, or one for each kind of layer.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "RoPE's parameters, or those of each kind of layer")]
-pub enum RopeByLayer {
-    /// Gemma 3.
-    ByKind {
-        /// Layers that see everything.
-        full_attention: RopeParameters,
-        /// Windowed layers.
-        sliding_attention: RopeParameters,
-    },
-    /// Everyone else.
-    One(RopeParameters),
-}
-
-/// One id or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a token id, or a list of them")]
-pub enum TokenIds {
-    /// `"eos_token_id": 2`
-    One(u32),
-    /// `"eos_token_id": [128001, 128009]`
-    Many(Vec<u32>),
-}
-
-impl TokenIds {
-    /// All of them.
-    pub fn to_vec(&self) -> Vec<u32> {
-        match self {
-            Self::One(id) => vec![*id],
-            Self::Many(ids) => ids.clone(),
-        }
-    }
-}
-
-/// `generation_config.json`. Only what ends a sequence is taken from it: a measurement's sampling
-/// is the script's to choose, never a file's.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct GenerationConfig {
-    /// Tokens that end a sequence; goes before the config's.
-    pub eos_token_id: Option<TokenIds>,
-}
-
-fn default_context() -> usize {
-    2048
+    /// What the file says that has no effect here and may be meant to have one: a sentence each.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads a `config.json` that is already JSON; `path` is for messages. Its numbers are to be checked.
-    pub(crate) fn from_json(json: serde_json::Value, path: &Path) -> Result<Self> {
-        text_file::of_json(json, path)
+    /// What a file of a class says. Its numbers are to be checked.
+    ///
+    /// # Errors
+    /// The reason why a field is not what the class holds, or asks for what this version does not compute.
+    pub fn read(class: &Class, json: &Map<String, Value>) -> std::result::Result<Self, String> {
+        let fields = class.read(json)?;
+        let mut config: Self =
+            serde_json::from_value(fields.into()).map_err(|error| error.to_string())?;
+        config.architecture = class.architecture.to_owned();
+        config.warnings = class.warnings(json);
+        let positions = config.max_position_embeddings;
+        config.ropes = class.rope.read(json, positions, &mut config.warnings)?;
+        config.dtype = format_name(json)?;
+        Ok(config)
     }
 
     /// Key and value heads.
@@ -209,60 +133,56 @@ impl Config {
         self.intermediate_size.unwrap_or(self.hidden_size.saturating_mul(4))
     }
 
-    /// The MLP's activation, or the family's own where the file names none.
-    pub fn activation(&self, default: Activation) -> Result<Activation> {
-        let named = self.hidden_activation.as_ref().or(self.hidden_act.as_ref());
-        let Some(name) = named.or(self.activation_function.as_ref()) else {
-            return Ok(default);
-        };
-        match name.as_str() {
-            "silu" | "swish" => Ok(Activation::Silu),
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
-            other => Err(Error::Unsupported(format!(
-                "activation '{other}' is not supported; this version has silu, gelu and gelu_new"
-            ))),
+    /// The MLP's activation.
+    ///
+    /// # Errors
+    /// This version does not have it.
+    pub fn activation(&self) -> Result<Activation> {
+        Activation::named(&self.hidden_act)
+    }
+
+    /// Whether each layer is windowed: as `layer_types` says, or by the class's rule.
+    ///
+    /// # Errors
+    /// `layer_types` is not one kind of attention a layer.
+    pub fn windowed_layers(&self, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
+        let layers = self.num_hidden_layers;
+        let Some(types) = &self.layer_types else { return Ok((0..layers).map(rule).collect()) };
+        if types.len() != layers {
+            return Err(Error::Invalid(format!(
+                "layer_types names {} layers and num_hidden_layers is {layers}: one of them is wrong",
+                types.len()
+            )));
         }
-    }
-
-    /// Whether `layer_types` says that a layer is windowed; none where it says nothing.
-    pub fn is_sliding(&self, layer: usize) -> Option<bool> {
-        Some(self.layer_types.as_ref()?.get(layer)? == "sliding_attention")
-    }
-
-    /// A field that the family cannot do without.
-    pub fn required<T>(&self, field: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::Invalid(format!("the field {field} is missing")))
+        let is_windowed = |name: &String| match name.as_str() {
+            "sliding_attention" => Ok(true),
+            // The older name is from before attention had kinds.
+            "full_attention" | "attention" => Ok(false),
+            other => Err(Error::Unsupported(format!(
+                "layer_types names '{other}'; this version has full_attention and sliding_attention"
+            ))),
+        };
+        types.iter().map(is_windowed).collect()
     }
 
     /// The checkpoint's own number format; f32 where the file names none.
+    ///
+    /// # Errors
+    /// It is not a format of floats that this version computes in.
     pub fn format(&self) -> Result<Format> {
-        self.dtype
-            .as_ref()
-            .or(self.torch_dtype.as_ref())
-            .map_or(Ok(Format::F32), |name| name.parse())
+        self.dtype.as_ref().map_or(Ok(Format::F32), |name| name.parse())
     }
+}
 
-    /// RoPE's parameters wherever the file keeps them; of one kind of layer where kinds differ.
-    pub fn rope(&self, kind: Option<&str>) -> RopeParameters {
-        let sliding = kind == Some("sliding_attention");
-        let mut rope = match &self.rope_parameters {
-            Some(RopeByLayer::ByKind { sliding_attention, .. }) if sliding => {
-                sliding_attention.clone()
-            }
-            Some(RopeByLayer::ByKind { full_attention, .. }) => full_attention.clone(),
-            Some(RopeByLayer::One(rope)) => rope.clone(),
-            // Before transformers 5, Gemma 3 stretched only the layers that see everything.
-            None if sliding => RopeParameters {
-                rope_theta: Some(self.rope_local_base_freq.unwrap_or(10_000.0)),
-                ..RopeParameters::default()
-            },
-            None => self.rope_scaling.clone().unwrap_or_default(),
-        };
-        rope.rope_theta = rope.rope_theta.or(self.rope_theta);
-        rope.partial_rotary_factor = rope.partial_rotary_factor.or(self.partial_rotary_factor);
-        rope.original_max_position_embeddings =
-            rope.original_max_position_embeddings.or(Some(self.max_position_embeddings as f64));
-        rope
-    }
+/// The checkpoint's number format; before transformers 5 it was `torch_dtype`.
+fn format_name(json: &Map<String, Value>) -> std::result::Result<Option<String>, String> {
+    let named = ["dtype", "torch_dtype"].into_iter().find_map(|name| {
+        let value = json.get(name).filter(|value| !value.is_null())?;
+        Some((name, value))
+    });
+    let text = |(name, value): (&str, &Value)| {
+        let text = value.as_str().map(str::to_owned);
+        text.ok_or_else(|| format!("{name} is {} and must be a string", value::shown(value)))
+    };
+    named.map(text).transpose()
 }

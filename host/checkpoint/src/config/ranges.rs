@@ -1,7 +1,7 @@
 //! What the numbers of a `config.json` may be. They size allocations, loops and shifts, and a file may say
 //! anything. The limits are far above any published model's.
 
-use super::{Config, RopeByLayer, RopeParameters};
+use super::{Class, Config, RopeParameters};
 use std::fmt::Display;
 
 /// Layers. Published models have up to some 130.
@@ -30,8 +30,8 @@ pub fn within<T: PartialOrd + Display>(
 }
 
 impl Config {
-    /// The reason why its numbers are not a model's, or do not go together.
-    pub fn check(&self) -> Result<(), String> {
+    /// The reason why its numbers are not a model's, or do not go together, in its class's words.
+    pub fn check(&self, class: &Class) -> Result<(), String> {
         let head_dim = match self.head_dim {
             Some(_) => "head_dim",
             None => "hidden_size / num_attention_heads",
@@ -46,32 +46,27 @@ impl Config {
             ("vocab_size", self.vocab_size, LARGEST_VOCABULARY),
             ("max_position_embeddings", self.max_position_embeddings, LONGEST),
         ] {
-            within(name, value, [1, most])?;
+            within(class.name_of(name), value, [1, most])?;
         }
         for (name, value, most) in [
             ("num_local_experts", self.num_local_experts, MOST_HEADS),
             ("num_experts_per_tok", self.num_experts_per_tok, MOST_HEADS),
             ("moe_intermediate_size", self.moe_intermediate_size, WIDEST_MLP),
             ("max_window_layers", self.max_window_layers, LONGEST),
-            ("sliding_window", self.sliding_window, LONGEST),
+            ("sliding_window", self.sliding_window.unwrap_or(0), LONGEST),
         ] {
-            within(name, value.unwrap_or(0), [0, most])?;
+            within(class.name_of(name), value, [0, most])?;
         }
+        let has = |name: &str| class.fields.iter().any(|field| field.target == name);
         for (name, value) in [
-            ("rms_norm_eps", self.rms_norm_eps),
-            ("layer_norm_eps", self.layer_norm_eps),
-            ("rope_theta", self.rope_theta),
-            ("rope_local_base_freq", self.rope_local_base_freq),
-            ("query_pre_attn_scalar", self.query_pre_attn_scalar),
-            ("attn_logit_softcapping", self.attn_logit_softcapping.map(f64::from)),
-            ("final_logit_softcapping", self.final_logit_softcapping.map(f64::from)),
+            ("norm_eps", Some(self.norm_eps)),
+            ("query_pre_attn_scalar", Some(self.query_pre_attn_scalar)),
+            ("attn_logit_softcapping", self.attn_logit_softcapping),
+            ("final_logit_softcapping", self.final_logit_softcapping),
         ] {
-            positive(name, value)?;
+            positive(class.name_of(name), value.filter(|_| has(name)))?;
         }
-        let ropes = self.rope_parameters.iter().flat_map(RopeByLayer::each);
-        for rope in self.rope_scaling.iter().chain(ropes) {
-            rope.check()?;
-        }
+        self.ropes.iter().try_for_each(RopeParameters::check)?;
         self.check_heads()
     }
 
@@ -89,17 +84,6 @@ impl Config {
             ));
         }
         Ok(())
-    }
-}
-
-impl RopeByLayer {
-    fn each(&self) -> Vec<&RopeParameters> {
-        match self {
-            Self::ByKind { full_attention, sliding_attention } => {
-                vec![full_attention, sliding_attention]
-            }
-            Self::One(rope) => vec![rope],
-        }
     }
 }
 

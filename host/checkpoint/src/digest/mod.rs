@@ -19,7 +19,7 @@
 mod file_hash;
 mod known_hashes;
 
-use crate::{Result, gguf::Gguf, safetensors_files::TensorFile};
+use crate::{Result, gguf, safetensors_files::TensorFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
@@ -106,10 +106,9 @@ impl<'a> From<&'a TensorFile> for WeightFile<'a> {
     }
 }
 
-impl<'a> From<&'a Gguf> for WeightFile<'a> {
-    fn from(gguf: &'a Gguf) -> Self {
-        let data = usize::try_from(gguf.content.tensor_data_offset).unwrap_or(usize::MAX);
-        Self::new(&gguf.path, &gguf.bytes, data)
+impl<'a> From<&'a gguf::Part> for WeightFile<'a> {
+    fn from(part: &'a gguf::Part) -> Self {
+        Self::new(&part.path, &part.bytes, part.data)
     }
 }
 

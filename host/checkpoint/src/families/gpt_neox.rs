@@ -1,18 +1,52 @@
 //! GPT-NeoX and Pythia (arXiv 2204.06745, 2304.01373): LayerNorm, a rotary embedding of part of each
 //! head, and in most attention beside the MLP.
 
-use super::Activation;
 use super::{MlpIn, Names, NormKind, Qkv, Shape, llama};
-use crate::{Config, Result};
+use crate::{
+    Config, Error, Result,
+    config::{Class, Field, OneRope, RopeRule},
+};
+
+pub(super) const CLASS: Class = Class {
+    model_type: "gpt_neox",
+    name: "GPTNeoXConfig",
+    architecture: "GPTNeoXForCausalLM",
+    fields: &[
+        Field::whole("vocab_size", 50_432),
+        Field::whole("hidden_size", 6144),
+        Field::whole("num_hidden_layers", 44),
+        Field::whole("num_attention_heads", 64),
+        Field::whole("intermediate_size", 24_576),
+        Field::text("hidden_act", "gelu"),
+        Field::whole("max_position_embeddings", 2048),
+        Field::number("layer_norm_eps", 1e-5).target("norm_eps"),
+        Field::flag("tie_word_embeddings", false),
+        Field::flag("use_parallel_residual", true),
+        Field::optional_whole("head_dim"),
+        Field::flag("attention_bias", true),
+        Field::end_of_text(Some(2)),
+    ],
+    refused: &[],
+    // transformers 4.43 to 4.57 saves the rotary embedding under its general names as well; the class reads its own.
+    // Every query head has a key and a value head, whatever a file says.
+    inert: &["is_decoder", "num_key_value_heads", "partial_rotary_factor", "rope_theta"],
+    rope: RopeRule::One(OneRope {
+        theta: ("rotary_emb_base", 10_000.0),
+        share: Some(("rotary_pct", 0.25)),
+        ..OneRope::new(10_000.0)
+    }),
+};
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
+    let width = config.hidden_size / config.num_attention_heads;
+    if config.head_dim.is_some_and(|head_dim| head_dim != width) {
+        return Err(Error::Invalid(format!(
+            "head_dim is not hidden_size / num_attention_heads ({width}), and the class uses both: remove it"
+        )));
+    }
     let mut shape = llama::shape(config)?;
     shape.norm = NormKind::Layer;
-    shape.norm_eps = config.layer_norm_eps.unwrap_or(1e-5) as f32;
-    shape.parallel = config.use_parallel_residual.unwrap_or(true);
-    shape.activation = config.activation(Activation::Gelu)?;
-    shape.qkv_bias = config.attention_bias.unwrap_or(true);
-    shape.output_bias = shape.qkv_bias;
+    shape.parallel = config.use_parallel_residual;
     shape.mlp_bias = true;
     shape.names = Names {
         base: "gpt_neox",

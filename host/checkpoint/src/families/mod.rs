@@ -14,6 +14,7 @@
 //! | GPT-2 | LayerNorm before | learned | one QKV tensor | GELU |
 //! | GPT-NeoX | LayerNorm before | rotary, partial | beside the MLP | GELU |
 
+mod architecture;
 mod gemma;
 mod gpt2;
 mod gpt_neox;
@@ -26,77 +27,69 @@ mod qwen;
 mod rope;
 mod shape;
 
-pub use rope::Rope;
-pub use shape::{Activation, Experts, LayerKind, MlpIn, Names, NormKind, Qkv, QueryNorm, Shape};
+pub use rope::{Rope, RopeRange};
+pub use shape::{Experts, LayerKind, MlpIn, Names, NormKind, Qkv, QueryNorm, Shape};
 
-use crate::{Config, Error, Result, text_file};
+use crate::{
+    Config, Error, Result,
+    config::{self, Class},
+};
+use architecture::Found;
+use serde_json::Value;
 use std::path::Path;
 
-/// A family: the architecture it serves and how it reads its config.
+/// A family: its config class, and how a config becomes a shape.
 struct Family {
-    architecture: &'static str,
+    class: &'static Class,
     shape: fn(&Config) -> Result<Shape>,
-    /// Whether there are as many key and value heads as query heads, of width hidden / heads, whatever else the config
-    /// says: transformers' classes of GPT-2 and GPT-NeoX read neither `num_key_value_heads` nor `head_dim`.
-    equal_heads: bool,
-}
-
-impl Family {
-    const fn new(architecture: &'static str, shape: fn(&Config) -> Result<Shape>) -> Self {
-        Self { architecture, shape, equal_heads: false }
-    }
-
-    const fn with_equal_heads(self) -> Self {
-        Self { equal_heads: true, ..self }
-    }
 }
 
 const FAMILIES: &[Family] = &[
-    Family::new("LlamaForCausalLM", llama::shape),
-    Family::new("MistralForCausalLM", mistral::shape),
-    Family::new("MixtralForCausalLM", mixtral::shape),
-    Family::new("Qwen2ForCausalLM", qwen::qwen2),
-    Family::new("Qwen3ForCausalLM", qwen::qwen3),
-    Family::new("Qwen3MoeForCausalLM", qwen::qwen3_moe),
-    Family::new("Gemma2ForCausalLM", gemma::gemma2),
-    Family::new("Gemma3ForCausalLM", gemma::gemma3),
-    Family::new("Phi3ForCausalLM", phi3::shape),
-    Family::new("Olmo2ForCausalLM", olmo2::shape),
-    Family::new("GPT2LMHeadModel", gpt2::shape).with_equal_heads(),
-    Family::new("GPTNeoXForCausalLM", gpt_neox::shape).with_equal_heads(),
+    Family { class: &llama::CLASS, shape: llama::shape },
+    Family { class: &mistral::CLASS, shape: mistral::shape },
+    Family { class: &mixtral::CLASS, shape: mixtral::shape },
+    Family { class: &qwen::QWEN2, shape: qwen::qwen2 },
+    Family { class: &qwen::QWEN3, shape: qwen::qwen3 },
+    Family { class: &qwen::QWEN3_MOE, shape: qwen::qwen3_moe },
+    Family { class: &gemma::GEMMA2, shape: gemma::gemma2 },
+    Family { class: &gemma::GEMMA3, shape: gemma::gemma3 },
+    Family { class: &phi3::CLASS, shape: phi3::shape },
+    Family { class: &olmo2::CLASS, shape: olmo2::shape },
+    Family { class: &gpt2::CLASS, shape: gpt2::shape },
+    Family { class: &gpt_neox::CLASS, shape: gpt_neox::shape },
 ];
 
-/// What a `config.json` says, and the shape that it describes; `path` is for messages. The architecture is looked
-/// at first, for another family's file may lack the fields that ours need.
-pub fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
-    let json: serde_json::Value = text_file::parse(text, path)?;
-    let architecture = json["architectures"][0].as_str().unwrap_or("none");
-    find(architecture).map_err(|reason| Error::file(path, reason))?;
-    of_json(json, path)
+/// The families' config classes.
+#[cfg(test)]
+pub(crate) fn classes() -> impl Iterator<Item = &'static Class> {
+    FAMILIES.iter().map(|family| family.class)
 }
 
-/// The same of a `config.json` that is JSON already.
-pub fn of_json(json: serde_json::Value, path: &Path) -> Result<(Config, Shape)> {
+/// What a `config.json` says, and the shape that it describes; `path` is for messages.
+///
+/// # Errors
+/// It is no JSON, of no family that this version runs, or a field of it is not what its class holds.
+pub fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
+    of_json(config::parse(text, path)?, path)
+}
+
+/// The same of what is JSON already: what a GGUF file says, in the words of a `config.json`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn of_json(json: Value, path: &Path) -> Result<(Config, Shape)> {
     let bad = |reason: String| Error::file(path, reason);
-    let mut config = Config::from_json(json, path)?;
-    let family = find(config.architectures.first().map_or("none", String::as_str)).map_err(bad)?;
-    if family.equal_heads {
-        (config.num_key_value_heads, config.head_dim) = (None, None);
-    }
-    config.check().map_err(bad)?;
+    let Value::Object(fields) = json else {
+        return Err(bad("is not a JSON object: fetch it again".to_owned()));
+    };
+    let Found { family, fields, warnings } = architecture::find(fields).map_err(bad)?;
+    let mut config = Config::read(family.class, &fields).map_err(bad)?;
+    config.warnings.extend(warnings);
+    config.check(family.class).map_err(bad)?;
     let mut shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
     shape.modules = shape.names.modules();
+    let reached = shape.ropes.iter().map(|rope| rope.context(shape.context));
+    shape.context = reached.max().unwrap_or(shape.context);
     shape.check().map_err(bad)?;
     Ok((config, shape))
-}
-
-/// The family of an architecture; the reason where this version has none.
-fn find(architecture: &str) -> std::result::Result<&'static Family, String> {
-    FAMILIES.iter().find(|family| family.architecture == architecture).ok_or_else(|| {
-        let known: Vec<_> = FAMILIES.iter().map(|family| family.architecture).collect();
-        format!(
-            "unknown architecture '{architecture}' in \"architectures\"; this version runs {}",
-            known.join(", ")
-        )
-    })
 }

@@ -1,45 +1,144 @@
 //! Qwen2 (arXiv 2407.10671), Qwen3 and its mixture of experts (arXiv 2505.09388).
 
-use super::{Experts, QueryNorm, Shape, llama};
-use crate::{Config, Result};
+use super::{Experts, QueryNorm, Shape, llama, mistral::set_windows};
+use crate::{
+    Config, Result,
+    config::{Class, Field, OneRope, RopeRule},
+};
+
+pub(super) const QWEN2: Class = Class {
+    model_type: "qwen2",
+    name: "Qwen2Config",
+    architecture: "Qwen2ForCausalLM",
+    fields: &[
+        Field::whole("vocab_size", 151_936),
+        Field::whole("hidden_size", 4096),
+        Field::whole("intermediate_size", 22_016),
+        Field::whole("num_hidden_layers", 32),
+        Field::whole("num_attention_heads", 32),
+        Field::whole("num_key_value_heads", 32).or_null(),
+        Field::optional_whole("head_dim"),
+        Field::text("hidden_act", "silu"),
+        Field::whole("max_position_embeddings", 32_768),
+        Field::number("rms_norm_eps", 1e-6).target("norm_eps"),
+        Field::flag("tie_word_embeddings", false),
+        Field::flag("use_sliding_window", false),
+        Field::whole("sliding_window", 4096).or_null(),
+        Field::whole("max_window_layers", 28),
+        Field::texts("layer_types"),
+        Field::end_of_text(None),
+    ],
+    refused: &[],
+    inert: &["attention_bias", "seq_length", "use_mrope"],
+    rope: RopeRule::One(OneRope::new(10_000.0)),
+};
+
+pub(super) const QWEN3: Class = Class {
+    model_type: "qwen3",
+    name: "Qwen3Config",
+    architecture: "Qwen3ForCausalLM",
+    fields: &[
+        Field::whole("vocab_size", 151_936),
+        Field::whole("hidden_size", 4096),
+        Field::whole("intermediate_size", 22_016),
+        Field::whole("num_hidden_layers", 32),
+        Field::whole("num_attention_heads", 32),
+        Field::whole("num_key_value_heads", 32).or_null(),
+        Field::whole("head_dim", 128),
+        Field::text("hidden_act", "silu"),
+        Field::whole("max_position_embeddings", 32_768),
+        Field::number("rms_norm_eps", 1e-6).target("norm_eps"),
+        Field::flag("tie_word_embeddings", false),
+        Field::flag("attention_bias", false),
+        Field::flag("use_sliding_window", false),
+        Field::whole("sliding_window", 4096).or_null(),
+        Field::whole("max_window_layers", 28),
+        Field::texts("layer_types"),
+        Field::end_of_text(None),
+    ],
+    refused: &[],
+    inert: &["use_mrope"],
+    rope: RopeRule::One(OneRope::new(10_000.0)),
+};
+
+pub(super) const QWEN3_MOE: Class = Class {
+    model_type: "qwen3_moe",
+    name: "Qwen3MoeConfig",
+    architecture: "Qwen3MoeForCausalLM",
+    fields: &[
+        Field::whole("vocab_size", 151_936),
+        Field::whole("hidden_size", 2048),
+        Field::whole("intermediate_size", 6144),
+        Field::whole("num_hidden_layers", 24),
+        Field::whole("num_attention_heads", 32),
+        Field::whole("num_key_value_heads", 4),
+        Field::optional_whole("head_dim"),
+        Field::text("hidden_act", "silu"),
+        Field::whole("max_position_embeddings", 32_768),
+        Field::number("rms_norm_eps", 1e-6).target("norm_eps"),
+        Field::flag("tie_word_embeddings", false),
+        Field::flag("attention_bias", false),
+        Field::flag("use_sliding_window", false),
+        Field::whole("sliding_window", 4096).or_null(),
+        Field::whole("decoder_sparse_step", 1),
+        Field::whole("moe_intermediate_size", 768),
+        Field::whole("num_experts_per_tok", 8),
+        Field::whole("num_experts", 128).also(&["num_local_experts"]).target("num_local_experts"),
+        Field::flag("norm_topk_prob", false),
+        Field::wholes("mlp_only_layers"),
+        Field::end_of_text(None),
+    ],
+    refused: &[],
+    // The class windows every layer or none.
+    inert: &["max_window_layers", "use_mrope"],
+    rope: RopeRule::One(OneRope::new(10_000.0)),
+};
 
 /// Llama with biases on Q, K and V, and windows in the layers above `max_window_layers`.
 pub(super) fn qwen2(config: &Config) -> Result<Shape> {
-    let mut shape = llama::shape(config)?;
+    let mut shape = upper_windows(config)?;
     shape.qkv_bias = true;
-    shape.output_bias = false;
-    shape.mlp_bias = false;
-    if config.use_sliding_window {
-        let first_windowed = config.max_window_layers.unwrap_or(28);
-        for (index, layer) in shape.layer_kinds.iter_mut().enumerate() {
-            let windowed = config.is_sliding(index).unwrap_or(index >= first_windowed);
-            layer.window = config.sliding_window.filter(|_| windowed);
-        }
-    }
     Ok(shape)
 }
 
 /// Qwen2 with norms on Q and K in place of the biases.
 pub(super) fn qwen3(config: &Config) -> Result<Shape> {
-    let mut shape = qwen2(config)?;
-    shape.qkv_bias = config.attention_bias.unwrap_or(false);
-    shape.output_bias = shape.qkv_bias;
+    let mut shape = upper_windows(config)?;
     shape.query_norm = QueryNorm::EachHead;
     Ok(shape)
 }
 
-/// Qwen3 with experts in every layer but those named.
+fn upper_windows(config: &Config) -> Result<Shape> {
+    let config = with_window(config);
+    let mut shape = llama::shape(&config)?;
+    let is_upper = |layer| config.sliding_window.is_some() && layer >= config.max_window_layers;
+    set_windows(&config, &mut shape, config.windowed_layers(is_upper)?)?;
+    Ok(shape)
+}
+
+/// The classes drop the window if `use_sliding_window` is false.
+fn with_window(config: &Config) -> Config {
+    let sliding_window = config.sliding_window.filter(|_| config.use_sliding_window);
+    Config { sliding_window, ..config.clone() }
+}
+
+/// Qwen3 with experts in every layer but those named, and with windows in every layer or none.
 pub(super) fn qwen3_moe(config: &Config) -> Result<Shape> {
-    let mut shape = qwen3(config)?;
+    let config = with_window(config);
+    let mut shape = llama::shape(&config)?;
+    shape.query_norm = QueryNorm::EachHead;
     shape.experts = Some(Experts {
-        count: config.required("num_experts", config.num_local_experts)?,
-        active: config.required("num_experts_per_tok", config.num_experts_per_tok)?,
-        intermediate: config.required("moe_intermediate_size", config.moe_intermediate_size)?,
+        count: config.num_local_experts,
+        active: config.num_experts_per_tok,
+        intermediate: config.moe_intermediate_size,
         renormalise: config.norm_topk_prob,
     });
+    let dense = config.mlp_only_layers.as_deref().unwrap_or_default();
     for (index, layer) in shape.layer_kinds.iter_mut().enumerate() {
-        layer.experts = !config.mlp_only_layers.contains(&index)
-            && (index + 1).is_multiple_of(config.decoder_sparse_step.unwrap_or(1).max(1));
+        layer.window = config.sliding_window;
+        layer.experts = !dense.contains(&index)
+            && config.num_local_experts > 0
+            && (index + 1).is_multiple_of(config.decoder_sparse_step);
     }
     Ok(shape)
 }

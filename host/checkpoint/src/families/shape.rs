@@ -1,7 +1,7 @@
 //! What a decoder is assembled from: the vocabulary in which families describe themselves.
 
-use super::Rope;
-use crate::config::within;
+use super::{Rope, RopeRange};
+use crate::config::{Activation, within};
 
 /// All that the decoder needs to know of a model.
 #[derive(Clone, Debug)]
@@ -59,17 +59,6 @@ pub struct Shape {
     pub names: Names,
     /// What transformers 5 calls the modules that they are in.
     pub modules: Names,
-}
-
-/// The functions between an MLP's products, by the names that configs give them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x / (1 + e^-x)`: `silu`, `swish`
-    Silu,
-    /// `x Φ(x)`: `gelu`
-    Gelu,
-    /// `x / 2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: `gelu_new`, `gelu_pytorch_tanh`
-    GeluTanh,
 }
 
 /// How rows are normalised.
@@ -266,6 +255,17 @@ impl Shape {
     /// Keys that a query sees at most in each layer, itself included; none means all.
     pub fn windows(&self) -> impl Iterator<Item = Option<usize>> {
         self.layer_kinds.iter().map(|kind| kind.window)
+    }
+
+    /// Which frequencies the keys of a sequence of that length have.
+    pub fn rope_range(&self, length: usize) -> RopeRange {
+        let ranges = self.ropes.iter().map(|rope| rope.range(length));
+        ranges.max().unwrap_or(RopeRange::Original)
+    }
+
+    /// The reason why a sequence cannot be run whose prompt has so many tokens and of which `rows` are run.
+    pub fn check_sequence(&self, prompt: usize, rows: usize) -> Result<(), String> {
+        self.ropes.iter().try_for_each(|rope| rope.check(prompt, rows))
     }
 
     /// Weights of its embeddings: of tokens and of learned positions. A tied LM head is among them.

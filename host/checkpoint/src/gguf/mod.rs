@@ -1,127 +1,171 @@
-//! Weights of a GGUF file, llama.cpp's format (`docs/gguf.md` of ggml). The container and its
-//! quantised blocks are read by candle; Q8_0 is then multiplied by our own kernels, the k-quants and
-//! the rest by candle's.
+//! GGUF, llama.cpp's format (ggml's `docs/gguf.md`): a file, or several that a model was split into, with metadata,
+//! a vocabulary and tensors.
+//!
+//! ```text
+//! header ─► entries by key ─► config ─► families ─► Shape
+//!      └──► tensors by name ─────────► layout ────► rows of a weight
+//! ```
+//!
+//! Start at [`Gguf`], [`metadata::read`] and [`Gguf::rows`].
 
+mod accounts;
+mod config;
+mod format;
 mod header;
+mod keys;
+mod layout;
 pub mod metadata;
+mod modules;
+mod not_models;
+mod parts;
+mod tensors;
+mod value;
 
-use crate::{Error, Format, Result, error::first_line, mapped};
-use candle_core::{
-    Device,
-    quantized::{
-        GgmlDType, QStorage, QTensor,
-        gguf_file::{Content, TensorInfo, Value},
-    },
-};
-use memmap2::Mmap;
+pub use format::BlockFormat;
+pub use layout::Rows;
+pub use metadata::Model;
+pub use not_models::{is_gguf, is_named_gguf};
+pub use parts::Part;
+pub use value::Value;
+
+use crate::{Error, Result};
+use header::Entry;
+use layout::Layout;
+use modules::ModuleNames;
 use std::{
-    borrow::Cow,
-    io::Cursor,
-    ops::Range,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
+use tensors::Tensor;
 
-/// An open GGUF file.
+/// An open GGUF model.
 pub struct Gguf {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its bytes.
-    pub bytes: Arc<Mmap>,
-    /// Its metadata and table of contents.
-    pub content: Content,
-    /// llama.cpp keeps the rows of Q and K of its `llama` architecture reordered, so that pairs that
-    /// are rotated together are neighbours; this is the width of a head where that is so.
-    pub interleaved_head: Option<usize>,
+    /// The file that was named, for messages.
+    path: PathBuf,
+    /// Its files, in order.
+    parts: Vec<Part>,
+    /// Metadata, which the first file has.
+    entries: BTreeMap<String, Entry>,
+    /// Tensors of all files.
+    tensors: BTreeMap<String, Tensor>,
+    /// How they are turned into what the decoder asks for.
+    layout: Layout,
     /// What transformers calls its tensors.
-    pub modules: ModuleNames,
-}
-
-/// Names of places within a model as llama.cpp and as transformers write them.
-#[derive(Default)]
-pub struct ModuleNames(pub Vec<(&'static str, String)>);
-
-impl ModuleNames {
-    /// transformers' name for a place: each of llama.cpp's names within it is replaced.
-    pub fn translate(&self, place: &str) -> String {
-        let name = |part: &str| {
-            let known = self.0.iter().find(|(theirs, _)| *theirs == part);
-            known.map_or_else(|| part.to_owned(), |(_, ours)| ours.clone())
-        };
-        place.split('.').map(name).collect::<Vec<_>>().join(".")
-    }
+    modules: ModuleNames,
 }
 
 impl Gguf {
-    /// Maps a file and reads its table of contents.
+    /// Maps a file and reads its header; of a model that was split into several, all of them, whichever is named.
+    ///
+    /// # Errors
+    /// It is no GGUF file, it or a part of it is missing, damaged or cut short.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of_bytes(path, mapped::map(path)?)
+        Ok(Self::of_parts(path, parts::open(path)?))
     }
 
-    /// Reads the table of contents of a file that is mapped.
-    fn of_bytes(path: &Path, bytes: Arc<Mmap>) -> Result<Self> {
-        let bad = |reason: String| Error::file(path, reason);
-        let unreadable = |reason: String| bad(format!("not a readable GGUF file: {reason}"));
-        if let Some(reason) = header::fault(&bytes) {
-            return Err(unreadable(format!("{reason}; fetch it again")));
-        }
-        let content = Content::read(&mut Cursor::new(&bytes[..]))
-            .map_err(|error| unreadable(first_line(&error)))?;
-        for (name, info) in &content.tensor_infos {
-            let place = place(&content, info);
-            let place =
-                place.map_err(|reason| bad(format!("tensor {name} {reason}; fetch it again")))?;
-            if place.end > bytes.len() {
-                return Err(bad(format!(
-                    "truncated GGUF file: tensor {name} ends at byte {}; fetch it again",
-                    place.end
-                )));
-            }
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            bytes,
-            content,
-            interleaved_head: None,
-            modules: ModuleNames::default(),
-        })
+    fn of_parts(path: &Path, (parts, entries, tensors): parts::Opened) -> Self {
+        let (layout, modules) = (Layout::default(), ModuleNames::default());
+        Self { path: path.to_path_buf(), parts, entries, tensors, layout, modules }
     }
 
-    /// Whether it has a tensor.
-    pub fn has(&self, name: &str) -> bool {
-        self.content.tensor_infos.contains_key(name)
+    /// The file that was named.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// How many tensors it has.
-    pub fn tensors(&self) -> usize {
-        self.content.tensor_infos.len()
+    /// Its files, in the order of their numbers.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
-    /// A whole number among the metadata, from 0 on; none where it is absent.
+    /// Whether a key is among the metadata.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The keys of the metadata.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// All values under a key: of an array its elements, otherwise the one that there is; none where it is absent.
+    pub fn values(&self, key: &str) -> Option<Vec<Value>> {
+        let entry = self.entries.get(key)?;
+        Some(value::values(&self.parts[0].bytes, entry).collect())
+    }
+
+    /// The value under a key that is no array.
+    pub fn value(&self, key: &str) -> Option<Value> {
+        let entry = self.entries.get(key).filter(|entry| entry.count.is_none())?;
+        value::values(&self.parts[0].bytes, entry).next()
+    }
+
+    /// The elements of an array.
+    fn array(&self, key: &str) -> Option<impl Iterator<Item = Value>> {
+        let entry = self.entries.get(key).filter(|entry| entry.count.is_some())?;
+        Some(value::values(&self.parts[0].bytes, entry))
+    }
+
+    /// A whole number from 0 on; none where the key is absent.
+    ///
+    /// # Errors
+    /// The value is another one.
     pub fn whole(&self, key: &str) -> Result<Option<u64>> {
-        let Some(value) = self.content.metadata.get(key) else { return Ok(None) };
-        let number = match *value {
-            Value::U8(number) => Some(number.into()),
-            Value::U16(number) => Some(number.into()),
-            Value::U32(number) => Some(number.into()),
-            Value::U64(number) => Some(number),
-            Value::I8(number) => number.try_into().ok(),
-            Value::I16(number) => number.try_into().ok(),
-            Value::I32(number) => number.try_into().ok(),
-            Value::I64(number) => number.try_into().ok(),
+        if !self.has_key(key) {
+            return Ok(None);
+        }
+        let number = match self.value(key) {
+            Some(Value::Whole(number)) => number.try_into().ok(),
             _ => None,
         };
         number.map(Some).ok_or_else(|| self.bad_entry(key, "is no whole number from 0 on"))
     }
 
-    /// A number among the metadata that may have a fraction; none where it is absent.
+    /// A number that may have a fraction; none where the key is absent.
+    ///
+    /// # Errors
+    /// The value is another one, or not finite.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
-        match self.content.metadata.get(key) {
-            Some(&Value::F32(number)) if number.is_finite() => Ok(Some(number.into())),
-            Some(&Value::F64(number)) if number.is_finite() => Ok(Some(number)),
-            Some(Value::F32(_) | Value::F64(_)) => Err(self.bad_entry(key, "is no finite number")),
-            _ => Ok(self.whole(key)?.map(|number| number as f64)),
+        if !self.has_key(key) {
+            return Ok(None);
         }
+        let number = match self.value(key) {
+            Some(Value::Whole(number)) => Some(number as f64),
+            Some(Value::Number(number)) => Some(number),
+            _ => None,
+        };
+        let number = number.filter(|number| number.is_finite());
+        number.map(Some).ok_or_else(|| self.bad_entry(key, "is no finite number"))
+    }
+
+    /// A truth value; none where the key is absent or holds something else.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        match self.value(key)? {
+            Value::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// A text; none where the key is absent or holds something else.
+    pub fn text(&self, key: &str) -> Option<String> {
+        match self.value(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An array of texts, as a vocabulary; none where the key is absent or holds something else.
+    pub fn strings(&self, key: &str) -> Option<Vec<String>> {
+        let text = |value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        };
+        self.array(key)?.map(text).collect()
+    }
+
+    /// An array of numbers, as the scores of a vocabulary; none where the key is absent or holds something else.
+    pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
+        self.array(key)?.map(|value| value.as_f64()).collect()
     }
 
     /// A refusal that names a key of the metadata.
@@ -129,155 +173,22 @@ impl Gguf {
         Error::file(&self.path, format!("metadata {key} {reason}: fetch it again"))
     }
 
-    /// A text among the metadata.
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.content.metadata.get(key)?.to_string().ok().cloned()
-    }
-
     /// A token of its vocabulary, by the key of its id.
     pub fn token(&self, id_key: &str) -> Option<String> {
         let id = usize::try_from(self.whole(id_key).ok()??).ok()?;
-        let tokens = self.content.metadata.get("tokenizer.ggml.tokens")?.to_vec().ok()?;
-        tokens.get(id)?.to_string().ok().cloned()
-    }
-
-    /// Rows of a tensor of two dimensions.
-    pub fn rows(&self, name: &str) -> Result<usize> {
-        let info = self.content.tensor_infos.get(name);
-        info.and_then(|info| info.shape.dims().first().copied())
-            .ok_or_else(|| Error::file(&self.path, format!("tensor {name} is missing")))
-    }
-
-    /// The number format of what is not quantised, as it is best kept: that of most of its numbers,
-    /// or f16 where most are quantised.
-    pub fn format(&self) -> Format {
-        match self.formats().first() {
-            Some((GgmlDType::F32, _)) => Format::F32,
-            Some((GgmlDType::BF16, _)) => Format::Bf16,
-            _ => Format::F16,
+        match self.array("tokenizer.ggml.tokens")?.nth(id)? {
+            Value::Text(text) => Some(text),
+            _ => None,
         }
     }
 
-    /// Its quantised formats, the one with the most bytes first.
-    pub fn quantization(&self) -> Option<String> {
-        let plain = [GgmlDType::F32, GgmlDType::F16, GgmlDType::BF16];
-        let names: Vec<String> = self
-            .formats()
-            .iter()
-            .filter(|(format, _)| !plain.contains(format))
-            .map(|(format, _)| match format {
-                // candle spells the k-quants Q4K.
-                GgmlDType::Q2K
-                | GgmlDType::Q3K
-                | GgmlDType::Q4K
-                | GgmlDType::Q5K
-                | GgmlDType::Q6K
-                | GgmlDType::Q8K => format!("{format:?}").replace('K', "_K"),
-                other => format!("{other:?}"),
-            })
-            .collect();
-        (!names.is_empty()).then(|| names.join("+"))
-    }
-
-    /// Numbers of the widest block of its formats.
-    pub fn block(&self) -> usize {
-        self.formats().iter().map(|(format, _)| format.block_size()).max().unwrap_or(1)
-    }
-
-    /// Bytes of its tensors as they are kept on the CPU, what is not quantised at `size` bytes a number.
-    pub fn kept_bytes(&self, size: usize) -> usize {
-        let of = |info: &TensorInfo| match info.ggml_dtype {
-            GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => info.shape.elem_count() * size,
-            quantised => bytes_of(quantised, info.shape.elem_count()),
-        };
-        self.content.tensor_infos.values().map(of).fold(0, usize::saturating_add)
-    }
-
-    /// Number formats and their bytes, most first.
-    fn formats(&self) -> Vec<(GgmlDType, usize)> {
-        let mut formats: Vec<(GgmlDType, usize)> = Vec::new();
-        for info in self.content.tensor_infos.values() {
-            let bytes = bytes_of(info.ggml_dtype, info.shape.elem_count());
-            match formats.iter_mut().find(|(format, _)| *format == info.ggml_dtype) {
-                Some((_, sum)) => *sum += bytes,
-                None => formats.push((info.ggml_dtype, bytes)),
-            }
-        }
-        formats.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
-        formats
-    }
-
-    /// A vector, which must have that length.
-    pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        let (dtype, bytes) = self.tensor(name, &[len], None)?;
-        let widen = || {
-            let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, dtype)?;
-            QTensor::new(storage, len)?.dequantize(&Device::Cpu)?.to_vec1::<f32>()
-        };
-        widen().map_err(|error| {
-            Error::file(&self.path, format!("tensor {name}: {}", first_line(&error)))
-        })
-    }
-
-    /// A tensor's bytes, or those of one of the equal parts of a tensor that has a dimension more.
-    pub fn tensor(
-        &self,
-        name: &str,
-        dims: &[usize],
-        part: Option<usize>,
-    ) -> Result<(GgmlDType, &[u8])> {
-        let bad = |reason: String| Error::file(&self.path, format!("tensor {name} {reason}"));
-        let info =
-            self.content.tensor_infos.get(name).ok_or_else(|| bad("is missing".to_owned()))?;
-        let (parts, shape) = match (part, info.shape.dims()) {
-            (Some(_), [parts, shape @ ..]) => (*parts, shape),
-            (_, shape) => (1, shape),
-        };
-        let part = part.unwrap_or(0);
-        if shape != dims || part >= parts {
-            return Err(bad(format!(
-                "has shape {:?}, but the metadata imply {dims:?}",
-                info.shape.dims()
-            )));
-        }
-        let dtype = info.ggml_dtype;
-        let size = bytes_of(dtype, dims.iter().product());
-        let place = place(&self.content, info).map_err(|reason| bad(reason.to_owned()))?;
-        Ok((dtype, &self.bytes[place][part * size..(part + 1) * size]))
+    /// transformers' name for a place among its tensors, which is how adapters name it.
+    pub fn module(&self, place: &str) -> String {
+        self.modules.translate(place)
     }
 }
 
-/// Bytes of which the format has `general.alignment` be a multiple; blocks of numbers are read in place.
-const LEAST_ALIGNMENT: usize = 8;
-
-/// Where a tensor's bytes are; the reason where no file has such a place.
-fn place(content: &Content, info: &TensorInfo) -> std::result::Result<Range<usize>, &'static str> {
-    let too_large = "is larger than any file";
-    let dims = info.shape.dims();
-    let block = info.ggml_dtype.block_size();
-    let row = dims.last().copied().unwrap_or(1);
-    if dims.contains(&0) {
-        return Err("has no numbers");
-    }
-    if !row.is_multiple_of(block) {
-        return Err("has rows that are not whole blocks of its number format");
-    }
-    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-    let size = count.ok_or(too_large)? / block;
-    let size = size.checked_mul(info.ggml_dtype.type_size()).ok_or(too_large)?;
-    let begin = content.tensor_data_offset.checked_add(info.offset);
-    let begin =
-        begin.and_then(|begin| usize::try_from(begin).ok()).ok_or("begins beyond any file")?;
-    if !begin.is_multiple_of(LEAST_ALIGNMENT) {
-        return Err("does not begin at a multiple of 8 bytes");
-    }
-    Ok(begin..begin.checked_add(size).ok_or("ends beyond any file")?)
-}
-
-/// Bytes of so many numbers in a format.
-fn bytes_of(dtype: GgmlDType, count: usize) -> usize {
-    count / dtype.block_size() * dtype.type_size()
-}
-
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod tests;

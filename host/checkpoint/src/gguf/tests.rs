@@ -6,7 +6,10 @@ use crate::{chat::ChatTemplate, tokenizer::Tokenizer};
 use memmap2::MmapMut;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 fn fixture(name: &str) -> Vec<u8> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/gguf"));
@@ -16,7 +19,9 @@ fn fixture(name: &str) -> Vec<u8> {
 fn open(bytes: &[u8]) -> Result<Gguf> {
     let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
     map[..bytes.len()].copy_from_slice(bytes);
-    Gguf::of_bytes(Path::new("damaged.gguf"), Arc::new(map.make_read_only().unwrap()))
+    let path = Path::new("damaged.gguf");
+    let opened = parts::of_bytes(path, Arc::new(map.make_read_only().unwrap()))?;
+    Ok(Gguf::of_parts(path, opened))
 }
 
 /// All that is asked of a file when a model is loaded of it, short of multiplying.
@@ -25,13 +30,11 @@ fn read(bytes: &[u8]) -> Result<()> {
     let _ = (gguf.format(), gguf.block(), gguf.quantization());
     ChatTemplate::from_gguf(&gguf);
     Tokenizer::from_gguf(&gguf)?;
-    let dims = |info: &TensorInfo| info.shape.dims().to_vec();
-    let tensors: Vec<_> =
-        gguf.content.tensor_infos.iter().map(|(name, info)| (name.clone(), dims(info))).collect();
-    for (name, dims) in tensors {
-        match dims[..] {
+    let names: Vec<String> = gguf.tensor_names().map(str::to_owned).collect();
+    for name in names {
+        match *gguf.dims(&name).unwrap() {
             [len] => drop(gguf.vector(&name, len)?),
-            [rows, columns] => drop(gguf.tensor(&name, &[rows, columns], None)?),
+            [rows, columns] => drop(gguf.rows(&name, rows, Some(columns))?),
             _ => {}
         }
     }
@@ -53,7 +56,7 @@ fn damaged_headers_are_refused_with_a_sentence() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     for name in ["vocabulary-gpt-2", "vocabulary-llama-bpe", "gpt-neox-f32", "llama3-bf16"] {
         let whole = fixture(name);
-        let header = open(&whole).unwrap().content.tensor_data_offset as usize;
+        let header = open(&whole).unwrap().parts[0].data;
         let mut refused = 0;
         for round in 0..1500 {
             let mut bytes = whole.clone();

@@ -1,24 +1,33 @@
-//! Text to tokens and back, through Hugging Face's `tokenizers`.
+//! Text to tokens and back.
+//!
+//! ```text
+//! tokenizer.json ──────────┐
+//! tokenizer.model ─────────┼─► as transformers reads them, through Hugging Face's `tokenizers` ─┐
+//! vocab.json, merges.txt ──┘                                                                   ├─► Tokenizer
+//! a GGUF file ───────────────► as llama.cpp reads it ───────────────────────────────────────────┘
+//! ```
+//!
+//! Start at [`Tokenizer`], [`TokenizerFacts`] and [`SpecialTokens`].
 
 mod byte_alphabet;
+mod charsmap;
+mod class;
+mod folder;
+mod gguf;
+mod sentencepiece;
 pub mod special_tokens;
 mod text_stream;
 
 pub use special_tokens::SpecialTokens;
 pub use text_stream::TextStream;
 
-use crate::{Error, Result, error::first_line, gguf::Gguf, text_file};
-use candle_core::quantized::{
-    gguf_file::{Content, Value},
-    tokenizer::TokenizerFromGguf,
-};
-use serde::Deserialize;
-use serde_json::Value as Json;
-use std::{collections::HashMap, path::Path};
+use crate::{Error, Result, gguf::Gguf};
+use gguf::Vocabulary;
+use std::path::Path;
 use text_stream::Growth;
 use tokenizers::{
     AddedToken, PostProcessor, decoders::byte_level::ByteLevel, models::bpe::BPE,
-    normalizers::Precompiled, pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
+    pre_tokenizers::byte_level::ByteLevel as ByteLevelSplit,
 };
 
 /// The tokens 256 and 257 of the byte-level tokenizer.
@@ -30,9 +39,22 @@ const LONGEST_TEXT: usize = 1_500_000;
 /// A model's tokenizer. A copy remembers none of the words that this one has met.
 #[derive(Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
-    growth: Growth,
+    engine: Engine,
     special: SpecialTokens,
+}
+
+/// By what text becomes tokens.
+#[derive(Clone)]
+enum Engine {
+    /// Hugging Face's library.
+    Library {
+        inner: Box<tokenizers::Tokenizer>,
+        growth: Growth,
+        /// Whether spaces before punctuation are taken off the text of tokens.
+        cleans: bool,
+    },
+    /// A GGUF file's vocabulary.
+    Gguf(Vocabulary),
 }
 
 /// A token that stands for no text of its own.
@@ -51,7 +73,7 @@ pub struct SpecialToken {
 pub struct TokenizerFacts {
     /// Begins a sequence.
     pub bos: Option<SpecialToken>,
-    /// Ends one, as the tokenizer's files have it; generation goes by [`crate::Info::eos`].
+    /// Ends one, as the tokenizer's files have it; generation goes by [`crate::Checkpoint::eos`].
     pub eos: Option<SpecialToken>,
     /// Fills up shorter sequences of a batch; llem needs none.
     pub pad: Option<SpecialToken>,
@@ -66,79 +88,60 @@ pub struct TokenizerFacts {
     pub vocabulary: usize,
 }
 
-impl From<tokenizers::Tokenizer> for Tokenizer {
-    fn from(inner: tokenizers::Tokenizer) -> Self {
-        Self { growth: Growth::of(inner.get_decoder()), inner, special: SpecialTokens::default() }
-    }
-}
-
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, and which special tokens the files beside it name.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bad = |reason: String| Error::file(path, reason);
-        let text = text_file::read(path)?;
-        let Parts { normalizer, post_processor, .. } = text_file::parse(&text, path)?;
-        for part in [normalizer, post_processor].iter().flatten() {
-            check(part).map_err(bad)?;
-        }
-        let inner: tokenizers::Tokenizer =
-            text.parse().map_err(|error: tokenizers::Error| bad(error.to_string()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::from(inner).with_special(SpecialTokens::read(folder)?)
-    }
-
-    /// The byte-level BPE vocabulary of a GGUF file; none if it holds another kind, or one whose way of
-    /// splitting text (`tokenizer.ggml.pre`) is not among those that candle knows: another way would give
-    /// other tokens and say nothing.
-    pub fn from_gguf(gguf: &Gguf) -> Result<Option<Self>> {
-        if gguf.text("tokenizer.ggml.model").as_deref() != Some("gpt2") {
-            return Ok(None);
-        }
-        let pre = gguf.text("tokenizer.ggml.pre").unwrap_or_else(|| "gpt-2".to_owned());
-        let known = match pre.as_str() {
-            "gpt-2" | "qwen2" | "smaug-bpe" => pre.as_str(),
-            // Under llama.cpp's name, candle would split as GPT-2 does.
-            "llama-bpe" => "llama3",
-            _ => return Ok(None),
-        };
-        let mut content = Content {
-            magic: gguf.content.magic,
-            metadata: gguf.content.metadata.clone(),
-            tensor_infos: HashMap::new(),
-            tensor_data_offset: 0,
-        };
-        let mut say =
-            |key: &str, value| content.metadata.insert(format!("tokenizer.ggml.{key}"), value);
-        say("pre", Value::String(known.to_owned()));
-        if known == "llama3" {
-            // What llama.cpp takes for granted of this kind.
-            say("ignore_merges", Value::Bool(true));
-            if !gguf.content.metadata.contains_key("tokenizer.ggml.add_bos_token") {
-                say("add_bos_token", Value::Bool(true));
-            }
-        }
-        let mut inner = tokenizers::Tokenizer::from_gguf(&content).map_err(|error| {
-            Error::file(&gguf.path, format!("its tokenizer: {}", first_line(&error)))
-        })?;
-        if known == "gpt-2" {
-            // candle puts a space before every text; GPT-2 does not.
-            inner.with_pre_tokenizer(Some(ByteLevelSplit::new(false, true, true)));
-        }
-        Self::from(inner).with_special(SpecialTokens::from_gguf(gguf)).map(Some)
-    }
-
-    /// The same tokenizer with the special tokens that the files beside it name. As in transformers, those are special
-    /// even if the vocabulary does not mark them, and a token that it lacks is added with the next free id.
+    /// Reads a `tokenizer.json`, and what the files beside it say of its use.
     ///
     /// # Errors
-    /// The tokenizer's normalizer fails on one of them.
-    fn with_special(mut self, special: SpecialTokens) -> Result<Self> {
-        let tokens = special.texts().into_iter().map(|text| AddedToken::from(text, true));
-        let tokens: Vec<_> = tokens.collect();
-        self.inner
-            .add_special_tokens(tokens)
-            .map_err(|error| Error::Invalid(format!("cannot add a special token: {error}")))?;
-        Ok(Self { special, ..self })
+    /// A file is not what it should be.
+    pub fn read(path: &Path) -> Result<Self> {
+        folder::read_json(path)
+    }
+
+    /// Reads the tokenizer of a model's folder: `tokenizer.json`, otherwise `tokenizer.model`, otherwise `vocab.json`
+    /// with `merges.txt`; none if it has none of these. [`Self::refusal_in`] says why.
+    ///
+    /// # Errors
+    /// A file is not what it should be.
+    pub fn in_folder(folder: &Path) -> Result<Option<Self>> {
+        folder::read(folder)
+    }
+
+    /// Files that may hold the vocabulary of a folder, in the order in which they are looked for, and files that say how
+    /// it is used.
+    pub const FILES: ([&str; 5], [&str; 3]) = (folder::VOCABULARIES, folder::SETTINGS);
+
+    /// The files of a folder of which [`Self::in_folder`] makes its tokenizer, whether or not they are there.
+    pub fn files(folder: &Path) -> Vec<&'static str> {
+        folder::files(folder)
+    }
+
+    /// Why [`Self::in_folder`] gives none for a folder that has a vocabulary, and what to do about it.
+    pub fn refusal_in(folder: &Path) -> Option<String> {
+        folder::refusal(folder)
+    }
+
+    /// The vocabulary of a GGUF file; none if it has none, or one of a kind that is not read: another way of splitting
+    /// text would give other tokens and say nothing. [`Self::refusal`] says why.
+    ///
+    /// # Errors
+    /// The vocabulary is not whole.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Option<Self>> {
+        let vocabulary = Vocabulary::read(gguf)?;
+        Ok(vocabulary.map(|vocabulary| Self {
+            special: vocabulary.special().clone(),
+            engine: Engine::Gguf(vocabulary),
+        }))
+    }
+
+    /// Why [`Self::from_gguf`] gives none for a file that has a vocabulary, and what to do about it.
+    pub fn refusal(gguf: &Gguf) -> Option<String> {
+        gguf::refusal(gguf)
+    }
+
+    /// A tokenizer of the library, and which special tokens files name.
+    fn of_library(inner: tokenizers::Tokenizer, special: SpecialTokens, cleans: bool) -> Self {
+        let growth = if cleans { Growth::Whole } else { Growth::of(inner.get_decoder()) };
+        Self { engine: Engine::Library { inner: Box::new(inner), growth, cleans }, special }
     }
 
     /// One token a byte, for models that are made in memory: token `b` is the byte `b`, 256 begins
@@ -158,7 +161,7 @@ impl Tokenizer {
         inner.add_special_tokens(specials).map_err(internal)?;
         let [bos, eos] = BYTE_SPECIALS;
         let special = SpecialTokens::of_roles([("bos_token", bos), ("eos_token", eos)]);
-        Self::from(inner).with_special(special)
+        Ok(Self::of_library(inner, special, false))
     }
 
     /// What is known of it.
@@ -169,10 +172,24 @@ impl Tokenizer {
         };
         let role = |role: &str| named(self.special.role(role)?);
         let mut special: Vec<_> = self.special.texts().into_iter().filter_map(named).collect();
-        let mut marked: Vec<_> = (self.inner.get_added_tokens_decoder().into_iter())
-            .filter(|(id, token)| token.special && special.iter().all(|named| named.id != *id))
-            .map(|(id, token)| SpecialToken { id, text: token.content, is_named: false })
-            .collect();
+        let (mut marked, added_by_encoding, vocabulary) = match &self.engine {
+            Engine::Library { inner, .. } => {
+                let added = inner.get_added_tokens_decoder().into_iter();
+                let marked = added.filter(|(_, token)| token.special);
+                let marked = marked.map(|(id, token)| SpecialToken {
+                    id,
+                    text: token.content,
+                    is_named: false,
+                });
+                let processor = inner.get_post_processor();
+                let added = processor.map_or(0, |processor| processor.added_tokens(false));
+                (marked.collect(), added, inner.get_vocab_size(true))
+            }
+            Engine::Gguf(vocabulary) => {
+                (vocabulary.marked(), vocabulary.added_by_encoding(), vocabulary.len())
+            }
+        };
+        marked.retain(|token| special.iter().all(|named| named.id != token.id));
         marked.sort_by_key(|token| token.id);
         special.append(&mut marked);
         TokenizerFacts {
@@ -181,22 +198,33 @@ impl Tokenizer {
             pad: role("pad_token"),
             unk: role("unk_token"),
             special,
-            added_by_encoding: self
-                .inner
-                .get_post_processor()
-                .map_or(0, |processor| processor.added_tokens(false)),
-            vocabulary: self.inner.get_vocab_size(true),
+            added_by_encoding,
+            vocabulary,
+        }
+    }
+
+    /// The tokens that end generation in llama.cpp, ascending, where the tokenizer is a GGUF file's.
+    pub fn end_of_generation(&self) -> &[u32] {
+        match &self.engine {
+            Engine::Library { .. } => &[],
+            Engine::Gguf(vocabulary) => vocabulary.end_of_generation(),
         }
     }
 
     /// How the vocabulary spells a token (`Ġthe`); none beyond it.
     pub fn token_text(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
+        match &self.engine {
+            Engine::Library { inner, .. } => inner.id_to_token(id),
+            Engine::Gguf(vocabulary) => vocabulary.token_text(id).map(str::to_owned),
+        }
     }
 
     /// The token that the vocabulary spells so; none where it has no such.
     pub fn token_id(&self, text: &str) -> Option<u32> {
-        self.inner.token_to_id(text)
+        match &self.engine {
+            Engine::Library { inner, .. } => inner.token_to_id(text),
+            Engine::Gguf(vocabulary) => vocabulary.token_id(text),
+        }
     }
 
     /// Text to tokens. `special` adds what the tokenizer puts around a sequence (BOS and the like).
@@ -211,72 +239,84 @@ impl Tokenizer {
                 text.len()
             )));
         }
-        let encoding = self
-            .inner
-            .encode_fast(text, special)
-            .map_err(|error| Error::Invalid(format!("cannot tokenize the text: {error}")))?;
-        Ok(encoding.get_ids().to_vec())
+        match &self.engine {
+            Engine::Library { inner, .. } => {
+                let encoding = inner.encode_fast(text, special).map_err(|error| {
+                    Error::Invalid(format!("cannot tokenize the text: {error}"))
+                })?;
+                Ok(encoding.get_ids().to_vec())
+            }
+            Engine::Gguf(vocabulary) => vocabulary.encode(text, special),
+        }
     }
 
     /// Tokens to text. Special tokens give nothing unless `keep_special` says otherwise; ids beyond the vocabulary
     /// never do.
     pub fn decode(&self, tokens: &[u32], keep_special: bool) -> Result<String> {
-        self.inner
-            .decode(tokens, !keep_special)
-            .map_err(|error| Error::Invalid(format!("cannot turn tokens into text: {error}")))
-    }
-
-    /// The tokenizer of Hugging Face's library.
-    #[cfg(test)]
-    pub(crate) fn inner(&self) -> &tokenizers::Tokenizer {
-        &self.inner
+        match &self.engine {
+            Engine::Library { inner, cleans, .. } => {
+                let text = inner.decode(tokens, !keep_special);
+                let text = text.map_err(text_stream::undecodable)?;
+                Ok(if *cleans { clean(text) } else { text })
+            }
+            Engine::Gguf(vocabulary) => {
+                let bytes = tokens.iter().flat_map(|&id| vocabulary.bytes(id, keep_special));
+                let text = String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned();
+                let stripped = text.strip_prefix(' ').filter(|_| vocabulary.strips_space());
+                Ok(stripped.map_or_else(|| text.clone(), str::to_owned))
+            }
+        }
     }
 
     /// A text that grows token by token, of which `keep` bytes before what is new are kept.
     pub fn stream(&self, keep: usize) -> TextStream {
-        TextStream::new(&self.growth, keep)
+        match &self.engine {
+            Engine::Library { growth, .. } => TextStream::new(growth, keep),
+            Engine::Gguf(vocabulary) => {
+                TextStream::stripped(vocabulary.strips_space().then_some((' ', 1)), keep)
+            }
+        }
     }
 
-    /// Adds a token to a text, as [`TextStream::push`] does. The text is what [`Self::decode`] makes of
-    /// all its tokens.
+    /// Adds a token to a text, and returns the end of the text with it: all that differs from the text without it, and
+    /// what was to be kept before. Empty if the token changes nothing. The text is what [`Self::decode`] makes of all
+    /// its tokens.
     pub fn push(&self, stream: &mut TextStream, token: u32) -> Result<String> {
-        stream.push(&self.inner, &self.growth, token)
+        match &self.engine {
+            Engine::Library { inner, growth, cleans } => {
+                let text = stream.push(inner, growth, token)?;
+                Ok(if *cleans { clean(text) } else { text })
+            }
+            Engine::Gguf(vocabulary) => Ok(stream.push_bytes(vocabulary.bytes(token, false))),
+        }
     }
 }
 
-/// The parts of a `tokenizer.json` of which the library takes for granted that they are well, and panics otherwise. All
-/// of it has been found to be JSON, and not too deep, once these are read.
-#[derive(Deserialize)]
-struct Parts {
-    normalizer: Option<Json>,
-    post_processor: Option<Json>,
-    #[serde(rename = "decoder")]
-    _decoder: Option<Json>,
+/// Takes off spaces before punctuation, as `clean_up_tokenization` of transformers does.
+fn clean(text: String) -> String {
+    const SPACED: [(&str, &str); 10] = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    SPACED.iter().fold(text, |text, (spaced, tight)| text.replace(spaced, tight))
 }
 
-/// The reason why a part, or one within it, is not what the library takes for granted.
-fn check(part: &Json) -> std::result::Result<(), String> {
-    if part["type"] == "Precompiled" {
-        serde_json::from_str::<Precompiled>(&part.to_string())
-            .map_err(|error| format!("normalizer: precompiled_charsmap: {error}"))?;
-    }
-    for piece in part["single"].as_array().into_iter().flatten() {
-        let token = &piece["SpecialToken"]["id"];
-        if token.as_str().is_some_and(|token| part["special_tokens"].get(token).is_none()) {
-            return Err(format!(
-                "post_processor: special_tokens lacks {token}, which single names"
-            ));
-        }
-        if piece["Sequence"]["id"] == "B" {
-            return Err("post_processor: single names the sequence B, and has A alone".to_owned());
-        }
-    }
-    match part {
-        Json::Array(parts) => parts.iter().try_for_each(check),
-        Json::Object(parts) => parts.values().try_for_each(check),
-        _ => Ok(()),
-    }
+/// The byte that a token spells, as SentencePiece has it: `<0x0A>`.
+fn byte_of(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod folder_tests;

@@ -1,5 +1,6 @@
 use super::*;
-use serde_json::json;
+use crate::text_file;
+use serde_json::{Value as Json, json};
 
 /// The refusal of the fixture with a part replaced.
 fn refusal(part: &str, value: Json) -> String {

@@ -11,9 +11,8 @@
 //!
 //! For any other, all is decoded each time: slower, never different.
 
-use super::byte_alphabet;
+use super::{byte_alphabet::ByteAlphabet, byte_of};
 use crate::{Error, Result};
-use std::collections::HashMap;
 use tokenizers::{Decoder, DecoderWrapper};
 
 /// What stands for bytes that are no character.
@@ -23,7 +22,7 @@ const REPLACEMENT: char = '\u{fffd}';
 #[derive(Clone)]
 pub enum Growth {
     /// Tokens spell bytes in GPT-2's printable characters.
-    Bytes(HashMap<char, u8>),
+    Bytes(Box<ByteAlphabet>),
     /// Each token has a text of its own.
     Pieces(Pieces),
     /// Any token may change all of the text.
@@ -48,8 +47,7 @@ impl Growth {
     pub fn of(decoder: Option<&DecoderWrapper>) -> Self {
         let steps = decoder.map(flatten).unwrap_or_default();
         if let [DecoderWrapper::ByteLevel(_)] = steps[..] {
-            let bytes = (0..=255).map(|byte| (byte_alphabet::letter(byte), byte));
-            return Self::Bytes(bytes.collect());
+            return Self::Bytes(Box::new(ByteAlphabet::new()));
         }
         let is_local = |step: &&&DecoderWrapper| {
             use DecoderWrapper::{Metaspace, Replace, Strip, WordPiece};
@@ -149,7 +147,11 @@ impl End {
 impl TextStream {
     /// No text yet. After each token, `keep` bytes before what is new are there, if there were so many.
     pub fn new(growth: &Growth, keep: usize) -> Self {
-        let strip = if let Growth::Pieces(pieces) = growth { pieces.strip } else { None };
+        Self::stripped(if let Growth::Pieces(pieces) = growth { pieces.strip } else { None }, keep)
+    }
+
+    /// The same of a text from whose beginning a character is taken away, so often at most.
+    pub fn stripped(strip: Option<(char, usize)>, keep: usize) -> Self {
         Self {
             keep,
             settled: End { text: String::new(), strip },
@@ -174,7 +176,7 @@ impl TextStream {
         let Some(token) = token else { return Ok(String::new()) };
         self.settled.trim(self.keep);
         let text = match growth {
-            Growth::Bytes(bytes) => self.push_bytes(bytes, token),
+            Growth::Bytes(alphabet) => self.grow(alphabet.bytes(&token)),
             Growth::Pieces(pieces) => {
                 let piece = pieces.of(token, !self.started).map_err(undecodable)?;
                 match byte_of(&piece).filter(|_| pieces.byte_fallback) {
@@ -191,12 +193,18 @@ impl TextStream {
         Ok(text)
     }
 
-    /// As `String::from_utf8_lossy` has it of all bytes so far.
-    fn push_bytes(&mut self, bytes: &HashMap<char, u8>, token: String) -> String {
-        match token.chars().map(|char| bytes.get(&char).copied()).collect::<Option<Vec<u8>>>() {
-            Some(bytes) => self.partial.extend(bytes),
-            None => self.partial.extend(token.into_bytes()),
+    /// Adds the bytes of a token, and returns the end of the text as [`Self::push`] does.
+    pub fn push_bytes(&mut self, bytes: Vec<u8>) -> String {
+        if bytes.is_empty() {
+            return String::new();
         }
+        self.settled.trim(self.keep);
+        self.grow(bytes)
+    }
+
+    /// As `String::from_utf8_lossy` has it of all bytes so far.
+    fn grow(&mut self, bytes: Vec<u8>) -> String {
+        self.partial.extend(bytes);
         let bytes = std::mem::take(&mut self.partial);
         let mut read = 0;
         for chunk in bytes.utf8_chunks() {
@@ -267,12 +275,6 @@ fn is_incomplete(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// The byte that a token spells, as the decoder `ByteFallback` reads it.
-fn byte_of(token: &str) -> Option<u8> {
-    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
-}
-
 impl Pieces {
     /// The text of a token by itself.
     fn of(&self, token: String, is_first: bool) -> tokenizers::Result<String> {
@@ -288,7 +290,7 @@ impl Pieces {
     }
 }
 
-fn undecodable(error: tokenizers::Error) -> Error {
+pub(super) fn undecodable(error: tokenizers::Error) -> Error {
     Error::Invalid(format!("cannot turn tokens into text: {error}"))
 }
 

@@ -5,6 +5,7 @@ use super::{
     output::print_record, read_component, within,
 };
 use crate::{build_info, signals::Signals, watch};
+use llem_checkpoint::chat;
 use llem_meter::Clock;
 use llem_runtime::{
     Error, Metering, Options, Script, Stop, compose::Role, exec::exec, grants::Settings,
@@ -50,10 +51,13 @@ pub struct Args {
     /// Set a parameter that the experiment declares
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Parameters and datasets")]
     parameters: Vec<(String, String)>,
-    /// Grant a file under a name that the experiment declares: .jsonl, .json, .csv, .txt
+    /// Grant a file under a name that the experiment declares: .jsonl, .json, .csv, .tsv or .txt (each also .gz or .zst),
     /// or .parquet
     #[arg(long = "dataset", value_name = "NAME=FILE", value_parser = pair, help_heading = "Parameters and datasets")]
     datasets: Vec<(String, String)>,
+    /// The date that chat templates are told, as 2026-03-05 or 2026-03-05T09:07 [default: now]
+    #[arg(long, value_name = "DATE", help_heading = "Parameters and datasets")]
+    date: Option<chat::DateTime>,
 
     /// Folder of the run's record [default: runs/<time>-<name>]
     #[arg(long, value_name = "FOLDER", help_heading = "Record")]
@@ -125,6 +129,7 @@ impl Args {
             settings: Settings {
                 models,
                 seed: self.model_args.seed,
+                date: self.date.unwrap_or_else(chat::local_now),
                 limits: self.limits.limits(),
                 metering: Metering {
                     options: self.meter_args.options(),

@@ -85,6 +85,10 @@ impl Args {
             Some(source) => self.attach(&mut model, source)?,
             None => None,
         };
+        let attached = model.adapters().flat_map(|adapted| adapted.adapter.warnings.clone());
+        for warning in model.info().warnings.iter().cloned().chain(attached) {
+            tracing::warn!("{}", untrusted::line(&warning));
+        }
         let prompt = match (self.tokens, self.prompt) {
             (Some(tokens), _) => Prompt::Tokens(tokens),
             (None, text) => Prompt::Text(text.unwrap_or_default()),
@@ -188,14 +192,14 @@ fn to_json(
         .collect();
     json!({
         "model": { "source": info.source, "digest": info.digest, "files": info.files, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
-            "weight_bytes": info.weight_bytes, "decode_weight_bytes": info.decode_weight_bytes, "kv_bytes_per_token": info.kv_bytes_per_token,
+            "weight_bytes": info.weight_bytes, "decode_weight_bytes": info.decode_weight_bytes, "kv_bytes_per_token": info.kv_bytes_per_token, "warnings": info.warnings,
             "parallelism": { "tensor": info.split.tensor, "pipeline": info.split.pipeline, "data": info.split.data, "experts": info.split.experts },
             "ranks": info.ranks.iter().map(|rank| json!({ "device": rank.place(), "layers": [rank.layers.start, rank.layers.end], "weight_bytes": rank.weight_bytes })).collect::<Vec<_>>() },
         "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({
             "name": adapter.name, "source": adapter.source, "digest": adapter.digest, "mode": mode.to_string(),
             "rank": adapter.rank, "modules": adapter.modules, "parameters": adapter.parameters, "weight_bytes": adapter.bytes,
             "flops_per_token": adapter.flops.per_token, "flops_per_logits": adapter.flops.per_logits,
-            "attach_s": adapter.attach_time.as_secs_f64(), "merge_s": merge_time.map(|time| time.as_secs_f64()),
+            "warnings": adapter.warnings, "attach_s": adapter.attach_time.as_secs_f64(), "merge_s": merge_time.map(|time| time.as_secs_f64()),
         })),
         "prompt_tokens": completion.prompt_tokens,
         "tokens": completion.tokens,

@@ -178,16 +178,14 @@ impl ModelArgs {
         device: Device,
     ) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
-            source,
             dtype,
-            kv_dtype: None,
             device,
             seed: self.seed,
             split: self.split.split(),
-            threads: None,
             rank_timeout: self.split.rank_timeout(),
             world: self.world(device)?,
             digests: self.digests(),
+            ..LoadOptions::new(source)
         })
     }
 

@@ -3,12 +3,12 @@
 use super::output::{print_json, print_text};
 use crate::untrusted;
 use llem_checkpoint::{
-    chat::{ChatTemplate, Message},
-    gguf::Gguf,
+    chat::{self, ChatTemplate, Conversation},
+    gguf::{self, Gguf},
     tokenizer::Tokenizer,
 };
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show the tokens of a text, or of a conversation rendered by the model's chat template.
 #[derive(clap::Args)]
@@ -18,9 +18,13 @@ pub struct Args {
     /// The text
     #[arg(required_unless_present = "chat", conflicts_with = "chat")]
     text: Option<String>,
-    /// A JSON file with a list of messages: [{"role": "user", "content": "..."}]
+    /// A JSON file with a list of messages: [{"role": "user", "content": "..."}]; or with an object of messages, tools,
+    /// documents and variables of the template, as transformers' apply_chat_template takes them
     #[arg(long, value_name = "FILE")]
     chat: Option<PathBuf>,
+    /// The date that the chat template is told, as 2026-03-05 or 2026-03-05T09:07 [default: now]
+    #[arg(long, value_name = "DATE", requires = "chat")]
+    date: Option<chat::DateTime>,
     /// Print one JSON object: text and tokens
     #[arg(long)]
     json: bool,
@@ -49,35 +53,45 @@ impl Args {
             None => {
                 let model = self.model.to_string_lossy();
                 eprintln!("{} has no tokenizer", untrusted::line(&model));
+                if let Some(reason) = self.refusal()? {
+                    eprintln!("{}", untrusted::line(&reason));
+                }
                 Ok(())
             }
         }
     }
 
     fn read(&self) -> llem_engine::Result<(Option<Tokenizer>, Option<ChatTemplate>)> {
-        if self.model.extension().is_some_and(|extension| extension == "gguf") {
+        if self.is_gguf() {
             let gguf = Gguf::open(&self.model)?;
             return Ok((Tokenizer::from_gguf(&gguf)?, ChatTemplate::from_gguf(&gguf)));
         }
-        let path = self.model.join("tokenizer.json");
-        let tokenizer = path.is_file().then(|| Tokenizer::read(&path)).transpose()?;
-        Ok((tokenizer, ChatTemplate::read(&self.model)?))
+        Ok((Tokenizer::in_folder(&self.model)?, ChatTemplate::read(&self.model)?))
+    }
+
+    fn is_gguf(&self) -> bool {
+        gguf::is_gguf(&self.model)
+    }
+
+    /// Why a vocabulary that is there is not read.
+    fn refusal(&self) -> llem_engine::Result<Option<String>> {
+        Ok(match self.is_gguf() {
+            true => Tokenizer::refusal(&Gguf::open(&self.model)?),
+            false => Tokenizer::refusal_in(&self.model),
+        })
     }
 
     fn render(
         &self,
-        path: &PathBuf,
+        path: &Path,
         template: Option<ChatTemplate>,
     ) -> llem_checkpoint::Result<String> {
-        let bad = |reason: String| llem_checkpoint::Error::file(path, reason);
-        let messages = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        let messages: Vec<Message> =
-            serde_json::from_str(&messages).map_err(|error| bad(error.to_string()))?;
+        let conversation = Conversation::read(path)?;
         let template = template.ok_or_else(|| {
             let reason = "it has no chat template: no chat_template.jinja, nor one in tokenizer_config.json \
                           or in a .gguf file's metadata";
             llem_checkpoint::Error::file(&self.model, reason)
         })?;
-        template.render(&messages, &[])
+        template.render(&conversation, self.date.unwrap_or_else(chat::local_now))
     }
 }

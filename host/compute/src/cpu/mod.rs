@@ -24,4 +24,5 @@ pub mod product;
 pub mod simd;
 pub mod tiles;
 
+pub use format::Iq4Layout;
 pub use packed::{Activations, Packed, PackedFormat};

@@ -1,7 +1,9 @@
 //! Weights in panels, and what they are multiplied with.
 
 use super::{
-    format::{Bf16, Bf16Widened, F16, F32, Format, PANEL, Q8, Q8Weights, Step},
+    format::{
+        Bf16, Bf16Widened, F16, F32, Format, Iq4, Iq4Layout, Iq4Weights, PANEL, Q8, Q8Weights, Step,
+    },
     parallel::{SharedRows, for_each_chunk},
     product::{Target, product},
     simd::Path,
@@ -22,6 +24,7 @@ enum Panels {
     F16(Vec<Step<<F16 as Format>::Weights>>),
     Bf16(Vec<Step<<Bf16 as Format>::Weights>>),
     Q8(Vec<Step<Q8Weights>>),
+    Iq4(Vec<Step<Iq4Weights>>),
 }
 
 /// A number format to pack weights in.
@@ -53,6 +56,10 @@ macro_rules! for_format {
             }
             Panels::Q8($steps) => {
                 type $F = Q8;
+                $body
+            }
+            Panels::Iq4($steps) => {
+                type $F = Iq4;
                 $body
             }
         }
@@ -92,6 +99,24 @@ impl Packed {
             }
         });
         Self { outputs, inputs, panels: Panels::Q8(panels) }
+    }
+
+    /// Packs rows of IQ4_NL or IQ4_XS blocks as a GGUF file keeps them. The numbers stay four bits wide.
+    pub fn from_iq4_rows(
+        outputs: usize,
+        inputs: usize,
+        layout: Iq4Layout,
+        read: &(dyn Fn(usize) -> Vec<u8> + Sync),
+    ) -> Self {
+        let panels = pack_with(outputs, inputs / Iq4::DEPTH, &|panel, steps| {
+            let first = panel * PANEL;
+            let rows: Vec<_> = (first..outputs.min(first + PANEL)).map(read).collect();
+            for (index, step) in steps.iter_mut().enumerate() {
+                let weights = Iq4Weights::from_rows(&rows, index, layout);
+                *step = std::mem::MaybeUninit::new(Step(weights));
+            }
+        });
+        Self { outputs, inputs, panels: Panels::Iq4(panels) }
     }
 
     /// Input features.
@@ -285,6 +310,40 @@ mod tests {
                         let error = (f64::from(*ours) - exact).abs() / (inputs as f64).sqrt();
                         assert!(error < tolerance, "{format:?} {rows} {outputs} {inputs}: {error}");
                     }
+                }
+            }
+        }
+    }
+
+    /// Rows of blocks of four bits, read back and multiplied: what is rounded is the activations alone.
+    #[test]
+    fn products_with_blocks_of_four_bits_are_those_of_their_numbers() {
+        for (layout, inputs, bytes) in [(Iq4Layout::Nl, 96, 3 * 18), (Iq4Layout::Xs, 512, 2 * 136)]
+        {
+            for (rows, outputs) in [(1, 65), (13, 32), (40, 70)] {
+                let read = |row: usize| -> Vec<u8> {
+                    let noise = |at: usize| ((row * bytes + at) as u32).wrapping_mul(0x9e37_79b9);
+                    let mut row: Vec<u8> = (0..bytes).map(|at| (noise(at) >> 24) as u8).collect();
+                    let block = if layout == Iq4Layout::Nl { 18 } else { 136 };
+                    for block in row.chunks_mut(block) {
+                        // 0.01 as f16: a scale of random bits would be anything.
+                        block[..2].copy_from_slice(&[0x1f, 0x21]);
+                    }
+                    row
+                };
+                let packed = Packed::from_iq4_rows(outputs, inputs, layout, &read);
+                let mut w = vec![0f32; outputs * inputs];
+                for (output, row) in w.chunks_exact_mut(inputs).enumerate() {
+                    packed.row(output, row);
+                }
+                let x = numbers(rows * inputs, 5);
+                let most = w.iter().fold(0f32, |most, w| most.max(w.abs()));
+                let ours = packed.product(&Activations::new(&x, inputs), None);
+                for (ours, exact) in
+                    ours.expect("nobody stops it").iter().zip(exact(&x, &w, inputs))
+                {
+                    let error = (f64::from(*ours) - exact).abs() / (inputs as f64).sqrt();
+                    assert!(error < 5e-3 * f64::from(most), "{layout:?} {rows} {outputs}: {error}");
                 }
             }
         }

@@ -19,8 +19,11 @@ pub enum QueryNorm<'a> {
 /// A rotary embedding.
 #[derive(Clone, Copy)]
 pub struct Rotary<'a> {
-    /// f32 `[pairs]`, radians per position. Dimension i is rotated with dimension i + pairs.
+    /// f32 `[pairs]`, or `[sequences, pairs]` where each sequence has its own; radians per position. Dimension i is rotated
+    /// with dimension i + pairs.
     pub inverse_frequencies: View<'a>,
+    /// Whether each sequence has its own.
+    pub by_sequence: bool,
     /// Pairs of dimensions that are rotated; the others stay.
     pub pairs: usize,
     /// Cosines and sines are multiplied by this.
@@ -80,6 +83,8 @@ struct KernelAppend {
     row_sequences: u64,
     positions: u64,
     frequencies: u64,
+    /// Numbers from those of a sequence to those of the next; 0 where all have the same.
+    frequency_stride: u64,
     gains: [u64; 2],
     squares: u64,
     heads: u32,
@@ -167,6 +172,8 @@ impl Appends {
         let frequencies = op.rotary.map_or(Ok(0), |rotary| {
             rotary.inverse_frequencies.holds("inverse frequencies", pairs * 4)
         });
+        let is_own = op.rotary.is_some_and(|rotary| rotary.by_sequence);
+        let frequency_stride = if is_own { pairs as u64 } else { 0 };
         let (width, indices) = (op.width()?, product(&[rows, 4])?);
         let (norm, gains, eps, squares) = op.kernel_norm()?;
         let all_heads = op.heads + 2 * op.kv_heads;
@@ -180,6 +187,7 @@ impl Appends {
             row_sequences: op.row_sequences.holds("rows' sequences", indices)?,
             positions: op.positions.holds("positions", indices)?,
             frequencies: frequencies?,
+            frequency_stride,
             gains,
             squares,
             heads: size(op.heads)?,

@@ -35,6 +35,8 @@ struct Case {
     dim: usize,
     pairs: Option<usize>,
     norm: Norm,
+    /// Whether each sequence has frequencies of its own.
+    by_sequence: bool,
 }
 
 /// The sequences of a pass: tokens in the cache, room in it, and rows of the pass.
@@ -106,8 +108,12 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
     };
     let gains = [random(2, gain_widths[0]), random(3, gain_widths[1])];
     let squares: Vec<f32> = random(4, 2 * rows).iter().map(|x| x.abs() + 0.1).collect();
-    let frequencies: Vec<f32> =
-        random(5, case.pairs.unwrap_or(0)).iter().map(|x| x.abs()).collect();
+    let (pairs, sets) = (case.pairs.unwrap_or(0), if case.by_sequence { spans.len() } else { 1 });
+    let frequencies: Vec<f32> = random(5, sets * pairs).iter().map(|x| x.abs()).collect();
+    let of_sequence = |sequence: usize| {
+        let set = if case.by_sequence { sequence } else { 0 };
+        &frequencies[set * pairs..][..pairs]
+    };
 
     let caches: Vec<Buffer> = spans
         .iter()
@@ -152,6 +158,7 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
         positions: position_table.view(),
         rotary: case.pairs.map(|pairs| Rotary {
             inverse_frequencies: inverse.view(),
+            by_sequence: case.by_sequence,
             pairs,
             factor: FACTOR,
         }),
@@ -173,7 +180,7 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
             for which in 0..2 {
                 let given = (norm == Norm::AllHeadsOfRanks).then(|| squares[2 * row + which]);
                 case.normalise(&mut parts[which], &gains[which], given);
-                case.rotate(&mut parts[which], position, &frequencies);
+                case.rotate(&mut parts[which], position, of_sequence(sequence));
             }
             Row { position, sequence, parts }
         })
@@ -227,7 +234,16 @@ fn queries_keys_and_values_are_those_of_double_precision() {
     for dtype in FORMATS {
         for (heads, kv_heads, dim, pairs) in shapes {
             for norm in [Norm::None, Norm::EachHead, Norm::AllHeads, Norm::AllHeadsOfRanks] {
-                let case = Case { dtype, kv_dtype: dtype, heads, kv_heads, dim, pairs, norm };
+                let case = Case {
+                    dtype,
+                    kv_dtype: dtype,
+                    heads,
+                    kv_heads,
+                    dim,
+                    pairs,
+                    norm,
+                    by_sequence: false,
+                };
                 check(&device, case, SPANS);
             }
         }
@@ -239,8 +255,30 @@ fn the_cache_may_have_another_format() {
     let device = device();
     for (dtype, kv_dtype) in FORMATS.into_iter().flat_map(|dtype| FORMATS.map(|kv| (dtype, kv))) {
         let (heads, kv_heads, dim, pairs) = (3, 2, 20, Some(9));
-        let case = Case { dtype, kv_dtype, heads, kv_heads, dim, pairs, norm: Norm::None };
+        let case = Case {
+            dtype,
+            kv_dtype,
+            heads,
+            kv_heads,
+            dim,
+            pairs,
+            norm: Norm::None,
+            by_sequence: false,
+        };
         check(&device, case, SPANS);
+    }
+}
+
+#[test]
+fn each_sequence_may_have_frequencies_of_its_own() {
+    let device = device();
+    for dtype in FORMATS {
+        for (heads, kv_heads, dim, pairs) in [(3, 1, 8, Some(4)), (4, 2, 64, Some(16))] {
+            let (kv_dtype, norm) = (dtype, Norm::None);
+            let case =
+                Case { dtype, kv_dtype, heads, kv_heads, dim, pairs, norm, by_sequence: true };
+            check(&device, case, SPANS);
+        }
     }
 }
 
@@ -248,7 +286,8 @@ fn the_cache_may_have_another_format() {
 fn angles_of_far_positions_are_taken_in_f32() {
     let (dtype, norm) = (DType::F32, Norm::None);
     let (heads, kv_heads, dim, pairs) = (1, 1, 8, Some(4));
-    let case = Case { dtype, kv_dtype: dtype, heads, kv_heads, dim, pairs, norm };
+    let case =
+        Case { dtype, kv_dtype: dtype, heads, kv_heads, dim, pairs, norm, by_sequence: false };
     check(&device(), case, &[(120_000, 120_002, 2)]);
 }
 
@@ -258,7 +297,8 @@ fn many_rows_share_angles_between_heads() {
     let rows = 4 * device.multiprocessors() as u32 + 1;
     for norm in [Norm::None, Norm::EachHead, Norm::AllHeads] {
         let (dtype, heads, kv_heads, dim, pairs) = (DType::Bf16, 9, 3, 8, Some(3));
-        let case = Case { dtype, kv_dtype: dtype, heads, kv_heads, dim, pairs, norm };
+        let case =
+            Case { dtype, kv_dtype: dtype, heads, kv_heads, dim, pairs, norm, by_sequence: false };
         check(&device, case, &[(3, rows + 3, rows)]);
     }
 }
@@ -270,7 +310,16 @@ fn squares_are_a_ranks_share_of_the_mean() {
     for dtype in FORMATS {
         for (rows, heads, kv_heads, dim) in [(1, 1, 1, 1), (3, 5, 2, 72), (2, 9, 3, 130)] {
             let (kv_dtype, norm) = (dtype, Norm::None);
-            let case = Case { dtype, kv_dtype, heads, kv_heads, dim, pairs: None, norm };
+            let case = Case {
+                dtype,
+                kv_dtype,
+                heads,
+                kv_heads,
+                dim,
+                pairs: None,
+                norm,
+                by_sequence: false,
+            };
             let numbers = rounded(&random(1, rows * case.width()), dtype);
             let qkv = Buffer::of_numbers(&device, &numbers, dtype).unwrap();
             let out = poisoned(&device, 2 * rows, DType::F32);
@@ -312,7 +361,8 @@ fn a_head_that_is_too_wide_is_refused() {
     let memory = Buffer::zeros(&device, 4096).unwrap();
     let view = memory.view();
     for (dim, pairs) in [(258, 129), (6, 4)] {
-        let rotary = Some(Rotary { inverse_frequencies: view, pairs, factor: 1.0 });
+        let rotary =
+            Some(Rotary { inverse_frequencies: view, by_sequence: false, pairs, factor: 1.0 });
         let operation = Append {
             rows: 1,
             heads: 1,

@@ -59,6 +59,7 @@ impl Model {
             bytes: total.bytes,
             flops,
             attach_time: started.elapsed(),
+            warnings: opened.tensors.warnings(&taken.leftovers),
         }))
     }
 

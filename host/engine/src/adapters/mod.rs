@@ -15,7 +15,9 @@ mod tensors;
 
 pub use registry::{Choice, Registry};
 pub use source::AdapterSource;
-pub use tensors::{AdapterTensors, Factors, Leftovers};
+pub use tensors::{
+    AdapterTensors, BaseRows, Factors, Leftovers, Tie, Tokens, Whole, WholeModule, is_same,
+};
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc, time::Duration};
@@ -51,6 +53,8 @@ pub struct Adapter {
     pub flops: AdapterFlops,
     /// From the call to its being attached, without the digest.
     pub attach_time: Duration,
+    /// What the run's record is to say of it: what was left out, and what PEFT would not have found.
+    pub warnings: Vec<String>,
 }
 
 /// Operations that an unmerged adapter adds, a multiply-add counted as two.

@@ -4,11 +4,11 @@ use super::{synthetic::SyntheticAdapter, tensors::AdapterTensors};
 use crate::{Error, Result};
 use llem_checkpoint::{
     DigestOptions,
-    adapters::AdapterConfig,
+    adapters::{AdapterConfig, AdapterFiles, folder},
     digest::{self, Parts},
     hub,
     safetensors_files::TensorFile,
-    source, text_file,
+    source,
 };
 use std::{
     fmt,
@@ -42,10 +42,6 @@ pub struct Opened {
     pub source: String,
 }
 
-/// The files of an adapter, as PEFT names them.
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
-
 impl AdapterSource {
     /// Reads the config and maps the tensors. `seed` is for synthetic ones that name none.
     pub fn open(&self, seed: u64, digests: &DigestOptions) -> Result<Opened> {
@@ -60,7 +56,7 @@ impl AdapterSource {
             }
             Self::Folder(folder) => open_folder(folder, source, digests),
             Self::Hub { id, revision } => {
-                let folder = hub::fetch_adapter(id, revision, CONFIG, WEIGHTS)?;
+                let folder = hub::fetch_adapter(id, revision, folder::CONFIG, folder::WEIGHTS)?;
                 open_folder(&folder, hub::resolved(id, revision, &folder), digests)
             }
         }
@@ -102,34 +98,18 @@ impl AdapterSource {
 }
 
 fn open_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result<Opened> {
-    let config_path = folder.join(CONFIG);
-    let weights_path = folder.join(WEIGHTS);
-    if !config_path.is_file() {
-        return Err(Error::file(
-            folder,
-            format!("no {CONFIG}: give the folder that PEFT's save_pretrained wrote"),
-        ));
-    }
-    let config_text = text_file::read(&config_path)?;
-    let config = AdapterConfig::parse(&config_text, &config_path)?;
-    if !weights_path.is_file() {
-        let pickled = folder.join("adapter_model.bin").is_file();
-        let remedy = if pickled {
-            "adapter_model.bin is a pickle, which can run code and is not read: save it again with PEFT"
-        } else {
-            "fetch the adapter again"
-        };
-        return Err(Error::file(folder, format!("no {WEIGHTS}: {remedy}")));
-    }
-    let file = TensorFile::open(weights_path)?;
+    let AdapterFiles { config: config_path, text, weights } = AdapterFiles::find(folder)?;
+    let config = AdapterConfig::parse(&text, &config_path)?;
+    let file = TensorFile::open(weights)?;
     let parts = Parts {
         folder,
-        config: Some((&config_path, &config_text)),
+        config: Some((&config_path, &text)),
         weights: vec![(&file).into()],
         beside: Vec::new(),
     };
     let digest = digest::identify(digests, &parts)?.digest;
-    Ok(Opened { tensors: AdapterTensors::of_file(config, file)?, digest, source })
+    let tensors = AdapterTensors::of_file(config, file)?;
+    Ok(Opened { tensors, digest, source })
 }
 
 impl FromStr for AdapterSource {
@@ -145,9 +125,7 @@ impl FromStr for AdapterSource {
             return Ok(Self::Folder(path));
         }
         if path.is_file() {
-            return Err(Error::Invalid(format!(
-                "{text} is a file: give the adapter's folder, the one that holds {CONFIG}"
-            )));
+            return Err(Error::file(&path, folder::instead_of_file(&path)));
         }
         match source::hub_id(text) {
             Some((id, revision)) => Ok(Self::Hub { id, revision }),

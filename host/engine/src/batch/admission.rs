@@ -65,7 +65,6 @@ impl Batch {
         at: [Instant; 2],
     ) -> Result<Vec<Sequence>> {
         let (parts, most) = (model.parts(), self.max_tokens);
-        let context = parts.shape.context;
         check(request, &prompts, parts.shape, parts.tokenizer.is_some())?;
         let adapters = model.adapters.choose(&request.adapters, prompts.len())?;
         let sequences: Vec<Sequence> = prompts
@@ -73,7 +72,7 @@ impl Batch {
             .zip(adapters)
             .enumerate()
             .map(|(index, (prompt, adapter))| {
-                Sequence::new(request, prompt, index, adapter, context, at)
+                Sequence::new(request, prompt, index, adapter, parts.shape, at)
             })
             .collect();
         for (index, sequence) in sequences.iter().enumerate() {

@@ -43,8 +43,7 @@ fn check_ends(request: &Request, has_tokenizer: bool) -> Result<()> {
     }
     if !request.stop.is_empty() && !has_tokenizer {
         return refuse(
-            "stop strings need a tokenizer, and the model's folder has no tokenizer.json"
-                .to_owned(),
+            "stop strings need a tokenizer, and the model has none that is read".to_owned(),
         );
     }
     Ok(())
@@ -69,6 +68,12 @@ fn check_prompts(request: &Request, prompts: &[Vec<u32>], shape: &Shape) -> Resu
                 "prompt {index} has {} tokens, but the model's context holds {context}{with}",
                 prompt.len()
             ));
+        }
+        // The last token that is generated is not run.
+        let generated = request.most_new_tokens(index).min(context - prompt.len());
+        let rows = prompt.len() + generated.saturating_sub(1);
+        if let Err(reason) = shape.check_sequence(prompt.len(), rows) {
+            return refuse(format!("prompt {index} has {} tokens: {reason}", prompt.len()));
         }
         check_tokens(&format!("prompt {index} holds"), prompt, shape.vocab)?;
     }

@@ -144,6 +144,7 @@ fn choose_tokens(
 mod tests {
     use super::*;
     use crate::{Request, Sampling, cpu::parallel::Team};
+    use llem_checkpoint::presets::Preset;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -155,10 +156,11 @@ mod tests {
         let request =
             Request { max_new_tokens: 4, ignore_eos: true, sampling, ..Request::default() };
         let began = Instant::now();
+        let (_, shape) = Preset::Named("tiny").config().expect("a preset");
         let sequences = || {
             (0..7)
                 .map(|index| {
-                    Sequence::new(&request, vec![index as u32; 3], index, None, 64, [began; 2])
+                    Sequence::new(&request, vec![index as u32; 3], index, None, &shape, [began; 2])
                 })
                 .collect::<Vec<_>>()
         };

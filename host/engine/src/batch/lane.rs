@@ -5,6 +5,7 @@ use crate::{
     adapters::{Adapted, AdapterId},
     parallel::{BatchRoom, command::KvCopy},
 };
+use llem_checkpoint::families::RopeRange;
 use std::collections::BTreeMap;
 
 /// What runs on one replica.
@@ -33,6 +34,8 @@ pub(super) struct Cached {
     pub past: usize,
     /// What they ran with.
     pub adapter: Option<Adapted>,
+    /// Which frequencies their keys are rotated with.
+    pub rope_range: RopeRange,
 }
 
 impl Cached {
@@ -43,12 +46,14 @@ impl Cached {
             context: sequence.context().collect(),
             past: sequence.past(),
             adapter: sequence.adapter.clone(),
+            rope_range: sequence.rope_range,
         }
     }
 
     /// A cache that holds nothing.
     fn blank(slot: usize) -> Self {
-        Self { slot, context: Vec::new(), past: 0, adapter: None }
+        let rope_range = RopeRange::Original;
+        Self { slot, context: Vec::new(), past: 0, adapter: None, rope_range }
     }
 }
 
@@ -109,12 +114,14 @@ impl Lane {
         let most = sequence.prompt_tokens() - 1;
         let in_cache = |cached: &Cached| {
             let known = cached.context.iter().copied().take(cached.past);
-            let is_same = adapter_id(cached.adapter.as_ref()) == adapter;
+            let is_same = adapter_id(cached.adapter.as_ref()) == adapter
+                && cached.rope_range.serves(sequence.rope_range);
             is_same.then(|| (cached.slot, common(sequence, known, most)))
         };
         let in_running = |other: &Sequence| {
             let known = other.context().take(other.past());
-            let is_same = adapter_id(other.adapter.as_ref()) == adapter;
+            let is_same = adapter_id(other.adapter.as_ref()) == adapter
+                && other.rope_range.serves(sequence.rope_range);
             is_same.then(|| (other.slot, common(sequence, known, most)))
         };
         let found = self.held.values().filter_map(in_cache);

@@ -75,7 +75,8 @@ pub(crate) fn run(
         .map(|next| {
             let sequence = &sequences[next.sequence];
             let (slot, tokens) = (sequence.slot, sequence.next(next.new));
-            Segment { slot, past: next.past, tokens, adapter: next.attached() }
+            let length = sequence.prompt_tokens().max(next.past + tokens.len());
+            Segment { slot, past: next.past, tokens, length, adapter: next.attached() }
         })
         .collect();
     let wanted = wanted(sequences, &scheduled);

@@ -59,7 +59,8 @@ impl Batch {
                 request.prompts.len()
             )));
         };
-        let (lane, &Cached { slot, past, ref context, ref adapter }) = self.held(name)?;
+        let (lane, &Cached { slot, past, ref context, ref adapter, rope_range }) =
+            self.held(name)?;
         if !fork {
             self.check_forks(name)?;
         }
@@ -75,6 +76,11 @@ impl Batch {
                 );
                 return Err(Error::Invalid(format!(
                     "sequence {name} ran {named}: name the same in the request that continues it"
+                )));
+            }
+            if !rope_range.serves(sequence.rope_range) {
+                return Err(Error::Invalid(format!(
+                    "sequence {name} cannot be continued: its rotary embedding depends on the length, and its keys are not those of a longer sequence; submit the whole as a new prompt"
                 )));
             }
             // At least one token is run, so that another can come of it.

@@ -9,7 +9,10 @@ use super::{admission::Admission, reuse::Origin, stop_strings::StopStrings};
 use crate::{Error, Request, Result, adapters::Adapted, flops::Logits};
 use chooser::Chooser;
 use end_tokens::EndTokens;
-use llem_checkpoint::{families::Shape, tokenizer::Tokenizer};
+use llem_checkpoint::{
+    families::{RopeRange, Shape},
+    tokenizer::Tokenizer,
+};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -123,6 +126,8 @@ pub(crate) struct Sequence {
     pub slot: usize,
     /// What it runs with.
     pub adapter: Option<Adapted>,
+    /// Which frequencies its keys are rotated with.
+    pub rope_range: RopeRange,
     /// Whether its KV memory is kept when it has ended.
     pub hold: bool,
     /// The sequence that it continues.
@@ -157,11 +162,12 @@ impl Sequence {
         prompt: Vec<u32>,
         index: usize,
         adapter: Option<Adapted>,
-        context: usize,
+        shape: &Shape,
         [submitted, tokenized]: [Instant; 2],
     ) -> Self {
         let asked = request.most_new_tokens(index);
-        let limit = asked.min(context - prompt.len());
+        let limit = asked.min(shape.context - prompt.len());
+        let rope_range = shape.rope_range(prompt.len() + limit);
         Self {
             chooser: Chooser::new(request, index, &prompt),
             prefilled: 0,
@@ -174,6 +180,7 @@ impl Sequence {
             adapter,
             limit,
             limit_is_context: limit < asked,
+            rope_range,
             end_tokens: EndTokens::new(request),
             stop: StopStrings::new(&request.stop),
             tokens: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),

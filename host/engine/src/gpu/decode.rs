@@ -26,9 +26,11 @@ pub struct Frequencies {
 }
 
 impl Frequencies {
-    fn rotary(&self) -> Rotary<'_> {
-        let (inverse_frequencies, pairs) = (self.buffer.view(), self.pairs);
-        Rotary { inverse_frequencies, pairs, factor: self.factor }
+    /// With the frequencies of each sequence of a pass, where they have their own.
+    fn rotary<'a>(&'a self, own: Option<View<'a>>) -> Rotary<'a> {
+        let inverse_frequencies = own.unwrap_or_else(|| self.buffer.view());
+        let (by_sequence, pairs) = (own.is_some(), self.pairs);
+        Rotary { inverse_frequencies, by_sequence, pairs, factor: self.factor }
     }
 }
 
@@ -129,8 +131,10 @@ impl Decoder {
         on_device: &'a OnDevice,
         mut stream: Stream<'a>,
     ) -> Result<Stream<'a>> {
-        let rotaries: Vec<Rotary<'_>> =
-            on_device.frequencies.iter().map(Frequencies::rotary).collect();
+        let rotaries = on_device.frequencies.iter().enumerate();
+        let rotaries: Vec<Rotary<'_>> = rotaries
+            .map(|(index, frequencies)| Ok(frequencies.rotary(plan.own_frequencies(index)?)))
+            .collect::<Result<_>>()?;
         let heads = self.shard.of(self.shape.heads).len();
         let scratch = run.gpu.attention.decode_scratch(plan.decodes, heads, plan.longest);
         let shared = Shared { plan, rotaries: &rotaries, scratch: run.arena.take(scratch)? };

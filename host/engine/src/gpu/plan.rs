@@ -4,6 +4,7 @@ use super::{Arena, Gpu};
 use crate::{
     Error, Result, adapters::AdapterId, kv_cache::KvCache, layers::Segment, parallel::DeviceGroup,
 };
+use llem_checkpoint::families::Rope;
 use llem_compute::{
     Buffer, View,
     ops::{NONE, Sequence, bytes_of},
@@ -42,6 +43,8 @@ struct Places {
     tiles: Range<usize>,
     wanted: Range<usize>,
     wanted_adapters: Range<usize>,
+    /// Of each rotary embedding; empty where all sequences have the same.
+    frequencies: Vec<Range<usize>>,
 }
 
 impl Plan {
@@ -60,13 +63,14 @@ impl Plan {
         })
     }
 
-    /// Fills the tables for segments whose caches are among `caches`; `attached` are the adapters by their slots, and `wanted`
+    /// Fills the tables for segments whose caches are among `caches` and that are rotated by `ropes`; `attached` are the adapters by their slots, and `wanted`
     /// the rows whose logits are wanted.
     pub fn fill(
         &mut self,
         gpu: &Gpu,
         segments: &[Segment<'_>],
         caches: &[KvCache],
+        ropes: &[Rope],
         attached: &[AdapterId],
         wanted: &[u32],
     ) -> Result<()> {
@@ -124,6 +128,7 @@ impl Plan {
             tiles: put_u32(&mut bytes, &tiles),
             wanted: put_u32(&mut bytes, wanted),
             wanted_adapters: put_u32(&mut bytes, &wanted_adapters),
+            frequencies: ropes.iter().map(|rope| put_own(&mut bytes, rope, segments)).collect(),
         };
         self.upload(gpu, &bytes)
     }
@@ -196,6 +201,12 @@ impl Plan {
     /// Rows whose logits are wanted.
     pub fn wanted_rows(&self) -> Result<View<'_>> {
         self.view(&self.at.wanted)
+    }
+
+    /// The frequencies `[sequences, pairs]` of the rotary embedding `index`, where each sequence has its own.
+    pub fn own_frequencies(&self, index: usize) -> Result<Option<View<'_>>> {
+        let at = self.at.frequencies.get(index).filter(|at| !at.is_empty());
+        at.map(|at| self.view(at)).transpose()
     }
 
     /// A run over all rows.
@@ -276,6 +287,17 @@ fn put(bytes: &mut Vec<u8>, table: &[u8]) -> Range<usize> {
     let start = bytes.len();
     bytes.extend_from_slice(table);
     start..bytes.len()
+}
+
+/// Appends the frequencies of each segment, where they depend on its length.
+fn put_own(bytes: &mut Vec<u8>, rope: &Rope, segments: &[Segment<'_>]) -> Range<usize> {
+    if !rope.depends_on_length() {
+        return 0..0;
+    }
+    let of_segment = |segment: &Segment<'_>| rope.frequencies_at(segment.length).into_owned();
+    let frequencies: Vec<f32> = segments.iter().flat_map(of_segment).collect();
+    // SAFETY: plain numbers.
+    put(bytes, unsafe { bytes_of(&frequencies) })
 }
 
 fn put_u32(bytes: &mut Vec<u8>, table: &[u32]) -> Range<usize> {

@@ -93,9 +93,10 @@ impl Added {
         self.count_vector(factors.magnitude.as_ref().map_or(0, Vec::len));
     }
 
-    /// Counts numbers that stand in place of the base model's.
-    pub fn count_saved(&mut self, numbers: usize, place: &Placement) {
-        self.count(numbers, place.dtype.size());
+    /// Counts numbers that stand in place of the base model's, and the whole weight that is kept with them.
+    pub fn count_saved(&mut self, numbers: usize, kept: usize, place: &Placement) {
+        self.parameters += numbers as u64;
+        self.bytes += (kept * place.dtype.size()) as u64;
     }
 
     /// Counts a vector, which is kept in f32.

@@ -245,6 +245,7 @@ fn by_head(place: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear>
         whole,
         order: Some(Arc::clone(&order)),
         transposed: false,
+        tie: None,
     };
     let bias = shape
         .qkv_bias

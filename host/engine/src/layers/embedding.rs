@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Result,
-    adapters::{AdapterId, AdapterTensors, Factors},
+    adapters::{AdapterId, AdapterTensors, BaseRows, Factors, Tie, Whole, WholeModule, is_same},
     gpu::Run,
     load::{Weights, matrix::Matrix},
 };
@@ -38,6 +38,8 @@ pub struct Embedding {
     /// The table in use: the one above, or one with an adapter merged into it.
     used: Arc<Weight>,
     place: Placement,
+    /// The head that is the same weight.
+    tie: Option<Arc<Tie>>,
     changes: Changes<Change>,
     /// What kernels are told of adapters, by their slots.
     pub(super) tables: Option<Tables>,
@@ -77,7 +79,8 @@ impl Embedding {
         let base = Arc::new(Weight::new(&base, &place)?);
         let module = weights.module();
         let (used, changes) = (Arc::clone(&base), Changes::none());
-        Ok(Self { module, matrix, kept, used, base, place, changes, tables: None })
+        let tie = None;
+        Ok(Self { module, matrix, kept, used, base, place, tie, changes, tables: None })
     }
 
     /// Bytes of this rank's rows of it.
@@ -87,10 +90,12 @@ impl Embedding {
 
     /// The product with the table's rows, under a module's name of its own. What adapters change about
     /// the one they do not change about the other.
-    pub fn head(&self, name: String) -> Linear {
+    pub fn head(&mut self, name: String) -> Linear {
+        let tie = Arc::new(Tie { embedding: self.module.clone(), head: name });
+        self.tie = Some(Arc::clone(&tie));
         let (kept, matrix) = (self.kept.clone(), only(&self.matrix, &self.kept));
         let weight = Arc::clone(&self.base);
-        Linear::tied(name, kept, self.matrix.rows, matrix, weight, self.place.clone())
+        Linear::tied(tie, kept, self.matrix.rows, matrix, weight, self.place.clone())
     }
 
     /// Vectors `[ids, hidden]`.
@@ -301,7 +306,16 @@ impl Adapt for Embedding {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
         let (rows, width) = (self.matrix.rows, self.matrix.columns);
         let mut added = Added::default();
-        tensors.check_base(&self.module, &self.matrix, rows, None)?;
+        let module = WholeModule {
+            name: &self.module,
+            role: Role::Embedding,
+            tie: self.tie.as_deref(),
+            rows,
+            columns: width,
+            transposed: false,
+        };
+        let base = BaseRows::of(&self.matrix)?;
+        tensors.check_base(module, &base)?;
         if let Some(factors) = tensors.factors(&self.module, Role::Embedding, width, rows)? {
             added.modules = 1;
             added.rank = factors.rank;
@@ -320,13 +334,23 @@ impl Adapt for Embedding {
             let on_device = self.upload(&factors, gain.as_deref())?;
             self.changes.add(id, Change::LowRank { factors, expansion, gain, on_device });
         }
-        if let Some(matrix) = tensors.saved_matrix(&self.module, rows, width, false)? {
+        let whole = match tensors.whole(module)? {
+            Some(Whole::InPlace(matrix)) if is_same(&matrix, &base)? => None,
+            Some(Whole::InPlace(matrix) | Whole::Saved(matrix)) => Some((rows * width, matrix)),
+            None => None,
+        };
+        let trained = match tensors.tokens(module)? {
+            Some(tokens) => Some((tokens.numbers(), tokens.over(&self.matrix, &base)?)),
+            None => None,
+        };
+        if let Some((numbers, matrix)) = trained.or(whole) {
             added.modules = 1;
-            added.count_saved(rows * width, &self.place);
             let matrix = only(&matrix, &self.kept);
+            added.count_saved(numbers, rows * width, &self.place);
             let weight = Weight::new(&matrix, &self.place)?;
             self.changes.add(id, Change::Saved(matrix, weight));
         }
+        self.matrix.release();
         Ok(added)
     }
 

@@ -1,6 +1,7 @@
 //! Which features of a product a rank has: the modules that it is made of, their outputs and its inputs.
 
 use super::weight::Placement;
+use crate::adapters::{Tie, WholeModule};
 use llem_checkpoint::adapters::Role;
 use std::{iter, ops::Range, sync::Arc};
 
@@ -91,6 +92,22 @@ pub struct Module {
     pub order: Option<Order>,
     /// Whether the checkpoint keeps it as `[inputs, outputs]`.
     pub transposed: bool,
+    /// What it shares its weight with.
+    pub tie: Option<Arc<Tie>>,
+}
+
+impl Module {
+    /// What an adapter is asked for, of as many inputs.
+    pub fn whole(&self, inputs: usize) -> WholeModule<'_> {
+        WholeModule {
+            name: &self.name,
+            role: self.role,
+            tie: self.tie.as_deref(),
+            rows: self.whole,
+            columns: inputs,
+            transposed: self.transposed,
+        }
+    }
 }
 
 /// Rows of ranges one after another.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    adapters::{AdapterId, AdapterTensors},
+    adapters::{AdapterId, AdapterTensors, Tie},
     cpu::{
         Activations,
         parallel::{SharedRows, for_each_chunk, threads},
@@ -138,7 +138,7 @@ impl Linear {
             let outputs = start..start + count;
             start += count;
             let (name, role) = (place.module(), Role::Projection);
-            modules.push(Module { name, role, outputs, whole, order, transposed });
+            modules.push(Module { name, role, outputs, whole, order, transposed, tie: None });
         }
         Self::new(weights, modules, &matrices, biases, inputs)
     }
@@ -146,7 +146,7 @@ impl Linear {
     /// The product with rows `kept` of a table: the LM head of a model whose head is its embedding.
     /// `matrix` and `weight` hold those rows.
     pub fn tied(
-        name: String,
+        tie: Arc<Tie>,
         kept: Range<usize>,
         whole: usize,
         matrix: Matrix,
@@ -156,8 +156,15 @@ impl Linear {
         let outputs = 0..matrix.rows;
         let order = (kept != (0..whole)).then(|| in_turn(iter::once(kept).collect()));
         let role = Role::Head;
-        let module =
-            Module { name, role, outputs: outputs.clone(), whole, order, transposed: false };
+        let module = Module {
+            name: tie.head.clone(),
+            role,
+            outputs: outputs.clone(),
+            whole,
+            order,
+            transposed: false,
+            tie: Some(tie),
+        };
         let shared = Some(Arc::clone(&weight));
         let used = Used { weight, bias: None, device_bias: None };
         let inputs = Inputs::whole(matrix.columns);

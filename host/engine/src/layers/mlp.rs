@@ -9,7 +9,8 @@ use crate::{Error, Result, cpu::pointwise, gpu::Run, load::Weights};
 use candle_core::Tensor;
 use llem_checkpoint::{
     adapters::{ExpertPart, Role},
-    families::{self, Activation, MlpIn, Shape},
+    config::Activation,
+    families::{self, MlpIn, Shape},
 };
 use llem_compute::{View, ops::activation};
 

@@ -119,7 +119,11 @@ impl Adapt for Norm {
     fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Added> {
         let Scale { gain, bias, eps, .. } = &self.base;
         let width = gain.len();
-        let new_gain = tensors.saved_gain(&self.module, width)?;
+        // Programs that save a whole model's state repeat gains that were not trained.
+        let is_other =
+            |new: &Vec<f32>| new.iter().zip(gain).any(|(new, old)| new + self.plus != *old);
+        let is_saved = tensors.config.saves(&self.module);
+        let new_gain = tensors.gain(&self.module, width)?.filter(|new| is_saved || is_other(new));
         let new_bias = match bias {
             Some(_) => tensors.bias(&self.module, width)?,
             None => None,

@@ -13,6 +13,9 @@ pub struct Segment<'a> {
     pub past: usize,
     /// The tokens; at least one.
     pub tokens: &'a [u32],
+    /// Tokens of the sequence after this pass, or all of its prompt while that is being run: what a rotary embedding may
+    /// depend on.
+    pub length: usize,
     /// What they run with.
     pub adapter: Option<AdapterId>,
 }
@@ -27,6 +30,8 @@ pub struct Span {
     pub len: usize,
     /// Tokens already in the KV cache.
     pub past: usize,
+    /// As of its [`Segment`].
+    pub length: usize,
 }
 
 /// What every layer of a forward pass shares.
@@ -50,12 +55,13 @@ impl Packing {
             .map(|segment| {
                 let len = segment.tokens.len();
                 start += len;
-                Span { slot: segment.slot, start: start - len, len, past: segment.past }
+                let Segment { slot, past, length, .. } = *segment;
+                Span { slot, start: start - len, len, past, length }
             })
             .collect();
         let positions: Vec<usize> =
             spans.iter().flat_map(|span| span.past..span.past + span.len).collect();
-        let angles = ropes.iter().map(|rope| Angles::new(rope, &positions)).collect();
+        let angles = ropes.iter().map(|rope| Angles::new(rope, &spans)).collect();
         let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
         Self { spans, positions, angles, adapters: AdapterRows::of(runs) }
     }

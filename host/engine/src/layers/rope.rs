@@ -1,5 +1,6 @@
 //! Rotary position embedding (arXiv 2104.09864): cosines and sines, and rotating by them.
 
+use super::packing::Span;
 use llem_checkpoint::families::Rope;
 
 /// Cosines and sines at some positions, both `[positions, half]`.
@@ -13,17 +14,21 @@ pub struct Angles {
 }
 
 impl Angles {
-    /// Cosines and sines at each position. The angle is taken in f32, as transformers does, so
+    /// Cosines and sines at each position of sequences. The angle is taken in f32, as transformers does, so
     /// that long contexts round alike.
-    pub fn new(rope: &Rope, positions: &[usize]) -> Self {
-        let half = rope.inverse_frequencies.len();
-        let mut cos = Vec::with_capacity(positions.len() * half);
-        let mut sin = Vec::with_capacity(positions.len() * half);
-        for &position in positions {
-            for frequency in &rope.inverse_frequencies {
-                let (sine, cosine) = (position as f32 * frequency).sin_cos();
-                cos.push(cosine * rope.factor);
-                sin.push(sine * rope.factor);
+    pub fn new(rope: &Rope, spans: &[Span]) -> Self {
+        let half = rope.pairs();
+        let rows: usize = spans.iter().map(|span| span.len).sum();
+        let mut cos = Vec::with_capacity(rows * half);
+        let mut sin = Vec::with_capacity(rows * half);
+        for span in spans {
+            let frequencies = rope.frequencies_at(span.length);
+            for position in span.past..span.past + span.len {
+                for frequency in &frequencies[..] {
+                    let (sine, cosine) = (position as f32 * frequency).sin_cos();
+                    cos.push(cosine * rope.factor);
+                    sin.push(sine * rope.factor);
+                }
             }
         }
         Self { half, cos, sin }

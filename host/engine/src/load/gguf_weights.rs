@@ -1,64 +1,144 @@
-//! Weights of a GGUF file as matrices. Q8_0 is multiplied by our own kernels, the k-quants and the rest by candle's.
+//! Weights of a GGUF file as matrices. Q8_0 and the IQ4 formats are multiplied by our own kernels, the k-quants and the
+//! rest by candle's.
 
 use super::matrix::Matrix;
-use crate::Result;
+use crate::{Error, Result, cpu::Iq4Layout};
 use candle_core::quantized::GgmlDType;
-use llem_checkpoint::{gguf::Gguf, mapped::Lease};
+use llem_checkpoint::gguf::{BlockFormat, Gguf};
 use std::sync::Arc;
 
-/// A matrix of exactly that shape. An expert's is part of the tensor of all:
-/// `blk.0.experts.3.ffn_up_exps.weight` is the fourth of `blk.0.ffn_up_exps.weight`.
-pub fn matrix(gguf: &Gguf, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
-    let (name, expert) = without_expert(name);
-    let name = name.as_str();
-    let (dtype, all) = gguf.tensor(name, &[rows, columns], expert)?;
-    let row_bytes = all.len() / rows;
-    let begin = all.as_ptr() as usize - gguf.bytes.as_ptr() as usize;
-    let lease = Arc::new(Lease::new(&gguf.bytes, begin..begin + all.len()));
-    let bytes = Arc::clone(&lease);
-    let row = move |row: usize| bytes[row * row_bytes..][..row_bytes].to_vec();
-    let matrix = match dtype {
-        GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => {
-            let size = row_bytes / columns;
-            let read = move |index: usize, first: usize, out: &mut [f32]| {
-                let bytes = &row(index)[first * size..][..out.len() * size];
-                match dtype {
-                    GgmlDType::F32 => widen(bytes, out, f32::from_le_bytes),
-                    GgmlDType::F16 => {
-                        widen(bytes, out, |number| half::f16::from_le_bytes(number).to_f32());
-                    }
-                    _ => {
-                        widen(bytes, out, |number| half::bf16::from_le_bytes(number).to_f32());
-                    }
-                }
-            };
-            Matrix::of_numbers(rows, columns, Arc::new(read))
+/// Formats of blocks that are read, for a sentence.
+const READ: &str =
+    "F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K, Q3_K, Q2_K, Q5_1, Q5_0, Q4_1, Q4_0, IQ4_NL and IQ4_XS";
+
+/// Refuses a file of which a tensor is in a format that is not read.
+///
+/// # Errors
+/// There is such a tensor.
+pub fn check(gguf: &Gguf) -> Result<()> {
+    for (name, format, _) in gguf.each_format()? {
+        let is_read =
+            is_plain(format) || iq4_layout(format).is_some() || candle_dtype(format).is_some();
+        if !is_read {
+            return Err(Error::file(
+                gguf.path(),
+                format!(
+                    "tensor {name} is in {format}, which this version does not read: use a file in one of {READ}"
+                ),
+            ));
         }
-        _ => Matrix::of_blocks(rows, columns, dtype, Arc::new(row)),
+    }
+    Ok(())
+}
+
+/// Bytes of its tensors as they are kept on the CPU, what is not quantised at `size` bytes a number.
+pub fn bytes(gguf: &Gguf, size: usize) -> usize {
+    let of = |(_, format, numbers): (&str, BlockFormat, usize)| match is_plain(format) {
+        true => numbers.saturating_mul(size),
+        false => kept_bytes(format, numbers),
     };
-    let matrix = matrix.mapped(lease);
-    let reordered = name.ends_with("attn_q.weight") || name.ends_with("attn_k.weight");
-    Ok(match gguf.interleaved_head.filter(|_| reordered) {
-        None => matrix,
-        // Ours are all first halves of a head's pairs, then all second halves.
-        Some(width) => matrix.select(rows, move |row| {
-            let (head, place) = (row / width, row % width);
-            head * width + place % (width / 2) * 2 + place / (width / 2)
-        }),
+    gguf.each_format().unwrap_or_default().into_iter().map(of).fold(0, usize::saturating_add)
+}
+
+/// Bytes of so many numbers as the CPU keeps them: in their blocks, or of the IQ4 formats half a byte each, with a scale of
+/// four bytes for each 32.
+pub fn kept_bytes(format: BlockFormat, numbers: usize) -> usize {
+    match iq4_layout(format) {
+        Some(_) => numbers / 32 * (16 + size_of::<f32>()),
+        None => numbers / format.block() * format.block_bytes(),
+    }
+}
+
+fn is_plain(format: BlockFormat) -> bool {
+    matches!(format, BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16)
+}
+
+/// How blocks lie that are multiplied as numbers of four bits; none for others.
+pub fn iq4_layout(format: BlockFormat) -> Option<Iq4Layout> {
+    match format {
+        BlockFormat::IQ4_NL => Some(Iq4Layout::Nl),
+        BlockFormat::IQ4_XS => Some(Iq4Layout::Xs),
+        _ => None,
+    }
+}
+
+/// candle's name for a format of weights; none where it has no products with it.
+pub fn candle_dtype(format: BlockFormat) -> Option<GgmlDType> {
+    Some(match format {
+        BlockFormat::Q4_0 => GgmlDType::Q4_0,
+        BlockFormat::Q4_1 => GgmlDType::Q4_1,
+        BlockFormat::Q5_0 => GgmlDType::Q5_0,
+        BlockFormat::Q5_1 => GgmlDType::Q5_1,
+        BlockFormat::Q8_0 => GgmlDType::Q8_0,
+        BlockFormat::Q2_K => GgmlDType::Q2K,
+        BlockFormat::Q3_K => GgmlDType::Q3K,
+        BlockFormat::Q4_K => GgmlDType::Q4K,
+        BlockFormat::Q5_K => GgmlDType::Q5K,
+        BlockFormat::Q6_K => GgmlDType::Q6K,
+        _ => return None,
     })
 }
 
-/// `blk.0.experts.3.x` as `blk.0.x` and 3.
-fn without_expert(name: &str) -> (String, Option<usize>) {
-    let split = name.split_once(".experts.").and_then(|(before, rest)| {
-        let (index, after) = rest.split_once('.')?;
-        Some((format!("{before}.{after}"), index.parse().ok()?))
-    });
-    split.map_or_else(|| (name.to_owned(), None), |(name, index)| (name, Some(index)))
+/// A matrix of exactly that shape, by llama.cpp's name. An expert's is `blk.0.experts.3.ffn_up_exps.weight`.
+///
+/// # Errors
+/// It is missing, or has another shape.
+pub fn matrix(gguf: &Gguf, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
+    let kept = gguf.rows(name, rows, Some(columns))?;
+    let (format, lease) = (kept.format, Arc::new(kept.lease()));
+    let bytes = Arc::clone(&lease);
+    let row =
+        move |row: usize| bytes[kept.place(row) * kept.row_bytes..][..kept.row_bytes].to_vec();
+    let widen: fn(&[u8], &mut [f32]) = match format {
+        BlockFormat::F32 => |bytes, out| widen(bytes, out, f32::from_le_bytes),
+        BlockFormat::F16 => {
+            |bytes, out| widen(bytes, out, |number| half::f16::from_le_bytes(number).to_f32())
+        }
+        BlockFormat::BF16 => {
+            |bytes, out| widen(bytes, out, |number| half::bf16::from_le_bytes(number).to_f32())
+        }
+        blocks => return Ok(Matrix::of_blocks(rows, columns, blocks, Arc::new(row)).mapped(lease)),
+    };
+    let size = format.block_bytes();
+    let read = move |index: usize, first: usize, out: &mut [f32]| {
+        widen(&row(index)[first * size..][..out.len() * size], out);
+    };
+    Ok(Matrix::of_numbers(rows, columns, Arc::new(read)).mapped(lease))
 }
 
 fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], one: impl Fn([u8; N]) -> f32) {
     for (out, number) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
         *out = one(*number);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+
+    use super::*;
+    use crate::cpu::PackedFormat;
+
+    /// Random blocks are the numbers that gguf-py makes of them, to the last bit.
+    #[test]
+    fn blocks_of_four_bits_are_what_gguf_py_widens_them_to() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/gguf/iq4.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for format in [BlockFormat::IQ4_NL, BlockFormat::IQ4_XS] {
+            let layout = &expected["layouts"][format.to_string()];
+            let rows: Vec<Vec<u8>> = serde_json::from_value(layout["rows"].clone()).unwrap();
+            let values: Vec<Vec<f32>> = serde_json::from_value(layout["values"].clone()).unwrap();
+            let (count, columns) = (rows.len(), values[0].len());
+            let row = move |index: usize| rows[index].clone();
+            let matrix = Matrix::of_blocks(count, columns, format, Arc::new(row));
+            let weight = matrix.to_host(PackedFormat::F32).unwrap();
+            let mut ours = vec![0f32; columns];
+            for (index, values) in values.iter().enumerate() {
+                weight.row(index, &mut ours).unwrap();
+                assert_eq!(&ours, values, "{format}, row {index}");
+            }
+            assert_eq!(matrix.bytes(4), count * columns / 32 * 20);
+        }
     }
 }

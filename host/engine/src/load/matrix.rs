@@ -1,16 +1,16 @@
 //! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
 //! turned, stacked and reordered before a single number is copied.
 
-use super::synthetic;
+use super::{gguf_weights, synthetic};
 use crate::{
     Error, Result,
     cpu::{Packed, PackedFormat},
 };
 use candle_core::{
     Device,
-    quantized::{GgmlDType, QMatMul, QStorage, QTensor},
+    quantized::{QMatMul, QStorage, QTensor},
 };
-use llem_checkpoint::mapped::Lease;
+use llem_checkpoint::{gguf::BlockFormat, mapped::Lease};
 use llem_compute::ops::synthetic::SyntheticRow;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
@@ -38,7 +38,7 @@ type RowOf = Arc<dyn Fn(usize) -> SyntheticRow + Send + Sync>;
 enum Source {
     Numbers(ReadRow),
     Synthetic(RowOf),
-    Blocks(GgmlDType, RowBytes),
+    Blocks(BlockFormat, RowBytes),
 }
 
 impl Matrix {
@@ -60,8 +60,8 @@ impl Matrix {
     }
 
     /// Rows of quantised blocks.
-    pub fn of_blocks(rows: usize, columns: usize, dtype: GgmlDType, bytes: RowBytes) -> Self {
-        Self { rows, columns, source: Source::Blocks(dtype, bytes), leases: Vec::new() }
+    pub fn of_blocks(rows: usize, columns: usize, format: BlockFormat, bytes: RowBytes) -> Self {
+        Self { rows, columns, source: Source::Blocks(format, bytes), leases: Vec::new() }
     }
 
     /// The same, of which this much of a file is mapped.
@@ -158,8 +158,8 @@ impl Matrix {
                 }))
             }
             Source::Synthetic(of) => Source::Synthetic(Arc::new(move |row| of(order(row)))),
-            Source::Blocks(dtype, bytes) => {
-                Source::Blocks(dtype, Arc::new(move |row| bytes(order(row))))
+            Source::Blocks(format, bytes) => {
+                Source::Blocks(format, Arc::new(move |row| bytes(order(row))))
             }
         };
         Self { rows: count, columns: self.columns, source, leases: self.leases.clone() }
@@ -181,16 +181,16 @@ impl Matrix {
                 let SyntheticRow { key, start: first } = of(row);
                 SyntheticRow { key, start: first + start as u64 }
             })),
-            Source::Blocks(dtype, bytes) => {
-                let (block, size) = (dtype.block_size(), dtype.type_size());
+            Source::Blocks(format, bytes) => {
+                let (block, size) = (format.block(), format.block_bytes());
                 if !start.is_multiple_of(block) || !kept.end.is_multiple_of(block) {
                     return Err(Error::Invalid(format!(
-                        "inputs {start} to {} of a weight are not whole {dtype:?} blocks of {block}: split the model over fewer ranks, or use a checkpoint that is not quantised",
+                        "inputs {start} to {} of a weight are not whole {format} blocks of {block}: split the model over fewer ranks, or use a checkpoint that is not quantised",
                         kept.end
                     )));
                 }
                 let part = start / block * size..kept.end / block * size;
-                Source::Blocks(dtype, Arc::new(move |row| bytes(row)[part.clone()].to_vec()))
+                Source::Blocks(format, Arc::new(move |row| bytes(row)[part.clone()].to_vec()))
             }
         };
         Ok(Self { rows: self.rows, columns: kept.len(), source, leases: self.leases.clone() })
@@ -201,7 +201,7 @@ impl Matrix {
         let numbers = self.rows * self.columns;
         match &self.source {
             Source::Numbers(_) | Source::Synthetic(_) => numbers * size,
-            Source::Blocks(dtype, _) => numbers / dtype.block_size() * dtype.type_size(),
+            Source::Blocks(format, _) => gguf_weights::kept_bytes(*format, numbers),
         }
     }
 
@@ -235,11 +235,11 @@ impl Matrix {
                     reads[part](row, first, out);
                 }))
             }
-            Source::Blocks(dtype, _) => {
+            Source::Blocks(format, _) => {
                 let all: Vec<RowBytes> =
-                    parts.iter().map(|part| part.blocks(*dtype)).collect::<Option<_>>()?;
+                    parts.iter().map(|part| part.blocks(*format)).collect::<Option<_>>()?;
                 Source::Blocks(
-                    *dtype,
+                    *format,
                     Arc::new(move |row| {
                         let (part, row) = place(row);
                         all[part](row)
@@ -266,14 +266,14 @@ impl Matrix {
         }
     }
 
-    fn blocks(&self, wanted: GgmlDType) -> Option<RowBytes> {
+    fn blocks(&self, wanted: BlockFormat) -> Option<RowBytes> {
         match &self.source {
-            Source::Blocks(dtype, bytes) if *dtype == wanted => Some(Arc::clone(bytes)),
+            Source::Blocks(format, bytes) if *format == wanted => Some(Arc::clone(bytes)),
             _ => None,
         }
     }
 
-    /// Packs it for the CPU's kernels; blocks other than Q8_0 stay as candle multiplies them.
+    /// Packs it for the CPU's kernels; blocks other than Q8_0 and the IQ4 formats stay as candle multiplies them.
     pub fn to_host(&self, format: PackedFormat) -> Result<HostWeight> {
         Ok(match &self.source {
             Source::Numbers(read) => {
@@ -285,12 +285,20 @@ impl Matrix {
                 let read = |row: usize, out: &mut [f32]| read(row, 0, out);
                 HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
             }
-            Source::Blocks(GgmlDType::Q8_0, bytes) => {
+            Source::Blocks(BlockFormat::Q8_0, bytes) => {
                 HostWeight::Packed(Packed::from_q8_rows(self.rows, self.columns, &**bytes))
             }
-            Source::Blocks(dtype, bytes) => {
+            Source::Blocks(format, bytes) => {
+                if let Some(layout) = gguf_weights::iq4_layout(*format) {
+                    let (rows, columns) = (self.rows, self.columns);
+                    let packed = Packed::from_iq4_rows(rows, columns, layout, &**bytes);
+                    return Ok(HostWeight::Packed(packed));
+                }
+                let dtype = gguf_weights::candle_dtype(*format).ok_or_else(|| {
+                    Error::Bug(format!("a weight in {format} has passed the check of formats"))
+                })?;
                 let data: Vec<u8> = (0..self.rows).flat_map(|row| bytes(row)).collect();
-                let storage = QStorage::from_data(Cow::Owned(data), &Device::Cpu, *dtype)?;
+                let storage = QStorage::from_data(Cow::Owned(data), &Device::Cpu, dtype)?;
                 let tensor = Arc::new(QTensor::new(storage, (self.rows, self.columns))?);
                 HostWeight::Blocks(QMatMul::from_arc(Arc::clone(&tensor))?, tensor)
             }

@@ -11,7 +11,10 @@ pub mod weights;
 pub use weights::Weights;
 
 use crate::{DType, Device, Error, Result, Split, parallel::World};
-use llem_checkpoint::{DigestOptions, ModelSource};
+use llem_checkpoint::{
+    DigestOptions, ModelSource,
+    chat::{self, DateTime},
+};
 use std::{sync::Arc, time::Duration};
 
 /// What to load, where and how.
@@ -40,6 +43,8 @@ pub struct LoadOptions {
     pub world: Option<Arc<World>>,
     /// How it and its adapters are identified.
     pub digests: DigestOptions,
+    /// The date and time that its chat template is told if it asks.
+    pub date: DateTime,
 }
 
 /// How long ranks wait for one another unless they are told: more than a slow pass takes.
@@ -49,7 +54,7 @@ pub const RANK_TIMEOUT: Duration = Duration::from_secs(120);
 const MOST_RANKS: usize = 1 << 14;
 
 impl LoadOptions {
-    /// A model on the CPU, in the checkpoint's number format.
+    /// A model on the CPU, in the checkpoint's number format. Its chat template is told the date of now.
     pub fn new(source: ModelSource) -> Self {
         let (device, split) = (Device::Cpu, Split::default());
         Self {
@@ -63,6 +68,7 @@ impl LoadOptions {
             rank_timeout: RANK_TIMEOUT,
             world: None,
             digests: DigestOptions::default(),
+            date: chat::local_now(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! A checkpoint with its weights where an engine wants them, before the decoder is built of it.
 
-use super::{LoadOptions, Weights, latency::FixedLatency};
+use super::{LoadOptions, Weights, gguf_weights, latency::FixedLatency};
 use crate::{DType, ModelSource, Result, dtype::of_format, gpu::Place};
 use llem_checkpoint::{
-    chat::ChatTemplate, checkpoint::Checkpoint, digest::Identity, families::Shape,
+    chat::ChatTemplate,
+    checkpoint::{Checkpoint, Tensors},
+    digest::Identity,
+    families::Shape,
     tokenizer::Tokenizer,
 };
 
@@ -42,6 +45,9 @@ impl OpenedModel {
     /// There is no such model, or a file of it is missing or not what it should be.
     pub fn open(options: &LoadOptions, place: &Place) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.source, options.seed, &options.digests)?;
+        if let Tensors::Gguf(gguf) = &checkpoint.tensors {
+            gguf_weights::check(gguf)?;
+        }
         let latency = match &options.source {
             ModelSource::Synthetic(preset) => {
                 FixedLatency::of_config(&preset.text()?, preset.path())?

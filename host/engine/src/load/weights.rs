@@ -13,8 +13,6 @@ use std::sync::{
 pub struct Weights {
     store: Arc<Store>,
     prefix: String,
-    /// What transformers calls the place: the prefix, or more where the checkpoint leaves some out.
-    module: String,
     /// Which part of what is cut this rank has.
     shard: Shard,
     /// Whether numbers loaded through it are counted as the model's.
@@ -49,9 +47,8 @@ impl Weights {
             held: Held::default(),
             damaged: OnceLock::new(),
         };
-        let (prefix, module) = (String::new(), String::new());
         let counts = shard.index == 0;
-        Self { store: Arc::new(store), prefix, module, shard, counts }
+        Self { store: Arc::new(store), prefix: String::new(), shard, counts }
     }
 
     /// The same tensors for a rank that has `shard` of them and counts its own.
@@ -83,7 +80,7 @@ impl Weights {
         let size = self.store.dtype.size();
         match &*self.store.origin {
             Tensors::Safetensors(files) => Some(files.numbers().saturating_mul(size)),
-            Tensors::Gguf(gguf) => Some(gguf.kept_bytes(size)),
+            Tensors::Gguf(gguf) => Some(gguf_weights::bytes(gguf, size)),
             Tensors::Synthetic(_) => None,
         }
     }
@@ -95,28 +92,14 @@ impl Weights {
 
     /// The place `name` below this one.
     pub fn at(&self, name: &str) -> Self {
-        let (prefix, module) = (joined(&self.prefix, name), joined(&self.module, name));
-        Self { prefix, module, ..self.clone() }
-    }
-
-    /// The place `base`, or this one where the checkpoint has nothing there: models saved without
-    /// their head leave the prefix out.
-    pub fn at_if_present(&self, base: &str) -> Self {
-        let below = self.at(base);
-        let start = format!("{}.", below.prefix);
-        match &*self.store.origin {
-            Tensors::Safetensors(files) if !files.has_any(&start) => {
-                Self { prefix: self.prefix.clone(), ..below }
-            }
-            _ => below,
-        }
+        Self { prefix: joined(&self.prefix, name), ..self.clone() }
     }
 
     /// What transformers calls the module at this place, which is how adapters name it.
     pub fn module(&self) -> String {
         match &*self.store.origin {
-            Tensors::Gguf(gguf) => gguf.modules.translate(&self.module),
-            Tensors::Safetensors(_) | Tensors::Synthetic(_) => self.module.clone(),
+            Tensors::Gguf(gguf) => gguf.module(&self.prefix),
+            Tensors::Safetensors(_) | Tensors::Synthetic(_) => self.prefix.clone(),
         }
     }
 

@@ -64,21 +64,22 @@ pub struct OwnedSegment {
     slot: usize,
     past: usize,
     tokens: Vec<u32>,
+    length: usize,
     adapter: Option<AdapterId>,
 }
 
 impl From<&Segment<'_>> for OwnedSegment {
     fn from(segment: &Segment<'_>) -> Self {
-        let &Segment { slot, past, tokens, adapter } = segment;
-        Self { slot, past, tokens: tokens.to_vec(), adapter }
+        let &Segment { slot, past, tokens, length, adapter } = segment;
+        Self { slot, past, tokens: tokens.to_vec(), length, adapter }
     }
 }
 
 impl OwnedSegment {
     /// The same, borrowed.
     pub fn segment(&self) -> Segment<'_> {
-        let &Self { slot, past, ref tokens, adapter } = self;
-        Segment { slot, past, tokens, adapter }
+        let &Self { slot, past, ref tokens, length, adapter } = self;
+        Segment { slot, past, tokens, length, adapter }
     }
 }
 

@@ -45,6 +45,7 @@ mod tests {
         let segment = |slot, past, range: std::ops::Range<usize>| Segment {
             slot,
             past,
+            length: past + range.len(),
             tokens: &tokens[range],
             adapter: None,
         };

@@ -18,6 +18,7 @@ mod cpu_group;
 mod device_group;
 pub mod fate;
 mod group_ids;
+mod launch;
 mod microbatches;
 mod nccl;
 pub mod rank;
@@ -34,6 +35,7 @@ pub mod world;
 
 pub use communicator::{Communicator, Solo};
 pub use device_group::DeviceGroup;
+pub use launch::launcher_variables;
 pub use replica::{BatchRoom, Replica, ReplicaConfig};
 pub use shard::Shard;
 pub use split::Split;

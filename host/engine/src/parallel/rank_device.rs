@@ -82,7 +82,7 @@ impl Rank {
                 .map(|&row| row - start as u32)
                 .collect();
             start += len;
-            workspace.plan.fill(gpu, &segments, caches, &slots, &wanted)?;
+            workspace.plan.fill(gpu, &segments, caches, &decoder.shape().ropes, &slots, &wanted)?;
             let Workspace { plan, arena, .. } = &*workspace;
             arena.scoped(|| {
                 let run = plan.run(gpu, arena, tensor)?;

@@ -1,13 +1,12 @@
-//! How processes find one another: through the environment that torchrun and Slurm give them.
+//! How the processes of a launch find one another.
 //!
 //! What they say here is JSON, which every version of llem can read, so that rank 0 can tell which version another is
 //! of before they go on in postcard, which only one version can.
 
-use super::{fate::Fate, sockets::Peer};
+use super::{fate::Fate, launch::Launch, sockets::Peer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    env,
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     sync::Arc,
@@ -15,75 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a launcher told this process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
-    /// This process' rank.
-    pub rank: usize,
-    /// All processes.
-    pub size: usize,
-    /// Where rank 0 waits for the others.
-    pub host: String,
-    /// On which port.
-    pub port: u16,
-    /// Its place among the processes of its machine.
-    pub local: usize,
-}
-
-/// The port, unless the launcher names one: torch's.
-const PORT: u16 = 29500;
-
 /// How often who waits looks.
 const POLL: Duration = Duration::from_millis(50);
 
 impl Launch {
-    /// From the variables of torchrun (`RANK`, `WORLD_SIZE`, `MASTER_ADDR`, `MASTER_PORT`), or those of a
-    /// Slurm job step (`SLURM_PROCID`, `SLURM_NTASKS`, and the same two addresses). None where there is one
-    /// process, or nothing to tell.
-    pub fn from_environment() -> Result<Option<Self>> {
-        Self::from_variables(|name| env::var(name).ok())
-    }
-
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
-        let number = |name: &str| match variable(name) {
-            None => Ok(None),
-            Some(text) => text.parse::<usize>().map(Some).map_err(|_| {
-                Error::Invalid(format!("the environment's {name} must be a number, not '{text}'"))
-            }),
-        };
-        let (rank, size, local) = match (number("RANK")?, number("WORLD_SIZE")?) {
-            (Some(rank), Some(size)) => (rank, size, number("LOCAL_RANK")?),
-            // A batch script has these too, but only the tasks that srun starts have a step.
-            _ if variable("SLURM_STEP_ID").is_none() => return Ok(None),
-            _ => match (number("SLURM_PROCID")?, number("SLURM_NTASKS")?) {
-                (Some(rank), Some(size)) => (rank, size, number("SLURM_LOCALID")?),
-                _ => return Ok(None),
-            },
-        };
-        if size < 2 {
-            return Ok(None);
-        }
-        if rank >= size {
-            return Err(Error::Invalid(format!(
-                "the environment says rank {rank} of {size} processes: ranks count from 0"
-            )));
-        }
-        let host = variable("MASTER_ADDR").ok_or_else(|| {
-            Error::Invalid(
-                "MASTER_ADDR is not set: it names the machine of rank 0 (under Slurm: export MASTER_ADDR=$(scontrol show hostnames | head -n 1))"
-                    .to_owned(),
-            )
-        })?;
-        let port = number("MASTER_PORT")?.unwrap_or(usize::from(PORT));
-        // torchrun's agent keeps a store of its own at that port.
-        let taken = variable("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True");
-        let port = u16::try_from(port + usize::from(taken))
-            .map_err(|_| Error::Invalid(format!("MASTER_PORT {port} is not a port")))?;
-        // Who is not told is alone on its machine.
-        let local = local.unwrap_or(0);
-        Ok(Some(Self { rank, size, host, port, local }))
-    }
-
     /// Finds all others and connects with each, and tells rank 0 the UUID of this process' GPU. Fails when one has not
     /// come within `deadline`.
     pub fn join(
@@ -333,33 +267,5 @@ mod tests {
         assert_eq!(told, sentence);
         let expected = format!("llem 0.0.9, and rank 0 one of 2 of llem {}", version());
         assert!(sentence.contains(&expected), "{sentence}");
-    }
-
-    fn launch(variables: &[(&str, &str)]) -> Result<Option<Launch>> {
-        Launch::from_variables(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn launchers_are_understood() {
-        let of = |rank, size, port, local| {
-            let host = "a".to_owned();
-            Launch { rank, size, host, port, local }
-        };
-        let torchrun =
-            [("RANK", "1"), ("LOCAL_RANK", "3"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")];
-        assert_eq!(launch(&torchrun).ok().flatten(), Some(of(1, 4, PORT, 3)));
-        let agent =
-            [&torchrun[..], &[("MASTER_PORT", "7"), ("TORCHELASTIC_USE_AGENT_STORE", "True")]];
-        assert_eq!(launch(&agent.concat()).ok().flatten(), Some(of(1, 4, 8, 3)));
-        let task = [("SLURM_PROCID", "2"), ("SLURM_NTASKS", "3"), ("MASTER_ADDR", "a")];
-        assert_eq!(launch(&task).ok().flatten(), None, "a batch script is no task");
-        let step = [&task[..], &[("SLURM_STEP_ID", "0")]].concat();
-        assert_eq!(launch(&step).ok().flatten(), Some(of(2, 3, PORT, 0)));
-        assert_eq!(launch(&[]).ok().flatten(), None);
-        assert!(launch(&[("RANK", "4"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "a")]).is_err());
-        assert!(launch(&[("RANK", "0"), ("WORLD_SIZE", "2")]).is_err());
-        assert!(launch(&[("RANK", "x"), ("WORLD_SIZE", "2")]).is_err());
     }
 }

@@ -5,9 +5,9 @@ use super::{
     command::{Command, Reply},
     fate::{Fate, LOOK},
     group_ids::GroupIds,
+    launch::{Launch, beside},
     nccl,
     rank::Rank,
-    rendezvous::Launch,
     seat::{self, Seat},
     sockets::{Peer, Sockets},
     worker::Link,
@@ -73,7 +73,8 @@ struct Load {
 
 impl World {
     /// The processes that were launched together to share a model split in this way; none where it is not
-    /// split, or its ranks are to be threads. Waits until all have come. Each tells the UUID of its GPU: `device` is the
+    /// split, or its ranks are to be threads. A model that is not split is refused to several processes of a launcher, each
+    /// of which would load it. Waits until all have come. Each tells the UUID of its GPU: `device` is the
     /// one that is asked for, and `gpus` tells the UUIDs of those that CUDA shows to this process, in CUDA's order.
     pub fn join(
         split: &Split,
@@ -81,12 +82,13 @@ impl World {
         device: Device,
         gpus: impl FnOnce() -> Vec<Option<String>>,
     ) -> Result<Option<Arc<Self>>> {
-        let Some(launch) = Launch::from_environment()?.filter(|_| split.ranks() > 1) else {
-            return Ok(None);
-        };
+        if split.ranks() == 1 {
+            return beside().map(|()| None);
+        }
+        let Some(launch) = Launch::from_environment()? else { return Ok(None) };
         if split.ranks() != launch.size {
             return Err(Error::Invalid(format!(
-                "{} processes were launched and {split} makes {} ranks: launch as many, or unset RANK and WORLD_SIZE (SLURM_STEP_ID) to run ranks as threads",
+                "{} processes were launched and {split} makes {} ranks: launch as many, or unset RANK (SLURM_STEP_ID, OMPI_COMM_WORLD_RANK, PMI_RANK) to run ranks as threads",
                 launch.size,
                 split.ranks()
             )));

@@ -74,6 +74,7 @@ fn run_wave(
                 slot: chunk.slot,
                 past: chunk.from,
                 tokens: &joined[chunk.slot][chunk.from..chunk.to],
+                length: lengths[chunk.slot],
                 adapter,
             })
             .collect();

@@ -197,6 +197,9 @@ impl State {
             let number = self.table.get(model)?.thread.number;
             let record = record(number, adapter, change, *wall_ns);
             self.run.output.keep(Event::Adapter(record))?;
+            if change == AdapterChange::Attached {
+                self.run.output.warn_of_files(&adapter.source, &adapter.warnings)?;
+            }
         }
         Ok(changed)
     }

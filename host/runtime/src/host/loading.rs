@@ -158,6 +158,7 @@ pub fn options(run: &Run, asked: LoadDraft) -> Result<Asked, Refusal> {
         rank_timeout: granted.rank_timeout,
         world: granted.world.clone(),
         digests: granted.digests.clone(),
+        date: run.settings.date,
     };
     Ok(Asked { grant: Arc::clone(granted), load })
 }

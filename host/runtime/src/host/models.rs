@@ -338,6 +338,7 @@ impl State {
         let mut record = loading::model_record(info, number);
         record.seed = seed;
         self.run.output.keep(Event::Model(record))?;
+        self.run.output.warn_of_files(&info.source, &info.warnings)?;
         if info.stands_in {
             let Info { source, device, .. } = info;
             let message = format!(

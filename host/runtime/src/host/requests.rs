@@ -13,7 +13,7 @@ use crate::{
 use llem_engine::{
     Request, Sampling,
     adapters::Choice,
-    chat::{Argument, ArgumentValue, Message},
+    chat::{Conversation, Message, TemplateValue},
     flops::Logits,
 };
 use llem_record::event::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
@@ -81,8 +81,7 @@ impl requests::HostRequest for State {
     }
 
     fn add_chat(&mut self, request: Resource<Draft>, chat: requests::Chat) -> wasmtime::Result<()> {
-        let (messages, arguments) = conversation(chat);
-        self.table.get_mut(&request)?.add(Prompt::Chat(messages, arguments))
+        self.table.get_mut(&request)?.add(Prompt::Chat(chat))
     }
 
     fn prompts(&mut self, request: Resource<Draft>) -> wasmtime::Result<u32> {
@@ -117,13 +116,7 @@ impl requests::HostRequest for State {
         index: u32,
     ) -> wasmtime::Result<Option<requests::Chat>> {
         Ok(match self.table.get(&request)?.prompts.get(index as usize) {
-            Some(Prompt::Chat(messages, arguments)) => Some(requests::Chat {
-                messages: messages.iter().map(message).collect(),
-                arguments: arguments
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.into()))
-                    .collect(),
-            }),
+            Some(Prompt::Chat(chat)) => Some(chat.clone()),
             _ => None,
         })
     }
@@ -181,18 +174,7 @@ impl From<requests::AdapterSelection> for Choice {
     }
 }
 
-impl From<&ArgumentValue> for types::Value {
-    fn from(value: &ArgumentValue) -> Self {
-        match value {
-            ArgumentValue::Text(text) => Self::Text(text.clone()),
-            ArgumentValue::Integer(integer) => Self::Integer(*integer),
-            ArgumentValue::Number(number) => Self::Number(*number),
-            ArgumentValue::Boolean(boolean) => Self::Boolean(*boolean),
-        }
-    }
-}
-
-impl From<types::Value> for ArgumentValue {
+impl From<types::Value> for TemplateValue {
     fn from(value: types::Value) -> Self {
         match value {
             types::Value::Text(text) => Self::Text(text),
@@ -203,18 +185,13 @@ impl From<types::Value> for ArgumentValue {
     }
 }
 
-fn message(message: &Message) -> requests::Message {
-    requests::Message { role: message.role.clone(), content: message.content.clone() }
-}
-
-/// A conversation as the engine takes it, and what its template is given besides.
-pub fn conversation(chat: requests::Chat) -> (Vec<Message>, Vec<Argument>) {
-    let messages = chat
-        .messages
-        .into_iter()
-        .map(|message| Message { role: message.role, content: message.content });
-    let arguments = chat.arguments.into_iter().map(|(name, value)| (name, value.into()));
-    (messages.collect(), arguments.collect())
+impl From<requests::Chat> for Conversation {
+    fn from(chat: requests::Chat) -> Self {
+        let messages = chat.messages.into_iter();
+        let messages = messages.map(|message| Message::new(message.role, message.content));
+        let arguments = chat.arguments.into_iter().map(|(name, value)| (name, value.into()));
+        Self::new(messages.collect(), arguments.collect())
+    }
 }
 
 /// Takes a script's request. Sequences of a run whose script gives no seed draw from streams of their own, numbered in
@@ -299,9 +276,7 @@ fn prompt(prompt: &Prompt) -> llem_engine::Prompt {
     match prompt {
         Prompt::Text(text) => llem_engine::Prompt::Text(text.clone()),
         Prompt::Tokens(tokens) => llem_engine::Prompt::Tokens(tokens.clone()),
-        Prompt::Chat(messages, arguments) => {
-            llem_engine::Prompt::Chat { messages: messages.clone(), arguments: arguments.clone() }
-        }
+        Prompt::Chat(chat) => llem_engine::Prompt::Chat(chat.clone().into()),
     }
 }
 
@@ -313,11 +288,13 @@ fn prompt_record(prompt: &Prompt, is_kept: bool) -> PromptRecord {
         Prompt::Tokens(tokens) => {
             (PromptForm::Tokens, sha256(&bytes_of(tokens)), is_kept.then(|| json!(tokens)))
         }
-        Prompt::Chat(turns, arguments) => {
-            let turns = turns.iter().map(|turn| json!([turn.role, turn.content]));
+        Prompt::Chat(chat) => {
+            let turns = chat.messages.iter().map(|turn| json!([turn.role, turn.content]));
             let mut text = Value::from(turns.collect::<Vec<_>>());
-            if !arguments.is_empty() {
-                let given = arguments.iter().map(|(name, value)| (name.clone(), json!(value)));
+            if !chat.arguments.is_empty() {
+                let given = chat.arguments.iter();
+                let given = given
+                    .map(|(name, value)| (name.clone(), json!(TemplateValue::from(value.clone()))));
                 text = json!({ "turns": text, "arguments": Value::Object(given.collect()) });
             }
             (PromptForm::Chat, sha256(text.to_string().as_bytes()), is_kept.then_some(text))

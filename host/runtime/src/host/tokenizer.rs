@@ -1,6 +1,6 @@
 //! `models.wit`, the resource `tokenizer`.
 
-use super::{requests::conversation, types::Told};
+use super::types::Told;
 use crate::{
     bindings::{models, requests},
     error::Refusal,
@@ -46,8 +46,7 @@ impl models::HostTokenizer for State {
         tokenizer: Resource<TextTools>,
         chat: requests::Chat,
     ) -> Told<String> {
-        let (messages, arguments) = conversation(chat);
-        self.asked(&tokenizer, move |tokens| tokens.render(&messages, &arguments)).await
+        self.asked(&tokenizer, move |tokens| tokens.render(&chat.into())).await
     }
 
     fn vocab_size(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {

@@ -1,10 +1,8 @@
 //! Requests and load options, as a script writes them.
 
 use super::Charge;
-use llem_engine::{
-    adapters::Choice,
-    chat::{Argument, ArgumentValue, Message},
-};
+use crate::bindings::{requests, types};
+use llem_engine::adapters::Choice;
 
 /// What a sequence starts from.
 #[derive(Clone, Debug)]
@@ -14,7 +12,7 @@ pub enum Prompt {
     /// Token ids.
     Tokens(Vec<u32>),
     /// A conversation, and what its template is given besides.
-    Chat(Vec<Message>, Vec<Argument>),
+    Chat(requests::Chat),
 }
 
 /// A request, as far as a script has written it. `requests.wit` says what each field means.
@@ -142,14 +140,16 @@ fn prompt_bytes(prompt: &Prompt) -> usize {
     let content = match prompt {
         Prompt::Text(text) => text.len(),
         Prompt::Tokens(tokens) => size_of_val(&tokens[..]),
-        Prompt::Chat(messages, arguments) => {
-            let message =
-                |message: &Message| text_bytes(&message.role) + text_bytes(&message.content);
-            let argument = |(name, value): &Argument| {
-                let text = if let ArgumentValue::Text(text) = value { text.len() } else { 0 };
-                size_of::<ArgumentValue>() + text_bytes(name) + text
+        Prompt::Chat(chat) => {
+            let message = |message: &requests::Message| {
+                text_bytes(&message.role) + text_bytes(&message.content)
             };
-            messages.iter().map(message).chain(arguments.iter().map(argument)).sum()
+            let argument = |(name, value): &(String, types::Value)| {
+                let text = if let types::Value::Text(text) = value { text.len() } else { 0 };
+                size_of::<types::Value>() + text_bytes(name) + text
+            };
+            let messages = chat.messages.iter().map(message);
+            messages.chain(chat.arguments.iter().map(argument)).sum()
         }
     };
     size_of::<Prompt>() + content

@@ -1,12 +1,13 @@
 //! Against decoding everything at each token.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use super::{Growth, TextStream};
+use super::Growth;
+use crate::tokenizer::{Engine, Tokenizer};
+use crate::{gguf::Gguf, tokenizer::SpecialTokens};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenizers::Tokenizer;
 
 fn fixtures() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
@@ -30,7 +31,8 @@ fn small(decoder: Value) -> Tokenizer {
         "added_tokens": [added(1, "<s>", true), added(2, "</s>", true), added(16, "<tool>", false)],
         "model": { "type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>" },
     });
-    tokenizer.to_string().parse().unwrap()
+    let library = tokenizer.to_string().parse().unwrap();
+    Tokenizer::of_library(library, SpecialTokens::default(), false)
 }
 
 fn sequence(decoders: &[Value]) -> Value {
@@ -73,30 +75,27 @@ fn tokenizers() -> Vec<(String, Tokenizer, bool)> {
         ),
         of("a regex over all", sequence(&[bytes, fuse, regex]), false),
     ];
-    let file = Tokenizer::from_file(fixtures().join("tokenizer/tokenizer.json")).unwrap();
+    let file = Tokenizer::read(&fixtures().join("tokenizer/tokenizer.json")).unwrap();
     all.push(("fixtures/tokenizer".to_owned(), file, true));
-    for pre in ["gpt-2", "llama-bpe", "qwen2"] {
-        let path = fixtures().join(format!("gguf/vocabulary-{pre}.gguf"));
-        let gguf = crate::gguf::Gguf::open(&path).unwrap();
-        let tokenizer = crate::tokenizer::Tokenizer::from_gguf(&gguf).unwrap().unwrap();
-        all.push((pre.to_owned(), tokenizer.inner().clone(), true));
+    for name in ["bpe", "spm", "unigram", "wpm", "gemma4"] {
+        let gguf = Gguf::open(&fixtures().join(format!("vocabularies/{name}.gguf"))).unwrap();
+        all.push((name.to_owned(), Tokenizer::from_gguf(&gguf).unwrap().unwrap(), true));
     }
-    let bytes = crate::tokenizer::Tokenizer::bytes().unwrap();
-    all.push(("synthetic".to_owned(), bytes.inner().clone(), true));
+    all.push(("synthetic".to_owned(), Tokenizer::bytes().unwrap(), true));
     all
 }
 
 /// Ids of a text in which runs of bytes, whole characters and other tokens mix.
 fn ids(tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let size = tokenizer.get_vocab_size(true) as u32;
-    let byte = |byte: u8| tokenizer.token_to_id(&format!("<0x{byte:02X}>"));
+    let size = tokenizer.facts().vocabulary as u32;
+    let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>"));
     let count = random.random_range(1..60);
     let mut ids = Vec::new();
     while ids.len() < count {
         let text = ["é", "∑", "🦀", "ab", "\u{fffd}"].choose(random).unwrap();
         match random.random_range(0..4) {
             0 => ids.extend(text.bytes().filter_map(byte)),
-            1 => ids.extend(tokenizer.encode_fast(*text, false).unwrap().get_ids()),
+            1 => ids.extend(tokenizer.encode(text, false).unwrap()),
             // Beyond the vocabulary, too: models have more rows than tokens.
             2 => ids.push(random.random_range(0..size + 3)),
             _ => ids.push(random.random_range(0..size.min(24))),
@@ -123,19 +122,18 @@ fn stop(texts: &[String], random: &mut ChaCha8Rng) -> String {
 fn stop_strings_are_found_where_the_whole_text_has_them() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     for (name, tokenizer, _) in tokenizers() {
-        let growth = Growth::of(tokenizer.get_decoder());
         for _ in 0..400 {
             let ids = ids(&tokenizer, &mut random);
             let texts: Vec<String> =
-                (1..=ids.len()).map(|end| tokenizer.decode(&ids[..end], true).unwrap()).collect();
+                (1..=ids.len()).map(|end| tokenizer.decode(&ids[..end], false).unwrap()).collect();
             let stops: Vec<String> =
                 (0..random.random_range(1..4)).map(|_| stop(&texts, &mut random)).collect();
             let has_stop = |text: &String| stops.iter().any(|stop| text.contains(stop));
             let expected = texts.iter().position(has_stop);
             let keep = stops.iter().map(String::len).max().unwrap() - 1;
-            let mut stream = TextStream::new(&growth, keep);
+            let mut stream = tokenizer.stream(keep);
             let found = ids.iter().position(|&id| {
-                let end = stream.push(&tokenizer, &growth, id).unwrap();
+                let end = tokenizer.push(&mut stream, id).unwrap();
                 has_stop(&end)
             });
             assert_eq!(found, expected, "{name}: {stops:?} in {texts:?} of {ids:?}");
@@ -146,8 +144,8 @@ fn stop_strings_are_found_where_the_whole_text_has_them() {
 #[test]
 fn decoders_of_published_models_are_followed_token_by_token() {
     for (name, tokenizer, followed) in tokenizers() {
-        let growth = Growth::of(tokenizer.get_decoder());
-        assert_eq!(!matches!(growth, Growth::Whole), followed, "{name}");
+        let is_whole = matches!(tokenizer.engine, Engine::Library { growth: Growth::Whole, .. });
+        assert_eq!(!is_whole, followed, "{name}");
     }
 }
 
@@ -156,14 +154,13 @@ fn decoders_of_published_models_are_followed_token_by_token() {
 fn what_is_looked_at_does_not_grow() {
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for (name, tokenizer, followed) in tokenizers() {
-        let growth = Growth::of(tokenizer.get_decoder());
-        let of = |token: &str| tokenizer.token_to_id(token).unwrap_or(0);
+        let of = |token: &str| tokenizer.token_id(token).unwrap_or(0);
         for ids in [vec![of("<0xE5>")], vec![of("<0x61>")], vec![1], vec![of("a"), 3, 7]] {
-            let mut stream = TextStream::new(&growth, 20);
+            let mut stream = tokenizer.stream(20);
             let longest = (0..5_000)
                 .map(|_| {
                     let id = *ids.choose(&mut random).unwrap();
-                    stream.push(&tokenizer, &growth, id).unwrap().len()
+                    tokenizer.push(&mut stream, id).unwrap().len()
                 })
                 .max();
             assert!(!followed || longest.unwrap() < 100, "{name}: {longest:?}");

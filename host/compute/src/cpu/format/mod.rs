@@ -9,9 +9,11 @@
 //! sum is ever taken across lanes. Each output has one running sum over the inputs in order, so its
 //! value does not depend on how many rows are multiplied with it.
 
+mod iq4;
 mod q8;
 mod streamed;
 
+pub use iq4::{Iq4, Iq4Layout, Iq4Weights};
 pub use q8::{Q8, Q8Weights};
 pub use streamed::{Bf16, Bf16Widened, F16, F32};
 

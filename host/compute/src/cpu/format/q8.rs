@@ -8,9 +8,9 @@ use half::f16;
 pub struct Q8;
 
 /// Inputs of a Q8_0 block (`QK8_0` in ggml's `ggml-common.h`).
-const BLOCK: usize = 32;
+pub(super) const BLOCK: usize = 32;
 /// Added to a weight so that it is unsigned, as the processor's byte products want one side to be.
-const OFFSET: i32 = 128;
+pub(super) const OFFSET: i32 = 128;
 
 /// 32 inputs of a panel.
 #[derive(Clone, Copy)]
@@ -106,17 +106,7 @@ impl Format for Q8 {
 
     #[inline(always)]
     fn activate(x: &[f32]) -> Q8Activations {
-        let mut block = [0f32; BLOCK];
-        block[..x.len()].copy_from_slice(x);
-        let rounding = Rounding::of(&block);
-        // Loops, for a closure would be compiled without the processor's rounding instruction.
-        let mut quads = [[0i8; 4]; BLOCK / 4];
-        let mut sum = 0;
-        for (byte, &x) in quads.as_flattened_mut().iter_mut().zip(&block) {
-            *byte = rounding.round(x);
-            sum += i32::from(*byte);
-        }
-        Q8Activations { scale: rounding.scale.to_f32(), correction: -OFFSET * sum, quads }
+        activate(x)
     }
 
     #[inline(always)]
@@ -130,29 +120,62 @@ impl Format for Q8 {
         unsafe {
             let mut sums = [[S::splat(0.0); 2]; R];
             for (index, Step(weights)) in panel.iter().enumerate() {
-                let x = x.get_unchecked(index * R..(index + 1) * R);
-                let mut dots = [[S::splat_i32(0); 2]; R];
-                for (dots, x) in dots.iter_mut().zip(x) {
-                    *dots = [S::splat_i32(x.correction); 2];
-                }
-                for quad in 0..BLOCK / 4 {
-                    let bytes = weights.quads[quad].as_ptr();
-                    for (dots, x) in dots.iter_mut().zip(x) {
-                        dots[0] = S::dot_u8(dots[0], bytes, x.quads[quad]);
-                        dots[1] = S::dot_u8(dots[1], bytes.add(LANES), x.quads[quad]);
-                    }
-                }
                 let scales = weights.scales.as_ptr();
                 let scales = [S::load_f16(scales), S::load_f16(scales.add(LANES))];
-                for ((sums, dots), x) in sums.iter_mut().zip(&dots).zip(x) {
-                    let scale = S::splat(x.scale);
-                    for half in 0..2 {
-                        let factor = S::mul(scales[half], scale);
-                        sums[half] = S::fma(S::to_f32(dots[half]), factor, sums[half]);
-                    }
-                }
+                add_products::<S, R>(&weights.quads, scales, &x[index * R..], &mut sums);
             }
             sums
+        }
+    }
+}
+
+/// At most [`BLOCK`] activations, rounded.
+#[inline(always)]
+pub(super) fn activate(x: &[f32]) -> Q8Activations {
+    let mut block = [0f32; BLOCK];
+    block[..x.len()].copy_from_slice(x);
+    let rounding = Rounding::of(&block);
+    // Loops, for a closure would be compiled without the processor's rounding instruction.
+    let mut quads = [[0i8; 4]; BLOCK / 4];
+    let mut sum = 0;
+    for (byte, &x) in quads.as_flattened_mut().iter_mut().zip(&block) {
+        *byte = rounding.round(x);
+        sum += i32::from(*byte);
+    }
+    Q8Activations { scale: rounding.scale.to_f32(), correction: -OFFSET * sum, quads }
+}
+
+/// Adds the products of a step's weights, each plus [`OFFSET`], and its scales with `R` rows of activations.
+///
+/// # Safety
+/// The processor has `S`, and there are at least `R` rows.
+#[inline(always)]
+pub(super) unsafe fn add_products<S: Simd, const R: usize>(
+    quads: &[[[u8; 4]; PANEL]; BLOCK / 4],
+    scales: [S::V; 2],
+    x: &[Q8Activations],
+    sums: &mut Sums<S, R>,
+) {
+    // SAFETY: the caller's; a quadruple is two vectors.
+    unsafe {
+        let x = x.get_unchecked(..R);
+        let mut dots = [[S::splat_i32(0); 2]; R];
+        for (dots, x) in dots.iter_mut().zip(x) {
+            *dots = [S::splat_i32(x.correction); 2];
+        }
+        for (quad, bytes) in quads.iter().enumerate() {
+            let bytes = bytes.as_ptr();
+            for (dots, x) in dots.iter_mut().zip(x) {
+                dots[0] = S::dot_u8(dots[0], bytes, x.quads[quad]);
+                dots[1] = S::dot_u8(dots[1], bytes.add(LANES), x.quads[quad]);
+            }
+        }
+        for ((sums, dots), x) in sums.iter_mut().zip(&dots).zip(x) {
+            let scale = S::splat(x.scale);
+            for half in 0..2 {
+                let factor = S::mul(scales[half], scale);
+                sums[half] = S::fma(S::to_f32(dots[half]), factor, sums[half]);
+            }
         }
     }
 }

@@ -86,6 +86,9 @@ pub trait Simd: Copy {
     unsafe fn splat_i32(x: i32) -> Self::I;
     /// acc + Σ wᵢxᵢ over four unsigned bytes of each lane of `w` and the four signed bytes of `x`.
     unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I;
+    /// Numbers of a table by the half bytes of sixteen times four bytes: by the low halves to `low`, by the high ones
+    /// to `high`.
+    unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]);
     /// To f32, exactly up to 2²⁴.
     unsafe fn to_f32(x: Self::I) -> Self::V;
     /// The hyperbolic tangent: 1 - 2 / (e^2x + 1), right to 1e-7 absolutely.
@@ -181,6 +184,13 @@ mod tests {
                 keep(S::dot_bf16(x, pairs, pairs));
                 let dot = S::dot_u8(S::splat_i32(-5), bytes.as_ptr(), [-128, 127, -1, 77]);
                 keep(S::to_f32(dot));
+                let table = std::array::from_fn(|index| (index * 13 + 7) as u8);
+                let mut found = [[[0u8; 4]; LANES]; 2];
+                let [low, high] = found.each_mut().map(|half| half.as_mut_ptr());
+                S::look_up(&table, bytes.as_ptr(), low, high);
+                for half in found {
+                    keep(S::to_f32(S::dot_u8(S::splat_i32(0), half.as_ptr(), [1, 2, 3, 4])));
+                }
                 let mut rounded = [bf16::ZERO; LANES];
                 S::store_bf16(x, rounded.as_mut_ptr());
                 out.extend(rounded.map(bf16::to_f32));

@@ -138,6 +138,17 @@ impl Simd for Portable {
         out
     }
     #[inline(always)]
+    unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]) {
+        // SAFETY: the caller's.
+        unsafe {
+            let pairs = at.cast::<[u8; 4 * LANES]>().read_unaligned();
+            low.cast::<[u8; 4 * LANES]>()
+                .write_unaligned(pairs.map(|pair| table[usize::from(pair & 15)]));
+            high.cast::<[u8; 4 * LANES]>()
+                .write_unaligned(pairs.map(|pair| table[usize::from(pair >> 4)]));
+        }
+    }
+    #[inline(always)]
     unsafe fn to_f32(x: Self::I) -> Self::V {
         each(|lane| x[lane] as f32)
     }

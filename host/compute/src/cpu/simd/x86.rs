@@ -164,6 +164,20 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]) {
+        unsafe {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            let mask = _mm256_set1_epi8(15);
+            for half in 0..2 {
+                let pairs = _mm256_loadu_si256(at.add(8 * half).cast());
+                let first = _mm256_and_si256(pairs, mask);
+                let second = _mm256_and_si256(_mm256_srli_epi16::<4>(pairs), mask);
+                _mm256_storeu_si256(low.add(8 * half).cast(), _mm256_shuffle_epi8(table, first));
+                _mm256_storeu_si256(high.add(8 * half).cast(), _mm256_shuffle_epi8(table, second));
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn to_f32(x: Self::I) -> Self::V {
         both!(half => _mm256_cvtepi32_ps(x[half]))
     }
@@ -289,6 +303,18 @@ impl Simd for Avx512 {
         unsafe {
             let x = _mm512_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8)));
             _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(w.cast()), x)
+        }
+    }
+    #[inline(always)]
+    unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]) {
+        unsafe {
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            let mask = _mm512_set1_epi8(15);
+            let pairs = _mm512_loadu_si512(at.cast());
+            let first = _mm512_and_si512(pairs, mask);
+            let second = _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), mask);
+            _mm512_storeu_si512(low.cast(), _mm512_shuffle_epi8(table, first));
+            _mm512_storeu_si512(high.cast(), _mm512_shuffle_epi8(table, second));
         }
     }
     #[inline(always)]

@@ -27,8 +27,8 @@ impl AdapterTensors {
         // Which of the two tensors is wrapped by the other depends on their order; shapes tell.
         let places = [format!("{experts}.base_layer"), experts];
         let dims = |place: &String, part: Part| {
-            let key = (place.clone(), part);
-            file.shape(left.get(&key).or(shared.get(&key))?)
+            let name = left.get(place, part).map(|name| &name.name);
+            file.shape(name.or_else(|| shared.get(&(place.clone(), part)))?)
         };
         let place = places.iter().find(|place| {
             dims(place, Part::Down) == Some(&[all, inputs])
@@ -42,7 +42,8 @@ impl AdapterTensors {
         };
         let mut read = |kind: Part, dims: [usize; 2]| -> Result<Raw> {
             let key = (place.clone(), kind);
-            let name = left.remove(&key).or_else(|| shared.get(&key).cloned()).unwrap_or_default();
+            let name = left.take(place, kind).map(|name| name.name);
+            let name = name.or_else(|| shared.get(&key).cloned()).unwrap_or_default();
             let raw = file.find(&name, &dims, "its config and the base model imply");
             shared.insert(key, name);
             Ok(raw?)

@@ -1,25 +1,22 @@
 //! An adapter's tensors, found by the module that they change and checked against its shape.
 
 mod experts;
+mod leftovers;
+mod whole;
+
+pub use leftovers::Leftovers;
+pub use whole::{BaseRows, Tie, Tokens, Whole, WholeModule, is_same};
 
 use super::synthetic;
-use crate::{Error, Result, layers::features::Order, load::matrix::Matrix, memory};
+use crate::{Error, Result, memory};
 use llem_checkpoint::{
-    adapters::{AdapterConfig, Role},
+    adapters::{AdapterConfig, PREFIX, Part, Role, TensorNames},
     safetensors_files::TensorFile,
 };
-use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
 };
-
-/// The largest relative error of rounding to bf16, which has 8 bits of significand.
-const BF16_ROUNDING: f32 = 1.0 / 256.0;
-
-/// What PEFT puts before a module's name.
-const PREFIX: &str = "base_model.model.";
 
 /// An adapter while it is being attached.
 pub struct AdapterTensors {
@@ -30,30 +27,15 @@ pub struct AdapterTensors {
     origin: Origin,
     /// Modules that were asked for, and so exist.
     asked: BTreeSet<String>,
-}
-
-/// What is left of an adapter once the parts of a model, or of a rank, have taken what is theirs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Leftovers {
-    /// Modules that were asked for.
-    pub asked: BTreeSet<String>,
-    /// Tensors that nothing has taken, with their modules.
-    pub left: BTreeMap<String, String>,
-}
-
-impl Leftovers {
-    /// What is left where another rank has taken what is its.
-    pub fn and(&mut self, other: Self) {
-        self.asked.extend(other.asked);
-        self.left.retain(|name, _| other.left.contains_key(name));
-    }
+    /// A tensor that was named for a module of another name, which is the same within another model.
+    renamed: Option<String>,
 }
 
 enum Origin {
     File {
-        file: TensorFile,
+        file: Box<TensorFile>,
         /// Tensors that nothing has taken yet.
-        left: BTreeMap<(String, Part), String>,
+        left: TensorNames,
         /// Tensors of which several modules take their parts, once the first has.
         shared: BTreeMap<(String, Part), String>,
     },
@@ -61,42 +43,6 @@ enum Origin {
         seed: u64,
     },
 }
-
-/// What a tensor is to its module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    /// `[rank, inputs]`
-    Down,
-    /// `[outputs, rank]`
-    Up,
-    /// `[outputs]`, added with what `Up` gives.
-    UpBias,
-    /// DoRA's, `[outputs]`.
-    Magnitude,
-    /// A whole weight in place of the base model's.
-    Weight,
-    /// A whole bias in place of the base model's.
-    Bias,
-    /// The base model's own weight, which PEFT saves beside the factors of an embedding.
-    Base,
-}
-
-/// How tensors' names end. The first that fits counts.
-const ENDINGS: &[(&str, Part)] = &[
-    (".lora_A.weight", Part::Down),
-    (".lora_B.weight", Part::Up),
-    (".lora_B.bias", Part::UpBias),
-    (".lora_embedding_A", Part::Down),
-    (".lora_embedding_B", Part::Up),
-    (".lora_magnitude_vector", Part::Magnitude),
-    (".lora_magnitude_vector.weight", Part::Magnitude),
-    (".base_layer.weight", Part::Base),
-    (".base_layer.bias", Part::Bias),
-    (".modules_to_save.weight", Part::Weight),
-    (".modules_to_save.bias", Part::Bias),
-    (".weight", Part::Weight),
-    (".bias", Part::Bias),
-];
 
 /// The change `scale · B A` of one weight `[outputs, inputs]`, and what goes with it.
 pub struct Factors {
@@ -112,34 +58,50 @@ pub struct Factors {
     pub magnitude: Option<Vec<f32>>,
 }
 
+/// A module with a weight, `[outputs, inputs]`.
+#[derive(Clone, Copy)]
+struct Weighted<'a> {
+    name: &'a str,
+    role: Role,
+    outputs: usize,
+    inputs: usize,
+}
+
+impl Weighted<'_> {
+    /// Which of its sides is the vocabulary, if one is.
+    fn vocabulary(&self) -> Option<usize> {
+        match self.role {
+            Role::Embedding => Some(self.inputs),
+            Role::Head => Some(self.outputs),
+            Role::Projection | Role::Expert(_) | Role::Router => None,
+        }
+    }
+}
+
 impl AdapterTensors {
     /// The tensors of an adapter's file.
     pub fn of_file(config: AdapterConfig, file: TensorFile) -> Result<Self> {
-        let mut left = BTreeMap::new();
-        for name in file.names() {
-            let bad = |reason: &str| Error::file(&file.path, format!("tensor {name} {reason}"));
-            let plain = name.strip_prefix(PREFIX).unwrap_or(&name);
-            let (ending, part) = ENDINGS
-                .iter()
-                .find(|(ending, _)| plain.ends_with(ending))
-                .ok_or_else(|| bad("is of a kind that this version does not support"))?;
-            let module = plain[..plain.len() - ending.len()].to_owned();
-            if left.insert((module, *part), name.clone()).is_some() {
-                return Err(bad("is there twice, under two spellings of its name"));
-            }
-        }
+        let left = TensorNames::new(file.names(), &file.path)?;
         let place = file.path.clone();
+        if config.names_tokens() && left.example(Part::Tokens).is_none() {
+            return Err(Error::file(
+                place,
+                "a tensor token_adapter.trainable_tokens_delta is missing, though trainable_token_indices names tokens",
+            ));
+        }
         Ok(Self {
             config,
             place,
-            origin: Origin::File { file, left, shared: BTreeMap::new() },
+            origin: Origin::File { file: Box::new(file), left, shared: BTreeMap::new() },
             asked: BTreeSet::new(),
+            renamed: None,
         })
     }
 
     /// Factors made from a seed.
     pub fn synthetic(config: AdapterConfig, place: PathBuf, seed: u64) -> Self {
-        Self { config, place, origin: Origin::Synthetic { seed }, asked: BTreeSet::new() }
+        let origin = Origin::Synthetic { seed };
+        Self { config, place, origin, asked: BTreeSet::new(), renamed: None }
     }
 
     /// The factors that change a module's weight `[outputs, inputs]`, if any do. An embedding is the
@@ -168,11 +130,13 @@ impl AdapterTensors {
         }
         let (module, targeted) = self.whereabouts(module, role);
         let module = module.as_str();
-        let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
-        if !targeted {
+        let named = self.own_name(module);
+        let (rank, scale) = (self.config.rank(&named), self.config.scale(&named) as f32);
+        if !targeted && !self.config.targets(&named, role) {
             return match self.name(module, Part::Down).or(self.name(module, Part::Up)) {
                 Some(name) => Err(self.bad(&format!(
-                    "tensor {name} is there, but adapter_config.json does not target its module: mend target_modules"
+                    "tensor {name} is there, but adapter_config.json does not target its module: {}",
+                    self.config.remedy_of_targets()
                 ))),
                 None => Ok(None),
             };
@@ -181,12 +145,21 @@ impl AdapterTensors {
             // A name such as `gate` means the router only where PEFT's model has a module of it.
             return Ok(None);
         }
-        let down = self.required(module, role, Part::Down, &[rank, inputs])?;
-        let mut up = self.required(module, role, Part::Up, &[outputs, rank])?;
-        let mut bias = self.take(module, Part::UpBias, &[outputs])?;
+        let site = Weighted { name: module, role, outputs, inputs };
+        let down = self.required(site, Part::Down, &[rank, inputs])?;
+        let mut up = self.required(site, Part::Up, &[outputs, rank])?;
+        let mut bias = match (self.config.factor_biases, self.name(module, Part::UpBias)) {
+            (true, _) => Some(self.required(site, Part::UpBias, &[outputs])?),
+            (false, None) => None,
+            (false, Some(name)) => {
+                return Err(self.bad(&format!(
+                    "tensor {name} is there, but lora_bias is not set, so that PEFT leaves it out: mend adapter_config.json"
+                )));
+            }
+        };
         up.iter_mut().chain(bias.iter_mut().flatten()).for_each(|number| *number *= scale);
         let magnitude = match self.config.dora {
-            true => Some(self.required(module, role, Part::Magnitude, &[outputs])?),
+            true => Some(self.required(site, Part::Magnitude, &[outputs])?),
             false => None,
         };
         if magnitude.is_some() && bias.is_some() {
@@ -211,166 +184,92 @@ impl AdapterTensors {
         (module.to_owned(), self.config.targets(module, role))
     }
 
-    /// A whole weight `[rows, columns]` in place of a module's (`modules_to_save`).
-    pub fn saved_matrix(
-        &mut self,
-        module: &str,
-        rows: usize,
-        columns: usize,
-        transposed: bool,
-    ) -> Result<Option<Matrix>> {
-        self.asked.insert(module.to_owned());
-        if !self.expects_saved(module)? {
-            return Ok(None);
-        }
-        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(None) };
-        let Some(name) = left.remove(&(module.to_owned(), Part::Weight)) else { return Ok(None) };
-        let dims = if transposed { [columns, rows] } else { [rows, columns] };
-        let raw = file.find(&name, &dims, "the base model's weight there is")?;
-        let read = move |row: usize, first: usize, out: &mut [f32]| {
-            raw.read_row(row, first, [rows, columns], transposed, out);
-        };
-        let mut numbers = vec![0f32; columns];
-        for row in 0..rows {
-            read(row, 0, &mut numbers);
-            self.check_finite(&name, &numbers)?;
-        }
-        Ok(Some(Matrix::of_numbers(rows, columns, Arc::new(read))))
-    }
-
-    /// A whole vector in place of a norm's gain.
-    pub fn saved_gain(&mut self, module: &str, len: usize) -> Result<Option<Vec<f32>>> {
-        self.asked.insert(module.to_owned());
-        if !self.expects_saved(module)? {
-            return Ok(None);
-        }
-        self.take(module, Part::Weight, &[len])
-    }
-
-    /// A whole bias in place of a module's (`bias` and `modules_to_save`).
-    pub fn bias(&mut self, module: &str, len: usize) -> Result<Option<Vec<f32>>> {
-        self.take(module, Part::Bias, &[len])
-    }
-
-    /// Refuses an adapter that repeats another weight than the base model's: it was made for a larger
-    /// vocabulary, or for another model. Formats of fewer bits than f32 may round. Of its `whole` rows,
-    /// `base` holds those that `order` names.
-    pub fn check_base(
-        &mut self,
-        module: &str,
-        base: &Matrix,
-        whole: usize,
-        order: Option<&Order>,
-    ) -> Result<()> {
-        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(()) };
-        let Some(name) = left.remove(&(module.to_owned(), Part::Base)) else { return Ok(()) };
-        let (rows, columns) = (base.rows, base.columns);
-        let raw = file.find(&name, &[whole, columns], "the base model's is")?;
-        if base.is_quantised() {
-            return Ok(());
-        }
-        let read = base.widened()?;
-        let (mut ours, mut theirs) = (vec![0f32; columns], vec![0f32; columns]);
-        for row in 0..rows {
-            read(row, 0, &mut ours);
-            raw.read(order.map_or(row, |order| order(row)) * columns, 1, &mut theirs);
-            let differ = |(ours, theirs): (&f32, &f32)| {
-                (ours - theirs).abs() > BF16_ROUNDING * ours.abs().max(theirs.abs())
-            };
-            if ours.iter().zip(&theirs).any(differ) {
-                return Err(self.bad(&format!(
-                    "tensor {name} is not the base model's weight: the adapter was made for another model, or for a resized vocabulary"
-                )));
-            }
-        }
-        base.release();
-        Ok(())
-    }
-
-    /// What was asked for, and what nothing has taken.
-    pub fn leftovers(&self) -> Leftovers {
-        let left = match &self.origin {
-            Origin::File { left, .. } => {
-                left.iter().map(|((module, _), name)| (name.clone(), module.clone())).collect()
-            }
-            Origin::Synthetic { .. } => BTreeMap::new(),
-        };
-        Leftovers { asked: self.asked.clone(), left }
-    }
-
-    /// Refuses an adapter of which anything is left: it was made for another model.
-    pub fn finish(&self, leftovers: &Leftovers) -> Result<()> {
-        let Leftovers { asked, left } = leftovers;
-        if let Some((name, module)) = left.iter().next() {
-            let example = asked.iter().find(|asked| asked.contains('.'));
-            return Err(self.bad(&match asked.contains(module) {
-                true => format!("tensor {name} is of a kind that {module} cannot take"),
-                false => format!(
-                    "tensor {name} is for a module that the base model lacks or that cannot be changed; one that it has is {}",
-                    example.map_or("none", String::as_str)
-                ),
-            }));
-        }
-        match self.config.name_without_module(asked) {
-            Some(name) => Err(self.bad(&format!(
-                "its config names '{name}', but the base model has no module of that name that can be changed"
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// A refusal that names the adapter.
     pub fn bad(&self, reason: &str) -> Error {
         Error::file(&self.place, reason)
     }
 
-    /// Whether the config says that a module's whole weight is there. It must be, then, and only then.
-    fn expects_saved(&self, module: &str) -> Result<bool> {
-        let expected = self.config.saves(module);
-        match (expected, self.name(module, Part::Weight)) {
-            (true, None) => Err(self.bad(&format!(
-                "tensor {PREFIX}{module}.weight is missing, though modules_to_save names it"
-            ))),
-            (false, Some(name)) => Err(self.bad(&format!(
-                "tensor {name} is there, but modules_to_save does not name its module"
-            ))),
-            _ => Ok(expected),
-        }
+    /// What the adapter's file calls a module, if it holds factors for it: the config speaks of the same name.
+    fn own_name(&self, module: &str) -> String {
+        let name = match &self.origin {
+            Origin::File { left, .. } => left.get(module, Part::Down),
+            Origin::Synthetic { .. } => None,
+        };
+        name.map_or_else(|| module.to_owned(), |name| name.module.clone())
     }
 
-    fn name(&self, module: &str, part: Part) -> Option<&String> {
+    /// The name in the file of a tensor that nothing has taken.
+    fn name(&self, module: &str, part: Part) -> Option<&str> {
         match &self.origin {
-            Origin::File { left, .. } => left.get(&(module.to_owned(), part)),
+            Origin::File { left, .. } => left.get(module, part).map(|name| &*name.name),
             Origin::Synthetic { .. } => None,
         }
     }
 
-    fn required(
-        &mut self,
-        module: &str,
-        role: Role,
-        part: Part,
-        dims: &[usize],
-    ) -> Result<Vec<f32>> {
+    /// Takes that name.
+    fn take_name(&mut self, module: &str, part: Part) -> Option<String> {
+        let Origin::File { left, .. } = &mut self.origin else { return None };
+        let found = left.take(module, part)?;
+        if found.module != module {
+            self.renamed.get_or_insert_with(|| {
+                format!(
+                    "PEFT finds no module {}: it and its like are taken for {module}",
+                    found.module
+                )
+            });
+        }
+        Some(found.name)
+    }
+
+    fn required(&mut self, module: Weighted<'_>, part: Part, dims: &[usize]) -> Result<Vec<f32>> {
         self.take(module, part, dims)?.ok_or_else(|| {
-            let is_usual = |(ending, known): &&(&str, Part)| {
-                *known == part && (role == Role::Embedding) == ending.contains("embedding")
+            let ending = part.ending(module.role == Role::Embedding);
+            let example = match &self.origin {
+                Origin::File { left, .. } => left.example(part).or(left.iter().next()),
+                Origin::Synthetic { .. } => None,
             };
-            let any = ENDINGS.iter().find(|(_, known)| *known == part);
-            let ending = ENDINGS.iter().find(is_usual).or(any).map_or("", |(ending, _)| ending);
+            let example = example.map_or_else(
+                || "no such tensor is left".to_owned(),
+                |name| format!("one that is there is {}", name.name),
+            );
             self.bad(&format!(
-                "tensor {PREFIX}{module}{ending} is missing, though adapter_config.json asks for it"
+                "tensor {PREFIX}{}{ending} is missing, though adapter_config.json asks for it; {example}",
+                module.name
             ))
         })
     }
 
-    fn take(&mut self, module: &str, part: Part, dims: &[usize]) -> Result<Option<Vec<f32>>> {
-        let Origin::File { file, left, .. } = &mut self.origin else { return Ok(None) };
-        let Some(name) = left.remove(&(module.to_owned(), part)) else { return Ok(None) };
+    fn take(
+        &mut self,
+        module: Weighted<'_>,
+        part: Part,
+        dims: &[usize],
+    ) -> Result<Option<Vec<f32>>> {
+        let Some(name) = self.take_name(module.name, part) else { return Ok(None) };
+        if let Some(vocabulary) = module.vocabulary() {
+            self.check_vocabulary(&name, vocabulary, dims)?;
+        }
+        let Origin::File { file, .. } = &self.origin else { return Ok(None) };
         let raw = file.find(&name, dims, "its config and the base model imply")?;
         let numbers = raw.vector(dims.iter().product());
         self.check_finite(&name, &numbers)?;
         Ok(Some(numbers))
+    }
+
+    /// Refuses a tensor that has another number of tokens than the base model, and is else as it should be.
+    fn check_vocabulary(&self, name: &str, vocabulary: usize, dims: &[usize]) -> Result<()> {
+        let Origin::File { file, .. } = &self.origin else { return Ok(()) };
+        let shape = file.shape(name).unwrap_or_default();
+        let sides = shape.iter().zip(dims);
+        let others: Vec<_> = sides.filter(|(found, wanted)| found != wanted).collect();
+        match others[..] {
+            [(found, wanted)] if *wanted == vocabulary && shape.len() == dims.len() => {
+                Err(self.bad(&format!(
+                    "tensor {name} is for {found} tokens, but the base model has {wanted}: the vocabulary was resized in training; resize the base model alike (resize_token_embeddings), or merge the adapter there with PEFT's merge_and_unload, and load the model that is saved then"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_finite(&self, name: &str, numbers: &[f32]) -> Result<()> {

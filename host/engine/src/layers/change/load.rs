@@ -3,7 +3,7 @@
 use super::{Change, Saved};
 use crate::{
     Result,
-    adapters::{AdapterTensors, Factors},
+    adapters::{AdapterTensors, BaseRows, Factors, Whole, is_same},
     cpu::parallel::{SharedRows, for_each_chunk},
     layers::{
         adapted::Added,
@@ -68,10 +68,8 @@ struct Taken<'a> {
 impl Taken<'_> {
     /// Takes low-rank factors, if there are any.
     fn factors(&mut self, tensors: &mut AdapterTensors, module: &Module) -> Result<bool> {
-        if let [(matrix, _)] = self.base {
-            // PEFT repeats the weight of an LM head that it changes.
-            tensors.check_base(&module.name, matrix, module.whole, module.order.as_ref())?;
-        }
+        // PEFT repeats the weight of an LM head that it changes, and other programs those of all modules.
+        tensors.check_base(module.whole(self.inputs.all), &self.base_rows(module)?)?;
         let (inputs, taken) = (self.inputs.all, self.inputs.taken.clone());
         let factors = tensors.factors(&module.name, module.role, module.whole, inputs)?;
         let Some(factors) = factors else { return Ok(false) };
@@ -95,14 +93,31 @@ impl Taken<'_> {
 
     /// Takes a whole weight with its bias, if there is one.
     fn saved(&mut self, tensors: &mut AdapterTensors, module: &Module) -> Result<bool> {
-        let Module { name, outputs, whole, order, transposed, .. } = module;
-        let matrix = tensors.saved_matrix(name, *whole, self.inputs.all, *transposed)?;
-        let Some(matrix) = matrix else { return Ok(false) };
-        self.added.count_saved(matrix.rows * matrix.columns, self.place);
-        let matrix = match order.clone() {
+        let outputs = &module.outputs;
+        let whole = module.whole(self.inputs.all);
+        let all = whole.rows * whole.columns;
+        let in_order = |matrix: Matrix| match module.order.clone() {
             Some(order) => matrix.select(outputs.len(), move |row| order(row)),
             None => matrix,
         };
+        let base = self.base_rows(module)?;
+        let (numbers, matrix) = match (tensors.tokens(whole)?, tensors.whole(whole)?) {
+            (Some(tokens), _) => {
+                let table = rows_of(self.base, outputs)?;
+                let table = Matrix::of_numbers(outputs.len(), whole.columns, table);
+                (tokens.numbers(), tokens.over(&table, &base)?)
+            }
+            (None, Some(Whole::Saved(matrix))) => (all, in_order(matrix)),
+            (None, Some(Whole::InPlace(matrix))) => {
+                let matrix = in_order(matrix);
+                if is_same(&matrix, &base)? {
+                    return Ok(false);
+                }
+                (all, matrix)
+            }
+            (None, None) => return Ok(false),
+        };
+        self.added.count_saved(numbers, all, self.place);
         let matrix = matrix.columns(self.inputs.taken.clone())?;
         let bias = match new_bias(tensors, module)? {
             Some(bias) => Some(bias),
@@ -113,6 +128,16 @@ impl Taken<'_> {
         let device_bias = self.place.upload(bias.as_deref())?;
         self.saved.push(Saved { outputs: outputs.clone(), matrix, weight, bias, device_bias });
         Ok(true)
+    }
+
+    /// The base model's rows of a module.
+    fn base_rows<'m>(&self, module: &'m Module) -> Result<BaseRows<'m>> {
+        let is_quantised = self.base.iter().any(|(matrix, _)| matrix.is_quantised());
+        let read = match is_quantised {
+            true => None,
+            false => Some(rows_of(self.base, &module.outputs)?),
+        };
+        Ok(BaseRows { read, count: module.outputs.len(), order: module.order.as_ref() })
     }
 
     /// Takes a bias that was trained where the weight was not, if there is one.

@@ -1,0 +1,102 @@
+//! The cache and the network, against caches laid out by hand and a double of the Hub.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../../../../../tests/doubles/hub.rs"]
+#[allow(dead_code, reason = "whole-program tests use the rest")]
+pub mod double;
+
+mod cached;
+mod failures;
+mod fetched;
+mod peers;
+
+use super::{Hub, Kind, settings::Settings};
+use double::{Access, COMMIT, Fault, Running, hex};
+use std::{fs, os::unix::fs::symlink, path::PathBuf, sync::Barrier, thread};
+use tempfile::TempDir;
+
+pub const ID: &str = "acme/small";
+const ADAPTER: Kind<'static> =
+    Kind::Adapter { config: "adapter_config.json", weights: "adapter_model.safetensors" };
+const WEIGHTS: &[u8] = &[7; 100_000];
+
+/// A home of the Hub's cache.
+pub struct Home(TempDir);
+
+impl Home {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.path("hub/models--acme--small")
+    }
+
+    pub fn snapshot(&self) -> PathBuf {
+        self.repository().join("snapshots").join(COMMIT)
+    }
+
+    /// Puts a snapshot there, with these empty files.
+    fn fill(&self, names: &[&str]) {
+        fs::create_dir_all(self.snapshot()).unwrap();
+        for name in names {
+            fs::write(self.snapshot().join(name), "{}").unwrap();
+        }
+    }
+
+    fn refer(&self, revision: &str) {
+        let file = self.repository().join("refs").join(revision);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, COMMIT).unwrap();
+    }
+
+    fn settings(&self, more: &[(&str, &str)]) -> Settings {
+        Settings::of(&|name| match more.iter().find(|(given, _)| *given == name) {
+            Some((_, value)) => Some(value.into()),
+            None => (name == "HF_HOME").then(|| self.0.path().into()),
+        })
+        .unwrap()
+    }
+
+    pub fn offline(&self, kind: Kind<'_>, revision: &str) -> Result<PathBuf, String> {
+        let settings = self.settings(&[("HF_HUB_OFFLINE", "1")]);
+        Hub::new(settings, ID, revision).fetch(kind).map_err(|error| error.to_string())
+    }
+
+    pub fn online(
+        &self,
+        hub: &Running,
+        kind: Kind<'_>,
+        more: &[(&str, &str)],
+    ) -> Result<PathBuf, String> {
+        let more = [&[("HF_ENDPOINT", &hub.endpoint[..])], more].concat();
+        Hub::new(self.settings(&more), ID, "main").fetch(kind).map_err(|error| error.to_string())
+    }
+}
+
+pub fn model() -> Vec<(String, Vec<u8>)> {
+    let files: [(&str, &[u8]); 4] = [
+        ("README.md", b"# small"),
+        ("config.json", b"{}"),
+        ("tokenizer.json", b"{\"model\": {}}"),
+        ("model.safetensors", WEIGHTS),
+    ];
+    files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).to_vec()
+}
+
+fn with(files: &[(&str, &[u8])]) -> double::Hub {
+    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()));
+    double::Hub::new(ID, files)
+}
+
+pub fn holds(sentence: &Result<PathBuf, String>, words: &[&str]) {
+    let sentence = sentence.as_ref().unwrap_err();
+    for word in words {
+        assert!(sentence.contains(word), "'{word}' is not in: {sentence}");
+    }
+}

@@ -1,0 +1,104 @@
+//! Which tensors a model is made of.
+
+use crate::families::{MlpIn, NormKind, Qkv, QueryNorm, Shape};
+
+/// Names of all tensors that a decoder of this shape loads, as its family's checkpoints name them.
+pub fn names(shape: &Shape) -> Vec<String> {
+    let mut wanted = Wanted { shape, names: Vec::new() };
+    let parts = &shape.names;
+    let base = parts.base;
+    wanted.weight(&format!("{base}.{}", parts.embedding));
+    if let Some(positions) = parts.positions {
+        wanted.weight(&format!("{base}.{positions}"));
+    }
+    for index in 0..shape.layers {
+        wanted.layer(&format!("{base}.{}.{index}", parts.layers), shape.layer_kinds[index].experts);
+    }
+    wanted.norm(&format!("{base}.{}", parts.norm));
+    if !shape.tied_head {
+        wanted.weight(parts.head);
+    }
+    wanted.names
+}
+
+/// Modules of its layers that multiply with a matrix.
+pub fn layer_products(shape: &Shape) -> Vec<String> {
+    let layers = format!("{}.{}.", shape.names.base, shape.names.layers);
+    let is_norm = |module: &str| {
+        let last = module.rsplit('.').next().unwrap_or(module);
+        last.contains("norm") || last.starts_with("ln_")
+    };
+    let modules =
+        names(shape).into_iter().filter_map(|name| name.strip_suffix(".weight").map(str::to_owned));
+    modules.filter(|module| module.starts_with(&layers) && !is_norm(module)).collect()
+}
+
+struct Wanted<'a> {
+    shape: &'a Shape,
+    names: Vec<String>,
+}
+
+impl Wanted<'_> {
+    fn weight(&mut self, module: &str) {
+        self.names.push(format!("{module}.weight"));
+    }
+
+    fn product(&mut self, module: &str, bias: bool) {
+        self.weight(module);
+        if bias {
+            self.names.push(format!("{module}.bias"));
+        }
+    }
+
+    fn norm(&mut self, module: &str) {
+        self.product(module, self.shape.norm == NormKind::Layer);
+    }
+
+    fn layer(&mut self, layer: &str, has_experts: bool) {
+        let (shape, parts) = (self.shape, &self.shape.names);
+        let norms = [
+            parts.attention_in_norm,
+            parts.attention_out_norm,
+            parts.mlp_in_norm,
+            parts.mlp_out_norm,
+        ];
+        for norm in norms.into_iter().flatten() {
+            self.norm(&format!("{layer}.{norm}"));
+        }
+        match parts.qkv {
+            Qkv::Separate(three) => {
+                for part in three {
+                    self.product(&format!("{layer}.{part}"), shape.qkv_bias);
+                }
+            }
+            Qkv::Stacked(one) | Qkv::ByHead(one) => {
+                self.product(&format!("{layer}.{one}"), shape.qkv_bias);
+            }
+        }
+        self.product(&format!("{layer}.{}", parts.output), shape.output_bias);
+        if shape.query_norm != QueryNorm::None {
+            for norm in parts.query_key_norms {
+                self.norm(&format!("{layer}.{norm}"));
+            }
+        }
+        match shape.experts.filter(|_| has_experts) {
+            Some(experts) => {
+                self.weight(&format!("{layer}.{}", parts.router));
+                for index in 0..experts.count {
+                    for part in parts.expert {
+                        self.weight(&format!("{layer}.{}.{index}.{part}", parts.experts));
+                    }
+                }
+            }
+            None => {
+                let into: &[&str] = match &parts.mlp_in {
+                    MlpIn::Gated(two) => two,
+                    MlpIn::GatedStacked(one) | MlpIn::Plain(one) => &[one],
+                };
+                for part in into.iter().chain([&parts.mlp_out]) {
+                    self.product(&format!("{layer}.{part}"), shape.mlp_bias);
+                }
+            }
+        }
+    }
+}
