@@ -3,7 +3,8 @@
 
 use crate::{Error, Result};
 use std::{
-    sync::OnceLock,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,24 +14,49 @@ pub const LOOK: Duration = Duration::from_millis(20);
 /// Whether a rank has failed, and how long others wait for one.
 pub struct Fate {
     deadline: Duration,
-    failure: OnceLock<(usize, String)>,
+    /// How long who has waited in vain listens to what others say of it.
+    patience: Duration,
+    failure: Mutex<Option<(usize, String)>>,
 }
+
+/// How long a process listens that is not rank 0, which listens twice as long: the word of all has come to it then.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Fate {
     /// Ranks that wait this long for another at most.
     pub fn new(deadline: Duration) -> Self {
-        Self { deadline, failure: OnceLock::new() }
+        Self { deadline, patience: Duration::ZERO, failure: Mutex::default() }
+    }
+
+    /// The same for a process among others.
+    pub fn of_process(deadline: Duration, rank: usize) -> Self {
+        let patience = if rank == 0 { 2 * PATIENCE } else { PATIENCE };
+        Self { patience, ..Self::new(deadline) }
     }
 
     /// Notes that a rank has failed. Only the first failure counts: the others follow from it.
     pub fn fail(&self, rank: usize, reason: impl Into<String>) {
-        let _ = self.failure.set((rank, reason.into()));
+        self.failure().get_or_insert_with(|| (rank, reason.into()));
+    }
+
+    /// Notes that the process of a rank says that another has failed. Who is waited for in vain and says that has waited
+    /// itself, and is not what failed.
+    pub fn hear(&self, from: usize, rank: usize, reason: String) {
+        let mut failure = self.failure();
+        match &mut *failure {
+            Some((accused, _)) if *accused != from || rank == from => {}
+            known => *known = Some((rank, reason)),
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<(usize, String)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails if a rank has.
     pub fn check(&self) -> Result<()> {
-        match self.failure.get() {
-            Some((rank, reason)) => Err(Error::Rank { rank: *rank, reason: reason.clone() }),
+        match self.failure().clone() {
+            Some((rank, reason)) => Err(Error::Rank { rank, reason }),
             None => Ok(()),
         }
     }
@@ -48,6 +74,35 @@ impl Fate {
                 ),
             );
         }
+        if self.check().is_err() {
+            thread::sleep(self.patience);
+        }
         self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(fate: &Fate) -> Option<usize> {
+        match fate.check() {
+            Err(Error::Rank { rank, .. }) => Some(rank),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_rank_that_waits_itself_is_not_what_failed() {
+        let fate = Fate::new(Duration::ZERO);
+        fate.fail(1, "it hangs");
+        fate.hear(3, 1, "it hangs".to_owned());
+        assert_eq!(failed(&fate), Some(1));
+        fate.hear(1, 2, "it hangs".to_owned());
+        assert_eq!(failed(&fate), Some(2));
+        // What has failed itself stays what failed.
+        fate.hear(2, 2, "out of memory".to_owned());
+        fate.hear(1, 0, "it hangs".to_owned());
+        assert_eq!(failed(&fate), Some(2));
     }
 }

@@ -65,7 +65,7 @@ impl Peer {
         // Frames are taken off the wire at once, so that two ranks that send each other much at the same
         // time do not wait for one another.
         thread::Builder::new().name(format!("llem-from-{rank}")).spawn(move || {
-            if let Err(error) = receive(BufReader::new(reader), &message, &tensor, &shared) {
+            if let Err(error) = receive(rank, BufReader::new(reader), &message, &tensor, &shared) {
                 let reason = match error.kind() {
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
                         "its process ended".to_owned()
@@ -179,8 +179,9 @@ impl Peer {
     }
 }
 
-/// Sorts what comes until the other has taken leave.
+/// Sorts what comes from a rank until it has taken leave.
 fn receive(
+    from: usize,
     mut stream: impl Read,
     messages: &Sender<Vec<u8>>,
     tensors: &Sender<Vec<u8>>,
@@ -206,7 +207,7 @@ fn receive(
             FAILURE => {
                 if let Some((rank, reason)) = body.split_first_chunk() {
                     let rank = u64::from_le_bytes(*rank) as usize;
-                    fate.fail(rank, String::from_utf8_lossy(reason));
+                    fate.hear(from, rank, String::from_utf8_lossy(reason).into_owned());
                 }
                 continue;
             }
@@ -300,7 +301,7 @@ mod tests {
     /// What becomes of a connection that says this and ends.
     fn receive_all(said: &[u8]) -> io::Result<()> {
         let (sender, _frames) = mpsc::channel();
-        receive(said, &sender, &sender, &Fate::new(Duration::from_secs(1)))
+        receive(1, said, &sender, &sender, &Fate::new(Duration::from_secs(1)))
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl World {
                     .to_owned(),
             ));
         }
-        let fate = Arc::new(Fate::new(deadline));
+        let fate = Arc::new(Fate::of_process(deadline, launch.rank));
         let gpus = if matches!(device, Device::Cuda(_)) { gpus() } else { Vec::new() };
         let identity = match device_of(&launch, device) {
             Device::Cuda(ordinal) => gpus.get(ordinal).cloned().flatten(),
