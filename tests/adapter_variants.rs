@@ -1,5 +1,5 @@
-//! Adapters as other programs than PEFT save them, and as PEFT saves them on the way: what `fixtures/make-adapter-variants`
-//! renamed, added and configured, made again from its recipes, against what PEFT said to the same folders.
+//! Adapter folders as PEFT and other programs save them. `fixtures/make-adapter-variants` lists changes of names, tensors and configs
+//! and what PEFT did with each changed folder; these tests make the same folders and compare.
 
 use crate::{
     adapters::adapter,
@@ -7,7 +7,7 @@ use crate::{
     support::fixtures,
 };
 use llem_engine::{
-    AdapterSource, Control, DType, Device, LoadOptions, Model, Prompt, Request, Split,
+    AdapterSource, Control, DType, DeviceId, LoadOptions, Model, Prompt, Request, Split,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const RECIPES: &str = "adapter-variants.json";
 
-/// Loaded as PEFT loads them.
+/// Folders that PEFT loads: llem gives the same tokens and logits.
 const AS_PEFT: &[&str] = &[
     "default",
     "another-adapter-name",
@@ -63,8 +63,8 @@ const AS_PEFT: &[&str] = &[
     "init-mica",
 ];
 
-/// Not loaded by PEFT, because it does not find the tensors or fails at the config; loaded here like the adapter that they
-/// were made from, with a warning that says these words.
+/// Folders that PEFT does not load, because it finds no tensors or fails at the config. llem loads them as the adapter that they
+/// were made from, with a warning that contains the given words.
 const AS_MADE: &[(&str, &str)] = &[
     ("compiled", "_orig_mod.model.layers.0"),
     ("compiled-outside", "_orig_mod.base_model"),
@@ -86,7 +86,7 @@ const AS_MADE: &[(&str, &str)] = &[
     ("monteclora", ""),
 ];
 
-/// Refused, in these words.
+/// Folders that llem refuses, with the words of its error.
 const REFUSED: &[(&str, &[&str])] = &[
     ("down-and-up", &["lora_down.weight", "q_proj.lora_A.weight"]),
     ("more-rows", &["embed_tokens.weight", "204 tokens", "200", "resize_token_embeddings"]),
@@ -116,7 +116,7 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap())
 }
 
-/// The folder that a recipe describes.
+/// Makes the folder that a recipe describes.
 fn make(recipe: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let source = adapter(recipe["adapter"].as_str().unwrap());
@@ -159,14 +159,14 @@ fn make(recipe: &Value) -> TempDir {
     folder
 }
 
-fn model(recipe: &Value, device: Device, split: Split) -> Model {
+fn model(recipe: &Value, device: DeviceId, split: Split) -> Model {
     let folder = fixtures().join(recipe["base"].as_str().unwrap());
     let source = folder.to_str().unwrap().parse().unwrap();
     let dtype = Some(DType::F32);
     Model::load(&LoadOptions { dtype, device, split, ..LoadOptions::new(source) }).unwrap()
 }
 
-/// The prompt and the tokens of the adapter that a recipe changes.
+/// Returns the prompt and the expected tokens of the adapter that a recipe changes.
 fn expected(recipe: &Value) -> (Vec<i64>, Vec<i64>) {
     let folder = adapter(recipe["adapter"].as_str().unwrap());
     let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
@@ -174,7 +174,7 @@ fn expected(recipe: &Value) -> (Vec<i64>, Vec<i64>) {
     (ids(&tensors, "prompt"), ids(&tensors, "tokens"))
 }
 
-/// What the model continues the prompt with, and the logits of the first token.
+/// Returns the tokens that the model generates after the prompt, and the logits of the first.
 fn continued(model: &mut Model, prompt: &[i64], count: usize) -> (Vec<i64>, Vec<f32>) {
     let request = Request {
         prompts: vec![Prompt::Tokens(prompt.iter().map(|&id| id as u32).collect())],
@@ -183,14 +183,14 @@ fn continued(model: &mut Model, prompt: &[i64], count: usize) -> (Vec<i64>, Vec<
         keep_logits: true,
         ..Request::default()
     };
-    let completion = model.generate(request, &Control::none()).unwrap().completions.remove(0);
+    let completion = model.generate(request, &Control::default()).unwrap().completions.remove(0);
     let tokens: Vec<i64> = completion.tokens.iter().map(|&id| i64::from(id)).collect();
-    // Of every position of the prompt, and of every token but the last.
+    // The file has logits of every position of the prompt, and of every token but the last.
     let vocabulary = completion.logits.len() / (prompt.len() + count - 1);
     (tokens, completion.logits[(prompt.len() - 1) * vocabulary..][..vocabulary].to_vec())
 }
 
-/// Attaches a folder, and gives back what the adapter warns of.
+/// Generates with the adapter of a folder, and returns the adapter's warnings.
 fn attach(model: &mut Model, folder: &Path) -> Result<Vec<String>, String> {
     let source = AdapterSource::Folder(folder.to_path_buf());
     let attached = model.attach(&source, Some("variant"), 0).map_err(|error| error.to_string())?;
@@ -215,13 +215,13 @@ fn what_peft_loads_is_loaded_alike() {
     for name in AS_PEFT {
         let recipe = &recipes[*name];
         let folder = make(recipe);
-        let mut model = model(recipe, Device::Cpu, Split::default());
+        let mut model = model(recipe, DeviceId::Cpu, Split::default());
         attach(&mut model, folder.path()).unwrap_or_else(|error| panic!("{name}: {error}"));
         check(name, recipe, &mut model);
     }
 }
 
-/// The tokens and logits that PEFT gave.
+/// Compares with the tokens and logits of PEFT.
 fn check(name: &str, recipe: &Value, model: &mut Model) {
     let theirs: Vec<i64> = serde_json::from_value(recipe["tokens"].clone()).unwrap();
     let logits: Vec<f32> = serde_json::from_value(recipe["logits"].clone()).unwrap();
@@ -230,7 +230,7 @@ fn check(name: &str, recipe: &Value, model: &mut Model) {
     assert_close(&ours, &logits, F32_TOLERANCE);
 }
 
-/// On a device, split over ranks, and merged.
+/// The same folders on a device, split over ranks, and merged.
 #[test]
 fn whole_weights_are_put_in_place_everywhere() {
     let recipes = recipes();
@@ -244,7 +244,7 @@ fn whole_weights_are_put_in_place_everywhere() {
         let recipe = &recipes[name];
         let folder = make(recipe);
         let split = Split { tensor: 2, ..Split::default() };
-        for (device, split) in [(Device::Emulated, Split::default()), (Device::Cpu, split)] {
+        for (device, split) in [(DeviceId::Emulated, Split::default()), (DeviceId::Cpu, split)] {
             let mut model = model(recipe, device, split);
             attach(&mut model, folder.path()).unwrap();
             check(name, recipe, &mut model);
@@ -254,14 +254,14 @@ fn whole_weights_are_put_in_place_everywhere() {
     }
 }
 
-/// An equal weight is not kept a second time.
+/// A saved weight that equals the model's own is not stored a second time.
 #[test]
 fn weights_that_are_the_base_models_add_nothing() {
     let recipes = recipes();
     let names = ["default", "same-embedding-and-head", "same-norms", "same-base-layer"];
     let [plain, same @ ..] = names.map(|name| {
         let recipe = &recipes[name];
-        let mut model = model(recipe, Device::Cpu, Split::default());
+        let mut model = model(recipe, DeviceId::Cpu, Split::default());
         let source = AdapterSource::Folder(make(recipe).keep());
         let attached = model.attach(&source, None, 0).unwrap();
         (attached.parameters, attached.modules, attached.bytes)
@@ -275,7 +275,7 @@ fn what_peft_does_not_find_is_loaded_with_a_warning() {
     for (name, words) in AS_MADE {
         let recipe = &recipes[*name];
         assert!(recipe.get("tokens").is_none(), "{name}: PEFT loads it");
-        let mut model = model(recipe, Device::Cpu, Split::default());
+        let mut model = model(recipe, DeviceId::Cpu, Split::default());
         let folder = make(recipe);
         let warnings =
             attach(&mut model, folder.path()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -297,7 +297,7 @@ fn what_is_left_out_is_said() {
         ("original-module", ""),
     ] {
         let recipe = &recipes[name];
-        let mut model = model(recipe, Device::Cpu, Split::default());
+        let mut model = model(recipe, DeviceId::Cpu, Split::default());
         let warnings = attach(&mut model, make(recipe).path()).unwrap();
         assert_eq!(warnings.len(), usize::from(!words.is_empty()), "{name}: {warnings:?}");
         assert!(warnings.concat().contains(words), "{name}: {warnings:?}");
@@ -309,7 +309,7 @@ fn what_would_be_left_as_it_was_made_is_refused() {
     let recipes = recipes();
     for (name, words) in REFUSED {
         let recipe = &recipes[*name];
-        let mut model = model(recipe, Device::Cpu, Split::default());
+        let mut model = model(recipe, DeviceId::Cpu, Split::default());
         let folder = make(recipe);
         let refusal = attach(&mut model, folder.path()).expect_err(name);
         for word in *words {

@@ -2,7 +2,7 @@
 
 use crate::{
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
-    support::{DEVICES, Desk, fixtures, guest, of_kind},
+    support::{DEVICES, TestContext, fixtures, guest, of_kind},
 };
 use llem_engine::{AdapterSource, Control, DType, LoadOptions, Model, Prompt, Request};
 use safetensors::SafeTensors;
@@ -20,7 +20,8 @@ pub fn base_of(adapter: &Path) -> PathBuf {
     fixtures().join(provenance["base"].as_str().unwrap())
 }
 
-/// Attached and merged: the tokens step by step through the KV cache, then the same positions as one prompt.
+/// Compares an adapter with PEFT, attached and merged: first its tokens step by step through the KV cache, then the logits of
+/// the same positions run as one prompt.
 fn check(name: &str) {
     let adapter = adapter(name);
     let base = base_of(&adapter);
@@ -47,13 +48,13 @@ fn check(name: &str) {
     }
 }
 
-/// Whether PEFT multiplied with A, then with B, rather than with their product.
+/// Returns true if PEFT multiplied with A, then with B, rather than with their product.
 fn adds_by_factors(adapter: &Path) -> bool {
     let name = adapter.file_name().unwrap().to_str().unwrap();
     !["dora", "experts", "mixtral-all-linear"].iter().any(|part| name.contains(part))
 }
 
-/// What torch counts for all positions at once, each with its logits.
+/// Returns the FLOPs that torch counts for all positions in one pass, with logits for each.
 fn check_flops(adapter: &Value, expected: &SafeTensors<'_>, positions: usize) {
     let each =
         ["flops_per_token", "flops_per_logits"].map(|field| adapter[field].as_f64().unwrap());
@@ -95,7 +96,7 @@ for_each_folder! {
     qwen3_experts: "qwen3-moe-experts",
 }
 
-/// llama.cpp's names are translated, and its order of Q's and K's rows undone.
+/// An adapter in GGUF: llama.cpp's names are translated, and its row order of Q and K is undone.
 #[test]
 fn an_adapter_on_a_gguf_file() {
     let gguf = fixtures().join("gguf/for-adapters.gguf");
@@ -111,7 +112,7 @@ fn an_adapter_on_a_gguf_file() {
     }
 }
 
-/// The logits of a prompt by whatever the model runs with.
+/// Returns the logits of a prompt for a model with the given arguments.
 fn logits(model: &mut Model) -> Vec<f32> {
     let request = Request {
         prompts: vec![Prompt::Tokens((3..23).collect())],
@@ -120,10 +121,10 @@ fn logits(model: &mut Model) -> Vec<f32> {
         keep_logits: true,
         ..Request::default()
     };
-    model.generate(request, &Control::none()).unwrap().completions.remove(0).logits
+    model.generate(request, &Control::default()).unwrap().completions.remove(0).logits
 }
 
-/// Not within a tolerance: the same bits.
+/// Compared bit by bit, without a tolerance.
 #[test]
 fn unmerging_restores_the_base_model_bit_by_bit() {
     let dora = adapter("llama-dora");
@@ -153,8 +154,8 @@ fn unmerging_restores_the_base_model_bit_by_bit() {
     }
 }
 
-/// Eight adapters and the base weights in one batch, static and continuous; merging and detaching;
-/// defaults; and every refusal.
+/// The guest runs eight adapters and the base weights in one batch, static and continuous, merges and detaches them, and tries
+/// the defaults and every refusal.
 #[test]
 fn each_prompt_gives_what_it_gives_alone() {
     let mixture = fixtures().join("families/qwen3-moe");
@@ -162,26 +163,26 @@ fn each_prompt_gives_what_it_gives_alone() {
         for model in ["synthetic:tiny", mixture.to_str().unwrap()] {
             let adapters = guest("adapters");
             let args = ["exec", &adapters, "--device", device, "--dtype", "f32", "--model", model];
-            Desk::new().llem(&args).ok();
+            TestContext::new().llem(&args).ok();
         }
     }
 }
 
-/// A granted adapter is what the model runs with, and the record says so.
+/// The model runs with a granted adapter, and the record says so.
 #[test]
 fn the_record_names_adapter_digest_rank_and_mode() {
     let adapter = adapter("llama-rank-pattern");
     let base = base_of(&adapter);
     let named = format!("mine={}", adapter.to_str().unwrap());
     let digests = [false, true].map(|merge| {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let throughput = guest("throughput");
         let mut args = vec!["exec", &throughput, "--model", base.to_str().unwrap()];
         args.extend(["--adapter", &named, "-p", "batch=1,3", "-p", "prompt-tokens=9"]);
         args.extend(["-p", "new-tokens=4", "-p", "rounds=1"]);
         args.extend(merge.then_some("--merge"));
-        desk.llem(&args).ok();
-        let record = desk.record();
+        context.llem(&args).ok();
+        let record = context.record();
         let attached = &record["adapters"][0];
         assert_eq!(attached["name"], "mine");
         assert_eq!(attached["change"], "attached");
@@ -198,7 +199,7 @@ fn the_record_names_adapter_digest_rank_and_mode() {
             .collect();
         assert_eq!(phases.contains(&"merge"), merge, "{phases:?}");
         let mode = if merge { "merged" } else { "attached" };
-        let events = desk.events();
+        let events = context.events();
         for generation in of_kind(&events, "generation") {
             for sequence in generation["sequences"].as_array().unwrap() {
                 assert_eq!(sequence["adapter"], serde_json::json!({"name": "mine", "mode": mode}));

@@ -1,12 +1,12 @@
-//! What was asked, of which model and in which batch: a record in which each of these is told apart from the others.
+//! The record tells requests, models and batches apart: what was asked, of which model, in which batch.
 
-use crate::support::{Desk, guest, of_kind};
+use crate::support::{TestContext, guest, of_kind};
 
 #[test]
 fn what_ran_on_each_model_is_told_apart() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("energies"), "-p", "case=models"]).ok();
-    let (events, record) = (desk.events(), desk.record());
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("energies"), "-p", "case=models"]).ok();
+    let (events, record) = (context.events(), context.record());
     let models = record["models"].as_array().unwrap();
     let told: Vec<_> = models.iter().map(|model| (&model["number"], &model["dtype"])).collect();
     assert_eq!(told, [(&0.into(), &"f32".into()), (&1.into(), &"bf16".into())]);
@@ -31,22 +31,22 @@ fn what_ran_on_each_model_is_told_apart() {
 #[test]
 fn requests_are_recorded_as_they_were_asked() {
     let sha256 = |content: &[u8]| {
-        let desk = Desk::new();
-        let file = desk.file("content", content);
+        let context = TestContext::new();
+        let file = context.file("content", content);
         let told = std::process::Command::new("sha256sum").arg(file).output().unwrap();
         format!("sha256:{}", String::from_utf8(told.stdout).unwrap().split(' ').next().unwrap())
     };
     let prompt = |length: u32| (0..length).map(move |index| (index * 7 + length) % 250);
     let bytes = |length: u32| prompt(length).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
     for keeps in [false, true] {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let energies = guest("energies");
         let mut args = vec!["exec", &energies, "-p", "case=models", "-p", "new-tokens=3"];
         if keeps {
             args.push("--keep-prompts");
         }
-        desk.llem(&args).ok();
-        let events = desk.events();
+        context.llem(&args).ok();
+        let events = context.events();
         let asked =
             of_kind(&events, "generation").into_iter().chain(of_kind(&events, "batch-request"));
         let asked: Vec<_> = asked.collect();

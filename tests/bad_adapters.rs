@@ -1,7 +1,7 @@
-//! Adapters that are damaged, not supported, or made for another model: one sentence each, that names the
+//! Adapters that are damaged, not supported, or made for another model. Each is refused with one sentence that names the
 //! tensor or field.
 
-use crate::support::{Desk, Ran, fixtures};
+use crate::support::{CommandOutput, TestContext, fixtures};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -11,9 +11,9 @@ use std::{
 const BASE: &str = "llama/untied-llama3";
 const Q: &str = "base_model.model.model.layers.0.self_attn.q_proj";
 
-/// A copy of an adapter that works.
-fn copy(desk: &Desk) -> PathBuf {
-    let folder = desk.folder.path().join("adapter");
+/// Copies an adapter that works, to be changed.
+fn copy(context: &TestContext) -> PathBuf {
+    let folder = context.folder.path().join("adapter");
     fs::create_dir(&folder).unwrap();
     for name in ["adapter_config.json", "adapter_model.safetensors"] {
         let source = fixtures().join("adapters/llama-attention-r8").join(name);
@@ -22,27 +22,29 @@ fn copy(desk: &Desk) -> PathBuf {
     folder
 }
 
-fn generate(desk: &Desk, base: &str, adapter: &Path, options: &[&str]) -> Ran {
+fn generate(context: &TestContext, base: &str, adapter: &Path, options: &[&str]) -> CommandOutput {
     let base = fixtures().join(base);
     let args = ["generate", base.to_str().unwrap(), "--tokens", "5,6", "--max-new-tokens", "1"];
-    desk.llem(&[&args[..], &["--adapter", adapter.to_str().unwrap()], options].concat())
+    context.llem(&[&args[..], &["--adapter", adapter.to_str().unwrap()], options].concat())
 }
 
 /// Sets fields of the config.
-fn configured(fields: Value) -> (Desk, PathBuf) {
-    let desk = Desk::new();
-    let folder = copy(&desk);
+fn configured(fields: Value) -> (TestContext, PathBuf) {
+    let context = TestContext::new();
+    let folder = copy(&context);
     let path = folder.join("adapter_config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     fs::write(path, config.to_string()).unwrap();
-    (desk, folder)
+    (context, folder)
 }
 
 /// Changes the adapter's tensors.
-fn with_tensors(change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<u8>)>)) -> (Desk, PathBuf) {
-    let desk = Desk::new();
-    let folder = copy(&desk);
+fn with_tensors(
+    change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<u8>)>),
+) -> (TestContext, PathBuf) {
+    let context = TestContext::new();
+    let folder = copy(&context);
     let path = folder.join("adapter_model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -57,48 +59,48 @@ fn with_tensors(change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<u8>)>)) ->
         (name.clone(), view.unwrap())
     });
     safetensors::serialize_to_file(views, None, &path).unwrap();
-    (desk, folder)
+    (context, folder)
 }
 
 fn refused_config(fields: Value, words: &[&str]) {
-    let (desk, folder) = configured(fields);
-    generate(&desk, BASE, &folder, &[]).refused(2, &[&["adapter_config.json"], words].concat());
+    let (context, folder) = configured(fields);
+    generate(&context, BASE, &folder, &[]).refused(2, &[&["adapter_config.json"], words].concat());
 }
 
 #[test]
 fn the_copy_works() {
-    let desk = Desk::new();
-    let folder = copy(&desk);
-    generate(&desk, BASE, &folder, &[]).ok();
+    let context = TestContext::new();
+    let folder = copy(&context);
+    generate(&context, BASE, &folder, &[]).ok();
 }
 
 #[test]
 fn a_folder_without_a_config() {
-    let desk = Desk::new();
-    let folder = copy(&desk);
+    let context = TestContext::new();
+    let folder = copy(&context);
     fs::remove_file(folder.join("adapter_config.json")).unwrap();
-    generate(&desk, BASE, &folder, &[])
+    generate(&context, BASE, &folder, &[])
         .refused(2, &["no adapter_config.json beside adapter_model.safetensors", "copy it"]);
 }
 
 #[test]
 fn a_folder_without_weights() {
-    let desk = Desk::new();
-    let folder = copy(&desk);
+    let context = TestContext::new();
+    let folder = copy(&context);
     fs::remove_file(folder.join("adapter_model.safetensors")).unwrap();
-    generate(&desk, BASE, &folder, &[]).refused(2, &["adapter_model.safetensors"]);
+    generate(&context, BASE, &folder, &[]).refused(2, &["adapter_model.safetensors"]);
     fs::write(folder.join("adapter_model.bin"), "pickle").unwrap();
-    generate(&desk, BASE, &folder, &[]).refused(2, &["adapter_model.bin", "pickle"]);
+    generate(&context, BASE, &folder, &[]).refused(2, &["adapter_model.bin", "pickle"]);
 }
 
 #[test]
 fn a_truncated_file() {
-    let desk = Desk::new();
-    let folder = copy(&desk);
+    let context = TestContext::new();
+    let folder = copy(&context);
     let path = folder.join("adapter_model.safetensors");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    generate(&desk, BASE, &folder, &[]).refused(2, &["adapter_model.safetensors", "truncated"]);
+    generate(&context, BASE, &folder, &[]).refused(2, &["adapter_model.safetensors", "truncated"]);
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn a_config_that_is_not_loras() {
     refused_config(json!({"bias": "some"}), &["bias", "some"]);
 }
 
-/// What is not supported is never ignored.
+/// A feature that is not supported is refused, never ignored.
 #[test]
 fn fields_that_are_not_supported() {
     for (fields, name) in [
@@ -131,94 +133,98 @@ fn fields_that_are_not_supported() {
 
 #[test]
 fn trained_tokens_that_are_not_there() {
-    let (desk, folder) = configured(json!({"trainable_token_indices": [1]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["trainable_tokens_delta", "missing"]);
+    let (context, folder) = configured(json!({"trainable_token_indices": [1]}));
+    generate(&context, BASE, &folder, &[]).refused(2, &["trainable_tokens_delta", "missing"]);
 }
 
 #[test]
 fn targets_without_tensors_and_tensors_without_targets() {
-    let (desk, folder) =
+    let (context, folder) =
         configured(json!({"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["up_proj.lora_A.weight", "missing"]);
-    let (desk, folder) = configured(json!({"target_modules": ["q_proj", "k_proj", "v_proj"]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["o_proj.lora_A.weight", "target_modules"]);
-    let (desk, folder) = configured(json!({"modules_to_save": ["lm_head"]}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["lm_head.weight", "modules_to_save"]);
-    let (desk, folder) = configured(
+    generate(&context, BASE, &folder, &[]).refused(2, &["up_proj.lora_A.weight", "missing"]);
+    let (context, folder) = configured(json!({"target_modules": ["q_proj", "k_proj", "v_proj"]}));
+    generate(&context, BASE, &folder, &[]).refused(2, &["o_proj.lora_A.weight", "target_modules"]);
+    let (context, folder) = configured(json!({"modules_to_save": ["lm_head"]}));
+    generate(&context, BASE, &folder, &[]).refused(2, &["lm_head.weight", "modules_to_save"]);
+    let (context, folder) = configured(
         json!({"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "embed_tokens"]}),
     );
-    generate(&desk, BASE, &folder, &[]).refused(2, &["embed_tokens.lora_embedding_A", "missing"]);
-    let (desk, folder) = configured(json!({"use_dora": true}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["lora_magnitude_vector", "missing"]);
+    generate(&context, BASE, &folder, &[])
+        .refused(2, &["embed_tokens.lora_embedding_A", "missing"]);
+    let (context, folder) = configured(json!({"use_dora": true}));
+    generate(&context, BASE, &folder, &[]).refused(2, &["lora_magnitude_vector", "missing"]);
 }
 
 #[test]
 fn a_rank_that_is_not_the_tensors() {
-    let (desk, folder) = configured(json!({"r": 4}));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["q_proj.lora_A.weight", "[8, 64]", "[4, 64]"]);
+    let (context, folder) = configured(json!({"r": 4}));
+    generate(&context, BASE, &folder, &[])
+        .refused(2, &["q_proj.lora_A.weight", "[8, 64]", "[4, 64]"]);
 }
 
 #[test]
 fn tensors_of_the_wrong_shape_name_or_content() {
-    let (desk, folder) = with_tensors(|all| {
+    let (context, folder) = with_tensors(|all| {
         let up = all.iter_mut().find(|(name, ..)| *name == format!("{Q}.lora_B.weight")).unwrap();
         up.1.reverse();
     });
-    generate(&desk, BASE, &folder, &[]).refused(2, &["q_proj.lora_B.weight", "[8, 64]", "[64, 8]"]);
-    let (desk, folder) =
+    generate(&context, BASE, &folder, &[])
+        .refused(2, &["q_proj.lora_B.weight", "[8, 64]", "[64, 8]"]);
+    let (context, folder) =
         with_tensors(|all| all.push((format!("{Q}.lora_C.weight"), vec![1], vec![0; 4])));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["lora_C", "q_proj.lora_A.weight"]);
-    let (desk, folder) = with_tensors(|all| {
+    generate(&context, BASE, &folder, &[]).refused(2, &["lora_C", "q_proj.lora_A.weight"]);
+    let (context, folder) = with_tensors(|all| {
         let extra = all.iter().find(|(name, ..)| name.starts_with(Q)).unwrap().clone();
         all.push((extra.0.replace("layers.0", "layers.9"), extra.1, extra.2));
     });
-    generate(&desk, BASE, &folder, &[]).refused(2, &["layers.9", "lacks"]);
-    let (desk, folder) = with_tensors(|all| all[0].2[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
-    generate(&desk, BASE, &folder, &[]).refused(2, &["NaN"]);
-    let (desk, folder) = with_tensors(|all| {
+    generate(&context, BASE, &folder, &[]).refused(2, &["layers.9", "lacks"]);
+    let (context, folder) =
+        with_tensors(|all| all[0].2[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
+    generate(&context, BASE, &folder, &[]).refused(2, &["NaN"]);
+    let (context, folder) = with_tensors(|all| {
         all.retain(|(name, ..)| *name != format!("{Q}.lora_B.weight"));
     });
-    generate(&desk, BASE, &folder, &[]).refused(2, &["q_proj.lora_B.weight", "missing"]);
+    generate(&context, BASE, &folder, &[]).refused(2, &["q_proj.lora_B.weight", "missing"]);
 }
 
-/// The message names the tensor and both shapes.
+/// The error names the tensor and both shapes.
 #[test]
 fn an_adapter_of_another_model() {
-    let desk = Desk::new();
-    let folder = copy(&desk);
-    generate(&desk, "families/mistral", &folder, &[]).refused(2, &["lora_", "shape"]);
-    generate(&desk, "families/gpt2", &folder, &[]).refused(2, &["self_attn", "lacks"]);
+    let context = TestContext::new();
+    let folder = copy(&context);
+    generate(&context, "families/mistral", &folder, &[]).refused(2, &["lora_", "shape"]);
+    generate(&context, "families/gpt2", &folder, &[]).refused(2, &["self_attn", "lacks"]);
     let head = fixtures().join("adapters/llama-embedding-and-head");
-    generate(&desk, "llama/default-init", &head, &[])
+    generate(&context, "llama/default-init", &head, &[])
         .refused(2, &["embed_tokens.base_layer.weight", "another model"]);
 }
 
 #[test]
 fn sources_that_are_no_adapters() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let nowhere = |source: &str, words: &[&str]| {
-        generate(&desk, BASE, Path::new(source), &[]).refused(2, words);
+        generate(&context, BASE, Path::new(source), &[]).refused(2, words);
     };
     nowhere("no such place", &["no such place"]);
     nowhere("synthetic:targets=q_proj", &["rank"]);
     nowhere("synthetic:rank=4,target=q_proj", &["'target'"]);
     nowhere("synthetic:rank=70000", &["rank must be between 1 and 65536"]);
     nowhere("synthetic:rank=4,targets=w9", &["'w9'"]);
-    desk.file("adapter.txt", "text");
+    context.file("adapter.txt", "text");
     nowhere("adapter.txt", &["adapter.txt", "is a file"]);
     let file = fixtures().join("adapters/llama-dora/adapter_model.safetensors");
     nowhere(file.to_str().unwrap(), &["is a file", "adapters/llama-dora"]);
     nowhere(fixtures().join(BASE).to_str().unwrap(), &["a whole model"]);
 }
 
-/// Attached it runs on quantised weights; merged it would be lost in their rounding.
+/// An adapter runs attached to quantised weights. Merging is refused, because the change would be lost in their rounding.
 #[test]
 fn quantised_weights_are_not_merged_into() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let generate = |options: &[&str]| {
         let base = fixtures().join("gguf/llama-q4_k_m.gguf");
         let args = ["generate", base.to_str().unwrap(), "--tokens", "5,6", "--max-new-tokens", "2"];
-        desk.llem(&[&args[..], &["--json", "--adapter", "synthetic:rank=4"], options].concat())
+        context.llem(&[&args[..], &["--json", "--adapter", "synthetic:rank=4"], options].concat())
     };
     let attached = generate(&[]).ok().json();
     assert_eq!(attached["adapter"]["mode"], "attached");

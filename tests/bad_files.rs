@@ -1,11 +1,11 @@
-//! A model's files that are damaged or contradict each other: one sentence, and exit code 2.
+//! Model files that are damaged or contradict each other are refused with one sentence and exit code 2.
 
-use crate::support::{Desk, fixtures};
+use crate::support::{TestContext, fixtures};
 use std::{fs, path::PathBuf};
 
-/// A copy of a fixture's folder, to be changed.
-fn copied(desk: &Desk, fixture: &str) -> PathBuf {
-    let folder = desk.folder.path().join("model");
+/// Copies a fixture's folder, to be changed.
+fn copied(context: &TestContext, fixture: &str) -> PathBuf {
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     for file in fs::read_dir(fixtures().join(fixture)).unwrap().flatten() {
         fs::copy(file.path(), folder.join(file.file_name())).unwrap();
@@ -13,21 +13,28 @@ fn copied(desk: &Desk, fixture: &str) -> PathBuf {
     folder
 }
 
-/// Names in an index that lead out of the model's folder.
+/// An index may not name files outside the model's folder.
 #[test]
 fn an_index_that_names_files_elsewhere() {
-    let desk = Desk::new();
-    let folder = copied(&desk, "llama/sharded-linear");
+    let context = TestContext::new();
+    let folder = copied(&context, "llama/sharded-linear");
     for file in fs::read_dir(&folder).unwrap().flatten() {
-        // What the names lead to is there.
-        fs::copy(file.path(), desk.folder.path().join(file.file_name())).unwrap();
+        // The named files exist, so that only the check of names can refuse them.
+        fs::copy(file.path(), context.folder.path().join(file.file_name())).unwrap();
     }
     let index = folder.join("model.safetensors.index.json");
     let text = fs::read_to_string(&index).unwrap();
     let shard = text.split('"').find(|name| name.ends_with(".safetensors")).unwrap().to_owned();
-    let outside = desk.folder.path().join(&shard).to_str().unwrap().to_owned();
+    let outside = context.folder.path().join(&shard).to_str().unwrap().to_owned();
     let run = || {
-        desk.llem(&["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"])
+        context.llem(&[
+            "generate",
+            folder.to_str().unwrap(),
+            "--tokens",
+            "5",
+            "--max-new-tokens",
+            "1",
+        ])
     };
     run().ok();
     let named = [
@@ -43,16 +50,16 @@ fn an_index_that_names_files_elsewhere() {
     }
 }
 
-/// transformers' GPT-NeoX and GPT-2 have as many key and value heads as query heads, whatever a config says. A head's
-/// width is asked for by GPT-NeoX's rotary embedding alone, and refused where it is not hidden / heads.
+/// In transformers, GPT-NeoX and GPT-2 have as many key and value heads as query heads, whatever a config says. Only GPT-NeoX's
+/// rotary embedding reads a head's width, and llem refuses one that is not hidden / heads.
 #[test]
 fn head_counts_that_a_family_does_not_read() {
     for (family, head_dim) in [("gpt-neox", 8), ("gpt2", 6)] {
-        let desk = Desk::new();
-        let folder = copied(&desk, &format!("families/{family}"));
+        let context = TestContext::new();
+        let folder = copied(&context, &format!("families/{family}"));
         let tokens = || {
             let args = ["generate", folder.to_str().unwrap(), "--tokens", "5,6,7", "--json"];
-            desk.llem(&args).ok().json()["tokens"].clone()
+            context.llem(&args).ok().json()["tokens"].clone()
         };
         let expected = tokens();
         let path = folder.join("config.json");
@@ -71,12 +78,12 @@ fn head_counts_that_a_family_does_not_read() {
     }
 }
 
-/// More dimensions than a head has cannot be rotated.
+/// A rotary embedding of more dimensions than a head has is refused.
 #[test]
 fn a_rotary_embedding_of_more_than_a_head() {
     for share in ["1.5", "2.0", "-1.0", "1e300"] {
-        let desk = Desk::new();
-        let folder = copied(&desk, "families/gpt-neox");
+        let context = TestContext::new();
+        let folder = copied(&context, "families/gpt-neox");
         let path = folder.join("config.json");
         let text = fs::read_to_string(&path).unwrap();
         let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -87,30 +94,30 @@ fn a_rotary_embedding_of_more_than_a_head() {
         config.remove("partial_rotary_factor");
         fs::write(&path, serde_json::to_string(config).unwrap()).unwrap();
         let args = ["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"];
-        desk.llem(&args).refused(2, &["partial_rotary_factor"]);
+        context.llem(&args).refused(2, &["partial_rotary_factor"]);
     }
 }
 
 #[test]
 fn an_empty_stop_string() {
     let args = ["generate", "synthetic:tiny", "hello", "--stop", "x", "--stop", ""];
-    Desk::new().llem(&args).refused(2, &["stop string 1", "empty"]);
+    TestContext::new().llem(&args).refused(2, &["stop string 1", "empty"]);
 }
 
-/// Sets fields of a config, and generates with it.
-fn configured(fixture: &str, fields: &serde_json::Value) -> crate::support::Ran {
-    let desk = Desk::new();
-    let folder = copied(&desk, fixture);
+/// Sets fields of a config, and generates with the model.
+fn configured(fixture: &str, fields: &serde_json::Value) -> crate::support::CommandOutput {
+    let context = TestContext::new();
+    let folder = copied(&context, fixture);
     let path = folder.join("config.json");
     let text = fs::read_to_string(&path).unwrap();
     let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
     config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     fs::write(&path, config.to_string()).unwrap();
     let args = ["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"];
-    desk.llem(&args)
+    context.llem(&args)
 }
 
-/// Numbers that would size an allocation or a loop, or come to nothing.
+/// Numbers that would set the size of an allocation or a loop, or that leave nothing to compute, are refused.
 #[test]
 fn numbers_of_a_config_that_no_model_has() {
     use serde_json::json;
@@ -156,17 +163,17 @@ fn numbers_of_a_config_that_no_model_has() {
     }
 }
 
-/// A value of a GGUF file's metadata that has four bytes is replaced.
-fn with_entry(name: &str, key: &str, kind: u32, value: [u8; 4]) -> (Desk, String) {
+/// Replaces a four-byte value in a GGUF file's metadata.
+fn with_entry(name: &str, key: &str, kind: u32, value: [u8; 4]) -> (TestContext, String) {
     let mut bytes = fs::read(fixtures().join("gguf").join(name)).unwrap();
-    // A key is its length and its bytes.
+    // A key is stored as its length and its bytes.
     let entry = [&(key.len() as u64).to_le_bytes(), key.as_bytes()].concat();
     let at = bytes.windows(entry.len()).position(|part| part == entry).unwrap() + entry.len();
     bytes[at..at + 4].copy_from_slice(&kind.to_le_bytes());
     bytes[at + 4..at + 8].copy_from_slice(&value);
-    let desk = Desk::new();
-    let file = desk.file("model.gguf", bytes);
-    (desk, file)
+    let context = TestContext::new();
+    let file = context.file("model.gguf", bytes);
+    (context, file)
 }
 
 #[test]
@@ -186,13 +193,13 @@ fn numbers_of_a_gguf_file_that_no_model_has() {
         ("llama-q8_0.gguf", "llama.rope.freq_base", F32, f32::NAN.to_le_bytes()),
         ("mixtral-f32.gguf", "llama.expert_count", U32, most),
     ] {
-        let (desk, file) = with_entry(name, key, kind, value);
+        let (context, file) = with_entry(name, key, kind, value);
         let args = ["generate", &file, "--tokens", "5", "--max-new-tokens", "1"];
-        desk.llem(&args).refused(2, &["model.gguf", key]);
+        context.llem(&args).refused(2, &["model.gguf", key]);
     }
 }
 
-/// A file that is deeper than a parser's stack, or not a file.
+/// JSON that is nested deeper than a parser's stack, and a JSON file of a terabyte, are refused.
 #[test]
 fn texts_that_are_none() {
     for (name, fixture) in [
@@ -200,12 +207,12 @@ fn texts_that_are_none() {
         ("generation_config.json", "llama/tied"),
         ("model.safetensors.index.json", "llama/sharded-linear"),
     ] {
-        let desk = Desk::new();
-        let folder = copied(&desk, fixture);
+        let context = TestContext::new();
+        let folder = copied(&context, fixture);
         let file = folder.join(name);
         let run = || {
             let folder = folder.to_str().unwrap();
-            desk.llem(&["generate", folder, "--tokens", "5", "--max-new-tokens", "1"])
+            context.llem(&["generate", folder, "--tokens", "5", "--max-new-tokens", "1"])
         };
         for deep in ["[", "{\"a\":"] {
             fs::write(&file, deep.repeat(1_000_000)).unwrap();

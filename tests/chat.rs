@@ -1,23 +1,23 @@
-//! Chat templates as a user meets them.
+//! Chat templates through `llem tokenize --chat`.
 
-use crate::support::{Desk, fixtures, guest};
+use crate::support::{TestContext, fixtures, guest};
 use std::fs;
 
-/// A folder of a model that has a tokenizer and this template, and no more.
-fn model(desk: &Desk, template: &str) -> String {
-    let folder = desk.folder.path().join("model");
+/// Makes a model folder that holds a tokenizer and this template, and nothing else.
+fn model(context: &TestContext, template: &str) -> String {
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     fs::copy(fixtures().join("tokenizer/tokenizer.json"), folder.join("tokenizer.json")).unwrap();
     fs::write(folder.join("chat_template.jinja"), template).unwrap();
     folder.to_str().unwrap().to_owned()
 }
 
-/// What a conversation becomes.
+/// Returns the text that a conversation is rendered to.
 fn rendered(template: &str, conversation: &str, args: &[&str]) -> String {
-    let desk = Desk::new();
-    let (model, chat) = (model(&desk, template), desk.file("chat.json", conversation));
+    let context = TestContext::new();
+    let (model, chat) = (model(&context, template), context.file("chat.json", conversation));
     let args = [&["tokenize", &model, "--chat", &chat, "--json"], args].concat();
-    desk.llem(&args).ok().json()["text"].as_str().unwrap().to_owned()
+    context.llem(&args).ok().json()["text"].as_str().unwrap().to_owned()
 }
 
 const HI: &str = r#"[{"role": "user", "content": "hi"}]"#;
@@ -31,7 +31,7 @@ fn what_is_not_given_is_none() {
     assert_eq!(rendered(template, &whole, &[]), "TOOLSDOCShi");
 }
 
-/// Fields that no contract names reach the template, in their order.
+/// Fields of a message that llem does not know reach the template, in their order.
 #[test]
 fn a_message_is_given_whole() {
     let conversation = r#"{
@@ -51,20 +51,20 @@ fn a_template_is_told_the_date_that_was_given() {
     assert_eq!(rendered(template, HI, &["--date", "2024-07-26T13:05"]), "26 Jul 2024 13:05");
     let year: i32 = rendered("{{ strftime_now('%Y') }}", HI, &[]).parse().unwrap();
     assert!(year >= 2025, "{year}: the machine's date otherwise");
-    let desk = Desk::new();
-    let (model, chat) = (model(&desk, template), desk.file("chat.json", HI));
+    let context = TestContext::new();
+    let (model, chat) = (model(&context, template), context.file("chat.json", HI));
     let args = ["tokenize", &model, "--chat", &chat, "--date", "26 July"];
-    desk.llem(&args).refused(2, &["--date"]);
+    context.llem(&args).refused(2, &["--date"]);
 }
 
 #[test]
 fn the_date_is_in_the_record() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("noop"), "--date", "2024-07-26"]).ok();
-    assert_eq!(desk.record()["date"], "2024-07-26T00:00:00");
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("noop")]).ok();
-    assert!(desk.record()["date"].as_str().unwrap().starts_with("20"), "the run's start");
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("noop"), "--date", "2024-07-26"]).ok();
+    assert_eq!(context.record()["date"], "2024-07-26T00:00:00");
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("noop")]).ok();
+    assert!(context.record()["date"].as_str().unwrap().starts_with("20"), "the run's start");
 }
 
 #[test]
@@ -75,12 +75,12 @@ fn what_cannot_be_rendered_as_jinja2_does_is_refused() {
         ("{{ lipsum() }}", "give the prompt as text"),
         ("{% include 'other' %}", "the tag 'include'"),
     ] {
-        let desk = Desk::new();
-        let (model, chat) = (model(&desk, template), desk.file("chat.json", HI));
-        desk.llem(&["tokenize", &model, "--chat", &chat]).refused(2, &["chat template", said]);
+        let context = TestContext::new();
+        let (model, chat) = (model(&context, template), context.file("chat.json", HI));
+        context.llem(&["tokenize", &model, "--chat", &chat]).refused(2, &["chat template", said]);
     }
-    let desk = Desk::new();
-    let (model, chat) = (model(&desk, "a"), desk.file("chat.json", "[1]"));
-    let refused = desk.llem(&["tokenize", &model, "--chat", &chat]);
+    let context = TestContext::new();
+    let (model, chat) = (model(&context, "a"), context.file("chat.json", "[1]"));
+    let refused = context.llem(&["tokenize", &model, "--chat", &chat]);
     refused.refused(2, &["chat.json", "message 0 is no object"]);
 }

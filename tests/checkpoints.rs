@@ -1,29 +1,32 @@
-//! Folders as people save them (wrapped, compiled, without their head, tied against their config, in other number
-//! formats), against what transformers makes of them (`fixtures/make-checkpoints`).
+//! Model folders as people save them: wrapped, compiled, without a head, tied against their config, in other number formats.
+//! Each is compared with what transformers computes from it (`fixtures/make-checkpoints`).
 
 use crate::{
-    changed_folders::{self, Tensor},
     parity::{F32_TOLERANCE, assert_close, generate_as},
-    support::{Desk, fixtures},
+    support::{
+        TestContext,
+        changed_folders::{self, Tensor},
+        fixtures,
+    },
 };
 use safetensors::Dtype;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
-/// Largest difference of logits in bf16 and f16, over the largest of the expected ones. Rounding falls elsewhere.
+/// Largest difference of logits in bf16 and f16, over the largest of the expected ones. The two round at different places.
 const ROUNDED_TOLERANCE: f32 = 3e-2;
 
 fn told() -> Value {
     serde_json::from_str(&fs::read_to_string(fixtures().join("checkpoints.json")).unwrap()).unwrap()
 }
 
-fn make(case: &Value, desk: &Desk) -> std::path::PathBuf {
-    let folder = desk.folder.path().join("model");
+fn make(case: &Value, context: &TestContext) -> std::path::PathBuf {
+    let folder = context.folder.path().join("model");
     changed_folders::make(case, &fixtures(), &folder);
     folder
 }
 
-/// Prompt and dtype of a case to its tokens and the logits of the prompt's last position.
+/// Generates for a case, and returns its tokens and the logits of the prompt's last position.
 fn generated(folder: &Path, prompt: &[i64], dtype: &Value) -> (Value, Vec<f32>) {
     let options: &[&str] = if dtype == "auto" { &[] } else { &["--dtype", "f32"] };
     let (output, logits) = generate_as("cpu", folder, prompt, 16, options);
@@ -39,8 +42,8 @@ fn what_transformers_runs_gives_the_same_numbers() {
     let mut checked = 0;
     for case in told["cases"].as_array().unwrap().iter().filter(|case| case["tokens"].is_array()) {
         println!("{}", case["name"]);
-        let desk = Desk::new();
-        let (tokens, logits) = generated(&make(case, &desk), &prompt, &case["dtype"]);
+        let context = TestContext::new();
+        let (tokens, logits) = generated(&make(case, &context), &prompt, &case["dtype"]);
         let expected: Vec<f32> = serde_json::from_value(case["logits"].clone()).unwrap();
         let is_rounded = ["float16", "bfloat16"].contains(&case["dtype_found"].as_str().unwrap());
         assert_close(
@@ -54,7 +57,7 @@ fn what_transformers_runs_gives_the_same_numbers() {
     assert!(checked > 40, "{checked}");
 }
 
-/// Where transformers makes random numbers, what is in a wrapper is run, or nothing.
+/// Folders for which transformers makes random weights: llem runs what is in the wrapper, or refuses.
 #[test]
 fn nothing_is_run_with_random_weights() {
     let told = told();
@@ -62,10 +65,10 @@ fn nothing_is_run_with_random_weights() {
     let mut run = 0;
     for case in told["cases"].as_array().unwrap().iter().filter(|case| case["missing"].is_array()) {
         println!("{}", case["name"]);
-        let desk = Desk::new();
-        let folder = make(case, &desk);
+        let context = TestContext::new();
+        let folder = make(case, &context);
         let args = ["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"];
-        let ran = desk.llem(&args);
+        let ran = context.llem(&args);
         if ran.code == Some(0) {
             let original = fixtures().join(case["from"].as_str().unwrap());
             let expected = generated(&original, &prompt, &json!("float32"));
@@ -78,14 +81,14 @@ fn nothing_is_run_with_random_weights() {
     assert!(run > 10, "{run}");
 }
 
-/// A checkpoint as bitsandbytes saves it in 4 bits: two numbers a byte.
+/// A checkpoint as bitsandbytes saves it in 4 bits, two numbers in a byte, is refused by name.
 #[test]
 fn a_quantised_checkpoint_is_called_that() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let case = json!({ "from": "llama/untied-llama3", "change": [{ "config": {
         "quantization_config": { "quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4" },
     } }] });
-    let folder = make(&case, &desk);
+    let folder = make(&case, &context);
     let path = folder.join("model.safetensors");
     let mut tensors = changed_folders::read(&path);
     let products: Vec<String> =
@@ -99,13 +102,13 @@ fn a_quantised_checkpoint_is_called_that() {
     changed_folders::write(&tensors, &path);
     let args = ["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"];
     let words = ["config.json", "quantised by bitsandbytes, 4 bits (nf4)", "unquantised original"];
-    desk.llem(&args).refused(2, &words);
+    context.llem(&args).refused(2, &words);
 }
 
 #[test]
 fn a_git_lfs_pointer_is_called_that() {
-    let desk = Desk::new();
-    let folder = make(&json!({ "from": "llama/tied", "change": [] }), &desk);
+    let context = TestContext::new();
+    let folder = make(&json!({ "from": "llama/tied", "change": [] }), &context);
     let pointer = format!(
         "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 2200119864\n",
         "ab".repeat(32)
@@ -113,8 +116,8 @@ fn a_git_lfs_pointer_is_called_that() {
     fs::write(folder.join("model.safetensors"), &pointer).unwrap();
     let args = ["generate", folder.to_str().unwrap(), "--tokens", "5", "--max-new-tokens", "1"];
     let words = ["model.safetensors", "is a Git LFS pointer, not the file", "git lfs pull"];
-    desk.llem(&args).refused(2, &words);
-    let gguf = desk.file("model.gguf", &pointer);
+    context.llem(&args).refused(2, &words);
+    let gguf = context.file("model.gguf", &pointer);
     let args = ["generate", &gguf, "--tokens", "5", "--max-new-tokens", "1"];
-    desk.llem(&args).refused(2, &["model.gguf", "is a Git LFS pointer, not the file"]);
+    context.llem(&args).refused(2, &["model.gguf", "is a Git LFS pointer, not the file"]);
 }

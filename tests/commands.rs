@@ -1,10 +1,10 @@
-//! The commands beside exec.
+//! All commands except `exec`.
 
-use crate::support::{Desk, fixtures, guest};
+use crate::support::{TestContext, fixtures, guest};
 
 #[test]
 fn inspect_shows_what_a_component_is() {
-    let shown = Desk::new().llem(&["inspect", "quickstart", "--json"]).ok().json();
+    let shown = TestContext::new().llem(&["inspect", "quickstart", "--json"]).ok().json();
     assert_eq!(shown["roles"][0], "experiment");
     assert_eq!(shown["parameters"][0]["name"], "new-tokens");
     assert_eq!(shown["datasets"][0]["name"], "prompts");
@@ -18,25 +18,27 @@ fn inspect_shows_what_a_component_is() {
 
 #[test]
 fn inspect_refuses_what_exec_refuses() {
-    Desk::new().llem(&["inspect", &guest("unknown_import")]).refused(2, &["test:hostile/secrets"]);
+    TestContext::new()
+        .llem(&["inspect", &guest("unknown_import")])
+        .refused(2, &["test:hostile/secrets"]);
 }
 
 #[test]
 fn doctor_names_the_cpu_and_every_source_or_its_reason() {
-    let shown = Desk::new().llem(&["doctor", "--json"]).ok().json();
+    let shown = TestContext::new().llem(&["doctor", "--json"]).ok().json();
     assert_eq!(shown["devices"][0]["id"], "cpu");
     for counter in shown["counters"].as_array().unwrap() {
         assert!(counter["source"].is_string() || counter["unavailable"].is_string());
     }
-    Desk::new().llem(&["doctor"]).ok();
+    TestContext::new().llem(&["doctor"]).ok();
 }
 
 #[test]
 fn schema_describes_the_record() {
-    let desk = Desk::new();
-    let schema = desk.llem(&["schema"]).ok().json();
-    desk.llem(&["exec", &guest("noop")]).ok();
-    let record = desk.record();
+    let context = TestContext::new();
+    let schema = context.llem(&["schema"]).ok().json();
+    context.llem(&["exec", &guest("noop")]).ok();
+    let record = context.record();
     let named: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     for field in record.as_object().unwrap().keys() {
         assert!(named.contains(&field), "run.json has the undescribed field {field}");
@@ -49,13 +51,13 @@ fn schema_describes_the_record() {
 #[test]
 fn the_byte_tokenizer_gives_a_token_a_byte() {
     let generate = |prompt: &str| {
-        Desk::new().llem(&["generate", "synthetic:tiny", prompt, "--json"]).ok().json()
+        TestContext::new().llem(&["generate", "synthetic:tiny", prompt, "--json"]).ok().json()
     };
     assert_eq!(generate("hello")["prompt_tokens"], 5);
     assert_eq!(generate("é ∑\n")["prompt_tokens"], 7);
     let by_text = generate("Hi");
     let args = ["generate", "synthetic:tiny", "--tokens", "72,105", "--json"];
-    assert_eq!(by_text["tokens"], Desk::new().llem(&args).ok().json()["tokens"]);
+    assert_eq!(by_text["tokens"], TestContext::new().llem(&args).ok().json()["tokens"]);
 }
 
 #[test]
@@ -63,10 +65,10 @@ fn sampling_follows_its_seed_and_its_limits() {
     let generate = |more: &[&str]| {
         let mut args = vec!["generate", "synthetic:tiny", "once", "--json", "--ignore-eos"];
         args.extend(more);
-        Desk::new().llem(&args).ok().json()["tokens"].clone()
+        TestContext::new().llem(&args).ok().json()["tokens"].clone()
     };
     let greedy = generate(&[]);
-    // The model is the seed's, too, so only sampling options may differ here.
+    // The seed also makes the model's weights, so only sampling options may differ here.
     assert_eq!(generate(&["--temperature", "1.0", "--top-k", "1"]), greedy);
     assert_eq!(generate(&["--temperature", "1.0", "--top-p", "1e-9"]), greedy);
     let drawn = generate(&["--temperature", "2.0"]);
@@ -82,8 +84,8 @@ fn sampling_follows_its_seed_and_its_limits() {
 #[test]
 fn eos_ends_a_sequence_unless_it_is_ignored() {
     let model = fixtures().join("llama/tied");
-    let desk = Desk::new();
-    let folder = desk.folder.path().join("model");
+    let context = TestContext::new();
+    let folder = context.folder.path().join("model");
     std::fs::create_dir(&folder).unwrap();
     for name in ["config.json", "model.safetensors"] {
         std::fs::copy(model.join(name), folder.join(name)).unwrap();
@@ -93,13 +95,13 @@ fn eos_ends_a_sequence_unless_it_is_ignored() {
         let mut args =
             vec!["generate", folder, "--tokens", "5,6,7", "--max-new-tokens", "8", "--json"];
         args.extend(more);
-        desk.llem(&args).ok().json()
+        context.llem(&args).ok().json()
     };
     let free = generate(&["--ignore-eos"]);
     let third = &free["tokens"][2];
     let first_of_it =
         free["tokens"].as_array().unwrap().iter().position(|token| token == third).unwrap();
-    // generation_config.json goes before config.json, and may name several.
+    // generation_config.json takes precedence over config.json, and may name several tokens.
     std::fs::write(
         format!("{folder}/generation_config.json"),
         format!("{{\"eos_token_id\": [{third}, 199]}}"),
@@ -115,17 +117,17 @@ fn eos_ends_a_sequence_unless_it_is_ignored() {
 fn a_config_gives_a_synthetic_model_its_shape() {
     let config = fixtures().join("llama/biased-mha/config.json");
     let model = format!("synthetic:{}", config.display());
-    let ran = Desk::new()
+    let ran = TestContext::new()
         .llem(&["generate", &model, "--tokens", "1,2", "--json", "--ignore-eos", "--dtype", "bf16"])
         .ok();
     assert_eq!(ran.json()["tokens"].as_array().unwrap().len(), 32);
 }
 
-/// What transformers does with the same tokenizer and model (`fixtures/make-tokenizer`).
+/// Compares with transformers on the same tokenizer and model (`fixtures/make-tokenizer`).
 #[test]
 fn text_is_tokenized_as_transformers_does() {
-    let desk = Desk::new();
-    let folder = desk.folder.path().join("model");
+    let context = TestContext::new();
+    let folder = context.folder.path().join("model");
     std::fs::create_dir(&folder).unwrap();
     for source in
         ["llama/tied/config.json", "llama/tied/model.safetensors", "tokenizer/tokenizer.json"]
@@ -139,7 +141,7 @@ fn text_is_tokenized_as_transformers_does() {
         let mut args =
             vec!["generate", folder.to_str().unwrap(), "--max-new-tokens", "16", "--json"];
         args.extend(more);
-        desk.llem(&args).ok().json()
+        context.llem(&args).ok().json()
     };
     for case in expected["cases"].as_array().unwrap() {
         let prompt = case["prompt"].as_str().unwrap();
@@ -168,14 +170,14 @@ fn text_is_tokenized_as_transformers_does() {
 #[test]
 fn every_number_format_runs() {
     for dtype in ["f32", "bf16", "f16"] {
-        let ran = Desk::new()
+        let ran = TestContext::new()
             .llem(&["generate", "synthetic:tiny", "hello", "--dtype", dtype, "--json"])
             .ok();
         assert_eq!(ran.json()["model"]["dtype"], dtype);
     }
 }
 
-/// What torch counted for the same folder (tests/fixtures/make-flops), whose batch is of two sequences.
+/// Compares with torch's count for the same folder (`fixtures/make-flops`), for a batch of two sequences.
 #[test]
 fn flops_are_those_that_torch_counts() {
     let text = std::fs::read_to_string(fixtures().join("flops.json")).unwrap();
@@ -194,7 +196,7 @@ fn flops_are_those_that_torch_counts() {
         "--json",
     ];
     let args = [&["flops", model.to_str().unwrap()], &args[..]].concat();
-    let ours = Desk::new().llem(&args).ok().json();
+    let ours = TestContext::new().llem(&args).ok().json();
     let steps: f64 =
         torch["steps"].as_array().unwrap().iter().map(|step| step.as_f64().unwrap()).sum();
     assert_eq!(ours["executed"]["flops_prefill"], torch["prefill"].as_f64().unwrap());
@@ -203,9 +205,9 @@ fn flops_are_those_that_torch_counts() {
     assert_eq!(ours["estimated"], true);
 }
 
-/// The heading that each option stands under, in a command's help.
+/// Returns the heading above each option in a command's help.
 fn headings(command: &str) -> std::collections::BTreeMap<String, String> {
-    let help = Desk::new().llem(&[command, "--help"]).ok().stdout;
+    let help = TestContext::new().llem(&[command, "--help"]).ok().stdout;
     let (mut heading, mut found) = (String::new(), std::collections::BTreeMap::new());
     for line in help.lines() {
         match line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
@@ -250,13 +252,13 @@ fn options_stand_under_headings_that_fit_them() {
     }
 }
 
-/// The record of a run tells what it was limited to.
+/// The record of a run holds its limits.
 #[test]
 fn limits_are_those_of_the_options() {
     let limits = |options: &[&str]| {
-        let desk = Desk::new();
-        desk.llem(&[&["exec", &guest("noop")], options].concat()).ok();
-        desk.record()["limits"].clone()
+        let context = TestContext::new();
+        context.llem(&[&["exec", &guest("noop")], options].concat()).ok();
+        context.record()["limits"].clone()
     };
     let expected = serde_json::json!({
         "deadline_s": 86_400, "memory_bytes": 1 << 30, "resources": 10_000, "models": 16,
@@ -276,7 +278,7 @@ fn numbers_out_of_range_are_refused_with_their_option() {
     let exec = |option: &str, values: &[&str], sentence: &str| {
         for value in values {
             let option_and_value = format!("{option}={value}");
-            let ran = Desk::new().llem(&["exec", "quickstart", &option_and_value]);
+            let ran = TestContext::new().llem(&["exec", "quickstart", &option_and_value]);
             ran.refused(2, &[option, value, sentence]);
         }
     };
@@ -295,6 +297,6 @@ fn numbers_out_of_range_are_refused_with_their_option() {
         args.extend(others.iter().filter(|other| !other.starts_with(option)));
         let zero = format!("{option}=0");
         args.push(&zero);
-        Desk::new().llem(&args).refused(2, &[option]);
+        TestContext::new().llem(&args).refused(2, &[option]);
     }
 }

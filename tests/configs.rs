@@ -1,7 +1,7 @@
-//! Configs as people have them: other spellings, fields left out, other families' fields. Right values are from
-//! transformers (`fixtures/make-families`, `make-llama`, `fuzz/configs`).
+//! Configs with other spellings, missing fields and fields of other families. The expected values come from transformers
+//! (`fixtures/make-families`, `fixtures/make-llama`, `fuzz/configs`).
 
-use crate::support::{Desk, Ran, fixtures};
+use crate::support::{CommandOutput, TestContext, fixtures};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
@@ -9,9 +9,9 @@ use std::{fs, path::PathBuf};
 /// Largest difference of a logit in f32.
 const TOLERANCE: f32 = 1e-3;
 
-/// A fixture's folder whose config has other fields, and lacks some.
-fn changed(desk: &Desk, fixture: &str, fields: &Value, dropped: &[&str]) -> PathBuf {
-    let folder = desk.folder.path().join("model");
+/// Makes a copy of a fixture's folder with fields of its config set and removed.
+fn changed(context: &TestContext, fixture: &str, fields: &Value, dropped: &[&str]) -> PathBuf {
+    let folder = context.folder.path().join("model");
     fs::create_dir_all(&folder).unwrap();
     for file in fs::read_dir(fixtures().join(fixture)).unwrap().flatten() {
         fs::copy(file.path(), folder.join(file.file_name())).unwrap();
@@ -27,12 +27,12 @@ fn changed(desk: &Desk, fixture: &str, fields: &Value, dropped: &[&str]) -> Path
     folder
 }
 
-fn generate(fixture: &str, fields: &Value, dropped: &[&str]) -> Ran {
-    let desk = Desk::new();
-    let folder = changed(&desk, fixture, fields, dropped);
+fn generate(fixture: &str, fields: &Value, dropped: &[&str]) -> CommandOutput {
+    let context = TestContext::new();
+    let folder = changed(&context, fixture, fields, dropped);
     let args =
         ["generate", folder.to_str().unwrap(), "--tokens", "1,2,3", "--ignore-eos", "--json"];
-    desk.llem(&[&args[..], &["--max-new-tokens", "8"]].concat())
+    context.llem(&[&args[..], &["--max-new-tokens", "8"]].concat())
 }
 
 #[track_caller]
@@ -63,7 +63,7 @@ fn both_spellings_of_a_rotary_embedding() {
     };
     let dropped = ["rope_parameters"];
     gives("families/gpt-neox", neox(0.25, 10_000), &dropped, [25, 4, 4, 4, 4, 4, 4, 4]);
-    // Where they differ, the class takes its own.
+    // Where two spellings differ, the class prefers its own.
     gives("families/gpt-neox", neox(0.5, 500), &dropped, [25, 4, 4, 6, 25, 4, 4, 4]);
 }
 
@@ -104,7 +104,7 @@ fn files_without_an_architecture() {
     for names in [json!(null), json!([]), json!(["LLaMAForCausalLM"]), json!(["LlamaModel"])] {
         gives("llama/tied", json!({ "architectures": names }), &[], tied);
     }
-    // As AutoModelForCausalLM, by model_type, whatever the architecture is called.
+    // The family follows from model_type, as in AutoModelForCausalLM, whatever the architecture is called.
     gives("llama/tied", json!({ "architectures": ["MistralForCausalLM"] }), &[], tied);
     gives("llama/tied", json!({}), &["model_type"], tied);
     let none = generate("llama/tied", &json!({}), &["architectures", "model_type"]);
@@ -118,14 +118,15 @@ fn files_without_an_architecture() {
 
 #[test]
 fn numbers_as_python_writes_them() {
-    let desk = Desk::new();
-    let folder = changed(&desk, "llama/tied", &json!({ "vocab_size": 200.0 }), &["rms_norm_eps"]);
+    let context = TestContext::new();
+    let folder =
+        changed(&context, "llama/tied", &json!({ "vocab_size": 200.0 }), &["rms_norm_eps"]);
     let path = folder.join("config.json");
     let text = fs::read_to_string(&path).unwrap();
     let odd = "{ \"attention_dropout\": NaN, \"a\": [-Infinity, \"NaN \\\"Infinity\"], ";
     let run = || {
         let folder = folder.to_str().unwrap();
-        desk.llem(&["generate", folder, "--tokens", "1,2,3", "--max-new-tokens", "1"])
+        context.llem(&["generate", folder, "--tokens", "1,2,3", "--max-new-tokens", "1"])
     };
     fs::write(&path, text.replacen('{', odd, 1)).unwrap();
     run().ok();
@@ -138,15 +139,15 @@ fn numbers_as_python_writes_them() {
     run().refused(2, &["config.json", "rms_norm_eps is NaN"]);
 }
 
-/// FLOPs are counted of the shape, which needs the class's own defaults.
+/// FLOPs are counted from the shape, which needs the class's own defaults.
 #[test]
 fn shapes_that_leave_out_what_is_their_classs_own() {
     let flops = |config: &Value| {
-        let desk = Desk::new();
-        let model = format!("synthetic:{}", desk.file("config.json", config.to_string()));
-        // Beyond Mistral's window.
+        let context = TestContext::new();
+        let model = format!("synthetic:{}", context.file("config.json", config.to_string()));
+        // A prompt longer than Mistral's window.
         let counts = ["--prompt-tokens", "5000", "--new-tokens", "4", "--json"];
-        desk.llem(&[&["flops", &model][..], &counts].concat()).ok().json()["executed"].clone()
+        context.llem(&[&["flops", &model][..], &counts].concat()).ok().json()["executed"].clone()
     };
     let without = |config: &Value, name: &str| {
         let mut config = config.clone();
@@ -169,7 +170,7 @@ fn shapes_that_leave_out_what_is_their_classs_own() {
     }
 }
 
-/// Fields dropped, nulled or given another value by chance: llem says no, or computes what transformers does.
+/// Fields dropped, set to null or changed by chance: llem refuses, or computes what transformers does.
 #[test]
 fn configs_changed_by_chance() {
     let text = fs::read(fixtures().join("config-changes.json")).unwrap();
@@ -179,12 +180,12 @@ fn configs_changed_by_chance() {
         let [model, fields, dropped, prompt, logits] = case.as_array().unwrap().as_slice() else {
             panic!("{case}");
         };
-        let desk = Desk::new();
+        let context = TestContext::new();
         let dropped = dropped.as_array().unwrap();
         let dropped: Vec<&str> = dropped.iter().filter_map(Value::as_str).collect();
-        let folder = changed(&desk, model.as_str().unwrap(), fields, &dropped);
+        let folder = changed(&context, model.as_str().unwrap(), fields, &dropped);
         let prompt: Vec<String> = prompt.as_array().unwrap().iter().map(Value::to_string).collect();
-        let ran = desk.llem(&[
+        let ran = context.llem(&[
             "generate",
             folder.to_str().unwrap(),
             "--tokens",
@@ -207,7 +208,7 @@ fn configs_changed_by_chance() {
         match ran.code {
             Some(2) => {}
             Some(0) => {
-                let ours = last_logits(&desk, theirs.len());
+                let ours = last_logits(&context, theirs.len());
                 let is_close = |(ours, theirs): (&f32, &f32)| (ours - theirs).abs() <= TOLERANCE;
                 match ours.iter().zip(&theirs).all(is_close) {
                     true => same += 1,
@@ -221,9 +222,9 @@ fn configs_changed_by_chance() {
     assert!(same > 150, "only {same} ran");
 }
 
-/// The first logits of the last position.
-fn last_logits(desk: &Desk, count: usize) -> Vec<f32> {
-    let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
+/// Returns the first logits of the last position.
+fn last_logits(context: &TestContext, count: usize) -> Vec<f32> {
+    let bytes = fs::read(context.folder.path().join("logits.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let logits = tensors.tensor("logits").unwrap();
     let vocab = logits.shape()[1];

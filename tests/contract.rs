@@ -1,6 +1,6 @@
-//! The WIT package grows without breaking what was published: `tests/frozen` holds that.
+//! The WIT package grows without breaking published components: it is compared with every version in `tests/frozen`.
 
-use crate::support::{Desk, contract_version};
+use crate::support::{TestContext, contract_version};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ fn frozen(version: &str, file: &str) -> String {
     root().join("tests/frozen").join(version).join(file).display().to_string()
 }
 
-/// The versions whose text is published, in order.
+/// Returns the versions whose WIT text is published, in order.
 fn published() -> Vec<String> {
     let folders = fs::read_dir(root().join("tests/frozen")).unwrap();
     let folders = folders.map(|entry| entry.unwrap().path());
@@ -30,7 +30,7 @@ fn published() -> Vec<String> {
     versions
 }
 
-/// Two texts of the package, told apart by versions of their own: those that they have may be the same.
+/// Resolves two texts of the package, under invented versions because their own may be equal.
 fn pair(old: &Path, new: &Path) -> (Resolve, [PackageId; 2]) {
     let mut resolve = Resolve::default();
     let ids = [(old, "0.0.1"), (new, "0.0.2")].map(|(folder, version)| {
@@ -41,7 +41,7 @@ fn pair(old: &Path, new: &Path) -> (Resolve, [PackageId; 2]) {
     (resolve, ids)
 }
 
-/// Says of every world of the old text whether the new one offers at least as much in the same form.
+/// Fails unless, for every world of the old text, the new text offers at least as much in the same form.
 fn check(old: &Path, new: &Path) -> Result<(), String> {
     let (resolve, [old, new]) = pair(old, new);
     for (name, &world) in &resolve.packages[old].worlds {
@@ -70,7 +70,7 @@ fn the_package_still_fits_everything_that_was_published() {
     }
 }
 
-/// The check above can fail: each of these changes to a published text is found.
+/// The check above can fail: it finds each of these changes to a published text.
 #[test]
 fn changes_of_what_was_published_are_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -111,8 +111,8 @@ fn components_of_version_0_1_are_refused_with_what_to_do() {
     for file in ["quickstart.wasm", "policies.wasm"] {
         let file = frozen("0.1.0", file);
         let words = ["was made for llem:experiment 0.1.0", "build it again with the SDK"];
-        Desk::new().llem(&["exec", &file]).refused(2, &words);
-        Desk::new().llem(&["inspect", &file]).refused(2, &words);
+        TestContext::new().llem(&["exec", &file]).refused(2, &words);
+        TestContext::new().llem(&["inspect", &file]).refused(2, &words);
     }
 }
 
@@ -124,8 +124,8 @@ fn components_of_every_version_0_2_run() {
         let (experiment, policies) =
             (frozen(&version, "quickstart.wasm"), frozen(&version, "policies.wasm"));
         let small = ["-p", "rounds=1", "-p", "new-tokens=4"];
-        Desk::new().llem(&[&["exec", &experiment][..], &small].concat()).ok();
+        TestContext::new().llem(&[&["exec", &experiment][..], &small].concat()).ok();
         let small = ["-p", "requests=2", "-p", "new-tokens=3", "-p", "prompt-tokens=9"];
-        Desk::new().llem(&[&["exec", &policies][..], &small].concat()).ok();
+        TestContext::new().llem(&[&["exec", &policies][..], &small].concat()).ok();
     }
 }

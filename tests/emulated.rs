@@ -1,14 +1,14 @@
-//! What GPUs run, on the emulated device: what other modules do not already claim for every device of [`DEVICES`].
+//! The GPU path on the emulated device: what other modules do not already test on every device of [`DEVICES`].
 
 use crate::{
     parity::{
         assert_close, check_fixture_on, check_scores, floats, generate_as, ids, relative_rms,
     },
-    support::{Desk, fixtures, guest},
+    support::{TestContext, fixtures, guest},
 };
 use half::f16;
 use llem_engine::{
-    Completion, Control, DType, Device, LoadOptions, Model, Prompt, Request, Sampling,
+    Completion, Control, DType, DeviceId, LoadOptions, Model, Prompt, Request, Sampling,
 };
 use safetensors::SafeTensors;
 use std::{fs, path::PathBuf};
@@ -25,29 +25,29 @@ const ROUNDED: [(&str, [f32; 2]); 7] = [
     ("olmo2", [0.01204, 0.00161]),
 ];
 
-/// So many times as far a device may be: what is rounded by chance differs.
+/// A device may be this many times as far: rounding differs by chance.
 const MORE: f32 = 1.5;
 
 /// Largest difference of log-probabilities.
 const LOG_PROBABILITY: f64 = 1e-4;
 
-/// A Llama shape of two layers, small enough to be run step by step.
-fn small(desk: &Desk) -> String {
+/// The config of a Llama of two layers, small enough to run step by step.
+fn small(context: &TestContext) -> String {
     let config = serde_json::json!({
         "architectures": ["LlamaForCausalLM"],
         "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320,
         "max_position_embeddings": 512, "tie_word_embeddings": true,
     });
-    format!("synthetic:{}", desk.file("config.json", config.to_string()))
+    format!("synthetic:{}", context.file("config.json", config.to_string()))
 }
 
-/// Runs a guest that compares what a model gives in company, in chunks or from caches with what it gives alone.
+/// Runs a guest that compares a sequence that runs in a batch, in chunks or from a cache with the same sequence alone.
 fn run_guest(name: &str, more: &[&str]) {
-    let desk = Desk::new();
-    let (guest, model) = (guest(name), small(&desk));
+    let context = TestContext::new();
+    let (guest, model) = (guest(name), small(&context));
     let args = ["exec", &guest, "--device", "emulated", "--model", &model, "--dtype", "f32"];
-    desk.llem(&[&args[..], more].concat()).ok();
+    context.llem(&[&args[..], more].concat()).ok();
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn sixteen_bit_formats_are_as_near_to_f32_as_transformers() {
     }
 }
 
-/// A device widens quantised weights as it loads them, and rounds no activations.
+/// A device widens quantised weights when it loads them, and does not round activations.
 #[test]
 fn quantised_weights_without_rounded_activations() {
     let folder = fixtures().join("gguf");
@@ -86,7 +86,7 @@ fn quantised_weights_without_rounded_activations() {
         let file = folder.join(format!("{name}.gguf"));
         let tokens = ids(&tensors, "tokens");
         let (_, ours) = generate_as("emulated", &file, &tokens, 1, &["--dtype", "f32"]);
-        // They are kept in f16, which alone is 5e-4.
+        // The expected logits are stored in f16, whose rounding alone is 5e-4.
         assert_close(&ours, &exact, 1e-3);
     }
 }
@@ -101,7 +101,7 @@ fn a_text_longer_than_the_context_is_scored_in_windows() {
     let tied = fixtures().join("llama/tied");
     let (rolling, model) = (guest("rolling"), tied.to_str().unwrap());
     let args = ["exec", &rolling, "--device", "emulated", "--model", model, "--dtype", "f32"];
-    Desk::new().llem(&args).ok();
+    TestContext::new().llem(&args).ok();
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_script_may_choose_tokens() {
     run_guest("guest_sampler", &[]);
 }
 
-/// The completions of one request with several prompts.
+/// Returns the completions of one request with several prompts.
 fn completions(model: &mut Model, sampling: &Sampling, told: Option<usize>) -> Vec<Completion> {
     let prompts = [1usize, 30, 7, 17].map(|length| {
         Prompt::Tokens((0..length).map(|at| (at * at + 3 * length) as u32 % 96).collect())
@@ -132,12 +132,12 @@ fn completions(model: &mut Model, sampling: &Sampling, told: Option<usize>) -> V
         log_probabilities: told,
         ..Request::default()
     };
-    model.generate(request, &Control::none()).unwrap().completions
+    model.generate(request, &Control::default()).unwrap().completions
 }
 
-/// A model of the fixtures on the CPU, and emulated.
+/// Runs a model of the fixtures on the CPU and on the emulated device.
 fn pair(name: &str) -> [Model; 2] {
-    [Device::Cpu, Device::Emulated].map(|device| {
+    [DeviceId::Cpu, DeviceId::Emulated].map(|device| {
         let source: PathBuf = fixtures().join(name);
         let source = source.to_str().unwrap().parse().unwrap();
         let options = LoadOptions { device, dtype: Some(DType::F32), ..LoadOptions::new(source) };
@@ -145,7 +145,7 @@ fn pair(name: &str) -> [Model; 2] {
     })
 }
 
-/// Every way of drawing; one seed draws the same tokens on both, and they are as likely.
+/// With one seed, every way of sampling draws the same tokens on both devices, with the same log-probabilities.
 #[test]
 fn a_seed_draws_the_tokens_that_it_draws_on_the_cpu() {
     let mut models = pair("llama/untied-llama3");
@@ -164,7 +164,7 @@ fn a_seed_draws_the_tokens_that_it_draws_on_the_cpu() {
     let mut seen = Vec::new();
     for sampling in &ways {
         let [cpu, emulated] = models.each_mut().map(|model| completions(model, sampling, Some(4)));
-        // Without log-probabilities only ids leave the device, which draws them itself.
+        // Without log-probabilities the device draws the tokens itself, and only ids leave it.
         let drawn = completions(&mut models[1], sampling, None);
         for (cpu, drawn) in cpu.iter().zip(&drawn) {
             assert_eq!(drawn.tokens, cpu.tokens, "{sampling:?}");
@@ -189,16 +189,16 @@ fn a_seed_draws_the_tokens_that_it_draws_on_the_cpu() {
 
 #[test]
 fn the_record_names_it() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let prompts = format!("prompts={}", fixtures().join("prompts.jsonl").display());
     let args = ["exec", "quickstart", "--device", "emulated", "--dataset", &prompts];
     let parameters = ["-p", "prompts=2", "-p", "rounds=1", "-p", "new-tokens=2"];
-    let ran = desk.llem(&[&args[..], &parameters].concat()).ok();
+    let ran = context.llem(&[&args[..], &parameters].concat()).ok();
     assert!(ran.stdout.contains("on emulated"), "{}", ran.stdout);
-    let record = desk.record();
+    let record = context.record();
     assert_eq!(record["status"], "completed");
     assert_eq!(record["models"][0]["device"], "emulated");
-    // What the processor draws while it emulates is no GPU's energy, and is told as the processor's.
+    // The energy of emulation is the processor's, and is reported as such.
     assert_eq!(record["models"][0]["ranks"][0]["device"], "cpu");
     let groups = record["groups"].as_array().unwrap();
     let measured = groups.iter().filter(|group| group["phase"] == "measure");

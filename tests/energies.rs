@@ -1,28 +1,28 @@
-//! Joules end to end: a model that runs on a card whose power follows what the process does. What is told of requests,
-//! phases, sequences and windows is held against what the card's double knows that it drew.
+//! Energy end to end: a model runs on a double of a card whose power follows what the process does. The energy of requests,
+//! phases, sequences and windows is compared with what the double drew.
 
-use crate::support::{Desk, Hardware, Ran, guest, of_kind};
+use crate::support::{CommandOutput, Hardware, TestContext, guest, of_kind};
 use serde_json::Value;
 use std::process::Stdio;
 
 const CARD: &str = "GPU-ca000000-0000-4000-8000-000000000001";
 const DOMAIN: &str = "intel-rapl:0";
 const RANGE: u64 = 262_143_328_850;
-/// What the processor draws all the time, W.
+/// Constant power of the processor, W.
 const CPU_WATTS: f64 = 30.0;
 
-/// The config of a model that stands in for one on a GPU, whose decode is mostly waiting.
-pub fn stand_in(desk: &Desk, decode_ms: u64) -> String {
+/// Writes the config of a synthetic model that stands in for one on a GPU, and whose decode is mostly waiting.
+pub fn stand_in(context: &TestContext, decode_ms: u64) -> String {
     let preset = include_str!("../host/checkpoint/src/presets/tiny.json");
     let mut config: Value = serde_json::from_str(preset).unwrap();
     config["llem_stand_in"] = true.into();
     config["llem_latency"] = serde_json::json!({ "prefill_ms": 0, "decode_ms": decode_ms });
-    format!("synthetic:{}", desk.file("model.json", config.to_string()))
+    format!("synthetic:{}", context.file("model.json", config.to_string()))
 }
 
-/// What a case left, and how to look up what the card drew.
+/// The record of a case, with access to what the card drew.
 struct Worked {
-    desk: Desk,
+    context: TestContext,
     hardware: Hardware,
     process: u32,
 }
@@ -30,23 +30,24 @@ struct Worked {
 impl Worked {
     /// Runs a case of the guest `energies` on a card that draws 80 to 400 W, beside a processor of 30 W.
     fn case(case: &str, more: &[&str]) -> Self {
-        let (desk, hardware) = (Desk::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
+        let (context, hardware) =
+            (TestContext::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
         let hardware = hardware.domain(DOMAIN, "package-0", 1_000_000, RANGE);
         let drawing = hardware.drawing(DOMAIN, CPU_WATTS as u64, RANGE);
         let (model, energies, case) =
-            (stand_in(&desk, 30), guest("energies"), format!("case={case}"));
+            (stand_in(&context, 30), guest("energies"), format!("case={case}"));
         let args = ["exec", &energies, "--model", &model, "--device", "cuda:0", "-p", &case];
-        let mut command = hardware.command(&desk, &[&args[..], more].concat());
+        let mut command = hardware.command(&context, &[&args[..], more].concat());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let process = child.id();
-        Ran::of(child.wait_with_output().unwrap()).ok();
+        CommandOutput::from_output(child.wait_with_output().unwrap()).ok();
         drop(drawing);
-        Self { desk, hardware, process }
+        Self { context, hardware, process }
     }
 
-    /// What the card and the processor drew between two moments of the run, J.
+    /// Returns the energy that card and processor used between two moments of the run, J.
     fn drawn(&self, from: u64, to: u64) -> f64 {
-        let events = self.desk.events();
+        let events = self.context.events();
         let began = events[0]["unix_ns"].as_u64().unwrap();
         self.hardware.drawn(self.process, 0, began + from, began + to)
             + CPU_WATTS * (to - from) as f64 * 1e-9
@@ -57,7 +58,7 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// A known energy is what was drawn, as far as it says that it knows. The double's own reading is a millisecond apart.
+/// Panics unless an energy is what was drawn, within its uncertainty. The double's own reading may be a millisecond apart.
 #[track_caller]
 fn is_drawn(energy: &Value, drawn: f64, what: &str) {
     let (joules, uncertainty) = (number(&energy["value"]), number(&energy["uncertainty"]));
@@ -78,7 +79,7 @@ fn covers(window: &Value) -> Vec<String> {
     covers.iter().map(|one| one["device"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The shares of sequences, J, and of their prompts.
+/// Returns the energy of sequences, J, and of their prompts.
 fn shares(sequences: &[&Value]) -> [f64; 2] {
     sequences.iter().fold([0.0; 2], |sum, sequence| {
         let energy = &sequence["energy"];
@@ -86,7 +87,7 @@ fn shares(sequences: &[&Value]) -> [f64; 2] {
         let [share, prefill, decode] =
             ["share", "prefill", "decode"].map(|part| number(&energy[part]["value"]));
         is_equal(share, prefill + decode);
-        // A double is no measurement, whatever is computed of it.
+        // Readings of a double are marked as simulated, and so is everything computed from them.
         assert_eq!(energy["share"]["source"], "simulated");
         [sum[0] + share, sum[1] + prefill]
     })
@@ -95,7 +96,7 @@ fn shares(sequences: &[&Value]) -> [f64; 2] {
 #[test]
 fn a_requests_phases_and_sequences_have_the_joules_that_were_drawn() {
     let worked = Worked::case("request", &[]);
-    let events = worked.desk.events();
+    let events = worked.context.events();
     let generations = of_kind(&events, "generation");
     assert_eq!(generations.len(), 3);
     for generation in &generations {
@@ -115,7 +116,7 @@ fn a_requests_phases_and_sequences_have_the_joules_that_were_drawn() {
         let total = value(&window["energy_total"]);
         let decoded = phases["decode"]["value"].as_f64().unwrap_or(0.0);
         is_equal(total, value(&phases["prefill"]) + decoded);
-        // Of what there was not, there is nothing: neither a zero.
+        // A phase that did not occur is absent, not zero.
         assert!(phases.get("mixed").is_none() && phases.get("outside").is_none(), "{phases}");
         let sequences = generation["sequences"].as_array().unwrap();
         let [shared, prefill] = shares(&sequences.iter().collect::<Vec<_>>());
@@ -133,7 +134,7 @@ fn a_requests_phases_and_sequences_have_the_joules_that_were_drawn() {
     let part = |index: usize, part: &str| number(&sequences[index]["energy"][part]["value"]);
     assert!(part(0, "prefill") > 3.0 * part(2, "prefill"));
     assert!(part(0, "decode") > part(2, "decode") && part(2, "decode") > 0.2 * part(0, "decode"));
-    let record = worked.desk.record();
+    let record = worked.context.record();
     let group = &record["groups"][0];
     for field in ["energy_prefill", "energy_decode", "energy_cpu", "energy_accelerators"] {
         assert!(number(&group[field]["value"]) > 0.0, "{field}: {group}");
@@ -146,7 +147,7 @@ fn a_requests_phases_and_sequences_have_the_joules_that_were_drawn() {
 #[test]
 fn sequences_of_a_batch_share_the_energy_of_its_steps() {
     let worked = Worked::case("batch", &[]);
-    let (events, record) = (worked.desk.events(), worked.desk.record());
+    let (events, record) = (worked.context.events(), worked.context.record());
     let window = &record["windows"][0];
     let phases = &window["energy_by_phase"];
     let value = |reading: &Value| number(&reading["value"]);
@@ -162,7 +163,7 @@ fn sequences_of_a_batch_share_the_energy_of_its_steps() {
     let from = window["started_ns"].as_u64().unwrap();
     let to = from + window["wall_ns"].as_u64().unwrap();
     is_drawn(&window["energy_total"], worked.drawn(from, to), "window");
-    // The steps, as the script saw them.
+    // The steps as the script saw them.
     let points = record["series"][0]["points"].as_array().unwrap();
     let drawn: f64 = points
         .iter()
@@ -172,14 +173,14 @@ fn sequences_of_a_batch_share_the_energy_of_its_steps() {
     let uncertainty = steps.into_iter().fold(0.0, f64::hypot);
     let allowed = 3.0 * uncertainty + 1.5 + 0.01 * drawn;
     assert!((shared - drawn).abs() < allowed, "{shared} J shared of {drawn} ± {uncertainty} J");
-    // The long prompt, alone in its request, had the most of it.
+    // The long prompt used most of its request's energy.
     let most = ended.iter().map(|one| number(&one["sequence"]["energy"]["share"]["value"]));
     let long = ended.iter().find(|one| one["sequence"]["prompt_tokens"] == 500).unwrap();
     let long = number(&long["sequence"]["energy"]["share"]["value"]);
     assert!(most.fold(0.0, f64::max) <= long);
     let group = &record["groups"][0];
     is_equal(value(&group["energy"]), shared);
-    // The script was told the same.
+    // The script was given the same numbers.
     is_equal(number(&record["metrics"][0]["quantity"]["value"]), shared);
     assert_eq!(covers(group), ["cpu", "cuda:0"]);
     assert_eq!(window["batches"], serde_json::json!([0]));
@@ -187,16 +188,18 @@ fn sequences_of_a_batch_share_the_energy_of_its_steps() {
 
 #[test]
 fn bursts_shorter_than_ticks_are_not_taken_for_rest() {
-    let (desk, hardware) = (Desk::new(), Hardware::new().working_gpu(CARD, [60, 600], 100));
-    let model = stand_in(&desk, 0);
+    let (context, hardware) =
+        (TestContext::new(), Hardware::new().working_gpu(CARD, [60, 600], 100));
+    let model = stand_in(&context, 0);
     let energies = guest("energies");
     let args = ["exec", &energies, "--model", &model, "--device", "cuda:0", "-p", "case=bursts"];
-    let mut command = hardware.command(&desk, &[&args[..], &["-p", "new-tokens=20"]].concat());
+    // Bursts of some tens of milliseconds, on a fast processor too.
+    let mut command = hardware.command(&context, &[&args[..], &["-p", "new-tokens=48"]].concat());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let process = child.id();
-    Ran::of(child.wait_with_output().unwrap()).ok();
-    let worked = Worked { desk, hardware, process };
-    let (events, record) = (worked.desk.events(), worked.desk.record());
+    CommandOutput::from_output(child.wait_with_output().unwrap()).ok();
+    let worked = Worked { context, hardware, process };
+    let (events, record) = (worked.context.events(), worked.context.record());
     let began = events[0]["unix_ns"].as_u64().unwrap();
     let points = record["series"][0]["points"].as_array().unwrap();
     let drawn: f64 = points
@@ -214,14 +217,14 @@ fn bursts_shorter_than_ticks_are_not_taken_for_rest() {
     let uncertainty = part("prefill", "uncertainty").hypot(part("decode", "uncertainty"));
     let told = format!("{shares} J shared of {drawn} ± {uncertainty} J drawn: {phases}");
     assert!((shares - drawn).abs() < 3.0 * uncertainty, "{told}");
-    // Most of what bursts draw is theirs, although a counter that ticks every 100 ms hardly sees them.
+    // Bursts get most of the energy that they use, although a counter that ticks every 100 ms hardly sees them.
     assert!(shares > 0.6 * drawn && part("outside", "value") > 0.0, "{told}");
 }
 
 #[test]
 fn calls_that_follow_one_another_are_as_uncertain_as_they_are() {
     let worked = Worked::case("scores", &[]);
-    let events = worked.desk.events();
+    let events = worked.context.events();
     let calls = of_kind(&events, "score");
     assert_eq!(calls.len(), 4);
     for call in calls {
@@ -237,7 +240,7 @@ fn calls_that_follow_one_another_are_as_uncertain_as_they_are() {
 #[test]
 fn a_window_covers_what_was_held_in_it() {
     let worked = Worked::case("held", &[]);
-    let record = worked.desk.record();
+    let record = worked.context.record();
     let [held, after] = &record["windows"].as_array().unwrap()[..] else { panic!("{record}") };
     assert_eq!(covers(held), ["cpu", "cuda:0"]);
     assert_eq!((&held["devices_used"], &held["models"]), (&1.into(), &serde_json::json!([0])));
@@ -254,7 +257,7 @@ fn a_window_covers_what_was_held_in_it() {
     is_drawn(&after["energy_total"], CPU_WATTS * seconds, "after");
 
     let worked = Worked::case("outlives", &[]);
-    let record = worked.desk.record();
+    let record = worked.context.record();
     let window = &record["windows"][0];
     assert_eq!(covers(window), ["cpu", "cuda:0"]);
     assert_eq!(window["batches"], serde_json::json!([0]));
@@ -266,7 +269,7 @@ fn a_window_covers_what_was_held_in_it() {
 #[test]
 fn a_baseline_counts_for_windows_of_its_own_kind() {
     let worked = Worked::case("baselines", &[]);
-    let record = worked.desk.record();
+    let record = worked.context.record();
     let baselines = record["baselines"].as_array().unwrap();
     let held = |baseline: &Value| {
         let gpu =
@@ -283,18 +286,19 @@ fn a_baseline_counts_for_windows_of_its_own_kind() {
     );
     let above = number(&after["energy_above_idle"]["value"]);
     assert!(above > 0.0 && above < number(&after["energy_total"]["value"]), "{after}");
-    // What rests without a model is the processor: of 30 W nothing is left.
+    // Only the processor is left, at rest: nothing of its 30 W is above idle.
     let above = number(&without["energy_above_idle"]["value"]);
     assert!(above.abs() < 1.0, "{without}");
 }
 
 #[test]
 fn without_a_processors_counter_the_total_says_what_it_is_of() {
-    let (desk, hardware) = (Desk::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
-    let model = stand_in(&desk, 5);
+    let (context, hardware) =
+        (TestContext::new(), Hardware::new().working_gpu(CARD, [80, 400], 20));
+    let model = stand_in(&context, 5);
     let args = ["exec", &guest("energies"), "--model", &model, "--device", "cuda:0"];
-    let ran = hardware.llem(&desk, &args).ok();
-    let events = desk.events();
+    let ran = hardware.llem(&context, &args).ok();
+    let events = context.events();
     let window = &of_kind(&events, "generation")[0]["window"];
     assert_eq!(covers(window), ["cuda:0"]);
     assert_eq!(window["energy_total"], window["energy_accelerators"]);
@@ -302,7 +306,7 @@ fn without_a_processors_counter_the_total_says_what_it_is_of() {
     assert_eq!((&lack["device"], &lack["domain"]), (&"cpu".into(), &"all".into()));
     assert!(lack["reason"].as_str().unwrap().contains("no RAPL"), "{lack}");
     assert!(window["energy_cpu"]["unavailable"].as_str().unwrap().contains("no RAPL"));
-    // The same is seen at a glance: whose joules they are.
+    // The summary also says which devices the joules cover.
     let line = ran.stdout.lines().find(|line| line.contains("nvml-counter")).unwrap();
     assert!(line.contains(" cuda:0 "), "{line}");
 }
@@ -313,14 +317,14 @@ fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
     let args = ["-p", "case=utilisation", "-p", "new-tokens=20"];
     let exec = ["exec", &energies, "--model", "synthetic:fixed-latency"];
     let measure = || {
-        let desk = Desk::new();
-        desk.llem(&[&exec[..], &args].concat()).ok();
-        desk
+        let context = TestContext::new();
+        context.llem(&[&exec[..], &args].concat()).ok();
+        context
     };
-    // Passes take as long as they were given, unless the machine does other things, and much the same work is done in
-    // them. With the rows of mixed steps, but without their time, decode would reach half as much again.
-    let is_alike = |desk: &Desk| {
-        let record = desk.record();
+    // Passes take the configured time unless the machine is busy, and do about the same work. If decode counted the rows
+    // of mixed steps but not their time, its MFU would be half as large again.
+    let is_alike = |context: &TestContext| {
+        let record = context.record();
         let metric = |name: &str| {
             let found =
                 record["metrics"].as_array().unwrap().iter().find(|one| one["name"] == name);
@@ -330,8 +334,8 @@ fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
         alike(metric("decode"), metric("decode_alone"))
             && alike(metric("prefill"), metric("prefill_alone"))
     };
-    let desk = (0..6).map(|_| measure()).find(is_alike).expect("each phase has its own time");
-    let record = desk.record();
+    let context = (0..6).map(|_| measure()).find(is_alike).expect("each phase has its own time");
+    let record = context.record();
     let activity = &record["windows"][0]["activity"];
     // The prompt of 500 takes nine steps of at most 61 rows, beside three rows of decode in each.
     let ms = |phase: &str| number(&activity[phase]) * 1e-6;
@@ -342,8 +346,8 @@ fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
     let flops = &activity["flops_estimated"];
     let parts = ["prefill", "decode", "mixed"].map(|phase| number(&flops[phase]));
     is_equal(parts.iter().sum(), number(&flops["total"]));
-    // Chunks change nothing of what is needed: the same sequences, each alone, take as much.
-    let events = desk.events();
+    // Chunks do not change the FLOPs that are needed: the same sequences, each alone, need as many.
+    let events = context.events();
     let alone = of_kind(&events, "generation");
     let alone = alone.iter().map(|one| &one["window"]["activity"]["flops_estimated"]["total"]);
     is_equal(alone.map(number).sum(), number(&flops["total"]));

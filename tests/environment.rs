@@ -1,6 +1,6 @@
-//! A record explains itself: what of its environment changes results, and what is only a script's word.
+//! The record holds the parts of its environment that change results, and marks what only a script says.
 
-use crate::support::{Desk, Hardware, guest};
+use crate::support::{Hardware, TestContext, guest};
 use serde_json::Value;
 use std::{fs, process::Command};
 
@@ -11,9 +11,9 @@ fn named<'a>(record: &'a Value, name: &str) -> Vec<&'a Value> {
 
 #[test]
 fn what_a_script_reports_is_marked_as_the_scripts() {
-    let desk = Desk::new();
-    let ran = desk.llem(&["exec", &guest("claims_source")]).ok();
-    let record = desk.record();
+    let context = TestContext::new();
+    let ran = context.llem(&["exec", &guest("claims_source")]).ok();
+    let record = context.record();
     let energies = named(&record, "energy");
     assert_eq!(energies.len(), 12);
     for metric in energies {
@@ -21,7 +21,7 @@ fn what_a_script_reports_is_marked_as_the_scripts() {
         assert_eq!(metric["claimed_source"], metric["labels"]["as"], "{metric}");
         assert_eq!(metric["quantity"]["value"], 42.0);
     }
-    // A difference may be below zero; that no counter told it is said.
+    // A difference may be below zero, and is marked as the script's.
     let negative = named(&record, "negative")[0];
     assert_eq!(negative["quantity"]["value"], -5.0);
     assert_eq!(negative["quantity"]["source"], "script");
@@ -30,9 +30,9 @@ fn what_a_script_reports_is_marked_as_the_scripts() {
 
 #[test]
 fn a_number_that_is_none_is_refused() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("claims_source")]).ok();
-    let record = desk.record();
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("claims_source")]).ok();
+    let record = context.record();
     assert!(named(&record, "wrong").is_empty(), "{}", record["metrics"]);
     let rows = record["tables"][0]["rows"].as_array().unwrap();
     let reasons = [
@@ -52,10 +52,10 @@ fn a_number_that_is_none_is_refused() {
 
 #[test]
 fn what_a_policy_derives_is_marked_as_the_scripts() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let (workload, metrics) = (guest("policy_workload"), guest("policy_metrics"));
-    desk.llem(&["exec", "--workload", &workload, "--metrics", &metrics]).ok();
-    let record = desk.record();
+    context.llem(&["exec", "--workload", &workload, "--metrics", &metrics]).ok();
+    let record = context.record();
     for name in ["trials", "tokens"] {
         let metric = named(&record, name)[0];
         assert_eq!(metric["quantity"]["source"], "script");
@@ -63,9 +63,9 @@ fn what_a_policy_derives_is_marked_as_the_scripts() {
     }
 }
 
-/// The binary, about to run a guest that does nothing, without what may be set around these tests.
-fn command(desk: &Desk, args: &[&str]) -> Command {
-    let mut command = desk.command(&[&["exec", &guest("noop")], args].concat());
+/// Returns a command that runs a guest that does nothing, without variables that may be set around these tests.
+fn command(context: &TestContext, args: &[&str]) -> Command {
+    let mut command = context.command(&[&["exec", &guest("noop")], args].concat());
     for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "LLEM_SIMD", "LLEM_SYS", "LLEM_PROC"] {
         command.env_remove(name);
     }
@@ -79,12 +79,12 @@ fn run(command: &mut Command) {
 
 #[test]
 fn variables_that_change_results_are_in_the_record() {
-    let desk = Desk::new();
-    let mut command = command(&desk, &[]);
+    let context = TestContext::new();
+    let mut command = command(&context, &[]);
     command.env("RAYON_NUM_THREADS", "1").env("CANDLE_NUM_THREADS", "3");
     command.env("LLEM_SIMD", "portable").env("OF_NO_MATTER", "x");
     run(&mut command);
-    let record = desk.record();
+    let record = context.record();
     let environment = &record["environment"];
     assert_eq!(environment["RAYON_NUM_THREADS"], "1");
     assert_eq!(environment["CANDLE_NUM_THREADS"], "3");
@@ -93,15 +93,15 @@ fn variables_that_change_results_are_in_the_record() {
     assert_eq!(record["host"]["threads"], 3);
     assert_eq!(record["host"]["candle_threads"], 1);
     assert_eq!(record["host"]["kernels"], "llem");
-    // The journal alone tells it too, so that a run that was killed keeps it.
-    assert_eq!(desk.events()[0]["plan"]["environment"], *environment);
+    // It is in the journal, too, so that the record of a killed run has it.
+    assert_eq!(context.events()[0]["plan"]["environment"], *environment);
 }
 
 #[test]
 fn no_secret_is_in_the_record() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let with_secrets = guest("has_secrets");
-    let mut command = desk.command(&[
+    let mut command = context.command(&[
         "exec",
         &with_secrets,
         "-p",
@@ -118,7 +118,7 @@ fn no_secret_is_in_the_record() {
     command.env("HF_MIRROR", "https://host/?token=do_not_tell");
     command.env("LLEM_PROXY", "me:do_not_tell@host");
     run(&mut command);
-    let record = desk.record();
+    let record = context.record();
     for name in ["HF_TOKEN", "LLEM_API_KEY", "LLEM_DB_PASS", "NCCL_PWD", "HF_AUTH"] {
         assert_eq!(record["environment"][name], "(not recorded)", "{name}");
     }
@@ -131,22 +131,22 @@ fn no_secret_is_in_the_record() {
     for word in ["api-key=(not recorded)", "-pnew-tokens=7", "http://(not recorded)@127.0.0.1:1/"] {
         assert!(words.contains(&word.into()), "no {word} in {words:?}");
     }
-    // The script got what was given.
+    // The script was given the same values.
     assert_eq!(named(&record, "api_key_bytes")[0]["quantity"]["value"], 11.0);
     assert_eq!(named(&record, "endpoint_bytes")[0]["quantity"]["value"], 35.0);
     for file in ["run/run.json", "run/events.jsonl"] {
-        let text = fs::read_to_string(desk.folder.path().join(file)).unwrap();
+        let text = fs::read_to_string(context.folder.path().join(file)).unwrap();
         assert!(!text.contains("do_not_tell"), "{file}: {text}");
     }
 }
 
 #[test]
 fn the_machine_and_what_the_process_may_use_are_in_the_record() {
-    let desk = Desk::new();
-    run(&mut command(&desk, &[]));
-    let record = desk.record();
+    let context = TestContext::new();
+    run(&mut command(&context, &[]));
+    let record = context.record();
     let host = &record["host"];
-    // A child may run where its parent may.
+    // A child process inherits its parent's affinity.
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     assert_eq!(host["affinity"], allowed.unwrap().trim());
@@ -160,22 +160,22 @@ fn the_machine_and_what_the_process_may_use_are_in_the_record() {
     assert!(build["rustc"].as_str().unwrap().starts_with("rustc "), "{build}");
     assert_eq!(build["target"].as_str().unwrap().split('-').next(), Some(std::env::consts::ARCH));
     assert_eq!(build["profile"], if cfg!(debug_assertions) { "debug" } else { "release" });
-    // Where the program was not built in its repository, both are absent.
+    // Both are absent if the program was not built in its repository.
     let revision = build["revision"].as_str().map(str::len);
     assert_eq!(revision.is_some(), build["is_modified"].is_boolean(), "{build}");
     assert!(revision.is_none_or(|length| length >= 40), "{build}");
-    let doctor = desk.llem(&["doctor", "--json"]).ok().json();
+    let doctor = context.llem(&["doctor", "--json"]).ok().json();
     assert_eq!(doctor["build"], *build);
 }
 
 #[test]
 fn how_a_run_meters_is_in_the_record() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let model = "tdp=65,idle=12,uncertainty=10";
     let args =
         ["--sample-period", "20", "--align-windows", "--no-timeline", "--power-model", model];
-    run(&mut command(&desk, &args));
-    let record = desk.record();
+    run(&mut command(&context, &args));
+    let record = context.record();
     let expected = serde_json::json!({
         "sample_period_ns": 20_000_000,
         "aligns_windows": true,
@@ -188,9 +188,9 @@ fn how_a_run_meters_is_in_the_record() {
 
 #[test]
 fn what_stands_in_for_hardware_becomes_a_warning() {
-    let (hardware, desk) = (Hardware::new(), Desk::new());
-    let ran = hardware.llem(&desk, &["exec", &guest("noop")]).ok();
-    let record = desk.record();
+    let (hardware, context) = (Hardware::new(), TestContext::new());
+    let ran = hardware.llem(&context, &["exec", &guest("noop")]).ok();
+    let record = context.record();
     let root = hardware.folder().join("sys");
     assert_eq!(record["metering"]["sys_root"], root.to_str().unwrap());
     let warnings = record["warnings"].to_string();

@@ -1,12 +1,12 @@
-//! Each function of the contract, called with good and with bad arguments: the guests hold the answers to what `wit/` says.
+//! Every function of the contract, called with good and with bad arguments. The guests compare the answers with what `wit/` says.
 
-use crate::support::{Desk, contract_version, guest};
+use crate::support::{TestContext, contract_version, guest};
 use std::{collections::BTreeSet, fs, path::Path};
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, WorldItem};
 
 fn runs(name: &str, options: &[&str]) {
-    Desk::new().llem(&[&["exec", &guest(name)][..], options].concat()).ok();
+    TestContext::new().llem(&[&["exec", &guest(name)][..], options].concat()).ok();
 }
 
 #[test]
@@ -31,14 +31,14 @@ fn of_meter_and_devices() {
 
 #[test]
 fn of_inputs_and_report() {
-    let desk = Desk::new();
-    let rows = desk
+    let context = TestContext::new();
+    let rows = context
         .file("rows.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n{\"text\": \"three\"}\n");
     let rows = format!("rows={rows}");
-    desk.llem(&["exec", &guest("every_report_function"), "--dataset", &rows]).ok();
+    context.llem(&["exec", &guest("every_report_function"), "--dataset", &rows]).ok();
 }
 
-/// The functions of the package's interfaces in a resolved text: `interface.function`.
+/// Returns the functions of the package's interfaces as `interface.function`.
 fn functions(resolve: &Resolve, items: impl IntoIterator<Item = WorldItem>) -> BTreeSet<String> {
     let interfaces = items.into_iter().filter_map(|item| match item {
         WorldItem::Interface { id, .. } => Some(&resolve.interfaces[id]),
@@ -55,7 +55,7 @@ fn functions(resolve: &Resolve, items: impl IntoIterator<Item = WorldItem>) -> B
         .collect()
 }
 
-/// A function that no guest of the tests imports is one that nothing tries.
+/// Fails if no guest imports a function, because then nothing tests it.
 #[test]
 fn no_function_is_left_out() {
     let mut resolve = Resolve::default();
@@ -75,7 +75,7 @@ fn no_function_is_left_out() {
     assert!(left.is_empty(), "version {}: nothing calls {left:?}", contract_version());
 }
 
-/// The functions of the package that a core module imports.
+/// Returns the functions of the package that a core module imports.
 fn imports(module: &[u8]) -> Vec<String> {
     let Ok(component) = wit_component::ComponentEncoder::default()
         .validate(false)

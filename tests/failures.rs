@@ -1,27 +1,27 @@
-//! Whatever goes wrong ends in one clear sentence and the right exit code.
+//! Every failure ends with one clear sentence and the right exit code.
 
-use crate::support::{Desk, Ran, fixtures, guest};
+use crate::support::{CommandOutput, TestContext, fixtures, guest};
 use std::fs;
 
-fn refuses(args: &[&str], code: i32, words: &[&str]) -> Desk {
-    let desk = Desk::new();
-    desk.llem(args).refused(code, words);
-    desk
+fn refuses(args: &[&str], code: i32, words: &[&str]) -> TestContext {
+    let context = TestContext::new();
+    context.llem(args).refused(code, words);
+    context
 }
 
 #[test]
 fn a_file_that_is_not_wasm() {
-    let desk = Desk::new();
-    let file = desk.file("notes.wasm", "not a component");
-    desk.llem(&["exec", &file]).refused(2, &["notes.wasm", "not a WebAssembly file"]);
+    let context = TestContext::new();
+    let file = context.file("notes.wasm", "not a component");
+    context.llem(&["exec", &file]).refused(2, &["notes.wasm", "not a WebAssembly file"]);
 }
 
 #[test]
 fn a_damaged_component() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let bytes = fs::read(guest("noop")).unwrap();
-    let file = desk.file("half.wasm", &bytes[..bytes.len() / 2]);
-    desk.llem(&["exec", &file]).refused(2, &["half.wasm", "damaged"]);
+    let file = context.file("half.wasm", &bytes[..bytes.len() / 2]);
+    context.llem(&["exec", &file]).refused(2, &["half.wasm", "damaged"]);
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn an_unknown_import() {
 
 #[test]
 fn a_panic_is_told_in_its_own_words() {
-    let desk = refuses(&["exec", &guest("panics")], 1, &["panicked", "index out of thin air"]);
-    assert_eq!(desk.record()["status"], "failed");
+    let context = refuses(&["exec", &guest("panics")], 1, &["panicked", "index out of thin air"]);
+    assert_eq!(context.record()["status"], "failed");
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn an_error_of_the_script() {
 
 #[test]
 fn an_endless_loop() {
-    let desk = refuses(
+    let context = refuses(
         &["exec", &guest("loops"), "--deadline", "1"],
         1,
         &["deadline of 1 s", "--deadline"],
     );
-    let wall = desk.record()["wall_ns"].as_u64().unwrap();
+    let wall = context.record()["wall_ns"].as_u64().unwrap();
     assert!((1_000_000_000..10_000_000_000).contains(&wall), "{wall} ns");
 }
 
@@ -124,10 +124,10 @@ fn a_dataset_that_is_not_declared() {
 
 #[test]
 fn a_broken_dataset_names_the_line() {
-    let desk = Desk::new();
-    let file = desk.file("rows.jsonl", "{\"prompt\": \"one\"}\n{\"prompt\": \n");
+    let context = TestContext::new();
+    let file = context.file("rows.jsonl", "{\"prompt\": \"one\"}\n{\"prompt\": \n");
     let grant = format!("prompts={file}");
-    desk.llem(&["exec", "quickstart", "--dataset", &grant]).refused(2, &["'prompts'", "line 2"]);
+    context.llem(&["exec", "quickstart", "--dataset", &grant]).refused(2, &["'prompts'", "line 2"]);
 }
 
 #[test]
@@ -137,24 +137,24 @@ fn a_component_in_the_wrong_role() {
 
 #[test]
 fn a_folder_that_holds_another_run() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("noop")]).ok();
-    desk.llem(&["exec", &guest("noop")]).refused(2, &["not empty", "--out"]);
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("noop")]).ok();
+    context.llem(&["exec", &guest("noop")]).refused(2, &["not empty", "--out"]);
 }
 
 #[test]
 fn a_model_that_does_not_exist() {
-    let desk = Desk::new();
-    let mut command = desk.command(&["generate", "nowhere", "hello"]);
-    // A name without an owner may be that of an old model of the Hub.
-    let ran = Ran::of(command.env("HF_HUB_OFFLINE", "1").output().unwrap());
+    let context = TestContext::new();
+    let mut command = context.command(&["generate", "nowhere", "hello"]);
+    // A name without an owner may be an old model of the Hub.
+    let ran = CommandOutput::from_output(command.env("HF_HUB_OFFLINE", "1").output().unwrap());
     ran.refused(2, &["no model 'nowhere'", "no folder"]);
-    desk.llem(&["generate", "./nowhere", "hello"]).refused(2, &["no model './nowhere'"]);
+    context.llem(&["generate", "./nowhere", "hello"]).refused(2, &["no model './nowhere'"]);
 }
 
-/// A copy of a fixture that a test may break.
-fn model_copy(desk: &Desk) -> String {
-    let folder = desk.folder.path().join("model");
+/// Copies a fixture, to be broken.
+fn model_copy(context: &TestContext) -> String {
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     for name in ["config.json", "model.safetensors"] {
         fs::copy(fixtures().join("llama/untied-llama3").join(name), folder.join(name)).unwrap();
@@ -162,7 +162,7 @@ fn model_copy(desk: &Desk) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
-/// Changes what a model's config.json says.
+/// Changes fields of a model's config.json.
 fn reconfigure(model: &str, from: &str, to: &str) {
     let path = format!("{model}/config.json");
     let config = fs::read_to_string(&path).unwrap();
@@ -170,68 +170,68 @@ fn reconfigure(model: &str, from: &str, to: &str) {
     fs::write(path, config.replace(from, to)).unwrap();
 }
 
-/// Both ways to load a model refuse it alike.
-fn refuses_model(desk: &Desk, model: &str, words: &[&str]) {
-    desk.llem(&["generate", model, "--tokens", "1,2,3"]).refused(2, words);
-    desk.llem(&["exec", "quickstart", "--model", model]).refused(2, words);
+/// `generate` and `exec` refuse the model with the same sentence.
+fn refuses_model(context: &TestContext, model: &str, words: &[&str]) {
+    context.llem(&["generate", model, "--tokens", "1,2,3"]).refused(2, words);
+    context.llem(&["exec", "quickstart", "--model", model]).refused(2, words);
 }
 
 #[test]
 fn a_missing_tensor() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     reconfigure(&model, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
-    refuses_model(&desk, &model, &["model.layers.3.input_layernorm.weight", "missing"]);
+    refuses_model(&context, &model, &["model.layers.3.input_layernorm.weight", "missing"]);
 }
 
 #[test]
 fn a_tensor_of_another_shape() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     reconfigure(&model, "\"intermediate_size\": 160", "\"intermediate_size\": 161");
-    refuses_model(&desk, &model, &["mlp.gate_proj.weight", "[160, 64]", "[161, 64]"]);
+    refuses_model(&context, &model, &["mlp.gate_proj.weight", "[160, 64]", "[161, 64]"]);
 }
 
 #[test]
 fn a_truncated_safetensors_file() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     let path = format!("{model}/model.safetensors");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1000]).unwrap();
-    refuses_model(&desk, &model, &["model.safetensors", "truncated"]);
+    refuses_model(&context, &model, &["model.safetensors", "truncated"]);
 }
 
 #[test]
 fn a_weight_that_is_not_a_number() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     let path = format!("{model}/model.safetensors");
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - 4;
     bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, bytes).unwrap();
-    refuses_model(&desk, &model, &["NaN", "tensor"]);
+    refuses_model(&context, &model, &["NaN", "tensor"]);
 }
 
 #[test]
 fn an_unknown_architecture() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     fs::write(
         format!("{model}/config.json"),
         r#"{"architectures": ["MambaForCausalLM"], "d_model": 64}"#,
     )
     .unwrap();
-    refuses_model(&desk, &model, &["config.json", "MambaForCausalLM", "LlamaForCausalLM"]);
+    refuses_model(&context, &model, &["config.json", "MambaForCausalLM", "LlamaForCausalLM"]);
 }
 
 #[test]
 fn a_folder_without_weights() {
-    let desk = Desk::new();
-    let model = model_copy(&desk);
+    let context = TestContext::new();
+    let model = model_copy(&context);
     fs::remove_file(format!("{model}/model.safetensors")).unwrap();
-    refuses_model(&desk, &model, &["no model.safetensors"]);
+    refuses_model(&context, &model, &["no model.safetensors"]);
 }
 
 #[test]
@@ -254,8 +254,8 @@ fn requests_that_cannot_be_run() {
 /// The sentence names the library that is missing and what to install; `doctor` says the same.
 #[test]
 fn a_gpu_on_a_machine_without_a_driver() {
-    let told = Desk::new().llem(&["doctor"]).ok().stdout;
-    // Where there is a driver, nothing is to be said.
+    let told = TestContext::new().llem(&["doctor"]).ok().stdout;
+    // Nothing to check if the machine has a driver.
     if let Some(sentence) = told.lines().find_map(|line| line.strip_prefix("libcuda: ")) {
         let args = ["generate", "synthetic:tiny", "hello", "--device", "cuda:0"];
         let words = ["libcuda.so.1", "install NVIDIA's driver", "LLEM_CUDA_LIBS"];
@@ -263,8 +263,8 @@ fn a_gpu_on_a_machine_without_a_driver() {
     }
 }
 
-/// An error that the script hands on is told as what it is, by its code: the fault of what was given. One that it only
-/// speaks of is not, and a script that ends itself is told as that.
+/// An error of the host that the script returns keeps its code, so that bad input gives exit code 2. An error that the script only
+/// mentions does not, and a script that aborts fails the run.
 #[test]
 fn only_an_error_that_is_handed_on_blames_what_was_given() {
     let ends = guest("ends");
@@ -276,9 +276,9 @@ fn only_an_error_that_is_handed_on_blames_what_was_given() {
     }
     run("quotes", 1, &["the method needs more than this"]);
     run("aborts", 1, &["ends.wasm panicked or aborted"]);
-    let desk = run("exits", 1, &["ends.wasm exited with code 1"]);
-    assert!(!desk.record()["error"].as_str().unwrap().contains("org/other"));
-    // What was logged before it went on are not its last words.
-    let desk = run("goes-on-aborts", 1, &["ends.wasm panicked or aborted"]);
-    assert!(!desk.record()["error"].as_str().unwrap().contains("org/other"));
+    let context = run("exits", 1, &["ends.wasm exited with code 1"]);
+    assert!(!context.record()["error"].as_str().unwrap().contains("org/other"));
+    // Lines logged before it continued are not part of the error.
+    let context = run("goes-on-aborts", 1, &["ends.wasm panicked or aborted"]);
+    assert!(!context.record()["error"].as_str().unwrap().contains("org/other"));
 }

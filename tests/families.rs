@@ -3,7 +3,7 @@
 use crate::parity::{assert_close, generate_as};
 use crate::support::{DEVICES, fixtures};
 
-/// Greedy tokens step by step through the KV cache, then the same positions as one prompt.
+/// Compares greedy tokens step by step through the KV cache, then the logits of the same positions run as one prompt.
 fn check(model: &str) {
     for device in DEVICES {
         check_on(device, model);

@@ -1,27 +1,27 @@
-//! GGUF files against llama.cpp, on those that `fixtures/make-gguf` made with it.
+//! GGUF files compared with llama.cpp; `fixtures/make-gguf` made them with it.
 
 use crate::{
     parity::{assert_close, generate, ids},
-    support::{Desk, fixtures},
+    support::{TestContext, fixtures},
 };
 use half::f16;
 use safetensors::SafeTensors;
 use std::fs;
 
-/// Largest difference of logits in f32, over their largest magnitude. llama.cpp's are kept in f16, which
-/// alone is 5e-4.
+/// Largest difference of logits in f32, over their largest magnitude. llama.cpp's are stored in f16, whose
+/// rounding alone is 5e-4.
 const F32_TOLERANCE: f32 = 1e-3;
 
-/// How much further from unrounded arithmetic we may be than llama.cpp, as a divergence.
+/// Factor by which our divergence from unrounded arithmetic may exceed llama.cpp's.
 const EXCESS: f64 = 1.25;
 /// Largest mean divergence of our distributions from llama.cpp's.
 const DIVERGENCE: f64 = 1e-3;
 
-/// What is known of a file: logits `[positions, vocab]`.
+/// The expected logits of a file, `[positions, vocab]`.
 struct Logits {
     ours: Vec<f32>,
     theirs: Vec<f32>,
-    /// Of quantised files: without rounding activations.
+    /// For quantised files: the logits without rounding of activations.
     exact: Option<Vec<f32>>,
 }
 
@@ -48,7 +48,7 @@ fn check_f32(name: &str) {
     assert_close(&ours, &theirs, F32_TOLERANCE);
 }
 
-/// Share of positions with the same most likely token, and the mean Kullback-Leibler divergence.
+/// Returns the share of positions with the same most likely token, and the mean Kullback-Leibler divergence.
 fn compare(p: &[f32], q: &[f32], vocab: usize) -> (f64, f64) {
     let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
     let log_softmax = |row: &[f32]| -> Vec<f64> {
@@ -66,9 +66,9 @@ fn compare(p: &[f32], q: &[f32], vocab: usize) -> (f64, f64) {
     (f64::from(agreed) / positions, divergence / positions)
 }
 
-/// Quantised products round activations too, each implementation in its own way. What that moves is
-/// the measure: we may be as far from unrounded arithmetic as llama.cpp is, and agree with it on the
-/// most likely token as often as it agrees with unrounded arithmetic (random weights have many near ties).
+/// Quantised products round activations too, and each implementation does so in its own way. We may be as far from unrounded
+/// arithmetic as llama.cpp is, and must agree with llama.cpp on the most likely token as often as it agrees with unrounded
+/// arithmetic (random weights have many near ties).
 fn check_quantised(name: &str, least_agreement: f64) {
     let Logits { ours, theirs, exact } = logits(name);
     let (vocab, exact) = (96, exact.unwrap());
@@ -80,7 +80,7 @@ fn check_quantised(name: &str, least_agreement: f64) {
          unrounded to us {agreed_ours:.3}, {from_ours:.2e}; to llama.cpp {agreed_theirs:.3}, {from_theirs:.2e}"
     );
     println!("{said}");
-    // One position of the sixty-odd aside.
+    // One of the sixty-odd positions may differ.
     assert!(agreed >= least_agreement.min(agreed_theirs - 0.02), "{said}");
     assert!(divergence < DIVERGENCE.max(from_ours + from_theirs), "{said}");
     assert!(from_ours < EXCESS * from_theirs, "{said}");
@@ -114,20 +114,20 @@ in_f32! {
     mixtral_of_three: "mixtral-tiny-f32",
 }
 
-/// llama.cpp takes one of longrope's lists for a whole context; transformers and this engine take it by the length of the
-/// sequence, which is beyond the original context in all of the prompt here.
+/// llama.cpp chooses one of longrope's lists for a whole context; transformers and llem choose by the length of the sequence.
+/// Here the whole prompt is beyond the original context, so both choose the same.
 #[test]
 fn longrope() {
     check_f32("phi3-longrope-f32");
 }
 
-/// Q, K and V in one tensor, experts' gates and ups in one, experts in tensors of their own, a model in three files, and a
-/// file that is not called .gguf: each is the model that it was made of.
+/// Other layouts give the model that they were made from: Q, K and V in one tensor, the experts' gate and up projections in one,
+/// each expert in its own tensors, a model in three files, a file that is not called .gguf.
 #[test]
 fn other_layouts_of_a_model_are_the_same_model() {
-    let (folder, desk) = (fixtures().join("gguf"), Desk::new());
+    let (folder, context) = (fixtures().join("gguf"), TestContext::new());
     let blob =
-        desk.file("sha256-of-a-blob", fs::read(folder.join("llama-biases-f32.gguf")).unwrap());
+        context.file("sha256-of-a-blob", fs::read(folder.join("llama-biases-f32.gguf")).unwrap());
     for (made_of, file) in [
         ("llama-biases-f32", "llama-stacked-qkv-f32.gguf"),
         ("llama-biases-f32", "split-00001-of-00003.gguf"),
@@ -182,20 +182,20 @@ fn llama3_in_bf16() {
 
 #[test]
 fn the_record_names_the_quantisation() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let path = fixtures().join("gguf/llama-q4_k_m.gguf");
     let model = path.to_str().unwrap();
     let args = ["exec", "quickstart", "--model", model, "-p", "rounds=1"];
-    // The file has no tokenizer, so that text prompts are refused, in one sentence.
-    desk.llem(&args).refused(2, &["no tokenizer"]);
-    let generated = desk.llem(&["generate", model, "--tokens", "5,6,7", "--json"]).ok().json();
+    // The file has no tokenizer, so text prompts are refused in one sentence.
+    context.llem(&args).refused(2, &["no tokenizer"]);
+    let generated = context.llem(&["generate", model, "--tokens", "5,6,7", "--json"]).ok().json();
     assert_eq!(generated["model"]["quantization"], "Q4_K+Q6_K");
     assert!(generated["model"]["digest"].as_str().unwrap().starts_with("blake3:"));
 }
 
 #[test]
 fn vocabularies_and_templates_within_files() {
-    let (folder, desk) = (fixtures().join("gguf"), Desk::new());
+    let (folder, context) = (fixtures().join("gguf"), TestContext::new());
     for pre in ["gpt-2", "llama-bpe", "qwen2"] {
         let file = folder.join(format!("vocabulary-{pre}.gguf"));
         let expected = fs::read(file.with_extension("json")).unwrap();
@@ -203,55 +203,55 @@ fn vocabularies_and_templates_within_files() {
         let file = file.to_str().unwrap();
         for case in expected["cases"].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
-            let ours = desk.llem(&["tokenize", file, text, "--json"]).ok().json();
+            let ours = context.llem(&["tokenize", file, text, "--json"]).ok().json();
             assert_eq!(ours["tokens"], case["tokens"], "{pre}: {text}");
         }
-        let chat = desk.file("chat.json", r#"[{"role": "user", "content": " hello "}]"#);
-        let ours = desk.llem(&["tokenize", file, "--chat", &chat, "--json"]).ok().json();
+        let chat = context.file("chat.json", r#"[{"role": "user", "content": " hello "}]"#);
+        let ours = context.llem(&["tokenize", file, "--chat", &chat, "--json"]).ok().json();
         assert_eq!(ours["text"], "<|begin|><|user|>hello");
         assert_eq!(ours["tokens"][0], 0, "the template wrote the special token itself");
     }
 }
 
-/// A way of splitting text that is not known gives no tokens rather than other ones.
+/// An unknown pre-tokenizer is refused, because another one would give other tokens.
 #[test]
 fn a_vocabulary_that_is_split_otherwise() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let known = fs::read(fixtures().join("gguf/vocabulary-qwen2.gguf")).unwrap();
     let place = known.windows(5).position(|bytes| bytes == b"qwen2").unwrap();
     let mut other = known;
     other[place..place + 5].copy_from_slice(b"qwen9");
-    let file = desk.file("other.gguf", other);
-    let ours = desk.llem(&["tokenize", &file, "text", "--json"]).ok().json();
+    let file = context.file("other.gguf", other);
+    let ours = context.llem(&["tokenize", &file, "text", "--json"]).ok().json();
     assert!(ours["tokens"].is_null(), "{ours}");
 }
 
 #[test]
 fn broken_files_are_refused_by_name() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let whole = fs::read(fixtures().join("gguf/llama-q8_0.gguf")).unwrap();
-    let cut = desk.file("cut.gguf", &whole[..whole.len() / 2]);
-    desk.llem(&["generate", &cut, "--tokens", "5"]).refused(2, &["cut.gguf", "truncated"]);
-    let noise = desk.file("noise.gguf", "not a model");
-    desk.llem(&["generate", &noise, "--tokens", "5"]).refused(2, &["noise.gguf", "GGUF"]);
-    desk.llem(&["generate", "none.gguf", "--tokens", "5"]).refused(2, &["none.gguf"]);
+    let cut = context.file("cut.gguf", &whole[..whole.len() / 2]);
+    context.llem(&["generate", &cut, "--tokens", "5"]).refused(2, &["cut.gguf", "truncated"]);
+    let noise = context.file("noise.gguf", "not a model");
+    context.llem(&["generate", &noise, "--tokens", "5"]).refused(2, &["noise.gguf", "GGUF"]);
+    context.llem(&["generate", "none.gguf", "--tokens", "5"]).refused(2, &["none.gguf"]);
 }
 
-/// Offsets that would wrap around, and an alignment that nothing can have.
+/// Offsets that would overflow, and an impossible alignment, are refused.
 #[test]
 fn numbers_that_no_file_can_hold_are_refused() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let whole = fs::read(fixtures().join("gguf/llama-q8_0.gguf")).unwrap();
     let name = b"output_norm.weight";
     let at = whole.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
-    // One dimension: its count, its length, the format, and then the offset.
+    // A tensor of one dimension has the number of dimensions, its length, the format, then the offset.
     assert_eq!(whole[at..at + 4], 1u32.to_le_bytes());
     let refused_as = |place: usize, number: &[u8], word: &str| {
         let mut bytes = whole.clone();
         bytes[place..place + number.len()].copy_from_slice(number);
-        let file = desk.file("bad.gguf", bytes);
+        let file = context.file("bad.gguf", bytes);
         let args = ["generate", &file, "--tokens", "5", "--max-new-tokens", "1"];
-        desk.llem(&args).refused(2, &["bad.gguf", word]);
+        context.llem(&args).refused(2, &["bad.gguf", word]);
     };
     let refused = |place, number: u64, word| refused_as(place, &number.to_le_bytes(), word);
     for back in [64, 4096, whole.len() as u64 - 64, whole.len() as u64 + 64] {
@@ -264,10 +264,10 @@ fn numbers_that_no_file_can_hold_are_refused() {
     refused_as(at + 4, &0xffff_fff0u32.to_le_bytes(), "llama.block_count");
 }
 
-/// Number formats that are not read are called by their names, also those that llama.cpp no longer has.
+/// Number formats that are not read are named, also those that llama.cpp has dropped.
 #[test]
 fn formats_that_are_not_read_are_named() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let whole = fs::read(fixtures().join("gguf/llama-q4_k_m.gguf")).unwrap();
     let name = b"blk.0.ffn_up.weight";
     let at = whole.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
@@ -283,11 +283,12 @@ fn formats_that_are_not_read_are_named() {
         // The number of dimensions and two of them come before the format.
         bytes[at + 20..at + 24].copy_from_slice(&number.to_le_bytes());
         if number == 28 {
-            // More bytes than there are: of fewer rows.
+            // The format takes more bytes, so the tensor gets fewer rows.
             bytes[at + 12..at + 20].copy_from_slice(&1u64.to_le_bytes());
         }
-        let file = desk.file("other.gguf", bytes);
-        desk.llem(&["generate", &file, "--tokens", "5"])
+        let file = context.file("other.gguf", bytes);
+        context
+            .llem(&["generate", &file, "--tokens", "5"])
             .refused(2, &["other.gguf", "blk.0.ffn_up.weight", format]);
     }
 }

@@ -1,16 +1,16 @@
-//! A script from a stranger is safe to run: each guest of `tests/guests/hostile/` tries one thing, and the host keeps
-//! what it promises (see [`attack`]).
+//! A script from a stranger is safe to run: each guest of `tests/guests/hostile/` tries one attack, and the host keeps its
+//! promises (listed in [`attack`]).
 #![cfg(target_os = "linux")]
 
 mod attack;
 mod component;
 mod sandbox;
 
-use crate::support::{Desk, fixtures};
+use crate::support::{TestContext, fixtures};
 use attack::{Attack, MIB};
 use std::fs;
 
-/// Tests of guests that would go on for ever: the deadline ends them, and Ctrl-C does.
+/// Defines tests of guests that would run for ever: the deadline ends them, and so does Ctrl-C.
 macro_rules! go_on_until_they_are_ended {
     ($($test:ident: $attack:expr;)*) => {$(
         #[test]
@@ -20,7 +20,7 @@ macro_rules! go_on_until_they_are_ended {
     )*};
 }
 
-/// Tests of guests that end, with an exit code and words of the sentence that says why.
+/// Defines tests of guests that end, with the exit code and words of the error.
 macro_rules! end {
     ($($test:ident: $attack:expr => $code:literal $words:expr;)*) => {$(
         #[test]
@@ -152,7 +152,7 @@ end! {
         Attack::of("describes_many_parameters").before_its_run() => 2 ["1,000|1000"];
 }
 
-/// These guests look themselves whether each of their calls was answered as it must be.
+/// These guests check the answers to their calls themselves.
 #[test]
 fn calls_that_must_be_refused_are_refused() {
     for guest in [
@@ -167,14 +167,14 @@ fn calls_that_must_be_refused_are_refused() {
     }
 }
 
-/// A guest learns nothing of files that it was not granted, not even whether they are there.
+/// A guest learns nothing about files that it was not granted, not even whether they exist.
 #[test]
 fn files_that_are_not_granted_are_told_apart_by_nothing() {
     Attack::of("probes_files").ends_well();
     Attack::of("probes_files").args(&["--dataset=rows=rows.txt"]).ends_well();
 }
 
-/// A file that a guest may open may be opened as often as it likes; the host has files left to end the record.
+/// A guest may open a granted file any number of times; the host still has descriptors left to finish the record.
 #[test]
 fn datasets_without_end_leave_the_host_its_files() {
     let attack = Attack::of("hoards_datasets").args(&["--dataset=rows=rows.txt"]);
@@ -189,7 +189,7 @@ fn a_handle_that_is_not_the_guests_own_is_unknown() {
     }
 }
 
-/// Cells that the record may hold are not printed in full.
+/// Long cells are in the record, and cut in the summary.
 #[test]
 fn a_summary_is_short_whatever_a_table_holds() {
     for (tables, columns, kilobytes) in [(3, 2, 1000), (1, 100_000, 0), (1000, 10, 0)] {
@@ -200,13 +200,13 @@ fn a_summary_is_short_whatever_a_table_holds() {
     }
 }
 
-/// Metrics of many labels are in the record, and a summary that can be read is printed.
+/// Metrics with many labels are in the record, and the summary stays readable.
 #[test]
 fn a_summary_is_short_whatever_a_metric_is_labelled() {
     Attack::of("many_labels").ends_well();
 }
 
-/// A guest that ends itself loses nothing of what its batch has generated: two sequences of four, for two wait.
+/// A guest that traps loses nothing that its batch has generated: two sequences of four, because two still wait.
 #[test]
 fn an_end_within_a_batch_keeps_its_sequences() {
     let ended = Attack::of("traps_in_a_batch").ends(1, &["panicked or aborted"]);
@@ -217,9 +217,9 @@ fn an_end_within_a_batch_keeps_its_sequences() {
     assert_eq!(tokens.filter(|&tokens| tokens >= 5).count(), 2);
 }
 
-/// A model with this chat template.
-fn model_with(desk: &Desk, template: &str) -> String {
-    let folder = desk.folder.path().join("model");
+/// Makes a model folder with this chat template.
+fn model_with(context: &TestContext, template: &str) -> String {
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     for file in
         ["llama/tied/config.json", "llama/tied/model.safetensors", "tokenizer/tokenizer.json"]
@@ -231,12 +231,13 @@ fn model_with(desk: &Desk, template: &str) -> String {
     format!("--model={}", folder.display())
 }
 
-/// Models are strangers' too, and their chat templates are programs.
+/// A model may come from a stranger too, and its chat template is a program.
 #[test]
 fn a_chat_template_that_never_ends() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let twice = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
-    let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model_with(&desk, twice)]);
+    let attack =
+        Attack::of("huge_conversation").args(&["-pmessages=1", &model_with(&context, twice)]);
     attack.ends(2, &["2000000 steps"]);
 }
 
@@ -252,14 +253,14 @@ fn a_chat_template_that_takes_all_memory_or_the_whole_stack() {
         doubling,
         &signs,
     ] {
-        let desk = Desk::new();
-        let model = model_with(&desk, template);
+        let context = TestContext::new();
+        let model = model_with(&context, template);
         let attack = Attack::of("huge_conversation").args(&["-pmessages=1", &model]);
         attack.ends(2, &["chat template"]);
     }
 }
 
-/// The deadline covers compiling: one function of 400,000 sums takes the compiler seconds.
+/// The deadline covers compilation: a function of 400,000 additions takes the compiler seconds.
 #[test]
 fn every_guest_is_tried() {
     let folder = fixtures().join("../guests/hostile");

@@ -1,6 +1,6 @@
-//! A run that is cut short keeps what it measured.
+//! A run that is interrupted keeps what it measured.
 
-use crate::support::{Desk, Ran, contract_version, guest, of_kind};
+use crate::support::{CommandOutput, TestContext, contract_version, guest, of_kind};
 use std::{
     fs,
     process::{Child, Stdio},
@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn start(desk: &Desk, component: &str) -> Child {
-    let mut command = desk.command(&["exec", &guest(component)]);
+fn start(context: &TestContext, component: &str) -> Child {
+    let mut command = context.command(&["exec", &guest(component)]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -19,8 +19,8 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Waits until the journal holds `text`.
-fn wait_for(desk: &Desk, text: &str) {
-    let journal = desk.folder.path().join("run/events.jsonl");
+fn wait_for(context: &TestContext, text: &str) {
+    let journal = context.folder.path().join("run/events.jsonl");
     let patience = Instant::now() + Duration::from_secs(60);
     while !fs::read_to_string(&journal).is_ok_and(|events| events.contains(text)) {
         assert!(Instant::now() < patience, "the journal never held '{text}'");
@@ -30,15 +30,15 @@ fn wait_for(desk: &Desk, text: &str) {
 
 #[test]
 fn ctrl_c_in_the_middle_of_decode() {
-    let desk = Desk::new();
-    let child = start(&desk, "long_decode");
-    wait_for(&desk, "\"event\":\"model\"");
+    let context = TestContext::new();
+    let child = start(&context, "long_decode");
+    wait_for(&context, "\"event\":\"model\"");
     thread::sleep(Duration::from_millis(500));
     signal(&child, "-INT");
-    let ran = Ran::of(child.wait_with_output().unwrap());
+    let ran = CommandOutput::from_output(child.wait_with_output().unwrap());
     ran.refused(130, &["interrupted"]);
 
-    let events = desk.events();
+    let events = context.events();
     let cut = *of_kind(&events, "generation").last().unwrap();
     assert_eq!(cut["sequences"][0]["finish"], "interrupted");
     let tokens = cut["sequences"][0]["tokens"].as_array().unwrap().len();
@@ -49,14 +49,16 @@ fn ctrl_c_in_the_middle_of_decode() {
         (last["event"].as_str(), last["status"].as_str()),
         (Some("ended"), Some("interrupted"))
     );
-    assert_eq!(desk.record()["status"], "interrupted");
+    assert_eq!(context.record()["status"], "interrupted");
 }
 
 #[test]
 fn a_deadline_in_the_middle_of_decode() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("long_decode"), "--deadline", "1"]).refused(1, &["deadline of 1 s"]);
-    let events = desk.events();
+    let context = TestContext::new();
+    context
+        .llem(&["exec", &guest("long_decode"), "--deadline", "1"])
+        .refused(1, &["deadline of 1 s"]);
+    let events = context.events();
     assert_eq!(
         of_kind(&events, "generation").last().unwrap()["sequences"][0]["finish"],
         "interrupted"
@@ -65,18 +67,18 @@ fn a_deadline_in_the_middle_of_decode() {
 
 #[test]
 fn kill_9_at_a_random_moment_loses_no_complete_line() {
-    // Ten moments, spread unevenly over the second after the first measured request.
+    // Ten times, spread unevenly over the second after the first measured request.
     let mut seed = u64::from(std::process::id());
     for attempt in 0..10 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let desk = Desk::new();
-        let mut child = start(&desk, "many_requests");
-        wait_for(&desk, "\"event\":\"generation\"");
+        let context = TestContext::new();
+        let mut child = start(&context, "many_requests");
+        wait_for(&context, "\"event\":\"generation\"");
         thread::sleep(Duration::from_micros((seed >> 33) % 1_000_000));
         signal(&child, "-KILL");
         child.wait().unwrap();
 
-        let text = fs::read_to_string(desk.folder.path().join("run/events.jsonl")).unwrap();
+        let text = fs::read_to_string(context.folder.path().join("run/events.jsonl")).unwrap();
         let complete = &text[..text.rfind('\n').unwrap() + 1];
         let events: Vec<serde_json::Value> =
             complete.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -87,36 +89,36 @@ fn kill_9_at_a_random_moment_loses_no_complete_line() {
         let expected: Vec<String> =
             (0..labels.len()).map(|index| format!("request {index}")).collect();
         assert_eq!(labels, expected, "attempt {attempt}");
-        assert_eq!(desk.record()["status"], "running");
+        assert_eq!(context.record()["status"], "running");
     }
 }
 
-/// A signal in the middle of a pass that takes many seconds: a long prompt on the plainest path.
+/// Interrupts a pass that takes many seconds: a long prompt on the portable kernels.
 #[test]
 fn a_long_pass_ends_within_a_second() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let prompt = ["1"; 2000].join(",");
     let (component, prompt) = (guest("given_tokens"), format!("prompt={prompt}"));
     let args = ["exec", &component, "--model", "synthetic:smollm2-135m", "-p", &prompt];
-    let mut command = desk.command(&args);
+    let mut command = context.command(&args);
     let command = command.env("LLEM_SIMD", "portable").stdout(Stdio::piped());
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    wait_for(&desk, "\"event\":\"model\"");
+    wait_for(&context, "\"event\":\"model\"");
     thread::sleep(Duration::from_millis(1500));
     let asked = Instant::now();
     signal(&child, "-TERM");
-    let ran = Ran::of(child.wait_with_output().unwrap());
+    let ran = CommandOutput::from_output(child.wait_with_output().unwrap());
     let took = asked.elapsed();
     ran.refused(130, &["interrupted"]);
-    // The engine asks every few milliseconds; the rest is the end of the run, on a machine that does other things.
+    // The engine checks every few milliseconds; the rest is the end of the run on a busy machine.
     assert!(took < Duration::from_secs(1), "it took {took:?}");
-    let events = desk.events();
+    let events = context.events();
     let cut = of_kind(&events, "generation")[0];
     assert_eq!(cut["sequences"][0]["finish"], "interrupted");
     assert_eq!(cut["sequences"][0]["tokens"].as_array().unwrap().len(), 0, "it was in prefill");
 }
 
-/// A component whose core module takes long to compile. Its only export is an instance of nothing, called like a script.
+/// Makes a component whose core module takes long to compile. Its only export is an empty instance with a script's name.
 fn slow_to_compile() -> Vec<u8> {
     let size = |mut size: usize| {
         // LEB128.
@@ -131,12 +133,12 @@ fn slow_to_compile() -> Vec<u8> {
     let sized = |content: Vec<u8>| [size(content.len()), content].concat();
     let section = |id: u8, content: Vec<u8>| [vec![id], sized(content)].concat();
     let (functions, steps) = (20_000, 250);
-    // No locals; then the argument is multiplied by itself and kept, again and again; then end.
+    // No locals; then the argument is multiplied by itself again and again; then the end.
     let step = [0x20, 0, 0x20, 0, 0x6c, 0x21, 0];
     let body = [&[0][..], &step.repeat(steps), &[0x0b]].concat();
     let module = [
         b"\0asm\x01\0\0\0".to_vec(),
-        // One type: of an i32 to nothing.
+        // One type: a function of an i32 without a result.
         section(1, vec![1, 0x60, 1, 0x7f, 0]),
         section(3, [size(functions), vec![0; functions]].concat()),
         section(10, [size(functions), sized(body).repeat(functions)].concat()),
@@ -150,11 +152,12 @@ fn slow_to_compile() -> Vec<u8> {
 
 #[test]
 fn compiling_ends_with_the_deadline() {
-    let desk = Desk::new();
-    let file = desk.file("slow.wasm", slow_to_compile());
-    let mut command = desk.command(&["exec", &file, "--deadline", "1"]);
-    command.env("LLEM_CACHE", desk.folder.path().join("cache"));
+    let context = TestContext::new();
+    let file = context.file("slow.wasm", slow_to_compile());
+    let mut command = context.command(&["exec", &file, "--deadline", "1"]);
+    command.env("LLEM_CACHE", context.folder.path().join("cache"));
     let began = Instant::now();
-    Ran::of(command.output().unwrap()).refused(1, &["slow.wasm", "deadline of 1 s"]);
+    CommandOutput::from_output(command.output().unwrap())
+        .refused(1, &["slow.wasm", "deadline of 1 s"]);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

@@ -1,11 +1,10 @@
-//! Whole-program tests: the binary as a user runs it. Components come from `scripts/build-guests`.
+//! Whole-program tests: the binary as a user runs it. Components come from `scripts/tools/build-guests`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(missing_docs, reason = "tests are named for what they show")]
+#![allow(unreachable_pub, reason = "no other crate uses a test binary")]
 
 #[macro_use]
 mod support;
-mod gpu_trace;
-mod hardware_doubles;
 #[path = "doubles/hub.rs"]
 #[allow(dead_code, reason = "tests of a crate use the rest")]
 mod hub_double;
@@ -15,16 +14,18 @@ mod adapters;
 mod asked;
 mod bad_adapters;
 mod bad_files;
-mod changed_folders;
+mod baselines;
 mod chat;
 mod checkpoints;
 mod commands;
 mod configs;
 mod contract;
 mod describing;
+mod device_state;
 mod digests;
 mod emulated;
 mod energies;
+mod energy_counters;
 mod environment;
 mod every_function;
 mod experiments;
@@ -34,8 +35,8 @@ mod families;
 mod fuzz;
 mod gguf;
 mod gpu_identity;
+mod guest_coverage;
 mod guest_output;
-mod hardware;
 mod hostile;
 mod hub;
 mod inputs;
@@ -43,6 +44,7 @@ mod interruption;
 mod memory;
 mod open_batches;
 mod overflow;
+mod pages;
 mod parallel;
 mod parity;
 mod policies;

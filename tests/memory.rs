@@ -1,7 +1,7 @@
-//! Memory: it grows with a prompt's length, not with its square, and weights are in it once.
+//! Memory grows linearly with a prompt's length, and holds the weights once.
 #![cfg(target_os = "linux")]
 
-use crate::support::{Desk, Launched, Ran, guest};
+use crate::support::{CommandOutput, Launch, TestContext, guest};
 use std::{
     io::Read,
     mem::MaybeUninit,
@@ -9,12 +9,12 @@ use std::{
     process::{Child, Stdio},
 };
 
-/// The peak resident set of a run of the binary that ends well, bytes.
-fn peak(desk: &Desk, args: &[&str]) -> i64 {
-    peak_of(desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+/// Runs the binary, which must succeed, and returns its peak resident set, bytes.
+fn peak(context: &TestContext, args: &[&str]) -> i64 {
+    peak_of(context.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
-/// The same of one that has been started.
+/// Waits for a process, which must succeed, and returns its peak resident set, bytes.
 #[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn peak_of(child: Child) -> i64 {
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
@@ -29,38 +29,47 @@ fn peak_of(child: Child) -> i64 {
     usage.ru_maxrss * 1024
 }
 
-/// A Llama shape as synthetic weights.
-fn config(desk: &Desk, hidden: usize, keys: usize, layers: usize, context: usize) -> String {
+/// Writes the config of a Llama, and returns it as a synthetic model.
+fn config(
+    context: &TestContext,
+    hidden: usize,
+    keys: usize,
+    layers: usize,
+    positions: usize,
+) -> String {
     let config = serde_json::json!({
         "architectures": ["LlamaForCausalLM"],
         "hidden_size": hidden, "intermediate_size": 3 * hidden, "num_hidden_layers": layers,
         "num_attention_heads": 4, "num_key_value_heads": keys, "vocab_size": 512,
-        "max_position_embeddings": context, "tie_word_embeddings": true,
+        "max_position_embeddings": positions, "tie_word_embeddings": true,
     });
-    format!("synthetic:{}", desk.file("config.json", config.to_string()))
+    format!("synthetic:{}", context.file("config.json", config.to_string()))
 }
 
 #[test]
 fn a_prompt_of_16k_tokens_takes_linear_memory() {
-    let desk = Desk::new();
-    let model = config(&desk, 64, 2, 2, 32768);
+    let context = TestContext::new();
+    let model = config(&context, 64, 2, 2, 32768);
     let run = |length: usize| {
         let tokens: Vec<String> = (0..length).map(|index| (index % 500).to_string()).collect();
-        peak(&desk, &["generate", &model, "--tokens", &tokens.join(","), "--max-new-tokens", "2"])
+        peak(
+            &context,
+            &["generate", &model, "--tokens", &tokens.join(","), "--max-new-tokens", "2"],
+        )
     };
     let (short, long) = (run(4096), run(16384));
-    // Keys and values take 512 bytes a token in f32, rows of a pass nothing more; one head's scores of
-    // all pairs would take a gigabyte.
+    // Keys and values take 512 bytes a token in f32, and rows of a pass little more; the scores of all pairs of one head
+    // would take a gigabyte.
     let a_token = (long - short) / (16384 - 4096);
     assert!(a_token < 4096, "{a_token} bytes a token");
 }
 
 #[test]
 fn weights_are_in_memory_once() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let run = |hidden: usize| {
-        let model = config(&desk, hidden, 2, 4, 512);
-        peak(&desk, &["generate", &model, "--tokens", "1,2,3", "--max-new-tokens", "2"])
+        let model = config(&context, hidden, 2, 4, 512);
+        peak(&context, &["generate", &model, "--tokens", "1,2,3", "--max-new-tokens", "2"])
     };
     let bytes = |hidden: i64| 4 * (512 * hidden + 4 * (3 + 9) * hidden * hidden);
     let (small, large) = (run(64), run(1536));
@@ -68,22 +77,22 @@ fn weights_are_in_memory_once() {
     assert!(share < 1.1, "{share} times the weights");
 }
 
-/// Each of four ranks reads and keeps its part.
+/// Each of four ranks reads and holds only its part.
 #[test]
 fn each_rank_has_its_part_in_memory() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let prompt: Vec<String> = (0..64).map(|index| index.to_string()).collect();
     let prompt = prompt.join(",");
     let run = |hidden: usize| {
-        let model = config(&desk, hidden, 4, 4, 512);
+        let model = config(&context, hidden, 4, 4, 512);
         let args = ["generate", &model, "--tokens", &prompt, "--max-new-tokens", "2", "--tp", "4"];
-        // Huge pages round every matrix up by a megabyte on average, of which these have three.
-        let launched = Launched::start_with(&desk, &args, 4, &[("MIMALLOC_ALLOW_THP", "0")]);
+        // Huge pages add a megabyte on average to each matrix, and these have three megabytes.
+        let launched = Launch::start_with(&context, &args, 4, &[("MIMALLOC_ALLOW_THP", "0")]);
         launched.0.into_iter().map(peak_of).collect::<Vec<_>>()
     };
-    // Per layer four of the attention, and three of an MLP thrice as wide.
+    // Each layer has four matrices of attention, and three of an MLP that is three times as wide.
     let weights = |hidden: i64| 4 * (512 * hidden + 4 * (4 + 9) * hidden * hidden);
-    // Keys and values of 128 tokens.
+    // The keys and values of 128 tokens.
     let cache = |hidden: i64| 4 * 4 * 2 * 128 * hidden / 4;
     for (small, large) in run(64).into_iter().zip(run(1536)) {
         let grown = large - small - cache(1536) + cache(64);
@@ -92,20 +101,20 @@ fn each_rank_has_its_part_in_memory() {
     }
 }
 
-/// Batches of several sizes in turn: once each has been there, none reserves KV memory inside a request.
+/// Batches of several sizes in turn: after each has run once, no request reserves KV memory.
 #[test]
 fn batches_in_turn_find_their_memory() {
     const SIZES: usize = 3;
     for ranks in [1, 2] {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let (throughput, split) = (guest("throughput"), ranks.to_string());
         let mut args = vec!["exec", &throughput, "--model", "synthetic:tiny", "--tp", &split];
         for parameter in ["batch=5,1,3", "prompt-tokens=40", "new-tokens=30", "rounds=3"] {
             args.extend(["-p", parameter]);
         }
-        let mut command = desk.command(&args);
+        let mut command = context.command(&args);
         command.env("LLEM_LOG", "llem_engine=debug").env("NO_COLOR", "1");
-        let ran = Ran::of(command.output().unwrap()).ok();
+        let ran = CommandOutput::from_output(command.output().unwrap()).ok();
         let made: Vec<usize> = ran
             .stderr
             .lines()
@@ -117,17 +126,17 @@ fn batches_in_turn_find_their_memory() {
     }
 }
 
-/// Dropping a model gives its memory back before the next is loaded, with a batch of it open or not.
+/// Dropping a model frees its memory before the next is loaded, even if a batch of it is open.
 #[test]
 fn models_that_follow_one_another_are_not_in_memory_together() {
-    let model = |desk: &Desk| config(desk, 512, 4, 4, 64);
+    let model = |context: &TestContext| config(context, 512, 4, 4, 64);
     let weights = 4 * (512 * 512 + 4 * (4 + 9) * 512 * 512);
     for batch in ["batch=false", "batch=true"] {
         let run = |rounds: &str| {
-            let (desk, again) = (Desk::new(), guest("loads_again"));
-            let args = ["exec", &again, "--model", &model(&desk), "-p", rounds, "-p", batch];
-            // Huge pages would make what is in memory a matter of chance.
-            let mut command = desk.command(&args);
+            let (context, again) = (TestContext::new(), guest("loads_again"));
+            let args = ["exec", &again, "--model", &model(&context), "-p", rounds, "-p", batch];
+            // Huge pages would make the resident set depend on chance.
+            let mut command = context.command(&args);
             command.env("MIMALLOC_ALLOW_THP", "0").env("MIMALLOC_PURGE_DELAY", "0");
             peak_of(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
         };
@@ -137,9 +146,9 @@ fn models_that_follow_one_another_are_not_in_memory_together() {
     }
 }
 
-/// Runs the binary with at most so many bytes of addresses.
-fn within(desk: &Desk, addresses: u64, args: &[&str]) -> Ran {
-    let mut command = desk.command(args);
+/// Runs the binary with a limit of its address space, bytes.
+fn within(context: &TestContext, addresses: u64, args: &[&str]) -> CommandOutput {
+    let mut command = context.command(args);
     let limit = libc::rlimit { rlim_cur: addresses, rlim_max: addresses };
     // SAFETY: setrlimit may be called between fork and exec.
     unsafe {
@@ -148,18 +157,18 @@ fn within(desk: &Desk, addresses: u64, args: &[&str]) -> Ran {
             _ => Err(std::io::Error::last_os_error()),
         });
     }
-    Ran::of(command.output().unwrap())
+    CommandOutput::from_output(command.output().unwrap())
 }
 
 #[test]
 fn weights_that_memory_does_not_hold_are_refused() {
     let generate = |model: &str, more: &[&str]| {
         let args = ["generate", model, "--tokens", "1,2", "--max-new-tokens", "1"];
-        within(&Desk::new(), 12 << 30, &[&args[..], more].concat())
+        within(&TestContext::new(), 12 << 30, &[&args[..], more].concat())
     };
     let signs = ["llama-3.1-8b", "f32", "29.9 GiB", "are free", "--dtype bf16"];
     generate("synthetic:llama-3.1-8b", &["--dtype", "f32"]).refused(2, &signs);
-    // Four replicas of what would fit once.
+    // Four replicas of a model that would fit once.
     let signs = ["smollm2-135m", "f32", "(tp1 pp1 dp40)", "are free", "fewer replicas"];
     generate("synthetic:smollm2-135m", &["--dtype", "f32", "--dp", "40"]).refused(2, &signs);
     let most = u64::MAX.to_string();
@@ -169,22 +178,22 @@ fn weights_that_memory_does_not_hold_are_refused() {
 
 #[test]
 fn batches_that_memory_does_not_hold_are_refused() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let args = ["exec", &guest("oversized_batches"), "--model", "synthetic:tiny"];
-    within(&desk, 16 << 30, &args).ok();
+    within(&context, 16 << 30, &args).ok();
 }
 
-/// Few numbers, but each row of a pass is wide.
+/// A model of few weights whose rows in a pass are wide.
 #[test]
 fn a_pass_that_memory_does_not_hold_is_refused() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let config = serde_json::json!({
         "architectures": ["LlamaForCausalLM"],
         "hidden_size": 8, "intermediate_size": 1 << 22, "num_hidden_layers": 1,
         "num_attention_heads": 1, "vocab_size": 512, "max_position_embeddings": 4096,
     });
-    let model = format!("synthetic:{}", desk.file("config.json", config.to_string()));
+    let model = format!("synthetic:{}", context.file("config.json", config.to_string()));
     let prompt = vec!["1"; 1024].join(",");
     let args = ["generate", &model, "--tokens", &prompt, "--max-new-tokens", "1"];
-    within(&desk, 8 << 30, &args).refused(2, &["a pass of 1024 rows", "are free", "fewer"]);
+    within(&context, 8 << 30, &args).refused(2, &["a pass of 1024 rows", "are free", "fewer"]);
 }

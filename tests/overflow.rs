@@ -1,16 +1,16 @@
-//! A model that computes a number that is none after some tokens: what came before is kept, and the error says where.
+//! A model whose logits become NaN or infinite after some tokens: earlier results are kept, and the error says where.
 
 use crate::{
     parity::{generate, ids},
-    support::{Desk, fixtures, guest, of_kind},
+    support::{TestContext, fixtures, guest, of_kind},
 };
 use safetensors::SafeTensors;
 use std::fs;
 
-/// A folder with a model whose embedding of token `overflows` is too large for sums, with the folder's desk.
-fn model(desk: &Desk, overflows: usize) -> String {
+/// Makes a model whose embedding of token `overflows` is so large that sums overflow.
+fn model(context: &TestContext, overflows: usize) -> String {
     let source = fixtures().join("families/gpt2-untied");
-    let folder = desk.folder.path().join("model");
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     fs::copy(source.join("config.json"), folder.join("config.json")).unwrap();
     let mut bytes = fs::read(source.join("model.safetensors")).unwrap();
@@ -33,25 +33,26 @@ fn what_was_generated_before_an_overflow_is_kept() {
     let (output, _) = generate(&source, &prompt, 12, "f32");
     let tokens: Vec<i64> =
         output["tokens"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect();
-    // The first token, after two at least, that has been nowhere before: its embedding is not met until then.
+    // Finds a token, after at least two others, that did not occur before, so that its embedding is first used there.
     let is_new = |&at: &usize| !prompt.contains(&tokens[at]) && !tokens[..at].contains(&tokens[at]);
     let before = (2..tokens.len()).find(is_new).unwrap();
     let overflows = tokens[before];
     let prompt: Vec<String> = prompt.iter().map(i64::to_string).collect();
     let prompt = format!("prompt={}", prompt.join(","));
     for batch in ["batch=false", "batch=true"] {
-        let desk = Desk::new();
-        let (component, model) = (guest("given_tokens"), model(&desk, overflows as usize));
+        let context = TestContext::new();
+        let (component, model) = (guest("given_tokens"), model(&context, overflows as usize));
         let args = ["exec", &component, "--model", &model, "--dtype", "f32", "-p", &prompt];
-        desk.llem(&[&args[..], &["-p", batch]].concat())
+        context
+            .llem(&[&args[..], &["-p", batch]].concat())
             .refused(1, &["sequence 0", &format!("token {}", before + 1), "not a number"]);
-        let events = desk.events();
+        let events = context.events();
         let sequence = match batch {
             "batch=false" => &of_kind(&events, "generation")[0]["sequences"][0],
             _ => &of_kind(&events, "batch-sequence")[0]["sequence"],
         };
         assert_eq!(sequence["tokens"], serde_json::json!(tokens[..=before]), "{batch}");
-        let activity = &desk.record()["groups"][0]["activity"];
+        let activity = &context.record()["groups"][0]["activity"];
         assert_eq!(activity["output_tokens"], before + 1, "{batch}");
     }
 }

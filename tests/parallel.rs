@@ -1,16 +1,15 @@
-//! A model on several ranks against the same model as transformers and PEFT compute it, and against itself
-//! on one rank.
+//! A model on several ranks compared with transformers and PEFT, and with itself on one rank.
 
 use crate::{
     adapters::{adapter, base_of},
     parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids},
-    support::{DEVICES, Desk, fixtures},
+    support::{DEVICES, TestContext, fixtures},
 };
-use llem_engine::{Batch, LoadOptions, Model, Split, batch::BatchOptions};
+use llem_engine::{Batch, BatchOptions, LoadOptions, Model, Split};
 use safetensors::SafeTensors;
 use std::path::Path;
 
-/// What a fixture's folder expects: prompt, tokens, logits.
+/// Returns the expected prompt, tokens and logits of a fixture's folder.
 fn expected(folder: &Path, mode: &str) -> (Vec<i64>, Vec<i64>, Vec<f32>) {
     let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let all = SafeTensors::deserialize(&bytes).unwrap();
@@ -21,7 +20,7 @@ fn expected(folder: &Path, mode: &str) -> (Vec<i64>, Vec<i64>, Vec<f32>) {
     (ids(&all, &name("prompt")), ids(&all, &name("tokens")), floats(&all, &name(mode)))
 }
 
-/// The tokens step by step, then the same positions as one prompt.
+/// Compares the tokens step by step, then the logits of the same positions run as one prompt.
 fn check(model: &Path, folder: &Path, mode: &str, args: &[&str]) {
     let (prompt, tokens, logits) = expected(folder, mode);
     let all = [&prompt[..], &tokens[..tokens.len() - 1]].concat();
@@ -44,7 +43,7 @@ fn splits(name: &str, splits: &[&str]) {
 
 const DENSE: &[&str] = &["--tp 2", "--tp 4", "--pp 2", "--tp 2 --pp 2", "--dp 2"];
 
-/// Two key heads: with four ranks, two ranks have the same.
+/// A model of two key heads: with four ranks, two ranks have the same head.
 #[test]
 fn llama() {
     splits("llama/untied-llama3", DENSE);
@@ -61,14 +60,14 @@ fn llama_with_biases_and_as_many_key_heads() {
     splits("llama/biased-mha", DENSE);
 }
 
-/// Transposed weights, stacked projections, learned positions.
+/// A family with transposed weights, stacked projections and learned positions.
 #[test]
 fn gpt2() {
     splits("families/gpt2", DENSE);
     splits("families/gpt2-odd", &["--tp 4 --pp 2"]);
 }
 
-/// 7 query heads over one key head, biases.
+/// A family with seven query heads over one key head, and with biases.
 #[test]
 fn qwen2() {
     splits("families/qwen2", &["--tp 7", "--pp 2", "--tp 7 --pp 2", "--dp 2"]);
@@ -80,14 +79,14 @@ fn mixtral_with_cut_experts_and_with_dealt_ones() {
     splits("families/mixtral", &["--tp 2 --ep", "--tp 4 --ep", "--tp 2 --pp 2 --ep"]);
 }
 
-/// Five experts among two and four ranks.
+/// Five experts spread over two and over four ranks.
 #[test]
 fn qwen3_moe_with_experts_that_do_not_divide() {
     splits("families/qwen3-moe", &["--tp 2 --ep", "--tp 4 --ep", "--tp 4"]);
     splits("families/qwen3-moe-mixed", &["--tp 2 --pp 2 --ep"]);
 }
 
-/// Norms over all heads of a token, of which each rank has some.
+/// Norms over all heads of a token, while each rank has only some of them.
 #[test]
 fn olmo2() {
     splits("families/olmo2", &["--tp 2", "--tp 4 --pp 2"]);
@@ -104,7 +103,7 @@ fn the_other_families() {
     splits("families/mistral", &["--tp 2"]);
 }
 
-/// Attached, and merged; with one factor cut, and with both.
+/// Adapters attached and merged, with one factor split and with both.
 #[test]
 fn adapters_on_several_ranks() {
     for (name, splits) in [
@@ -142,18 +141,18 @@ fn adapters_on_several_ranks() {
     }
 }
 
-/// A vocabulary of 203 and layers of 5, random weights: against one rank.
+/// Sizes that do not divide by the ranks (203 tokens, five layers), with random weights, compared with one rank.
 #[test]
 fn what_does_not_divide_is_shared_unevenly() {
-    let desk = Desk::new();
-    let config = desk.file("config.json", include_str!("fixtures/uneven.json"));
+    let context = TestContext::new();
+    let config = context.file("config.json", include_str!("fixtures/uneven.json"));
     let model = format!("synthetic:{config}");
     let logits = |args: &[&str]| {
-        let file = desk.folder.path().join("logits.safetensors");
+        let file = context.folder.path().join("logits.safetensors");
         let mut all = vec!["generate", &model, "--tokens", "5,3,9,200,202,7,1", "--json"];
         all.extend(["--max-new-tokens", "12", "--logits", file.to_str().unwrap()]);
         all.extend(args);
-        let output = desk.llem(&all).ok().json();
+        let output = context.llem(&all).ok().json();
         let bytes = std::fs::read(&file).unwrap();
         (output["tokens"].clone(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
     };
@@ -168,7 +167,7 @@ fn what_does_not_divide_is_shared_unevenly() {
     }
 }
 
-/// Quantised blocks are never cut: what has blocks enough is split, in tensors or in layers.
+/// Quantised blocks are never cut: only what has enough blocks is split, by tensors or by layers.
 #[test]
 fn quantised_weights() {
     let logits = |file: &str, split: &str| {
@@ -186,17 +185,17 @@ fn quantised_weights() {
         for split in splits {
             let (output, ours) = logits(file, split);
             assert_eq!(output["tokens"], alone["tokens"], "{file} {split}");
-            // Activations are rounded to 8 bits in their blocks: a sum in another order may round another way.
+            // Activations are rounded to 8 bits in blocks, so a sum in another order may round differently.
             assert_close(&ours, &expected, 2e-3);
         }
     }
-    let desk = Desk::new();
+    let context = TestContext::new();
     let file = fixtures().join("gguf/llama-q4_k_m.gguf");
     let args = ["generate", file.to_str().unwrap(), "--tokens", "1", "--tp", "2"];
-    desk.llem(&args).refused(2, &["--tp 2", "blocks of 256", "use --tp 1"]);
+    context.llem(&args).refused(2, &["--tp 2", "blocks of 256", "use --tp 1"]);
 }
 
-/// What a batch says that it has reserved is what all ranks keep: heads of 9 are kept in wider rows.
+/// The bytes that a batch reports as reserved are those of all ranks, with padding: heads of 9 have wider rows.
 #[test]
 fn kv_memory_is_counted_on_all_ranks() {
     let source = fixtures().join("families/gpt2-odd").to_str().unwrap().to_owned();
@@ -209,7 +208,9 @@ fn kv_memory_is_counted_on_all_ranks() {
     };
     let alone = reserved(Split::default());
     assert!(alone > 2 * 2 * 4 * 9 * 4 * 2 * 30, "{alone}");
-    for split in [Split::of(2, 1, 1), Split::of(4, 1, 1), Split::of(2, 2, 1), Split::of(1, 1, 2)] {
+    for split in
+        [Split::new(2, 1, 1), Split::new(4, 1, 1), Split::new(2, 2, 1), Split::new(1, 1, 2)]
+    {
         assert_eq!(reserved(split), alone, "{split}");
     }
 }

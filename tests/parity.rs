@@ -1,6 +1,6 @@
-//! The engine against transformers, on folders that `fixtures/make-llama` made with it.
+//! The engine compared with transformers, on folders that `fixtures/make-llama` made with it.
 
-use crate::support::{Desk, fixtures, guest};
+use crate::support::{TestContext, fixtures, guest};
 use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
@@ -28,7 +28,7 @@ pub fn ids(tensors: &SafeTensors<'_>, name: &str) -> Vec<i64> {
     view.data().as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
 }
 
-/// What `llem generate` prints on the CPU, and the logits of every position.
+/// Returns what `llem generate` prints on the CPU, and the logits of every position.
 pub fn generate(
     folder: &Path,
     prompt: &[i64],
@@ -38,7 +38,7 @@ pub fn generate(
     generate_as("cpu", folder, prompt, count, &["--dtype", dtype])
 }
 
-/// The same on any device and with any options.
+/// Returns what `llem generate` prints on a device with further options, and the logits of every position.
 pub fn generate_as(
     device: &str,
     folder: &Path,
@@ -46,7 +46,7 @@ pub fn generate_as(
     count: usize,
     options: &[&str],
 ) -> (serde_json::Value, Vec<f32>) {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let (folder, prompt, count) = (folder.to_str().unwrap(), joined(prompt), count.to_string());
     let mut args = vec![
         "generate",
@@ -63,8 +63,8 @@ pub fn generate_as(
         &count,
     ];
     args.extend(options);
-    let ran = desk.llem(&args).ok();
-    let bytes = fs::read(desk.folder.path().join("logits.safetensors")).unwrap();
+    let ran = context.llem(&args).ok();
+    let bytes = fs::read(context.folder.path().join("logits.safetensors")).unwrap();
     (ran.json(), floats(&SafeTensors::deserialize(&bytes).unwrap(), "logits"))
 }
 
@@ -114,7 +114,7 @@ fn check(device: &str, folder: &Path, expected: &Expected) -> f32 {
     assert!(output["text"].is_null(), "a folder without a tokenizer has no text");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
 
-    // The same positions at once, as a prompt. bf16 rounds, so its own tokens may part; these do not.
+    // The same positions in one pass, as a prompt. Tokens generated in bf16 may diverge by rounding; given ones do not.
     let all = [&expected.prompt[..], &expected.tokens[..expected.tokens.len() - 1]].concat();
     let (_, logits) = generate(&all, 1, "f32");
     assert_close(&logits, &expected.logits, F32_TOLERANCE);
@@ -131,7 +131,7 @@ fn check_fixture(model: &str) -> f32 {
     check_fixture_on("cpu", model)
 }
 
-/// A model of `fixtures/llama` against transformers; returns how far bf16 is from transformers' bf16.
+/// Compares a model of `fixtures/llama` with transformers, and returns how far bf16 is from transformers' bf16.
 pub fn check_fixture_on(device: &str, model: &str) -> f32 {
     check(device, &fixtures().join("llama").join(model), &expected(model))
 }
@@ -166,8 +166,8 @@ fn sharded_files_and_linear_rope() {
 #[test]
 fn the_config_of_older_transformers() {
     let source = fixtures().join("llama/untied-llama3");
-    let desk = Desk::new();
-    let folder = desk.folder.path().join("model");
+    let context = TestContext::new();
+    let folder = context.folder.path().join("model");
     fs::create_dir(&folder).unwrap();
     fs::copy(source.join("model.safetensors"), folder.join("model.safetensors")).unwrap();
     let mut config: serde_json::Value =
@@ -192,7 +192,7 @@ fn scores_are_log_likelihoods() {
     check_scores("cpu");
 }
 
-/// Scores against transformers' log-likelihoods.
+/// Compares scores with transformers' log-likelihoods.
 pub fn check_scores(device: &str) {
     let folder = fixtures().join("llama/untied-llama3");
     let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
@@ -202,8 +202,8 @@ pub fn check_scores(device: &str) {
         scores.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
 
     let expected = expected("untied-llama3");
-    let desk = Desk::new();
-    let context = format!("context={}", joined(&expected.prompt));
+    let context = TestContext::new();
+    let prompt = format!("context={}", joined(&expected.prompt));
     let continuation = format!("continuation={}", joined(&expected.tokens));
     let model = folder.to_str().unwrap();
     let args = [
@@ -216,12 +216,12 @@ pub fn check_scores(device: &str) {
         "--dtype",
         "f32",
         "-p",
-        &context,
+        &prompt,
         "-p",
         &continuation,
     ];
-    desk.llem(&args).ok();
-    let record = desk.record();
+    context.llem(&args).ok();
+    let record = context.record();
     let ours = record["series"][0]["points"]
         .as_array()
         .unwrap()

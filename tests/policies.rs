@@ -1,20 +1,20 @@
-//! Policies are composed with the runner that ships with llem, and with shipped policies where none was given.
+//! Policies are composed with the shipped runner, and with shipped policies in place of those that are not given.
 
-use crate::support::{Desk, contract_version, guest, of_kind};
+use crate::support::{TestContext, contract_version, guest, of_kind};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// The record of a run of policies.
-fn record(args: &[&str]) -> (Desk, Value) {
-    let desk = Desk::new();
-    desk.llem(&[&["exec"], args].concat()).ok();
-    let record = desk.record();
-    (desk, record)
+/// Runs policies, and returns the record.
+fn record(args: &[&str]) -> (TestContext, Value) {
+    let context = TestContext::new();
+    context.llem(&[&["exec"], args].concat()).ok();
+    let record = context.record();
+    (context, record)
 }
 
-/// Label, tokens of prompt and output, and tokens of each request of a phase.
-fn requests(desk: &Desk, phase: &str) -> Vec<Value> {
-    let events = desk.events();
+/// Returns label, prompt and output lengths, and tokens of each request of a phase.
+fn requests(context: &TestContext, phase: &str) -> Vec<Value> {
+    let events = context.events();
     let generations = of_kind(&events, "generation").into_iter();
     let of_phase = generations.filter(|event| event["window"]["phase"] == phase);
     let shape = |event: &Value| {
@@ -30,7 +30,7 @@ fn metric_names(record: &Value) -> Vec<&str> {
     metrics.map(|metric| metric["name"].as_str().unwrap()).collect()
 }
 
-/// Role, name, and whether it was shipped, of all that took part.
+/// Returns role and name of each component of a run, and whether it was shipped.
 fn components(record: &Value) -> Vec<(&str, &str, bool)> {
     let components = record["components"].as_array().unwrap().iter();
     let told = |one: &'_ Value| one["is_shipped"].as_bool().unwrap_or(false);
@@ -43,11 +43,11 @@ const RUNNER: (&str, &str, bool) = ("runner", "runner", true);
 
 #[test]
 fn a_warm_up_alone_runs_with_the_shipped_others() {
-    let (desk, record) = record(&["--warmup", &guest("policy_warmup"), "-p", "requests=2"]);
+    let (context, record) = record(&["--warmup", &guest("policy_warmup"), "-p", "requests=2"]);
     let shipped = ("workload+metrics", "fixed-prompt", true);
     assert_eq!(components(&record), [("warmup", "thrice", false), RUNNER, shipped]);
-    assert_eq!(requests(&desk, "warmup"), vec![json!(["64 tokens", 64, 2]); 3]);
-    assert_eq!(requests(&desk, "measure"), vec![json!(["64 tokens", 64, 32]); 2]);
+    assert_eq!(requests(&context, "warmup"), vec![json!(["64 tokens", 64, 2]); 3]);
+    assert_eq!(requests(&context, "measure"), vec![json!(["64 tokens", 64, 32]); 2]);
     for name in ["ttft", "itl", "prefill_rate", "decode_rate"] {
         assert!(metric_names(&record).contains(&name), "{name}");
     }
@@ -55,12 +55,12 @@ fn a_warm_up_alone_runs_with_the_shipped_others() {
 
 #[test]
 fn a_workload_alone_runs_with_the_shipped_others() {
-    let (desk, record) = record(&["--workload", &guest("policy_workload")]);
+    let (context, record) = record(&["--workload", &guest("policy_workload")]);
     let shipped = ("warmup+metrics", "count", true);
     assert_eq!(components(&record), [("workload", "growing", false), RUNNER, shipped]);
-    assert_eq!(requests(&desk, "warmup"), vec![json!(["growing", 1, 2]); 5]);
+    assert_eq!(requests(&context, "warmup"), vec![json!(["growing", 1, 2]); 5]);
     let growing: Vec<_> = (1..=4).map(|length| json!(["growing", length, 4])).collect();
-    assert_eq!(requests(&desk, "measure"), growing);
+    assert_eq!(requests(&context, "measure"), growing);
     assert!(metric_names(&record).contains(&"decode_rate"));
 }
 
@@ -69,14 +69,14 @@ fn metrics_alone_run_with_the_shipped_others() {
     let settings = ["requests=3", "prompt-tokens=5", "new-tokens=7", "warmup-runs=1"];
     let settings = settings.map(|setting| ["-p", setting]).concat();
     let metrics = guest("policy_metrics");
-    let (desk, record) = record(&[&["--metrics", &metrics], &settings[..]].concat());
+    let (context, record) = record(&[&["--metrics", &metrics], &settings[..]].concat());
     let shipped = ("warmup+workload", "count", true);
     assert_eq!(components(&record), [("metrics", "count", false), RUNNER, shipped]);
-    assert_eq!(requests(&desk, "warmup"), [json!(["5 tokens", 5, 2])]);
-    assert_eq!(requests(&desk, "measure"), vec![json!(["5 tokens", 5, 7]); 3]);
+    assert_eq!(requests(&context, "warmup"), [json!(["5 tokens", 5, 2])]);
+    assert_eq!(requests(&context, "measure"), vec![json!(["5 tokens", 5, 7]); 3]);
     let value = |index: usize| &record["metrics"][index]["quantity"]["value"];
     assert_eq!((value(0), value(1)), (&json!(3.0), &json!(21.0)));
-    // All that was set stands in the record, of whoever declares it.
+    // The record holds every parameter that was set, whichever component declares it.
     assert_eq!(record["parameters"]["prompt-tokens"], 5);
     assert_eq!(record["parameters"]["baseline"], 0.0);
 }
@@ -84,62 +84,62 @@ fn metrics_alone_run_with_the_shipped_others() {
 #[test]
 fn a_file_takes_only_the_part_that_it_is_given_for() {
     let (all, growing) = (guest("policies"), guest("policy_workload"));
-    let (desk, record) = record(&["--warmup", &all, "--metrics", &all, &growing]);
-    // A file that is given twice is one component.
+    let (context, record) = record(&["--warmup", &all, "--metrics", &all, &growing]);
+    // A file that is given for two roles is one component.
     let given = [("workload", "growing", false), ("warmup+metrics", "policies", false), RUNNER];
     assert_eq!(components(&record), given);
-    assert_eq!(requests(&desk, "warmup"), vec![json!(["growing", 1, 1]); 2]);
-    assert_eq!(requests(&desk, "measure").len(), 4);
-    // layers times trials, which the metrics have counted.
+    assert_eq!(requests(&context, "warmup"), vec![json!(["growing", 1, 1]); 2]);
+    assert_eq!(requests(&context, "measure").len(), 4);
+    // The value is layers times trials, counted by the metrics policy.
     assert_eq!(record["metrics"][0]["quantity"]["value"], 16.0);
 }
 
 #[test]
 fn a_component_and_a_core_module_of_one_source_do_the_same() {
-    let (desk, module) = (Desk::new(), std::fs::read(guest("policy_workload")).unwrap());
-    let component = llem_runtime::encode::encode("policy_workload.wasm", &module).unwrap();
+    let (context, module) = (TestContext::new(), std::fs::read(guest("policy_workload")).unwrap());
+    let component = llem_runtime::encode_component("policy_workload.wasm", &module).unwrap();
     assert_ne!(component, module);
-    let file = desk.file("component.wasm", &component);
-    desk.llem(&["exec", "--workload", &file]).ok();
+    let file = context.file("component.wasm", &component);
+    context.llem(&["exec", "--workload", &file]).ok();
     let growing: Vec<_> = (1..=4).map(|length| json!(["growing", length, 4])).collect();
-    assert_eq!(requests(&desk, "measure"), growing);
+    assert_eq!(requests(&context, "measure"), growing);
 }
 
 #[test]
 fn policies_that_contradict_each_other_are_refused() {
     let (warmup, metrics) = (guest("policy_warmup"), guest("policy_contradicts"));
     let words = ["'warmup-runs'", "thrice", "contradicts", "3", "7", "rename one"];
-    Desk::new().llem(&["exec", &warmup, &metrics]).refused(2, &words);
-    // The shipped warm-up declares it too.
+    TestContext::new().llem(&["exec", &warmup, &metrics]).refused(2, &words);
+    // The shipped warm-up declares the same parameter.
     let words = ["'warmup-runs'", "count", "contradicts", "5", "7"];
-    Desk::new().llem(&["exec", &metrics]).refused(2, &words);
+    TestContext::new().llem(&["exec", &metrics]).refused(2, &words);
 }
 
 #[test]
 fn two_policies_of_a_kind_are_refused() {
     let (one, other) = (guest("policies"), guest("policy_workload"));
     let words = ["policies.wasm", "policy_workload.wasm", "workload policy", "--workload FILE"];
-    Desk::new().llem(&["exec", &one, &other]).refused(2, &words);
+    TestContext::new().llem(&["exec", &one, &other]).refused(2, &words);
     let words = ["noop.wasm", "experiment", "give it alone"];
-    Desk::new().llem(&["exec", &guest("noop"), &other]).refused(2, &words);
+    TestContext::new().llem(&["exec", &guest("noop"), &other]).refused(2, &words);
 }
 
 #[test]
 fn an_unknown_parameter_of_policies_is_refused() {
     let args = ["exec", &guest("policy_workload"), "-p", "speed=9"];
-    Desk::new().llem(&args).refused(2, &["'speed'", "baseline", "warmup-runs"]);
+    TestContext::new().llem(&args).refused(2, &["'speed'", "baseline", "warmup-runs"]);
 }
 
 #[test]
 fn what_goes_wrong_in_a_policy_ends_the_run() {
     let run = |way: &str, more: &[&str], code: i32, words: &[&str]| {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let way = format!("way={way}");
         let args = ["exec", "--workload", &guest("policy_misbehaves"), "-p", &way];
-        desk.llem(&[&args[..], more].concat()).refused(code, words);
-        // What was measured before is kept.
-        assert_eq!(requests(&desk, "measure"), [json!(["first", 1, 1])]);
-        desk.record()
+        context.llem(&[&args[..], more].concat()).refused(code, words);
+        // Earlier measurements are kept.
+        assert_eq!(requests(&context, "measure"), [json!(["first", 1, 1])]);
+        context.record()
     };
     let record = run("returns", &[], 1, &["the workload has had enough"]);
     assert_eq!(record["status"], "failed");
@@ -149,26 +149,26 @@ fn what_goes_wrong_in_a_policy_ends_the_run() {
     let began = Instant::now();
     run("loops", &["--deadline", "2"], 1, &["deadline of 2 s"]);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    // The host's own sentence, handed on by the policy and by the runner: what was given is at fault.
+    // The policy and the runner return the host's error unchanged, so the input is at fault.
     run("reads", &[], 2, &["dataset 'rows'", "--dataset rows=FILE"]);
 }
 
 #[test]
 fn a_dataset_is_granted_to_the_policy_that_declares_it() {
-    let desk = Desk::new();
-    let grant = format!("rows={}", desk.file("rows.jsonl", "{\"a\": 1}\n"));
+    let context = TestContext::new();
+    let grant = format!("rows={}", context.file("rows.jsonl", "{\"a\": 1}\n"));
     let args = ["exec", "--workload", &guest("policy_misbehaves"), "-p", "way=reads"];
-    desk.llem(&[&args[..], &["--dataset", &grant]].concat()).ok();
-    assert_eq!(desk.record()["grants"]["datasets"][0]["name"], "rows");
+    context.llem(&[&args[..], &["--dataset", &grant]].concat()).ok();
+    assert_eq!(context.record()["grants"]["datasets"][0]["name"], "rows");
 }
 
 #[test]
 fn the_baseline_is_a_parameter_of_the_runner() {
     let policy = guest("policies");
     let args = ["exec", &policy, "--baseline", "1", "-p", "baseline=1"];
-    Desk::new().llem(&args).refused(2, &["given twice", "--baseline"]);
+    TestContext::new().llem(&args).refused(2, &["given twice", "--baseline"]);
     let args = ["exec", &policy, "-p", "baseline=-1"];
-    Desk::new().llem(&args).refused(2, &["'baseline'", "-1"]);
+    TestContext::new().llem(&args).refused(2, &["'baseline'", "-1"]);
     let (_, record) = record(&[&policy, "-p", "baseline=0.1"]);
     assert_eq!(record["parameters"]["baseline"], 0.1);
     assert_eq!(record["phases"][1]["phase"], "baseline");
@@ -176,8 +176,8 @@ fn the_baseline_is_a_parameter_of_the_runner() {
 
 #[test]
 fn inspect_tells_what_a_policy_is_composed_with() {
-    let desk = Desk::new();
-    let shown = desk.llem(&["inspect", &guest("policy_warmup"), "--json"]).ok().json();
+    let context = TestContext::new();
+    let shown = context.llem(&["inspect", &guest("policy_warmup"), "--json"]).ok().json();
     assert_eq!((&shown["name"], &shown["roles"]), (&json!("thrice"), &json!(["warmup"])));
     let names = |parameters: &Value| {
         let parameters = parameters.as_array().unwrap().iter();
@@ -191,7 +191,7 @@ fn inspect_tells_what_a_policy_is_composed_with() {
     assert_eq!(roles, ["runner", "workload+metrics"]);
     assert_eq!(names(&others[0]["parameters"]), ["baseline"]);
     assert_eq!(names(&others[1]["parameters"]), ["prompt-tokens", "new-tokens", "requests"]);
-    let shown = desk.llem(&["inspect", &guest("policies")]).ok().stdout;
+    let shown = context.llem(&["inspect", &guest("policies")]).ok().stdout;
     for words in ["warmup + workload + metrics", "composed with", "runner: runner"] {
         assert!(shown.contains(words), "'{words}' is not in:\n{shown}");
     }
@@ -200,15 +200,15 @@ fn inspect_tells_what_a_policy_is_composed_with() {
 
 #[test]
 fn a_policy_built_against_another_contract_is_refused() {
-    let (desk, module) = (Desk::new(), std::fs::read(guest("policy_metrics")).unwrap());
-    let component = llem_runtime::encode::encode("policy_metrics.wasm", &module).unwrap();
-    // The functions of another version: `observe` of another name.
+    let (context, module) = (TestContext::new(), std::fs::read(guest("policy_metrics")).unwrap());
+    let component = llem_runtime::encode_component("policy_metrics.wasm", &module).unwrap();
+    // A component of another version, with another name for `observe`.
     let other = replaced(&component, b"observe", b"observa");
-    let file = desk.file("other.wasm", other);
-    desk.llem(&["exec", "--metrics", &file]).refused(2, &["other.wasm", "wit/"]);
+    let file = context.file("other.wasm", other);
+    context.llem(&["exec", "--metrics", &file]).refused(2, &["other.wasm", "wit/"]);
 }
 
-/// The same bytes with each `from` as `to`.
+/// Replaces each `from` by `to`.
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for place in 0..bytes.len() - from.len() {

@@ -1,6 +1,6 @@
-//! The components that ship are their sources, built.
+//! The shipped components are what their sources build to.
 
-use crate::support::{Desk, guests, of_kind};
+use crate::support::{TestContext, guests, of_kind};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -41,8 +41,8 @@ fn the_shipped_policies_are_their_source() {
     check("guest-sdk/defaults", &settings.map(|setting| ["-p", setting]).concat());
 }
 
-/// The component that ships in a folder, and the one that its source builds to, which are equal if one compiler made
-/// both.
+/// Returns the shipped component of a folder and the one built from its source, after checking that they are equal if one
+/// compiler made both.
 fn check_bytes(folder: &str) -> [PathBuf; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let file = format!("{}.wasm", folder.rsplit('/').next().unwrap());
@@ -51,7 +51,7 @@ fn check_bytes(folder: &str) -> [PathBuf; 2] {
     if compiler == fs::read_to_string(guests().join("compiler")).unwrap() {
         assert!(
             fs::read(&shipped).unwrap() == fs::read(&rebuilt).unwrap(),
-            "{folder}/{file} is not what its source builds to: run scripts/build-guests and commit it"
+            "{folder}/{file} is not what its source builds to: run scripts/tools/build-guests and commit it"
         );
     }
     [shipped, rebuilt]
@@ -59,12 +59,12 @@ fn check_bytes(folder: &str) -> [PathBuf; 2] {
 
 fn check(folder: &str, settings: &[&str]) {
     let [shipped, rebuilt] = check_bytes(folder);
-    // Another compiler gives other bytes; the method must be the same to the last request.
+    // Another compiler gives other bytes, but the method must be the same in every request.
     let method = |component: &Path| {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let component = component.to_str().unwrap();
-        desk.llem(&[&["exec", component], settings].concat()).ok();
-        let events = desk.events();
+        context.llem(&[&["exec", component], settings].concat()).ok();
+        let events = context.events();
         let asked = of_kind(&events, "generation").into_iter().flat_map(|event| {
             let sequences = event["sequences"].as_array().unwrap().iter();
             sequences.map(|sequence| {
@@ -79,7 +79,7 @@ fn check(folder: &str, settings: &[&str]) {
         let metrics = of_kind(&events, "metric")
             .into_iter()
             .map(|event| (event["name"].clone(), event["labels"].clone()));
-        let inspected = desk.llem(&["inspect", component, "--json"]).ok().json();
+        let inspected = context.llem(&["inspect", component, "--json"]).ok().json();
         let described = ["name", "version", "parameters", "datasets", "imports", "exports"]
             .map(|field| inspected[field].clone());
         (asked.collect::<Vec<_>>(), metrics.collect::<Vec<_>>(), described)

@@ -1,24 +1,24 @@
-//! What NVML told, recorded by `scripts/gpu-energy` and replayed below our parsers.
+//! Readings of NVML that `scripts/tools/gpu-energy` recorded on real cards, replayed below our parsers.
 
-use crate::support::{Desk, Hardware, fixtures, guest};
+use crate::support::{Hardware, TestContext, fixtures, guest};
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-/// Runs windows of rest on a recorded trace: each must have drawn what the card drew at some time.
+/// Runs windows that only wait on a recorded trace: each must report the energy that the card used at some time.
 fn replay(trace: &Path) {
-    let (hardware, desk) = (Hardware::new().replaying(trace), Desk::new());
+    let (hardware, context) = (Hardware::new().replaying(trace), TestContext::new());
     let told = fs::read_to_string(trace).unwrap();
-    // As many as end before it does.
+    // As many windows as fit the trace.
     let end: u64 =
         told.lines().last().and_then(|line| line.split(',').next()?.parse().ok()).unwrap();
     let windows = format!("windows={}", (end / 1000 - 1).min(5));
-    hardware.llem(&desk, &["exec", &guest("metering"), "-p", &windows, "-p", "length=800"]).ok();
+    hardware.llem(&context, &["exec", &guest("metering"), "-p", &windows, "-p", "length=800"]).ok();
     let power = told.lines().skip_while(|line| !line.starts_with(|c: char| c.is_ascii_digit()));
     let power = power.filter_map(|line| line.split(',').nth(2)?.parse::<f64>().ok());
     let (least, most) = power.fold((f64::MAX, 0.0_f64), |(least, most), milliwatts| {
         (least.min(milliwatts / 1e3), most.max(milliwatts / 1e3))
     });
-    for window in desk.record()["windows"].as_array().unwrap() {
+    for window in context.record()["windows"].as_array().unwrap() {
         let parts = window["energy"].as_array().unwrap();
         let gpu = &parts.iter().find(|part| part["device"] == "cuda:0").unwrap()["energy"];
         let (joules, uncertainty) =
@@ -35,8 +35,8 @@ fn energy_beside_another_monitor_is_recorded_and_replayed() {
     let (hardware, folder) = (Hardware::new().gpu(300, 600, |_| {}), tempfile::tempdir().unwrap());
     let python = std::env::var_os("LLEM_PYTHON").unwrap_or_else(|| "python3".into());
     let mut command = Command::new(python);
-    command.arg(fixtures().join("../../scripts/gpu-energy")).arg(folder.path());
-    // The double beside a processor that runs the model: it draws the same all the time.
+    command.arg(fixtures().join("../../scripts/tools/gpu-energy")).arg(folder.path());
+    // The double draws constant power while the processor runs the model.
     command.args(["--model", "synthetic:tiny", "--dtype", "f32", "--device", "cpu"]);
     command.args(["--new-tokens", "900", "--rounds", "1", "--shortest", "0.5"]);
     let command = hardware.environment(&mut command).env("LLEM", env!("CARGO_BIN_EXE_llem"));
@@ -44,7 +44,7 @@ fn energy_beside_another_monitor_is_recorded_and_replayed() {
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     let energy = fs::read(folder.path().join("energy.json")).expect(&told);
     let energy: Value = serde_json::from_slice(&energy).unwrap();
-    // On a machine that is busy with other tests the two need not agree: one begins and ends later.
+    // On a busy machine the two may differ, because one begins and ends later.
     assert!(ran.status.success() || told.contains("the two disagree"), "{told}");
     let period = energy["counter_period_s"].as_f64().unwrap();
     assert!((period - 0.1).abs() < 0.03, "{energy}");

@@ -1,21 +1,21 @@
-//! One clock for a request, the same everywhere, tested against a model of known latencies (50 ms for a pass with prompt,
-//! 7 ms for any other), while every reading of a counter takes 20 ms.
+//! Every request is timed by the same clock. Tested with a model of known latencies (50 ms for a pass with a prompt, 7 ms for
+//! any other) while every reading of a counter takes 20 ms.
 
-use crate::support::{Desk, Hardware, guest, of_kind};
+use crate::support::{Hardware, TestContext, guest, of_kind};
 use serde_json::Value;
 
 const PREFILL: f64 = 50.0;
 const DECODE: f64 = 7.0;
 const MODEL: &str = "synthetic:fixed-latency";
-/// Tokens of a request: a prefill and five decode passes.
+/// Output tokens of a request: a prefill and five decode passes.
 const TOKENS: usize = 6;
 
 fn ms(ns: &Value) -> f64 {
     ns.as_f64().unwrap() * 1e-6
 }
 
-/// Checks up to four times: a machine that does other things may hold a thread up for longer than these tests allow, but an
-/// error of the instrument is there each time.
+/// Checks up to four times: a busy machine may delay a thread for longer than these tests allow, but an error of our clock
+/// shows each time.
 fn at_best(check: impl Fn() -> Result<(), String>) {
     let mut failures = Vec::new();
     for _ in 0..4 {
@@ -27,7 +27,7 @@ fn at_best(check: impl Fn() -> Result<(), String>) {
     panic!("{}", failures.join("\n"));
 }
 
-/// Fails with what is wrong unless a condition holds.
+/// Returns an error with `message` unless a condition holds.
 macro_rules! hold {
     ($condition:expr, $($message:tt)+) => {
         let holds: bool = $condition;
@@ -37,27 +37,28 @@ macro_rules! hold {
     };
 }
 
-/// The first quartile: what else the machine does can only make a latency longer.
+/// Returns the first quartile, because other work on the machine can only make a latency longer.
 fn quartile(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 4]
 }
 
 /// Runs static requests and a continuous batch on hardware whose counters are slow to read.
-fn served(more: &[&str]) -> (Desk, Vec<Value>) {
+fn served(more: &[&str]) -> (TestContext, Vec<Value>) {
     let hardware = Hardware::new().gpu(300, 60, |_| {});
-    let desk = Desk::new();
+    let context = TestContext::new();
     let component = guest("request_clock");
     let args = [&["exec", &component, "--model", MODEL], more].concat();
-    let mut command = hardware.command(&desk, &args);
-    let ran =
-        crate::support::Ran::of(command.env("LLEM_TEST_NVML_DELAY_MS", "20").output().unwrap());
+    let mut command = hardware.command(&context, &args);
+    let ran = crate::support::CommandOutput::from_output(
+        command.env("LLEM_TEST_NVML_DELAY_MS", "20").output().unwrap(),
+    );
     ran.ok();
-    let events = desk.events();
-    (desk, events)
+    let events = context.events();
+    (context, events)
 }
 
-/// The sequences of static requests and of the batch.
+/// Returns the sequences of static requests and of the batch.
 fn sequences(events: &[Value]) -> [Vec<&Value>; 2] {
     let of_requests = of_kind(events, "generation").into_iter();
     let of_batch = of_kind(events, "batch-sequence").into_iter();
@@ -109,7 +110,7 @@ fn check_requests(events: &[Value], record: &Value) -> Result<(), String> {
         let parts = clock + part("prepare_ns") + part("meter_ns") + part("detokenize_ns");
         let total = part("total_ns");
         hold!((parts - total).abs() < 0.01 * total, "{parts} of {total} ms: {}", event["times"]);
-        // By the script's clock, which is none of ours: the call took as long as its parts.
+        // By the script's clock, which is independent of ours, the call took as long as its parts.
         hold!(total <= call && call < 1.1 * total + 5.0, "{total} of {call} ms");
         assert!(part("meter_ns") > 39.0, "both readings are slow: {}", event["times"]);
     }
@@ -121,7 +122,7 @@ fn check_generate() -> Result<(), String> {
     for _ in 0..5 {
         let args =
             ["generate", MODEL, "A prompt.", "--max-new-tokens", "6", "--ignore-eos", "--json"];
-        let timings = Desk::new().llem(&args).ok().json()["timings"].clone();
+        let timings = TestContext::new().llem(&args).ok().json()["timings"].clone();
         let s = |name: &str| timings[name].as_f64().unwrap() * 1e3;
         let times = timings["token_times_s"].as_array().unwrap().iter();
         let times: Vec<f64> = times.map(|time| time.as_f64().unwrap() * 1e3).collect();
@@ -137,11 +138,11 @@ fn check_generate() -> Result<(), String> {
 }
 
 fn check_served(more: &[&str]) -> Result<(), String> {
-    let (desk, events) = served(more);
+    let (context, events) = served(more);
     let [of_requests, of_batch] = sequences(&events);
     check_latencies(&of_requests)?;
     check_latencies(&of_batch)?;
-    check_requests(&events, &desk.record())
+    check_requests(&events, &context.record())
 }
 
 #[test]

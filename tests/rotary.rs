@@ -1,7 +1,7 @@
-//! Rotary embeddings that depend on a sequence's length, on models that `fixtures/make-rope` made.
+//! Rotary embeddings that depend on a sequence's length, compared with transformers (`fixtures/make-rope`).
 
 use crate::parity::{F32_TOLERANCE, assert_close, floats, generate_as, ids};
-use crate::support::{DEVICES, Desk, fixtures};
+use crate::support::{DEVICES, TestContext, fixtures};
 
 fn check(model: &str, lengths: &[usize]) {
     let folder = fixtures().join("rope").join(model);
@@ -41,9 +41,9 @@ fn a_sequence_that_would_have_keys_of_both_sets_is_refused() {
     let tokens = tokens.join(",");
     let generate = |count: &str| {
         let args = ["generate", folder, "--tokens", &tokens, "--ignore-eos", "--max-new-tokens"];
-        Desk::new().llem(&[&args[..], &[count]].concat())
+        TestContext::new().llem(&[&args[..], &[count]].concat())
     };
-    // The last token that is generated is not run.
+    // The last generated token is not run through the model.
     generate("3").ok();
     generate("4").refused(2, &["prompt 0 has 30 tokens", "generate at most 3 tokens"]);
 }

@@ -1,6 +1,6 @@
-//! Scoring as measured work: each call in the journal with its time, energy and tokens, however it ends.
+//! Scoring is measured work: the journal has each call with its time, energy and tokens, however it ends.
 
-use crate::support::{Desk, Launched, Ran, fixtures, guest, of_kind};
+use crate::support::{CommandOutput, Launch, TestContext, fixtures, guest, of_kind};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -11,14 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The fixture whose context is 256.
+/// Returns the fixture whose context is 256.
 fn model() -> String {
     fixtures().join("llama/tied").to_str().unwrap().to_owned()
 }
 
-fn start(desk: &Desk, more: &[&str]) -> Child {
+fn start(context: &TestContext, more: &[&str]) -> Child {
     let component = guest("many_scores");
-    let mut command = desk.command(&[&["exec", &component][..], more].concat());
+    let mut command = context.command(&[&["exec", &component][..], more].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -27,9 +27,9 @@ fn signal(child: &Child, name: &str) {
     assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
-/// Waits until the journal holds so many lines of progress.
-fn wait_for_progress(desk: &Desk, lines: usize) {
-    let journal = desk.folder.path().join("run/events.jsonl");
+/// Waits until the journal holds this many lines of progress.
+fn wait_for_progress(context: &TestContext, lines: usize) {
+    let journal = context.folder.path().join("run/events.jsonl");
     let patience = Instant::now() + Duration::from_secs(120);
     let told = || fs::read_to_string(&journal).unwrap_or_default();
     while told().matches("\"event\":\"score-progress\"").count() < lines {
@@ -42,7 +42,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
 }
 
-/// The requests in these lines, each once.
+/// Returns the requests in these lines, and panics if one occurs twice.
 fn results(events: &[&Value]) -> Vec<u64> {
     let lines = events.iter().flat_map(|event| event["results"].as_array().unwrap());
     let requests: Vec<u64> = lines.map(|result| number(&result["request"])).collect();
@@ -50,7 +50,7 @@ fn results(events: &[&Value]) -> Vec<u64> {
     requests
 }
 
-/// Log-likelihoods of each score, in order.
+/// Returns the log-likelihoods of each score, in order.
 fn likelihoods(record: &Value) -> Vec<Vec<f64>> {
     let points = |series: &Value| {
         let points = series["points"].as_array().unwrap().iter();
@@ -61,14 +61,14 @@ fn likelihoods(record: &Value) -> Vec<Vec<f64>> {
 
 #[test]
 fn a_call_is_in_the_journal_with_its_time_energy_and_tokens() {
-    let (desk, model, component) = (Desk::new(), model(), guest("score_lists"));
+    let (context, model, component) = (TestContext::new(), model(), guest("score_lists"));
     let lists = ["-p", "requests=1,2,3>4,5;6>7", "-p", "texts=8,9,10;;11", "-p", "apart=false"];
     let power = ["--power-model", "tdp=100,idle=40"];
     let args = [&["exec", &component, "--model", &model, "--dtype", "f32"][..], &lists, &power];
     let began = Instant::now();
-    let ran = desk.llem(&args.concat()).ok();
+    let ran = context.llem(&args.concat()).ok();
     let took = began.elapsed().as_secs_f64();
-    let (events, record) = (desk.events(), desk.record());
+    let (events, record) = (context.events(), context.record());
     let calls = of_kind(&events, "score");
     assert_eq!(calls.len(), 2, "an event a call");
     assert!(of_kind(&events, "score-progress").is_empty(), "short calls have one line");
@@ -95,13 +95,13 @@ fn a_call_is_in_the_journal_with_its_time_energy_and_tokens() {
         let engine = number(&activity["prefill_ns"]) as f64 * 1e-9;
         assert!(engine > 0.0 && engine <= wall && wall < took, "{engine} {wall} {took}");
         let energy = window["energy_total"]["value"].as_f64().unwrap();
-        // With the processor busy all the time it is 100 W, but for the last bits of the sum.
+        // A processor that is always busy draws 100 W, except for rounding of the sum.
         assert!((39.99..=100.01).contains(&(energy / wall)), "{energy} J in {wall} s");
         assert_eq!(window["energy_total"]["source"], "modelled");
         assert!(activity["flops_estimated"]["prefill"].as_f64().unwrap() > 0.0);
     }
 
-    // The journal keeps the sum of what the script saw for each request.
+    // The journal holds, for each request, the sum of the values that the script saw.
     let seen = likelihoods(&record);
     assert_eq!(seen.len(), 5);
     for (call, seen) in calls.iter().zip([&seen[..2], &seen[2..]]) {
@@ -130,7 +130,7 @@ fn a_call_is_in_the_journal_with_its_time_energy_and_tokens() {
     assert!(ran.stdout.contains("score-rolling") && ran.stdout.contains("tok scored"));
 }
 
-/// Texts from nothing to three contexts long.
+/// Texts of lengths from zero to three contexts.
 #[test]
 fn texts_of_unlike_lengths_share_passes_and_score_as_they_do_alone() {
     let lengths = [1, 300, 0, 17, 256, 2, 700, 257, 40, 3, 90, 5];
@@ -142,13 +142,13 @@ fn texts_of_unlike_lengths_share_passes_and_score_as_they_do_alone() {
     let texts = format!("texts={}", texts.collect::<Vec<_>>().join(";"));
     let (model, component) = (model(), guest("score_lists"));
     let scored = |more: &[&str]| {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let args = ["exec", &component, "--model", &model, "--dtype", "f32", "-p", &texts];
-        desk.llem(&[&args[..], more].concat()).ok();
-        let events = desk.events();
+        context.llem(&[&args[..], more].concat()).ok();
+        let events = context.events();
         let calls = of_kind(&events, "score");
         let passes: u64 = calls.iter().map(|call| number(&call["passes"])).sum();
-        (likelihoods(&desk.record()), passes)
+        (likelihoods(&context.record()), passes)
     };
     let (apart, one_by_one) = scored(&["-p", "apart=true"]);
     assert_eq!(apart.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
@@ -159,32 +159,32 @@ fn texts_of_unlike_lengths_share_passes_and_score_as_they_do_alone() {
             let worst = together.iter().zip(apart).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(worst <= 1e-5, "text {index} {more:?}: {worst}");
         }
-        // 1671 tokens at 1024 a pass, where each text alone takes one at least.
+        // 1,671 tokens take two passes of 1,024; one by one each text would take at least one.
         assert!(passes <= 4 && one_by_one >= 11, "{passes} {one_by_one} {more:?}");
     }
 }
 
 #[test]
 fn an_interrupted_call_keeps_what_it_completed() {
-    // What requests like these cost, each.
-    let desk = Desk::new();
+    // Returns the cost of one such request.
+    let context = TestContext::new();
     let few = ["exec", &guest("many_scores"), "-p", "requests=10"];
-    desk.llem(&few).ok();
-    let events = desk.events();
+    context.llem(&few).ok();
+    let events = context.events();
     let whole = of_kind(&events, "score")[0]["window"]["activity"].clone();
     let [tokens, each] = [&whole["prompt_tokens"], &whole["flops_estimated"]["prefill"]]
         .map(|sum| sum.as_f64().unwrap() / 10.0);
 
     for rolling in ["rolling=false", "rolling=true"] {
-        let desk = Desk::new();
+        let context = TestContext::new();
         let more = ["-p", rolling, "--power-model", "tdp=100,idle=40"];
-        let child = start(&desk, &more);
-        wait_for_progress(&desk, 1);
+        let child = start(&context, &more);
+        wait_for_progress(&context, 1);
         signal(&child, "-INT");
-        let ran = Ran::of(child.wait_with_output().unwrap());
+        let ran = CommandOutput::from_output(child.wait_with_output().unwrap());
         ran.refused(130, &["interrupted"]);
 
-        let (events, record) = (desk.events(), desk.record());
+        let (events, record) = (context.events(), context.record());
         let mut lines = of_kind(&events, "score-progress");
         let call = *of_kind(&events, "score").last().unwrap();
         assert_eq!(call["cut_short"], "interrupted");
@@ -198,7 +198,7 @@ fn an_interrupted_call_keeps_what_it_completed() {
         assert_eq!(results(&lines).len() as u64, completed);
         assert_eq!(number(&call["scored_tokens"]) / 24, completed, "of 24 tokens each");
 
-        // Its work counts: that of the requests that were run, and of no other.
+        // The work of the requests that ran counts, and no other.
         let activity = &call["window"]["activity"];
         let flops = activity["flops_estimated"]["prefill"].as_f64().unwrap();
         if rolling == "rolling=false" {
@@ -215,25 +215,25 @@ fn an_interrupted_call_keeps_what_it_completed() {
 
 #[test]
 fn a_deadline_keeps_what_was_completed() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let args = ["exec", &guest("many_scores"), "--deadline", "4"];
-    desk.llem(&args).refused(1, &["deadline of 4 s"]);
-    let events = desk.events();
+    context.llem(&args).refused(1, &["deadline of 4 s"]);
+    let events = context.events();
     let call = *of_kind(&events, "score").last().unwrap();
     assert_eq!(call["cut_short"], "interrupted");
     let completed = number(&call["completed"]);
     assert!(completed > 0 && completed < number(&call["requests"]), "{completed}");
 }
 
-/// One line a second while a call goes on, each with what came since the one before.
+/// One line a second during a call, each with the scores since the line before.
 #[test]
 fn kill_9_leaves_what_was_completed_a_moment_before() {
-    let desk = Desk::new();
-    let mut child = start(&desk, &[]);
-    wait_for_progress(&desk, 2);
+    let context = TestContext::new();
+    let mut child = start(&context, &[]);
+    wait_for_progress(&context, 2);
     signal(&child, "-KILL");
     child.wait().unwrap();
-    let text = fs::read_to_string(desk.folder.path().join("run/events.jsonl")).unwrap();
+    let text = fs::read_to_string(context.folder.path().join("run/events.jsonl")).unwrap();
     let complete = &text[..text.rfind('\n').unwrap() + 1];
     let events: Vec<Value> =
         complete.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -253,10 +253,10 @@ fn kill_9_leaves_what_was_completed_a_moment_before() {
     }
 }
 
-/// A copy of the GPT-2 fixture whose embedding of a token overflows on the way.
-fn overflowing(desk: &Desk, token: usize) -> String {
+/// Makes a copy of the GPT-2 fixture in which the embedding of a token overflows.
+fn overflowing(context: &TestContext, token: usize) -> String {
     let from = fixtures().join("families/gpt2-untied");
-    let to = desk.folder.path().join("overflowing");
+    let to = context.folder.path().join("overflowing");
     fs::create_dir(&to).unwrap();
     fs::copy(from.join("config.json"), to.join("config.json")).unwrap();
     let mut bytes = fs::read(from.join("model.safetensors")).unwrap();
@@ -274,32 +274,32 @@ fn overflowing(desk: &Desk, token: usize) -> String {
 
 #[test]
 fn a_logit_that_is_not_a_number_fails_its_own_request_only() {
-    let desk = Desk::new();
-    let (model, component) = (overflowing(&desk, 92), guest("score_lists"));
-    // The last token is never run.
+    let context = TestContext::new();
+    let (model, component) = (overflowing(&context, 92), guest("score_lists"));
+    // The last token is never run through the model.
     let requests = "requests=1,2>3,4;5,92>6,7;8>9;10,11>92";
     let args = ["exec", &component, "--model", &model, "--dtype", "f32", "-p", requests];
-    desk.llem(&args).refused(1, &["not a number"]);
-    let (events, record) = (desk.events(), desk.record());
+    context.llem(&args).refused(1, &["not a number"]);
+    let (events, record) = (context.events(), context.record());
     let call = of_kind(&events, "score")[0];
     assert_eq!(results(&[call]), [0, 2, 3]);
     assert_eq!((number(&call["completed"]), number(&call["scored_tokens"])), (3, 4));
     assert!(call["cut_short"].as_str().unwrap().contains("not a number"));
-    // All four were run.
+    // All four requests ran.
     assert_eq!(number(&call["window"]["activity"]["requests"]), 4);
     assert_eq!(number(&record["score_groups"][0]["requests"]), 3);
 }
 
 #[test]
 fn a_rank_that_dies_leaves_what_was_completed() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let component = guest("many_scores");
     let args = ["exec", &component, "--tp", "2", "--rank-timeout", "5"];
-    let launched = Launched::start(&desk, &args, 2);
-    wait_for_progress(&desk, 1);
+    let launched = Launch::start(&context, &args, 2);
+    wait_for_progress(&context, 1);
     launched.signal(1, "-KILL");
     launched.end().remove(0).refused(1, &["rank 1 failed"]);
-    let events = desk.events();
+    let events = context.events();
     let call = of_kind(&events, "score")[0];
     assert!(call["cut_short"].as_str().unwrap().contains("rank 1 failed"));
     let mut lines = of_kind(&events, "score-progress");
@@ -308,7 +308,7 @@ fn a_rank_that_dies_leaves_what_was_completed() {
     assert_eq!(results(&lines).len() as u64, number(&call["completed"]));
 }
 
-/// Nothing is run, so nothing is measured; the sentence names what is wrong.
+/// A refused call runs nothing and measures nothing; the error names the fault.
 #[test]
 fn what_cannot_be_scored_is_refused_before_any_of_it_is_run() {
     let (model, component) = (model(), guest("score_lists"));
@@ -317,9 +317,9 @@ fn what_cannot_be_scored_is_refused_before_any_of_it_is_run() {
         ("requests=1>200", &["score request 0", "token 200 is beyond the vocabulary"]),
         ("texts=1,2;3,999", &["text 1", "token 999 is beyond the vocabulary"]),
     ] {
-        let desk = Desk::new();
-        let ran = desk.llem(&["exec", &component, "--model", &model, "-p", lists]);
+        let context = TestContext::new();
+        let ran = context.llem(&["exec", &component, "--model", &model, "-p", lists]);
         ran.refused(2, words);
-        assert!(of_kind(&desk.events(), "score").is_empty());
+        assert!(of_kind(&context.events(), "score").is_empty());
     }
 }

@@ -1,18 +1,18 @@
-//! Streams of random numbers: every request of a run draws its own, and the same in every run of that seed.
+//! Each request of a run has its own stream of random numbers, which is the same in every run with that seed.
 
-use crate::support::{Desk, guest, of_kind};
+use crate::support::{TestContext, guest, of_kind};
 use serde_json::Value;
 
-/// The tokens of three equal requests at temperature 1, static or in batches.
+/// Returns the tokens of three equal requests at temperature 1, static or in batches.
 fn drawn(seed: &str, batch: &str) -> Vec<Value> {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let component = guest("given_tokens");
     let mut args = vec!["exec", &component, "--seed", seed];
     for parameter in ["temperature=1.0", "requests=3", batch] {
         args.extend(["-p", parameter]);
     }
-    desk.llem(&args).ok();
-    let events = desk.events();
+    context.llem(&args).ok();
+    let events = context.events();
     let of_requests =
         of_kind(&events, "generation").into_iter().map(|event| &event["sequences"][0]);
     let of_batches = of_kind(&events, "batch-sequence").into_iter().map(|event| &event["sequence"]);

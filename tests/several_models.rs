@@ -1,10 +1,10 @@
-//! Models that are granted by name, each with a number format and adapters of its own.
+//! Several models granted by name, each with its own number format and adapters.
 
-use crate::support::{Desk, guest};
+use crate::support::{TestContext, guest};
 
 #[test]
 fn the_first_is_the_default_and_the_record_has_all() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let grants = [
         "--model=big=synthetic:tiny",
         "--model=draft=synthetic:tiny",
@@ -14,8 +14,8 @@ fn the_first_is_the_default_and_the_record_has_all() {
         "--adapter=draft:fine=synthetic:rank=2",
         "--adapter=own=synthetic:rank=4",
     ];
-    desk.llem(&[&["exec", &guest("imperative")], &grants[..]].concat()).ok();
-    let record = desk.record();
+    context.llem(&[&["exec", &guest("imperative")], &grants[..]].concat()).ok();
+    let record = context.record();
     let models = &record["grants"]["models"];
     for (index, name, dtype, adapter) in
         [(0, "big", "f32", "synthetic:rank=4"), (1, "draft", "bf16", "synthetic:rank=2")]
@@ -36,10 +36,10 @@ fn the_first_is_the_default_and_the_record_has_all() {
 
 #[test]
 fn a_script_loads_them_by_name() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let models = ["--model=big=synthetic:tiny", "--model=draft=synthetic:fixed-latency"];
-    desk.llem(&[&["exec", &guest("several_models")], &models[..]].concat()).ok();
-    let record = desk.record();
+    context.llem(&[&["exec", &guest("several_models")], &models[..]].concat()).ok();
+    let record = context.record();
     let sources: Vec<_> =
         record["models"].as_array().unwrap().iter().map(|one| &one["source"]).collect();
     assert_eq!(sources, ["synthetic:tiny", "synthetic:fixed-latency"]);
@@ -47,9 +47,9 @@ fn a_script_loads_them_by_name() {
 
 #[test]
 fn one_without_a_name_is_as_before() {
-    let desk = Desk::new();
-    desk.llem(&["exec", &guest("imperative"), "--model=synthetic:tiny", "--dtype=bf16"]).ok();
-    let record = desk.record();
+    let context = TestContext::new();
+    context.llem(&["exec", &guest("imperative"), "--model=synthetic:tiny", "--dtype=bf16"]).ok();
+    let record = context.record();
     assert_eq!(record["grants"]["model"], "synthetic:tiny");
     assert_eq!(record["grants"]["models"][0]["name"], "default");
     assert_eq!(record["models"][0]["dtype"], "bf16");
@@ -71,6 +71,6 @@ fn what_contradicts_itself_is_refused() {
         (&["--dtype=default=f32", "--dtype=default=f16"], &["dtype", "'default'", "twice"]),
     ] {
         let arguments = [&["exec", "quickstart"], given].concat();
-        Desk::new().llem(&arguments).refused(2, words);
+        TestContext::new().llem(&arguments).refused(2, words);
     }
 }

@@ -1,21 +1,23 @@
-//! Every number format on every instruction set that this processor has, against transformers and llama.cpp.
+//! Every number format on every instruction set of this processor, compared with transformers and llama.cpp.
 
 use crate::{
     parity::{assert_close, floats, ids},
-    support::{Desk, Ran, fixtures, guest},
+    support::{CommandOutput, TestContext, fixtures, guest},
 };
 use safetensors::SafeTensors;
 use std::{fs, process::Command};
 
 const PATHS: [&str; 4] = ["portable", "avx2", "avx512", "amx"];
-/// Largest difference of f16's logits from those of f32, over their largest magnitude: half of its last bit, some layers.
+/// Largest difference of f16's logits from those of f32, over their largest magnitude: half of its last bit, accumulated over some layers.
 const F16_TOLERANCE: f32 = 4e-3;
 
-/// Whether this processor has a path.
+/// Returns true if this processor supports an instruction set.
 fn has(path: &str) -> bool {
     let mut command =
-        Desk::new().command(&["generate", "synthetic:tiny", "a", "--max-new-tokens", "1"]);
-    let ran = Ran::of(command.env("LLEM_SIMD", path).current_dir("/").output().unwrap());
+        TestContext::new().command(&["generate", "synthetic:tiny", "a", "--max-new-tokens", "1"]);
+    let ran = CommandOutput::from_output(
+        command.env("LLEM_SIMD", path).current_dir("/").output().unwrap(),
+    );
     match ran.code {
         Some(0) => true,
         _ => {
@@ -25,7 +27,7 @@ fn has(path: &str) -> bool {
     }
 }
 
-/// The tests that hold f32, bf16 and GGUF's formats beside transformers and llama.cpp, on each path.
+/// Runs the tests that compare f32, bf16 and GGUF's formats with transformers and llama.cpp on each instruction set.
 #[test]
 fn formats_agree_with_peers_on_every_path() {
     assert!(has("portable"));
@@ -51,15 +53,15 @@ fn f16_is_f32_within_its_rounding() {
 
 #[test]
 fn a_path_that_is_none_is_refused() {
-    let mut command = Desk::new().command(&["doctor"]);
-    Ran::of(command.env("LLEM_SIMD", "sse9").current_dir("/").output().unwrap())
+    let mut command = TestContext::new().command(&["doctor"]);
+    CommandOutput::from_output(command.env("LLEM_SIMD", "sse9").current_dir("/").output().unwrap())
         .refused(2, &["LLEM_SIMD=sse9", "portable, avx2, avx512 or amx"]);
 }
 
 #[test]
 fn the_record_names_the_path() {
-    let desk = Desk::new();
-    let mut command = desk.command(&["exec", &guest("noop")]);
-    Ran::of(command.env("LLEM_SIMD", "portable").output().unwrap()).ok();
-    assert_eq!(desk.record()["host"]["simd"], "portable");
+    let context = TestContext::new();
+    let mut command = context.command(&["exec", &guest("noop")]);
+    CommandOutput::from_output(command.env("LLEM_SIMD", "portable").output().unwrap()).ok();
+    assert_eq!(context.record()["host"]["simd"], "portable");
 }

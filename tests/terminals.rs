@@ -1,7 +1,7 @@
-//! What a person sees on a terminal, and that a terminal which nobody reads holds up nothing.
+//! Output to a terminal, also to one that nobody reads, which must not delay a run.
 #![cfg(target_os = "linux")]
 
-use crate::support::{Desk, guest};
+use crate::support::{TestContext, guest};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A terminal's two ends: what a program writes to, and what a person reads from.
+/// Opens a terminal: the end that a program writes to, and the end that a person reads from.
 pub fn terminal() -> (File, File) {
     let (mut read, mut write) = (0, 0);
     let none = std::ptr::null_mut();
@@ -22,7 +22,7 @@ pub fn terminal() -> (File, File) {
     unsafe { (File::from_raw_fd(write), File::from_raw_fd(read)) }
 }
 
-/// A pipe's two ends, in the same order.
+/// Opens a pipe: the end to write to, and the end to read from.
 pub fn pipe() -> (File, File) {
     let mut ends = [0; 2];
     // SAFETY: the array holds both.
@@ -31,7 +31,7 @@ pub fn pipe() -> (File, File) {
     unsafe { (File::from_raw_fd(ends[1]), File::from_raw_fd(ends[0])) }
 }
 
-/// Writes until there is no room, so that whoever writes next waits until somebody reads.
+/// Fills the pipe, so that the next writer waits for a reader.
 pub fn fill(end: &mut File) {
     let set = |blocking: bool| {
         let flags = if blocking { 0 } else { libc::O_NONBLOCK };
@@ -46,13 +46,13 @@ pub fn fill(end: &mut File) {
     set(true);
 }
 
-/// All that a program writes to a terminal, which is both of its outputs.
+/// Returns everything that a program writes to a terminal, which is both its standard output and error.
 pub fn on_terminal(mut command: Command) -> String {
     let (write, mut read) = terminal();
     let ends = [write.try_clone().unwrap(), write].map(Stdio::from);
     let [stdout, stderr] = ends;
     let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
-    // It holds the terminal open, too.
+    // The command holds the terminal open, too.
     drop(command);
     let (mut seen, mut part) = (Vec::new(), [0; 4096]);
     // Once the program has gone, reading ends with an error.
@@ -67,7 +67,7 @@ fn start(command: &mut Command, stderr: Stdio) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
 }
 
-/// Ends well, within a time that is far above what it takes.
+/// Waits for the program, which must succeed within a generous time.
 fn ends_well(mut child: Child, what: &str) {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(60) {
@@ -84,14 +84,14 @@ fn ends_well(mut child: Child, what: &str) {
 
 #[test]
 fn a_terminal_or_pipe_that_nobody_reads_holds_up_nothing() {
-    // It warns, logs, and generates for some redraws of the line.
+    // The run warns, logs, and generates for several redraws of the progress line.
     let component = guest("speaks");
     for (what, (mut write, _read)) in [("terminal", terminal()), ("pipe", pipe())] {
         fill(&mut write);
-        let desk = Desk::new();
-        let child = start(&mut desk.command(&["exec", &component]), write.into());
+        let context = TestContext::new();
+        let child = start(&mut context.command(&["exec", &component]), write.into());
         ends_well(child, what);
-        assert_eq!(desk.record()["status"], "completed");
+        assert_eq!(context.record()["status"], "completed");
     }
 }
 
@@ -99,9 +99,9 @@ fn a_terminal_or_pipe_that_nobody_reads_holds_up_nothing() {
 fn ctrl_c_ends_a_run_whose_terminal_nobody_reads() {
     let (mut write, _read) = terminal();
     fill(&mut write);
-    let desk = Desk::new();
-    let mut child = start(&mut desk.command(&["exec", &guest("long_decode")]), write.into());
-    let journal = desk.folder.path().join("run/events.jsonl");
+    let context = TestContext::new();
+    let mut child = start(&mut context.command(&["exec", &guest("long_decode")]), write.into());
+    let journal = context.folder.path().join("run/events.jsonl");
     let began = Instant::now();
     while !std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"model\"")) {
         assert!(began.elapsed() < Duration::from_secs(30), "no model");
@@ -114,7 +114,7 @@ fn ctrl_c_ends_a_run_whose_terminal_nobody_reads() {
         assert!(began.elapsed() < Duration::from_secs(20), "the run has not ended");
         thread::sleep(Duration::from_millis(5));
     }
-    // Its last sentence waits for a reader, as any program's does.
+    // The last sentence waits for a reader, as with any program.
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -122,9 +122,9 @@ fn ctrl_c_ends_a_run_whose_terminal_nobody_reads() {
 #[test]
 fn a_terminal_shows_what_goes_on_and_what_is_said() {
     let (write, mut read) = terminal();
-    let desk = Desk::new();
+    let context = TestContext::new();
     let component = guest("speaks");
-    let child = start(&mut desk.command(&["exec", &component]), write.into());
+    let child = start(&mut context.command(&["exec", &component]), write.into());
     let reader = thread::spawn(move || {
         let (mut seen, mut part) = (Vec::new(), [0; 4096]);
         // Once the program has gone, reading ends with an error.
@@ -139,6 +139,6 @@ fn a_terminal_shows_what_goes_on_and_what_is_said() {
     {
         assert!(console::strip_ansi_codes(&seen).contains(words), "no '{words}' in {seen:?}");
     }
-    // What a script says does not steer the terminal.
+    // Text of a script does not control the terminal.
     assert!(!seen.contains("\u{1b}[35m"), "{seen:?}");
 }

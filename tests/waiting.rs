@@ -1,18 +1,18 @@
-//! `wait-until` names its device, and works wherever anything meters it.
+//! `wait-until` names its device, and works on every device that has a meter.
 
-use crate::support::{Desk, Hardware, guest, of_kind};
+use crate::support::{Hardware, TestContext, guest, of_kind};
 
 const DOMAIN: &str = "intel-rapl:0";
 const RANGE: u64 = 262_143_328_850;
 
-/// What a guest that waits is told.
+/// Returns what `wait-until` answers to a guest.
 fn told(hardware: &Hardware, more: &[&str]) -> String {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let guest = guest("waits");
     let mut args = vec!["exec", &guest, "--no-timeline"];
     more.iter().for_each(|parameter| args.extend(["-p", parameter]));
-    hardware.llem(&desk, &args).ok();
-    let events = desk.events();
+    hardware.llem(&context, &args).ok();
+    let events = context.events();
     let mut logs = of_kind(&events, "log").into_iter().filter(|log| log["level"] == "info");
     logs.next_back().unwrap()["message"].as_str().unwrap().to_owned()
 }
@@ -23,7 +23,7 @@ fn a_processor_with_a_counter_can_be_steady() {
     let drawing = hardware.drawing(DOMAIN, 50, RANGE);
     assert_eq!(told(&hardware, &["within=1000"]), "steady");
     assert_eq!(told(&hardware, &["device=cpu", "within=1000"]), "steady");
-    // No power is as steady as that.
+    // No power is this steady.
     let moved = told(&hardware, &["device=cpu", "within=1e-9", "timeout=1500"]);
     assert!(moved.contains("Failed") && moved.contains("cpu still moved by"), "{moved}");
     drop(drawing);

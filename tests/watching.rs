@@ -1,6 +1,6 @@
-//! What others see of a run while it goes on: a Prometheus server that asks, a collector that is told.
+//! Observers of a run in progress: a Prometheus server that polls, and an OpenTelemetry collector that receives spans.
 
-use crate::support::{Desk, Hardware, Launched, free_port, guest};
+use crate::support::{Hardware, Launch, TestContext, free_port, guest};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is served at an address, once it holds `sign`.
+/// Returns what an address serves, as soon as it contains `sign`.
 fn asked(address: &str, sign: &str) -> String {
     let began = Instant::now();
     loop {
@@ -34,10 +34,10 @@ fn asked(address: &str, sign: &str) -> String {
 
 #[test]
 fn prometheus_is_answered_while_a_run_goes_on() {
-    let (hardware, desk) = (Hardware::new().gpu(300, 60, |_| {}), Desk::new());
+    let (hardware, context) = (Hardware::new().gpu(300, 60, |_| {}), TestContext::new());
     let long = guest("many_requests");
     let args = ["exec", &long, "--serve-metrics", "127.0.0.1:0"];
-    let mut child = hardware.command(&desk, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = hardware.command(&context, &args).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.read_line(&mut first).unwrap();
@@ -57,50 +57,50 @@ fn prometheus_is_answered_while_a_run_goes_on() {
 
 #[test]
 fn an_address_that_cannot_be_had_is_refused() {
-    let ran = Desk::new().llem(&["exec", "quickstart", "--serve-metrics", "not-an-address"]);
+    let ran = TestContext::new().llem(&["exec", "quickstart", "--serve-metrics", "not-an-address"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("--serve-metrics not-an-address"), "{}", ran.stderr);
-    let ran = Desk::new().llem(&["exec", "quickstart", "--otlp-endpoint", "localhost:4318"]);
+    let ran = TestContext::new().llem(&["exec", "quickstart", "--otlp-endpoint", "localhost:4318"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("such as http://localhost:4318"), "{}", ran.stderr);
 }
 
-/// Only the rank that leads watches, so that the processes of a launch do not fight for a port.
+/// Only rank 0 opens the port, so that the processes of a launch do not compete for it.
 #[test]
 fn of_several_processes_one_serves_metrics() {
-    let desk = Desk::new();
+    let context = TestContext::new();
     let address = format!("127.0.0.1:{}", free_port());
     let small = ["-p", "rounds=1", "-p", "new-tokens=2"];
     let args =
         [&["exec", "quickstart", "--tp", "2", "--serve-metrics", &address][..], &small].concat();
-    let mut ended = Launched::start(&desk, &args, 2).end();
+    let mut ended = Launch::start(&context, &args, 2).end();
     let first = ended.remove(0).ok();
     assert!(first.stderr.contains(&format!("metrics at http://{address}")), "{}", first.stderr);
     assert_eq!(ended.remove(0).ok().stderr, "");
-    assert_eq!(desk.record()["status"], "completed");
+    assert_eq!(context.record()["status"], "completed");
 }
 
-/// Before the run begins, and all ranks end.
+/// The error comes before the run begins, and all ranks end.
 #[test]
 fn a_port_that_another_has_is_refused() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let words = ["--serve-metrics", "ddress already in use"];
-    let desk = Desk::new();
+    let context = TestContext::new();
     let args = ["exec", "quickstart", "--serve-metrics", &address];
-    desk.llem(&args).refused(2, &words);
-    let mut ended = Launched::start(&desk, &[&args[..], &["--tp", "2"]].concat(), 2).end();
+    context.llem(&args).refused(2, &words);
+    let mut ended = Launch::start(&context, &[&args[..], &["--tp", "2"]].concat(), 2).end();
     ended.remove(0).refused(2, &words);
     ended.remove(0).ok();
-    assert!(!desk.folder.path().join("run").exists(), "no run has begun");
+    assert!(!context.folder.path().join("run").exists(), "no run has begun");
 }
 
-/// Takes one export after another until the run is over, and gives the spans of all of them.
+/// Receives exports until the run is over, and returns the spans of all of them.
 fn collect(listener: &TcpListener, over: &AtomicBool) -> Vec<Value> {
     listener.set_nonblocking(true).unwrap();
     let mut spans = Vec::new();
     loop {
-        // Looked at first: what connects before the run is over is still taken.
+        // Checked first, so that a connection made before the end of the run is still accepted.
         let was_over = over.load(Ordering::SeqCst);
         let Ok((stream, _)) = listener.accept() else {
             if was_over {
@@ -109,7 +109,7 @@ fn collect(listener: &TcpListener, over: &AtomicBool) -> Vec<Value> {
             thread::sleep(Duration::from_millis(10));
             continue;
         };
-        // It ends with the run at the latest.
+        // The exporter ends with the run at the latest.
         stream.set_nonblocking(false).unwrap();
         let mut reader = BufReader::new(stream);
         while let Some(body) = request(&mut reader) {
@@ -127,7 +127,7 @@ fn collect(listener: &TcpListener, over: &AtomicBool) -> Vec<Value> {
     }
 }
 
-/// The body of a request; none where the connection has ended.
+/// Returns the body of a request, or `None` if the connection has ended.
 fn request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
@@ -148,8 +148,8 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// The spans that a collector gets of a run of the quickstart, two rounds of four tokens.
-fn spans_of(desk: &Desk, more: &[&str]) -> (String, Vec<Value>) {
+/// Returns the spans that a collector gets from a run of the quickstart with two rounds of four tokens.
+fn spans_of(context: &TestContext, more: &[&str]) -> (String, Vec<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let over = Arc::new(AtomicBool::new(false));
@@ -159,13 +159,13 @@ fn spans_of(desk: &Desk, more: &[&str]) -> (String, Vec<Value>) {
     });
     let args = ["exec", "quickstart", "--otlp-endpoint", &endpoint];
     let small = ["-p", "rounds=2", "-p", "new-tokens=4"];
-    desk.llem(&[&args[..], &small, more].concat()).ok();
+    context.llem(&[&args[..], &small, more].concat()).ok();
     over.store(true, Ordering::SeqCst);
     let spans = collector.join().unwrap();
     (endpoint, spans)
 }
 
-/// The value of a span's attribute; null where it has none of this name.
+/// Returns the value of a span's attribute, or null if there is none of this name.
 fn attribute(span: &Value, key: &str) -> Value {
     let mut all = span["attributes"].as_array().unwrap().iter();
     all.find(|one| one["key"] == key).map(|one| one["value"].clone()).unwrap_or_default()
@@ -173,7 +173,7 @@ fn attribute(span: &Value, key: &str) -> Value {
 
 #[test]
 fn spans_say_what_their_energy_is_of() {
-    let (_, spans) = spans_of(&Desk::new(), &["--power-model", "tdp=65,idle=12"]);
+    let (_, spans) = spans_of(&TestContext::new(), &["--power-model", "tdp=65,idle=12"]);
     let generated: Vec<_> =
         spans.iter().filter(|span| span["name"] == "generate 16 words").collect();
     assert!(!generated.is_empty(), "{spans:?}");
@@ -189,8 +189,8 @@ fn spans_say_what_their_energy_is_of() {
 
 #[test]
 fn a_collector_gets_the_spans_of_a_run() {
-    let desk = Desk::new();
-    let (endpoint, spans) = spans_of(&desk, &[]);
+    let context = TestContext::new();
+    let (endpoint, spans) = spans_of(&context, &[]);
     let named = |name: &str| spans.iter().filter(|span| span["name"] == name).collect::<Vec<_>>();
     let [run, measure] = ["run", "measure"].map(|name| named(name)[0]);
     assert_eq!(measure["parentSpanId"], run["spanId"]);
@@ -213,10 +213,10 @@ fn a_collector_gets_the_spans_of_a_run() {
         );
         assert!(attribute(span, "llem.energy_covers").is_null(), "nothing is measured: {span}");
     }
-    let unreached = desk.folder.path().join("run");
+    let unreached = context.folder.path().join("run");
     std::fs::remove_dir_all(unreached).unwrap();
-    // A collector that has gone away costs the run nothing but a warning.
-    let ran = desk
+    // If the collector has gone, the run only warns.
+    let ran = context
         .llem(&[
             "exec",
             "quickstart",

@@ -1,5 +1,5 @@
-//! Writes the bindings of `wit/`. Its version stands in `wit/world.wit` and nowhere else: the names that the bindings need
-//! it in are filled in here.
+//! Writes the bindings of `wit/`. The names of interfaces contain the version of the package, which is only written in
+//! `wit/world.wit` and is filled in here.
 
 use std::{env, error::Error, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Tells the program how it was built: `LLEM_BUILD_*`, which `src/build_info.rs` reads.
+//! Passes information about the build to the program as `LLEM_BUILD_*`, which `src/build_info.rs` reads.
 
 use std::{
     env, fs,
@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// What the program is made of, below the repository's root. Changes elsewhere do not make it another program.
+/// The sources of the program, below the repository's root. Changes elsewhere do not change the program.
 const SOURCES: [&str; 7] = [
     "host",
     "wit",
@@ -33,27 +33,28 @@ fn main() {
     let (revision, changes) = revision(&root).unwrap_or_default();
     println!("cargo:rustc-env=LLEM_BUILD_REVISION={revision}");
     println!("cargo:rustc-env=LLEM_BUILD_CHANGES={changes}");
-    // What the sources are is asked again after they have changed, which builds the program anew anyway.
+    // Cargo runs this script again after a source has changed, when it builds the program anyway.
     for source in SOURCES {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
 }
 
-/// The commit, and `modified` or `none` for what the sources differ in; `None` where the root is no repository's.
+/// Returns the commit, and `modified` or `none` for changes of the sources. Returns `None` if the root is not a
+/// repository.
 fn revision(root: &Path) -> Option<(String, &'static str)> {
     let git = |args: &[&str]| output(Command::new("git").arg("-C").arg(root).args(args));
-    // An unpacked archive may lie within the repository of something else.
+    // An unpacked archive may be inside the repository of another project.
     let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
     if fs::canonicalize(top).ok()? != fs::canonicalize(root).ok()? {
         return None;
     }
     let revision = git(&["rev-parse", "HEAD"])?;
-    // HEAD tells of another branch, the branch and the log of HEAD of another commit. Of a worktree, HEAD is in a folder of
-    // its own, and branches are in the common one.
+    // The file HEAD changes with the branch; the branch and the log of HEAD change with the commit. In a worktree, HEAD
+    // is in its own folder, and branches are in the common one.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "logs/HEAD"].into_iter().chain(branch.as_deref()) {
         let path = root.join(git(&["rev-parse", "--git-path", name])?);
-        // Cargo takes a file that is missing for one that has changed, and would build anew each time.
+        // Cargo treats a missing file as changed, and would build again each time.
         if path.exists() {
             println!("cargo:rerun-if-changed={}", path.display());
         }
@@ -62,7 +63,7 @@ fn revision(root: &Path) -> Option<(String, &'static str)> {
     Some((revision, if changes.is_empty() { "none" } else { "modified" }))
 }
 
-/// What a program prints, if it ends well.
+/// The output of a program, or `None` if it fails.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())

@@ -1,11 +1,12 @@
-//! The cards that the doubles of NVML and CUDA are about: both read the same traces. A module of each, on std alone.
+//! The cards that the doubles of NVML and CUDA present. Both doubles include this module and read the same traces. It uses std
+//! alone.
 //!
 //! `LLEM_TEST_NVML` names a trace, or a folder of them: one card each, sorted by file name, which is NVML's order. The
-//! first line of a trace may say what card it is, each part being optional:
+//! first line of a trace may describe the card; each part is optional:
 //! `# uuid=GPU-... name=NVIDIA H100 80GB HBM3 bus=00000000:3B:00.0 mig=MIG-...,MIG-...`
-//! `power=80:400` has the card draw 80 W while this process rests and 400 W while it keeps every core busy, and in
-//! between in between: its counter then ticks every `tick=20` ms, and all that it draws is written to a file beside the
-//! trace (`draws.rs`). `mig=` alone is a card with MIG on of which no instance is shown. Without a header it is an H100.
+//! With `power=80:400` the card draws 80 W while this process rests and 400 W while it keeps every core busy, interpolated in
+//! between. Its counter then ticks every `tick=20` ms, and the energy drawn is written to a file beside the trace
+//! (`draws.rs`). `mig=` alone is a card with MIG on that shows no instance. Without a header the card is an H100.
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
@@ -14,19 +15,19 @@ pub struct Card {
     #[allow(dead_code, reason = "CUDA's double tells no name")]
     pub name: String,
     pub bus: String,
-    /// None where MIG is off.
+    /// `None` if MIG is off.
     pub instances: Option<Vec<String>>,
-    /// Watts at rest and at work.
+    /// Power at rest and under full load, W.
     #[allow(dead_code, reason = "CUDA's double draws no power")]
     pub power: Option<(f64, f64)>,
-    /// How often its counter ticks, ms.
+    /// Tick period of the counter, ms.
     #[allow(dead_code, reason = "CUDA's double draws no power")]
     pub tick: u64,
     #[allow(dead_code, reason = "CUDA's double reads no trace")]
     pub trace: String,
 }
 
-/// All cards, in NVML's order.
+/// Reads all cards, in NVML's order.
 pub fn cards() -> &'static [Card] {
     static CARDS: OnceLock<Vec<Card>> = OnceLock::new();
     CARDS.get_or_init(|| {
@@ -53,7 +54,7 @@ fn card(index: usize, trace: String) -> Card {
         trace: String::new(),
     };
     let header = trace.lines().next().and_then(|line| line.strip_prefix('#')).unwrap_or_default();
-    // A value goes on until the next word with an equals sign: names have spaces.
+    // A value extends to the next word with an equals sign, because names have spaces.
     let mut parts: Vec<(String, String)> = Vec::new();
     for word in header.split_whitespace() {
         match (word.split_once('='), parts.last_mut()) {

@@ -1,9 +1,9 @@
-//! A double of `libcuda.so.1` that numbers the cards of the doubled NVML as CUDA does: not as NVML. Compiled by itself, on
-//! std alone (`support::Hardware`). It can tell which devices there are, and compute nothing.
+//! A double of `libcuda.so.1` that lists the cards of NVML's double in CUDA's order. It can list devices, and compute nothing. It
+//! is compiled by itself, on std alone (`support::Hardware`).
 //!
-//! `LLEM_TEST_CUDA` holds UUIDs from the fastest card to the slowest, those that it leaves out coming last; with
-//! `CUDA_DEVICE_ORDER=PCI_BUS_ID` the order is NVML's. `CUDA_VISIBLE_DEVICES` is applied. A card with MIG on is its first
-//! instance. `LLEM_TEST_CUDA_STATUS` is what cuInit returns instead.
+//! `LLEM_TEST_CUDA` holds UUIDs from the fastest card to the slowest; cards that it leaves out come last. With
+//! `CUDA_DEVICE_ORDER=PCI_BUS_ID` the order is NVML's. `CUDA_VISIBLE_DEVICES` is obeyed. A card with MIG on is replaced
+//! by its first instance. `LLEM_TEST_CUDA_STATUS` is the status that cuInit returns.
 #![allow(non_snake_case)]
 
 #[path = "cards.rs"]
@@ -21,12 +21,12 @@ const NO_DEVICE: c_int = 100;
 const INVALID_DEVICE: c_int = 101;
 
 struct Shown {
-    /// Of the card, or of an instance of it.
+    /// UUID of the card, or of an instance of it.
     uuid: String,
     card: &'static Card,
 }
 
-/// What CUDA shows, in its order.
+/// Returns the devices that CUDA shows, in its order.
 fn shown() -> &'static [Shown] {
     static SHOWN: OnceLock<Vec<Shown>> = OnceLock::new();
     SHOWN.get_or_init(|| {
@@ -42,7 +42,7 @@ fn shown() -> &'static [Shown] {
             Shown { uuid: instance.unwrap_or(&card.uuid).clone(), card: *card }
         };
         let Ok(list) = env::var("CUDA_VISIBLE_DEVICES") else { return order.iter().map(whole).collect() };
-        // The first bad one ends the list.
+        // The first invalid entry ends the list.
         list.split(',').map(str::trim).map_while(|item| match item.parse::<usize>() {
             Ok(index) => order.get(index).map(whole),
             Err(_) => named(item, &order),
@@ -51,7 +51,8 @@ fn shown() -> &'static [Shown] {
     })
 }
 
-/// The one card or instance whose UUID begins so. Before R470 an instance is `MIG-GPU-<uuid>/<gi>/<ci>`, here the `gi`th.
+/// Returns the one card or instance whose UUID begins with `prefix`. Before driver R470 an instance is `MIG-GPU-<uuid>/<gi>/<ci>`,
+/// here the `gi`th instance.
 fn named(item: &str, order: &[&'static Card]) -> Option<Shown> {
     if let Some(legacy) = item.strip_prefix("MIG-GPU-") {
         let mut parts = legacy.split('/');
@@ -72,7 +73,7 @@ fn named(item: &str, order: &[&'static Card]) -> Option<Shown> {
     Some(Shown { uuid: uuid.clone(), card })
 }
 
-/// 16 octets of `GPU-` or `MIG-` and a UUID.
+/// Returns the 16 bytes of a UUID after `GPU-` or `MIG-`.
 fn octets(uuid: &str) -> [u8; 16] {
     let digits: String = uuid[4..].chars().filter(|digit| *digit != '-').collect();
     u128::from_str_radix(&digits, 16).expect("a UUID's digits").to_be_bytes()
@@ -117,7 +118,7 @@ extern "C" fn cuDeviceGet(handle: *mut c_int, ordinal: c_int) -> c_int {
     0
 }
 
-/// Of an instance, its own.
+/// The UUID of an instance is its own.
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], handle: c_int) -> c_int {
     let Some(shown) = device(handle) else { return INVALID_DEVICE };
@@ -126,7 +127,7 @@ extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], handle: c_int) -> c_int {
     0
 }
 
-/// Of an instance, the card's.
+/// The UUID of an instance is that of its card.
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], handle: c_int) -> c_int {
     let Some(shown) = device(handle) else { return INVALID_DEVICE };
@@ -135,7 +136,7 @@ extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], handle: c_int) -> c_int {
     0
 }
 
-/// CUDA's domains have four digits, NVML's eight.
+/// A PCI domain has four digits in CUDA, eight in NVML.
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceGetPCIBusId(bus: *mut c_char, length: c_int, handle: c_int) -> c_int {
     let Some(shown) = device(handle) else { return INVALID_DEVICE };

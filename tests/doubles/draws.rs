@@ -1,6 +1,6 @@
-//! Cards whose power follows what the process does: a thread asks every millisecond how much processor time the process
-//! has had, and integrates. What it integrates, `NAME-PID.drawn` beside the traces tells to the last joule: lines of
-//! nanoseconds since 1970 and, for each card, millijoules, as 64-bit integers, least byte first.
+//! Cards whose power follows what the process does: every millisecond a thread reads the processor time of the process, derives
+//! the power and integrates it. The exact energy is written beside the traces: rows of nanoseconds since 1970 and, for each
+//! card, millijoules, as 64-bit little-endian integers.
 
 use super::cards::cards;
 use std::{
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// What a card shows: its counter, mJ, and its power, mW.
+/// The readings of a card: its counter, mJ, and its power, mW.
 #[derive(Default)]
 pub struct Shown {
     pub energy: AtomicU64,
@@ -33,7 +33,7 @@ unsafe extern "C" {
     fn clock_gettime(clock: i32, time: *mut Time) -> i32;
 }
 
-/// `CLOCK_PROCESS_CPUTIME_ID`, s.
+/// Returns `CLOCK_PROCESS_CPUTIME_ID`, s.
 fn processor_time() -> f64 {
     let mut time = Time { seconds: 0, nanoseconds: 0 };
     // SAFETY: POSIX's contract: `time` is writable.
@@ -41,7 +41,7 @@ fn processor_time() -> f64 {
     time.seconds as f64 + time.nanoseconds as f64 * 1e-9
 }
 
-/// What each card shows, from the first call on.
+/// Returns the readings of each card; the first call starts the thread.
 pub fn shown() -> &'static [Shown] {
     static SHOWN: OnceLock<Vec<Shown>> = OnceLock::new();
     static BEGAN: OnceLock<()> = OnceLock::new();

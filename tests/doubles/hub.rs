@@ -1,5 +1,5 @@
-//! A double of the Hugging Face Hub on this machine: what it says of a model, its files, and a CDN of another origin for
-//! the large ones, over HTTP/1.1. Statuses and headers are those of huggingface.co.
+//! A double of the Hugging Face Hub: an HTTP/1.1 server on this machine with the API of a model, its files, and a CDN of another
+//! origin for the large ones. Statuses and headers are those of huggingface.co.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,80 +14,80 @@ use std::{
     time::Duration,
 };
 
-/// The commit that every branch and tag of the model stands for, unless told otherwise.
+/// The commit that every branch and tag of the model points to by default.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A model, and how its Hub behaves.
+/// A model, and the behaviour of its Hub.
 pub struct Hub {
     id: String,
     commit: String,
     files: BTreeMap<String, Vec<u8>>,
-    /// Who may see it.
+    /// Who may read the model.
     access: Access,
     faults: Box<Faults>,
 }
 
-/// What goes wrong with a request, if anything.
+/// Chooses the fault of a request, if any.
 type Faults = dyn Fn(&Asked) -> Option<Fault> + Send + Sync;
 
-/// Who may see a model.
+/// Who may read a model.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Access {
-    /// Whoever asks.
+    /// Anyone.
     Open,
-    /// Whoever has the token `hf_right`.
+    /// Anyone with the token `hf_right`; for others the model does not exist.
     Private,
-    /// The same, of those who know that it is there.
+    /// Anyone with the token `hf_right`; others learn that the model exists.
     Gated,
 }
 
-/// What goes wrong.
+/// A fault of the server.
 pub enum Fault {
-    /// This status and these header lines, each ended.
+    /// The response has this status and these header lines, each with its line end.
     Status(&'static str, &'static str),
-    /// The connection ends after so many bytes of the body.
+    /// The connection ends after this many bytes of the body.
     Cut(usize),
-    /// It stands still after so many bytes.
+    /// The connection stalls after this many bytes of the body.
     Stall(usize),
-    /// The range that is asked for is passed over.
+    /// The server ignores the requested range.
     Whole,
-    /// These bytes come instead.
+    /// The body is replaced by these bytes.
     Other(Vec<u8>),
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Of the CDN rather than of the Hub.
+    /// True if the CDN received it rather than the Hub.
     pub is_cdn: bool,
     pub method: String,
     pub path: String,
-    /// The first byte that is asked for.
+    /// First byte of the requested range.
     pub from: Option<usize>,
     pub token: Option<String>,
-    /// How often the same has been asked before.
+    /// Number of equal requests before this one.
     pub before: usize,
 }
 
 /// A Hub that runs until the tests end.
 pub struct Running {
-    /// Its address.
+    /// Address of the Hub.
     pub endpoint: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Running {
-    /// An address where there may be nothing.
+    /// Returns a Hub at an address at which nothing may listen.
     pub fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), asked: Arc::default() }
     }
 
-    /// What has been asked of it.
+    /// Returns the received requests.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// How many requests for bytes of a file there were.
+    /// Returns the number of requests for bytes of a file.
     pub fn downloads(&self, name: &str) -> usize {
         let is_of =
             |asked: &&Asked| !asked.is_cdn && asked.method == "GET" && asked.path.ends_with(name);
@@ -97,7 +97,7 @@ impl Running {
 
 impl Hub {
     /// A public model with these files.
-    pub fn new(id: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+    pub(crate) fn new(id: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         Self {
             id: id.to_owned(),
             commit: COMMIT.to_owned(),
@@ -108,7 +108,7 @@ impl Hub {
     }
 
     /// A public model with the files of folders.
-    pub fn of_folders(id: &str, folders: &[&Path]) -> Self {
+    pub(crate) fn of_folders(id: &str, folders: &[&Path]) -> Self {
         let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
         let files = entries.filter(|entry| entry.path().is_file());
         Self::new(
@@ -119,13 +119,13 @@ impl Hub {
         )
     }
 
-    /// It is shown to these.
+    /// Sets who may read the model.
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// What goes wrong with each request.
+    /// Sets the function that chooses the fault of each request.
     pub fn with_faults(
         mut self,
         faults: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static,
@@ -134,7 +134,7 @@ impl Hub {
         self
     }
 
-    /// Runs it.
+    /// Starts the server.
     pub fn serve(self) -> Running {
         let listeners =
             [false, true].map(|is_cdn| (is_cdn, TcpListener::bind("127.0.0.1:0").unwrap()));
@@ -203,7 +203,7 @@ impl Service {
             _ if asked.is_cdn => self.content(asked, &fault),
             _ => self.hub_answer(asked, &fault),
         };
-        // One write each: small ones would wait for one another's acknowledgement.
+        // A single write, because a second small one would wait for the first one's acknowledgement.
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
         stream.set_nodelay(true).ok()?;
         stream.write_all(head.as_bytes()).ok()?;
@@ -240,7 +240,7 @@ impl Service {
         };
         let path = asked.path.split('?').next().unwrap_or_default();
         let listed = path.strip_prefix(&format!("/api/models/{id}"));
-        // Where the Hub keeps small files for its own redirects.
+        // The path to which the Hub redirects small files.
         let path = path.strip_prefix("/api/resolve-cache/models").unwrap_or(path);
         let resolved = path.strip_prefix(&format!("/{id}/resolve/"));
         if (listed.is_none() && resolved.is_none()) || (*access == Access::Private && !is_known) {
@@ -295,12 +295,12 @@ impl Service {
                 Vec::new(),
             );
         }
-        // Git's own hash is as long; nobody computes it anew.
+        // As long as Git's hash, which no client verifies.
         let headers = format!("{told}etag: \"{}\"\r\n", &sha[..40]);
         ranged(bytes, headers, asked, fault)
     }
 
-    /// A file of the CDN, which refuses whoever shows it a token of the Hub.
+    /// Serves a file of the CDN, which refuses requests that carry a token of the Hub.
     fn content(&self, asked: &Asked, fault: &Option<Fault>) -> Answer {
         let is_signed = asked.path.ends_with("?signature=right");
         let sha = asked.path.split('/').nth(1).unwrap_or_default();
@@ -313,7 +313,7 @@ impl Service {
     }
 }
 
-/// What the Hub keeps in LFS.
+/// Returns true for files that the Hub stores in LFS.
 fn is_large(name: &str) -> bool {
     name.ends_with(".safetensors") || name.ends_with(".model")
 }
@@ -347,7 +347,7 @@ fn tree_entry(name: &str, bytes: &[u8]) -> serde_json::Value {
     entry
 }
 
-/// A SHA-256 as the Hub writes it.
+/// Returns a SHA-256 in hexadecimal, as the Hub writes it.
 pub fn hex(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }

@@ -1,11 +1,11 @@
-//! A double of `libnvidia-ml.so.1` whose GPUs replay what NVML told, row by row: it stands where the real library
-//! does, below the binding crate and everything of ours. Compiled by itself, on std alone (`support::Hardware`).
+//! A double of `libnvidia-ml.so.1` whose GPUs replay readings, row by row. It takes the place of the real library, below the
+//! binding crate and all of our code. It is compiled by itself, on std alone (`support::Hardware`).
 //!
-//! `LLEM_TEST_NVML` names a CSV file, or a folder of one for each card (see `cards.rs`), with a row for each moment from which its values hold:
+//! `LLEM_TEST_NVML` names a CSV file, or a folder of one for each card (see `cards.rs`), whose rows are valid from their time on:
 //! `t_ms,energy_mj,power_mw,temperature,sm_mhz,memory_mhz,utilisation,throttle_bits,status,memory_by,process_by`; `status`
-//! is what every call returns (0 success, 4 no permission, 15 the GPU is lost). An empty power is a card without the
-//! instant field, an empty energy one without the counter, an empty `process_by` (memory of the process that asks) one that
-//! lists another process alone. Rows may end early. Time begins with nvmlInit.
+//! is what every call returns (0 success, 4 no permission, 15 the GPU is lost). An empty power means a card without the
+//! field of instantaneous power, an empty energy a card without the counter, an empty `process_by` (memory of the calling
+//! process) a card that lists only another process. Rows may have fewer columns. Time starts at nvmlInit.
 #![allow(non_snake_case)]
 
 #[path = "cards.rs"]
@@ -33,11 +33,11 @@ const CLOCK_MEMORY: c_uint = 2;
 
 struct Row {
     at: u128,
-    /// In the order of the header, after the time.
+    /// The columns after the time, in the order of the header.
     values: Vec<Option<u64>>,
 }
 
-/// The traces of all cards, and when they began.
+/// The traces of all cards, and their start.
 static TRACES: OnceLock<(Instant, Vec<Vec<Row>>)> = OnceLock::new();
 
 fn traces() -> &'static (Instant, Vec<Vec<Row>>) {
@@ -55,8 +55,8 @@ fn traces() -> &'static (Instant, Vec<Vec<Row>>) {
     })
 }
 
-/// What a handle means: the index of a card, and the number of an instance of it from 1 on, or 0 for the card. A handle
-/// is no address: 1000 times the first, plus the second, plus 1.
+/// Splits a handle into the index of a card and the number of its instance, which counts from 1 and is 0 for the card itself. A
+/// handle is 1000 times the first, plus the second, plus 1; it is not an address.
 type Handle = *mut c_void;
 
 fn handle(card: usize, instance: usize) -> Handle {
@@ -72,7 +72,7 @@ fn card(handle: Handle) -> &'static Card {
     &cards()[meant(handle).0]
 }
 
-/// How long a reading of power or energy takes: `LLEM_TEST_NVML_DELAY_MS`.
+/// Returns how long a reading of power or energy takes: `LLEM_TEST_NVML_DELAY_MS`.
 fn read_slowly() {
     static DELAY: OnceLock<Duration> = OnceLock::new();
     let delay = DELAY.get_or_init(|| {
@@ -82,7 +82,7 @@ fn read_slowly() {
     std::thread::sleep(*delay);
 }
 
-/// The value of a column now, or what the call returns instead.
+/// Returns the value of a column now, or the error status of the call.
 fn now(handle: Handle, column: usize) -> Result<u64, c_int> {
     let shown = &draws::shown()[meant(handle).0];
     if card(handle).power.is_some() && column < 2 {
@@ -99,7 +99,7 @@ fn now(handle: Handle, column: usize) -> Result<u64, c_int> {
     }
 }
 
-/// Writes a value where the caller wants it.
+/// Writes a value through the caller's pointer.
 fn answer<T>(to: *mut T, value: Result<T, c_int>) -> c_int {
     match value {
         // SAFETY: NVML's contract: the caller's pointer is to a writable T.
@@ -162,7 +162,7 @@ extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, to: *mut Handle) ->
 extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(bus: *const c_char, to: *mut Handle) -> c_int {
     // SAFETY: NVML's contract: the caller's text ends with a zero.
     let bus = unsafe { CStr::from_ptr(bus) }.to_str().expect("a place").to_uppercase();
-    // The domain has four digits or eight.
+    // A PCI domain has four or eight digits.
     let found = cards().iter().position(|card| card.bus == bus || card.bus[4..] == bus);
     answer(to, found.map(|index| handle(index, 0)).ok_or(NOT_FOUND))
 }

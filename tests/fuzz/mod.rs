@@ -1,13 +1,12 @@
-//! Files that are changed by chance, each given to the binary as a user gives it, under a limit of its address space and
-//! of its time. It ends well, or says in one sentence what is wrong, with exit code 2: it never panics, is never
-//! ended by a signal, and takes no more memory than is sensible.
+//! Randomly changed files, each given to the binary under limits of address space and time. The binary succeeds, or names the
+//! fault in one sentence with exit code 2. It never panics, is never killed by a signal, and uses no more memory than the limit
+//! of its kind.
 //!
-//! `tests/fuzz/mutate` runs more of them than these tests do, and others. A failure names its seed, which makes the same
-//! file again.
+//! `tests/fuzz/mutate` runs more of them, and further kinds. A failure names its seed, which makes the same file again.
 
 mod mutation;
 
-use crate::support::{Desk, fixtures, guests};
+use crate::support::{TestContext, fixtures, guests};
 use mutation::{Format, mutated};
 use rand::{SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -24,21 +23,21 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Longest that any of these files may keep the program busy.
+/// Longest run time for any of these files.
 const LONGEST: Duration = Duration::from_secs(20);
-/// Address space of the program: with WebAssembly, whose memories reserve more than they use, and without.
+/// Limits of the program's address space: with WebAssembly, whose memories reserve more than they use, and without.
 const ADDRESSES: [u64; 2] = [16 << 30, 4 << 30];
-/// Most memory that the program may fill, bytes.
+/// Largest resident set of the program, bytes.
 const MOST_MEMORY: i64 = 1 << 30;
 
-/// What is changed and how it is run.
+/// A file that is changed, and the command that reads it.
 struct Subject {
-    /// A folder whose files are there beside the changed one.
+    /// Folder whose other files are linked beside the changed one.
     folder: PathBuf,
-    /// The file that is changed.
+    /// Name of the changed file.
     file: &'static str,
     format: Format,
-    /// The arguments, `{}` being the folder of the changed file.
+    /// The arguments, with `{}` for the folder of the changed file.
     args: Vec<String>,
 }
 
@@ -46,7 +45,7 @@ fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Changes the subjects as often as is asked for, and fails with all that went wrong.
+/// Changes the subjects `count` times, and panics with everything that went wrong.
 fn fuzz(name: &str, subjects: &[Subject]) {
     let (first, rounds) = (number("LLEM_FUZZ_SEED", 0), number("LLEM_FUZZ_ROUNDS", 100));
     let mut failures = Vec::new();
@@ -71,7 +70,7 @@ fn fuzz(name: &str, subjects: &[Subject]) {
 }
 
 impl Subject {
-    /// A folder with the changed file, and links to the others.
+    /// Makes a folder with the changed file, and links to the others.
     fn with(&self, bytes: &[u8]) -> TempDir {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for entry in fs::read_dir(&self.folder).unwrap().flatten() {
@@ -84,7 +83,7 @@ impl Subject {
         folder
     }
 
-    /// Runs it; how it should not have ended.
+    /// Runs the command, and returns what was wrong with its end, if anything.
     fn run(&self, folder: &Path) -> Result<(), String> {
         let is_component = self.args[0] == "inspect";
         let [with_wasm, without] = ADDRESSES;
@@ -104,7 +103,7 @@ impl Subject {
         }
         let (status, memory, words) = ended(&mut command)?;
         let errors: Vec<&str> = words.lines().filter(|line| line.starts_with("error:")).collect();
-        // What a model or a component computes may fail it after all that can be checked was well.
+        // A model or component whose files are valid may still fail while it computes.
         let fails = |sentence: &str| is_component || sentence.contains("not a number");
         let is_well = match status.code() {
             Some(0) => errors.is_empty(),
@@ -119,7 +118,7 @@ impl Subject {
     }
 }
 
-/// Runs a program to its end: how it ended, its peak resident set in bytes and what it said.
+/// Runs a program to its end, and returns how it ended, its peak resident set in bytes, and its standard error.
 #[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn ended(command: &mut Command) -> Result<(ExitStatus, i64, String), String> {
     let mut child = command.spawn().unwrap();
@@ -150,13 +149,13 @@ fn ended(command: &mut Command) -> Result<(ExitStatus, i64, String), String> {
     Ok((ExitStatus::from_raw(status), usage.ru_maxrss * 1024, words))
 }
 
-/// Generates two tokens with a model.
+/// Returns a subject that generates two tokens with a model.
 fn generate(model: &str, more: &[&str]) -> Vec<String> {
     let args = ["generate", model, "--tokens", "5,6,7", "--max-new-tokens", "2"];
     args.iter().chain(more).map(ToString::to_string).collect()
 }
 
-/// The folders within one of the fixtures' folders.
+/// Returns the folders within a folder of the fixtures.
 fn folders(parent: &str) -> impl Iterator<Item = PathBuf> {
     let mut folders: Vec<PathBuf> =
         fs::read_dir(fixtures().join(parent)).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -195,7 +194,7 @@ fn indexes() {
 
 #[test]
 fn gguf_files() {
-    /// Metadata and the table of tensors of these files are within so many bytes.
+    /// The metadata and tensor tables of these files lie within this many bytes.
     const HEADER: usize = 6000;
     let folder = fixtures().join("gguf");
     let files = [
@@ -241,8 +240,8 @@ fn adapters() {
 
 #[test]
 fn tokenizers_and_chat_templates() {
-    let desk = Desk::new();
-    let turns = desk.file("turns.json", r#"[{"role": "user", "content": "How are you?"}]"#);
+    let context = TestContext::new();
+    let turns = context.file("turns.json", r#"[{"role": "user", "content": "How are you?"}]"#);
     let subject = |folder, file, args: &[&str]| Subject {
         folder: fixtures().join(folder),
         file,

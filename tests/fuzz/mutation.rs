@@ -1,21 +1,21 @@
-//! What can become of a file, by chance: each change is made of one seed.
+//! Random changes of files, each determined by a seed.
 
 use rand::{Rng, RngExt, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::ops::Range;
 
-/// What a file is made of.
+/// The kind of a file's content.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Format {
     Json,
-    /// A JSON header, with its length before it.
+    /// A JSON header after its length, then bytes.
     Safetensors,
-    /// The first bytes, so many of them, are worth changing.
+    /// Binary content of which this many first bytes are changed.
     Binary(usize),
 }
 
-/// Numbers at which arithmetic goes wrong, as JSON writes them.
+/// Numbers at which arithmetic tends to fail, as JSON writes them.
 const NUMBERS: [&str; 20] = [
     "0",
     "-1",
@@ -39,7 +39,7 @@ const NUMBERS: [&str; 20] = [
     "1e-308",
 ];
 
-/// Other values.
+/// Values of other types.
 const VALUES: [&str; 10] = [
     "null",
     "true",
@@ -53,7 +53,7 @@ const VALUES: [&str; 10] = [
     "\"a string where none is meant\"",
 ];
 
-/// Changes a file.
+/// Returns a changed file.
 pub fn mutated(random: &mut ChaCha8Rng, bytes: &[u8], format: Format) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..*[1, 1, 1, 2, 4].choose(random).unwrap() {
@@ -76,7 +76,7 @@ fn of_json(random: &mut ChaCha8Rng, bytes: &[u8]) -> Vec<u8> {
             value.to_string().into_bytes()
         }
         (_, 8) => {
-            // Deeper than any parser's stack.
+            // Nested deeper than a parser's stack.
             let depth = *[100, 200, 100_000].choose(random).unwrap();
             let inner = String::from_utf8_lossy(bytes).into_owned();
             let (open, close) = *[("[", "]"), ("{\"a\":", "}")].choose(random).unwrap();
@@ -89,7 +89,7 @@ fn of_json(random: &mut ChaCha8Rng, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Replaces one value within, or takes it out.
+/// Replaces or removes one value.
 fn change(random: &mut ChaCha8Rng, value: &mut Value) {
     let goes_on = random.random_ratio(9, 10);
     match value {
@@ -158,7 +158,7 @@ fn of_binary(random: &mut ChaCha8Rng, mut bytes: Vec<u8>, header: Range<usize>) 
             bytes[place..end].copy_from_slice(&number[..end - place]);
         }
         3 => {
-            // A part of it at another place.
+            // A part of the file, copied to another place.
             let from = random.random_range(header.clone());
             let part = bytes[from..(from + random.random_range(1..64)).min(header.end)].to_vec();
             let end = match random.random_ratio(1, 2) {
@@ -172,7 +172,7 @@ fn of_binary(random: &mut ChaCha8Rng, mut bytes: Vec<u8>, header: Range<usize>) 
     bytes
 }
 
-/// A number at which arithmetic goes wrong, or next to it.
+/// Returns a number at which arithmetic tends to fail, or a neighbour of one.
 fn boundary(random: &mut ChaCha8Rng) -> u64 {
     let power = 1u64 << random.random_range(0..64);
     match random.random_range(0..4) {

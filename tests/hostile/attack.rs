@@ -1,12 +1,12 @@
-//! Runs a hostile guest as a user would, with little to spend, and holds the host to what it promises whatever a guest
-//! does: it survives, says in one sentence why the run ended, closes the record, keeps to its limits of memory and
-//! disk, and writes nowhere else.
+//! Runs a hostile guest as a user would, with low limits, and checks what the host promises whatever a guest does: it survives,
+//! says in one sentence why the run ended, closes the record, keeps to its limits of memory and disk, and writes nowhere
+//! else.
 
 use super::{
     component::component,
     sandbox::{Sandbox, walk},
 };
-use crate::support::{Desk, guest};
+use crate::support::{TestContext, guest};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -21,26 +21,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A mebibyte.
+/// Bytes of a mebibyte.
 pub const MIB: u64 = 1 << 20;
-/// What the host may take beyond a run that does nothing, beside the guest's own memory.
+/// Memory that the host may use beyond a run that does nothing and beyond the guest's own memory.
 const HOST_MEMORY: u64 = 200 * MIB;
-/// Address space of the host, so that a host that takes what it is asked for does not take the machine's.
+/// Limit of the host's address space, so that a failing host does not exhaust the machine.
 const ADDRESS_SPACE: u64 = 12 << 30;
-/// Open files of the host, which is what most systems give.
+/// Limit of the host's open files, the default of most systems.
 const OPEN_FILES: u64 = 1024;
-/// What a run's folder holds beside what the guest wrote: the beginning, the end, the devices and their timeline.
+/// Bytes of a run's folder beside the guest's output: start, end, devices and their timeline.
 const OWN_OUTPUT: u64 = MIB;
-/// What the summary of a run may print.
+/// Longest summary of a run.
 const SUMMARY: u64 = 256 << 10;
-/// No sentence is longer.
+/// Longest error sentence.
 const SENTENCE: usize = 4096;
-/// How long after it is told to end a run may go on.
+/// Longest time from the deadline or signal to the end of a run.
 const GRACE: Duration = Duration::from_secs(2);
-/// A host that has not ended by then will not.
+/// Time after which a host counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The limits of an attack, where nothing else is said. Options that the binary does not know are not given.
+/// The default limits of an attack. Options that the binary does not know are left out.
 const LIMITS: [(&str, u64); 5] = [
     ("--deadline", 5),
     ("--max-output", 8),
@@ -49,85 +49,85 @@ const LIMITS: [(&str, u64); 5] = [
     ("--max-call", 16),
 ];
 
-/// What `llem exec --help` lists.
+/// Returns the options that `llem exec --help` lists.
 fn help() -> &'static str {
     static HELP: OnceLock<String> = OnceLock::new();
-    HELP.get_or_init(|| Desk::new().llem(&["exec", "--help"]).ok().stdout)
+    HELP.get_or_init(|| TestContext::new().llem(&["exec", "--help"]).ok().stdout)
 }
 
-/// A guest, and what it may use.
+/// A hostile guest and its limits.
 #[derive(Clone)]
 pub struct Attack {
     component: String,
     limits: BTreeMap<&'static str, u64>,
     args: Vec<String>,
-    /// What the guest itself fills of its memory, bytes.
+    /// Memory that the guest itself fills, bytes.
     fills: u64,
     address_space: u64,
     has_record: bool,
 }
 
 impl Attack {
-    /// A component that `scripts/build-guests` has built from `tests/guests/hostile/NAME.rs`.
+    /// An attack by a guest that `scripts/tools/build-guests` built from `tests/guests/hostile/NAME.rs`.
     pub fn of(name: &str) -> Self {
         Self::by(guest(name))
     }
 
-    /// One that is written in WebAssembly's text format: `tests/guests/hostile/NAME.wat`.
+    /// An attack by a guest in WebAssembly's text format: `tests/guests/hostile/NAME.wat`.
     pub fn text(name: &str) -> Self {
         Self::by(component(name))
     }
 
-    /// A component by its file.
+    /// An attack by the component in a file.
     pub fn by(component: String) -> Self {
         let (limits, args) = (LIMITS.into(), Vec::new());
         let address_space = ADDRESS_SPACE;
         Self { component, limits, args, fills: 0, address_space, has_record: true }
     }
 
-    /// With another limit.
+    /// Sets another limit.
     pub fn limit(mut self, option: &'static str, value: u64) -> Self {
         self.limits.insert(option, value);
         self
     }
 
-    /// With more on the command line.
+    /// Adds arguments.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(|&arg| arg.to_owned()));
         self
     }
 
-    /// A guest that fills this much of the memory that it was granted, which is then in the host's.
+    /// Declares how much of its own memory the guest fills, which then counts as the host's.
     pub fn fills(mut self, bytes: u64) -> Self {
         self.fills = bytes;
         self
     }
 
-    /// A guest with memories for which much address space is reserved, and little used.
+    /// Declares that much address space is reserved for the guest's memories, and little used.
     pub fn reserves_address_space(mut self) -> Self {
         self.address_space = u64::MAX;
         self
     }
 
-    /// A guest that ends before there is a record, for it never says what it is.
+    /// Declares that the guest ends in `describe`, before there is a record.
     pub fn before_its_run(mut self) -> Self {
         self.has_record = false;
         self
     }
 
-    /// The guest does what the host lets it do, and ends well.
+    /// Checks that the run succeeds.
     pub fn ends_well(self) -> Ended {
         self.ends(0, &[])
     }
 
-    /// The run ends with this code and a sentence with these words: of `a|b`, one of both.
+    /// Checks that the run ends with this code and an error that contains these words (`a|b`: one of both).
     pub fn ends(self, code: i32, words: &[&str]) -> Ended {
         let ended = self.start().wait();
         ended.check(code, words);
         ended
     }
 
-    /// A guest that would go on is ended by the deadline, and by Ctrl-C.
+    /// Checks that the deadline ends the guest, and that Ctrl-C does.
     pub fn goes_on_until_it_is_ended(self) {
         self.clone().warm();
         let running = self.clone().limit("--deadline", 1).start();
@@ -145,11 +145,11 @@ impl Attack {
         assert!(took < GRACE, "Ctrl-C: {took:?}");
     }
 
-    /// Has it compiled, so that its time is spent in the guest.
+    /// Compiles the guest beforehand, so that the deadline falls into the guest.
     fn warm(self) {
         if self.has_record {
-            let desk = Sandbox::new();
-            let mut command = desk.command(&["inspect", &self.component]);
+            let context = Sandbox::new();
+            let mut command = context.command(&["inspect", &self.component]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             assert!(command.status().unwrap().success(), "{} says what it is", self.component);
         }
@@ -188,7 +188,7 @@ fn limit_resources(address_space: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A host with a hostile guest in it.
+/// A running host with a hostile guest.
 struct Running {
     attack: Attack,
     sandbox: Sandbox,
@@ -203,7 +203,7 @@ impl Running {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) }, 0);
     }
 
-    /// Waits for its end, which must come.
+    /// Waits for the host, which must end in time.
     #[allow(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
     fn wait(mut self) -> Ended {
         let (id, mut seen) = (self.child.id(), 0);
@@ -225,7 +225,7 @@ impl Running {
         let took = self.began.elapsed();
         // SAFETY: wait4 has written it.
         let told = unsafe { usage.assume_init() }.ru_maxrss as u64 * 1024;
-        // A child begins with its parent's maximum: where that is all it tells, what was seen counts.
+        // A child starts with its parent's maximum; if that is all it reports, the sampled value counts.
         let peak = if told > peak(std::process::id()).unwrap_or(0) { told } else { seen };
         let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
         let Self { attack, sandbox, before, .. } = self;
@@ -233,14 +233,14 @@ impl Running {
     }
 }
 
-/// The largest resident set of a process so far, bytes.
+/// Returns the largest resident set of a process so far, bytes.
 fn peak(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// The peak of a run that does nothing.
+/// Returns the peak resident set of a run that does nothing, bytes.
 fn peak_of_nothing() -> u64 {
     static PEAK: OnceLock<u64> = OnceLock::new();
     *PEAK.get_or_init(|| {
@@ -250,7 +250,7 @@ fn peak_of_nothing() -> u64 {
     })
 }
 
-/// How a host ended that had a hostile guest in it.
+/// How the host ended.
 pub struct Ended {
     attack: Attack,
     sandbox: Sandbox,
@@ -271,12 +271,12 @@ impl Ended {
         self.said("stderr")
     }
 
-    /// A file of the run.
+    /// Reads a file of the run.
     fn file(&self, name: &str) -> PathBuf {
         self.sandbox.path("work/run").join(name)
     }
 
-    /// The lines of the journal.
+    /// Reads the lines of the journal.
     pub fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.file("events.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -304,7 +304,7 @@ impl Ended {
         }
     }
 
-    /// One sentence says why, and is the last thing said.
+    /// Checks that one error sentence is the last line.
     fn check_sentence(&self, code: i32, stderr: &str, words: &[&str]) {
         let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
         assert_eq!(errors.len(), usize::from(code != 0), "{errors:.500?}");
@@ -339,7 +339,7 @@ impl Ended {
         );
     }
 
-    /// Nothing is written beside the run's folder, and no more into it than was allowed.
+    /// Checks that nothing was written outside the run's folder, and no more into it than allowed.
     fn check_folders(&self) {
         assert_eq!(self.sandbox.listing(), self.before);
         let run = self.file("");
@@ -351,11 +351,11 @@ impl Ended {
         walk(&run, &mut |_, bytes| all += bytes);
         let most = self.limit("--max-output") * MIB + OWN_OUTPUT;
         assert!(all - summary <= most, "the journal and its files take {} bytes", all - summary);
-        // It says again what the journal says, and no more.
+        // run.json repeats the journal, and no more.
         assert!(summary <= most, "run.json takes {summary} bytes");
     }
 
-    /// The journal ends with how the run ended, and run.json says the same.
+    /// Checks that the journal ends with the end of the run, and that run.json agrees.
     fn check_record(&self, code: i32) {
         let status = match code {
             0 => "completed",
@@ -376,8 +376,8 @@ impl Ended {
     }
 }
 
-/// Whether a terminal does anything with it but show it and end the line: control characters, marks that change the
-/// direction of writing, and characters without width.
+/// Returns true for characters that a terminal does more with than show: control characters, direction marks, characters
+/// without width.
 fn steers_a_terminal(c: char) -> bool {
     let is_invisible = matches!(c,
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');

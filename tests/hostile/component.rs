@@ -1,19 +1,19 @@
-//! Makes components of guests that are written in WebAssembly's text format.
+//! Makes components from guests in WebAssembly's text format.
 
 use crate::support::contract_version;
 use std::{fs, path::Path};
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
-/// The component that `tests/guests/hostile/NAME.wat` makes, as an argument.
+/// Builds the component of `tests/guests/hostile/NAME.wat`, and returns its path as an argument.
 pub fn component(name: &str) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = repository.join(format!("tests/guests/hostile/{name}.wat"));
     made(name, fs::read_to_string(text).unwrap().replace("VERSION", &contract_version()).as_bytes())
 }
 
-/// The component that a text makes: as it is, or, of a core module, with `wit/`'s world `experiment` beside it, as
-/// compilers leave it there for the host.
+/// Builds a component from text. A core module gets the world `experiment` of `wit/` as a custom section, as compilers leave
+/// it there for the host.
 pub fn made(name: &str, text: &[u8]) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut bytes = wat::parse_bytes(text).unwrap().into_owned();
@@ -27,7 +27,7 @@ pub fn made(name: &str, text: &[u8]) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-components");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{name}.wasm"));
-    // Tests that use it at the same time write the same.
+    // Tests that run at the same time write the same bytes.
     let beside = tempfile::NamedTempFile::new_in(&folder).unwrap();
     fs::write(&beside, bytes).unwrap();
     beside.persist(&path).unwrap();

@@ -1,38 +1,38 @@
-//! Folders of a user, in which a run may write to one of its own only.
+//! A user's folders, of which a run may write only to its own.
 
-use crate::support::Desk;
+use crate::support::TestContext;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-/// A user's folders, all of them empty. Compiled code alone is kept elsewhere, from run to run.
+/// A user's folders, initially empty. Only compiled code is stored elsewhere and shared by runs.
 pub struct Sandbox {
-    desk: Desk,
+    context: TestContext,
 }
 
 impl Sandbox {
-    /// Folders with a secret, and a file that may be granted.
+    /// Makes the folders, with a secret file and a file that may be granted.
     pub fn new() -> Self {
-        let desk = Desk::new();
+        let context = TestContext::new();
         for folder in ["home", "work", "tmp", "said", "work/secret"] {
-            fs::create_dir(desk.folder.path().join(folder)).unwrap();
+            fs::create_dir(context.folder.path().join(folder)).unwrap();
         }
-        desk.file(
+        context.file(
             "work/secret.json",
             r#"{"architectures": ["TopSecretForCausalLM"], "hidden_size": "hunter2"}"#,
         );
-        desk.file("work/rows.txt", "one\ntwo\n");
-        Self { desk }
+        context.file("work/rows.txt", "one\ntwo\n");
+        Self { context }
     }
 
-    /// A place in them.
+    /// Returns a path in the folders.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.desk.folder.path().join(name)
+        self.context.folder.path().join(name)
     }
 
-    /// The binary, about to run there with nothing else in its environment.
+    /// Returns a command that runs there with an otherwise empty environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_llem"));
         command.args(args).current_dir(self.path("work")).env_clear();
@@ -46,22 +46,22 @@ impl Sandbox {
         command
     }
 
-    /// Every file and folder but what the run may write, with its size.
+    /// Returns every file and folder outside the run's own, with its size.
     pub fn listing(&self) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();
-        walk(self.desk.folder.path(), &mut |path, bytes| files.push((path.to_owned(), bytes)));
+        walk(self.context.folder.path(), &mut |path, bytes| files.push((path.to_owned(), bytes)));
         let own = [self.path("work/run"), self.path("said")];
         files.retain(|(path, _)| !own.iter().any(|own| path.starts_with(own)));
         files
     }
 }
 
-/// Compiled guests, kept from run to run.
+/// Returns the folder of compiled guests, shared by runs.
 fn compiled() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile")
 }
 
-/// Sees each file and folder below a folder, with its size.
+/// Visits each file and folder below a folder, with its size.
 pub fn walk(folder: &Path, see: &mut dyn FnMut(&Path, u64)) {
     let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).collect();
     entries.sort_by_key(fs::DirEntry::path);

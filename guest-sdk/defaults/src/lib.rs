@@ -1,20 +1,23 @@
-//! The policies that stand in for those that are not given: a warm-up by count, requests of one fixed prompt, and the
-//! usual metrics.
+//! The default policies, which the host uses for policies that the user does not give.
+//!
+//! - `CountWarmup`: a fixed number of short runs.
+//! - `FixedPrompt`: requests with one synthetic prompt.
+//! - `StandardMetrics`: latencies, rates, and energy per token.
 
-mod metrics;
+mod standard_metrics;
 
 use llem_sdk::prelude::*;
-use metrics::Usual;
+use standard_metrics::StandardMetrics;
 
-llem_sdk::warmup!(Count);
+llem_sdk::warmup!(CountWarmup);
 llem_sdk::workload!(FixedPrompt);
-llem_sdk::metrics!(Usual);
+llem_sdk::metrics!(StandardMetrics);
 
-/// Short runs of the first request. A count gives the same requests on every machine.
+/// Warms up with a number of short runs of the first request. A count gives the same requests on every machine.
 #[derive(Default)]
-struct Count;
+struct CountWarmup;
 
-impl Describe for Count {
+impl Describe for CountWarmup {
     fn about() -> About {
         let runs = FixedCount::default().runs as i64;
         About::new("count", env!("CARGO_PKG_VERSION"), "Runs the first request a few times")
@@ -22,16 +25,17 @@ impl Describe for Count {
     }
 }
 
-impl WarmupPolicy for Count {
-    fn next(&mut self, history: &[Trial]) -> Result<Warmup> {
+impl WarmupPolicy for CountWarmup {
+    fn next(&mut self, history: &[Trial]) -> Result<WarmupStep> {
         FixedCount { runs: parameter("warmup-runs")?, ..FixedCount::default() }.next(history)
     }
 }
 
-/// The token ids of the prompt, again and again: every vocabulary has them, and no family here ends a sequence with one.
+/// The token ids of the prompt, which are repeated. Every vocabulary has them, and no model family here ends a sequence
+/// with one of them.
 const TOKENS: std::ops::Range<u32> = 10..100;
 
-/// The same request again and again.
+/// A workload that repeats one request.
 #[derive(Default)]
 struct FixedPrompt;
 
@@ -44,7 +48,7 @@ impl Describe for FixedPrompt {
     }
 }
 
-impl Workload for FixedPrompt {
+impl WorkloadPolicy for FixedPrompt {
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
         let index = last.map_or(0, |last| last.index + 1);
         if index >= parameter("requests")? {
@@ -52,7 +56,7 @@ impl Workload for FixedPrompt {
         }
         let length: usize = parameter("prompt-tokens")?;
         let tokens: Vec<u32> = TOKENS.cycle().take(length).collect();
-        let request = Request::tokens(tokens).label(format!("{length} tokens"));
+        let request = Request::from_tokens(tokens).label(format!("{length} tokens"));
         Ok(Some(request.max_new_tokens(parameter("new-tokens")?).ignore_eos()))
     }
 }

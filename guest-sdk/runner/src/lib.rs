@@ -1,5 +1,5 @@
-//! The standard runner: composed with a warm-up, a workload and a metrics policy it is an experiment. It takes the
-//! course of the SDK's [`Experiment`], with policies that are the components behind its imports.
+//! The standard runner. The host composes it with a warm-up, a workload and a metrics policy into one experiment. It
+//! runs the SDK's [`Experiment`] with the policies that the components behind its imports implement.
 //!
 //! ```text
 //!                 ┌─────────── runner ───────────┐
@@ -12,22 +12,22 @@
 mod policies;
 
 use bindings::{
-    exports::llem::experiment::{policies::Guest as Composed, script::Guest},
+    exports::llem::experiment::{policies::Guest as PoliciesGuest, script::Guest},
     llem::experiment::{metrics_policy, warmup_policy, workload_policy},
 };
 use llem_sdk::{
-    about::Clocks,
+    Clocks,
     bindings::{description, types},
     export::log_panics,
     prelude::*,
 };
-use policies::{GivenMetrics, GivenWarmup, GivenWorkload};
+use policies::{ImportedMetrics, ImportedWarmup, ImportedWorkload};
 use std::{cell::OnceCell, time::Duration};
 
 llem_sdk::world!(llem_sdk, bindings, "runner", "export", "bindings");
 bindings::export!(Runner with_types_in bindings);
 
-/// How old an earlier run's idle baseline may be.
+/// The maximum age of an idle baseline of an earlier run.
 const BASELINE_LIFETIME: Duration = Duration::from_secs(3600);
 
 struct Runner;
@@ -44,30 +44,30 @@ impl Guest for Runner {
     }
 }
 
-impl Composed for Runner {
+impl PoliciesGuest for Runner {
     fn describe_policies() -> Vec<description::About> {
         with_policies(|abouts| abouts.iter().cloned().map(description::About::from).collect())
     }
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let experiment = Experiment::new(model.clone())
         .with_components()
-        .warmup(GivenWarmup::default())
-        .workload(GivenWorkload { model: model.clone() })
-        .metrics_policy(GivenMetrics { model });
-    let rest: f64 = parameter("baseline")?;
-    if rest == 0.0 {
+        .warmup(ImportedWarmup::default())
+        .workload(ImportedWorkload { model: model.clone() })
+        .metrics_policy(ImportedMetrics { model });
+    let seconds: f64 = parameter("baseline")?;
+    if seconds == 0.0 {
         return experiment.run();
     }
-    let rest = Duration::try_from_secs_f64(rest).map_err(|error| {
-        Error::invalid_argument(format!("parameter 'baseline' is {rest}: {error}"))
+    let length = Duration::try_from_secs_f64(seconds).map_err(|error| {
+        Error::invalid_argument(format!("parameter 'baseline' is {seconds}: {error}"))
     })?;
-    experiment.baseline(rest, BASELINE_LIFETIME).run()
+    experiment.baseline(length, BASELINE_LIFETIME).run()
 }
 
-/// Each policy is asked once what it is.
+/// Calls a function with the descriptions of the three policies. Each policy is asked only once.
 fn with_policies<T>(read: impl FnOnce(&[About]) -> T) -> T {
     thread_local! {
         static ABOUTS: OnceCell<[About; 3]> = const { OnceCell::new() };
@@ -80,25 +80,25 @@ fn with_policies<T>(read: impl FnOnce(&[About]) -> T) -> T {
     })
 }
 
-/// The runner and these policies as one. Of a name that several declare the first counts; the host refuses those that
-/// contradict each other.
+/// Merges the descriptions of the runner and the policies. If several declare the same name, the first declaration is
+/// used. The host refuses declarations that contradict each other.
 fn merged(policies: &[About]) -> About {
-    let own = About::new("runner", env!("CARGO_PKG_VERSION"), "Runs policies").number(
+    let runner = About::new("runner", env!("CARGO_PKG_VERSION"), "Runs policies").number(
         "baseline",
         0.0,
         "seconds of rest before the warm-up, for energy above idle; 0 for none",
     );
-    policies.iter().fold(own, |mut all, policy| {
-        add_new(&mut all.parameters, &policy.parameters, |parameter| &parameter.name);
-        add_new(&mut all.datasets, &policy.datasets, |dataset| &dataset.name);
+    policies.iter().fold(runner, |mut merged, policy| {
+        add_new(&mut merged.parameters, &policy.parameters, |parameter| &parameter.name);
+        add_new(&mut merged.datasets, &policy.datasets, |dataset| &dataset.name);
         if policy.clocks == Clocks::Monotonic {
-            all.clocks = Clocks::Monotonic;
+            merged.clocks = Clocks::Monotonic;
         }
-        all
+        merged
     })
 }
 
-/// Adds those items of `more` whose names are not among `known`.
+/// Adds the items of `more` whose names are not among `known`.
 fn add_new<T: Clone>(known: &mut Vec<T>, more: &[T], name: impl Fn(&T) -> &String) {
     for item in more {
         if !known.iter().any(|known| name(known) == name(item)) {

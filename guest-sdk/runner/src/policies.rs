@@ -1,4 +1,4 @@
-//! The imported policies as the SDK's. They are handed what is on the host.
+//! The imported policies as policies of the SDK. They receive the host's resources of trials and sessions.
 
 use crate::bindings::llem::experiment::{
     metrics_policy,
@@ -8,58 +8,58 @@ use crate::bindings::llem::experiment::{
 use llem_sdk::prelude::*;
 use std::time::Duration;
 
-/// The warm-up policy that the runner was composed with.
+/// The warm-up policy that the runner imports.
 #[derive(Default)]
-pub struct GivenWarmup {
-    /// Trials that it has been given.
-    given: usize,
+pub(crate) struct ImportedWarmup {
+    /// The number of trials that the policy has received.
+    received: usize,
 }
 
-impl WarmupPolicy for GivenWarmup {
-    fn next(&mut self, history: &[Trial]) -> Result<Warmup> {
-        let last = history.get(self.given..).and_then(<[Trial]>::last);
-        self.given = history.len();
-        Ok(match warmup_policy::next(last.and_then(Trial::on_host))? {
-            Step::Run(plan) => Warmup::Run {
+impl WarmupPolicy for ImportedWarmup {
+    fn next(&mut self, history: &[Trial]) -> Result<WarmupStep> {
+        let last = history.get(self.received..).and_then(<[Trial]>::last);
+        self.received = history.len();
+        Ok(match warmup_policy::next(last.and_then(Trial::resource))? {
+            Step::Run(plan) => WarmupStep::Run {
                 request: plan.request.as_ref().map(|request| Box::new(Request::from(request))),
                 max_new_tokens: plan.max_new_tokens,
             },
-            Step::Wait(length) => Warmup::Wait(Duration::from_nanos(length)),
-            Step::Done(reason) => Warmup::Done(reason),
+            Step::Wait(length) => WarmupStep::Wait(Duration::from_nanos(length)),
+            Step::Done(reason) => WarmupStep::Done(reason),
         })
     }
 }
 
-/// The workload that the runner was composed with.
-pub struct GivenWorkload {
-    /// What it is asked of.
-    pub model: Model,
+/// The workload policy that the runner imports.
+pub(crate) struct ImportedWorkload {
+    /// The model that the requests run on.
+    pub(crate) model: Model,
 }
 
-impl Workload for GivenWorkload {
+impl WorkloadPolicy for ImportedWorkload {
     fn begin(&mut self, _: &ModelInfo) -> Result<Schedule> {
         Ok(Schedule::from(&workload_policy::begin(self.model.resource())?))
     }
 
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
-        let next = workload_policy::next(last.and_then(Trial::on_host))?;
+        let next = workload_policy::next(last.and_then(Trial::resource))?;
         Ok(next.as_ref().map(Request::from))
     }
 }
 
-/// The metrics that the runner was composed with.
-pub struct GivenMetrics {
-    /// What was measured.
-    pub model: Model,
+/// The metrics policy that the runner imports.
+pub(crate) struct ImportedMetrics {
+    /// The measured model.
+    pub(crate) model: Model,
 }
 
-impl Metrics for GivenMetrics {
+impl MetricsPolicy for ImportedMetrics {
     fn observe(&mut self, trial: Trial) -> Result<()> {
-        Ok(trial.on_host().map_or(Ok(()), metrics_policy::observe)?)
+        Ok(trial.resource().map_or(Ok(()), metrics_policy::observe)?)
     }
 
     fn derive(&mut self, _: &ModelInfo, session: &Session) -> Result<Vec<Metric>> {
-        let Some(session) = session.on_host() else { return Ok(Vec::new()) };
+        let Some(session) = session.resource() else { return Ok(Vec::new()) };
         let metrics = metrics_policy::derive(self.model.resource(), session)?;
         Ok(metrics.into_iter().map(Metric::from).collect())
     }

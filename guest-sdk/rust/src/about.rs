@@ -1,28 +1,39 @@
-//! What an experiment says of itself.
+//! The description of an experiment or a policy.
 
 use crate::bindings::{description, types::Value};
 
 pub use description::{Clocks, DatasetInput, Parameter};
 
-/// What an experiment or a policy is.
+/// The description of an experiment or a policy: its name, parameters and datasets.
+///
+/// ```
+/// use llem_sdk::About;
+///
+/// let about = About::new("hello", "0.1.0", "Generates once.")
+///     .integer("rounds", 3, "how often each prompt is measured")
+///     .dataset("prompts", "rows with a text each");
+/// assert_eq!(about.parameters.len(), 1);
+/// assert_eq!(about.parameters[0].name, "rounds");
+/// assert!(!about.datasets[0].required);
+/// ```
 #[derive(Clone, Debug)]
 pub struct About {
-    /// Its name in kebab case.
+    /// The name in kebab case.
     pub name: String,
-    /// The script's own version.
+    /// The version of the script.
     pub version: String,
-    /// One line that says what it is for.
+    /// One line that says what the script is for.
     pub summary: String,
-    /// What can be set with `-p`.
+    /// The parameters that the user can set with `-p name=value`.
     pub parameters: Vec<Parameter>,
-    /// What can be granted with `--dataset`.
+    /// The datasets that the user can grant with `--dataset name=file`.
     pub datasets: Vec<DatasetInput>,
-    /// What WASI's clocks show.
+    /// The behaviour of WASI's clocks, which the standard libraries of guest languages read.
     pub clocks: Clocks,
 }
 
 impl About {
-    /// A description without parameters or datasets.
+    /// Creates a description without parameters or datasets, with seeded clocks.
     pub fn new(name: &str, version: &str, summary: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -54,17 +65,17 @@ impl About {
         self.parameter(name, Value::Boolean(default), summary)
     }
 
-    /// Adds a dataset that may be granted.
+    /// Adds an optional dataset.
     pub fn dataset(self, name: &str, summary: &str) -> Self {
-        self.input(name, summary, false)
+        self.add_dataset(name, summary, false)
     }
 
-    /// Adds a dataset without which the run is refused.
+    /// Adds a required dataset. The host refuses to run the experiment without it.
     pub fn required_dataset(self, name: &str, summary: &str) -> Self {
-        self.input(name, summary, true)
+        self.add_dataset(name, summary, true)
     }
 
-    /// Lets the language runtime's clocks follow the host's monotonic clock.
+    /// Makes WASI's clocks follow the host's monotonic clock. By default they are seeded: the same in every run.
     pub fn monotonic_clocks(mut self) -> Self {
         self.clocks = Clocks::Monotonic;
         self
@@ -76,7 +87,7 @@ impl About {
         self
     }
 
-    fn input(mut self, name: &str, summary: &str, required: bool) -> Self {
+    fn add_dataset(mut self, name: &str, summary: &str, required: bool) -> Self {
         let (name, summary) = (name.to_owned(), summary.to_owned());
         self.datasets.push(DatasetInput { name, summary, required });
         self

@@ -1,38 +1,41 @@
-//! Continuous batching under the script's control.
+//! Continuous batching controlled by the script.
 
 use crate::{
     Result,
     bindings::{batches, requests},
     completion::Completion,
     logits::Logits,
-    quantity::{Reading, read},
+    quantity::{Reading, reading_from},
     request::Request,
 };
 
 pub use batches::StepToken;
 
-/// How a continuous batch is run.
+/// Options of a continuous batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchOptions {
-    /// Most sequences that run at a time. At least 1.
+    /// The maximum number of sequences that run at a time. At least 1.
     pub max_sequences: u32,
-    /// Most tokens of one sequence, prompt and output. None: the model's context, which may take a lot of memory.
+    /// The maximum number of tokens of one sequence, prompt and output together. `None` means the model's context
+    /// length, which may take a lot of memory.
     pub max_tokens: Option<u32>,
-    /// Most rows of a step in which prompt is run, at least 1. None: 512.
+    /// The maximum number of prompt rows in a step, at least 1. `None` means 512.
     pub prefill_chunk: Option<u32>,
-    /// Most rows of a step, prompt and decode together, at least `max_sequences`. None: no such limit.
+    /// The maximum number of rows in a step, prompt and decode together, at least `max_sequences`. `None` means no
+    /// limit.
     pub max_rows: Option<u32>,
-    /// Whether a request is refused for which there is no KV memory now; otherwise its sequences wait.
+    /// Whether a request that needs more KV memory than is free now is refused. Otherwise its sequences wait.
     pub refuses_when_full: bool,
-    /// Whether prompts use keys and values that are in the cache already.
+    /// Whether prompts reuse keys and values that are already in the cache.
     pub prefix_cache: bool,
 }
 
 impl BatchOptions {
-    /// A continuous batch of so many sequences at a time; more wait.
-    pub fn sequences(most: u32) -> Self {
+    /// Creates options for at most `max_sequences` sequences at a time. More sequences wait, prompts run in chunks of
+    /// 512 rows, and no prefix is reused.
+    pub fn new(max_sequences: u32) -> Self {
         Self {
-            max_sequences: most,
+            max_sequences,
             max_tokens: None,
             prefill_chunk: None,
             max_rows: None,
@@ -41,92 +44,97 @@ impl BatchOptions {
         }
     }
 
-    /// Most tokens of one sequence, prompt and output: what its KV memory is reserved for.
+    /// Limits the tokens of one sequence, prompt and output together. KV memory is reserved for this many.
     pub fn max_tokens(mut self, most: u32) -> Self {
         self.max_tokens = Some(most);
         self
     }
 
-    /// Most rows of a step in which prompt is run: the rest of a long prompt comes with later steps.
+    /// Limits the prompt rows of a step. The rest of a long prompt runs in later steps.
     pub fn prefill_chunk(mut self, rows: u32) -> Self {
         self.prefill_chunk = Some(rows);
         self
     }
 
-    /// Most rows of a step, prompt and decode together: decode rows come first (vLLM's `max_num_batched_tokens`).
+    /// Limits the rows of a step, prompt and decode together. Decode rows are taken first (vLLM's
+    /// `max_num_batched_tokens`).
     pub fn max_rows(mut self, rows: u32) -> Self {
         self.max_rows = Some(rows);
         self
     }
 
-    /// Refuses requests for which there is no KV memory, instead of letting them wait.
+    /// Makes the batch refuse requests for which there is no KV memory, instead of letting them wait.
     pub fn refuse_when_full(mut self) -> Self {
         self.refuses_when_full = true;
         self
     }
 
-    /// Does not run again what a prompt begins with where any sequence's cache holds it.
+    /// Makes prompts reuse the keys and values of a common prefix that the cache of any sequence holds.
     pub fn prefix_cache(mut self) -> Self {
         self.prefix_cache = true;
         self
     }
 }
 
-/// What one step did, or several.
+/// The result of one or several steps.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Steps that were run; 0: nothing was there to run.
+    /// The number of steps that were run. It is 0 if there was nothing to run.
     pub steps: u64,
-    /// The tokens that they produced.
+    /// The tokens that the steps produced.
     pub tokens: Vec<StepToken>,
-    /// The sequences that ended with them, or were cancelled since those before.
+    /// The sequences that ended in these steps, or were cancelled since the previous ones.
     pub ended: Vec<Completion>,
-    /// Prompt tokens that they ran.
+    /// The number of prompt tokens that were run.
     pub prompt_tokens: u64,
-    /// When the first began, ns since the run began.
+    /// When the first step began, in ns since the run began.
     pub started: u64,
-    /// When the tokens of the last were on the host, ns since the run began.
+    /// When the tokens of the last step were on the host, in ns since the run began.
     pub finished: u64,
 }
 
-/// How full a batch is.
+/// The number of sequences in a batch, and the use of its KV memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchStatus {
-    /// Sequences that run.
+    /// The number of sequences that run.
     pub running: u32,
-    /// Sequences that wait for KV memory.
+    /// The number of sequences that wait for KV memory.
     pub waiting: u32,
-    /// Sequences that are still to arrive.
+    /// The number of sequences that have not arrived yet.
     pub scheduled: u32,
-    /// Bytes of KV memory that are reserved.
+    /// Reserved KV memory, in bytes.
     pub kv_bytes: u64,
-    /// Positions of KV memory that are reserved.
+    /// Reserved KV memory, in positions. One position holds the keys and values of one token.
     pub kv_capacity: u64,
-    /// Positions that hold a token of a sequence that runs.
+    /// The number of positions that hold a token of a running sequence.
     pub kv_used: u64,
-    /// Prompt tokens that were looked for in the cache of prefixes.
+    /// The number of prompt tokens that were looked up in the prefix cache.
     pub prefix_queries: u64,
-    /// Those of them that were there.
+    /// The number of prompt tokens that were found in the prefix cache.
     pub prefix_hits: u64,
 }
 
-/// A continuous batch. Sequences join and leave at any step, and none's tokens depend on its neighbours. Times are ns since
-/// the run began.
+/// A continuous batch. Sequences join and leave at any step, and the tokens of one do not depend on the others. Times
+/// are in ns since the run began.
 #[derive(Debug)]
 pub struct Batch(pub(crate) batches::Batch);
 
 impl Batch {
-    /// Adds every prompt of the request as a sequence and returns their names. `arrival` is the moment that TTFT counts
-    /// from; none means now. One that lies in the future is taken up by the host at that time, as soon as no step runs.
+    /// Adds every prompt of the request as a sequence and returns the ids of the sequences.
+    ///
+    /// TTFT counts from `arrival`, and `None` means now. If it is in the future, the host admits the request at that
+    /// time, or as soon as the step that runs then has ended.
     pub fn submit(&self, request: &Request, arrival: Option<u64>) -> Result<Vec<u64>> {
         Ok(self.0.submit(&requests::Request::from(request), arrival)?)
     }
 
-    /// Adds the one prompt of the request to what the cache of an ended sequence holds, whose request had
-    /// [`Request::holds_cache`], and returns the name of the new one. With `fork` the cache is copied, and stays with the old
-    /// one too. Fails with `not-found` where no ended sequence of that name holds a cache.
+    /// Continues an ended sequence with the one prompt of the request, and returns the id of the new sequence. The
+    /// request of the ended sequence must have kept its cache ([`Request::holds_cache`]).
+    ///
+    /// With `fork` the cache is copied, and the ended sequence keeps it too. Otherwise it moves to the new sequence.
+    /// Fails with `not-found` if no ended sequence of that id holds a cache.
     pub fn submit_after(
         &self,
         sequence: u64,
@@ -137,7 +145,7 @@ impl Batch {
         Ok(self.0.submit_after(sequence, fork, &requests::Request::from(request), arrival)?)
     }
 
-    /// Gives back the cache of an ended sequence. Fails with `not-found` where none of that name holds one.
+    /// Frees the cache of an ended sequence. Fails with `not-found` if no ended sequence of that id holds a cache.
     pub fn release(&self, sequence: u64) -> Result<()> {
         Ok(self.0.release(sequence)?)
     }
@@ -147,45 +155,45 @@ impl Batch {
         Ok(Progress::from(&self.0.step()?))
     }
 
-    /// Runs steps until that time, waiting for arrivals where nothing runs; sooner where nothing is left to run or to
-    /// arrive, or all that is left waits for the script to choose.
+    /// Runs steps until this time, and waits for arrivals while nothing runs. Returns earlier if no sequence is left to
+    /// run or to arrive, or if all that are left wait for the script to choose a token.
     pub fn run_until(&self, time: u64) -> Result<Progress> {
         Ok(Progress::from(&self.0.run_until(time)?))
     }
 
-    /// The same until the next sequences end.
+    /// Runs steps until one or more sequences end. Otherwise like [`Self::run_until`].
     pub fn run_until_end(&self) -> Result<Progress> {
         Ok(Progress::from(&self.0.run_until_end()?))
     }
 
-    /// The same until the next tokens are there.
+    /// Runs steps until one or more tokens are produced. Otherwise like [`Self::run_until`].
     pub fn run_until_token(&self) -> Result<Progress> {
         Ok(Progress::from(&self.0.run_until_token()?))
     }
 
-    /// Runs steps until every sequence has ended, those included that are still to arrive.
+    /// Runs steps until every sequence has ended, including those that have not arrived yet.
     pub fn drain(&self) -> Result<Vec<Completion>> {
         Ok(self.0.drain()?.iter().map(Completion::from).collect())
     }
 
-    /// Ends a sequence now; the next step tells what became of it. Fails with `not-found` for one that neither runs nor
-    /// waits.
+    /// Ends a sequence now. The next step returns its completion. Fails with `not-found` if the sequence neither runs
+    /// nor waits.
     pub fn cancel(&self, sequence: u64) -> Result<()> {
         Ok(self.0.cancel(sequence)?)
     }
 
-    /// The logits that the sequence's next token is to be chosen by, where the script chooses. Fails with `not-found` for a
-    /// sequence that does not wait for a choice.
+    /// Returns the logits of the sequence's next token, for requests whose tokens the script chooses. Fails with
+    /// `not-found` if the sequence does not wait for a choice.
     pub fn logits(&self, sequence: u64) -> Result<Logits> {
         Ok(Logits(self.0.logits(sequence)?))
     }
 
-    /// Chooses the sequence's next token, with which it takes part in the next step. Until then it takes part in none.
+    /// Chooses the sequence's next token. The sequence takes part in no step until then.
     pub fn choose(&self, sequence: u64, token: u32) -> Result<()> {
         Ok(self.0.choose(sequence, token)?)
     }
 
-    /// How full it is.
+    /// Returns the number of sequences in the batch and the use of its KV memory.
     pub fn status(&self) -> BatchStatus {
         BatchStatus {
             running: self.0.running(),
@@ -199,11 +207,11 @@ impl Batch {
         }
     }
 
-    /// The share of a sequence that has ended in the energy of the steps that it took part in, J. Waits until every
-    /// counter has ticked since it ended, at most half a second. Fails with `not-found` where no sequence of that name has
+    /// Returns an ended sequence's share of the energy of its steps, in J. Waits, for at most half a second, until
+    /// every energy counter has ticked since the sequence ended. Fails with `not-found` if no sequence of that id has
     /// ended.
     pub fn sequence_energy(&self, sequence: u64) -> Result<Reading> {
-        Ok(read(self.0.sequence_energy(sequence)?))
+        Ok(reading_from(self.0.sequence_energy(sequence)?))
     }
 }
 

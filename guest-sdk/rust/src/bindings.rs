@@ -1,5 +1,5 @@
-//! What `wit/` says, as Rust: the resources and records that the rest of this crate turns into plain structs. The
-//! documentation of each item is in `wit/`.
+//! The Rust bindings of `wit/`, which wit-bindgen generates: the resources and records that the rest of this crate
+//! converts to plain structs. Each item is documented in `wit/`.
 #![allow(missing_docs, clippy::undocumented_unsafe_blocks, reason = "generated")]
 
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));

@@ -1,90 +1,148 @@
-//! What becomes of a request.
+//! Results of requests: completions, generations and scores.
 
 use crate::{
     bindings::generations,
     measurement::Measurement,
-    quantity::{Reading, read},
-    words::words,
+    open_enum::open_enum,
+    quantity::{Reading, reading_from},
 };
 
 pub use generations::{Score, ScoreRequest, TokenLogProbabilities, TokenLogProbability};
 
-words! {
-    /// Why a sequence ended.
+open_enum! {
+    /// The reason why a sequence ended.
     FinishReason {
-        /// An end-of-sequence token, which is the last of its tokens.
+        /// An end-of-sequence token was generated. It is the last token of the sequence.
         Eos = "eos",
-        /// As many tokens as it may have were generated, or the given ones are at an end.
+        /// The maximum number of tokens was generated, or the given tokens ended.
         Length = "length",
-        /// A stop text appeared, or a stop token, which is the last of its tokens.
+        /// A stop text appeared, or a stop token was generated. The stop token is the last token of the sequence.
         Stop = "stop",
-        /// The context is full.
+        /// The model's context was full.
         Context = "context",
         /// The run was interrupted.
         Interrupted = "interrupted",
-        /// The script cancelled it.
+        /// The script cancelled the sequence.
         Cancelled = "cancelled",
     }
 }
 
-/// What became of one prompt.
+/// The result of one prompt: its tokens, their times, and the energy that they took.
+///
+/// ```
+/// use llem_sdk::Completion;
+///
+/// // Submitted at 1 ms, with tokens at 3, 7 and 11 ms.
+/// let completion = Completion::from_token_times(1_000_000, &[3_000_000, 7_000_000, 11_000_000]);
+/// assert_eq!(completion.ttft(), Some(2e-3));
+/// assert_eq!(completion.tpot(), Some(4e-3));
+/// assert_eq!(completion.e2el(), Some(10e-3));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Completion {
-    /// The sequence, as the batch named it; of a static batch, the index of its prompt.
+    /// The sequence's id that [`Batch::submit`](crate::Batch::submit) returned. In a static batch, the index of the
+    /// prompt.
     pub sequence: u64,
-    /// Prompt length in tokens, less what was taken from a cache.
+    /// The number of prompt tokens that were run. Tokens taken from a cache are not included.
     pub prompt_tokens: u32,
-    /// Tokens before those whose keys and values were there already.
+    /// The number of tokens before the prompt tokens whose keys and values were already in a cache.
     pub cached_tokens: u32,
-    /// Generated tokens.
+    /// The generated tokens.
     pub tokens: Vec<u32>,
-    /// Their text; none without a tokenizer.
+    /// The text of the generated tokens. `None` if the model has no tokenizer.
     pub text: Option<String>,
-    /// Why it ended.
+    /// The reason why the sequence ended.
     pub finish: FinishReason,
-    /// When it was submitted, or was to arrive, ns since the run began. TTFT is counted from here.
+    /// When the sequence was submitted, or its scheduled arrival, in ns since the run began. TTFT counts from here.
     pub submitted: u64,
-    /// When the host took it up, ns since the run began: how late it was is this less `submitted`. None if it ended before
-    /// that.
+    /// When the batch admitted the sequence, in ns since the run began. The delay is `admitted - submitted`. `None` if
+    /// the sequence ended before that, and in static batches.
     pub admitted: Option<u64>,
-    /// Whether a step was running when it was due, which it then had to wait for.
+    /// Whether a step was running at the scheduled arrival, so that the sequence had to wait for it.
     pub due_in_step: bool,
-    /// When the first pass with some of its tokens began, ns since the run began; none where none did.
+    /// When the first pass over tokens of this sequence began, in ns since the run began. `None` if there was no pass.
     pub started: Option<u64>,
-    /// When each generated token was on the host, ns since the run began. As long as `tokens`.
+    /// When each generated token was on the host, in ns since the run began. It has the length of `tokens`.
     pub token_times: Vec<u64>,
-    /// How likely each generated token was. As long as `tokens`, or empty if it was not asked for.
+    /// The log-probabilities of each generated token. It has the length of `tokens`, or is empty if the request did not
+    /// ask for them.
     pub log_probabilities: Vec<TokenLogProbabilities>,
-    /// The adapter that it ran with; none means the base weights.
+    /// The adapter that the sequence ran with. `None` means the base weights.
     pub adapter: Option<String>,
-    /// Its share of the energy of the steps that it took part in, J. Of a continuous batch's sequence
-    /// [`Batch::sequence_energy`](crate::Batch::sequence_energy) tells it.
+    /// The sequence's share of the energy of its steps, in J. In a continuous batch it is not known yet when a sequence
+    /// ends. There [`Batch::sequence_energy`](crate::Batch::sequence_energy) returns it.
     pub energy: Reading,
 }
 
-/// A finished static batch, measured by the host from just before the work to just after it.
+/// The result of a static batch. The host measures it from just before the work to just after it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Generation {
-    /// One for each prompt, in order.
+    /// One completion for each prompt, in order.
     pub completions: Vec<Completion>,
-    /// Prompt processing of the whole batch, to the first sampled tokens, ns.
+    /// The time of prompt processing of the whole batch, up to the first sampled tokens, in ns.
     pub prefill_time: u64,
-    /// From there to the last token, ns.
+    /// The time from the first sampled tokens to the last token, in ns.
     pub decode_time: u64,
-    /// Time and energy of exactly this request.
+    /// The time and energy of exactly this request.
     pub measurement: Measurement,
 }
 
-/// What became of continuations that were scored together.
+/// The scores of continuations that were scored together.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Scoring {
-    /// One for each continuation, in order.
+    /// One score for each continuation, in order.
     pub scores: Vec<Score>,
-    /// Time and energy of exactly this scoring.
+    /// The time and energy of exactly this scoring.
     pub measurement: Measurement,
+}
+
+impl Completion {
+    /// Creates the completion of a sequence that was submitted at this time and had its tokens at these times, in ns
+    /// since the run began. All other fields are zero or empty. It is meant for tests of policies and metrics, which
+    /// have no host.
+    pub fn from_token_times(submitted: u64, token_times: &[u64]) -> Self {
+        Self {
+            sequence: 0,
+            prompt_tokens: 0,
+            cached_tokens: 0,
+            tokens: vec![0; token_times.len()],
+            text: None,
+            finish: FinishReason::Length,
+            submitted,
+            admitted: None,
+            due_in_step: false,
+            started: None,
+            token_times: token_times.to_vec(),
+            log_probabilities: Vec::new(),
+            adapter: None,
+            energy: Err("no energy was measured".to_owned()),
+        }
+    }
+
+    /// Returns the time to first token, in seconds, or `None` if there is no token.
+    pub fn ttft(&self) -> Option<f64> {
+        Some(seconds(self.token_times.first()?.saturating_sub(self.submitted)))
+    }
+
+    /// Returns the mean time per output token after the first, in seconds, or `None` if there are fewer than two
+    /// tokens.
+    pub fn tpot(&self) -> Option<f64> {
+        let (first, last) = (self.token_times.first()?, self.token_times.last()?);
+        let gaps = self.token_times.len() - 1;
+        (gaps > 0).then(|| seconds(last.saturating_sub(*first)) / gaps as f64)
+    }
+
+    /// Returns the end-to-end latency, up to the last token, in seconds, or `None` if there is no token.
+    pub fn e2el(&self) -> Option<f64> {
+        Some(seconds(self.token_times.last()?.saturating_sub(self.submitted)))
+    }
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 * 1e-9
 }
 
 impl From<&generations::Completion> for Completion {
@@ -103,7 +161,7 @@ impl From<&generations::Completion> for Completion {
             token_times: from.token_times(),
             log_probabilities: from.log_probabilities(),
             adapter: from.adapter(),
-            energy: read(from.energy()),
+            energy: reading_from(from.energy()),
         }
     }
 }

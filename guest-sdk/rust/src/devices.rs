@@ -1,14 +1,14 @@
-//! The hardware, as it is and as it is now.
+//! The devices of the machine: their properties and their current state.
 
 use crate::{
     Result,
     bindings::devices,
-    quantity::{Reading, Source, read},
-    words::words,
+    open_enum::open_enum,
+    quantity::{Reading, Source, reading_from},
 };
 
-words! {
-    /// A number format.
+open_enum! {
+    /// A number format of weights, activations or cached keys and values.
     Dtype {
         /// IEEE 754 binary32.
         F32 = "f32",
@@ -24,18 +24,18 @@ words! {
 pub struct Peak {
     /// The number format.
     pub dtype: Dtype,
-    /// FLOP/s, a multiply-add counted as two, without sparsity.
+    /// The peak rate in FLOP/s. A multiply-add counts as two operations, and sparsity is not used.
     pub rate: Reading,
 }
 
-/// What a device can do at most.
+/// The peak rates of a device.
 #[derive(Clone, Debug)]
 pub struct Peaks {
-    /// Where it is from: a datasheet, or what was measured and when.
+    /// The origin of the rates: a datasheet, or what was measured and when.
     pub origin: String,
-    /// One a number format.
+    /// The peak rate of matrix products in each number format.
     pub products: Vec<Peak>,
-    /// Memory bandwidth, By/s.
+    /// Memory bandwidth, in By/s.
     pub bandwidth: Reading,
 }
 
@@ -43,64 +43,64 @@ pub struct Peaks {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Device {
-    /// How load options and every measurement name it: `cpu`, `cuda:0`.
+    /// The device's id in load options and measurements: `cpu`, `cuda:0`.
     pub id: String,
-    /// What kind of hardware it is: `cpu`, `cuda`.
+    /// The kind of hardware: `cpu` (the processor and its memory), `cuda` (an NVIDIA GPU).
     pub kind: String,
-    /// The vendor's name for it.
+    /// The vendor's name for the device.
     pub name: String,
-    /// What tells it from others of its name; none where nothing does.
+    /// A unique identifier. `None` if the device has none.
     pub uuid: Option<String>,
-    /// Memory in bytes; none where it cannot be read.
+    /// The size of the device's memory, in bytes. `None` if it cannot be read.
     pub memory_bytes: Option<u64>,
-    /// CUDA compute capability, major then minor.
+    /// The CUDA compute capability: major and minor version.
     pub compute_capability: Option<(u32, u32)>,
-    /// What its datasheet promises, or why that is not known.
-    pub peaks: Result<Peaks, String>,
-    /// What `llem doctor --peaks` last measured on it, or that it has not.
+    /// The peaks in the vendor's datasheet, or the reason why they are not known.
+    pub datasheet_peaks: Result<Peaks, String>,
+    /// The peaks that `llem doctor --peaks` last measured on this device, or the reason why there are none.
     pub measured_peaks: Result<Peaks, String>,
-    /// What measures its energy, or why nothing does and what to run to change that.
+    /// The source of the device's energy, or the reason why its energy is not measured and what to run to change that.
     pub energy_source: Result<Source, String>,
-    /// What a reader of its numbers must know.
+    /// Remarks that a reader of the device's numbers must know, such as that MIG is on.
     pub notes: Vec<String>,
 }
 
-/// A device at one moment. What it cannot tell is the reason why not.
+/// The state of a device at one moment. A value that the device does not report is `Err` with the reason.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeviceState {
-    /// When it was read, ns since the run began.
+    /// When the state was read, in ns since the run began.
     pub at: u64,
-    /// Power draw, W.
+    /// Power draw, in W.
     pub power: Reading,
-    /// Temperature, Cel.
+    /// Temperature, in Cel.
     pub temperature: Reading,
-    /// Clock of the cores (SM clock on a GPU), MHz.
+    /// Clock of the cores (SM clock on a GPU), in MHz.
     pub core_clock: Reading,
-    /// Clock of the memory, MHz.
+    /// Clock of the memory, in MHz.
     pub memory_clock: Reading,
-    /// Share of time that the device was busy in its last sampling period, 0 to 100 %.
+    /// The share of its last sampling period in which the device was busy, from 0 to 100 %.
     pub utilisation: Reading,
-    /// Memory in use by everything on the device, By.
+    /// Memory in use by all processes on the device, in By.
     pub memory_used: Reading,
-    /// Bytes sent and received over PCIe in the last 40 ms, By/s.
+    /// The rate of bytes sent and received over PCIe in the last 40 ms, in By/s.
     pub pcie: Reading,
-    /// Why the clocks are held down now, in NVML's words; empty when they are not.
+    /// The reasons why the clocks are throttled now, in NVML's words. Empty if they are not throttled.
     pub throttle_reasons: Vec<String>,
 }
 
-/// Every device of this machine, the CPU first.
+/// Returns every device of this machine, the CPU first.
 pub fn list_devices() -> Vec<Device> {
     devices::list_devices().iter().map(Device::from).collect()
 }
 
-/// The device of that id. Fails with `not-found` when there is none.
+/// Returns the device of this id. Fails with `not-found` if there is none.
 pub fn find_device(id: &str) -> Result<Device> {
     Ok(Device::from(&devices::find_device(id)?))
 }
 
-/// A device as it is now, which takes a GPU 40 ms. Fails with `not-found` where there is none of that id, and with
-/// `failed` where it is gone.
+/// Reads the current state of a device, which takes 40 ms on a GPU. Fails with `not-found` if no device has this id,
+/// and with `failed` if the device has been lost.
 pub fn read_state(id: &str) -> Result<DeviceState> {
     Ok(DeviceState::from(&devices::find_device(id)?.read()?))
 }
@@ -114,7 +114,7 @@ impl From<&devices::Device> for Device {
             uuid: device.uuid(),
             memory_bytes: device.memory_bytes(),
             compute_capability: device.compute_capability(),
-            peaks: device.datasheet_peaks().map(Peaks::from),
+            datasheet_peaks: device.datasheet_peaks().map(Peaks::from),
             measured_peaks: device.measured_peaks().map(Peaks::from),
             energy_source: device.energy_source().map(Source::from),
             notes: device.notes(),
@@ -127,9 +127,9 @@ impl From<devices::Peaks> for Peaks {
         let devices::Peaks { origin, products, bandwidth } = peaks;
         let products = products
             .into_iter()
-            .map(|peak| Peak { dtype: peak.dtype.into(), rate: read(peak.rate) })
+            .map(|peak| Peak { dtype: peak.dtype.into(), rate: reading_from(peak.rate) })
             .collect();
-        Self { origin, products, bandwidth: read(bandwidth) }
+        Self { origin, products, bandwidth: reading_from(bandwidth) }
     }
 }
 
@@ -137,13 +137,13 @@ impl From<&devices::State> for DeviceState {
     fn from(state: &devices::State) -> Self {
         Self {
             at: state.at(),
-            power: read(state.power()),
-            temperature: read(state.temperature()),
-            core_clock: read(state.core_clock()),
-            memory_clock: read(state.memory_clock()),
-            utilisation: read(state.utilisation()),
-            memory_used: read(state.memory_used()),
-            pcie: read(state.pcie()),
+            power: reading_from(state.power()),
+            temperature: reading_from(state.temperature()),
+            core_clock: reading_from(state.core_clock()),
+            memory_clock: reading_from(state.memory_clock()),
+            utilisation: reading_from(state.utilisation()),
+            memory_used: reading_from(state.memory_used()),
+            pcie: reading_from(state.pcie()),
             throttle_reasons: state.throttle_reasons(),
         }
     }

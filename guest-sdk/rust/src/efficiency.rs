@@ -1,8 +1,9 @@
-//! How much of a device's peak a trial reached.
+//! The share of a device's peak rate that a trial reached.
 //!
-//! MFU: model FLOP utilisation (Chowdhery et al., arXiv 2204.02311, appendix B), here of prefill or decode by the operations
-//! that are needed. MBU: model bandwidth utilisation, bytes of weights and KV cache over the time per output token, over the
-//! peak bandwidth (Databricks, "LLM Inference Performance Engineering: Best Practices", 2023).
+//! - MFU, model FLOP utilisation (Chowdhery et al., arXiv 2204.02311, appendix B): here for prefill or decode, from the
+//!   operations that are needed.
+//! - MBU, model bandwidth utilisation: bytes of weights and KV cache per time per output token, divided by the peak
+//!   bandwidth (Databricks, "LLM Inference Performance Engineering: Best Practices", 2023).
 
 use crate::{
     completion::Completion,
@@ -13,14 +14,28 @@ use crate::{
     trial::Trial,
 };
 
+/// One nanosecond, in seconds.
 const NS: f64 = 1e-9;
 
-/// The device that holds a model's first rank. None where it is not among this machine's.
-pub fn device_of(model: &ModelInfo) -> Option<Device> {
+/// Returns the device that holds the model's first rank, or `None` if it is not a device of this machine.
+pub fn find_model_device(model: &ModelInfo) -> Option<Device> {
     devices::list_devices().into_iter().find(|device| device.id == model.device)
 }
 
-/// The peak rate of matrix products in a number format, FLOP/s, or why it is not known.
+/// Returns the peak rate of matrix products in a number format, in FLOP/s, or the reason why it is not known.
+///
+/// ```
+/// use llem_sdk::{Quantity, Source, devices::{Dtype, Peak, Peaks}, efficiency::peak_rate};
+///
+/// let rate = Quantity::exact(1e12, "FLOP/s", Source::Datasheet);
+/// let peaks = Peaks {
+///     origin: "a datasheet".to_owned(),
+///     products: vec![Peak { dtype: Dtype::Bf16, rate: Ok(rate.clone()) }],
+///     bandwidth: Err("not in the datasheet".to_owned()),
+/// };
+/// assert_eq!(peak_rate(&peaks, &Dtype::Bf16), Ok(rate));
+/// assert_eq!(peak_rate(&peaks, &Dtype::F32), Err("a datasheet has no peak in f32".to_owned()));
+/// ```
 pub fn peak_rate(peaks: &Peaks, dtype: &Dtype) -> Reading {
     let peak = peaks.products.iter().find(|peak| peak.dtype == *dtype);
     peak.map_or_else(
@@ -30,38 +45,43 @@ pub fn peak_rate(peaks: &Peaks, dtype: &Dtype) -> Reading {
 }
 
 impl Measurement {
-    /// Share of the peak rate that prefill reached, in steps that ran prompts only. `ranks` devices took part, each with
-    /// this peak.
+    /// Returns the MFU of prefill: the share of the peak rate that steps with prompts only reached. `peak` is the rate
+    /// of one device in FLOP/s, and `ranks` devices took part. Returns `None` if there was no prefill.
     pub fn prefill_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
         mfu(self.activity.flops_prefill, self.activity.prefill_time, peak, ranks)
     }
 
-    /// The same of decode, in steps in which sequences only generated.
+    /// Returns the MFU of decode: the share of the peak rate that steps without prompts reached. `peak` is the rate of
+    /// one device in FLOP/s, and `ranks` devices took part. Returns `None` if there was no decode.
     pub fn decode_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
         mfu(self.activity.flops_decode, self.activity.decode_time, peak, ranks)
     }
 
-    /// The same of steps of continuous batches that held both.
+    /// Returns the MFU of mixed steps of continuous batches, which run prompts and decode together. `peak` is the rate
+    /// of one device in FLOP/s, and `ranks` devices took part. Returns `None` if there were no such steps.
     pub fn mixed_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
         mfu(self.activity.flops_mixed, self.activity.mixed_time, peak, ranks)
     }
 }
 
 impl Trial {
-    /// Share of the peak rate that prefill reached. `ranks` devices took part, each with this peak.
+    /// Returns the MFU of prefill (see [`Measurement::prefill_mfu`]), or `None` if the trial ran in a continuous batch.
     pub fn prefill_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
         self.generation().ok()?.measurement.prefill_mfu(peak, ranks)
     }
 
-    /// The same of decode.
+    /// Returns the MFU of decode (see [`Measurement::decode_mfu`]), or `None` if the trial ran in a continuous batch.
     pub fn decode_mfu(&self, peak: &Quantity, ranks: usize) -> Option<Quantity> {
         self.generation().ok()?.measurement.decode_mfu(peak, ranks)
     }
 
-    /// Share of the peak bandwidth, bytes/s, that decode reached. A step reads the weights but for tables of which it
-    /// takes a row, and the keys and values of all tokens before it; of layers with a sliding window that is more than it
-    /// reads once sequences are longer. None for a mixture of experts, of whose weights a step reads what its tokens
-    /// choose, and where there was no decode.
+    /// Returns the MBU of decode: the share of the peak bandwidth that decode reached. `bandwidth` is the peak of one
+    /// device in By/s.
+    ///
+    /// A step reads all weights except lookup tables, and the keys and values of all tokens before it. For layers with
+    /// a sliding window this overestimates the bytes of sequences that are longer than the window. Returns `None` if
+    /// there was no decode, if the trial ran in a continuous batch, and for a mixture of experts, because there the
+    /// weights that a step reads depend on its tokens.
     pub fn decode_mbu(&self, model: &ModelInfo, bandwidth: &Quantity) -> Option<Quantity> {
         let generation = self.generation().ok()?;
         let completions = &generation.completions;
@@ -69,7 +89,7 @@ impl Trial {
         if model.experts > 0 || steps == 0 {
             return None;
         }
-        // Each decode step of a sequence reads the keys and values of all before it.
+        // Each decode step of a sequence reads the keys and values of all tokens before it.
         let read = |one: &Completion| {
             let (prompt, steps) =
                 (f64::from(one.prompt_tokens), one.tokens.len().saturating_sub(1) as f64);
@@ -98,16 +118,16 @@ fn analytic(value: f64, unit: &str) -> Quantity {
 mod tests {
     use super::*;
     use crate::{
+        fixtures::{completion, generation, model},
         request::Request,
-        warmup::fixtures::{completion, generation, model},
     };
 
     fn trial(generation: crate::completion::Generation) -> Trial {
-        Trial::alone(0, Request::tokens([0]), generation)
+        Trial::from_generation(0, Request::from_tokens([0]), generation)
     }
 
     #[test]
-    fn half_the_peak_is_half() {
+    fn half_the_peak_rate_is_an_mfu_of_one_half() {
         let mut generation = generation(0, 2_000_000_000);
         generation.measurement.activity.flops_decode = 1e12;
         let trial = trial(generation);

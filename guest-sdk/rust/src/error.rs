@@ -1,29 +1,39 @@
-//! One error for all that an experiment does: a code for programs, and a sentence for people.
+//! The error of all calls: a code for programs and a sentence for people.
 
 use crate::bindings::types;
 use std::fmt;
 
 pub use types::ErrorCode;
 
-/// Shorthand for experiments.
+/// A result whose error is [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an experiment cannot go on. Its sentence ends up in the run record; its code decides how `llem exec` exits.
+/// The reason why a call failed. If `run` returns it, the message goes to the run record, and the code decides the exit
+/// code of `llem exec`.
+///
+/// ```
+/// use llem_sdk::{Error, ErrorCode};
+///
+/// // Text becomes an error of the code `failed`, so that `?` and `into` work on it.
+/// let error: Error = "the batch is empty".into();
+/// assert_eq!(error.code, ErrorCode::Failed);
+/// assert_eq!(error.to_string(), "the batch is empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// For programs.
+    /// The kind of failure, for programs.
     pub code: ErrorCode,
-    /// For people.
+    /// One sentence for people.
     pub message: String,
 }
 
 impl Error {
-    /// An error of this code.
+    /// Creates an error.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 
-    /// What was given is out of its range, or is not what it should be.
+    /// Creates an error of the code `invalid-argument`: a parameter or an input is out of range or malformed.
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidArgument, message)
     }

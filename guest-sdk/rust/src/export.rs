@@ -1,4 +1,4 @@
-//! The macros that make a crate a component.
+//! Macros that turn a crate into a component, and the functions that they call.
 
 use crate::{
     Result,
@@ -7,16 +7,16 @@ use crate::{
         warmup::exports::llem::experiment::warmup_policy as wit,
     },
     model_info::ModelInfo,
-    policy::{Metrics, Warmup, WarmupPolicy, Workload},
+    policy::{MetricsPolicy, WarmupPolicy, WarmupStep, WorkloadPolicy},
     report::{self, Level},
     request::Request,
-    rest::nanoseconds,
     schedule::Session,
     trial::Trial,
+    wait::nanoseconds,
 };
 
-/// Makes the crate an experiment: `experiment!(about, run)` with `fn about() -> About` and
-/// `fn run() -> Result<T>`, whose value is not looked at.
+/// Makes the crate an experiment: `experiment!(about, run)` takes a function `about() -> About` and a function
+/// `run() -> Result<T>`. The value of `run` is ignored.
 #[macro_export]
 macro_rules! experiment {
     ($about:path, $run:path) => {
@@ -38,8 +38,8 @@ macro_rules! experiment {
     };
 }
 
-/// Makes the crate a warm-up policy: `warmup!(Type)`, where the type is `WarmupPolicy`, `Describe`
-/// and `Default`.
+/// Makes the crate a warm-up policy: `warmup!(Type)`. The type implements [`WarmupPolicy`](crate::WarmupPolicy),
+/// [`Describe`](crate::Describe) and `Default`.
 #[macro_export]
 macro_rules! warmup {
     ($policy:ty) => {
@@ -58,8 +58,8 @@ macro_rules! warmup {
     };
 }
 
-/// Makes the crate a workload: `workload!(Type)`, where the type is `Workload`, `Describe` and
-/// `Default`.
+/// Makes the crate a workload policy: `workload!(Type)`. The type implements [`WorkloadPolicy`](crate::WorkloadPolicy),
+/// [`Describe`](crate::Describe) and `Default`.
 #[macro_export]
 macro_rules! workload {
     ($policy:ty) => {
@@ -73,7 +73,7 @@ macro_rules! workload {
                     $crate::bindings::trials::Schedule,
                     $crate::bindings::types::Error,
                 > {
-                    Self::policy(|policy| $crate::export::begin(policy, model))
+                    Self::policy(|policy| $crate::export::begin_workload(policy, model))
                 }
 
                 fn next(
@@ -82,7 +82,7 @@ macro_rules! workload {
                     ::std::option::Option<$crate::bindings::requests::Request>,
                     $crate::bindings::types::Error,
                 > {
-                    Self::policy(|policy| $crate::export::next(policy, last))
+                    Self::policy(|policy| $crate::export::next_request(policy, last))
                 }
             }
         );
@@ -90,8 +90,8 @@ macro_rules! workload {
     };
 }
 
-/// Makes the crate a deriver of metrics: `metrics!(Type)`, where the type is `Metrics`, `Describe`
-/// and `Default`.
+/// Makes the crate a metrics policy: `metrics!(Type)`. The type implements [`MetricsPolicy`](crate::MetricsPolicy),
+/// [`Describe`](crate::Describe) and `Default`.
 #[macro_export]
 macro_rules! metrics {
     ($policy:ty) => {
@@ -103,7 +103,7 @@ macro_rules! metrics {
                     trial: &$crate::bindings::trials::Trial,
                 ) -> ::std::result::Result<(), $crate::bindings::types::Error> {
                     Self::policy(|policy| {
-                        $crate::policy::Metrics::observe(policy, ::std::convert::Into::into(trial))
+                        $crate::MetricsPolicy::observe(policy, ::std::convert::Into::into(trial))
                     })
                 }
 
@@ -114,7 +114,7 @@ macro_rules! metrics {
                     ::std::vec::Vec<$crate::bindings::report::Metric>,
                     $crate::bindings::types::Error,
                 > {
-                    Self::policy(|policy| $crate::export::derive(policy, model, session))
+                    Self::policy(|policy| $crate::export::derive_metrics(policy, model, session))
                 }
             }
         );
@@ -122,19 +122,19 @@ macro_rules! metrics {
     };
 }
 
-/// What the three have in common: a policy that lives as long as the component, and `describe`.
+/// Defines a policy component: a policy that lives as long as the component, and the function `describe`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! policy_component {
-    ($component:ident, $policy:ty, $lasting:ty, $interface:path, { $($function:tt)* }) => {
+    ($component:ident, $policy:ty, $state:ty, $interface:path, { $($function:tt)* }) => {
         struct $component;
 
         impl $component {
             fn policy<T>(
-                call: impl FnOnce(&mut $lasting) -> $crate::Result<T>,
+                call: impl FnOnce(&mut $state) -> $crate::Result<T>,
             ) -> ::std::result::Result<T, $crate::bindings::types::Error> {
                 ::std::thread_local! {
-                    static POLICY: ::std::cell::RefCell<$lasting> = {
+                    static POLICY: ::std::cell::RefCell<$state> = {
                         $crate::export::log_panics();
                         ::std::default::Default::default()
                     };
@@ -149,7 +149,7 @@ macro_rules! policy_component {
             impl interface::Guest for $component {
                 fn describe() -> $crate::bindings::description::About {
                     $crate::export::log_panics();
-                    ::std::convert::Into::into(<$policy as $crate::policy::Describe>::about())
+                    ::std::convert::Into::into(<$policy as $crate::Describe>::about())
                 }
 
                 $($function)*
@@ -158,12 +158,12 @@ macro_rules! policy_component {
     };
 }
 
-/// Writes a panic's message and place to the run's journal before the trap.
+/// Installs a panic hook that writes the message and location of a panic to the run's journal before the trap.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| report::log(Level::Error, &panic.to_string())));
 }
 
-/// A warm-up policy with the history that it is given piece by piece.
+/// A warm-up policy and its history. The host passes one trial at a time, and the policy sees all of them.
 #[derive(Default)]
 pub struct WarmupDriver<P> {
     policy: P,
@@ -171,37 +171,40 @@ pub struct WarmupDriver<P> {
 }
 
 impl<P: WarmupPolicy> WarmupDriver<P> {
-    /// Adds the trial to the history and asks the policy.
+    /// Adds the trial to the history and returns the policy's next step.
     pub fn next(&mut self, last: Option<&trials::Trial>) -> Result<wit::Step> {
         self.history.extend(last.map(Trial::from));
         Ok(match self.policy.next(&self.history)? {
-            Warmup::Run { request, max_new_tokens } => {
+            WarmupStep::Run { request, max_new_tokens } => {
                 let request = request.as_deref().map(requests::Request::from);
                 wit::Step::Run(wit::Plan { request, max_new_tokens })
             }
-            Warmup::Wait(length) => wit::Step::Wait(nanoseconds(length)),
-            Warmup::Done(reason) => wit::Step::Done(reason),
+            WarmupStep::Wait(length) => wit::Step::Wait(nanoseconds(length)),
+            WarmupStep::Done(reason) => wit::Step::Done(reason),
         })
     }
 }
 
-/// Asks a workload how it is run.
-pub fn begin(policy: &mut impl Workload, model: &models::Model) -> Result<trials::Schedule> {
+/// Returns the schedule of a workload.
+pub fn begin_workload(
+    policy: &mut impl WorkloadPolicy,
+    model: &models::Model,
+) -> Result<trials::Schedule> {
     Ok(policy.begin(&ModelInfo::from(model))?.into())
 }
 
-/// Asks a workload for its next request.
-pub fn next(
-    policy: &mut impl Workload,
+/// Returns the next request of a workload.
+pub fn next_request(
+    policy: &mut impl WorkloadPolicy,
     last: Option<&trials::Trial>,
 ) -> Result<Option<requests::Request>> {
     let next: Option<Request> = policy.next(last.map(Trial::from).as_ref())?;
     Ok(next.as_ref().map(requests::Request::from))
 }
 
-/// Asks for the metrics.
-pub fn derive(
-    policy: &mut impl Metrics,
+/// Returns the metrics of a policy.
+pub fn derive_metrics(
+    policy: &mut impl MetricsPolicy,
     model: &models::Model,
     session: &trials::Session,
 ) -> Result<Vec<host_report::Metric>> {

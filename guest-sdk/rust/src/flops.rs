@@ -1,63 +1,74 @@
-//! Floating-point operations from the model's shape. A multiply-add counts as two. Matrix products only, as the
-//! literature counts (Kaplan et al., arXiv 2001.08361, table 1).
+//! Floating-point operations, computed from the model's shape. A multiply-add counts as two operations. Only matrix
+//! products count, as in the literature (Kaplan et al., arXiv 2001.08361, table 1).
 
 use crate::{Result, bindings::flops, model::Model};
 
 pub use flops::{Approximation, Part};
 
-/// A static batch of equal sequences.
+/// The shape of a static batch of equal sequences.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Sequences.
+    /// The number of sequences.
     pub batch: u32,
-    /// Prompt tokens of each.
+    /// The prompt tokens of each sequence.
     pub prompt_tokens: u32,
-    /// New tokens of each: the first comes from prefill, each later one is a decode step.
+    /// The new tokens of each sequence. The first comes from prefill, and each later one is a decode step.
     pub new_tokens: u32,
-    /// Whether the logits of all positions of a prompt are computed, as eager frameworks do by default.
+    /// Whether logits are computed for all positions of a prompt, as eager frameworks do by default. Otherwise only the
+    /// last position has logits.
     pub all_logits: bool,
-    /// The attached adapter that it runs with; none means the base weights.
+    /// The attached adapter. `None` means the base weights.
     pub adapter: Option<String>,
 }
 
 impl Shape {
-    /// So many sequences, prompt tokens and new tokens of each, on the base weights.
+    /// Creates a shape on the base weights, with logits for the last position of a prompt only.
     pub fn new(batch: u32, prompt_tokens: u32, new_tokens: u32) -> Self {
         Self { batch, prompt_tokens, new_tokens, all_logits: false, adapter: None }
     }
 }
 
-/// A request counted in several ways.
+/// The operations of a request, counted in several ways.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// What the result takes: attention over the keys that each query sees.
-    pub needed: Parts,
-    /// What eager frameworks run: attention over all keys, masked afterwards.
-    pub executed: Parts,
-    /// The same, module by module, by its name in transformers.
-    pub modules: Parts,
-    /// Twice the parameters for each token.
+    /// The operations that the result needs: attention counts the keys that each query sees.
+    pub needed: FlopsByPart,
+    /// The operations that eager frameworks run: attention over all keys, masked afterwards.
+    pub executed: FlopsByPart,
+    /// The executed operations of each module, by its name in transformers.
+    pub modules: FlopsByPart,
+    /// The well-known approximation: two operations for each parameter and token.
     pub approximation: Approximation,
 }
 
-/// Operations by part of the model, FLOP.
+/// Operations by part of the model, in FLOP.
+///
+/// ```
+/// use llem_sdk::flops::{FlopsByPart, Part};
+///
+/// let part = |name: &str, prefill, decode| Part { name: name.to_owned(), prefill, decode };
+/// let flops = FlopsByPart(vec![part("mlp", 6e9, 2e9), part("attention", 1e9, 5e8)]);
+/// assert_eq!(flops.prefill("mlp"), 6e9);
+/// assert_eq!(flops.decode("adapter"), 0.0);
+/// assert_eq!(flops.total(), 9.5e9);
+/// ```
 #[derive(Clone, Debug)]
-pub struct Parts(pub Vec<Part>);
+pub struct FlopsByPart(pub Vec<Part>);
 
-impl Parts {
-    /// Of prompt processing, in the part of this name: `attention-projections`, `attention`, `mlp`, `lm-head`, `adapter`, or
-    /// a module's. 0 where there is none.
+impl FlopsByPart {
+    /// Returns the operations of prompt processing in a part: `attention-projections`, `attention`, `mlp`, `lm-head`,
+    /// `adapter`, or a module. Returns 0 if there is no such part.
     pub fn prefill(&self, name: &str) -> f64 {
         self.part(name).map_or(0.0, |part| part.prefill)
     }
 
-    /// Of all decode steps, in the part of this name. 0 where there is none.
+    /// Returns the operations of all decode steps in a part. Returns 0 if there is no such part.
     pub fn decode(&self, name: &str) -> f64 {
         self.part(name).map_or(0.0, |part| part.decode)
     }
 
-    /// Of all parts.
+    /// Returns the operations of all parts, prefill and decode together.
     pub fn total(&self) -> f64 {
         self.0.iter().map(|part| part.prefill + part.decode).sum()
     }
@@ -67,17 +78,17 @@ impl Parts {
     }
 }
 
-/// Counts a request shape on a loaded model. Fails with `invalid-argument` where the shape does not fit the context, and
-/// with `not-found` where no such adapter is attached.
+/// Counts the operations of a request shape on a loaded model. Fails with `invalid-argument` if the shape does not fit
+/// the context, and with `not-found` if the adapter is not attached.
 pub fn estimate(model: &Model, shape: &Shape) -> Result<Estimate> {
     let on_host = flops::Shape::new(shape.batch, shape.prompt_tokens, shape.new_tokens);
     on_host.set_all_logits(shape.all_logits);
     on_host.set_adapter(shape.adapter.as_deref());
     let estimate = flops::Estimate::of(model.resource(), &on_host)?;
     Ok(Estimate {
-        needed: Parts(estimate.needed()),
-        executed: Parts(estimate.executed()),
-        modules: Parts(estimate.modules()),
+        needed: FlopsByPart(estimate.needed()),
+        executed: FlopsByPart(estimate.executed()),
+        modules: FlopsByPart(estimate.modules()),
         approximation: estimate.approximation(),
     })
 }

@@ -1,11 +1,12 @@
-//! Parameters and datasets.
+//! Parameters and datasets: what the user gives to the experiment on the command line.
 
 use crate::{Error, Result, bindings::inputs, error::ErrorCode};
 
 pub use crate::bindings::types::Value;
 pub use inputs::{Row, seed};
 
-/// The value of a declared parameter, as the Rust type that is asked for.
+/// Returns the value of a declared parameter as a Rust type. Fails with `not-found` if `about` did not declare the
+/// parameter, and with `invalid-argument` if the value does not fit the type.
 pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
     let value = inputs::parameter(name)?;
     T::from_value(&value).ok_or_else(|| {
@@ -13,7 +14,8 @@ pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
     })
 }
 
-/// The value of a declared text parameter that holds whole numbers above 0, separated by commas.
+/// Returns the value of a text parameter that holds whole numbers above 0, separated by commas. Fails with
+/// `invalid-argument` if a part is anything else.
 pub fn sizes(name: &str) -> Result<Vec<usize>> {
     let text: String = parameter(name)?;
     let size = |part: &str| part.trim().parse().ok().filter(|&size| size > 0);
@@ -25,15 +27,15 @@ pub fn sizes(name: &str) -> Result<Vec<usize>> {
         .collect()
 }
 
-/// What a parameter or a field of a row can be read as.
+/// A type that a parameter or a field of a dataset row can be converted to.
 pub trait FromValue: Sized {
-    /// What it is, in a sentence: `a whole number (u32)`.
+    /// The name of the type in error messages: `a whole number (u32)`.
     const KIND: &'static str;
 
-    /// None where the value is of another kind or out of range.
+    /// Converts a value. Returns `None` if the value is of another kind or out of range.
     fn from_value(value: &Value) -> Option<Self>;
 
-    /// Reads a cell of a dataset that came as text. None where it is none of these.
+    /// Parses a dataset cell that is text. Returns `None` if the text is not of this type.
     fn from_text(text: &str) -> Option<Self>;
 }
 
@@ -109,9 +111,21 @@ impl FromValue for bool {
 }
 
 impl Row {
-    /// A field, as the Rust type that is asked for. Cells of CSV files come as text, and are parsed here: `007` is 7
-    /// where a number is asked for, and stays `007` as a `String`. What a file has as null or a list is JSON text here:
-    /// prompts are read with [`texts_if_granted`].
+    /// Returns a field as a Rust type. Cells of CSV files are text and are parsed here: `007` is 7 as a number and
+    /// stays `007` as a `String`. A null, a list or an object in a JSON file is its JSON text here, so prompts should
+    /// be read with [`texts_if_granted`]. Fails with `invalid-argument` if the row has no such field or if its value
+    /// does not fit.
+    ///
+    /// ```
+    /// use llem_sdk::inputs::{Row, Value};
+    ///
+    /// let fields = vec![("zip".to_owned(), Value::Text("007".to_owned()))];
+    /// let row = Row { index: 0, fields };
+    /// assert_eq!(row.get::<String>("zip")?, "007");
+    /// assert_eq!(row.get::<u32>("zip")?, 7);
+    /// assert!(row.get::<bool>("zip").is_err());
+    /// # Ok::<(), llem_sdk::Error>(())
+    /// ```
     pub fn get<T: FromValue>(&self, name: &str) -> Result<T> {
         let field = self.fields.iter().find(|(field, _)| field == name);
         let (_, value) = field.ok_or_else(|| {
@@ -122,7 +136,7 @@ impl Row {
                 known.join(", ")
             ))
         })?;
-        let read = match value {
+        let parsed = match value {
             Value::Text(text) => T::from_text(text),
             value => T::from_value(value),
         };
@@ -132,7 +146,7 @@ impl Row {
             Value::Number(number) => number.to_string(),
             Value::Boolean(boolean) => boolean.to_string(),
         };
-        read.ok_or_else(|| {
+        parsed.ok_or_else(|| {
             Error::invalid_argument(format!(
                 "row {}: field '{name}' is {shown}, which is not {}",
                 self.index,
@@ -142,27 +156,27 @@ impl Row {
     }
 }
 
-/// A file that was granted with `--dataset name=file`.
+/// A dataset that the user granted with `--dataset name=file`.
 #[derive(Debug)]
 pub struct Dataset(inputs::Dataset);
 
 impl Dataset {
-    /// Opens a granted dataset. Fails with `not-granted` where no `--dataset` names it.
+    /// Opens a granted dataset. Fails with `not-granted` if no `--dataset` names it.
     pub fn open(name: &str) -> Result<Self> {
         Ok(Self(inputs::Dataset::open(name)?))
     }
 
-    /// The next row, or none at the end.
+    /// Returns the next row, or `None` at the end.
     pub fn next_row(&self) -> Result<Option<Row>> {
         Ok(self.0.next()?)
     }
 
-    /// The next rows, at most so many; none at the end.
+    /// Returns at most `most` of the next rows. The list is empty at the end.
     pub fn next_rows(&self, most: u32) -> Result<Vec<Row>> {
         Ok(self.0.next_rows(most)?)
     }
 
-    /// How many rows there are in all. What does not say so is read once for it.
+    /// Returns the total number of rows. A file format that does not store it is read once to count them.
     pub fn length(&self) -> Result<u64> {
         Ok(self.0.length()?)
     }
@@ -173,34 +187,33 @@ impl Dataset {
     }
 }
 
-/// The rows of a dataset, or the reason why it cannot be read.
-pub fn rows(name: &str) -> Result<Rows> {
-    Ok(Rows(Dataset::open(name)?))
+/// Opens a dataset and returns its rows. Fails with `not-granted` if no `--dataset` names it.
+pub fn rows(name: &str) -> Result<DatasetRows> {
+    Ok(DatasetRows(Dataset::open(name)?))
 }
 
-/// The rows of a dataset, or none where it was not granted. A granted file that cannot be read is
-/// an error still.
-pub fn rows_if_granted(name: &str) -> Result<Option<Rows>> {
+/// Opens a dataset and returns its rows, or `None` if it was not granted. Fails if a granted file cannot be read.
+pub fn rows_if_granted(name: &str) -> Result<Option<DatasetRows>> {
     match Dataset::open(name) {
-        Ok(dataset) => Ok(Some(Rows(dataset))),
+        Ok(dataset) => Ok(Some(DatasetRows(dataset))),
         Err(error) if error.code == ErrorCode::NotGranted => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The texts of a dataset's column, which prompts are made of, or none where the dataset was not granted. `parameter`
-/// is the text parameter that names the column (`-p prompt-column=question`). Of a file in the form of ShareGPT the column
-/// `prompt` is the first turn of each conversation of at least two.
+/// Opens a column of a dataset and returns its texts, or `None` if the dataset was not granted. `parameter` is the name
+/// of the text parameter that names the column (`-p prompt-column=question`). In a ShareGPT file the column `prompt` is
+/// the first turn of each conversation that has at least two turns.
 ///
-/// Unlike [`Row::get`], to which what is no text in its file is JSON text, this fails at the first cell that is null, a
-/// list, a number or empty, and says where it stands.
-pub fn texts_if_granted(dataset: &str, parameter: &str) -> Result<Option<Texts>> {
+/// Use this for prompts. Unlike [`Row::get`], which returns other JSON values as text, the iterator fails at the first
+/// cell that is null, a list, an object, a number or empty, and names its position.
+pub fn texts_if_granted(dataset: &str, parameter: &str) -> Result<Option<DatasetTexts>> {
     if rows_if_granted(dataset)?.is_none() {
         return Ok(None);
     }
     let column: String = self::parameter(parameter)?;
     match Dataset::open(&format!("{dataset}#{column}")) {
-        Ok(texts) => Ok(Some(Texts { rows: Rows(texts), column })),
+        Ok(texts) => Ok(Some(DatasetTexts { rows: DatasetRows(texts), column })),
         Err(error) if error.code == ErrorCode::NotFound => {
             let sentence = format!("{}: choose one with -p {parameter}=NAME", error.message);
             Err(Error::invalid_argument(sentence))
@@ -209,14 +222,14 @@ pub fn texts_if_granted(dataset: &str, parameter: &str) -> Result<Option<Texts>>
     }
 }
 
-/// The texts of a column, read one by one.
+/// An iterator over the texts of a dataset column.
 #[derive(Debug)]
-pub struct Texts {
-    rows: Rows,
+pub struct DatasetTexts {
+    rows: DatasetRows,
     column: String,
 }
 
-impl Iterator for Texts {
+impl Iterator for DatasetTexts {
     type Item = Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -224,11 +237,11 @@ impl Iterator for Texts {
     }
 }
 
-/// The rows of a dataset, read one by one.
+/// An iterator over the rows of a dataset.
 #[derive(Debug)]
-pub struct Rows(Dataset);
+pub struct DatasetRows(Dataset);
 
-impl Iterator for Rows {
+impl Iterator for DatasetRows {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -245,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_read_as_what_is_asked_for() {
+    fn a_cell_is_converted_to_the_requested_type() {
         let cell = |text: &str| row(Value::Text(text.to_owned()));
         assert_eq!(cell("007").get::<String>("cell"), Ok("007".to_owned()));
         assert_eq!(cell("007").get::<u32>("cell"), Ok(7));
@@ -256,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_none_names_its_row_and_column() {
+    fn an_error_names_the_row_and_column_of_a_malformed_cell() {
         let cell = |text: &str| row(Value::Text(text.to_owned()));
         let refused = |error: Error| error.message;
         assert_eq!(

@@ -1,21 +1,33 @@
-//! Confidence intervals of means, and how much values vary.
+//! Confidence intervals of means, and the coefficient of variation.
 
 use crate::quantity::Quantity;
 
-/// A mean with its 95 % confidence interval by Student's t distribution.
+/// A mean with its 95 % confidence interval by Student's t distribution. All numbers are in the unit of the values.
+///
+/// ```
+/// use llem_sdk::Interval;
+///
+/// let interval = Interval::from_values(&[1.0, 2.0, 3.0, 4.0]).ok_or("fewer than two values")?;
+/// assert_eq!(interval.mean, 2.5);
+/// // scipy.stats.t.interval gives 0.4457 and 4.5543.
+/// assert!((interval.low - 0.446).abs() < 0.01);
+/// assert!((interval.high - 4.554).abs() < 0.01);
+/// # Ok::<(), llem_sdk::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The mean.
+    /// The mean of the values, in the unit of the values.
     pub mean: f64,
-    /// The lower end.
+    /// The lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// The upper end of the interval.
     pub high: f64,
 }
 
 impl Interval {
-    /// Of repeated, independent values; none of fewer than two, which have no known spread.
-    pub fn of_mean(values: &[f64]) -> Option<Self> {
+    /// Computes the interval of repeated, independent values. Returns `None` if there are fewer than two values,
+    /// because their spread is then not known.
+    pub fn from_values(values: &[f64]) -> Option<Self> {
         let count = values.len() as f64;
         if values.len() < 2 {
             return None;
@@ -27,18 +39,24 @@ impl Interval {
     }
 }
 
-/// Sample standard deviation over mean; infinite where the mean is zero.
+/// Returns the sample standard deviation divided by the mean. Returns infinity if the mean is not above zero.
+///
+/// ```
+/// use llem_sdk::coefficient_of_variation;
+///
+/// assert!((coefficient_of_variation(&[9.0, 10.0, 11.0]) - 0.1).abs() < 1e-12);
+/// ```
 pub fn coefficient_of_variation(values: &[f64]) -> f64 {
     let mean = Quantity::mean(values, "s").filter(|mean| mean.value > 0.0);
-    // The mean's uncertainty is the standard deviation over sqrt(n).
+    // The uncertainty of the mean is the standard deviation divided by sqrt(n).
     mean.map_or(f64::INFINITY, |mean| mean.uncertainty * (values.len() as f64).sqrt() / mean.value)
 }
 
-/// The normal distribution's 97.5 % quantile.
+/// The 97.5 % quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Student's t distribution's 97.5 % quantile: exact for 1 and 2 degrees of freedom, else the expansion of
-/// Abramowitz and Stegun, 26.7.5, which is within 0.5 % for 3 and better for more.
+/// Returns the 97.5 % quantile of Student's t distribution. It is exact for 1 and 2 degrees of freedom. Otherwise it is
+/// the expansion of Abramowitz and Stegun, 26.7.5, which is within 0.5 % for 3 degrees of freedom and better for more.
 fn t_quantile(freedom: f64) -> f64 {
     match freedom {
         1.0 => 12.706_204_736,
@@ -64,7 +82,7 @@ mod tests {
 
     // scipy.stats.t.ppf(0.975, n)
     #[test]
-    fn quantiles_are_those_of_scipy() {
+    fn quantiles_agree_with_scipy() {
         for (freedom, expected) in [
             (1.0, 12.706_204_736_432_1),
             (2.0, 4.302_652_729_911_28),
@@ -80,10 +98,10 @@ mod tests {
 
     // scipy.stats.t.interval(0.95, 3, 2.5, scipy.stats.sem([1, 2, 3, 4]))
     #[test]
-    fn the_interval_of_four_values() {
-        let interval = Interval::of_mean(&[1.0, 2.0, 3.0, 4.0]).expect("four values");
+    fn the_interval_of_four_values_agrees_with_scipy() {
+        let interval = Interval::from_values(&[1.0, 2.0, 3.0, 4.0]).expect("four values");
         assert!((interval.low - 0.445_739_7).abs() < 0.01, "{interval:?}");
         assert!((interval.high - 4.554_260_3).abs() < 0.01, "{interval:?}");
-        assert!(Interval::of_mean(&[1.0]).is_none());
+        assert!(Interval::from_values(&[1.0]).is_none());
     }
 }

@@ -1,7 +1,20 @@
-//! What the author of an llem experiment imports.
+//! The Rust SDK for llem experiments.
 //!
-//! An experiment is a description and a function. Most are assembled from a warm-up policy, a
-//! workload and metrics:
+//! An experiment is a WebAssembly component with two functions: one describes it (its name, parameters and datasets),
+//! the other runs it. It runs in the `llem` host, which owns the models, the devices and the energy counters. All that
+//! an experiment does goes through calls of the host, which this crate wraps in plain Rust types.
+//!
+//! ```text
+//!            your crate                                       llem-sdk                     host
+//! ┌───────────────────────────────────┐   ┌──────────────────────────────────────┐   ┌────────────────┐
+//! │ experiment!(about, run)           │   │ Experiment: baseline, warm-up,       │   │ engine         │
+//! │   about() -> About                ├──►│   measurement, metrics               ├──►│ meter          │
+//! │   run() -> Result<()>             │   │ or single calls: Model::generate,    │   │ run record     │
+//! │ WarmupPolicy, WorkloadPolicy, ... │   │   Window::open, report::add_metric   │   │                │
+//! └───────────────────────────────────┘   └──────────────────────────────────────┘   └────────────────┘
+//! ```
+//!
+//! Most experiments are assembled from a warm-up policy, a workload and metrics:
 //!
 //! ```no_run
 //! use llem_sdk::prelude::*;
@@ -13,95 +26,120 @@
 //! }
 //!
 //! fn run() -> Result<()> {
-//!     let request = Request::text("The quick brown fox").max_new_tokens(parameter("new-tokens")?);
-//!     Experiment::new(Model::granted()?)
+//!     let request = Request::from_text("The quick brown fox").max_new_tokens(parameter("new-tokens")?);
+//!     Experiment::new(Model::load_granted()?)
 //!         .warmup(FixedCount::default())
-//!         .workload(Requests::new([request]))
+//!         .workload(RequestList::new([request]))
 //!         .run()
 //! }
 //! ```
 //!
-//! The same calls can be made one by one: [`Model::generate`], [`Window::open`], [`report`]. A
-//! component may also hold only a policy ([`warmup!`], [`workload!`], [`metrics!`]), to be
-//! combined with others on the command line.
+//! # Start at
+//!
+//! - [`Experiment`]: runs the phases of an experiment in order.
+//! - [`Model`]: loads a model, generates, scores, and opens continuous batches.
+//! - [`Request`]: prompts, and how their tokens are chosen.
+//! - [`Measurement`]: the time, energy and operations of a closed [`Window`].
+//! - [`Arrivals`]: sends the requests of a workload at given times.
+//!
+//! A component may also hold a single policy ([`warmup!`], [`workload!`], [`metrics!`]). The user combines such
+//! components on the command line.
+//!
+//! Modules that stay public hold functions that are read with the module's name: [`report::log`], [`meter::now`].
+//! Instants and durations from the host are `u64` numbers of nanoseconds unless their type is [`std::time::Duration`].
 
-pub mod about;
-pub mod adapter;
-pub mod arrivals;
-pub mod batch;
+mod about;
+mod adapter_info;
+mod arrivals;
+mod batch;
 pub mod bindings;
-pub mod completion;
+mod completion;
 pub mod devices;
 pub mod efficiency;
-pub mod error;
-pub mod experiment;
+mod electricity_supply;
+mod error;
+mod experiment;
+#[doc(hidden)]
 pub mod export;
 pub mod facts;
+#[cfg(test)]
+mod fixtures;
 pub mod flops;
-pub mod footprint;
-pub mod goodput;
+mod goodput;
 pub mod inputs;
-pub mod interval;
-pub mod load;
-pub mod logits;
-pub mod measurement;
+mod interval;
+mod load_options;
+mod logits;
+mod measurement;
 pub mod meter;
-pub mod model;
-pub mod model_info;
-pub mod policy;
-pub mod quantity;
-pub mod random;
+mod model;
+mod model_info;
+mod open_enum;
+mod policy;
+mod quantity;
+mod random;
 pub mod report;
-pub mod request;
-pub mod rest;
-pub mod sampling;
-pub mod schedule;
-pub mod steady;
-pub mod tokenizer;
-pub mod trial;
-pub mod warmup;
-pub mod window;
-mod words;
-pub mod workload;
+mod request;
+mod request_list;
+mod sampling;
+mod schedule;
+mod steady_state;
+mod tokenizer;
+mod trial;
+mod wait;
+mod warmup;
+mod window;
 
-pub use batch::Batch;
+pub use about::{About, Clocks, DatasetInput, Parameter};
+pub use adapter_info::AdapterInfo;
+pub use arrivals::{ArrivalTimes, Arrivals, TimedWorkload};
+pub use batch::{Batch, BatchOptions, BatchStatus, Progress, StepToken};
+pub use completion::{
+    Completion, FinishReason, Generation, Score, ScoreRequest, Scoring, TokenLogProbabilities,
+    TokenLogProbability,
+};
+pub use electricity_supply::ElectricitySupply;
 pub use error::{Error, ErrorCode, Result};
+pub use experiment::Experiment;
+pub use goodput::{Goodput, ServiceLevels};
+pub use interval::{Interval, coefficient_of_variation};
+pub use load_options::{LoadOptions, Parallelism, Rank};
+pub use logits::{Logits, TokenLogit};
+pub use measurement::{
+    Activity, Course, DeviceEnergy, Domain, Measurement, MemoryPeak, RankActivity, Segment,
+    Throttling,
+};
 pub use model::Model;
-pub use request::Request;
-pub use trial::Trial;
-pub use window::Window;
+pub use model_info::ModelInfo;
+pub use policy::{Describe, MetricsFn, MetricsPolicy, WarmupPolicy, WarmupStep, WorkloadPolicy};
+pub use quantity::{Quantity, Reading, Source};
+pub use random::{Random, UniformSource};
+pub use request::{AdapterChoice, AdapterSelection, Chat, Message, Prompt, Request};
+pub use request_list::RequestList;
+pub use sampling::Sampling;
+pub use schedule::{Schedule, Session};
+pub use steady_state::{
+    SaturatedBatch, SteadyState, ThermalProtocol, ThermalSweep, ThermalTrial, joules_per_run,
+};
+pub use tokenizer::{SpecialToken, Tokenizer};
+pub use trial::{Trial, TrialOutcome, group_by_label};
+pub use wait::{sleep_for, wait_until_power_steady, wait_until_temperature_steady};
+pub use warmup::{
+    ColdStart, CountThenFloor, CvConvergence, FixedCount, TemperaturePlateau, TimeFloor,
+};
+pub use window::{Sample, Window};
 
-/// What nearly every experiment uses.
+/// The items that nearly every experiment uses.
 pub mod prelude {
     pub use crate::{
-        about::About,
-        adapter::AdapterInfo,
-        arrivals::Arrivals,
-        batch::{Batch, BatchOptions},
-        completion::{Completion, Generation},
-        error::{Error, ErrorCode, Result},
-        experiment::Experiment,
-        footprint::Grid,
-        goodput::{Goodput, ServiceLevels},
+        About, AdapterInfo, Arrivals, Batch, BatchOptions, ColdStart, Completion, CountThenFloor,
+        CvConvergence, Describe, ElectricitySupply, Error, ErrorCode, Experiment, FixedCount,
+        Generation, Goodput, Interval, LoadOptions, Measurement, MetricsFn, MetricsPolicy, Model,
+        ModelInfo, Prompt, Quantity, Random, Request, RequestList, Result, Sampling,
+        SaturatedBatch, Schedule, ServiceLevels, Session, Source, TemperaturePlateau,
+        ThermalProtocol, TimeFloor, Trial, WarmupPolicy, WarmupStep, Window, WorkloadPolicy,
+        group_by_label,
         inputs::{parameter, rows, rows_if_granted, sizes, texts_if_granted},
-        interval::Interval,
-        load::LoadOptions,
-        measurement::Measurement,
-        model::Model,
-        model_info::ModelInfo,
-        policy::{Describe, Metrics, OfAll, Warmup, WarmupPolicy, Workload},
-        quantity::{Quantity, Source},
-        random::Random,
         report::{self, Level, Metric, Phase},
-        request::{Prompt, Request},
-        sampling::Sampling,
-        schedule::{Schedule, Session},
-        steady::{Protocol, Saturated},
-        trial::{Trial, by_label},
-        warmup::{
-            ColdStart, CountThenFloor, CvConvergence, FixedCount, TemperaturePlateau, TimeFloor,
-        },
-        window::Window,
-        workload::Requests,
     };
 }

@@ -1,103 +1,106 @@
-//! What a closed window tells.
+//! The measurement of a closed window: time, energy, tokens, operations and the state of devices.
 
 use crate::{
     bindings::meter,
-    quantity::{Reading, read},
+    quantity::{Reading, reading_from},
 };
 
 pub use meter::{Course, Domain, Throttling};
 
-/// A closed window.
+/// The measurement of a closed [`Window`](crate::Window). A number that was not measured is `Err` with the reason.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Measurement {
-    /// The label it was opened with.
+    /// The label that the window was opened with.
     pub label: String,
-    /// When it opened, ns since the run began.
+    /// When the window opened, in ns since the run began.
     pub started: u64,
-    /// Monotonic time from opening to closing, after device work had ended, ns.
+    /// The time from opening to closing on the monotonic clock, in ns. Both are read after all device work has ended.
     pub wall_time: u64,
-    /// What a reader must know: a device was throttled, its clock fell, it got warmer, two sources disagree.
+    /// Warnings for a reader of the numbers: a device was throttled, its clock fell, it got warmer, or two sources
+    /// disagree.
     pub warnings: Vec<String>,
-    /// Energy of each device and domain.
+    /// The energy of each power domain of each device, in J.
     pub energy: Vec<DeviceEnergy>,
-    /// Their sum over the CPU and the devices that held a model while the window was open, J: over what `energy_covers`
-    /// names. None where a device that did the work is not measured, with the reason.
+    /// The total energy of the domains in `energy_covers`, in J: of the CPU, and of the devices that held a model while
+    /// the window was open. It is `Err` if a device that did work is not measured.
     pub energy_total: Reading,
-    /// What `energy_total` is the sum of.
+    /// The domains that `energy_total` is the sum of. The CPU is among them if its counters can be read.
     pub energy_covers: Vec<Domain>,
-    /// The energy of the CPU's packages and memory, J.
+    /// The energy of the CPU's packages and memory, in J.
     pub energy_cpu: Reading,
-    /// The energy of the accelerators that held a model, J.
+    /// The energy of the accelerators that held a model, in J.
     pub energy_accelerators: Reading,
-    /// The part of `energy_total` that went into prompt processing, J. The four parts add up to it.
+    /// The part of `energy_total` used by prompt processing, in J. The parts prefill, decode, mixed and outside add up
+    /// to `energy_total`.
     pub energy_prefill: Reading,
-    /// That of steps in which sequences only generated, J.
+    /// The part of `energy_total` used by steps in which sequences only generated, in J.
     pub energy_decode: Reading,
-    /// That of steps of continuous batches that held both, J.
+    /// The part of `energy_total` used by steps of continuous batches that ran prompts and decode together, in J.
     pub energy_mixed: Reading,
-    /// That of the rest: between steps, and what the script did besides, J.
+    /// The part of `energy_total` used outside of steps: between them, and by other work of the script, in J.
     pub energy_outside: Reading,
-    /// `energy_total` per token generated, J/{token}.
+    /// `energy_total` divided by the number of generated tokens, in J/{token}.
     pub energy_per_output_token: Reading,
-    /// `energy_total` less what the machine would have used at rest, J; the reason why not where no baseline has been
-    /// measured or was found.
+    /// `energy_total` minus the energy that the machine would have used at rest, in J. It is `Err` if no baseline was
+    /// measured or found.
     pub energy_above_idle: Reading,
-    /// Devices that held a model, or part of one, while the window was open.
+    /// The number of devices that held a model, or a part of one, while the window was open.
     pub devices_used: u32,
-    /// How much more energy the device with the most used than the mean of those that held a model, as a share of that
-    /// mean; the reason why not where fewer than two are measured.
+    /// The energy imbalance of the devices that held a model: the highest energy of a device minus their mean, as a
+    /// share of the mean. It is `Err` if fewer than two of them are measured.
     pub energy_imbalance: Reading,
-    /// Its parts between marks; one without a label if there was none.
+    /// The parts of the window between marks. A window without marks has one segment with an empty label.
     pub segments: Vec<Segment>,
-    /// What the engine did meanwhile.
+    /// The work of the engine while the window was open.
     pub activity: Activity,
-    /// Ranks of split models, in order; empty where no model is split.
+    /// The ranks of split models, in order. Empty if no model is split.
     pub ranks: Vec<RankActivity>,
-    /// How the devices' readings went meanwhile.
+    /// The first, last, lowest, highest and mean value of each device reading: temperature, clock, utilisation, memory.
     pub courses: Vec<Course>,
-    /// The devices that were held below their clocks, and why.
+    /// The devices whose clocks were throttled, with the reasons.
     pub throttled: Vec<Throttling>,
-    /// The most memory that was in use.
+    /// The peak memory use of each device.
     pub memory_peaks: Vec<MemoryPeak>,
 }
 
 impl Measurement {
-    /// How the temperature of each device that tells it went, Cel.
+    /// Returns the course of the temperature of each device that reports it, in Cel.
     pub fn temperatures(&self) -> impl Iterator<Item = &Course> {
         self.courses.iter().filter(|course| course.reading == "temperature")
     }
 }
 
-/// What the engine did while a window was open, over all models.
+/// The work of the engine while a window was open, summed over all models. A mixed step is a step of a continuous batch
+/// that runs prompts and decode together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Activity {
-    /// Requests (sequences) that began.
+    /// The number of requests (sequences) that began.
     pub requests: u64,
-    /// Prompt tokens processed.
+    /// The number of prompt tokens that were processed.
     pub prompt_tokens: u64,
-    /// Tokens generated.
+    /// The number of generated tokens.
     pub output_tokens: u64,
-    /// Time spent in prefill, ns.
+    /// The time spent in prefill, in ns.
     pub prefill_time: u64,
-    /// Time spent in decode, ns.
+    /// The time spent in decode, in ns.
     pub decode_time: u64,
-    /// Time in steps of continuous batches that held both, ns.
+    /// The time spent in mixed steps, in ns.
     pub mixed_time: u64,
-    /// Prompt tokens of those steps; part of `prompt_tokens`.
+    /// The number of prompt tokens in mixed steps. They are included in `prompt_tokens`.
     pub mixed_prompt_tokens: u64,
-    /// Tokens that those steps generated; part of `output_tokens`.
+    /// The number of tokens generated in mixed steps. They are included in `output_tokens`.
     pub mixed_output_tokens: u64,
-    /// Operations of prefill, estimated from the model's shape by the needed count, FLOP.
+    /// The operations that prefill needed, estimated from the model's shape, in FLOP.
     pub flops_prefill: f64,
-    /// The same of decode.
+    /// The operations that decode needed, estimated from the model's shape, in FLOP.
     pub flops_decode: f64,
-    /// The same of steps that held both.
+    /// The operations that mixed steps needed, estimated from the model's shape, in FLOP.
     pub flops_mixed: f64,
 }
 
-/// Energy of one device, or one of its power domains, over a window.
+/// The energy of one power domain of a device over a window.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeviceEnergy {
@@ -105,7 +108,7 @@ pub struct DeviceEnergy {
     pub device: String,
     /// The power domain within it: `package-0`, `dram`, `gpu`.
     pub domain: String,
-    /// J. The uncertainty is that of when the counter was read.
+    /// The energy in J. The uncertainty comes from the time between the counter's ticks and the ends of the window.
     pub energy: Reading,
 }
 
@@ -113,36 +116,36 @@ pub struct DeviceEnergy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Segment {
-    /// The mark that it begins with; empty for what comes before the first.
+    /// The label of the mark that the segment begins with. It is empty for the segment before the first mark.
     pub label: String,
-    /// When it began, ns since the run began.
+    /// When the segment began, in ns since the run began.
     pub started: u64,
-    /// How long it was, ns.
+    /// The length of the segment, in ns.
     pub wall_time: u64,
-    /// Its part of `energy_total`, J. The parts of all segments add up to it.
+    /// The segment's part of `energy_total`, in J. The parts of all segments add up to it.
     pub energy: Reading,
 }
 
-/// One rank of a split model in a window.
+/// The communication time of one rank of a split model in a window.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RankActivity {
-    /// Its device's id.
+    /// The id of the rank's device.
     pub device: String,
-    /// Time that it spent in communication with other ranks, waiting for them included, s.
+    /// The time that the rank spent in communication with other ranks, including waiting for them, in s.
     pub communication: Reading,
 }
 
-/// The most memory that was in use at a moment of a window.
+/// The peak memory use of a device in a window.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MemoryPeak {
     /// The device's id.
     pub device: String,
-    /// Whose: `process-resident` (of this process, in the host's memory), `process-device` (of this process, on an
-    /// accelerator), `device` (of everything on it).
+    /// The kind of memory use: `process-resident` (of this process, in the host's memory), `process-device` (of this
+    /// process, on an accelerator), `device` (of all processes on the device).
     pub kind: String,
-    /// By.
+    /// The highest memory use at any moment of the window, in By.
     pub peak: Reading,
 }
 
@@ -151,22 +154,22 @@ impl From<&meter::Measurement> for Measurement {
         let energy = |one: meter::DeviceEnergy| DeviceEnergy {
             device: one.device,
             domain: one.domain,
-            energy: read(one.energy),
+            energy: reading_from(one.energy),
         };
         let segment = |one: meter::Segment| Segment {
             label: one.label,
             started: one.started,
             wall_time: one.wall_time,
-            energy: read(one.energy),
+            energy: reading_from(one.energy),
         };
         let rank = |one: meter::RankActivity| RankActivity {
             device: one.device,
-            communication: read(one.communication),
+            communication: reading_from(one.communication),
         };
         let peak = |one: meter::MemoryPeak| MemoryPeak {
             device: one.device,
             kind: one.kind,
-            peak: read(one.peak),
+            peak: reading_from(one.peak),
         };
         Self {
             label: from.label(),
@@ -174,18 +177,18 @@ impl From<&meter::Measurement> for Measurement {
             wall_time: from.wall_time(),
             warnings: from.warnings(),
             energy: from.energy().into_iter().map(energy).collect(),
-            energy_total: read(from.energy_total()),
+            energy_total: reading_from(from.energy_total()),
             energy_covers: from.energy_covers(),
-            energy_cpu: read(from.energy_cpu()),
-            energy_accelerators: read(from.energy_accelerators()),
-            energy_prefill: read(from.energy_prefill()),
-            energy_decode: read(from.energy_decode()),
-            energy_mixed: read(from.energy_mixed()),
-            energy_outside: read(from.energy_outside()),
-            energy_per_output_token: read(from.energy_per_output_token()),
-            energy_above_idle: read(from.energy_above_idle()),
+            energy_cpu: reading_from(from.energy_cpu()),
+            energy_accelerators: reading_from(from.energy_accelerators()),
+            energy_prefill: reading_from(from.energy_prefill()),
+            energy_decode: reading_from(from.energy_decode()),
+            energy_mixed: reading_from(from.energy_mixed()),
+            energy_outside: reading_from(from.energy_outside()),
+            energy_per_output_token: reading_from(from.energy_per_output_token()),
+            energy_above_idle: reading_from(from.energy_above_idle()),
             devices_used: from.devices_used(),
-            energy_imbalance: read(from.energy_imbalance()),
+            energy_imbalance: reading_from(from.energy_imbalance()),
             segments: from.segments().into_iter().map(segment).collect(),
             activity: Activity {
                 requests: from.requests(),

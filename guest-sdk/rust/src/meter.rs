@@ -1,54 +1,54 @@
-//! The host's clock, how finely it meters, and idle power.
+//! The host's clock, the resolution of energy counters, and idle power.
 
 use crate::{
     Result,
     bindings::meter,
-    quantity::{Reading, Source, read},
-    rest::nanoseconds,
+    quantity::{Reading, Source, reading_from},
+    wait::nanoseconds,
 };
 use std::time::Duration;
 
 pub use meter::{now, sleep_until};
 
-/// How finely a device's energy can be told.
+/// The time resolution of a power domain's energy counter.
 #[derive(Clone, Debug)]
 pub struct Resolution {
     /// The device's id.
     pub device: String,
     /// The power domain within it.
     pub domain: String,
-    /// What measures it, or the reason why nothing does.
+    /// The source of the energy, or the reason why it is not measured.
     pub source: Result<Source, String>,
-    /// Time between two updates, s.
+    /// The time between two updates of the counter, in s.
     pub update_period: Reading,
 }
 
-/// How finely each device's energy can be told on this machine.
+/// Returns the time resolution of each power domain of this machine.
 pub fn counter_resolution() -> Vec<Resolution> {
     let resolution = |one: meter::Resolution| Resolution {
         device: one.device,
         domain: one.domain,
         source: one.source.map(Source::from),
-        update_period: read(one.update_period),
+        update_period: reading_from(one.update_period),
     };
     meter::counter_resolution().into_iter().map(resolution).collect()
 }
 
-/// The power of a machine that does nothing: a separate, dated reading.
+/// The idle power of the machine: a separate measurement with a date.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Baseline {
-    /// When it was measured, seconds since 1970-01-01 UTC.
+    /// When the baseline was measured, in seconds since 1970-01-01 UTC.
     pub measured_at: u64,
-    /// How long that took, ns.
+    /// How long the measurement took, in ns.
     pub wall_time: u64,
-    /// Whether an earlier run measured it.
+    /// Whether an earlier run measured the baseline.
     pub from_earlier_run: bool,
-    /// Each device and domain.
+    /// The idle power of each power domain of each device.
     pub power: Vec<IdlePower>,
 }
 
-/// Idle power of one device's domain.
+/// The idle power of one power domain of a device.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdlePower {
@@ -56,24 +56,26 @@ pub struct IdlePower {
     pub device: String,
     /// The power domain within it.
     pub domain: String,
-    /// Mean power, W, its uncertainty covering how it scattered.
+    /// The mean power, in W. The uncertainty includes the scatter of the readings.
     pub power: Reading,
-    /// Why the device had not settled, if it had not: power rose, fell or scattered by more than 5 %.
+    /// The reason why the power was not steady: it rose, fell or scattered by more than 5 %. `None` if it was steady.
     pub unsteady: Option<String>,
-    /// Whether a model was on the device, which keeps a GPU from its deepest rest.
+    /// Whether a model was on the device. A loaded model keeps a GPU from its deepest idle state.
     pub holds_model: bool,
 }
 
 impl Baseline {
-    /// Measures it for this long, which must be between 100 ms and 10 minutes, and keeps it for later runs. From then on
-    /// `energy_above_idle` of every measurement goes by it. A GPU that holds a model rests at more power than one that
-    /// holds none: a baseline counts only for windows of its own kind.
+    /// Measures idle power for `length`, which must be between 100 ms and 10 minutes, and stores it for later runs.
+    /// From then on [`Measurement::energy_above_idle`](crate::Measurement::energy_above_idle) uses it.
+    ///
+    /// An idle GPU that holds a model takes more power than one that holds none. A baseline that was measured with a
+    /// model on a GPU is therefore used only for windows with a model on it, and the reverse.
     pub fn measure(length: Duration) -> Result<Self> {
         Ok(Self::from(&meter::Baseline::measure(nanoseconds(length))?))
     }
 
-    /// The same, unless an earlier run measured it at most `lifetime` ago on these devices, with a model loaded where one
-    /// is now: then that is returned at once.
+    /// Returns the baseline that an earlier run measured at most `lifetime` ago on these devices, with models on the
+    /// same devices as now. Otherwise measures one (see [`Self::measure`]).
     pub fn recall_or_measure(length: Duration, lifetime: Duration) -> Result<Self> {
         let (length, lifetime) = (nanoseconds(length), nanoseconds(lifetime));
         Ok(Self::from(&meter::Baseline::recall_or_measure(length, lifetime)?))
@@ -85,7 +87,7 @@ impl From<&meter::Baseline> for Baseline {
         let idle = |one: meter::IdlePower| IdlePower {
             device: one.device,
             domain: one.domain,
-            power: read(one.power),
+            power: reading_from(one.power),
             unsteady: one.unsteady,
             holds_model: one.holds_model,
         };

@@ -1,78 +1,78 @@
-//! What a loaded model is.
+//! Properties of a loaded model.
 
 use crate::{
     bindings::models,
     devices::Dtype,
-    load::{Parallelism, Rank},
+    load_options::{Parallelism, Rank},
 };
 
-/// What a loaded model is.
+/// The properties of a loaded model: its architecture, sizes, number formats and parallelism.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ModelInfo {
-    /// The source as it was resolved.
+    /// The source after it was resolved.
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights. Tokenizer and chat template are not in it.
+    /// A digest of the config and the weights. Tokenizer and chat template are not included.
     pub digest: String,
-    /// Distinct weights; a tied head counts once.
+    /// The number of parameters. A tied LM head counts once.
     pub parameters: u64,
-    /// Those but for the token embedding and learned positions (transformers' `num_parameters(exclude_embeddings=True)`).
+    /// The number of parameters without the token embedding and learned positions (transformers'
+    /// `num_parameters(exclude_embeddings=True)`).
     pub parameters_without_embeddings: u64,
-    /// Bytes of weights in memory, on all ranks.
+    /// The memory of the weights on all ranks, in bytes.
     pub weight_bytes: u64,
-    /// Bytes of them that a decode step reads, if it reads every expert: all but tables of which it reads a row for each
-    /// token.
+    /// The weights that a decode step reads, if it reads every expert, in bytes. Lookup tables, of which a step reads
+    /// one row for each token, are not included.
     pub decode_weight_bytes: u64,
-    /// Number format of weights; of a quantised model, of what is not quantised.
+    /// The number format of weights. In a quantised model, the format of the weights that are not quantised.
     pub dtype: Dtype,
-    /// Number format of keys and values in the cache.
+    /// The number format of cached keys and values.
     pub kv_dtype: Dtype,
-    /// Formats of quantised weights, as ggml names them, the one with the most bytes first.
+    /// The formats of quantised weights, in ggml's names, the one with the most bytes first.
     pub quantization: Option<String>,
-    /// The device's id; of a split model, that of its first rank.
+    /// The id of the device. For a split model, the device of the first rank.
     pub device: String,
-    /// Threads of the CPU that its ranks on this machine share.
+    /// The number of CPU threads that the model's ranks on this machine share.
     pub threads: u32,
-    /// How it is split.
+    /// How the model is split over ranks.
     pub parallelism: Parallelism,
-    /// Its ranks; one unless it is split.
+    /// The model's ranks. There is one unless the model is split.
     pub ranks: Vec<Rank>,
-    /// Longest prompt plus output, in tokens.
+    /// The maximum length of prompt and output together, in tokens.
     pub context_length: u32,
-    /// Width of the logits.
+    /// The number of logits of a position.
     pub vocab_size: u32,
-    /// Decoder layers.
+    /// The number of decoder layers.
     pub layers: u32,
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden_size: u32,
-    /// Inner width of a dense MLP; none where there are only experts.
+    /// The inner width of a dense MLP. `None` if the model has only experts.
     pub intermediate_size: Option<u32>,
-    /// Query heads.
+    /// The number of query heads.
     pub heads: u32,
-    /// Key and value heads.
+    /// The number of key and value heads.
     pub kv_heads: u32,
-    /// Width of a head.
+    /// The width of a head.
     pub head_size: u32,
-    /// Experts of a mixture; 0 where there are none.
+    /// The number of experts in a layer. It is 0 in a dense model.
     pub experts: u32,
-    /// Experts that a token goes to; 0 where there are none.
+    /// The number of experts that run for a token. It is 0 in a dense model.
     pub experts_per_token: u32,
-    /// Inner width of an expert; none where there are none.
+    /// The inner width of an expert. `None` in a dense model.
     pub expert_size: Option<u32>,
-    /// Whether the LM head is the token embedding.
+    /// Whether the LM head and the token embedding are one tensor.
     pub has_tied_embeddings: bool,
-    /// Of each layer the tokens that its attention reaches back; none: all.
+    /// The attention window of each layer, in tokens. `None` means that the layer attends to all tokens.
     pub attention_windows: Vec<Option<u32>>,
-    /// Bytes of keys and values that a token leaves in the cache, over all layers and all ranks of the replica that runs
-    /// it, as they are kept.
+    /// The cached keys and values of a token, in bytes, over all layers and all ranks of the replica that runs it.
     pub kv_bytes_per_token: u64,
-    /// Tokens that end a sequence.
+    /// The tokens that end a sequence.
     pub eos_tokens: Vec<u32>,
-    /// Whether text can be tokenized.
+    /// Whether the model has a tokenizer.
     pub has_tokenizer: bool,
-    /// Time from the call to the model being ready, without identifying it, ns.
+    /// The time from the call until the model was ready, without the time of computing its digest, in ns.
     pub load_time: u64,
 }
 

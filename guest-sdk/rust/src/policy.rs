@@ -1,4 +1,4 @@
-//! The three parts of a method.
+//! The traits of the three policies that an experiment is assembled from.
 
 use crate::{
     Result,
@@ -11,84 +11,86 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What a component that holds only policies says of itself.
+/// The description of a policy that is a component of its own.
 pub trait Describe {
-    /// The description.
+    /// Returns the description.
     fn about() -> About;
 }
 
-/// What to do next to warm up.
+/// The next step of a warm-up.
 #[derive(Clone, Debug)]
-pub enum Warmup {
-    /// Run a request: this one, or else the first of the workload; with at most so many tokens.
+pub enum WarmupStep {
+    /// Runs a request.
     Run {
-        /// None borrows the first of the workload.
+        /// The request to run. `None` means the first request of the workload.
         request: Option<Box<Request>>,
-        /// Shortens the output.
+        /// Shortens the output to at most this many tokens.
         max_new_tokens: Option<u32>,
     },
-    /// Rest.
+    /// Waits without running anything.
     Wait(Duration),
-    /// Warm; the sentence is recorded.
+    /// Ends the warm-up. The text is the reason, which goes to the record.
     Done(String),
 }
 
-impl Warmup {
-    /// The workload's first request with a shortened output.
-    pub fn reduced(max_new_tokens: Option<u32>) -> Self {
+impl WarmupStep {
+    /// Runs the workload's first request with at most this many output tokens. `None` leaves the request as it is.
+    pub fn run_first(max_new_tokens: Option<u32>) -> Self {
         Self::Run { request: None, max_new_tokens }
     }
 }
 
 /// Decides how the machine is warmed up.
 pub trait WarmupPolicy {
-    /// The next step, given all warm-up trials so far.
-    fn next(&mut self, history: &[Trial]) -> Result<Warmup>;
+    /// Returns the next step. `history` holds all warm-up trials so far.
+    fn next(&mut self, history: &[Trial]) -> Result<WarmupStep>;
 }
 
-/// Decides what the model is asked while it is measured, and when.
-pub trait Workload {
-    /// How its requests are run on this model. Called once, before anything else. One after another, unless it says
-    /// otherwise.
+/// Decides which requests are measured, and when they are sent.
+pub trait WorkloadPolicy {
+    /// Returns how the requests are run on this model. It is called once, before all other functions. By default one
+    /// request runs after another.
     fn begin(&mut self, _: &ModelInfo) -> Result<Schedule> {
-        Ok(Schedule::one_by_one())
+        Ok(Schedule::new())
     }
 
-    /// The next request, or none at the end, given a trial that ended since the last call, if one did (none at first). In a
-    /// continuous batch requests are asked for ahead of their arrival; trials that have ended and were not given with a
-    /// request are given at the end.
+    /// Returns the next request, or `None` at the end. `last` is a trial that has ended since the previous call, if
+    /// there is one.
+    ///
+    /// In a continuous batch this is called before the arrival of the request. Trials that end after the last request
+    /// are passed in further calls.
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>>;
 
-    /// How many requests there will be, where that is known.
+    /// Returns the total number of requests for the progress display, if it is known.
     fn total(&self) -> Option<u64> {
         None
     }
 }
 
-/// Derives metrics from what was measured.
-pub trait Metrics {
-    /// Takes note of a measured trial, as soon as it has ended. A policy that keeps all of every trial needs memory
-    /// for every token of the run.
+/// Derives metrics from the measured trials.
+pub trait MetricsPolicy {
+    /// Records a measured trial as soon as it has ended. A policy that keeps all trials needs memory for every token of
+    /// the run.
     fn observe(&mut self, trial: Trial) -> Result<()>;
 
-    /// The metrics of all trials that it has been given.
+    /// Returns the metrics of all observed trials. It is called once, at the end.
     fn derive(&mut self, model: &ModelInfo, session: &Session) -> Result<Vec<Metric>>;
 }
 
-/// Metrics by a function of all trials, which are kept until the end.
-pub struct OfAll<F> {
+/// A metrics policy that calls a function with all trials. It keeps the trials in memory until the end.
+pub struct MetricsFn<F> {
     derive: F,
     trials: Vec<Trial>,
 }
 
-impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> OfAll<F> {
-    /// Metrics by this function.
+impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> MetricsFn<F> {
+    /// Creates a policy from a function of the model and all trials.
     pub fn new(derive: F) -> Self {
         Self { derive, trials: Vec::new() }
     }
 }
 
-impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> Metrics for OfAll<F> {
+impl<F: FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>>> MetricsPolicy for MetricsFn<F> {
     fn observe(&mut self, trial: Trial) -> Result<()> {
         self.trials.push(trial);
         Ok(())

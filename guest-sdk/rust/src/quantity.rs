@@ -1,14 +1,17 @@
-//! Arithmetic on quantities that keeps unit and uncertainty. First order, independent inputs (JCGM 100:2008, GUM,
-//! 5.1.2), but for modelled ones: what a model is wrong by it is wrong by each time (5.2.2, note 1).
+//! Quantities: numbers with an uncertainty, a unit and a source, and arithmetic on them.
+//!
+//! Uncertainties propagate to first order for independent inputs (JCGM 100:2008, GUM, 5.1.2). Quantities from a power
+//! model are different: its error is the same in each of them, so their uncertainties are fully correlated and add up
+//! linearly (GUM 5.2.2, note 1).
 
-use crate::{bindings::types, report::Metric, words::words};
+use crate::{bindings::types, open_enum::open_enum, report::Metric};
 
-words! {
-    /// Where a number came from.
+open_enum! {
+    /// The source of a number.
     Source {
         /// A monotonic clock of the host.
         Clock = "clock",
-        /// Counted exactly: tokens, bytes, requests.
+        /// An exact count of tokens, bytes or requests.
         Counted = "counted",
         /// NVML's cumulative energy counter of a GPU.
         NvmlCounter = "nvml-counter",
@@ -18,35 +21,46 @@ words! {
         Rapl = "rapl",
         /// An instantaneous reading of a device.
         Sensor = "sensor",
-        /// Computed from the model's shape, not observed.
+        /// A computation from the model's shape, not an observation.
         Analytic = "analytic",
-        /// Computed from other quantities.
+        /// A computation from other quantities.
         Derived = "derived",
-        /// From a power model that the person running the experiment declared, or as it is known of a kind of device.
+        /// A power model that the user declared, or a property that is known for a kind of device.
         Modelled = "modelled",
-        /// What a vendor's datasheet promises.
+        /// A vendor's datasheet.
         Datasheet = "datasheet",
-        /// From what stands in for the hardware: no reading of a machine.
+        /// A simulation of the hardware, not a reading of a machine.
         Simulated = "simulated",
-        /// As a script says.
+        /// A statement of a script.
         Script = "script",
     }
 }
 
-/// A number that can be published: value, standard uncertainty, unit and source.
+/// A number with its standard uncertainty, unit and source.
+///
+/// ```
+/// use llem_sdk::{Quantity, Source};
+///
+/// // 50 J with an uncertainty of 1 J, over 20 tokens.
+/// let energy = Quantity::new(50.0, 1.0, "J", Source::NvmlCounter);
+/// let each = energy.per(20.0, "J/{token}").ok_or("no token was generated")?;
+/// assert_eq!((each.value, each.uncertainty), (2.5, 0.05));
+/// assert_eq!((each.unit.as_str(), each.source), ("J/{token}", Source::Derived));
+/// # Ok::<(), llem_sdk::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantity {
     /// The value, in `unit`.
     pub value: f64,
-    /// Standard uncertainty (one standard deviation, GUM 4.2.3) in `unit`; 0 where exact.
+    /// The standard uncertainty (one standard deviation, GUM 4.2.3) in `unit`. It is 0 for an exact number.
     pub uncertainty: f64,
-    /// The unit, in UCUM's spelling where it has one: `J`, `W`, `s`, `Cel`, `MHz`, `FLOP`, `{token}/s`.
+    /// The unit, in UCUM's spelling if UCUM has it: `J`, `W`, `s`, `Cel`, `MHz`, `FLOP`, `{token}/s`.
     pub unit: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub source: Source,
 }
 
-/// A quantity, or the reason why there is none. Zero means a measured zero.
+/// A quantity, or the reason why it is not available. Zero means a measured zero.
 pub type Reading = Result<Quantity, String>;
 
 impl From<types::Quantity> for Quantity {
@@ -63,8 +77,8 @@ impl From<&Quantity> for types::Quantity {
     }
 }
 
-/// A reading of the host.
-pub(crate) fn read(reading: types::Reading) -> Reading {
+/// Converts a reading from the host's type.
+pub(crate) fn reading_from(reading: types::Reading) -> Reading {
     match reading {
         types::Reading::Known(quantity) => Ok(quantity.into()),
         types::Reading::Unavailable(reason) => Err(reason),
@@ -72,13 +86,13 @@ pub(crate) fn read(reading: types::Reading) -> Reading {
 }
 
 impl Quantity {
-    /// A value without uncertainty.
+    /// Creates a quantity without uncertainty.
     pub fn exact(value: f64, unit: &str, source: Source) -> Self {
         Self { value, uncertainty: 0.0, unit: unit.to_owned(), source }
     }
 
-    /// The mean of repeated values with the standard deviation of the mean (GUM 4.2.3). None of no
-    /// values; one value alone has no known spread and is given without uncertainty.
+    /// Computes the mean of repeated values, with the standard deviation of the mean as its uncertainty (GUM 4.2.3).
+    /// Returns `None` if there are no values. A single value has no known spread and gets an uncertainty of 0.
     pub fn mean(values: &[f64], unit: &str) -> Option<Self> {
         let count = values.len() as f64;
         if values.is_empty() {
@@ -91,8 +105,9 @@ impl Quantity {
         Some(Self { value: mean, uncertainty, unit: unit.to_owned(), source: Source::Derived })
     }
 
-    /// The same of quantities in one unit; none where there is none or the units differ. The spread
-    /// of the values says more than their own uncertainties, unless those are larger.
+    /// Computes the mean of repeated quantities. The uncertainty is the standard deviation of the mean, or the mean's
+    /// uncertainty propagated from the quantities if that is larger. Returns `None` if there are no quantities or if
+    /// their units differ.
     pub fn mean_of(quantities: impl IntoIterator<Item = Self>) -> Option<Self> {
         let quantities: Vec<Self> = quantities.into_iter().collect();
         let unit = &quantities.first()?.unit;
@@ -113,7 +128,7 @@ impl Quantity {
         Some(Self { uncertainty, source, ..mean })
     }
 
-    /// `12.34 ± 0.56`: as many decimals as two digits of the uncertainty take.
+    /// Formats the value and its uncertainty with two digits of the uncertainty: `12.34 ± 0.56`.
     pub fn in_two_digits(&self) -> String {
         let (value, uncertainty) = (self.value, self.uncertainty);
         let decimals = match uncertainty > 0.0 {
@@ -123,12 +138,12 @@ impl Quantity {
         format!("{value:.decimals$} ± {uncertainty:.decimals$}")
     }
 
-    /// A value with its standard uncertainty.
+    /// Creates a quantity with a standard uncertainty, whose sign is ignored.
     pub fn new(value: f64, uncertainty: f64, unit: &str, source: Source) -> Self {
         Self { value, uncertainty: uncertainty.abs(), unit: unit.to_owned(), source }
     }
 
-    /// The sum; none where the units differ.
+    /// Adds two quantities. Returns `None` if their units differ.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         (self.unit == other.unit).then(|| Self {
             value: self.value + other.value,
@@ -144,19 +159,19 @@ impl Quantity {
         })
     }
 
-    /// The difference; none where the units differ.
+    /// Subtracts a quantity. Returns `None` if the units differ.
     pub fn minus(&self, other: &Self) -> Option<Self> {
         self.plus(&Self { value: -other.value, ..other.clone() })
     }
 
-    /// The product, in another unit.
+    /// Multiplies two quantities. `unit` is the unit of the product.
     pub fn times(&self, other: &Self, unit: &str) -> Self {
         let value = self.value * other.value;
         let uncertainty = (self.uncertainty * other.value).hypot(other.uncertainty * self.value);
         Self::new(value, uncertainty, unit, derived(&self.source, &other.source))
     }
 
-    /// The ratio, in another unit; none where the divisor is zero.
+    /// Divides by a quantity. `unit` is the unit of the ratio. Returns `None` if the divisor is zero.
     pub fn over(&self, divisor: &Self, unit: &str) -> Option<Self> {
         let value = self.value / divisor.value;
         // u(a/b) = sqrt(u(a)^2 + (a/b)^2 u(b)^2) / |b|, which also holds at a = 0.
@@ -165,21 +180,25 @@ impl Quantity {
             .then(|| Self::new(value, uncertainty, unit, derived(&self.source, &divisor.source)))
     }
 
-    /// Divided by an exact number, in another unit; none where it is zero.
+    /// Divides by an exact number. `unit` is the unit of the ratio. Returns `None` if the divisor is zero.
     pub fn per(&self, divisor: f64, unit: &str) -> Option<Self> {
         self.over(&Self::exact(divisor, unit, Source::Counted), unit)
     }
 
-    /// As a metric of this name.
-    pub fn named(self, name: &str) -> Metric {
+    /// Turns the quantity into a metric of this name.
+    pub fn into_metric(self, name: &str) -> Metric {
         Metric { name: name.to_owned(), quantity: self, labels: Vec::new() }
     }
 }
 
-/// The source of what is made of two quantities: what is no measurement stays none, whatever is computed with it.
+/// Returns the source of a result of two quantities. A result of an input that was not measured does not count as
+/// measured either: it has that input's source.
 fn derived(one: &Source, other: &Source) -> Source {
-    let none = [Source::Script, Source::Simulated, Source::Modelled];
-    none.into_iter().find(|none| [one, other].contains(&none)).unwrap_or(Source::Derived)
+    let not_measured = [Source::Script, Source::Simulated, Source::Modelled];
+    not_measured
+        .into_iter()
+        .find(|source| [one, other].contains(&source))
+        .unwrap_or(Source::Derived)
 }
 
 #[cfg(test)]
@@ -195,7 +214,7 @@ mod tests {
 
     // The same figures as in the host's crate of this name.
     #[test]
-    fn uncertainty_travels_and_a_model_stays_one() {
+    fn uncertainty_propagates_and_results_of_a_model_stay_modelled() {
         let power = Quantity::new(3.0, 0.1, "W", Source::Rapl);
         let energy = power.times(&Quantity::new(2.0, 0.2, "s", Source::Clock), "J");
         assert!((energy.uncertainty - 0.4f64.sqrt()).abs() < 1e-12);
@@ -207,7 +226,7 @@ mod tests {
 
     // statistics.stdev([1, 2, 3, 4]) / 2 = 0.6454972243679028
     #[test]
-    fn the_mean_of_unequal_values_is_not() {
+    fn the_mean_of_unequal_values_is_uncertain() {
         let mean = Quantity::mean(&[1.0, 2.0, 3.0, 4.0], "s").expect("values");
         assert!((mean.uncertainty - 0.645_497_224_367_902_8).abs() < 1e-12);
     }

@@ -1,4 +1,4 @@
-//! What a script says: everything here is written to the run's journal at once.
+//! Results and messages of a script. Each is written to the run's journal at once.
 
 use crate::{
     Result,
@@ -8,14 +8,23 @@ use crate::{
 
 pub use report::{Level, Series, Table, log, show_progress, warn};
 
-/// A result of the experiment.
+/// A named result of the experiment.
+///
+/// ```
+/// use llem_sdk::{Quantity, Source};
+///
+/// let rate = Quantity::exact(12.0, "{token}/s", Source::Derived);
+/// let metric = rate.into_metric("decode_rate").label("batch", "8");
+/// assert_eq!(metric.name, "decode_rate");
+/// assert_eq!(metric.labels, [("batch".to_owned(), "8".to_owned())]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Snake case: `joules_per_output_token`.
+    /// The name in snake case: `joules_per_output_token`.
     pub name: String,
-    /// The number.
+    /// The value of the metric. The record marks its source as the script's claim.
     pub quantity: Quantity,
-    /// What tells it from others of its name: names and values.
+    /// Names and values of labels, which distinguish metrics of one name.
     pub labels: Vec<(String, String)>,
 }
 
@@ -41,39 +50,41 @@ impl From<&Metric> for report::Metric {
     }
 }
 
-/// Reports a result. Fails with `invalid-argument` for an empty name, a value or uncertainty that is no finite number, a
-/// negative uncertainty, and a unit of more than 64 bytes or with control characters.
+/// Reports a metric. Fails with `invalid-argument` if the name is empty, if the value or uncertainty is not finite, if
+/// the uncertainty is negative, if this llem does not know the source, or if the unit has more than 64 bytes or
+/// contains control characters.
 pub fn add_metric(metric: &Metric) -> Result<()> {
     Ok(report::add_metric(&metric.into())?)
 }
 
-/// Reports a curve. Fails with `invalid-argument` for an empty name and a point that is no finite number.
+/// Reports a curve. Fails with `invalid-argument` if the name is empty, if a coordinate is not finite, or if a unit has
+/// more than 64 bytes or contains control characters.
 pub fn add_series(series: &Series) -> Result<()> {
     Ok(report::add_series(series)?)
 }
 
-/// Reports a table. Fails with `invalid-argument` where a row is not as long as the heads.
+/// Reports a table. Fails with `invalid-argument` if a row and the column heads differ in length.
 pub fn add_table(table: &Table) -> Result<()> {
     Ok(report::add_table(table)?)
 }
 
-/// Writes a file into the run's folder. Fails with `invalid-argument` for a name that is no single path component, and
-/// for one of which there is an artifact already.
+/// Writes a file into the run's folder. Fails with `invalid-argument` if the name is not a single path component, or if
+/// an artifact of this name exists.
 pub fn write_artifact(name: &str, content: &[u8]) -> Result<()> {
     Ok(report::write_artifact(name, content)?)
 }
 
-/// A named, nested part of the run, from its beginning to its end (or drop).
+/// A named part of the run, from its beginning until [`Self::end`] or drop. Phases nest.
 #[derive(Debug)]
 pub struct Phase(report::Phase);
 
 impl Phase {
-    /// Begins a phase within the one that is open.
+    /// Begins a phase inside the open one.
     pub fn begin(name: &str) -> Result<Self> {
         Ok(Self(report::Phase::begin(name)?))
     }
 
-    /// Ends it. Phases end in reverse order; those still open inside it end with it.
+    /// Ends the phase, and with it all phases that are still open inside.
     pub fn end(self) -> Result<()> {
         Ok(report::Phase::end(self.0)?)
     }

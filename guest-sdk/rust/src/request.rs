@@ -1,88 +1,104 @@
-//! What a model is asked.
+//! Requests: prompts, and how their tokens are chosen.
 
-use crate::{Result, bindings::requests, random::Random, rest::nanoseconds, sampling::Sampling};
+use crate::{Result, bindings::requests, random::Random, sampling::Sampling, wait::nanoseconds};
 use std::time::Duration;
 
 pub use requests::{AdapterChoice, AdapterSelection, Chat, Message};
 
-/// Prompts that are asked together, and how their tokens are chosen.
+/// Prompts that are run together, and how their tokens are chosen.
+///
+/// ```
+/// use llem_sdk::{Request, Sampling};
+///
+/// let request = Request::from_text("Why is the sky blue?")
+///     .label("short")
+///     .max_new_tokens(64)
+///     .sampling(Sampling::with_temperature(0.7));
+/// assert_eq!((request.prompts.len(), request.max_new_tokens), (1, 64));
+/// assert!(!request.ignore_eos);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Names the request in the record, and groups it with others of its kind.
+    /// The name of the request in the record. Results are grouped by it.
     pub label: String,
-    /// One sequence each, of any lengths. At least one.
+    /// The prompts. Each becomes one sequence. At least one.
     pub prompts: Vec<Prompt>,
-    /// Most tokens to generate for a sequence. 0: the prompt is run, and nothing is sampled.
+    /// The maximum number of tokens to generate for a sequence. With 0 the prompt is run and nothing is sampled.
     pub max_new_tokens: u32,
-    /// Fewest tokens to generate for a sequence: until then, tokens that would end it are never chosen.
+    /// The minimum number of tokens to generate for a sequence. Tokens that would end it earlier are not chosen.
     pub min_new_tokens: u32,
-    /// Goes on past end-of-sequence tokens, so that every output has `max_new_tokens` tokens.
+    /// Whether sequences continue after end-of-sequence tokens, so that every output has `max_new_tokens` tokens.
     pub ignore_eos: bool,
-    /// Ends a sequence when its text contains one of these.
-    pub stop: Vec<String>,
-    /// Tokens that end a sequence besides the model's own, even where those are ignored.
+    /// Texts that end a sequence when its output contains one of them.
+    pub stop_texts: Vec<String>,
+    /// Tokens that end a sequence, in addition to the model's own. They count even if `ignore_eos` is set.
     pub stop_tokens: Vec<u32>,
-    /// How tokens are chosen. None: greedy.
+    /// How tokens are chosen. `None` means greedy.
     pub sampling: Option<Sampling>,
-    /// For how many of the most likely tokens, at most 20, completions tell log-probabilities; 0: for the chosen one; none:
-    /// for none.
+    /// The number of most likely tokens, at most 20, whose log-probabilities are returned for each position besides the
+    /// chosen token's. 0 returns only the chosen token's, and `None` returns none.
     pub log_probabilities: Option<u32>,
-    /// Computes the LM head for all positions of a prompt. Only where `max_new_tokens` is 0.
+    /// Whether the LM head is computed for all positions of a prompt. Only allowed if `max_new_tokens` is 0.
     pub all_prompt_logits: bool,
-    /// Tokens that decode is fed with in place of what would have been chosen, a list a prompt; empty: it chooses.
-    pub given: Vec<Vec<u32>>,
+    /// Tokens that decode uses instead of choosing them, one list for each prompt. Empty means that tokens are chosen.
+    pub given_tokens: Vec<Vec<u32>>,
     /// Whether the script chooses each token ([`Batch::choose`](crate::Batch::choose)). In continuous batches only.
     pub script_chooses: bool,
-    /// What the prompts run with.
+    /// The adapters that the prompts run with.
     pub adapters: AdapterSelection,
-    /// Keeps keys and values when a sequence has ended, for [`Batch::submit_after`](crate::Batch::submit_after). In
-    /// continuous batches only.
+    /// Whether the cache of a sequence is kept when the sequence ends, for
+    /// [`Batch::submit_after`](crate::Batch::submit_after). In continuous batches only.
     pub holds_cache: bool,
-    /// When the standard runner sends it, counted from when it begins to measure. None: as soon as it may.
+    /// When the runner sends the request, counted from the beginning of the measurement. `None` means as soon as the
+    /// schedule allows it.
     pub arrival: Option<Duration>,
 }
 
-/// What a sequence starts from.
+/// The prompt of a sequence.
 #[derive(Clone, Debug)]
 pub enum Prompt {
-    /// Text, tokenized with the special tokens that the tokenizer adds.
+    /// Text, which is encoded with the special tokens that the tokenizer adds.
     Text(String),
-    /// Token ids, taken as they are. At least one.
+    /// Token ids, which are used without change. At least one.
     Tokens(Vec<u32>),
-    /// A conversation, rendered by the model's chat template.
+    /// A conversation, which the model's chat template renders.
     Chat(Chat),
 }
 
 impl Request {
-    /// One prompt of text.
-    pub fn text(prompt: impl Into<String>) -> Self {
-        Self::of([Prompt::Text(prompt.into())])
+    /// Creates a request with one prompt of text.
+    pub fn from_text(prompt: impl Into<String>) -> Self {
+        Self::from_prompts([Prompt::Text(prompt.into())])
     }
 
-    /// One prompt of token ids.
-    pub fn tokens(tokens: impl Into<Vec<u32>>) -> Self {
-        Self::of([Prompt::Tokens(tokens.into())])
+    /// Creates a request with one prompt of token ids.
+    pub fn from_tokens(tokens: impl Into<Vec<u32>>) -> Self {
+        Self::from_prompts([Prompt::Tokens(tokens.into())])
     }
 
-    /// One conversation.
-    pub fn chat(messages: impl Into<Vec<Message>>) -> Self {
-        Self::of([Prompt::Chat(Chat { messages: messages.into(), arguments: Vec::new() })])
+    /// Creates a request with one conversation.
+    pub fn from_chat(messages: impl Into<Vec<Message>>) -> Self {
+        Self::from_prompts([Prompt::Chat(Chat {
+            messages: messages.into(),
+            arguments: Vec::new(),
+        })])
     }
 
-    /// Several prompts: a static batch, or as many sequences of a continuous one. At most 32 tokens each, greedy.
-    pub fn of(prompts: impl IntoIterator<Item = Prompt>) -> Self {
+    /// Creates a request with several prompts: a static batch, or several sequences of a continuous batch. It generates
+    /// at most 32 tokens for each, greedily, and has the label `request`.
+    pub fn from_prompts(prompts: impl IntoIterator<Item = Prompt>) -> Self {
         Self {
             label: "request".to_owned(),
             prompts: prompts.into_iter().collect(),
             max_new_tokens: 32,
             min_new_tokens: 0,
             ignore_eos: false,
-            stop: Vec::new(),
+            stop_texts: Vec::new(),
             stop_tokens: Vec::new(),
             sampling: None,
             log_probabilities: None,
             all_prompt_logits: false,
-            given: Vec::new(),
+            given_tokens: Vec::new(),
             script_chooses: false,
             adapters: AdapterSelection::OfModel,
             holds_cache: false,
@@ -90,19 +106,19 @@ impl Request {
         }
     }
 
-    /// Names it in the record.
+    /// Sets the name of the request in the record.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Most tokens to generate for a sequence.
+    /// Sets the maximum number of tokens to generate for a sequence.
     pub fn max_new_tokens(mut self, most: u32) -> Self {
         self.max_new_tokens = most;
         self
     }
 
-    /// Goes on past end-of-sequence tokens.
+    /// Makes sequences continue after end-of-sequence tokens.
     pub fn ignore_eos(mut self) -> Self {
         self.ignore_eos = true;
         self
@@ -114,13 +130,13 @@ impl Request {
         self
     }
 
-    /// Runs every prompt on the base weights, whatever adapters are attached.
+    /// Runs every prompt on the base weights, whichever adapters are attached.
     pub fn base_weights(mut self) -> Self {
         self.adapters = AdapterSelection::Same(AdapterChoice::BaseWeights);
         self
     }
 
-    /// Runs each prompt with an adapter of its own, or with none on the base weights.
+    /// Sets the adapter of each prompt, in the order of the prompts. `None` means the base weights.
     pub fn adapters(mut self, names: impl IntoIterator<Item = Option<String>>) -> Self {
         let choice =
             |name: Option<String>| name.map_or(AdapterChoice::BaseWeights, AdapterChoice::Named);
@@ -128,13 +144,13 @@ impl Request {
         self
     }
 
-    /// Draws tokens instead of taking the most likely.
+    /// Samples tokens instead of taking the most likely one.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = Some(sampling);
         self
     }
 
-    /// Tells log-probabilities of each generated token and of so many of the most likely ones.
+    /// Returns the log-probabilities of each generated token and of the `count` most likely tokens, at most 20.
     pub fn log_probabilities(mut self, count: u32) -> Self {
         self.log_probabilities = Some(count);
         self
@@ -146,13 +162,13 @@ impl Request {
         self
     }
 
-    /// Keeps keys and values when a sequence has ended. In continuous batches only.
+    /// Keeps the cache of a sequence when the sequence ends. In continuous batches only.
     pub fn holds_cache(mut self) -> Self {
         self.holds_cache = true;
         self
     }
 
-    /// Arrives at this time, counted from when the standard runner begins to measure.
+    /// Sets when the runner sends the request, counted from the beginning of the measurement.
     pub fn arrival(mut self, arrival: Duration) -> Self {
         self.arrival = Some(arrival);
         self
@@ -160,7 +176,7 @@ impl Request {
 }
 
 impl Prompt {
-    /// Random tokens of a vocabulary, each as likely as any.
+    /// Draws a prompt of `length` random tokens below `vocabulary`, each with the same probability.
     pub fn random(random: &Random, vocabulary: u32, length: u32) -> Result<Self> {
         Ok(Self::Tokens(random.tokens(length, vocabulary)?))
     }
@@ -177,7 +193,7 @@ impl From<&Request> for requests::Request {
             }
         }
         request.set_max_new_tokens(from.max_new_tokens);
-        // A request that asks for no more than most do costs no more calls of the host than it needs.
+        // Options that have their default value are not set, which saves calls of the host.
         if let Some(sampling) = &from.sampling {
             sampling.write(&request);
         }
@@ -187,8 +203,8 @@ impl From<&Request> for requests::Request {
         if from.ignore_eos {
             request.set_ignores_eos(true);
         }
-        if !from.stop.is_empty() {
-            request.set_stop_texts(&from.stop);
+        if !from.stop_texts.is_empty() {
+            request.set_stop_texts(&from.stop_texts);
         }
         if !from.stop_tokens.is_empty() {
             request.set_stop_tokens(&from.stop_tokens);
@@ -199,8 +215,8 @@ impl From<&Request> for requests::Request {
         if from.all_prompt_logits {
             request.set_all_prompt_logits(true);
         }
-        if !from.given.is_empty() {
-            request.set_given_tokens(&from.given);
+        if !from.given_tokens.is_empty() {
+            request.set_given_tokens(&from.given_tokens);
         }
         if from.script_chooses {
             request.set_script_chooses(true);
@@ -232,12 +248,12 @@ impl From<&requests::Request> for Request {
             max_new_tokens: from.max_new_tokens(),
             min_new_tokens: from.min_new_tokens(),
             ignore_eos: from.ignores_eos(),
-            stop: from.stop_texts(),
+            stop_texts: from.stop_texts(),
             stop_tokens: from.stop_tokens(),
             sampling: (sampling != Sampling::greedy()).then_some(sampling),
             log_probabilities: from.log_probabilities(),
             all_prompt_logits: from.all_prompt_logits(),
-            given: from.given_tokens(),
+            given_tokens: from.given_tokens(),
             script_chooses: from.script_chooses(),
             adapters: from.adapters(),
             holds_cache: from.holds_cache(),

@@ -1,39 +1,41 @@
-//! How tokens are chosen.
+//! Sampling options.
 
 use crate::bindings::requests;
 
-/// How tokens are chosen. What is out of range is refused by whoever is given the request.
+/// Options that decide how tokens are chosen. Values out of range are refused when the request is submitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// What logits are divided by; 0 means greedy: the most likely token, no draw.
+    /// The divisor of logits. 0 means greedy: the most likely token is chosen without a random draw.
     pub temperature: f32,
-    /// How many of the most likely tokens are kept, at least 1; none: all.
+    /// The number of most likely tokens that are kept, at least 1. `None` keeps all.
     pub top_k: Option<u32>,
-    /// The smallest set of tokens is kept whose probability reaches this, in (0, 1] (nucleus sampling).
+    /// The probability that the smallest set of kept tokens reaches, in (0, 1] (nucleus sampling).
     pub top_p: Option<f32>,
-    /// Tokens are kept that are at least this share as likely as the most likely one, in [0, 1] (arXiv 2407.01082).
+    /// The minimum probability of kept tokens, as a share of the most likely token's, in [0, 1] (arXiv 2407.01082).
     pub min_p: Option<f32>,
-    /// Logits of tokens already present are divided (if positive) or multiplied (if negative) by this, above 0 (CTRL, arXiv
-    /// 1909.05858). 1 changes nothing.
+    /// The number above 0 by which the logits of tokens in prompt and output are divided (if positive) or multiplied
+    /// (if negative) (CTRL, arXiv 1909.05858). 1 changes nothing.
     pub repetition_penalty: f32,
-    /// Logits are lowered by this for each time that the token was generated. 0 changes nothing.
+    /// The number that is subtracted from a token's logit for each time that the token was generated. 0 changes
+    /// nothing.
     pub frequency_penalty: f32,
-    /// Logits of tokens that were generated are lowered by this. 0 changes nothing.
+    /// The number that is subtracted from the logit of each token that was generated. 0 changes nothing.
     pub presence_penalty: f32,
-    /// What is added to the logits of tokens.
+    /// Tokens and the numbers that are added to their logits.
     pub logit_bias: Vec<(u32, f32)>,
-    /// The seed of the request's random numbers: sequence i draws from stream i of it. None: the run's seed.
+    /// The seed of the request's random numbers: sequence i draws from stream i of this seed. `None` means the run's
+    /// seed.
     pub seed: Option<u64>,
 }
 
 impl Sampling {
-    /// The most likely token.
+    /// Chooses the most likely token.
     pub fn greedy() -> Self {
-        Self::at(0.0)
+        Self::with_temperature(0.0)
     }
 
-    /// Draws from all tokens at this temperature.
-    pub fn at(temperature: f32) -> Self {
+    /// Samples from all tokens at this temperature.
+    pub fn with_temperature(temperature: f32) -> Self {
         Self {
             temperature,
             top_k: None,

@@ -1,43 +1,43 @@
-//! How a workload is run, and what was measured of it as a whole.
+//! How a workload is run, and the measurement of all its requests together.
 
 use crate::{
     batch::BatchOptions, bindings::batches, bindings::trials, measurement::Measurement,
-    rest::nanoseconds,
+    wait::nanoseconds,
 };
 use std::{rc::Rc, time::Duration};
 
-/// How the runner runs a workload.
+/// How the runner runs the requests of a workload: one after another, or in a continuous batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schedule {
-    /// How a continuous batch is run that all requests go into. None: each is run by itself, in order, and nothing else of a
-    /// schedule counts.
+    /// The options of the continuous batch that all requests run in. `None` means that each request runs alone, in
+    /// order; the other fields then have no effect.
     pub batch: Option<BatchOptions>,
-    /// Most requests that are under way at a time: a closed loop. None: every request is submitted at its arrival, or at
-    /// once.
+    /// The maximum number of submitted requests that have not ended (a closed loop). `None` means that every request is
+    /// submitted at its arrival, or at once.
     pub concurrency: Option<u32>,
-    /// How long requests are sent. None: until the workload has no more.
+    /// How long requests are sent. `None` means until the workload ends.
     pub length: Option<Duration>,
 }
 
 impl Schedule {
-    /// One request after another, each by itself.
-    pub fn one_by_one() -> Self {
+    /// Creates a schedule that runs one request after another, each alone.
+    pub fn new() -> Self {
         Self::default()
     }
 
-    /// All requests in a continuous batch.
-    pub fn batched(options: BatchOptions) -> Self {
+    /// Creates a schedule that runs all requests in a continuous batch.
+    pub fn with_batch(options: BatchOptions) -> Self {
         Self { batch: Some(options), ..Self::default() }
     }
 
-    /// At most so many requests are under way at a time, at least 1.
+    /// Limits the number of submitted requests that have not ended. At least 1.
     pub fn concurrency(mut self, requests: u32) -> Self {
         self.concurrency = Some(requests);
         self
     }
 
-    /// Sends requests for this long.
+    /// Sets how long requests are sent.
     pub fn length(mut self, length: Duration) -> Self {
         self.length = Some(length);
         self
@@ -64,30 +64,32 @@ impl From<&trials::Schedule> for Schedule {
     }
 }
 
-/// What was measured as a whole.
+/// The measurement of all requests of a workload together.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// Time and energy of all measured requests together, and of what was between them. None where each ran by itself.
+    /// The time and energy of all measured requests and of the time between them. `None` if each request ran alone.
     pub measurement: Option<Measurement>,
-    on_host: Option<Rc<trials::Session>>,
+    /// The host's resource of this session, if there is one.
+    resource: Option<Rc<trials::Session>>,
 }
 
 impl Session {
-    /// With a window around all measured requests, or without one.
+    /// Creates a session from the measurement of the window around all requests, if there was one.
     pub fn new(measurement: Option<Measurement>) -> Self {
-        Self { measurement, on_host: None }
+        Self { measurement, resource: None }
     }
 
-    /// The host's own session, which the standard runner hands to policies; otherwise none.
-    pub fn on_host(&self) -> Option<&trials::Session> {
-        self.on_host.as_deref()
+    /// Returns the host's resource of this session. Only the standard runner has it, to pass it to policies that are
+    /// components.
+    pub fn resource(&self) -> Option<&trials::Session> {
+        self.resource.as_deref()
     }
 }
 
 impl From<trials::Session> for Session {
     fn from(session: trials::Session) -> Self {
         let measurement = session.measurement().as_ref().map(Measurement::from);
-        Self { measurement, on_host: Some(Rc::new(session)) }
+        Self { measurement, resource: Some(Rc::new(session)) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What turns text into tokens and back.
+//! Tokenizers: text to tokens and back.
 
 use crate::{Result, bindings::models, request::Chat};
 
@@ -9,64 +9,64 @@ pub use models::SpecialToken;
 pub struct Tokenizer(pub(crate) models::Tokenizer);
 
 impl Tokenizer {
-    /// Text to tokens, with the special tokens that the tokenizer adds, or without.
+    /// Encodes text as tokens, with or without the special tokens that the tokenizer adds.
     pub fn encode(&self, text: &str, with_special_tokens: bool) -> Result<Vec<u32>> {
         Ok(self.0.encode(text, with_special_tokens)?)
     }
 
-    /// Tokens to text, with the special tokens among them, or without. Fails with `invalid-argument` for an id that the
-    /// tokenizer does not have.
+    /// Decodes tokens to text, with or without the special tokens among them. Fails with `invalid-argument` if the
+    /// tokenizer does not have an id.
     pub fn decode(&self, tokens: &[u32], with_special_tokens: bool) -> Result<String> {
         Ok(self.0.decode(tokens, with_special_tokens)?)
     }
 
-    /// Renders a conversation by the model's chat template, ready for the assistant's turn. Fails with `unsupported` where
-    /// the model has none.
+    /// Renders a conversation with the model's chat template, ready for the assistant's turn. Fails with `unsupported`
+    /// if the model has no template.
     pub fn apply_chat_template(&self, chat: &Chat) -> Result<String> {
         Ok(self.0.apply_chat_template(chat)?)
     }
 
-    /// How many tokens it has, those that were added included. The model's logits may be wider.
+    /// Returns the number of tokens, including added ones. The model may have more logits than this.
     pub fn vocab_size(&self) -> u32 {
         self.0.vocab_size()
     }
 
-    /// How many special tokens encoding adds to a text.
+    /// Returns the number of special tokens that encoding adds to a text.
     pub fn added_tokens(&self) -> u32 {
         self.0.added_tokens()
     }
 
-    /// All special tokens.
+    /// Returns all special tokens.
     pub fn special_tokens(&self) -> Vec<SpecialToken> {
         self.0.special_tokens()
     }
 
-    /// The token that begins a text, if its files name one.
+    /// Returns the token that begins a text, if the tokenizer's files name one.
     pub fn bos(&self) -> Option<u32> {
         self.0.bos()
     }
 
-    /// The token that ends a text, if its files name one.
+    /// Returns the token that ends a text, if the tokenizer's files name one.
     pub fn eos(&self) -> Option<u32> {
         self.0.eos()
     }
 
-    /// The token that fills a text up, if its files name one.
+    /// Returns the padding token, if the tokenizer's files name one.
     pub fn pad(&self) -> Option<u32> {
         self.0.pad()
     }
 
-    /// The token for what has no other, if its files name one.
+    /// Returns the token for text that no other token covers, if the tokenizer's files name one.
     pub fn unknown(&self) -> Option<u32> {
         self.0.unknown()
     }
 
-    /// How a token is written, in the tokenizer's own spelling.
+    /// Returns the text of a token in the tokenizer's own spelling.
     pub fn token_text(&self, id: u32) -> Option<String> {
         self.0.token_text(id)
     }
 
-    /// The token that is written so.
+    /// Returns the token with this text, in the tokenizer's own spelling.
     pub fn token_of(&self, text: &str) -> Option<u32> {
         self.0.token_of(text)
     }

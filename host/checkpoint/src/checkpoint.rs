@@ -1,15 +1,18 @@
-//! What a source holds: everything of a model but the numbers of its weights, which are mapped or made later.
+//! Opens a model: resolves its source, reads everything that describes it, and maps its weights.
+//!
+//! The weights' numbers are not read here. The engine reads them from the mapped files, or makes them from a seed.
 
 use crate::{
-    Config, Error, Format, Result,
+    Config, Error, FloatFormat, Result,
     chat::{self, ChatTemplate},
     config::{self, GenerationConfig},
-    digest::{self, DigestOptions, Identity, Parts},
+    digest::{DigestInput, DigestOptions, Identity, synthetic_digest},
     families::{self, Shape},
-    gguf::{Gguf, Model, metadata},
-    hub, not_safetensors, quantised,
-    safetensors_files::SafetensorsFiles,
-    source::ModelSource,
+    gguf::{Gguf, GgufModel},
+    hub,
+    model_source::ModelSource,
+    quantised,
+    safetensors_files::{self, SafetensorsFiles},
     text_file,
     tokenizer::Tokenizer,
 };
@@ -19,29 +22,41 @@ use std::path::{Path, PathBuf};
 
 const GENERATION_CONFIG: &str = "generation_config.json";
 
-/// A model's parts.
+/// An open model: its description, and where the numbers of its weights are.
+///
+/// ```
+/// use llem_checkpoint::{Checkpoint, DigestOptions, FloatFormat, ModelSource};
+///
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/families/qwen3");
+/// let source = ModelSource::Folder(folder.into());
+/// let checkpoint = Checkpoint::open(&source, 0, &DigestOptions::default())?;
+/// assert_eq!(checkpoint.architecture, "Qwen3ForCausalLM");
+/// assert_eq!(checkpoint.format, FloatFormat::F32);
+/// assert!(checkpoint.identity.digest.starts_with("blake3:"));
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 pub struct Checkpoint {
-    /// The source as it was resolved.
+    /// The source's name. A model of the Hub is named with the commit that was fetched.
     pub source: String,
-    /// The architecture's name in config.json.
+    /// The name of the model class in transformers, such as `LlamaForCausalLM`.
     pub architecture: String,
     /// How the decoder is built.
     pub shape: Shape,
-    /// Of what.
+    /// Where the numbers of the weights come from.
     pub tensors: Tensors,
-    /// Number format of what is not quantised.
-    pub format: Format,
-    /// Formats of quantised weights.
+    /// The number format in which the model runs unless another one is requested.
+    pub format: FloatFormat,
+    /// The formats of quantised weights, joined by `+`. `None` if no weight is quantised.
     pub quantization: Option<String>,
-    /// What identifies it.
+    /// The digests of its files.
     pub identity: Identity,
-    /// Tokens that end a sequence.
+    /// The ids of the tokens that end a sequence.
     pub eos: Vec<u32>,
-    /// Text to tokens, where the source says how.
+    /// The tokenizer. `None` if the source has none that can be read.
     pub tokenizer: Option<Tokenizer>,
-    /// Conversations to text, where the source says how.
+    /// The template that turns conversations into text. `None` if the source has none.
     pub chat_template: Option<ChatTemplate>,
-    /// What its files say that has no effect here and may have had one elsewhere: a sentence each.
+    /// Sentences about what the files say and this program ignores, although other programs may not.
     pub warnings: Vec<String>,
 }
 
@@ -49,35 +64,44 @@ pub struct Checkpoint {
 pub enum Tensors {
     /// The safetensors files of a folder.
     Safetensors(SafetensorsFiles),
-    /// A file in llama.cpp's format.
+    /// A GGUF model.
     Gguf(Gguf),
-    /// Nowhere: they are made from this seed.
+    /// No file: random numbers are made from this seed.
     Synthetic(u64),
 }
 
-/// A model's shape, for which its weights are not read.
-///
-/// # Errors
-/// There is no such model, or its config is not one.
-pub fn shape(source: &ModelSource) -> Result<Shape> {
-    let of_file = |path: &Path| families::parse(&text_file::read(path)?, path);
-    let (_, shape) = match source {
-        ModelSource::Synthetic(preset) => preset.config()?,
-        ModelSource::Folder(folder) => {
-            not_safetensors::check_config(folder)?;
-            of_file(&folder.join("config.json"))?
-        }
-        ModelSource::Gguf(path) => return Ok(metadata::read(&mut Gguf::open(path)?)?.shape),
-        ModelSource::Hub { id, revision } => of_file(&hub::fetch_config(id, revision)?)?,
-    };
-    Ok(shape)
-}
-
 impl Checkpoint {
-    /// Resolves a source, reads what describes the model and maps its weights. `seed` is of synthetic weights.
+    /// Reads the shape of a model, without its weights.
     ///
     /// # Errors
-    /// There is no such model, or a file of it is missing or not what it should be.
+    /// Returns an error if there is no such model, or if its config cannot be read or run.
+    ///
+    /// ```
+    /// use llem_checkpoint::Checkpoint;
+    ///
+    /// let shape = Checkpoint::read_shape(&"synthetic:llama-3.2-1b".parse()?)?;
+    /// assert_eq!((shape.layers, shape.hidden, shape.context), (16, 2048, 131_072));
+    /// # Ok::<(), llem_checkpoint::Error>(())
+    /// ```
+    pub fn read_shape(source: &ModelSource) -> Result<Shape> {
+        let read_config = |path: &Path| families::parse(&text_file::read(path)?, path);
+        let (_, shape) = match source {
+            ModelSource::Synthetic(preset) => preset.config()?,
+            ModelSource::Folder(folder) => {
+                safetensors_files::check_config(folder)?;
+                read_config(&folder.join("config.json"))?
+            }
+            ModelSource::Gguf(path) => return Ok(GgufModel::read(&mut Gguf::open(path)?)?.shape),
+            ModelSource::Hub { id, revision } => read_config(&hub::fetch_config(id, revision)?)?,
+        };
+        Ok(shape)
+    }
+
+    /// Resolves a source, reads what describes the model, and maps its weights. `seed` is the seed of synthetic
+    /// weights; other sources ignore it.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such model, or if one of its files is missing, damaged or not supported.
     pub fn open(source: &ModelSource, seed: u64, digests: &DigestOptions) -> Result<Self> {
         let name = source.to_string();
         match source {
@@ -88,53 +112,53 @@ impl Checkpoint {
                     architecture: architecture(&config),
                     shape,
                     tensors: Tensors::Synthetic(seed),
-                    format: config.format()?,
+                    format: config.format_of_synthetic()?,
                     quantization: None,
                     identity: Identity {
-                        digest: digest::of_synthetic(&preset.text()?, seed),
+                        digest: synthetic_digest(&preset.text()?, seed),
                         ..Default::default()
                     },
                     eos: eos_tokens(&config, &GenerationConfig::default()),
-                    tokenizer: Some(Tokenizer::bytes()?),
+                    tokenizer: Some(Tokenizer::with_byte_tokens()?),
                     chat_template: None,
                     warnings: config.warnings,
                 })
             }
-            ModelSource::Folder(folder) => Self::of_folder(folder, name, digests),
-            ModelSource::Gguf(path) => Self::of_gguf(path, name, digests),
+            ModelSource::Folder(folder) => Self::open_folder(folder, name, digests),
+            ModelSource::Gguf(path) => Self::open_gguf(path, name, digests),
             ModelSource::Hub { id, revision } => {
                 let folder = hub::fetch(id, revision)?;
-                Self::of_folder(&folder, hub::resolved(id, revision, &folder), digests)
+                Self::open_folder(&folder, hub::resolved_name(id, revision, &folder), digests)
             }
         }
     }
 
-    fn of_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
-        not_safetensors::check_config(folder)?;
+    fn open_folder(folder: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
+        safetensors_files::check_config(folder)?;
         let config_path = folder.join("config.json");
         let config_text = text_file::read(&config_path)?;
         let json = config::parse(&config_text, &config_path)?;
-        let (config, mut shape) = families::of_json(json.clone(), &config_path)?;
+        let (config, mut shape) = families::from_json(json.clone(), &config_path)?;
         let mut files = SafetensorsFiles::open(folder)?;
         quantised::refuse(&config_path, &json, &files, &shape)?;
         let mut warnings = config.warnings.clone();
-        warnings.extend(files.fit(&mut shape)?);
-        let (format, narrowed) = number_format(&json, &files, &config_path)?;
+        warnings.extend(files.match_to_shape(&mut shape)?);
+        let (format, narrowed) = default_format(&json, &files, &config_path)?;
         warnings.extend(narrowed);
         let generation = present(folder, GENERATION_CONFIG)
             .map(|path| text_file::parse(&text_file::read(&path)?, &path))
             .transpose()?
             .unwrap_or_default();
-        let chat_template = ChatTemplate::read(folder)?;
-        let tokenizer = Tokenizer::in_folder(folder)?;
-        warnings.extend(tokenizer.is_none().then(|| Tokenizer::refusal_in(folder)).flatten());
+        let chat_template = ChatTemplate::from_folder_and_config(folder, &json)?;
+        let tokenizer = Tokenizer::from_folder_and_config(folder, &json)?;
+        warnings.extend(tokenizer.is_none().then(|| Tokenizer::folder_refusal(folder)).flatten());
         let mut beside = vec![GENERATION_CONFIG];
         if tokenizer.is_some() || chat_template.is_some() {
-            beside.extend(Tokenizer::files(folder));
+            beside.extend(Tokenizer::files_in(folder));
         }
-        let templates = chat::files(folder);
+        let templates = chat::template_files(folder);
         beside.extend(templates.iter().map(String::as_str));
-        let parts = Parts {
+        let digest_input = DigestInput {
             folder,
             config: Some((&config_path, &config_text)),
             weights: files.files().iter().map(Into::into).collect(),
@@ -143,7 +167,7 @@ impl Checkpoint {
                 .chain(files.index().map(Path::to_path_buf))
                 .collect(),
         };
-        let identity = digest::identify(digests, &parts)?;
+        let identity = Identity::from_files(digests, &digest_input)?;
         Ok(Self {
             source,
             architecture: architecture(&config),
@@ -159,9 +183,9 @@ impl Checkpoint {
         })
     }
 
-    fn of_gguf(path: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
+    fn open_gguf(path: &Path, source: String, digests: &DigestOptions) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
-        let Model { config, shape, warnings } = metadata::read(&mut gguf)?;
+        let GgufModel { config, shape, warnings } = GgufModel::read(&mut gguf)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let own_tokenizer = Tokenizer::from_gguf(&gguf)?;
         let eos = match &own_tokenizer {
@@ -171,22 +195,22 @@ impl Checkpoint {
         let mut beside = Vec::new();
         let tokenizer = match own_tokenizer {
             Some(own) => Some(own),
-            // The original's files may lie beside a file whose vocabulary is not read.
+            // The folder may have the original model's tokenizer files, for a vocabulary that is not read from GGUF.
             None => {
-                let found = Tokenizer::in_folder(folder)?;
-                let files = found.iter().flat_map(|_| Tokenizer::files(folder));
+                let found = Tokenizer::from_folder(folder)?;
+                let files = found.iter().flat_map(|_| Tokenizer::files_in(folder));
                 beside.extend(files.filter_map(|name| present(folder, name)));
                 found
             }
         };
-        let parts = Parts {
+        let digest_input = DigestInput {
             folder,
             config: None,
-            weights: gguf.parts().iter().map(Into::into).collect(),
+            weights: gguf.files().iter().map(Into::into).collect(),
             beside,
         };
-        let identity = digest::identify(digests, &parts)?;
-        let refusal = tokenizer.is_none().then(|| Tokenizer::refusal(&gguf)).flatten();
+        let identity = Identity::from_files(digests, &digest_input)?;
+        let refusal = tokenizer.is_none().then(|| Tokenizer::gguf_refusal(&gguf)).flatten();
         let warnings = config.warnings.iter().cloned().chain(warnings).chain(refusal).collect();
         Ok(Self {
             source,
@@ -195,7 +219,7 @@ impl Checkpoint {
             chat_template: ChatTemplate::from_gguf(&gguf),
             warnings,
             quantization: gguf.quantization(),
-            format: gguf.format(),
+            format: gguf.float_format(),
             tensors: Tensors::Gguf(gguf),
             tokenizer,
             shape,
@@ -204,32 +228,32 @@ impl Checkpoint {
     }
 }
 
-/// The format that a folder's model is run in unless another is asked for: what config.json says, or else what the files
-/// have, as with transformers' `dtype="auto"`; and a sentence if that is wider than what is run.
-fn number_format(
+/// Chooses the number format in which a folder's model runs unless another one is requested. As with transformers'
+/// `dtype="auto"`, it is the format in `config.json`, otherwise the format of the files. The second value is a warning
+/// if that format is wider than any that this version runs.
+///
+/// Synthetic models have no files: see [`Config::format_of_synthetic`].
+fn default_format(
     config: &Value,
     files: &SafetensorsFiles,
     path: &Path,
-) -> Result<(Format, Option<String>)> {
+) -> Result<(FloatFormat, Option<String>)> {
     let narrowed = |whose: &str| {
         format!("{whose} float64, and is run in float32, the widest format that this version has")
     };
-    // transformers before 5 wrote torch_dtype.
-    let field = ["dtype", "torch_dtype"].into_iter().find(|field| !config[*field].is_null());
-    let Some(field) = field else {
-        return Ok(match files.first_format() {
-            Some(Dtype::F16) => (Format::F16, None),
-            Some(Dtype::BF16) => (Format::Bf16, None),
-            Some(Dtype::F64) => (Format::F32, Some(narrowed("the checkpoint is in"))),
-            _ => (Format::F32, None),
+    let Some((field, value)) = config.as_object().and_then(config::dtype_field) else {
+        return Ok(match files.first_float_dtype() {
+            Some(Dtype::F16) => (FloatFormat::F16, None),
+            Some(Dtype::BF16) => (FloatFormat::Bf16, None),
+            Some(Dtype::F64) => (FloatFormat::F32, Some(narrowed("the checkpoint is in"))),
+            _ => (FloatFormat::F32, None),
         });
     };
-    let told = &config[field];
-    let name = told.as_str().ok_or_else(|| {
-        Error::file(path, format!("{field} is {told} and must be a name, such as \"bfloat16\""))
+    let name = value.as_str().ok_or_else(|| {
+        Error::file(path, format!("{field} is {value} and must be a name, such as \"bfloat16\""))
     })?;
     if ["float64", "double"].contains(&name) {
-        return Ok((Format::F32, Some(narrowed(&format!("{field} in config.json is")))));
+        return Ok((FloatFormat::F32, Some(narrowed(&format!("{field} in config.json is")))));
     }
     let format = name.parse();
     let format = format.map_err(|error: Error| Error::file(path, format!("{field}: {error}")))?;

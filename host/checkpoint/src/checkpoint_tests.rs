@@ -5,12 +5,12 @@ use crate::changed_folders::{self, Tensor, write};
 use std::fs;
 use tempfile::TempDir;
 
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
-/// A copy of a fixture's folder, to be changed.
-pub fn copied(fixture: &str) -> TempDir {
+/// Copies a fixture's folder, so that a test can change it.
+pub(crate) fn copied(fixture: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(fixtures().join(fixture)).unwrap().flatten() {
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
@@ -18,20 +18,20 @@ pub fn copied(fixture: &str) -> TempDir {
     copy
 }
 
-pub fn open(folder: &Path) -> Result<Checkpoint> {
-    Checkpoint::open(&ModelSource::Folder(folder.to_path_buf()), 0, &DigestOptions::nothing())
+pub(crate) fn open(folder: &Path) -> Result<Checkpoint> {
+    Checkpoint::open(&ModelSource::Folder(folder.to_path_buf()), 0, &DigestOptions::disabled())
 }
 
-/// The sentence of a folder that is refused, which must have these words in it.
-pub fn refused(folder: &Path, words: &[&str]) -> String {
+/// Opens a folder that must be refused. Returns the message, which must contain all `words`.
+pub(crate) fn refused(folder: &Path, words: &[&str]) -> String {
     let error = open(folder).err().unwrap_or_else(|| panic!("not refused for {words:?}"));
     let sentence = error.to_string();
     assert!(words.iter().all(|word| sentence.contains(word)), "{words:?}: {sentence}");
     sentence
 }
 
-/// Cases in which transformers makes random tensors and we refuse, with what is said. In all others names are those of
-/// a wrapper, and what is in it is read.
+/// Cases in which transformers makes random tensors and this crate refuses the model, with words of the message. In all
+/// other cases the names have a wrapper's prefix, and the tensors are read.
 const REFUSED: [(&str, &[&str]); 10] = [
     ("untied base model", &["lm_head.weight is missing", "without its LM head"]),
     ("gemma2 untied without its head", &["lm_head.weight is missing", "without its LM head"]),
@@ -51,12 +51,12 @@ const REFUSED: [(&str, &[&str]); 10] = [
     ("an unmerged adapter", &["an adapter is in them that is not merged", "merge_and_unload"]),
 ];
 
-/// Every case of `make-checkpoints`; the numbers that come of them are compared in `tests/checkpoints.rs`.
+/// Opens every case of `make-checkpoints`. The results of these models are compared in `tests/checkpoints.rs`.
 #[test]
 fn odd_checkpoints_are_read_as_transformers_reads_them_or_refused() {
     let text = fs::read_to_string(fixtures().join("checkpoints.json")).unwrap();
-    let told: Value = serde_json::from_str(&text).unwrap();
-    for case in told["cases"].as_array().unwrap() {
+    let fixture: Value = serde_json::from_str(&text).unwrap();
+    for case in fixture["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         let folder = tempfile::tempdir().unwrap();
         changed_folders::make(case, &fixtures(), folder.path());
@@ -73,14 +73,14 @@ fn odd_checkpoints_are_read_as_transformers_reads_them_or_refused() {
     }
 }
 
-/// All tensors of the folder that was changed are there under their names, with a word about the others.
+/// Checks that all tensors of the original folder are found under their names, with a warning about the other names.
 fn is_unwrapped(name: &str, case: &Value, folder: &Path) {
     let opened = open(folder).unwrap_or_else(|error| panic!("{name}: {error}"));
     let Tensors::Safetensors(files) = &opened.tensors else { panic!("{name}") };
     let source = fixtures().join(case["from"].as_str().unwrap()).join("model.safetensors");
     for (tensor, Tensor { shape, bytes, .. }) in changed_folders::read(&source) {
         let raw = files.find(&tensor, &shape).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(&raw.lease()[..], bytes, "{name}: {tensor}");
+        assert_eq!(&raw.mapped_bytes()[..], bytes, "{name}: {tensor}");
     }
     assert!(
         opened.warnings[0].contains("names of tensors are those of a wrapper"),
@@ -98,14 +98,14 @@ fn is_as_in_transformers(name: &str, case: &Value, opened: &Checkpoint) {
     }
     assert_eq!(opened.shape.tied_head, case["tied"].as_bool().unwrap(), "{name}");
     let format = match case["dtype_found"].as_str().unwrap() {
-        "float64" => Format::F32,
+        "float64" => FloatFormat::F32,
         format => format.parse().unwrap(),
     };
     if case["dtype"] == "auto" {
         assert_eq!(opened.format, format, "{name}");
     }
     let unexpected = case["unexpected"].as_array().unwrap();
-    // transformers reports the constant that old versions put in place of masked scores.
+    // transformers also reports a constant for masked scores that old versions saved.
     let first = unexpected
         .first()
         .map(|tensor| tensor.as_str().unwrap())
@@ -135,12 +135,12 @@ fn a_config_of_f64_is_narrowed_with_a_word() {
         config[field] = "float64".into();
         fs::write(&path, config.to_string()).unwrap();
         let opened = open(copy.path()).unwrap();
-        assert_eq!(opened.format, Format::F32);
+        assert_eq!(opened.format, FloatFormat::F32);
         assert!(opened.warnings[0].contains(field) && opened.warnings[0].contains("float32"));
     }
 }
 
-/// Numbers of formats that hold no unquantised weights.
+/// Uses number formats that unquantised weights never have.
 #[test]
 fn tensors_of_integers_and_of_eight_bits_are_refused_by_name() {
     for dtype in [Dtype::I64, Dtype::I8, Dtype::U8, Dtype::BOOL, Dtype::F8_E4M3, Dtype::F8_E5M2] {

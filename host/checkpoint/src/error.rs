@@ -1,52 +1,53 @@
-//! What can be wrong with files: each a sentence that names the file, tensor or field, and what to do about it.
+//! The errors of this crate. Each message names the file, tensor or field, and says what to do about it.
 
 use std::path::{Path, PathBuf};
 
-/// Shorthand for this crate.
+/// A result whose error is this crate's [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a model's or an adapter's files could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something that cannot be came to be.
+    /// The program reached a state that its own code rules out.
     #[error("this is a bug in llem: {0}")]
     Bug(String),
 
-    /// An argument is out of range or contradicts another.
+    /// A name or a number is out of range, or contradicts another one.
     #[error("{0}")]
     Invalid(String),
 
-    /// Files are missing or not what they should be.
+    /// A file or folder is missing, damaged, or holds something else than it should.
     #[error("{path}: {reason}")]
     BadFile {
-        /// The file or folder.
+        /// The file or folder that the message names.
         path: PathBuf,
-        /// What is wrong with it, and the remedy.
+        /// What is wrong with the file, and the remedy.
         reason: String,
     },
 
-    /// No such model or adapter.
+    /// No model or adapter has the given name.
     #[error("{0}")]
     NotFound(String),
 
-    /// This version does not read or run it.
+    /// This version cannot read the format or run the model.
     #[error("{0}")]
     Unsupported(String),
 }
 
 impl Error {
-    /// A file that is not what it should be.
+    /// Builds the error of a file or folder that cannot be used. `reason` ends with the remedy.
     pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::BadFile { path: path.as_ref().to_path_buf(), reason: reason.into() }
     }
 
-    /// Whether whoever gave the file or the name can mend it.
+    /// Returns `true` if another file or name would help, and `false` if the program itself is at fault.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Bug(_))
     }
 
-    /// The same of what a file asks for, with the file's name.
-    pub fn in_file(self, path: &Path) -> Self {
+    /// Adds the name of the file that asked for an invalid or unsupported thing. Errors that already name their file
+    /// are returned unchanged.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Self::Invalid(reason) => Self::file(path, reason),
             Self::Unsupported(reason) => Self::Unsupported(format!("{}: {reason}", path.display())),

@@ -1,39 +1,62 @@
-//! What published files mean: configs and families' shapes, safetensors, GGUF, the Hub, tokenizers, chat templates,
-//! adapters. Computes nothing: numbers are read, never multiplied.
+//! What published model files mean: configs, tensors, tokenizers, chat templates, adapters, and the Hugging Face Hub.
+//!
+//! This crate reads files and describes what is in them. It computes nothing with a model's weights.
 //!
 //! ```text
-//! source ─► hub ─► folder ─► config ─► families ─► Shape
-//!                    │  └──► safetensors_files ───► tensors by name
-//!                    └─────► tokenizer, chat, digest
-//!           GGUF file ─► gguf ─► the same
+//! ModelSource ─► hub ─► folder ─► config.json ─► Config ─► Shape
+//!                         │  └──► safetensors ─► SafetensorsFiles: tensors by name
+//!                         └─────► tokenizer, chat template, Identity (digest)
+//!                GGUF file ─────► Gguf ────────► the same
 //! ```
+//!
+//! Start at:
+//! - [`Checkpoint`]: opens a model and describes all of it.
+//! - [`ModelSource`]: where a model comes from, and how people name it.
+//! - [`Shape`]: how a model's decoder is built.
+//! - [`Gguf`] and [`TensorFile`]: the two formats of weights.
+//! - [`AdapterConfig`]: what a LoRA adapter changes.
 
-pub mod adapters;
+mod adapters;
 #[cfg(test)]
-#[path = "../../../tests/changed_folders.rs"]
+#[path = "../../../tests/support/changed_folders.rs"]
 mod changed_folders;
+// The names of chat, hub and tokenizer are needed to read their functions: `chat::local_now`, `hub::fetch`.
 pub mod chat;
-pub mod checkpoint;
-pub mod config;
-pub mod digest;
-pub mod error;
-pub mod families;
-mod format;
-pub mod gguf;
+mod checkpoint;
+mod config;
+mod digest;
+mod error;
+mod families;
+mod float_format;
+mod gguf;
 pub mod hub;
-pub mod mapped;
-mod not_safetensors;
-pub mod presets;
+mod mapped;
+mod model_source;
+mod placeholder;
+mod presets;
 mod quantised;
-pub mod safetensors_files;
-pub mod source;
-mod stand_in;
+mod safetensors_files;
+// Its name is needed to read its functions: `text_file::parse`.
 pub mod text_file;
 pub mod tokenizer;
 
-pub use checkpoint::Checkpoint;
-pub use config::Config;
-pub use digest::{DigestOptions, FileDigest};
+pub use adapters::{
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterConfig, AdapterFiles, ExpertSlice, ModuleKind,
+    PEFT_PREFIX, TensorKind, TensorName, TensorNames, check_alpha, check_rank, module_key,
+};
+pub use checkpoint::{Checkpoint, Tensors};
+pub use config::{Activation, Config, RopeParameters, TokenIds};
+pub use digest::{
+    Coverage, DigestInput, DigestOptions, FileDigest, Identity, WeightFile, synthetic_digest,
+};
 pub use error::{Error, Result};
-pub use format::Format;
-pub use source::ModelSource;
+pub use families::{
+    ExpertShape, LayerKind, MlpIn, NamingScheme, NormKind, Qkv, QueryKeyNorm, Rope, RopeRange,
+    Shape,
+};
+pub use float_format::FloatFormat;
+pub use gguf::{BlockFormat, Gguf, WeightRows, is_gguf};
+pub use mapped::MappedBytes;
+pub use model_source::{ModelSource, parse_hub_id};
+pub use presets::Preset;
+pub use safetensors_files::{SafetensorsFiles, TensorData, TensorFile};

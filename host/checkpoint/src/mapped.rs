@@ -1,6 +1,6 @@
-//! Files in memory for as long as someone reads them.
+//! Files that are mapped into memory, and parts of them whose pages can be given back to the system.
 
-use crate::{Error, Result, stand_in};
+use crate::{Error, Result, placeholder};
 use memmap2::{Mmap, UncheckedAdvice};
 use std::{
     fs::File,
@@ -10,12 +10,12 @@ use std::{
     sync::Arc,
 };
 
-/// Maps a file.
+/// Maps a file into memory, read-only.
 ///
 /// # Errors
-/// It cannot be read, or what is there stands in for it: a Git LFS pointer, a web page, nothing.
-pub fn map(path: &Path) -> Result<Arc<Mmap>> {
-    let bad = |error: std::io::Error| match stand_in::absence(path) {
+/// Returns an error if the file cannot be read, is empty, or is a placeholder such as a Git LFS pointer.
+pub(crate) fn map(path: &Path) -> Result<Arc<Mmap>> {
+    let bad = |error: std::io::Error| match placeholder::explain_absence(path) {
         Some(reason) if error.kind() == ErrorKind::NotFound => Error::file(path, reason),
         _ => Error::file(path, error.to_string()),
     };
@@ -27,30 +27,33 @@ pub fn map(path: &Path) -> Result<Arc<Mmap>> {
     if found.len() == 0 {
         return Err(Error::file(path, "is empty: fetch it again"));
     }
-    // SAFETY: the map is read-only; a file that another program shortens meanwhile ends this
-    // process with SIGBUS, as it does in every loader that maps checkpoints.
+    // SAFETY: the map is read-only. If another program shortens the file while it is mapped, a read past its new end
+    // ends this process with SIGBUS, as in every loader that maps checkpoints.
     let map = unsafe { Mmap::map(&file) }.map_err(bad)?;
-    stand_in::refuse(path, &map)?;
+    placeholder::refuse(path, &map)?;
     Ok(Arc::new(map))
 }
 
-/// Part of a mapped file. When it is released or dropped, its pages leave the process, so that a model
-/// whose weights have been packed is not in memory twice. Released, it can be read again.
-pub struct Lease {
+/// A range of bytes of a mapped file.
+///
+/// When the range is released or dropped, its pages leave the process, so that weights which have been copied into
+/// another layout are not in memory twice. A released range can be read again, because the pages then come back from
+/// the file.
+pub struct MappedBytes {
     map: Arc<Mmap>,
     range: Range<usize>,
 }
 
-impl Lease {
-    /// Bytes `range` of the file, which lie within it.
+impl MappedBytes {
+    /// Takes the bytes `range` of a mapped file. The range must be within the file.
     pub fn new(map: &Arc<Mmap>, range: Range<usize>) -> Self {
         Self { map: Arc::clone(map), range }
     }
 
-    /// Gives its pages back.
+    /// Gives the pages of this range back to the system.
     pub fn release(&self) {
-        // SAFETY: the map is of a file and read-only, so that pages that are read again come back
-        // from it. Should the system refuse, they merely stay.
+        // SAFETY: the map is read-only and has a file behind it, so pages that are read again come back from the file.
+        // If the system refuses the advice, the pages stay in memory, which does no harm.
         let _ = unsafe {
             self.map.unchecked_advise_range(
                 UncheckedAdvice::DontNeed,
@@ -61,7 +64,7 @@ impl Lease {
     }
 }
 
-impl Deref for Lease {
+impl Deref for MappedBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -69,7 +72,7 @@ impl Deref for Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for MappedBytes {
     fn drop(&mut self) {
         self.release();
     }

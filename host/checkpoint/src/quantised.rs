@@ -1,16 +1,17 @@
-//! Checkpoints whose weights are quantised, which are not read: by config.json, or by the names of their tensors.
+//! Recognises safetensors checkpoints whose weights are quantised, which this version does not read. The method is
+//! found in `config.json`, or by the names of the tensors.
 
 use crate::{
     Error, Result,
     families::Shape,
+    model_source::parse_hub_id,
     safetensors_files::{SafetensorsFiles, layer_products},
-    source::hub_id,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{fs, path::Path};
 
-/// Methods by the names that `quant_method` has for them (transformers' `QuantizationMethod`, and ModelOpt's), and how
-/// people call them.
+/// Quantisation methods: the value of `quant_method` (transformers' `QuantizationMethod`, and ModelOpt's), and the name
+/// that messages use.
 const METHODS: [(&str, &str); 29] = [
     ("bitsandbytes", "bitsandbytes"),
     ("bitsandbytes_4bit", "bitsandbytes, 4 bits"),
@@ -43,8 +44,8 @@ const METHODS: [(&str, &str); 29] = [
     ("fouroversix", "Four over Six"),
 ];
 
-/// Parts of tensors' names that only a method's own files have, in the order in which they are looked for.
-const MARKS: [(&str, &str); 22] = [
+/// Endings of tensor names that only the files of one method have. The first ending that is found decides.
+const NAME_ENDINGS: [(&str, &str); 22] = [
     (".quant_state.bitsandbytes__nf4", "bitsandbytes, 4 bits (nf4)"),
     (".quant_state.bitsandbytes__fp4", "bitsandbytes, 4 bits (fp4)"),
     (".absmax", "bitsandbytes, 4 bits"),
@@ -69,12 +70,19 @@ const MARKS: [(&str, &str); 22] = [
     (".biases", "MLX"),
 ];
 
-/// Refuses a checkpoint that is quantised, by its config.json or by the names of its tensors.
+/// Refuses a checkpoint whose weights are quantised.
 ///
 /// # Errors
-/// It is; the sentence names the method and what to use instead.
-pub fn refuse(path: &Path, config: &Value, files: &SafetensorsFiles, shape: &Shape) -> Result<()> {
-    let Some(method) = of_config(config, shape).or_else(|| of_names(files)) else { return Ok(()) };
+/// The message names the method and what to use instead.
+pub(crate) fn refuse(
+    path: &Path,
+    config: &Value,
+    files: &SafetensorsFiles,
+    shape: &Shape,
+) -> Result<()> {
+    let Some(method) = method_in_config(config, shape).or_else(|| method_by_names(files)) else {
+        return Ok(());
+    };
     let folder = files.folder();
     let original = original(folder, config).map_or_else(String::new, |name| format!(" ({name})"));
     Err(Error::file(
@@ -87,52 +95,51 @@ pub fn refuse(path: &Path, config: &Value, files: &SafetensorsFiles, shape: &Sha
     ))
 }
 
-/// The method that a `config.json` names.
-fn of_config(config: &Value, shape: &Shape) -> Option<String> {
-    // compressed-tensors had a field of its own, and MLX has one.
+/// Returns the method that a `config.json` names.
+fn method_in_config(config: &Value, shape: &Shape) -> Option<String> {
+    // compressed-tensors once wrote its own field, and MLX still does.
     let fields = ["quantization_config", "compression_config", "quantization"];
-    let told = fields.iter().find_map(|field| config[*field].as_object())?;
-    if excludes_all(told, shape) {
+    let settings = fields.iter().find_map(|field| config[*field].as_object())?;
+    if excludes_all(settings, shape) {
         return None;
     }
-    if is_bitsandbytes(told) {
-        return Some(bitsandbytes(told));
+    if is_bitsandbytes(settings) {
+        return Some(bitsandbytes(settings));
     }
-    let bits = ["bits", "w_bit", "nbits"].iter().find_map(|field| told.get(*field)?.as_u64());
-    let name = match told.get("quant_method").and_then(Value::as_str) {
+    let bits = ["bits", "w_bit", "nbits"].iter().find_map(|field| settings.get(*field)?.as_u64());
+    let name = match settings.get("quant_method").and_then(Value::as_str) {
         Some(method) => {
             let known = METHODS.iter().find(|(name, _)| *name == method.to_ascii_lowercase());
             known.map_or(method, |(_, name)| *name)
         }
-        None if told.contains_key("quant_algo") => "NVIDIA ModelOpt",
-        None if told.contains_key("desc_act") => "GPTQ",
+        None if settings.contains_key("quant_algo") => "NVIDIA ModelOpt",
+        None if settings.contains_key("desc_act") => "GPTQ",
         // MLX names no method, but always says how many bits.
         None => bits.map(|_| "MLX")?,
     };
     Some(bits.map_or_else(|| name.to_owned(), |bits| format!("{name}, {bits} bits")))
 }
 
-/// The method whose tensors the files hold.
-fn of_names(files: &SafetensorsFiles) -> Option<String> {
-    let has = |mark: &str| files.names().any(|name| name.ends_with(mark));
-    let found = MARKS.iter().find(|(mark, _)| has(mark));
+/// Returns the method that the tensor names show.
+fn method_by_names(files: &SafetensorsFiles) -> Option<String> {
+    let has = |ending: &str| files.names().any(|name| name.ends_with(ending));
+    let found = NAME_ENDINGS.iter().find(|(ending, _)| has(ending));
     found.map(|(_, method)| (*method).to_owned())
 }
 
-type Fields = serde_json::Map<String, Value>;
-
-fn is_bitsandbytes(told: &Fields) -> bool {
-    told.get("quant_method")
+fn is_bitsandbytes(settings: &Map<String, Value>) -> bool {
+    settings
+        .get("quant_method")
         .and_then(Value::as_str)
         .is_some_and(|method| method.starts_with("bitsandbytes"))
         || ["load_in_4bit", "load_in_8bit"]
             .iter()
-            .any(|field| told.get(*field) == Some(&Value::Bool(true)))
+            .any(|field| settings.get(*field) == Some(&Value::Bool(true)))
 }
 
-fn bitsandbytes(told: &Fields) -> String {
-    let is_set = |field: &str| told.get(field) == Some(&Value::Bool(true));
-    let kind = told.get("bnb_4bit_quant_type").and_then(Value::as_str).unwrap_or("fp4");
+fn bitsandbytes(settings: &Map<String, Value>) -> String {
+    let is_set = |field: &str| settings.get(field) == Some(&Value::Bool(true));
+    let kind = settings.get("bnb_4bit_quant_type").and_then(Value::as_str).unwrap_or("fp4");
     match (is_set("load_in_4bit"), is_set("load_in_8bit")) {
         (true, _) => format!("bitsandbytes, 4 bits ({kind})"),
         (_, true) => "bitsandbytes, 8 bits".to_owned(),
@@ -140,16 +147,16 @@ fn bitsandbytes(told: &Fields) -> String {
     }
 }
 
-/// Whether every product of the layers is named among the modules that are left as they are.
-fn excludes_all(told: &Fields, shape: &Shape) -> bool {
+/// Returns `true` if the config excludes every matrix product of the layers from quantisation.
+fn excludes_all(settings: &Map<String, Value>, shape: &Shape) -> bool {
     let lists =
         ["modules_to_not_convert", "llm_int8_skip_modules", "ignore", "ignored_layers", "exclude"];
     let left: Vec<&str> = (lists.iter())
-        .filter_map(|list| told.get(*list)?.as_array())
+        .filter_map(|list| settings.get(*list)?.as_array())
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    // As transformers matches them (`should_convert_module`), but for regular expressions.
+    // transformers' `should_convert_module` matches names in the same way. It also knows regular expressions.
     let is_left = |module: &str| {
         left.iter()
             .any(|name| *name == "re:.*" || module.starts_with(name) || module.ends_with(name))
@@ -157,9 +164,9 @@ fn excludes_all(told: &Fields, shape: &Shape) -> bool {
     !left.is_empty() && layer_products(shape).iter().all(|module| is_left(module))
 }
 
-/// The checkpoint that a quantised one was made of, as its config or its model card names it.
+/// Returns the Hub id of the unquantised original, if the model card or the config names it.
 fn original(folder: &Path, config: &Value) -> Option<String> {
-    let is_id = |name: &str| hub_id(name).is_some();
+    let is_id = |name: &str| parse_hub_id(name).is_some();
     if let Some(name) = base_model(&folder.join("README.md")).filter(|name| is_id(name)) {
         return Some(name);
     }
@@ -168,13 +175,14 @@ fn original(folder: &Path, config: &Value) -> Option<String> {
     named.filter(|name| is_id(name) && !folder.ends_with(name)).map(str::to_owned)
 }
 
-/// What `base_model` says in the front matter of a model card: a name, or a list of which the first is taken.
+/// Returns the `base_model` in the front matter of a model card. If it is a list, the first entry is taken.
 fn base_model(card: &Path) -> Option<String> {
     let text = fs::read_to_string(card).ok()?;
     let (front, _) = text.strip_prefix("---")?.split_once("\n---")?;
     let mut lines = front.lines();
-    let told = lines.find_map(|line| line.strip_prefix("base_model:"))?.trim();
-    let name = if told.is_empty() { lines.next()?.trim().strip_prefix('-')?.trim() } else { told };
+    let value = lines.find_map(|line| line.strip_prefix("base_model:"))?.trim();
+    let name =
+        if value.is_empty() { lines.next()?.trim().strip_prefix('-')?.trim() } else { value };
     Some(name.trim_matches(['"', '\'', '[', ']']).to_owned())
 }
 

@@ -17,7 +17,7 @@ fn configure(folder: &Path, fields: &Value) {
 
 const INSTEAD: &str = "use the unquantised original";
 
-/// As transformers 5 saves `quantization_config` for each of its methods, MLX and ModelOpt for theirs.
+/// Uses the `quantization_config` that transformers 5 saves for each of its methods, and those of MLX and ModelOpt.
 #[test]
 fn a_config_names_the_method() {
     for (fields, words) in [
@@ -107,7 +107,7 @@ fn a_config_that_quantises_nothing_passes() {
         configure(copy.path(), &json!({ "quantization_config": told }));
         open(copy.path()).unwrap_or_else(|error| panic!("{told}: {error}"));
     }
-    // One kind of product is left to quantise.
+    // This config leaves one kind of matrix product that is quantised.
     let copy = copied("families/qwen3");
     configure(
         copy.path(),
@@ -116,7 +116,7 @@ fn a_config_that_quantises_nothing_passes() {
     refused(copy.path(), &["quantised by FP8"]);
 }
 
-/// Folders of which config.json says nothing: AutoGPTQ's, AutoAWQ's and others' own.
+/// Uses folders whose config.json does not name the method, as AutoGPTQ, AutoAWQ and others write them.
 #[test]
 fn tensors_names_tell_the_method() {
     let module = "model.layers.0.self_attn.q_proj";

@@ -1,16 +1,16 @@
-//! Text and JSON files of a model's or an adapter's folder.
+//! Reads the text and JSON files of a model's or an adapter's folder, with messages that say what is wrong.
 
-use crate::{Error, Result, stand_in};
+use crate::{Error, Result, placeholder};
 use serde::de::DeserializeOwned;
 use std::{fs, io::ErrorKind, path::Path};
 
-/// Largest file that is read whole. The largest tokenizers are some 40 MB.
+/// The largest file that is read into memory, in bytes. The largest published tokenizers have about 40 MB.
 const LARGEST: u64 = 256 << 20;
 
-/// Refuses what is not a file, and what is too large to be what it is called.
+/// Refuses a path that is no file, and a file that is too large for its name.
 fn check(path: &Path) -> Result<()> {
     let bad = |reason: &str| Error::file(path, reason);
-    let found = fs::metadata(path).map_err(|error| match stand_in::absence(path) {
+    let found = fs::metadata(path).map_err(|error| match placeholder::explain_absence(path) {
         Some(reason) if error.kind() == ErrorKind::NotFound => bad(&reason),
         _ => bad(&error.to_string()),
     })?;
@@ -26,10 +26,10 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a text file.
+/// Reads a file of UTF-8 text.
 ///
 /// # Errors
-/// It cannot be read, is not UTF-8, or stands in for the file: a Git LFS pointer, a web page.
+/// Returns an error if the file cannot be read, is not UTF-8, or is a placeholder such as a Git LFS pointer.
 pub fn read(path: &Path) -> Result<String> {
     let bytes = read_bytes(path)?;
     String::from_utf8(bytes).map_err(|error| {
@@ -44,22 +44,35 @@ pub fn read(path: &Path) -> Result<String> {
     })
 }
 
-/// Reads a file whole that is not text (`tokenizer.model`).
+/// Reads all bytes of a file that is not text, such as `tokenizer.model`.
 ///
 /// # Errors
-/// It cannot be read, or stands in for the file.
+/// Returns an error if the file cannot be read, or is a placeholder such as a Git LFS pointer.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     check(path)?;
     let bytes = fs::read(path).map_err(|error| Error::file(path, error.to_string()))?;
-    stand_in::refuse(path, &bytes)?;
+    placeholder::refuse(path, &bytes)?;
     Ok(bytes)
 }
 
-/// What a file's text says as JSON; `path` is for messages, which name the field. A byte order mark, which Windows'
-/// editors put in front, is passed over.
+/// Parses JSON text. Messages name `path` and the field. A byte order mark, which editors on Windows write first, is
+/// ignored.
 ///
 /// # Errors
-/// It is not JSON, or says something else than what is asked for.
+/// Returns an error if the text is empty, is not JSON, or does not have the fields of `T`.
+///
+/// ```
+/// use llem_checkpoint::text_file;
+/// use std::{collections::BTreeMap, path::Path};
+///
+/// let path = Path::new("config.json");
+/// let sizes: BTreeMap<String, u32> = text_file::parse(r#"{"hidden_size": 64}"#, path)?;
+/// assert_eq!(sizes["hidden_size"], 64);
+///
+/// let error = text_file::parse::<BTreeMap<String, u32>>(r#"{"hidden_size": "64"}"#, path).unwrap_err();
+/// assert!(error.to_string().starts_with("config.json: hidden_size: invalid type"));
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
@@ -69,11 +82,6 @@ pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| bad(&error, path))?;
     json.end().map_err(|error| Error::file(path, error.to_string()))?;
     Ok(parsed)
-}
-
-/// The same of a file that is JSON already.
-pub fn of_json<T: DeserializeOwned>(json: serde_json::Value, path: &Path) -> Result<T> {
-    serde_path_to_error::deserialize(json).map_err(|error| bad(&error, path))
 }
 
 fn bad(error: &serde_path_to_error::Error<serde_json::Error>, path: &Path) -> Error {

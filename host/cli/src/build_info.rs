@@ -1,15 +1,14 @@
-//! How this program was built, as `build.rs` found it out.
+//! How this program was built, as `build.rs` recorded it.
 
 use llem_runtime::Build;
 
-/// The commit, in full; empty where it is not known.
+/// The full commit, or an empty string if it is not known.
 const REVISION: &str = env!("LLEM_BUILD_REVISION");
 
-/// Hexadecimal digits that tell a commit from others, for people.
+/// The hexadecimal digits of a commit that are shown to people. They are enough to tell commits apart.
 const SHORT: usize = 12;
 
-/// How this program was built.
-pub fn build() -> Build {
+pub(crate) fn build() -> Build {
     let words = |text: &str| {
         let words = text.split(',').filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
@@ -19,7 +18,7 @@ pub fn build() -> Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: is_known.then(|| REVISION.to_owned()),
         is_modified: is_known.then_some(env!("LLEM_BUILD_CHANGES") == "modified"),
-        // There is one build, which loads CUDA where it is.
+        // There is one build, which loads CUDA if it is present.
         features: Vec::new(),
         profile: env!("LLEM_BUILD_PROFILE").to_owned(),
         opt_level: env!("LLEM_BUILD_OPT_LEVEL").to_owned(),
@@ -29,8 +28,8 @@ pub fn build() -> Build {
     }
 }
 
-/// The commit in a few words; `None` where it is not known.
-pub fn revision() -> Option<String> {
+/// A short text about the commit, or `None` if it is not known.
+pub(crate) fn revision() -> Option<String> {
     let build = build();
     let revision = build.revision?;
     let short = revision.get(..SHORT).unwrap_or(&revision);

@@ -1,7 +1,13 @@
-//! The binary `llem`: one file a command.
+//! The program `llem`. Each command has a file in `commands/`.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "comments of options are the help that a terminal shows"
+)]
 
 mod build_info;
 mod commands;
+mod env;
 mod exit;
 mod signals;
 mod summary;
@@ -11,44 +17,42 @@ mod watch;
 use clap::Parser;
 use std::process::ExitCode;
 use tracing_subscriber::{
-    EnvFilter,
     field::MakeExt,
-    fmt::format::{self, FormatFields},
+    fmt::format::{self, FmtSpan, FormatFields},
 };
 
-/// Activations come and go by the megabyte; the system's allocator returns each to the kernel and
-/// pays for fresh pages again, which costs a third of prefill.
+/// Activations are allocated and freed by the megabyte. The system's allocator returns each to the kernel and pays for
+/// fresh pages again, which takes a third of prefill.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs WebAssembly experiments that measure LLM inference: time, energy, FLOPs.
 #[derive(Parser)]
-#[command(name = "llem", version, max_term_width = 100)]
+#[command(name = "llem", version, max_term_width = 100, after_long_help = env::help())]
 struct Cli {
     #[command(subcommand)]
-    command: commands::Command,
+    command: commands::CliCommand,
 }
 
 fn main() -> ExitCode {
-    // Warnings of the program itself; a run's own go to its record and summary.
-    let filter = EnvFilter::try_from_env("LLEM_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("llem=warn,llem_checkpoint=info,llem_engine=info,warn"));
+    // The log has warnings of the program itself. A run's own warnings go to its record and summary.
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(env::log_filter())
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(std::io::stderr)
         .with_ansi(::console::user_attended_stderr())
         .with_target(false)
         .without_time()
         .fmt_fields(fields())
         .init();
-    let cli = Cli::try_parse().unwrap_or_else(|error| exit::misuse(error));
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit::exit_with_usage(error));
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }
 }
 
-/// Writes what is told in the log, so that no name of a file or text of a script in it steers a terminal.
+/// Formats log fields so that no file name or script text in them controls a terminal.
 fn fields() -> impl for<'writer> FormatFields<'writer> {
     let format = format::debug_fn(|writer, field, value| {
         let value = untrusted::line(&format!("{value:?}"));

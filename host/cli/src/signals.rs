@@ -1,8 +1,8 @@
-//! Ctrl-C and termination: the first ends the run in good order, the second ends the program, and so does the first once
-//! the run is over.
+//! Handles Ctrl-C and termination signals. The first one stops the run in good order, and the second one ends the
+//! program. Once the run is over, the first one ends the program too.
 
 use crate::exit::INTERRUPTED;
-use llem_runtime::{Stop, StopReason};
+use llem_runtime::{StopReason, StopSignal};
 use std::{
     io,
     sync::{
@@ -16,15 +16,15 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Who watches for signals until the program ends.
-pub struct Signals {
-    /// Whether there is nothing left that a signal could end in good order.
+/// Watches for signals until the program ends.
+pub(crate) struct Signals {
+    /// Whether the run is over, so that a signal ends the program at once.
     is_over: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Watches on a thread of its own, so that a signal is obeyed whatever the rest of the program does.
-    pub fn watch(stop: Arc<Stop>) -> io::Result<Self> {
+    /// Watches on a thread of its own, so that a signal is handled whatever the rest of the program does.
+    pub(crate) fn watch(stop: Arc<StopSignal>) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
         let [mut interrupt, mut terminate] = {
             let _entered = runtime.enter();
@@ -44,7 +44,8 @@ impl Signals {
                 }
                 stop.request(StopReason::Interrupted);
                 is_second = true;
-                // On a thread of its own, for a terminal that nobody reads must not keep a second signal from being obeyed.
+                // Printed on another thread, because a terminal that nobody reads must not block the handling of a
+                // second signal.
                 thread::spawn(|| eprintln!("stopping; once more to stop at once"));
             }
         };
@@ -52,8 +53,8 @@ impl Signals {
         Ok(Self { is_over })
     }
 
-    /// From here on a signal ends the program: the run is over, and what it measured is written.
-    pub fn end_the_program(&self) {
+    /// From now on a signal ends the program, because the run is over and its measurements are written.
+    pub(crate) fn end_the_program(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 }

@@ -1,30 +1,30 @@
-//! Texts that scripts, records, models and file names bring, in the form that a terminal or a log may have them.
+//! Makes texts safe to print. They come from scripts, records, models and file names.
 //!
-//! As it is, such a text could clear the screen, hide or turn around what follows, or add a line that reads like the
-//! program's own. So every character that is not there to be seen is written as an escape, such as `\u{1b}`, and a text
-//! that has to fit somewhere is cut.
+//! Unchanged, such a text could clear the screen, hide or reverse what follows, or add a line that looks like the
+//! program's own. So every character that is not visible is written as an escape, such as `\u{1b}`, and texts of
+//! limited length are cut.
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_width::UnicodeWidthChar;
 
-/// Most columns of a table's cell: several of them fit a screen.
+/// The most columns of a table's cell, so that several cells fit on a screen.
 const CELL: usize = 60;
 
-/// Most columns of a line: the longest sentences of the program list what may be chosen.
+/// The most columns of a line. The longest messages of the program list possible choices.
 const LINE: usize = 2000;
 
-/// A text for a cell of a table, or for a few words of a line.
-pub fn cell(text: &str) -> String {
+/// Makes a text safe for a table's cell, or for a few words of a line.
+pub(crate) fn cell(text: &str) -> String {
     cut(text, CELL)
 }
 
-/// A text for a line: a sentence, a warning, a log line.
-pub fn line(text: &str) -> String {
+/// Makes a text safe for a line: a message, a warning, a log line.
+pub(crate) fn line(text: &str) -> String {
     cut(text, LINE)
 }
 
-/// A text that somebody wants to read, whole, with its lines and tabs.
-pub fn text(text: &str) -> String {
+/// Makes a text safe and keeps it whole, with its line breaks and tabs.
+pub(crate) fn text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -35,8 +35,9 @@ pub fn text(text: &str) -> String {
     shown
 }
 
-/// A JSON text that tells the same, whole. Its strings have no line breaks, so those that are there lay it out.
-pub fn json(text: &str) -> String {
+/// Makes a JSON text safe without changing its meaning. JSON strings contain no line breaks, so the line breaks are
+/// layout.
+pub(crate) fn json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\n' || is_visible(c) {
@@ -55,7 +56,7 @@ fn cut(text: &str, most: usize) -> String {
     for c in text.chars() {
         let before = shown.len();
         push(&mut shown, c);
-        // A combining mark takes no column, but many of them must not be free.
+        // A combining mark takes no column, but is counted as one, so that many of them are cut.
         let widths = shown[before..].chars().map(|c| c.width().unwrap_or_default().max(1));
         columns += widths.sum::<usize>();
         if columns > most {
@@ -77,8 +78,8 @@ fn push(shown: &mut String, c: char) {
     }
 }
 
-/// Whether a character is there to be seen. Controls, marks of direction, spaces of no width, separators of lines, and
-/// what Unicode has not assigned are not.
+/// Returns true if a character is visible. Control characters, direction marks, zero-width spaces, line separators and
+/// characters that Unicode has not assigned are not.
 fn is_visible(c: char) -> bool {
     let is_separator = |category| {
         matches!(category, GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator)
@@ -92,7 +93,7 @@ fn is_visible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Everything that steers, of which one is a letter to the eye: the soft hyphen.
+    /// Characters that control the output. One of them, the soft hyphen, looks like a letter.
     const STEERING: &str = "\u{0}\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{fff9}\u{e0001}\u{e000}";
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
         assert_eq!(cell(&sixty), sixty);
         assert_eq!(cell(&(sixty.clone() + "x")), "x".repeat(59) + "…");
         assert_eq!(cell(&"中".repeat(31)), "中".repeat(29) + "…");
-        // An escape is there whole, or not at all.
+        // An escape is printed whole or not at all.
         assert_eq!(cell(&("x".repeat(55) + "\u{1b}y")), "x".repeat(55) + "…");
         assert_eq!(cell(&"\u{301}".repeat(1000)).chars().count(), 60);
     }

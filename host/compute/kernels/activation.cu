@@ -1,4 +1,9 @@
-// What is between an MLP's products: blocks in x take rows, blocks in y the columns of a row.
+// activate, activate_vector: an activation function, with or without a gate. Launched by src/ops/activation.rs.
+//
+//   x    [rows, inner], or [rows, 2 inner] with a gate: each row is [gate, up]
+//   out  [rows, inner]
+//
+// Grid: rows in x, columns in y.
 #include "vector.h"
 
 constexpr u32 SILU = 0;

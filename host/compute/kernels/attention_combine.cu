@@ -1,8 +1,12 @@
-// Decode's second step: what the splits of a head give, put together.
+// combine: the second step of decode, which joins the results of a head's splits. Launched by src/ops/attention.rs.
+//
+//   records  [sequences, heads, splits] of Record
+//   out      [rows, heads, DIM]
+//
 // compile: DIM=64|128|256|9 REAL=float|bf16|f16
 #include "attention_split.h"
 
-// Grid: heads, sequences.
+// Grid: heads in x, sequences in y.
 KERNEL(combine, Attend)
 {
     const Sequence& sequence = listed(p, blockIdx.y);

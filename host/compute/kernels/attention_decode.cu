@@ -1,9 +1,15 @@
-// Decode in any formats and for any head width: each key is read by neighbouring lanes, a vector a lane, and the keys of a block
-// go around its groups of lanes, each of which has a softmax of its own until the end.
+// decode: attention of sequences with one row each, in any formats and for any head width. Launched by
+// src/ops/attention.rs.
+//
+//   queries  [rows, heads, DIM]
+//   out      [rows, heads, DIM], or with several splits records [sequences, heads, splits] of Record
+//
+// Neighbouring lanes read a key together, each lane one vector of it. The keys of a block are dealt out to its groups
+// of lanes in turn. Each group has a softmax of its own, and the groups are joined at the end.
 // compile: DIM=64|128|256|9 REAL=float|bf16|f16 KV=float|bf16|f16
 #include "attention_split.h"
 
-// Heads of a block at most: a group with more of them reads keys and values again for each four.
+// Most heads of a block. A group with more heads reads keys and values again for every four of them.
 constexpr u32 THREADS = 128, HEADS = 4;
 
 // The largest power of two that divides DIM, at most 16 bytes of a row.
@@ -20,14 +26,14 @@ constexpr u32 lanes_of_a_key(u32 vectors)
     return lanes;
 }
 constexpr u32 WIDTH = vector_width(), VECTORS = DIM / WIDTH, LANES = lanes_of_a_key(VECTORS);
-// Vectors of a key that a lane takes, and groups of lanes in a block.
+// Vectors of a key that a lane reads, and groups of lanes in a block.
 constexpr u32 EACH = (VECTORS + LANES - 1) / LANES, GROUPS = THREADS / LANES;
 
 struct alignas(WIDTH * sizeof(KV)) Vector {
     KV x[WIDTH];
 };
 
-// A lane's part of a row; zeros where the row or the part does not exist.
+// Loads a lane's part of a row: zeros if the row or the part does not exist.
 __device__ __forceinline__ void load(Vector (&to)[EACH], const KV* row, bool exists)
 {
 #pragma unroll
@@ -37,7 +43,7 @@ __device__ __forceinline__ void load(Vector (&to)[EACH], const KV* row, bool exi
     }
 }
 
-// Grid: splits, KV heads times chunks of a group, sequences.
+// Grid: splits in x, KV heads times chunks of a group in y, sequences in z.
 BOUNDED_KERNEL(THREADS, 1, decode, Attend)
 {
     __shared__ float values_of_groups[GROUPS * HEADS * DIM], total[GROUPS * HEADS], most[GROUPS * HEADS];
@@ -64,7 +70,7 @@ BOUNDED_KERNEL(THREADS, 1, decode, Attend)
             }
     }
 
-    // All groups of lanes take as many turns, for they exchange numbers.
+    // All groups of lanes take the same number of steps, because they exchange numbers.
 #pragma unroll 2
     for (u32 first = range.begin; first < range.end; first += GROUPS) {
         u32 at = first + lanes;

@@ -1,34 +1,43 @@
-// Decode on tensor cores, where a cache has the model's 16-bit format and DIM is a multiple of 16: all query heads of a group
-// against the same keys, so that few instructions stand beside the bytes that are read.
+// decode_8, decode_16: attention of sequences with one row each on tensor cores, for caches in the model's 16-bit
+// format and a DIM that 16 divides. Launched by src/ops/attention.rs.
+//
+//   queries  [rows, heads, DIM]
+//   out      [rows, heads, DIM], or with several splits records [sequences, heads, splits] of Record
+//
+// All query heads of a group are multiplied with the same keys, so that there are few instructions for each byte that
+// is read.
 //
 //   S [heads, keys] = Q [heads, dims] Kᵀ        A: queries, B: keys
-//   Oᵀ [dims, heads] = Vᵀ [dims, keys] Pᵀ       A: values, B: powers, which lie in the lanes where S has them
+//   Oᵀ [dims, heads] = Vᵀ [dims, keys] Pᵀ       A: values, B: powers, which are already in the lanes that need them
 //
-// A product does not care in which order its inner dimension is summed, nor in which order rows are kept. So a lane takes
-// neighbouring dims, 16 bytes of a row at a time, for those that the fragments' layout would give it, and no fragment crosses
-// lanes: each lane copies to shared memory what it alone reads, and no barrier is needed while keys are read.
+// The order in which a product sums its inner dimension does not matter, nor the order of its rows. So a lane takes
+// neighbouring dims, 16 bytes of a row at a time, instead of the dims that the layout of fragments would give it. Then
+// no number crosses lanes: each lane copies to shared memory what only it reads, and no barrier is needed while keys
+// are read.
 // compile: DIM=64|80|96|128|256 REAL=bf16|f16
 #include "attention_split.h"
 #include "tensor_core.h"
 
 constexpr u32 WARPS = 4, KEYS = 16, SLOTS = 3;
-// Dims of a key or a value that a lane takes at a time: 4 lanes lie beside one another in a key, 8 in a value.
+// Dims that a lane reads at a time. Four lanes are beside one another in a key, eight in a value.
 constexpr u32 KEY_PIECE = DIM % 32 == 0 ? 8 : 4;
 constexpr u32 VALUE_PIECE = DIM % 64 == 0 ? 8 : DIM % 32 == 0 ? 4 : 2;
 constexpr u32 KEY_PIECES = DIM / (4 * KEY_PIECE), VALUE_PIECES = DIM / (8 * VALUE_PIECE);
 
-// Neighbouring numbers, two a word.
+// Neighbouring numbers, two in a word.
 template <u32 COUNT> struct alignas(2 * COUNT) Piece {
     u32 words[COUNT / 2];
 };
 
-// A warp's slot of shared memory holds 16 keys or 16 values, piece by piece, those of the lanes beside one another.
+// A warp's slot of shared memory holds 16 keys or 16 values, piece by piece. The pieces of the 32 lanes are beside one
+// another.
 template <u32 COUNT> __device__ __forceinline__ Piece<COUNT>* piece_of(REAL* slot, u32 index)
 {
     return reinterpret_cast<Piece<COUNT>*>(slot) + index * 32 + threadIdx.x % 32;
 }
 
-// Keys or values [first, end) of a slot, at most 16; zeros where there is none. A lane's pieces lie at constant distances.
+// Copies keys or values [first, end) to a slot, at most 16, and zeros for missing ones. A lane's pieces lie at constant
+// distances.
 __device__ __forceinline__ void copy_keys(REAL* slot, const REAL* keys, u32 first, u32 end)
 {
     const u32 key = first + threadIdx.x % 32 / 4;
@@ -45,13 +54,13 @@ __device__ __forceinline__ void copy_values(REAL* slot, const REAL* values, u32 
     const REAL* from = values + static_cast<u64>(key) * DIM + threadIdx.x % 32 / 4 * VALUE_PIECE;
 #pragma unroll
     for (u32 i = 0; i < 4 * VALUE_PIECES; i++) {
-        // The four keys whose powers lie in a lane: 2t, 2t + 1, 2t + 8, 2t + 9.
+        // The four keys whose powers are in a lane: 2t, 2t + 1, 2t + 8, 2t + 9.
         u32 j = i / VALUE_PIECES, down = j % 2 + j / 2 * 8;
         cp_async<2 * VALUE_PIECE>(piece_of<VALUE_PIECE>(slot, i), from + down * DIM + i % VALUE_PIECES * 8 * VALUE_PIECE, key + down < end);
     }
 }
 
-// ROWS: heads of a block at most, 8 or 16. With 8 half of S stays zero.
+// ROWS is the most heads of a block, 8 or 16. With 8, half of S stays zero.
 template <u32 ROWS> __device__ __forceinline__ void decode(const Attend& p)
 {
     DYNAMIC_SHARED(REAL, shared);
@@ -66,10 +75,11 @@ template <u32 ROWS> __device__ __forceinline__ void decode(const Attend& p)
     const REAL* values = values_of<REAL>(p, sequence, kv_head, DIM);
     const Range range = split_range(p, sequence, KEYS);
     REAL* slots = shared + warp * SLOTS * KEYS * DIM;
-    // The block's steps of 16 keys go around its warps.
+    // The block's steps of 16 keys are dealt out to its warps in turn.
     const u32 all_steps = (range.end - range.begin + KEYS - 1) / KEYS, steps = (all_steps + WARPS - 1 - warp) / WARPS;
 
-    // Unit 2i is the keys of step i, unit 2i + 1 its values. Each has a group of copies, be it empty.
+    // Unit 2i is the keys of step i, unit 2i + 1 its values. Each unit has a group of copies, even if the group is
+    // empty.
     auto copy = [&](u32 unit) {
         u32 first = range.begin + (unit / 2 * WARPS + warp) * KEYS;
         REAL* slot = slots + unit % SLOTS * KEYS * DIM;
@@ -137,7 +147,7 @@ template <u32 ROWS> __device__ __forceinline__ void decode(const Attend& p)
             }
             b[half][0] = pack(REAL{}, row[0], row[1]);
             b[half][1] = pack(REAL{}, row[2], row[3]);
-            // Sums have heads 2t and 2t + 1 in a lane, scores head g.
+            // A lane has the sums of heads 2t and 2t + 1, but the scores of head g.
             float even = __shfl_sync(0xffffffff, factor, 8 * t), odd = __shfl_sync(0xffffffff, factor, 8 * t + 4);
 #pragma unroll
             for (u32 c = 0; c < VALUE_PIECES; c++)
@@ -156,7 +166,7 @@ template <u32 ROWS> __device__ __forceinline__ void decode(const Attend& p)
             for (u32 j = 0; j < 4; j++) rows[j] = *piece_of<VALUE_PIECE>(slot, j * VALUE_PIECES + c);
 #pragma unroll
             for (u32 i = 0; i < VALUE_PIECE / 2; i++) {
-                // Two keys beside one another: of dim 2i, which is row g, and of dim 2i + 1, row g + 8.
+                // Two neighbouring keys: row g is dim 2i, row g + 8 is dim 2i + 1.
                 u32 a[4];
 #pragma unroll
                 for (u32 j = 0; j < 4; j += 2) {
@@ -193,6 +203,7 @@ template <u32 ROWS> __device__ __forceinline__ void decode(const Attend& p)
     finish(p, sequence, first_head, heads, WARPS, ROWS, kept, total, most);
 }
 
-// Grid: splits, KV heads times chunks of a group, sequences. Four blocks a multiprocessor read as much at a time as memory gives.
+// Grid: splits in x, KV heads times chunks of a group in y, sequences in z. Four blocks on a multiprocessor read as
+// many bytes at a time as memory can deliver.
 BOUNDED_KERNEL(128, DIM > 128 ? 2 : 4, decode_8, Attend) { decode<8>(p); }
 BOUNDED_KERNEL(128, DIM > 128 ? 2 : 3, decode_16, Attend) { decode<16>(p); }

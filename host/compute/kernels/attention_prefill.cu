@@ -1,20 +1,26 @@
-// Prefill in any formats and for any head width: a tile of 32 queries of one head against 32 keys at a time, f32 in shared memory.
-// Eight threads have a query: each of them a quarter of its scores, and every eighth pair of its sums.
+// prefill: attention of sequences with several rows, in any formats and for any head width. Launched by
+// src/ops/attention.rs.
+//
+//   queries  [rows, heads, DIM]
+//   out      [rows, heads, DIM]
+//
+// A block multiplies a tile of 32 queries of one head with 32 keys at a time, as f32 in shared memory. Each query has
+// eight threads. A thread computes every eighth of the query's scores, and every eighth pair of its sums.
 // compile: DIM=64|128|256|9 REAL=float|bf16|f16 KV=float
 // compile: DIM=128 REAL=float KV=bf16|f16
 #include "attention.h"
 
 constexpr u32 QUERIES = 32, KEYS = 32, THREADS = 256, LANES = THREADS / QUERIES;
-// Numbers of a row: a head of odd width has a zero more, so that all are pairs.
+// Numbers of a row. A head of odd width is padded with a zero, so that a row consists of pairs.
 constexpr u32 EVEN = DIM + DIM % 2;
-// A row's stride: eight rows' pairs lie in banks of their own.
+// Numbers from row to row, so that the pairs of eight rows are in different banks.
 constexpr u32 ROW = EVEN + 2, PAIRS = (EVEN / 2 + LANES - 1) / LANES;
 
 struct alignas(8) Pair {
     float x, y;
 };
 
-// Rows [first, end) of at most 32, as f32; zeros where there is none.
+// Loads rows [first, end) as f32, at most 32, and zeros for missing ones.
 template <typename T> __device__ __forceinline__ void load(float* to, const T* from, u64 stride, u32 first, u32 end)
 {
     for (u32 i = threadIdx.x; i < 32 * EVEN; i += THREADS) {
@@ -23,7 +29,7 @@ template <typename T> __device__ __forceinline__ void load(float* to, const T* f
     }
 }
 
-// Grid: heads, tiles. The last tiles come first, for in a sequence they see the most keys.
+// Grid: heads in x, tiles in y. The last tiles come first, because they see the most keys of their sequence.
 BOUNDED_KERNEL(THREADS, 1, prefill, Attend)
 {
     DYNAMIC_SHARED(float, shared);

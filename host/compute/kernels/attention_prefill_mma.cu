@@ -1,24 +1,31 @@
-// Prefill on tensor cores, where a cache has the model's 16-bit format and DIM is a multiple of 16 (Dao, FlashAttention-2, 2023):
-// a block has a tile of queries of one head, a warp 32 of them or 16, and goes through keys and values by the step.
+// prefill: attention of sequences with several rows on tensor cores (Dao, FlashAttention-2, 2023), for caches in the
+// model's 16-bit format and a DIM that 16 divides. Launched by src/ops/attention.rs.
+//
+//   queries  [rows, heads, DIM]
+//   out      [rows, heads, DIM]
+//
+// A block has a tile of queries of one head, and each warp 32 or 16 of them. It goes through keys and values step by
+// step.
 //
 //   S [queries, keys] = Q Kᵀ    A: queries from shared memory, B: keys
-//   O [queries, dims] = P V     A: powers (C's layout is A's), B: values, transposed by `ldmatrix`
+//   O [queries, dims] = P V     A: powers (the layouts of C and A are the same), B: values, transposed by `ldmatrix`
 //
-// The values of a step are copied while its scores are taken, the keys of the next one during softmax and the second product. With
-// 32 queries a warp each fragment of B serves two products: shared memory would limit one.
+// The values of a step are copied while its scores are computed, and the keys of the next step during softmax and the
+// second product. With 32 queries in a warp, each fragment of B is used for two products; otherwise shared memory would
+// be the bottleneck.
 // compile: DIM=64 QUERIES=128 KEYS=64 REAL=bf16|f16
 // compile: DIM=80|96|128 QUERIES=128 KEYS=48 REAL=bf16|f16
 // compile: DIM=256 QUERIES=64 KEYS=32 REAL=bf16|f16
 #include "attention.h"
 #include "tensor_core.h"
 
-// QUERIES of a tile and KEYS of a step are chosen by src/ops/attention.rs so that S and O fit the registers.
+// src/ops/attention.rs chooses QUERIES of a tile and KEYS of a step so that S and O fit the registers.
 constexpr u32 WARPS = 4, THREADS = 32 * WARPS, PARTS = QUERIES / (16 * WARPS);
-// A row's stride: 16 bytes more than a multiple of 32, so that eight rows lie in banks of their own.
+// Numbers from row to row: 16 bytes more than a multiple of 32, so that eight rows are in different banks.
 constexpr u32 ROW = DIM + 8;
 
-// Rows [first, end) of at most `ROWS`; zeros where there is none. A thread keeps its column, 16 bytes wide, so that rows lie at
-// constant distances.
+// Copies rows [first, end), at most `ROWS`, and zeros for missing ones. A thread copies the same column of each of its
+// rows, 16 bytes wide, so that addresses lie at constant distances.
 template <u32 ROWS> __device__ __forceinline__ void copy(REAL* to, const REAL* from, u64 stride, u32 first, u32 end)
 {
     constexpr u32 COLUMNS = DIM > 128 ? 32 : DIM > 64 ? 16 : 8, STEP = THREADS / COLUMNS;
@@ -30,7 +37,8 @@ template <u32 ROWS> __device__ __forceinline__ void copy(REAL* to, const REAL* f
     for (u32 i = 0; i < ROWS; i += STEP) cp_async<16>(to + i * ROW, from + i * stride, first + row + i < end);
 }
 
-// Calls `change` with each of a lane's scores, and its row of the warp's queries and column of the step's keys.
+// Calls `change` for each of a lane's scores, with the row among the warp's queries and the column among the step's
+// keys.
 template <typename Change> __device__ __forceinline__ void each_score(float (&scores)[PARTS][KEYS / 8][4], Change change)
 {
     const u32 g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
@@ -42,7 +50,7 @@ template <typename Change> __device__ __forceinline__ void each_score(float (&sc
             for (u32 j = 0; j < 4; j++) change(scores[part][n][j], part * 16 + j / 2 * 8 + g, n * 8 + 2 * t + j % 2);
 }
 
-// Grid: heads, tiles. The last tiles come first, for in a sequence they see the most keys.
+// Grid: heads in x, tiles in y. The last tiles come first, because they see the most keys of their sequence.
 BOUNDED_KERNEL(THREADS, 2, prefill, Attend)
 {
     DYNAMIC_SHARED(REAL, shared);
@@ -55,18 +63,19 @@ BOUNDED_KERNEL(THREADS, 2, prefill, Attend)
     const REAL* all_keys = keys_of<REAL>(p, sequence, kv_head, DIM);
     const REAL* all_values = values_of<REAL>(p, sequence, kv_head, DIM);
     const u32 lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    // The warp's queries of the tile, and where in the sequence its first and last one are.
+    // The warp's first query in the tile, and the positions of its first and last query in the sequence.
     const u32 warp_row = threadIdx.x / 32 * PARTS * 16;
     const u32 warp_first = sequence.past + first_query + warp_row;
     const u32 end = sequence.past + end_query, warp_last = min(warp_first + PARTS * 16, end) - 1;
     const bool has_queries = warp_first < end;
-    // Row and column of the 8 by 8 matrices whose rows a lane names to `ldmatrix`: down first, or to the right first.
+    // `ldmatrix` loads four matrices of 8 by 8. These are the row and column of the matrix row whose address this lane
+    // passes.
     const u32 eighth = lane % 8, second = lane / 8 % 2, fourth = lane / 16;
 
     float sums[PARTS][DIM / 8][4] = {}, totals[PARTS][2] = {}, largest[PARTS][2];
 #pragma unroll
     for (u32 part = 0; part < PARTS; part++) largest[part][0] = largest[part][1] = LOWEST;
-    // Without a softcap, products are scaled where powers are taken.
+    // Without a softcap, products are scaled where powers are computed.
     const float factor = p.cap > 0.0f ? 1.0f : p.scale;
 
     u32 first = first_key(p, sequence.past + first_query) / KEYS * KEYS;
@@ -106,7 +115,7 @@ BOUNDED_KERNEL(THREADS, 2, prefill, Attend)
         if (!sees) continue;
 
         if (p.cap > 0.0f) each_score(scores, [&](float& x, u32, u32) { x = score(p, x); });
-        // Only steps at the diagonal or at the window's edge hide keys.
+        // Only steps at the diagonal or at the edge of the window hide keys.
         if (first + KEYS - 1 > warp_first || first < first_key(p, warp_last)) {
             each_score(scores, [&](float& x, u32 query, u32 key) {
                 u32 position = warp_first + query;

@@ -1,22 +1,23 @@
-// Decode in splits: a block sees some of a sequence's keys for some of its heads, and `attention_combine.cu` puts them together.
+// Decode in splits: a block sees some of a sequence's keys for some of its heads. attention_combine.cu joins the
+// splits.
 #pragma once
 #include "attention.h"
 
-// What a split gives for a head of a sequence: the sum of values, each times 2^(score - most), of the powers, and the largest
-// score. Records are [count, heads, splits].
+// The result of a split for a head of a sequence. Records are [count, heads, splits]. `values` is the sum of the
+// values, each times its power 2^(score - most); `total` is the sum of the powers; `most` is the largest score.
 struct Record {
     float values[DIM];
     float total;
     float most;
 };
 
-// Keys of a block.
+// The keys of a block.
 struct Range {
     u32 begin;
     u32 end;
 };
 
-// The keys of split `blockIdx.x`, a multiple of `unit` but for the last ones.
+// Returns the keys of split `blockIdx.x`. Their number is a multiple of `unit`, except in the last splits.
 __device__ inline Range split_range(const Attend& p, const Sequence& sequence, u32 unit)
 {
     u32 first = first_key(p, sequence.past), end = sequence.past + 1;
@@ -25,8 +26,8 @@ __device__ inline Range split_range(const Attend& p, const Sequence& sequence, u
     return {begin, min(begin + each, end)};
 }
 
-// Adds up what the parts of a block have for `heads` heads, and writes it out. All threads call it after a barrier.
-//   values [parts, rows, DIM]; total and most [parts, rows]; rows >= heads
+// Joins the results of a block's parts for `heads` heads and writes them. All threads call it after a barrier.
+//   values [parts, rows, DIM], total and most [parts, rows], with rows >= heads
 __device__ inline void finish(
     const Attend& p, const Sequence& sequence, u32 first_head, u32 heads, u32 parts, u32 rows, const float* values,
     const float* total, const float* most)

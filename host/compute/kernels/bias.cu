@@ -1,4 +1,8 @@
-// A bias added to every row of a product, where the product's own library cannot.
+// add_bias: adds a bias to every row of a product. Launched by src/cuda/bias.rs where cuBLASLt cannot add it.
+//
+//   y     [rows, outputs] of Y, with `y_stride` numbers from row to row
+//   bias  [outputs] of REAL
+//
 // compile: REAL=float|bf16|f16 Y=float|bf16|f16
 #include "real.h"
 
@@ -11,7 +15,7 @@ struct AddBias {
     u32 unused;
 };
 
-// A thread for each column; blocks in y for rows.
+// Grid: columns in x, up to 1024 rows in y. A block in y takes every gridDim.y-th row.
 KERNEL(add_bias, AddBias)
 {
     u32 column = blockIdx.x * blockDim.x + threadIdx.x;

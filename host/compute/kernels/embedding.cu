@@ -1,4 +1,14 @@
-// Lookup of tokens and positions: blocks in x take rows, blocks in y the columns of a row.
+// lookup, lookup_vector: rows of a table by their ids. low_rank: the changes that adapters make to such rows. Launched
+// by src/ops/embedding.rs.
+//
+//   ids       u32 [rows]
+//   table     [kept, width], rows first..first + kept of the whole table
+//   changes   u64 [adapters], addresses of other tables
+//   adapters  u32 [rows]
+//   tables    [adapters] of LowRankTable
+//   out, x    [rows, width]
+//
+// Grid: rows in x, columns in y.
 #include "vector.h"
 
 constexpr u32 NONE = 0xffffffffu;
@@ -45,7 +55,7 @@ __device__ __forceinline__ void lookup_of(const Lookup& p) {
         const u64 change = adapter == NONE ? 0 : reinterpret_cast<const u64*>(p.changes)[adapter];
         if (change) table = change;
     }
-    // Ids below the first that this rank has wrap around to large ones.
+    // Ids below this rank's first row wrap around to large numbers.
     const u32 id = reinterpret_cast<const u32*>(p.ids)[row] - p.first;
     REAL* out = reinterpret_cast<REAL*>(p.out) + row * p.width + column;
     float x[N] = {}, sum[N] = {};

@@ -1,4 +1,4 @@
-// CUDA C as C++17: what the kernels of this folder use of CUDA, for the emulated device.
+// CUDA C as C++17 for the emulated device: only what the kernels of this folder use of CUDA.
 #pragma once
 #include "fibers.h"
 
@@ -28,13 +28,14 @@
 
 namespace emulation {
 
-// What the lanes of an exchange gave.
+// The values that the lanes of a warp have given in an exchange.
 template <typename T> struct Lanes {
     const unsigned char* slots;
     const T& operator[](u32 lane) const { return *reinterpret_cast<const T*>(slots + lane * SLOT); }
 };
 
-// Every lane of the mask gives a value of at most 64 bytes, and then reads those of all. What `read` gives is returned.
+// Every lane of the mask gives a value of at most 64 bytes, then reads the values of all lanes. Returns the result of
+// `read`.
 template <typename T, typename Read> inline auto warp_exchange(u32 mask, const T& value, Read read)
 {
     static_assert(sizeof(T) <= SLOT, "at most 64 bytes a lane");
@@ -145,7 +146,7 @@ inline u32 __umulhi(u32 x, u32 y) { return (u64)x * y >> 32; }
 inline u64 __umul64hi(u64 x, u64 y) { return (u64)((unsigned __int128)x * y >> 64); }
 template <typename T> inline T __ldg(const T* at) { return *at; }
 
-// Declared here rather than by headers, which take longer to read than most kernels.
+// Declared here, because standard headers take longer to compile than most kernels.
 extern "C" {
 float expf(float) noexcept;
 float exp2f(float) noexcept;
@@ -174,7 +175,7 @@ inline float rintf(float x) { return __builtin_rintf(x); }
 inline float truncf(float x) { return __builtin_truncf(x); }
 inline float fmaf(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
 inline double fma(double x, double y, double z) { return __builtin_fma(x, y, z); }
-// The other one where one is not a number, as CUDA has it.
+// If one number is NaN the other one is returned, as in CUDA.
 inline float fmaxf(float x, float y) { return x >= y || y != y ? x : y; }
 inline float fminf(float x, float y) { return x <= y || y != y ? x : y; }
 inline double fmax(double x, double y) { return x >= y || y != y ? x : y; }

@@ -1,4 +1,13 @@
-// Routing of rows to experts, the order of pairs by expert, and the sum of what a row's experts give.
+// choose: the experts of each row. sort: pairs of rows and experts, sorted by expert. combine: the weighted sum of the
+// experts' results. Launched by src/ops/experts.rs.
+//
+//   logits   [rows, count]
+//   experts  u32 [rows, active], expert of each pair or NONE
+//   shares   f32 [rows, active]
+//   order    u32 [pairs], pairs of this rank's experts
+//   tiles    u32 [1 + 3 tiles], their number, then expert, first place in `order` and pairs of each
+//   x        [rows, active, width], results of the experts
+//   y        [rows, width]
 #include "ranked.h"
 
 constexpr u32 NONE = 0xffffffffu;
@@ -11,12 +20,12 @@ struct Choose {
     u32 count;
     u32 active;
     u32 renormalise;
-    // Experts of this rank.
+    // First expert of this rank, and how many it has.
     u32 first;
     u32 own;
 };
 
-// A warp for each row.
+// Grid: a warp for each row.
 KERNEL(choose, Choose)
 {
     const u32 row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -28,7 +37,7 @@ KERNEL(choose, Choose)
     u64 chosen = ~(u64)0;
     float top = 0.0f, total = 0.0f, kept = 0.0f;
     for (u32 k = 0; k < p.active; k++) {
-        // The best of those after the last one chosen.
+        // The best of the experts that rank below the last one chosen.
         u64 best = 0;
         for (u32 expert = lane; expert < p.count; expert += 32) {
             const u64 candidate = ranked_for_argmax(to_float(logits[expert]), expert);
@@ -57,12 +66,12 @@ struct Sort {
     u64 order;
     u64 tiles;
     u32 pairs;
-    // Pairs of a tile at most.
+    // Most pairs of a tile.
     u32 tile;
 };
 
-// A block for each expert of this rank: it counts all experts' pairs to know its own first place, and writes its own there in their
-// order.
+// Grid: a block for each expert of this rank. A block counts the pairs of all experts to find the first place of its
+// own, and writes its own pairs there in their order.
 KERNEL(sort, Sort)
 {
     DYNAMIC_SHARED(u32, counts);
@@ -121,7 +130,7 @@ struct Combine {
     u64 active;
 };
 
-// A thread for each number.
+// Grid: rows in x, columns in y, a thread for each number.
 KERNEL(combine, Combine)
 {
     const u64 row = blockIdx.x, column = (u64)blockIdx.y * blockDim.x + threadIdx.x;

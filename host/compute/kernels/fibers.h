@@ -1,12 +1,14 @@
-// How the threads of a block take turns on a CPU.
+// Fibers: how the threads of a block take turns on a CPU.
 //
-// A block runs on one OS thread. Its threads are fibers with stacks of their own in the block's memory:
+// A block runs on one OS thread. Its threads run on fibers, whose stacks are in the block's memory:
 //
 //   block's memory: | Block | dynamic shared memory | ... | stack 1 | stack 0 |
 //
-// A fiber runs one thread after another to its end, so that a kernel without barriers needs one stack. A thread that waits leaves
-// its stack as it is, and another takes its turn. If no thread can go on before all have returned, the block ends with an error.
-// The block's memory is aligned to its size, so that a thread finds it by its stack pointer.
+// A fiber runs one thread after another to its end. So a kernel without barriers needs only one stack. A thread that
+// waits leaves its stack as it is, and another thread continues. If no thread can continue before all have returned,
+// the block ends with an error.
+//
+// The block's memory is aligned to its size. So a thread finds it through its stack pointer.
 #pragma once
 #ifdef __linux__
 #include <link.h>
@@ -20,27 +22,28 @@ struct uint3 { u32 x, y, z; };
 
 namespace emulation {
 
-// As `Launch` of src/emulated/blocks.rs.
+// Mirrored by `BlockLaunch` of src/emulated/blocks.rs.
 struct Launch {
     const void* parameters;
-    // `MEMORY` bytes.
+    // `MEMORY` bytes of memory.
     void* memory;
     uint3 blocks;
     uint3 index;
     u32 threads;
     u32 shared;
-    // Written where the block ends with an error: threads that wait at a barrier of the block, and in an operation of a warp.
+    // Written if the block ends with an error: the threads that wait at a barrier of the block, and in an operation of
+    // a warp.
     mutable u32 at_barrier;
     mutable u32 in_warp;
 };
 
-// How a block ended; the same numbers are there.
+// How a block ended. src/emulated/blocks.rs has the same numbers.
 enum Outcome : u32 { DONE = 0, DEADLOCK = 1, WRONG_MASK = 2 };
 
 constexpr u64 MEMORY = u64(1) << 27;
-// At least what a card gives a block.
+// Dynamic shared memory: at least as much as a GPU gives a block.
 constexpr u64 SHARED = 256 << 10;
-// Not a power of two, so that the stacks' hot ends do not share sets of the CPU's caches.
+// Not a power of two, so that the busy ends of the stacks are in different sets of the CPU's caches.
 constexpr u64 STACK = (64 << 10) + 320;
 constexpr u32 WARP = 32;
 constexpr u32 ALL = 0xffffffff;
@@ -50,9 +53,9 @@ struct Thread {
     void* stack;
     Thread* next;
     uint3 index;
-    // Exchanges of the whole warp that it took part in.
+    // Exchanges of the whole warp in which the thread has taken part.
     u32 exchanges;
-    // The lanes that it waits for.
+    // The lanes that the thread waits for.
     u32 mask;
 };
 
@@ -82,10 +85,11 @@ struct Queue {
 };
 
 struct Warp {
-    // Lanes that wait for others, and that have returned.
+    // Masks of the lanes that wait for others, and of those that have returned.
     u32 waiting, returned;
     Thread* lanes[WARP];
-    // What lanes give: two sets by turns where all lanes take part, so that one barrier is enough, and one for fewer lanes.
+    // The values that lanes give in an exchange. Exchanges of all lanes use two sets in turn, so that one barrier is
+    // enough. Exchanges of fewer lanes use the third set.
     alignas(64) unsigned char slots[3][WARP][SLOT];
 };
 
@@ -116,8 +120,9 @@ inline __attribute__((always_inline)) Block& block()
     return *reinterpret_cast<Block*>(stack & ~(MEMORY - 1));
 }
 
-// Keeps the registers that a call preserves on the stack, stores the stack pointer, and goes on with another stack. By a jump: a
-// CPU foretells returns from the calls before them, and would be wrong each time.
+// Saves the registers that a call preserves on the stack, stores the stack pointer, and continues on another stack. It
+// ends with a jump and not with a return: a CPU predicts returns from the calls before them, and would be wrong each
+// time.
 extern "C" void llem_switch(void** from, void* to) asm("llem_switch");
 #if defined(__x86_64__)
 constexpr u64 SAVED = 6, ABOVE = 2;
@@ -179,12 +184,13 @@ llem_switch:
 
 inline void fiber();
 
-// A fiber that begins with the next thread that has not started.
+// Makes a fiber that begins with the next thread that has not started.
 inline Thread* fresh(Block& b)
 {
     u64 top = reinterpret_cast<u64>(&b) + MEMORY - 64 - b.fibers++ * STACK;
     Thread* thread = reinterpret_cast<Thread*>((top - sizeof(Thread)) & ~u64(15));
-    // As `llem_switch` leaves it: the registers, and above them where to go on, with the stack aligned as after a call.
+    // The stack looks as `llem_switch` leaves it: the registers, above them the address to continue at, aligned as
+    // after a call.
     u64* stack = reinterpret_cast<u64*>(thread) - ABOVE;
     *stack = reinterpret_cast<u64>(&fiber);
     for (u64 i = 0; i < SAVED; i++) *--stack = 0;
@@ -192,7 +198,7 @@ inline Thread* fresh(Block& b)
     return thread;
 }
 
-// Gives the turn to a thread that can go on, or one that has not started, or back to the caller.
+// Continues with a thread that is ready, or else with one that has not started, or else with the caller.
 inline void leave(Block& b)
 {
     Thread* from = b.current;
@@ -202,7 +208,7 @@ inline void leave(Block& b)
     llem_switch(&from->stack, b.current->stack);
 }
 
-// Lets the lanes of a group go on if all of them wait for it or have returned; gives whether they do.
+// Makes the lanes of a group ready if all of them wait for the group or have returned. Returns whether they do.
 inline bool release(Block& b, Warp& warp, u32 mask)
 {
     u32 group = warp.waiting & mask;
@@ -216,7 +222,7 @@ inline bool release(Block& b, Warp& warp, u32 mask)
     return true;
 }
 
-// Waits until all lanes of the mask, the caller among them, are there.
+// Waits until all lanes of the mask, which includes the caller, have called this.
 inline void meet(u32 mask)
 {
     Block& b = block();
@@ -235,7 +241,7 @@ inline void release_barrier(Block& b)
     b.ready.take(b.barrier);
 }
 
-// Threads one after another until none is left to start.
+// The function of a fiber: runs one thread after another until none is left to start.
 inline void fiber()
 {
     Block& b = block();
@@ -263,7 +269,8 @@ inline void fiber()
 #ifdef __linux__
 extern "C" __attribute__((visibility("hidden"))) const char __ehdr_start;
 
-// Where this OS thread's `__shared__` variables lie: this library's thread-local storage, in which nothing else is but this.
+// The `__shared__` variables of this OS thread. They are this library's thread-local storage, which contains only them
+// and this struct.
 struct Statics {
     unsigned char* from;
     u64 bytes;
@@ -303,7 +310,7 @@ inline u32 run(const Launch& launch, void (*kernel)(const void*))
     b.ready.first = b.barrier.first = nullptr;
     for (u32 warp = 0; warp * WARP < launch.threads; warp++) b.warps[warp].waiting = b.warps[warp].returned = 0;
     b.shared = reinterpret_cast<unsigned char*>((reinterpret_cast<u64>(&b + 1) + 1023) & ~u64(1023));
-    // Not a number in any format: a kernel that reads what it has not written gives wrong results here too.
+    // NaN in every format, so that a kernel that reads memory it has not written gives wrong results here too.
     __builtin_memset(b.shared, 0xff, launch.shared);
     poison_statics();
     b.current = fresh(b);

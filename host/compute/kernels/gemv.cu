@@ -1,4 +1,12 @@
-// Products of one or two rows with a weight, a warp for each output: bound by how fast the weight is read.
+// one_row, two_rows: a product of one or two rows with a weight. The speed is limited by how fast the weight is read.
+// Launched by src/ops/gemv.rs.
+//
+//   x       [1 or 2, inputs]
+//   weight  [outputs, inputs]
+//   bias    [outputs]
+//   y       [1 or 2, outputs], f32 or REAL, with `y_stride` numbers from row to row
+//
+// Grid: a warp for each output.
 #include "once.h"
 #include "reduce.h"
 
@@ -6,7 +14,7 @@ struct Gemv {
     u64 x;
     u64 weight;
     u64 y;
-    // REAL, or 0 for none.
+    // Address of REAL numbers, or 0 for no bias.
     u64 bias;
     u64 y_stride;
     u32 inputs;
@@ -15,7 +23,7 @@ struct Gemv {
     u32 accumulate;
 };
 
-// What a lane loads at once.
+// Numbers that a lane loads at once.
 constexpr u32 VECTOR = sizeof(Words) / sizeof(REAL);
 union Vector {
     Words words;
@@ -24,7 +32,7 @@ union Vector {
 
 template <int ROWS> __device__ __forceinline__ void multiply(const Gemv& p)
 {
-    // Loads of a weight that a lane waits for together.
+    // Loads of the weight that a lane starts before it waits for them.
     constexpr u32 LOADS = 8, STEP = 32 * VECTOR;
     const u32 output = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (output >= p.outputs) return;

@@ -1,11 +1,19 @@
-// Products of pairs with their experts' weights on tensor cores, in bf16 and f16 with sums in f32.
+// grouped, grouped_many: products of pairs with their experts' weights on tensor cores, in bf16 and f16 with sums in
+// f32. Launched by src/ops/experts.rs.
 //
-// A block multiplies a tile of pairs with some rows of an expert's weight. Its warps take turns along the inputs, 32 at a time, and
-// their sums are added in the end: with few pairs, as in decode, all that counts is how much of a weight is on its way.
+//   x        [rows, inputs] or [pairs, inputs]
+//   weights  u64 [experts], addresses of [outputs, inputs]
+//   y        [pairs, outputs]
 //
-// A lane loads eight neighbouring inputs of a row at once. An instruction multiplies 16 inputs, of which a lane has the pairs 2t and
-// 2t + 8. As a sum does not depend on the order of its inputs, the first two pairs of the eight go to one instruction and the other
-// two to the next, in x and in the weight alike.
+// Grid: tiles of pairs in x, outputs in y.
+//
+// A block multiplies a tile of pairs with some rows of an expert's weight. Its warps take turns along the inputs, 32 at
+// a time, and their sums are added at the end. With few pairs, as in decode, only one thing matters: how many bytes of
+// a weight are being loaded at the same time.
+//
+// A lane loads eight neighbouring inputs of a row at once. An instruction multiplies 16 inputs, of which a lane
+// provides the pairs 2t and 2t + 8. The order of the inputs does not matter for a sum. So the first two pairs of the
+// eight inputs go to one instruction and the other two to the next, in x and in the weight alike.
 #include "grouped.h"
 #include "once.h"
 #include "tensor_core.h"
@@ -14,7 +22,7 @@
 
 constexpr u32 THREADS = 128, WARPS = THREADS / 32, DEPTH = 32;
 
-// Eight inputs of a row from k on: zeros beyond its end and where there is no row.
+// Loads eight inputs of a row from input k on: zeros beyond the end of the row, and if there is no row.
 template <bool IS_ALIGNED> __device__ __forceinline__ Words load(const REAL* row, u32 k, u32 inputs)
 {
     Words words = {};
@@ -25,7 +33,7 @@ template <bool IS_ALIGNED> __device__ __forceinline__ Words load(const REAL* row
     return words;
 }
 
-// 16 M pairs and 8 N rows of a weight, STEPS times 32 inputs at once.
+// Multiplies 16 M pairs with 8 N rows of a weight. STEPS times 32 inputs are loaded at once.
 template <int M, int N, int STEPS, bool IS_ALIGNED>
 __device__ __forceinline__ void multiply(const Grouped& p, const Tile& tile, float (&sums)[16 * M][8 * N + 1])
 {
@@ -99,8 +107,8 @@ template <int M, int N, int STEPS> __device__ __forceinline__ void multiply(cons
     else multiply<M, N, STEPS, false>(p, tile, sums);
 }
 
-// Few pairs an expert: 16 pairs and 32 outputs.
+// For few pairs per expert: tiles of 16 pairs, 32 outputs of a block.
 KERNEL(grouped, Grouped) { multiply<1, 4, 2>(p); }
 
-// Many: 64 pairs and 64 outputs.
+// For many pairs per expert: tiles of 64 pairs, 64 outputs of a block.
 KERNEL(grouped_many, Grouped) { multiply<4, 8, 1>(p); }

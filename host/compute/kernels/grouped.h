@@ -1,4 +1,4 @@
-// A product of pairs with the weights of the experts that they go to, as `ops::experts` asks for it.
+// What the grouped products share: products of pairs with their experts' weights. Launched by src/ops/experts.rs.
 #pragma once
 #include "real.h"
 
@@ -10,7 +10,7 @@ struct Grouped {
     u64 y;
     u32 inputs;
     u32 outputs;
-    // Pairs for each row of x.
+    // Number of pairs for each row of x.
     u64 per_row;
 };
 
@@ -21,7 +21,7 @@ struct Tile {
     u32 count;
 };
 
-// The tile of a block; its count is 0 where there are fewer tiles.
+// Returns the tile of a block. Its count is 0 if there are fewer tiles than blocks.
 __device__ __forceinline__ Tile tile_of(const Grouped& p, u32 block)
 {
     const u32* tiles = reinterpret_cast<const u32*>(p.tiles);

@@ -1,4 +1,7 @@
-// Products of pairs with their experts' weights in f32: a block multiplies 16 pairs with 32 rows of a weight.
+// grouped: products of pairs with their experts' weights in f32. Shapes are those of grouped.cu. Launched by
+// src/ops/experts.rs.
+//
+// Grid: tiles of 16 pairs in x, 32 outputs in y.
 #include "grouped.h"
 
 // compile: REAL=float

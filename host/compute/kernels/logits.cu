@@ -1,4 +1,11 @@
-// The most likely token of a row of logits and the log-likelihood of another, a block for each row.
+// find: the most likely token of each row of logits, and the log-likelihood of a target. Launched by src/ops/logits.rs.
+//
+//   logits   f32 [.., vocab]
+//   index    u32 [rows], or 0 for the first rows
+//   targets  u32 [rows], or 0 for none
+//   out      [rows] of Found
+//
+// Grid: a block for each row.
 #include "ranked.h"
 
 struct Find {
@@ -34,13 +41,13 @@ KERNEL(find, Find)
         return;
     }
 
-    // ln softmax in f64: x - top - ln sum exp(x - top). The row's second reading comes from the cache.
+    // ln softmax in f64: x - top - ln sum exp(x - top). The row is read a second time, now from the cache.
     const double top = logit_of(best);
     double sum = 0.0;
     each_logit(logits, threadIdx.x, vocab, blockDim.x, [&](float logit, u32) { sum += exp(logit - top); });
     sum = join_block(sum, 0.0, Sum());
     if (threadIdx.x > 0) return;
     const u32 target = reinterpret_cast<const u32*>(p.targets)[blockIdx.x];
-    // What is not a number spoils the sum and so the likelihood.
+    // A NaN among the logits makes the sum NaN, and so the log-likelihood.
     found = {id_of(best), has_nan, logits[target] - top - log(sum)};
 }

@@ -1,6 +1,15 @@
-// Low-rank adapters of rows that have each their own: shrink (A x) and expand (B h), after Punica (arXiv 2310.18547).
+// shrink, shrink_vector, expand: low-rank adapters, where each row may have an adapter of its own, after Punica (arXiv
+// 2310.18547). Launched by src/ops/lora.rs.
 //
-// A block takes up to 8 consecutive rows. Runs of rows with one entry share each read of its A and B.
+//   shrink: h = A x
+//   expand: y = gain · (y + B h) + rest
+//
+//   x  [rows, inputs], or [rows / per_input, inputs]
+//   h  f32 [rows, stride]
+//   y  [rows, outputs]
+//
+// Grid: 8 consecutive rows in x, rows of A (shrink) or outputs (expand) in y. Neighbouring rows with the same entry are
+// a run, and share each read of A and B.
 #include "reduce.h"
 #include "vector.h"
 
@@ -53,7 +62,7 @@ struct Expand {
     u32 stride;
 };
 
-// A row's entry, null where nothing is changed.
+// Returns a row's entry, or null if no adapter changes the row.
 __device__ __forceinline__ const Entry* entry_of(const Rows& rows, u32 row) {
     const u32 adapter = reinterpret_cast<const u32*>(rows.adapters)[row / rows.per_input];
     const u32 expert = rows.experts ? reinterpret_cast<const u32*>(rows.experts)[row] : 0;
@@ -61,20 +70,20 @@ __device__ __forceinline__ const Entry* entry_of(const Rows& rows, u32 row) {
     return reinterpret_cast<const Entry*>(rows.table) + (expert * rows.adapter_count + adapter);
 }
 
-// The end of the block's rows.
+// Returns the end of the block's rows.
 __device__ __forceinline__ u32 end_of_block(const Rows& rows) {
     const u32 end = (blockIdx.x + 1) * ROWS;
     return end < rows.rows ? end : rows.rows;
 }
 
-// The end of the run of rows with the entry of `row`.
+// Returns the end of the run of rows that have the same entry as `row`.
 __device__ __forceinline__ u32 end_of_run(const Rows& rows, const Entry* entry, u32 row, u32 end) {
     do row++;
     while (row < end && entry_of(rows, row) == entry);
     return row;
 }
 
-// `warps_per_rank` warps share a row of A, each every so many columns of it, so that a few rows keep as many loads in flight as
+// `warps_per_rank` warps share a row of A, each a part of its columns. So a few rows keep as many loads in flight as
 // many rows do.
 template <int N>
 __device__ __forceinline__ void shrink_of(const Shrink& p) {
@@ -130,7 +139,7 @@ KERNEL(shrink, Shrink) { shrink_of<1>(p); }
 
 KERNEL(shrink_vector, Shrink) { shrink_of<VECTOR>(p); }
 
-// Adds a row of B times the rows' h.
+// Adds the products of a row of B with the rows of h.
 template <int N>
 __device__ __forceinline__ void multiply(float (&sum)[ROWS], const REAL* up, u32 inner, const float* h, u32 stride, u32 count) {
     for (u32 i = 0; i < inner; i += N) {
@@ -145,7 +154,7 @@ __device__ __forceinline__ void multiply(float (&sum)[ROWS], const REAL* up, u32
     }
 }
 
-// A thread takes one column of the block's rows.
+// A thread computes one column of the block's rows.
 KERNEL(expand, Expand) {
     const u32 column = blockIdx.y * blockDim.x + threadIdx.x;
     if (column >= p.outputs) return;

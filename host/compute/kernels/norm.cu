@@ -1,5 +1,13 @@
-// Residual sums and norms, a block for each row. A row is read once: shared memory keeps it between a sum over it and what is
-// done with the sum. A thread reads back only what it has put there itself.
+// add_norm, add_norm_vector: x += post(deltas[0] + deltas[1]), then out = norm(x). Launched by src/ops/norm.rs.
+//
+//   x, deltas  [rows, width], or with `index` more rows
+//   index      u32 [rows], rows of x and of the deltas to read
+//   adapters   u32 [rows]
+//   changes    [adapters] of NormChange
+//   out        [rows, width]
+//
+// Grid: a block for each row. A row is read once: shared memory holds it between the sum over the row and the use of
+// the sum. A thread only reads back what it has written itself.
 #include "reduce.h"
 #include "vector.h"
 
@@ -10,7 +18,7 @@ struct NormChange {
     u64 bias;
 };
 
-// No norm where the gain is 0.
+// The weights of a norm. A gain of 0 means no norm.
 struct NormWeights {
     u64 gain;
     u64 bias;
@@ -30,7 +38,7 @@ struct AddNorm {
     u64 width;
 };
 
-// What a norm does to a number: subtract, multiply, and the gain and bias of its column.
+// A norm of one row: what to subtract, what to multiply with, and the gain and bias of the columns.
 struct Normalise {
     float mean;
     float factor;
@@ -78,7 +86,7 @@ __device__ __forceinline__ void apply(const Normalise& norm, float (&x)[N], u32 
     for (int n = 0; n < N; n++) x[n] = (x[n] - norm.mean) * norm.factor * gain[n] + bias[n];
 }
 
-// x plus a delta as REAL holds it, kept and, without an index, written.
+// Adds a delta to x and rounds to REAL. The sum goes to `kept` in shared memory and, without an index, to x.
 template <int N>
 __device__ __forceinline__ void add(const AddNorm& p, REAL* x, float (&delta)[N], float* kept) {
     float sum[N];

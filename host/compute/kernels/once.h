@@ -1,4 +1,4 @@
-// Loads of what is read once: it does not take the place of anything in the first cache.
+// Loads of memory that is read only once. They leave the first-level cache to other data.
 #pragma once
 #include "real.h"
 
@@ -7,7 +7,7 @@ struct alignas(16) Words {
     u32 x[4];
 };
 
-// `from` is a multiple of 16 bytes, and nothing that this kernel writes.
+// Loads 16 bytes. `from` is a multiple of 16, and this kernel does not write there.
 __device__ __forceinline__ Words load_once(const void* from)
 {
 #ifdef __CUDACC__

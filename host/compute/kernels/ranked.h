@@ -1,19 +1,20 @@
-// Tokens and experts by their logits as whole numbers: the larger, the more likely, and of equal logits the lower id is the larger.
-// Also what a block finds of many such numbers.
+// Ranks of tokens and experts: integers that order them by their logits. The larger the rank, the more likely the
+// token; of equal logits, the lower id has the larger rank. Also the sums and maxima of such numbers over a block.
 #pragma once
 #include "real.h"
 
-// Grows as logits do, by IEEE 754's total order: the bits of negative numbers grow as these fall.
+// Returns an integer that grows with the number in IEEE 754's total order. The bits of negative numbers grow as the
+// numbers fall, so they are inverted.
 __device__ __forceinline__ u32 ordered(float x)
 {
     const u32 bits = __float_as_uint(x);
     return bits >> 31 ? ~bits : bits | 1u << 31;
 }
-// The inverse.
+// The inverse of `ordered`.
 __device__ __forceinline__ float unordered(u32 bits) { return __uint_as_float(bits >> 31 ? bits & ~(1u << 31) : ~bits); }
 
 __device__ __forceinline__ u64 ranked(float logit, u32 id) { return (u64)ordered(logit) << 32 | ~id; }
-// As an argmax ranks: both zeros are equal, and what is not a number is never chosen.
+// The rank for an argmax: both zeros are equal, and NaN ranks like minus infinity.
 __device__ __forceinline__ u64 ranked_for_argmax(float logit, u32 id)
 {
     return ranked(logit != logit ? -__int_as_float(0x7f800000) : logit + 0.0f, id);
@@ -21,7 +22,7 @@ __device__ __forceinline__ u64 ranked_for_argmax(float logit, u32 id)
 __device__ __forceinline__ u32 id_of(u64 ranked) { return ~(u32)ranked; }
 __device__ __forceinline__ float logit_of(u64 ranked) { return unordered((u32)(ranked >> 32)); }
 
-// Calls `of(logit, id)` for the ids of [from, to) in steps. Many logits are on their way at once.
+// Calls `of(logit, id)` for the ids of [from, to) in steps. Many logits are loaded at once.
 template <typename Of> __device__ __forceinline__ void each_logit(const float* logits, u32 from, u32 to, u32 step, Of of)
 {
     constexpr u32 AT_ONCE = 16;
@@ -46,7 +47,7 @@ struct Sum {
     template <typename T> __device__ T operator()(T a, T b) const { return a + b; }
 };
 
-// Joins the numbers of a warp, in each of its lanes. `join` is one of the above.
+// Joins the numbers of a warp. Every lane gets the result. `join` is one of the structs above.
 template <typename T, typename Join> __device__ __forceinline__ T join_warp(T x, Join join)
 {
 #pragma unroll
@@ -54,7 +55,8 @@ template <typename T, typename Join> __device__ __forceinline__ T join_warp(T x,
     return x;
 }
 
-// Joins the numbers of a block, in each of its threads, all of which call it. Their number is a multiple of 32.
+// Joins the numbers of a block. Every thread gets the result, and all threads call it. Their number is a multiple of
+// 32.
 template <typename T, typename Join> __device__ T join_block(T x, T none, Join join)
 {
     __shared__ T parts[32];

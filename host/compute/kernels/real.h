@@ -1,5 +1,5 @@
-// Number formats of weights and activations, without any of CUDA's own headers, so that NVRTC compiles it wherever it is and a
-// C++ compiler does for the emulated device. Everything is computed in f32 and rounded to nearest even when it is stored.
+// Number formats of weights and activations. It needs no header of CUDA, so NVRTC compiles it anywhere, and so does a
+// C++ compiler for the emulated device. Everything is computed in f32 and rounded to nearest even when it is stored.
 #pragma once
 
 struct bf16 { unsigned short bits; };
@@ -10,7 +10,7 @@ struct f16 { unsigned short bits; };
 typedef unsigned long long u64;
 typedef unsigned int u32;
 #define KERNEL(name, Parameters) extern "C" __global__ void name(const __grid_constant__ Parameters p)
-// With the threads of a block at most, and the blocks of a multiprocessor at least.
+// Bounded by the most threads of a block and the fewest blocks on a multiprocessor.
 #define BOUNDED_KERNEL(threads, blocks, name, Parameters) extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Parameters p)
 #define DYNAMIC_SHARED(Type, name) extern __shared__ __align__(16) unsigned char name##_bytes[]; Type* name = reinterpret_cast<Type*>(name##_bytes)
 
@@ -29,7 +29,7 @@ inline float to_float(bf16 x) { return __uint_as_float((u32)x.bits << 16); }
 inline float to_float(f16 x)
 {
     u32 sign = (u32)(x.bits & 0x8000) << 16, rest = x.bits & 0x7fff;
-    // The exponents' offsets differ by 112. Subnormal numbers become right by the product.
+    // The biases of the exponents differ by 112. The product is right for subnormal numbers too.
     u32 bits = rest >= 0x7c00 ? 0x7f800000 | rest << 13 : __float_as_uint(__uint_as_float(rest << 13) * 0x1p112f);
     return __uint_as_float(sign | bits);
 }
@@ -44,7 +44,7 @@ inline void store(f16* to, float x)
     u32 bits = __float_as_uint(x) & 0x7fffffff, sign = __float_as_uint(x) >> 16 & 0x8000;
     if (bits > 0x7f800000) bits = 0x7fff, sign = 0;
     else if (bits >= 0x477ff000) bits = 0x7c00;
-    // The sum's last place is that of a subnormal f16, so that it rounds as it has to.
+    // The last place of the sum is that of a subnormal f16, so the sum is rounded to one.
     else if (bits < 0x38800000) bits = __float_as_uint(__uint_as_float(bits) + 0.5f) - 0x3f000000;
     else bits = (bits - 0x38000000 + 0xfff + (bits >> 13 & 1)) >> 13;
     to->bits = sign | bits;

@@ -2,14 +2,14 @@
 #pragma once
 #include "real.h"
 
-// The sum over a warp, in each of its lanes.
+// Returns the sum over a warp to each of its lanes.
 __device__ __forceinline__ float warp_sum(float x) {
 #pragma unroll
     for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
     return x;
 }
 
-// The sum over a block, in each of its threads, all of which call it. Their number is a multiple of 32.
+// Returns the sum over a block to each of its threads. All threads call it, and their number is a multiple of 32.
 __device__ inline float block_sum(float x) {
     __shared__ float sums[32];
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;

@@ -1,14 +1,25 @@
-// From Q, K and V to rotated queries and the KV cache: a block for heads of one row, a warp for each head, and the angles of a
-// lane's pairs computed once for all heads of its warp.
+// append, append_pairs: norms and rotates queries and keys, writes the queries, and appends keys and values to the KV
+// caches. squares: sums of squares of queries and keys. Launched by src/ops/rope.rs.
+//
+//   qkv            [rows, (heads + 2 kv_heads) * dim]
+//   queries        [rows, heads * dim]
+//   sequences      [sequences] of Sequence
+//   row_sequences  u32 [rows]
+//   positions      u32 [rows]
+//   frequencies    f32 [pairs], or [sequences, pairs]
+//   squares        f32 [rows, 2]
+//
+// Grid: rows in x, heads in y. A warp takes one or more heads, and computes the angles of its lanes' pairs once for all
+// of them. The grid of squares has only rows.
 #include "reduce.h"
 #include "sequence.h"
 #include "vector.h"
 
 constexpr u32 WARPS = 8;
-// Pairs of dimensions that a lane rotates: 32 * 4 pairs are heads of 256.
+// Most pairs of dimensions that a lane rotates. 32 lanes with 4 pairs each suffice for heads of 256.
 constexpr int PAIRS = 4;
 
-// `norm` of an Append.
+// Values of `norm` in Append. 0 is no norm.
 constexpr u32 EACH_HEAD = 1;
 constexpr u32 ALL_HEADS = 2;
 
@@ -51,7 +62,7 @@ __device__ inline float sum_of_squares(const REAL* numbers, u32 count) {
     return block_sum(sum);
 }
 
-// No norm where the gain is null.
+// A null gain means no norm.
 template <int N>
 __device__ __forceinline__ void load_normalised(float (&x)[N], const REAL* head, u32 i, const float* gain, float factor) {
     load_vector(x, head + i);
@@ -62,7 +73,7 @@ __device__ __forceinline__ void load_normalised(float (&x)[N], const REAL* head,
     for (int n = 0; n < N; n++) x[n] = rounded(x[n] * factor * gains[n]);
 }
 
-// Keys are rounded to REAL before they are rounded to the cache's format.
+// Keys are rounded to REAL first, then to the format of the cache.
 template <int N, typename T>
 __device__ __forceinline__ void store_rounded(T* to, float (&x)[N]) {
 #pragma unroll
@@ -131,7 +142,7 @@ __device__ __forceinline__ void append_of(const Append& p) {
     const u32 first = (blockIdx.y * WARPS + warp) * p.heads_per_warp;
     for (u32 head = first; head < first + p.heads_per_warp && head < heads; head++) {
         const REAL* from = qkv + head * p.dim;
-        // Queries, keys and values are 0, 1 and 2.
+        // 0 for a query, 1 for a key, 2 for a value.
         const u32 kind = head < p.heads ? 0 : head < p.heads + p.kv_heads ? 1 : 2;
         const float* gain = nullptr;
         float factor = 1.0f;

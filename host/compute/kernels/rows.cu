@@ -1,4 +1,12 @@
-// Moving and changing rows: blocks in x take rows, blocks in y the columns of a row.
+// Kernels that move rows or change their numbers. Launched by src/ops/rows.rs.
+//
+//   replace          part [rows, n] to columns start..start + n of y [rows, width], for rows with a certain entry
+//   columns_to_rows  f32 [ranks, rows * widest] to f32 [rows, total]
+//   softcap          x = cap · tanh(x / cap), f32 [count]
+//   gather           rows of from [.., width] by index to [rows, width]
+//   widen            [count] to f32 [count]
+//
+// Grid: rows in x, columns in y. Of softcap and widen: numbers in x.
 #include "vector.h"
 
 struct Replace {
@@ -54,7 +62,7 @@ KERNEL(replace, Replace) { replace_of<1>(p); }
 
 KERNEL(replace_vector, Replace) { replace_of<VECTOR>(p); }
 
-// A block in z takes a rank. Neither a part's start nor its width need be a multiple of anything.
+// Blocks in z are ranks. The start and the width of a rank's columns may be any number.
 KERNEL(columns_to_rows, ColumnsToRows) {
     const u64 row = blockIdx.x;
     const u32 column = blockIdx.y * blockDim.x + threadIdx.x, rank = blockIdx.z;

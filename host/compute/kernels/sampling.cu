@@ -1,17 +1,25 @@
-// Drawing a token of a row of logits as host/engine/src/sampling does, a block for each row.
+// sample: draws a token for each row of logits, as host/engine/src/sampling does. Launched by src/ops/sampling.rs.
+//
+//   logits  f32 [.., vocab]
+//   index   u32 [rows]
+//   draws   [rows] of Draw
+//   out     u32 [rows]
+//
+// Grid: a block for each row.
 //
 //   argmax ─► weights of all ─► top-k ─► top-p ─► min-p ─► one draw
 //
-// Tokens are ordered by their logits, and equal ones by their ids (ranked.h). Each option keeps the first of them, down to some
-// number: the one at which they are enough, by count or by weight. So is the drawn token. `Row::search` finds it by halving an
-// interval of ranks until its tokens fit into shared memory. Where nothing is cut, tokens are drawn in the order of their ids.
+// Tokens are ordered by their logits, and tokens with equal logits by their ids (ranked.h). Each option keeps the first
+// tokens of this order, down to the token at which there are enough, by count or by weight. The drawn token is found in
+// the same way. `Row::search` halves an interval of ranks until its tokens fit into shared memory. If no option removes
+// tokens, the draw goes through tokens in the order of their ids.
 #include "ranked.h"
 
-// Threads of a block, and tokens that are sorted rather than divided further.
+// Threads of a block. Also the number of tokens up to which an interval is sorted instead of halved.
 constexpr u32 THREADS = 512;
 constexpr u32 WARPS = THREADS / 32;
 
-// The natural logarithm of the least number above zero in f64, rounded up: tokens whose weight is less cannot be drawn.
+// The natural logarithm of the smallest f64 above zero, rounded up. Tokens with a smaller weight cannot be drawn.
 constexpr double LEAST_EXPONENT = -744.0;
 
 struct Sample {
@@ -30,14 +38,15 @@ struct Draw {
     float min_p;
 };
 
-// Some of a row's tokens: how many, their weights together, and the least likely one.
+// Some of a row's tokens: their number, their total weight, and the rank of the least likely one.
 struct Some {
     u32 count;
     double weight;
     u64 least;
 };
 
-// When the most likely tokens are enough: as soon as there are so many, or as their weights together reach or exceed a sum.
+// Says when the most likely tokens are enough: when there are so many, or when their total weight reaches or exceeds a
+// value.
 struct Enough {
     enum { COUNT, REACH, EXCEED } of;
     double value;
@@ -47,24 +56,26 @@ struct Enough {
     }
 };
 
-// Tokens of an interval, the most likely first.
+// The tokens of an interval, the most likely first.
 struct Sorted {
     u64 ranks[THREADS];
     double weights[THREADS];
     u64 unsorted[THREADS];
     u32 count;
-    // What a search among them has found.
+    // Result of the search among these tokens.
     Some found;
 };
 
-// A row that is divided by ids: the tokens that are left, the weights before them, and the weights of parts of them.
+// The state of a draw in the order of ids: the ids that are left, the weight of all ids before them, and the weights of
+// their parts.
 struct Parts {
     double weights[THREADS];
     double before;
     u32 from;
     u32 count;
 
-    // Leaves the part in which the target lies: a share of all, if it is below zero, and so not known yet. Returns the target.
+    // Keeps only the part in which the target lies. A target below zero is not known yet: it is a share of the total
+    // weight. Returns the target.
     __device__ double narrow(u32 parts, u32 part, double target, double share)
     {
         if (target < 0.0) {
@@ -72,7 +83,7 @@ struct Parts {
             for (u32 i = 0; i < parts; i++) target += weights[i];
             target *= share;
         }
-        // Rounding may leave the sum of all at the target: then it is the last that can be drawn at all.
+        // Rounding may leave the total weight at or below the target. Then the last token that can be drawn is chosen.
         u32 last = 0;
         double reached = before;
         for (u32 i = 0; i < parts && reached <= target; i++) {
@@ -91,11 +102,11 @@ struct Row {
     float top;
     float temperature;
 
-    // The logarithm of a weight: 0 for the largest, infinite ones included.
+    // The logarithm of a weight. It is 0 for the largest logit, even if that is infinite.
     __device__ double exponent(float logit) const { return logit == top ? 0.0 : (double)((logit - top) / temperature); }
     __device__ double weight(float logit) const { return exp(exponent(logit)); }
 
-    // Tokens with ranks of [from, to) whose exponents are at least `least`.
+    // Counts and sums the tokens with ranks in [from, to) whose exponents are at least `least`.
     __device__ Some survey(u64 from, u64 to, double least) const
     {
         Some some = {0, 0.0, ~(u64)0};
@@ -111,7 +122,7 @@ struct Row {
         return {join_block(some.count, 0u, Sum()), join_block(some.weight, 0.0, Sum()), join_block(some.least, ~(u64)0, Smaller())};
     }
 
-    // Between two ranks: in the middle of their logits, or of their bits where that is none of the two's logits.
+    // A rank between two ranks: the middle of their logits, or the middle of their bits if that equals one of the two.
     __device__ u64 middle(u64 from, u64 to) const
     {
         const float low = logit_of(from), high = logit_of(to - 1);
@@ -119,7 +130,8 @@ struct Row {
         return from < rank && rank < to ? rank : from + (to - from) / 2;
     }
 
-    // Puts the tokens of an interval into shared memory, sorted: each has its place by how many there are before it.
+    // Sorts the tokens of an interval into shared memory. The place of a token is the number of tokens that rank above
+    // it.
     __device__ void sort(u64 from, u64 to, Sorted& sorted) const
     {
         __syncthreads();
@@ -140,8 +152,9 @@ struct Row {
         __syncthreads();
     }
 
-    // The first token, from the most likely on, at which those so far are enough: the last of `all` if they never are. `all` are the
-    // tokens of a rank of at least `all.least`. What is returned are the tokens as far as the one found.
+    // Searches for the first token, from the most likely on, at which the tokens so far are enough. It is the last of
+    // `all` if they never are. `all` are the tokens with a rank of at least `all.least`. Returns the tokens up to the
+    // one found.
     __device__ Some search(const Some& all, Enough is_enough, Sorted& sorted) const
     {
         u64 from = all.least, to = ranked(top + 0.0f, 0) + 1;
@@ -171,14 +184,15 @@ struct Row {
         return sorted.found;
     }
 
-    // The token, by ids, at which the weights so far exceed a share of all.
+    // Returns the token, in the order of ids, at which the weights so far exceed a share of the total.
     __device__ u32 token_at(double share, Parts& parts) const
     {
         const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
         double target = -1.0;
         if (threadIdx.x == 0) parts.from = 0, parts.count = vocab, parts.before = 0.0;
         __syncthreads();
-        // Each warp sums a part, and the part in which the target lies is divided further. Few tokens are a part each.
+        // Each warp sums a part. The part in which the target lies is divided further. If few tokens are left, each is
+        // a part.
         do {
             const u32 from = parts.from, count = parts.count;
             const bool is_few = count <= THREADS;

@@ -1,8 +1,8 @@
-// A sequence of a pass, as `ops::Sequence` of src/ops/mod.rs lays it out.
+// A sequence of a forward pass. Mirrored by `SequenceEntry` of src/ops/mod.rs.
 #pragma once
 #include "real.h"
 
-// Its KV cache is [layers, 2, kv_heads, capacity, head_dim]: keys, then values, of each layer.
+// The KV cache is [layers, 2, kv_heads, capacity, head_dim]: for each layer all keys, then all values.
 struct Sequence {
     u64 cache;
     u32 capacity;

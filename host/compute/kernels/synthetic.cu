@@ -1,4 +1,10 @@
-// Random weights where they are used: each number is a function of its row's key and its place in the tensor.
+// fill: random weights. Each number is a function of its row's key and its place in the tensor. Launched by
+// src/ops/synthetic.rs.
+//
+//   rows  [count] of SyntheticRow
+//   out   [count, columns]
+//
+// Grid: rows in x, parts of a row in y.
 #include "real.h"
 
 struct Fill {
@@ -15,7 +21,7 @@ struct SyntheticRow {
     u64 start;
 };
 
-// SplitMix64's output function (Steele, Lea and Flood, OOPSLA 2014) of a counter.
+// The output function of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), applied to a counter.
 __device__ __forceinline__ u64 split_mix(u64 counter)
 {
     u64 z = counter * 0x9e3779b97f4a7c15ull;
@@ -31,7 +37,7 @@ KERNEL(fill, Fill)
     const u64 first = (u64)blockIdx.y * p.part;
     const u64 end = p.columns < first + p.part ? p.columns : first + p.part;
     for (u64 column = first + threadIdx.x; column < end; column += blockDim.x) {
-        // 24 bits: up to the last product all is exact, so that no way of computing it gives another number.
+        // With 24 bits all steps before the last product are exact, so every way of computing it gives the same number.
         const float unit = (float)(u32)(split_mix(row.key + row.start + column) >> 40) * 0x1p-24f;
         store(out + column, (2.0f * unit - 1.0f) * p.half_width);
     }

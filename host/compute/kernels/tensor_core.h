@@ -1,17 +1,18 @@
-// Tensor cores, `ldmatrix` and asynchronous copies into shared memory: PTX on a card, and on the emulated device the same by the
-// layouts of fragments. With g = lane / 4 and t = lane % 4, pairs of neighbours in one register, the lower one in its lower half:
+// Tensor cores, `ldmatrix` and asynchronous copies to shared memory. On a GPU they are PTX instructions; on the
+// emulated device they are functions that follow the layouts of fragments. A register holds two neighbouring numbers,
+// the first in its low half. With g = lane / 4 and t = lane % 4:
 //
-//   A [16, 16]  register 0: row g, columns 2t and 2t + 1; 1: row g + 8; 2: row g, columns 2t + 8 and 2t + 9; 3: row g + 8 of those
-//   B [16, 8]   register 0: rows 2t and 2t + 1 of column g; 1: rows 2t + 8 and 2t + 9
-//   C [16, 8]   numbers 0 and 1: row g, columns 2t and 2t + 1; 2 and 3: row g + 8
+//   A [16, 16]  register 0: row g, columns 2t and 2t + 1. 1: row g + 8. 2: row g, columns 2t + 8 and 2t + 9. 3: row g + 8, the same columns
+//   B [16, 8]   register 0: rows 2t and 2t + 1 of column g. 1: rows 2t + 8 and 2t + 9
+//   C [16, 8]   numbers 0 and 1: row g, columns 2t and 2t + 1. 2 and 3: row g + 8
 //
-// All lanes of a warp call each function together, but for those of the asynchronous copies.
+// All lanes of a warp call each function together, except those for asynchronous copies.
 #pragma once
 #include "real.h"
 
 #ifdef __CUDACC__
 
-// C += A B, of bf16 or f16, summed in f32.
+// Computes C += A B for bf16 or f16 with sums in f32.
 __device__ __forceinline__ void mma_16x8x16(bf16, float (&c)[4], const u32 (&a)[4], const u32 (&b)[2])
 {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -27,21 +28,21 @@ __device__ __forceinline__ void mma_16x8x16(f16, float (&c)[4], const u32 (&a)[4
 
 __device__ __forceinline__ u32 shared_address(const void* at) { return static_cast<u32>(__cvta_generic_to_shared(at)); }
 
-// Four matrices of 8 by 8 from shared memory: lanes 8i to 8i + 7 give the addresses of the rows of matrix i, 16 bytes each, and
-// register i holds numbers 2t and 2t + 1 of its row g.
+// Loads four matrices of 8 by 8 from shared memory. Lanes 8i to 8i + 7 pass the addresses of the rows of matrix i, 16
+// bytes each. Register i then holds the numbers 2t and 2t + 1 of row g of matrix i.
 __device__ __forceinline__ void ldmatrix_x4(u32 (&to)[4], const void* row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(shared_address(row)) : "memory");
 }
-// The same transposed: register i holds number g of its rows 2t and 2t + 1.
+// Loads four matrices transposed: register i then holds number g of the rows 2t and 2t + 1 of matrix i.
 __device__ __forceinline__ void ldmatrix_x4_transposed(u32 (&to)[4], const void* row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(shared_address(row)) : "memory");
 }
 
-// Copies 4, 8 or 16 aligned bytes to shared memory, or puts zeros there if there is nothing to copy.
+// Copies 4, 8 or 16 aligned bytes to shared memory, or writes zeros if `exists` is false.
 template <u32 BYTES> __device__ __forceinline__ void cp_async(void* to, const void* from, bool exists)
 {
     u32 size = exists ? BYTES : 0;
@@ -53,13 +54,13 @@ template <u32 BYTES> __device__ __forceinline__ void cp_async(void* to, const vo
 }
 // Ends a group of this thread's copies.
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until at most so many groups of this thread are not done.
+// Waits until at most `GROUPS` groups of this thread are incomplete.
 template <u32 GROUPS> __device__ __forceinline__ void cp_async_wait()
 {
     asm volatile("cp.async.wait_group %0;" ::"n"(GROUPS) : "memory");
 }
 
-// Two numbers, rounded, in one register.
+// Rounds two numbers and packs them into one register.
 __device__ __forceinline__ u32 pack(bf16, float low, float high)
 {
     u32 both;
@@ -73,7 +74,7 @@ __device__ __forceinline__ u32 pack(f16, float low, float high)
     return both;
 }
 
-// 2^x within 2^-22 of it, and 0 below the normal numbers.
+// Returns 2^x with an error of at most 2^-22 of it, and 0 for results below the normal numbers.
 __device__ __forceinline__ float fast_exp2(float x)
 {
     float y;
@@ -116,7 +117,7 @@ inline void ldmatrix_x4(u32 (&to)[4], const void* row)
         for (u32 i = 0; i < 4; i++) to[i] = static_cast<const u32*>(lanes[8 * i + g])[t];
         return 0;
     });
-    // A card's lanes read together. Here one could write to the rows before another reads them.
+    // On a GPU all lanes read together. Here one lane could overwrite a row before another one reads it.
     __syncwarp();
 }
 inline void ldmatrix_x4_transposed(u32 (&to)[4], const void* row)

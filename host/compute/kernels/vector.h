@@ -1,8 +1,8 @@
-// Numbers that are read and written several at a time, and computed with in f32.
+// Numbers that are loaded and stored several at a time, and computed in f32.
 #pragma once
 #include "real.h"
 
-// As many numbers as one thread moves at a time: 16 bytes.
+// Numbers that a thread moves at a time: 16 bytes.
 constexpr int VECTOR = 16 / sizeof(REAL);
 
 template <typename T, int N>
@@ -10,7 +10,7 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Vector {
     T x[N];
 };
 
-// `from` is a multiple of N * sizeof(T) or of 16 bytes, whichever is less. So is `to` below.
+// `from` and, in `store_vector`, `to` are multiples of N * sizeof(T) or of 16 bytes, whichever is less.
 template <int N, typename T>
 __device__ __forceinline__ void load_vector(float (&to)[N], const T* from) {
     const Vector<T, N> vector = *reinterpret_cast<const Vector<T, N>*>(from);
@@ -26,7 +26,7 @@ __device__ __forceinline__ void store_vector(T* to, const float (&from)[N]) {
     *reinterpret_cast<Vector<T, N>*>(to) = vector;
 }
 
-// What REAL holds of a number.
+// Rounds a number to REAL.
 __device__ __forceinline__ float rounded(float x) {
     REAL real;
     store(&real, x);

@@ -1,21 +1,32 @@
-//! Number formats.
+//! The number formats of devices.
 
 use crate::{Error, Result};
 use std::{fmt, str::FromStr};
 
 /// The number format of weights, activations, keys and values.
+///
+/// ```
+/// use llem_compute::DType;
+///
+/// let dtype: DType = "torch.bfloat16".parse()?;
+/// assert_eq!(dtype, DType::Bf16);
+/// assert_eq!(dtype.size(), 2);
+/// assert_eq!(dtype.to_string(), "bf16");
+/// assert!("int8".parse::<DType>().is_err());
+/// # Ok::<(), llem_compute::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
-    /// IEEE 754 binary32.
+    /// IEEE 754 binary32: 8 exponent bits, 23 fraction bits.
     F32,
-    /// bfloat16.
+    /// bfloat16: 8 exponent bits, 7 fraction bits.
     Bf16,
-    /// IEEE 754 binary16.
+    /// IEEE 754 binary16: 5 exponent bits, 10 fraction bits.
     F16,
 }
 
 impl DType {
-    /// Bytes of one number.
+    /// Returns the size of one number, in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -23,7 +34,7 @@ impl DType {
         }
     }
 
-    /// What kernels call it: a type of `kernels/real.h`.
+    /// Returns the name of this format's type in the kernels' source (`kernels/real.h`).
     pub fn kernel_type(self) -> &'static str {
         match self {
             Self::F32 => "float",

@@ -1,68 +1,73 @@
-//! The decoder: embedding, layers, norm and head, on packed rows.
+//! The decoder of a transformer: embedding, layers, norm and LM head, on packed rows.
+//!
+//! ```text
+//! tokens ─► embed ─► Layer ─► Layer ─► ... ─► norm ─► head ─► logits
+//!           first stage                        last stage
+//!
+//! Layer     x ─► norm ─► attention ─► norm ─► + x ─► norm ─► MLP or experts ─► norm ─► + ─► x
+//! ```
+//!
+//! A norm that a model family does not have is skipped. Start at [`Decoder::load`] and [`Decoder::forward`]. The same
+//! work on a device is in `gpu/decoder_device.rs`.
 
 use crate::{
     DType, Error, Result,
     adapters::AdapterId,
-    gpu::Place,
-    kv_cache::{KvCache, Layout},
+    gpu::Backend,
+    kv_cache::{CacheLayout, KvCache},
     layers::{
-        Adapt, AdapterRows, Attention, Embedding, Experts, Linear, Mlp, Norm, Packing, Segment,
-        Use,
-        features::{Inputs, Part, Product},
-        host,
+        AdapterRows, AdapterTarget, Attention, Embedding, Experts, InputFeatures, Linear,
+        LinearSpec, Mlp, ModuleSlice, ModuleUsage, Norm, Packing, PassSegment, cpu_tensor,
     },
     load::Weights,
     parallel::Shard,
 };
 use candle_core::Tensor;
-use llem_checkpoint::{
-    adapters::Role,
-    families::{LayerKind, Shape},
-};
+use llem_checkpoint::{LayerKind, ModuleKind, Shape};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The part of a transformer decoder, of any family, that one rank has: all of it, or a stage's layers, of
-/// which tensor-parallel ranks each have a part.
-pub struct Decoder {
+/// The part of a decoder that one rank has, for any model family. It is the whole decoder, or the layers of one
+/// pipeline stage. Tensor-parallel ranks each have a part of every layer.
+pub(crate) struct Decoder {
     pub(crate) shape: Shape,
     stage: Stage,
-    /// Of the first stage.
+    /// Only on the first stage.
     pub(crate) embedding: Option<Embedding>,
     pub(crate) positions: Option<Embedding>,
     pub(crate) layers: Vec<Layer>,
-    /// Of the last stage.
+    /// Only on the last stage.
     pub(crate) norm: Option<Norm>,
     pub(crate) head: Option<Linear>,
     pub(crate) shard: Shard,
     dtype: DType,
-    place: Place,
+    backend: Backend,
 }
 
-/// Which of the pipeline's stages it is.
+/// A stage of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stage {
-    /// Its place in the pipeline.
+pub(crate) struct Stage {
+    /// The index of the stage.
     pub index: usize,
-    /// Stages in the pipeline.
+    /// The number of stages in the pipeline.
     pub count: usize,
-    /// Its layers.
+    /// The indices of the stage's layers in the model.
     pub layers: Range<usize>,
 }
 
 impl Stage {
-    /// Whether it looks tokens up.
-    pub fn is_first(&self) -> bool {
+    /// Returns true if this stage looks up the tokens' vectors.
+    pub(crate) fn is_first(&self) -> bool {
         self.index == 0
     }
 
-    /// Whether it computes logits.
-    pub fn is_last(&self) -> bool {
+    /// Returns true if this stage computes logits.
+    pub(crate) fn is_last(&self) -> bool {
         self.index + 1 == self.count
     }
 }
 
-/// A layer's parts, each under its place in the order of work.
+/// One layer of the decoder, its parts in the order in which they run.
 pub(crate) struct Layer {
     pub attention_in: Option<Norm>,
     pub attention: Attention,
@@ -73,7 +78,7 @@ pub(crate) struct Layer {
     pub parallel: bool,
 }
 
-/// What a layer has after attention.
+/// The part of a layer that follows attention.
 pub(crate) enum MlpOrExperts {
     Mlp(Mlp),
     Experts(Experts),
@@ -81,14 +86,17 @@ pub(crate) enum MlpOrExperts {
 
 impl Decoder {
     /// Loads every tensor of a stage from `weights`.
-    pub fn load(weights: &Weights, shape: Shape, stage: Stage) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Returns an error that names the tensor if one is missing or has another shape.
+    pub(crate) fn load(weights: &Weights, shape: Shape, stage: Stage) -> Result<Self> {
         let names = shape.names;
         let body = weights.at(names.base);
         let needs_table = stage.is_first() || (stage.is_last() && shape.tied_head);
         let table = needs_table.then(|| {
-            let place = body.at(names.embedding);
-            let place = if stage.is_first() { place } else { place.uncounted() };
-            Embedding::load(&place, shape.vocab, shape.hidden, true)
+            let prefix = body.at(names.embedding);
+            let prefix = if stage.is_first() { prefix } else { prefix.without_counting() };
+            Embedding::load(&prefix, shape.vocab, shape.hidden, true)
         });
         let mut embedding = table.transpose()?;
         let positions = names.positions.filter(|_| stage.is_first());
@@ -99,16 +107,16 @@ impl Decoder {
             .layers
             .clone()
             .map(|index| {
-                let place = body.at(names.layers).at(&index.to_string());
-                Layer::load(&place, &shape, shape.layer_kinds[index])
+                let prefix = body.at(names.layers).at(&index.to_string());
+                Layer::load(&prefix, &shape, shape.layer_kinds[index])
             })
             .collect::<Result<_>>()?;
         let (mut norm, mut head) = (None, None);
         if stage.is_last() {
-            let place = body.at(names.norm);
-            norm = Some(Norm::load(&place, shape.hidden, shape.norm, shape.norm_eps)?);
+            let prefix = body.at(names.norm);
+            norm = Some(Norm::load(&prefix, shape.hidden, shape.norm, shape.norm_eps)?);
             head = Some(match embedding.as_mut().filter(|_| shape.tied_head) {
-                Some(embedding) => embedding.head(weights.at(names.head).module()),
+                Some(embedding) => embedding.tie_head(weights.at(names.head).module()),
                 None => untied_head(weights, &shape)?,
             });
         }
@@ -121,14 +129,20 @@ impl Decoder {
             head,
             shard: weights.shard().clone(),
             dtype: weights.dtype(),
-            place: weights.place().clone(),
+            backend: weights.place().clone(),
             stage,
             shape,
         })
     }
 
-    /// The tokens' vectors, `[tokens, hidden]` in the segments' order; of the first stage.
-    pub fn embed(&self, segments: &[Segment<'_>], packing: &Packing) -> Result<Tensor> {
+    /// Looks up the tokens' vectors on the CPU, in the order of the segments.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, hidden]`
+    ///
+    /// # Errors
+    /// Returns [`Error::Bug`] if this is not the first stage.
+    pub(crate) fn embed(&self, segments: &[PassSegment<'_>], packing: &Packing) -> Result<Tensor> {
         let embedding = self.embedding.as_ref().ok_or_else(|| misplaced("the embedding"))?;
         let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.tokens).copied().collect();
         let mut x = embedding.lookup(&ids, &packing.adapters)?;
@@ -137,13 +151,17 @@ impl Decoder {
         }
         if let Some(positions) = &self.positions {
             let ids: Vec<u32> = packing.positions.iter().map(|&at| at as u32).collect();
-            x = host::add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
+            x = cpu_tensor::add(&x, &positions.lookup(&ids, &packing.adapters)?)?;
         }
         Ok(x)
     }
 
-    /// Runs the stage's layers on `[tokens, hidden]`. The caches take the tokens' keys and values.
-    pub fn forward(
+    /// Runs the stage's layers on the CPU. The caches take the tokens' keys and values.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, hidden]`
+    /// - returns: `[tokens, hidden]`
+    pub(crate) fn forward(
         &self,
         mut x: Tensor,
         packing: &Packing,
@@ -157,8 +175,15 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Hidden states `[rows, hidden]` to logits `[rows, vocab]`, on every rank; of the last stage.
-    pub fn logits(&self, hidden: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
+    /// Computes logits from hidden states on the CPU. All ranks of the stage get all logits.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[rows, hidden]`
+    /// - returns: `[rows, vocab]`
+    ///
+    /// # Errors
+    /// Returns [`Error::Bug`] if this is not the last stage.
+    pub(crate) fn logits(&self, hidden: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
         let (Some(norm), Some(head)) = (&self.norm, &self.head) else {
             return Err(misplaced("the LM head"));
         };
@@ -170,30 +195,31 @@ impl Decoder {
         })
     }
 
-    /// Shows every part that adapters change, with how often it is run.
-    pub fn for_each_adapted(
+    /// Calls `each` with every layer that adapters can change, and how often it runs.
+    pub(crate) fn for_each_adapter_target(
         &mut self,
-        mut each: impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
+        mut each: impl FnMut(ModuleUsage, &mut dyn AdapterTarget) -> Result<()>,
     ) -> Result<()> {
-        let always = Use::Tokens(1.0);
+        let always = ModuleUsage::Tokens(1.0);
         for table in [&mut self.embedding, &mut self.positions].into_iter().flatten() {
             each(always, table)?;
         }
         for layer in &mut self.layers {
-            layer.for_each_adapted(&mut each)?;
+            layer.for_each_adapter_target(&mut each)?;
         }
         if let Some(norm) = &mut self.norm {
             each(always, norm)?;
         }
-        self.head.as_mut().map_or(Ok(()), |head| each(Use::Logits, head))
+        self.head.as_mut().map_or(Ok(()), |head| each(ModuleUsage::Logits, head))
     }
 
-    /// Tells a device which adapters are attached, by their slots, and where weights are that have changed.
-    pub fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
-        if self.place.is_host() {
+    /// Writes the tables of attached adapters, in the order of their slots, and of changed weights to the device.
+    /// Does nothing on the CPU.
+    pub(crate) fn publish(&mut self, slots: &[AdapterId]) -> Result<()> {
+        if self.backend.is_cpu() {
             return Ok(());
         }
-        self.for_each_adapted(|_, part| part.publish(slots))?;
+        self.for_each_adapter_target(|_, part| part.publish(slots))?;
         for layer in &mut self.layers {
             if let MlpOrExperts::Experts(experts) = &mut layer.mlp {
                 experts.publish(slots)?;
@@ -202,58 +228,53 @@ impl Decoder {
         Ok(())
     }
 
-    /// What it keeps of a token, in the weights' number format unless another is given; `sharing` ranks use the same
-    /// memory.
-    pub fn cache_layout(&self, dtype: Option<DType>, sharing: usize) -> Layout {
-        Layout {
+    /// Returns the layout of this rank's KV caches. `dtype` is the number format of keys and values. With
+    /// `None` it is the format of the weights. `sharing` ranks reserve their caches in the same memory.
+    pub(crate) fn cache_layout(&self, dtype: Option<DType>, sharing: usize) -> CacheLayout {
+        CacheLayout {
             layers: self.layers.len(),
-            heads: self.shard.of_heads(self.shape.kv_heads).len(),
+            heads: self.shard.range_of_heads(self.shape.kv_heads).len(),
             dim: self.shape.head_dim,
             dtype: dtype.unwrap_or(self.dtype),
-            place: self.place.clone(),
+            backend: self.backend.clone(),
             sharing,
         }
     }
 
-    /// Bytes of its tables of which a step reads a row for each token, and never all: learned positions, and the token
-    /// embedding where this rank does not multiply with it as a tied LM head.
-    pub fn lookup_bytes(&self) -> usize {
+    /// Returns the bytes of tables from which a step reads one row for each token instead of all rows. These are the
+    /// learned positions, and the token embedding if this rank does not multiply with it as a tied LM head.
+    pub(crate) fn lookup_bytes(&self) -> usize {
         let is_head = self.stage.is_last() && self.shape.tied_head;
         let tables = self.embedding.iter().filter(|_| !is_head).chain(&self.positions);
         tables.map(Embedding::bytes).sum()
     }
 
-    /// Which stage it is.
-    pub fn stage(&self) -> &Stage {
+    /// Returns the pipeline stage that this rank runs.
+    pub(crate) fn stage(&self) -> &Stage {
         &self.stage
     }
 
-    /// The model's shape.
-    pub fn shape(&self) -> &Shape {
+    /// Returns the shape of the whole model.
+    pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The number format of weights and KV cache.
-    pub fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    /// Where it lives.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Returns where this rank computes.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
     }
 }
 
-/// A head of its own, each rank with its part of the vocabulary.
+/// Loads an LM head that is not tied to the embedding. Each rank has a part of the vocabulary.
 fn untied_head(weights: &Weights, shape: &Shape) -> Result<Linear> {
     let (name, outputs) = (shape.names.head, shape.vocab);
-    let head = Product {
-        parts: vec![Part::some(name, outputs, weights.shard().of(outputs))],
-        inputs: Inputs::whole(shape.hidden),
+    let head = LinearSpec {
+        modules: vec![ModuleSlice::with_range(name, outputs, weights.shard().range_of(outputs))],
+        inputs: InputFeatures::new(shape.hidden),
         bias: false,
         transposed: false,
     };
-    Ok(Linear::load(weights, head)?.with_roles([Role::Head]))
+    Ok(Linear::load(weights, head)?.with_roles([ModuleKind::Head]))
 }
 
 fn misplaced(what: &str) -> Error {
@@ -281,6 +302,11 @@ impl Layer {
         })
     }
 
+    /// Runs one layer on the CPU.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, hidden]`
+    /// - returns: `[tokens, hidden]`
     fn forward(
         &self,
         x: &Tensor,
@@ -292,31 +318,31 @@ impl Layer {
             norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x, rows))
         };
         let attended = self.attention.forward(&normed(&self.attention_in, x)?, packing, caches)?;
-        let attended = host::add(x, &normed(&self.attention_out, &attended)?)?;
+        let attended = cpu_tensor::add(x, &normed(&self.attention_out, &attended)?)?;
         let source = if self.parallel { x } else { &attended };
         let source = normed(&self.mlp_in, source)?;
         let mixed = match &self.mlp {
             MlpOrExperts::Mlp(mlp) => mlp.forward(&source, rows)?,
             MlpOrExperts::Experts(experts) => experts.forward(&source, rows)?,
         };
-        host::add(&attended, &normed(&self.mlp_out, &mixed)?)
+        cpu_tensor::add(&attended, &normed(&self.mlp_out, &mixed)?)
     }
 
-    fn for_each_adapted(
+    fn for_each_adapter_target(
         &mut self,
-        each: &mut impl FnMut(Use, &mut dyn Adapt) -> Result<()>,
+        each: &mut impl FnMut(ModuleUsage, &mut dyn AdapterTarget) -> Result<()>,
     ) -> Result<()> {
-        let always = Use::Tokens(1.0);
+        let always = ModuleUsage::Tokens(1.0);
         let norms =
             [&mut self.attention_in, &mut self.attention_out, &mut self.mlp_in, &mut self.mlp_out];
         norms.into_iter().flatten().try_for_each(|norm| each(always, norm))?;
-        self.attention.adapted().into_iter().try_for_each(|part| each(always, part))?;
+        self.attention.adapter_targets().into_iter().try_for_each(|part| each(always, part))?;
         match &mut self.mlp {
             MlpOrExperts::Mlp(mlp) => {
-                mlp.adapted().into_iter().try_for_each(|part| each(always, part))
+                mlp.adapter_targets().into_iter().try_for_each(|part| each(always, part))
             }
             MlpOrExperts::Experts(experts) => {
-                experts.adapted().try_for_each(|(used, part)| each(used, part))
+                experts.adapter_targets().try_for_each(|(used, part)| each(used, part))
             }
         }
     }

@@ -1,30 +1,29 @@
-//! What can go wrong below the runtime: each a sentence that names the file, tensor or field, and
-//! what to do about it.
+//! The errors of the engine. Each has a message that names the file, tensor or field, and says what to do about it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Shorthand for this crate.
+/// A result with the engine's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Who has to mend what went wrong.
+/// What kind of cause an error has, which decides who can correct it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// llem's authors: it came to a state that it rules out.
+pub enum ErrorKind {
+    /// A bug in llem: the program reached a state that it rules out.
     Bug,
-    /// Whoever gave a file, an option or an argument.
+    /// The input is wrong: a file, an option or an argument.
     Input,
-    /// Whoever asked for more than there is: the same with less may be done.
+    /// More was requested than is available. The same request with less may work.
     Limit,
-    /// Nobody: the caller asked for the work to stop.
+    /// The caller asked for the work to stop.
     Interrupted,
-    /// Nobody by asking otherwise: the work began, and the machine, a rank or the model's numbers failed it.
+    /// The work began, and then the machine, a rank or the model's numbers failed.
     Failed,
 }
 
-/// Why the engine could not do what was asked.
+/// Why the engine could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something that cannot be came to be.
+    /// The program reached a state that it rules out.
     #[error("this is a bug in llem: {0}")]
     Bug(String),
 
@@ -32,32 +31,27 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
 
-    /// The model's files are missing or not what they should be.
-    #[error("{path}: {reason}")]
-    BadFile {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it, and the remedy.
-        reason: String,
-    },
+    /// The files of a model or an adapter are missing or malformed.
+    #[error(transparent)]
+    Checkpoint(#[from] llem_checkpoint::Error),
 
-    /// No such model.
+    /// There is no model, adapter or sequence of this name.
     #[error("{0}")]
     NotFound(String),
 
-    /// Memory that was reserved is taken.
+    /// All memory that was reserved for this purpose is in use.
     #[error("{0}")]
     Full(String),
 
-    /// More memory is asked for than is free.
+    /// The request needs more memory than is free.
     #[error("{0}")]
     OutOfMemory(String),
 
-    /// This build or model cannot do it.
+    /// This build or model does not support the request.
     #[error("{0}")]
     Unsupported(String),
 
-    /// The model computed a number that is none: every token after it would be invented.
+    /// The model computed NaN or infinity, so that every later token would be meaningless.
     #[error("{0}")]
     NotANumber(String),
 
@@ -65,62 +59,50 @@ pub enum Error {
     #[error("the work was interrupted")]
     Interrupted,
 
-    /// A rank of a split model failed, and with it the model.
+    /// A rank of a split model failed, so the model cannot be used any more.
     #[error("rank {rank} failed: {reason}")]
     Rank {
-        /// Which.
+        /// The number of the rank.
         rank: usize,
-        /// Why.
+        /// The cause, as the rank reports it.
         reason: String,
     },
 
-    /// A device failed, or there is none.
+    /// A device failed, or it does not exist.
     #[error("{0}")]
     Device(#[source] llem_compute::Error),
 
-    /// Tensor work failed (shapes, memory, the device's driver).
+    /// A tensor operation of candle failed.
     #[error("the engine failed: {}", first_line(.0))]
     Tensor(#[from] candle_core::Error),
 }
 
 impl Error {
-    /// A file that is not what it should be.
+    /// Creates an error about a missing or malformed file.
     pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
-        Self::BadFile { path: path.as_ref().to_path_buf(), reason: reason.into() }
+        llem_checkpoint::Error::file(path, reason).into()
     }
 
-    /// Who has to mend it.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind of cause.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Bug(_) => Kind::Bug,
-            Self::Invalid(_) | Self::BadFile { .. } | Self::NotFound(_) | Self::Unsupported(_) => {
-                Kind::Input
+            Self::Bug(_) => ErrorKind::Bug,
+            Self::Checkpoint(error) if !error.is_input() => ErrorKind::Bug,
+            Self::Invalid(_) | Self::Checkpoint(_) | Self::NotFound(_) | Self::Unsupported(_) => {
+                ErrorKind::Input
             }
-            Self::Full(_) | Self::OutOfMemory(_) => Kind::Limit,
-            Self::Interrupted => Kind::Interrupted,
+            Self::Full(_) | Self::OutOfMemory(_) => ErrorKind::Limit,
+            Self::Interrupted => ErrorKind::Interrupted,
             Self::NotANumber(_) | Self::Rank { .. } | Self::Tensor(_) | Self::Device(_) => {
-                Kind::Failed
+                ErrorKind::Failed
             }
         }
     }
 
-    /// Whether the person who started the run can mend it, by asking for something else or for less (rather
-    /// than the machine or the program having failed).
+    /// Returns true if the person who started the run can correct the cause by asking for something else or for less.
+    /// Returns false if the machine or the program failed.
     pub fn is_input(&self) -> bool {
-        matches!(self.kind(), Kind::Input | Kind::Limit)
-    }
-}
-
-impl From<llem_checkpoint::Error> for Error {
-    fn from(error: llem_checkpoint::Error) -> Self {
-        use llem_checkpoint::Error as Cause;
-        match error {
-            Cause::Bug(reason) => Self::Bug(reason),
-            Cause::Invalid(reason) => Self::Invalid(reason),
-            Cause::BadFile { path, reason } => Self::BadFile { path, reason },
-            Cause::NotFound(reason) => Self::NotFound(reason),
-            Cause::Unsupported(reason) => Self::Unsupported(reason),
-        }
+        matches!(self.kind(), ErrorKind::Input | ErrorKind::Limit)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Generation for a static batch: prefill, then decode, each token stamped when it is on the host.
+//! Generation for a static batch: first prefill, then decode. Each token's time is when the token is on the host.
 //!
 //! ```text
 //! prefill  [a a a a a b b b] [b b c c c c c c] ...   packed, at most PREFILL_ROWS rows a pass
@@ -7,57 +7,57 @@
 
 use crate::{
     Error, Request,
-    adapters::Adapted,
-    batch::{Completion, FinishReason, Parts, Sequence, Work, run_pass},
+    adapters::ActiveAdapter,
+    batch::{Completion, FinishReason, ModelParts, PassKind, Sequence, run_pass},
     parallel::Replica,
 };
 use std::{ops::Range, time::Instant};
 
-/// Prompt tokens of one forward pass. Bounds activation memory; large enough that the matrix
-/// products run at their full rate.
-pub const PREFILL_ROWS: usize = 1024;
+/// Most prompt tokens of one forward pass. The number bounds the memory of activations, and is large enough that
+/// matrix products run at their full rate.
+pub(crate) const PREFILL_ROWS: usize = 1024;
 
-/// A finished (or interrupted) batch.
+/// The results of a static batch, which has finished or was interrupted.
 #[derive(Debug)]
 pub struct Generation {
-    /// One for each prompt, in order.
+    /// The completion of each prompt, in the order of the prompts.
     pub completions: Vec<Completion>,
-    /// When the request's clock started: KV memory was reserved and counters were read before.
+    /// When the request's clock started. KV memory had been reserved and counters had been read before.
     pub submitted: Instant,
-    /// When its prompts were tokens.
+    /// When the prompts had been tokenized.
     pub tokenized: Instant,
-    /// When the last first token was on the host, or the last prompt run of which none comes.
+    /// When every sequence had its first token on the host, or had its prompt run if it generates none.
     pub prefilled: Instant,
-    /// When the last token was on the host, and the last pass over.
+    /// When the last token was on the host and the last pass had ended.
     pub finished: Instant,
-    /// What cut it short, if something failed on the way: what came before is here.
+    /// The error that ended the work early, if one did. The tokens from before are in the completions.
     pub failure: Option<Error>,
 }
 
-/// How the caller follows and ends long work. Both are asked once a step.
+/// How the caller follows and cancels long work. Both functions are called once for each step.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
-    /// Whether to stop now.
+    /// Returns true if the work is to stop now.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
-    /// Told how many tokens have been generated or scored so far, over all sequences.
+    /// Receives the number of tokens that have been generated or scored so far, over all sequences.
     pub progress: &'a (dyn Fn(usize) + Sync),
 }
 
-impl Control<'_> {
-    /// Runs to the end and tells nobody.
-    pub fn none() -> Self {
+impl Default for Control<'_> {
+    /// Never cancels the work, and ignores its progress.
+    fn default() -> Self {
         Self { cancelled: &|| false, progress: &|_| () }
     }
 }
 
-/// The sequences of the prompts `own` of a request, submitted and tokenized at two moments, each with its adapter and its
-/// place in the KV pool.
+/// Makes the sequences of the prompts `own` of a request, each with its adapter and its index in the KV pool. `at` is
+/// when the request was submitted and when it was tokenized.
 pub(crate) fn sequences(
     request: &Request,
     prompts: &[Vec<u32>],
     own: Range<usize>,
-    adapters: &[Option<Adapted>],
-    parts: Parts<'_>,
+    adapters: &[Option<ActiveAdapter>],
+    parts: ModelParts<'_>,
     at: [Instant; 2],
 ) -> Vec<Sequence> {
     own.enumerate()
@@ -70,9 +70,10 @@ pub(crate) fn sequences(
         .collect()
 }
 
-/// Runs sequences on one replica, whose KV memory is reserved. They were submitted and tokenized at two moments.
+/// Runs sequences on one replica, whose KV memory has been reserved. The pair of times is when the request was
+/// submitted and tokenized.
 pub(crate) fn run(
-    parts: Parts<'_>,
+    parts: ModelParts<'_>,
     replica: &mut Replica,
     mut sequences: Vec<Sequence>,
     [submitted, tokenized]: [Instant; 2],
@@ -80,7 +81,7 @@ pub(crate) fn run(
 ) -> Generation {
     let interrupt = |sequence: &mut Sequence| sequence.end(FinishReason::Interrupted);
     let mut failure = None;
-    let mut until_none_is_left = |work: Work| {
+    let mut until_none_is_left = |work: PassKind| {
         loop {
             if (control.cancelled)() {
                 sequences.iter_mut().for_each(interrupt);
@@ -106,11 +107,11 @@ pub(crate) fn run(
             }
         }
     };
-    until_none_is_left(Work::Prefill);
+    until_none_is_left(PassKind::Prefill);
     let prefilled = Instant::now();
-    until_none_is_left(Work::Decode);
+    until_none_is_left(PassKind::Decode);
     let finished = Instant::now();
-    let completions = sequences.into_iter().map(Sequence::complete).collect();
+    let completions = sequences.into_iter().map(Sequence::into_completion).collect();
     Generation { completions, submitted, tokenized, prefilled, finished, failure }
 }
 

@@ -1,49 +1,71 @@
-//! The model runtime: weights, tokenizer, decoder, KV cache, sampling and analytic FLOPs.
+//! The model runtime: weights, decoder, KV cache, batching, LoRA adapters, sampling, scores, ranks and analytic FLOPs.
 //!
 //! ```text
-//! source ──► weights ─┐
-//! config ──► family ──┴─► Decoder ──► hidden states ──► logits ──► sampler ──► token
-//!                           │ packed rows of all sequences, [tokens, hidden]
-//!                           └ one KV cache a sequence
+//! ModelSource ──► checkpoint ──► weights ─┐
+//!                      └───────► shape ───┴─► Decoder ──► hidden states ──► logits ──► sampler ──► token
+//!                                               │ packed rows of all sequences, [tokens, hidden]
+//!                                               └ one KV cache for each sequence
 //! ```
 //!
-//! Knows nothing of energy or WebAssembly. Every moment is an [`std::time::Instant`]; whoever
-//! meters the work turns it into its own time base.
+//! Start at:
+//! - [`Model`]: a loaded model. [`Model::load`] takes [`LoadOptions`], [`Model::generate`] runs a static batch.
+//! - [`Request`]: prompts, how many tokens to generate, and how each token is chosen ([`Sampling`]).
+//! - [`Batch`]: a continuous batch, which sequences join and leave at any step.
+//! - [`Split`]: how a model is split over ranks (tensor, pipeline and data parallelism).
+//! - [`flops`]: the analytic count of a model's floating-point operations.
+//!
+//! This crate knows nothing of energy or WebAssembly. Every moment is an [`std::time::Instant`], and the caller
+//! converts it to its own time base.
 
-pub mod adapters;
-pub mod batch;
-pub mod decoder;
-pub mod dtype;
-pub mod error;
+mod adapters;
+mod batch;
+mod decoder;
+mod device_id;
+mod dtype;
+mod error;
+// Public, because its items are one topic that callers name together: `flops::RequestShape`, `flops::FlopEstimate`.
 pub mod flops;
-pub mod generate;
+mod generate;
 mod gpu;
-pub mod kv_cache;
-pub mod layers;
-pub mod load;
-pub mod memory;
-pub mod model;
-pub mod parallel;
-pub mod peaks;
+mod kv_cache;
+mod layers;
+mod load;
+mod memory;
+mod model;
+mod model_info;
+mod parallel;
+mod peaks;
 mod rank_info;
-pub mod request;
-pub mod sampling;
-pub mod score;
-pub mod shares;
+mod request;
+mod sampling;
+mod score;
+mod shares;
 mod text_tools;
 
-pub use adapters::AdapterSource;
-pub use batch::{Batch, Completion, FinishReason};
-pub use dtype::{DType, Device};
-pub use error::{Error, Kind, Result};
+pub use adapters::{
+    ActiveAdapter, Adapter, AdapterFlops, AdapterId, AdapterMode, AdapterSelection, AdapterSource,
+};
+pub use batch::{
+    Admission, Batch, BatchOptions, BatchStatus, BatchStep, Completion, EndedSequence,
+    FinishReason, RunOutcome, ScheduledTokens, StepToken, SubmittedSequence, TokenLogProbabilities,
+    Until, WhenFull,
+};
+pub use device_id::DeviceId;
+pub use dtype::DType;
+pub use error::{Error, ErrorKind, Result};
 pub use generate::{Control, Generation};
 pub use llem_checkpoint::{DigestOptions, FileDigest, ModelSource, chat, tokenizer};
 pub use llem_compute::cpu;
-pub use llem_compute::cuda::{Library as GpuLibrary, libraries as gpu_libraries};
-pub use load::LoadOptions;
-pub use model::{Info, Model};
-pub use parallel::Split;
-pub use request::{Prepared, Prompt, Request};
-pub use sampling::Sampling;
+pub use llem_compute::cuda::{CudaLibrary as GpuLibrary, load_libraries as gpu_libraries};
+pub use load::{LoadOptions, RANK_TIMEOUT};
+pub use model::Model;
+pub use model_info::ModelInfo;
+pub use parallel::{Split, World, launcher_variables};
+pub use peaks::{DevicePeaks, PeakRate, measure_peaks};
+pub use rank_info::RankInfo;
+pub use request::{PreparedRequest, Prompt, Request};
+pub use sampling::{LogitsRow, Sampling, TokenLogit};
+pub use score::{OnScore, Score, ScoreRequest, ScoreWork, Scoring};
+pub use shares::{SequenceRows, StepShare, sequence_operations, step_shares};
 pub use text_tools::TextTools;
 pub use tokenizer::{SpecialToken, SpecialTokens, TokenizerFacts};

@@ -1,25 +1,23 @@
-//! A loaded model: its replicas, its tokenizer, and what is known of them.
+//! A loaded model.
 
 use crate::{
-    Control, DType, Device, Error, LoadOptions, Prompt, Result, Split,
-    adapters::Registry,
-    batch::Parts,
-    cpu::{parallel::pool_threads, simd::Path},
-    gpu::Place,
-    load::{opened_model::OpenedModel, size},
+    Control, DeviceId, Error, LoadOptions, ModelInfo, Prompt, RankInfo, Result,
+    adapters::AdapterRegistry,
+    batch::ModelParts,
+    cpu::{InstructionSet, threads::pool_threads},
+    gpu::Backend,
+    load::{opened_model::OpenedModel, size_check},
     parallel::{
         Replica, ReplicaConfig,
-        command::{Command, Reply},
-        replica::at_once,
+        rank_command::{RankCommand, Reply},
+        replica::run_on_replicas,
     },
-    rank_info,
-    score::{self, Completed, ScoreRequest, Scoring, Windows},
+    score::{self, OnScore, ScoreRequest, Scoring, Windows},
     text_tools::{self, TextTools},
 };
 use llem_checkpoint::{
-    DigestOptions, FileDigest,
+    DigestOptions,
     chat::{ChatTemplate, Conversation, DateTime},
-    families::Shape,
     tokenizer::Tokenizer,
 };
 use std::{
@@ -27,116 +25,68 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use rank_info::RankInfo;
-
-/// A model, ready to run.
+/// A loaded model that is ready to run.
+///
+/// ```
+/// use llem_engine::{Control, DType, LoadOptions, Model, Prompt, Request};
+///
+/// // A tiny Llama, and the tokens that transformers generates with it.
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/llama/tied");
+/// let mut model = Model::load(&LoadOptions::new(folder.parse()?))?;
+/// assert_eq!((model.info().shape.layers, model.info().dtype), (3, DType::F32));
+///
+/// let prompt = vec![
+///     47, 41, 22, 85, 188, 107, 175, 78, 145, 162, 150, 67, 48, 91, 90, 16, 71, 74, 195, 37,
+/// ];
+/// let request = Request {
+///     prompts: vec![Prompt::Tokens(prompt)],
+///     max_new_tokens: 8,
+///     ..Request::default()
+/// };
+/// let generation = model.generate(request, &Control::default())?;
+/// assert_eq!(generation.completions[0].tokens, [8, 8, 2, 0, 0, 92, 0, 116]);
+/// # Ok::<(), llem_engine::Error>(())
+/// ```
 pub struct Model {
-    /// Copies that share the requests; the first alone unless the model is data-parallel.
+    /// Copies of the model that share the requests. There is one unless the model is data-parallel.
     pub(crate) replicas: Vec<Replica>,
-    pub(crate) adapters: Registry,
+    pub(crate) adapters: AdapterRegistry,
     tokenizer: Option<Arc<Tokenizer>>,
-    /// A copy that sizes requests, made when the first text is given.
+    /// A tokenizer that sizes requests. It is copied when the first text prompt comes.
     sizing: Option<Tokenizer>,
     chat_template: Option<Arc<ChatTemplate>>,
-    /// The date that the chat template is told.
+    /// The date that the chat template sees.
     date: DateTime,
-    /// How its adapters are identified.
+    /// How adapters are identified.
     pub(crate) digests: DigestOptions,
-    info: Info,
-}
-
-/// What is known of a loaded model.
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// The source as it was resolved.
-    pub source: String,
-    /// The architecture's name in config.json.
-    pub architecture: String,
-    /// What identifies config and weights (see [`llem_checkpoint::digest`]).
-    pub digest: String,
-    /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
-    pub files: Vec<FileDigest>,
-    /// Distinct weights; a tied head counts once.
-    pub parameters: u64,
-    /// Bytes of weights in memory, on all ranks.
-    pub weight_bytes: u64,
-    /// Bytes of them that a decode step of all replicas reads, if it reads every expert: all but tables of which it
-    /// reads a row for each token (learned positions, and a token embedding that no rank multiplies with as a tied LM
-    /// head).
-    pub decode_weight_bytes: u64,
-    /// Bytes of keys and values that a token leaves in the caches of its replica, over all layers and ranks, as they
-    /// are kept: a key head that several tensor-parallel ranks need counts for each of them, and a layer with a window
-    /// as any other, because its cache keeps every token although a step reads the window alone.
-    pub kv_bytes_per_token: u64,
-    /// Number format of weights; of a quantised model, of what is not quantised.
-    pub dtype: DType,
-    /// Number format of keys and values.
-    pub kv_dtype: DType,
-    /// Threads of the CPU that its ranks on this machine share.
-    pub threads: usize,
-    /// Formats of quantised weights, the one with the most bytes first: `Q4_K+Q6_K`.
-    pub quantization: Option<String>,
-    /// Where it lives; of a split model, where its first rank does.
-    pub device: Device,
-    /// Whether the CPU computes it all the same.
-    pub stands_in: bool,
-    /// How it is split.
-    pub split: Split,
-    /// Its ranks.
-    pub ranks: Vec<RankInfo>,
-    /// Tokens that end a sequence.
-    pub eos: Vec<u32>,
-    /// Whether text can be tokenized.
-    pub has_tokenizer: bool,
-    /// From the call to the model being ready, without the digest.
-    pub load_time: Duration,
-    /// How long identifying it took: its digest and those of its files.
-    pub digest_time: Duration,
-    /// Layers, widths and the like.
-    pub shape: Shape,
-    /// What its files say that has no effect here and may have one elsewhere: a sentence each.
-    pub warnings: Vec<String>,
-}
-
-impl Info {
-    /// Why the GPUs of its ranks cannot be told from one another, if that is so.
-    pub fn indistinct(&self) -> Option<String> {
-        rank_info::indistinct(&self.ranks)
-    }
-
-    /// Distinct weights but those of embeddings, of tokens and of learned positions, as transformers'
-    /// `num_parameters(exclude_embeddings=True)` counts them: an LM head of its own is among them, and a tied one is not.
-    pub fn parameters_without_embeddings(&self) -> u64 {
-        self.parameters.saturating_sub(self.shape.embedding_parameters())
-    }
-
-    /// The address of a machine that holds part of it, and is not this one.
-    pub fn other_machine(&self) -> Option<&str> {
-        self.ranks.iter().find_map(|rank| rank.machine.as_deref())
-    }
+    info: ModelInfo,
 }
 
 impl Model {
     /// Loads a model: resolves the source, maps or makes its weights, and reads its tokenizer.
+    ///
+    /// # Errors
+    /// The model does not exist, one of its files is missing or malformed, the options do not fit the model or the
+    /// machine, or a rank fails.
     pub fn load(options: &LoadOptions) -> Result<Self> {
         let started = Instant::now();
-        Path::check()?;
+        InstructionSet::check()?;
         let places = match &options.world {
             Some(world) => vec![world.device(options.device); options.ranks()?],
             None => options.devices()?,
         };
         let stands_in = options.stands_in()?;
-        let devices = if stands_in { vec![Device::Cpu; places.len()] } else { places.clone() };
-        let checkpoint = OpenedModel::open(options, &Place::Host)?;
+        let devices = if stands_in { vec![DeviceId::Cpu; places.len()] } else { places.clone() };
+        let checkpoint = OpenedModel::open(options, &Backend::Cpu)?;
         options.split.check(&checkpoint.shape, checkpoint.weights.block())?;
         let is_elsewhere = |rank: usize| {
-            options.world.as_ref().is_some_and(|world| world.elsewhere(rank).is_some())
+            options.world.as_ref().is_some_and(|world| world.other_machine(rank).is_some())
         };
-        let here =
-            (0..devices.len()).filter(|&rank| devices[rank] == Device::Cpu && !is_elsewhere(rank));
+        let here = (0..devices.len())
+            .filter(|&rank| devices[rank] == DeviceId::Cpu && !is_elsewhere(rank));
         let OpenedModel { weights, shape, .. } = &checkpoint;
-        size::check(weights, shape, &options.split, here, &checkpoint.source)?;
-        let on_cpu = devices.iter().filter(|&&device| device == Device::Cpu).count();
+        size_check::check(weights, shape, &options.split, here, &checkpoint.source)?;
+        let on_cpu = devices.iter().filter(|&&device| device == DeviceId::Cpu).count();
         if options.world.is_none() {
             options.check_threads(on_cpu)?;
         }
@@ -147,7 +97,7 @@ impl Model {
             devices,
             kv_dtype: options.kv_dtype,
             deadline: options.rank_timeout,
-            neighbours: on_cpu.max(1),
+            local_ranks: on_cpu.max(1),
             threads: options.threads,
             latency: checkpoint.latency,
         };
@@ -155,11 +105,11 @@ impl Model {
             Some(world) => vec![world.lead(&mut config, options)?],
             None => {
                 let mut numbers: Vec<usize> = (0..options.split.data).collect();
-                at_once(&mut numbers, |_, replica| Replica::load(&config, *replica))?
+                run_on_replicas(&mut numbers, |_, replica| Replica::load(&config, *replica))?
             }
         };
         let loaded: Vec<_> = replicas.iter().flat_map(Replica::loaded).collect();
-        let elsewhere = |rank| options.world.as_ref()?.elsewhere(rank);
+        let elsewhere = |rank| options.world.as_ref()?.other_machine(rank);
         let ranks = places.iter().zip(&loaded).enumerate().map(|(rank, (&place, part))| {
             let told = part.device.parse().ok().filter(|_| !stands_in);
             let device = told.unwrap_or(place);
@@ -167,17 +117,17 @@ impl Model {
                 device,
                 is_other_process: rank > 0 && options.world.is_some(),
                 identity: options.world.as_ref().and_then(|world| world.identity(rank)),
-                here: match &options.world {
-                    Some(world) => world.here(rank, device),
+                leader_device: match &options.world {
+                    Some(world) => world.local_device(rank, device),
                     None => Some(device),
                 },
-                machine: elsewhere(rank).map(|address| address.to_string()),
+                other_machine: elsewhere(rank).map(|address| address.to_string()),
                 layers: part.stage.layers.clone(),
                 weight_bytes: part.bytes,
             }
         });
         let counted = &loaded[..options.split.ranks_of_replica()];
-        let info = Info {
+        let info = ModelInfo {
             architecture: checkpoint.architecture,
             parameters: counted.iter().map(|part| part.parameters).sum(),
             weight_bytes: loaded.iter().map(|part| part.bytes).sum(),
@@ -203,7 +153,7 @@ impl Model {
         };
         Ok(Self {
             replicas,
-            adapters: Registry::default(),
+            adapters: AdapterRegistry::default(),
             tokenizer: checkpoint.tokenizer.map(Arc::new),
             sizing: None,
             chat_template: checkpoint.chat_template.map(Arc::new),
@@ -213,13 +163,13 @@ impl Model {
         })
     }
 
-    /// What is known of it.
-    pub fn info(&self) -> &Info {
+    /// Returns what is known about the model.
+    pub fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// What turns text into tokens and conversations into text, for those who do not want to wait for the model; none
-    /// without a tokenizer.
+    /// Returns the tokenizer and the chat template, for callers that do not want to wait for the model. Returns
+    /// `None` if there is no tokenizer.
     pub fn text_tools(&self) -> Option<TextTools> {
         let tokenizer = Arc::clone(self.tokenizer.as_ref()?);
         let (source, chat_template) = (self.info.source.clone(), self.chat_template.clone());
@@ -227,8 +177,8 @@ impl Model {
         Some(TextTools { source, tokenizer, chat_template, date, facts: Arc::default() })
     }
 
-    /// Text to tokens. `add_special` adds what the tokenizer puts around a sequence (BOS and the like); special tokens
-    /// that the text spells out are recognised either way.
+    /// Turns text into tokens. `add_special` adds the tokens that the tokenizer puts around a sequence, such as BOS.
+    /// Special tokens that the text spells out are recognised in any case.
     ///
     /// # Errors
     /// The model has no tokenizer, or the text is too long for one call.
@@ -236,30 +186,31 @@ impl Model {
         Ok(self.tokenizer()?.encode(text, add_special)?)
     }
 
-    /// Tokens to text, with or without the special ones among them.
+    /// Turns tokens into text. `keep_special` keeps special tokens in the text.
     ///
     /// # Errors
-    /// The model has no tokenizer, or that cannot turn the tokens into text.
+    /// The model has no tokenizer, or the tokenizer does not know a token.
     pub fn detokenize(&self, tokens: &[u32], keep_special: bool) -> Result<String> {
         Ok(self.tokenizer()?.decode(tokens, keep_special)?)
     }
 
-    /// Renders a conversation by the model's chat template.
+    /// Renders a conversation with the model's chat template.
     ///
     /// # Errors
-    /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
+    /// The model has no chat template, or the template refuses the conversation ([`ChatTemplate::render`]).
     pub fn apply_chat_template(&self, conversation: &Conversation) -> Result<String> {
         let template = self.chat_template.as_deref();
         text_tools::render(template, &self.info.source, conversation, self.date)
     }
 
-    /// The tokens of prompts, as the request's clock sees it.
+    /// Turns prompts into tokens. This is done while the request's clock runs.
     pub(crate) fn tokens_of(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
         prompts.iter().map(|prompt| self.tokens_with(self.tokenizer.as_deref(), prompt)).collect()
     }
 
-    /// The same for sizing a request before its clock starts: with a tokenizer of its own, so that what the model's one
-    /// remembers of words it has met does not make the measured tokenization faster than it is.
+    /// Turns prompts into tokens to size a request, before the request's clock starts. It uses a tokenizer of its
+    /// own. A tokenizer remembers words that it has met, which would make the measured tokenization faster than it
+    /// is.
     pub(crate) fn sizes_of(&mut self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
         if self.sizing.is_none() && !prompts.iter().all(|one| matches!(one, Prompt::Tokens(_))) {
             self.sizing = self.tokenizer.as_deref().cloned();
@@ -280,78 +231,83 @@ impl Model {
         }
     }
 
-    /// Whether it can turn text into tokens and back.
-    pub fn has_tokenizer(&self) -> bool {
+    /// Returns true if the model has a tokenizer.
+    pub(crate) fn has_tokenizer(&self) -> bool {
         self.tokenizer.is_some()
     }
 
-    /// Whether a batch is open.
+    /// Returns true while a continuous batch is open.
     pub(crate) fn has_open_batch(&self) -> bool {
         self.replicas.iter().any(Replica::has_open_batch)
     }
 
-    /// Has every rank do the same.
-    pub(crate) fn all(&mut self, command: &Command) -> Result<Vec<Reply>> {
-        let replies = at_once(&mut self.replicas, |_, replica| replica.all(command))?;
+    /// Runs a command on every rank of every replica, and returns the replies.
+    pub(crate) fn all(&mut self, command: &RankCommand) -> Result<Vec<Reply>> {
+        let replies = run_on_replicas(&mut self.replicas, |_, replica| replica.all(command))?;
         Ok(replies.concat())
     }
 
-    /// What is known of it for sequences to run, and what they run on.
-    pub(crate) fn split(&mut self) -> (Parts<'_>, &mut [Replica]) {
+    /// Returns the parts that sequences refer to, and the replicas that run them.
+    pub(crate) fn split(&mut self) -> (ModelParts<'_>, &mut [Replica]) {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        (Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }, &mut self.replicas)
+        (ModelParts { shape, tokenizer: self.tokenizer.as_deref(), eos }, &mut self.replicas)
     }
 
-    /// The same, to look at only.
-    pub(crate) fn parts(&self) -> Parts<'_> {
+    /// Returns the parts that sequences refer to.
+    pub(crate) fn parts(&self) -> ModelParts<'_> {
         let (shape, eos) = (&self.info.shape, &self.info.eos[..]);
-        Parts { shape, tokenizer: self.tokenizer.as_deref(), eos }
+        ModelParts { shape, tokenizer: self.tokenizer.as_deref(), eos }
     }
 
-    /// Log-likelihoods of given continuations. `completed` is told each that is known, and
-    /// `control.progress` the tokens scored so far. Fails where a request cannot be scored; what fails later
-    /// is told beside what was scored until then.
+    /// Scores given continuations by their log-likelihoods. Calls `completed` with each score as soon as it is known,
+    /// and `control.progress` with the number of tokens scored so far.
+    ///
+    /// # Errors
+    /// A request cannot be scored. A later error is in [`Scoring`], next to the scores so far.
     pub fn score(
         &mut self,
         requests: &[ScoreRequest],
         control: &Control<'_>,
-        completed: &Completed<'_>,
+        completed: &OnScore<'_>,
     ) -> Result<Scoring> {
         score::check(requests, &self.info.shape)?;
         let adapter = self.adapters.by_default();
-        let windows = Windows::of_requests(requests);
-        Ok(score::run(&mut self.replicas, &windows, adapter, control, completed))
+        let windows = Windows::from_requests(requests);
+        Ok(score::score_windows(&mut self.replicas, &windows, adapter, control, completed))
     }
 
-    /// Likelihoods of whole texts, however long: each is scored in windows of the context, the first after
-    /// `prefix`. Windows of all texts share forward passes. One score a text; an empty text has no tokens to
-    /// score.
+    /// Scores whole texts of any length. Each text is scored in windows of the model's context, the first one after
+    /// the token `prefix`. Windows of all texts share forward passes. There is one score for each text, and an empty
+    /// text has no tokens to score.
+    ///
+    /// # Errors
+    /// A text cannot be scored. A later error is in [`Scoring`], next to the scores so far.
     pub fn score_rolling(
         &mut self,
         texts: &[Vec<u32>],
         prefix: u32,
         control: &Control<'_>,
-        completed: &Completed<'_>,
+        completed: &OnScore<'_>,
     ) -> Result<Scoring> {
         score::check_texts(texts, prefix, &self.info.shape)?;
         let adapter = self.adapters.by_default();
-        let windows = Windows::of_texts(texts, prefix, self.info.shape.context);
-        Ok(score::run(&mut self.replicas, &windows, adapter, control, completed))
+        let windows = Windows::from_texts(texts, prefix, self.info.shape.context);
+        Ok(score::score_windows(&mut self.replicas, &windows, adapter, control, completed))
     }
 
-    /// Waits until every rank's device has done all that it was given.
+    /// Waits until the devices of all ranks have finished all queued work.
     pub fn synchronize(&mut self) -> Result<()> {
-        self.all(&Command::Synchronize).map(drop)
+        self.all(&RankCommand::Synchronize).map(drop)
     }
 
-    /// Time that each rank has spent in communication since it was loaded, waiting for others included,
-    /// or why it is not known.
+    /// Returns for each rank the time that it has spent in communication since it was loaded, including waiting for
+    /// others, or the reason why the time is not known.
     pub fn communication_times(&mut self) -> Result<Vec<std::result::Result<Duration, String>>> {
         let time = |reply| match reply {
             Reply::Time(time) => time.map(Duration::from_nanos),
             _ => Err("the rank did not tell".to_owned()),
         };
-        Ok(self.all(&Command::Tell)?.into_iter().map(time).collect())
+        Ok(self.all(&RankCommand::CommunicationTime)?.into_iter().map(time).collect())
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {

@@ -1,9 +1,10 @@
-//! What a device reaches with this engine's own products: the rate of a large one in each number format, and of a large copy.
-//! What a model's rates are held against where a datasheet says nothing, or promises what nobody reaches.
+//! The highest rates that this engine reaches on a device: of a large matrix product in each number format, and of a
+//! large copy. A model's rates are compared with them if there is no datasheet, or if the datasheet promises rates
+//! that nothing reaches.
 
 use crate::{
-    DType, Device, Error, Result,
-    cpu::{Activations, Packed, PackedFormat, parallel::for_each_chunk},
+    DType, DeviceId, Error, Result,
+    cpu::{PackedFormat, PackedWeight, ProductInput, threads::for_each_chunk},
 };
 use llem_compute::cuda;
 use std::{
@@ -11,54 +12,60 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Width of the square matrices on the CPU: with more it takes long.
+/// Width of the square matrices on the CPU. Wider ones take too long.
 const CPU_WIDTH: usize = 2048;
 
-/// Bytes that are copied: many times any cache.
+/// Bytes that are copied: many times the size of any cache.
 const COPIED: usize = 1 << 30;
 
-/// A peak is the best of repetitions over at least this long: what disturbs a machine only slows it.
+/// A peak is the best of repetitions over at least this time. A disturbance of the machine can only make a repetition
+/// slower.
 const LENGTH: Duration = Duration::from_secs(2);
 
-/// Fewer tell nothing of their spread.
+/// Fewest repetitions. Their spread would not be known with fewer.
 const FEWEST: usize = 5;
 
-/// A rate: the best that was seen, and how far the better half was from it, which is about what it is
-/// uncertain by.
+/// A peak rate and its spread. The spread is the distance from the best rate to the median, and is about the
+/// uncertainty of the peak.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// A second.
+pub struct PeakRate {
+    /// The best rate, per second.
     pub best: f64,
-    /// In the same unit.
+    /// The distance from the best rate to the median rate, in the same unit.
     pub spread: f64,
 }
 
-/// What a device reaches.
+/// The peak rates of a device.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Peaks {
-    /// FLOP/s by number format.
-    pub products: Vec<(DType, Rate)>,
-    /// Bytes read and written a second.
-    pub bandwidth: Rate,
+pub struct DevicePeaks {
+    /// FLOP/s in each number format.
+    pub products: Vec<(DType, PeakRate)>,
+    /// Bytes read and written per second.
+    pub bandwidth: PeakRate,
 }
 
-/// Measures a device; takes some seconds.
-pub fn measure(device: Device) -> Result<Peaks> {
+/// Measures the peak rates of a device. This takes some seconds.
+///
+/// # Errors
+/// The device is the emulator, which has no peaks of its own, or it fails.
+pub fn measure_peaks(device: DeviceId) -> Result<DevicePeaks> {
     let products = [DType::F32, DType::Bf16, DType::F16];
     let products = products.into_iter().map(|dtype| Ok((dtype, product(device, dtype)?)));
-    Ok(Peaks { products: products.collect::<Result<_>>()?, bandwidth: copy(device)? })
+    Ok(DevicePeaks { products: products.collect::<Result<_>>()?, bandwidth: copy(device)? })
 }
 
-/// A product `[n, n] x [n, n]`.
-fn product(device: Device, dtype: DType) -> Result<Rate> {
+/// Measures a product `[n, n] x [n, n]`, FLOP/s.
+fn product(device: DeviceId, dtype: DType) -> Result<PeakRate> {
     match device {
-        Device::Cpu => product_on_host(dtype),
-        Device::Cuda(ordinal) => Ok(Rate::of(cuda::product_rate(ordinal, dtype)?)),
-        Device::Emulated => Err(no_peaks()),
+        DeviceId::Cpu => product_on_host(dtype),
+        DeviceId::Cuda(ordinal) => {
+            Ok(PeakRate::from_best_and_spread(cuda::measure_product_rate(ordinal, dtype)?))
+        }
+        DeviceId::Emulated => Err(no_peaks()),
     }
 }
 
-fn product_on_host(dtype: DType) -> Result<Rate> {
+fn product_on_host(dtype: DType) -> Result<PeakRate> {
     let numbers: Vec<f32> =
         (0..CPU_WIDTH * CPU_WIDTH).map(|index| (index % 251) as f32 / 251.0).collect();
     let row =
@@ -68,25 +75,27 @@ fn product_on_host(dtype: DType) -> Result<Rate> {
         DType::Bf16 => PackedFormat::Bf16,
         DType::F16 => PackedFormat::F16,
     };
-    let weight = Packed::new(CPU_WIDTH, CPU_WIDTH, format, &row);
+    let weight = PackedWeight::new(CPU_WIDTH, CPU_WIDTH, format, &row);
     repeat(2.0 * (CPU_WIDTH as f64).powi(3), || {
-        std::hint::black_box(weight.product(&Activations::new(&numbers, CPU_WIDTH), None)?);
+        std::hint::black_box(weight.product(&ProductInput::new(&numbers, CPU_WIDTH), None)?);
         Ok(())
     })
 }
 
-fn copy(device: Device) -> Result<Rate> {
+fn copy(device: DeviceId) -> Result<PeakRate> {
     match device {
-        Device::Cpu => copy_on_host(),
-        Device::Cuda(ordinal) => Ok(Rate::of(cuda::copy_rate(ordinal)?)),
-        Device::Emulated => Err(no_peaks()),
+        DeviceId::Cpu => copy_on_host(),
+        DeviceId::Cuda(ordinal) => {
+            Ok(PeakRate::from_best_and_spread(cuda::measure_copy_rate(ordinal)?))
+        }
+        DeviceId::Emulated => Err(no_peaks()),
     }
 }
 
-fn copy_on_host() -> Result<Rate> {
+fn copy_on_host() -> Result<PeakRate> {
     let from = vec![1u64; COPIED / size_of::<u64>()];
     let to: Vec<AtomicU64> = from.iter().map(|_| Default::default()).collect();
-    // Each byte is read and written.
+    // Each byte is read and written, so it counts twice.
     repeat(2.0 * COPIED as f64, || {
         for_each_chunk(from.len(), |range| {
             for (to, from) in to[range.clone()].iter().zip(&from[range]) {
@@ -101,15 +110,14 @@ fn no_peaks() -> Error {
     Error::Unsupported("the emulated device has no peaks of its own: measure cpu".to_owned())
 }
 
-impl Rate {
-    /// As a card's is told.
-    fn of((best, spread): (f64, f64)) -> Self {
+impl PeakRate {
+    fn from_best_and_spread((best, spread): (f64, f64)) -> Self {
         Self { best, spread }
     }
 }
 
-/// Repeats `work`, which does `amount` of something, after a first time that is not counted.
-fn repeat(amount: f64, mut work: impl FnMut() -> Result<()>) -> Result<Rate> {
+/// Repeats `work` and returns its rates. Each call does `amount` of something. The first call is not counted.
+fn repeat(amount: f64, mut work: impl FnMut() -> Result<()>) -> Result<PeakRate> {
     work()?;
     let began = Instant::now();
     let mut rates = Vec::new();
@@ -121,5 +129,5 @@ fn repeat(amount: f64, mut work: impl FnMut() -> Result<()>) -> Result<Rate> {
     rates.sort_by(f64::total_cmp);
     let best =
         rates.last().copied().ok_or_else(|| Error::Invalid("nothing was timed".to_owned()))?;
-    Ok(Rate { best, spread: best - rates[rates.len() / 2] })
+    Ok(PeakRate { best, spread: best - rates[rates.len() / 2] })
 }

@@ -1,4 +1,4 @@
-//! What is asked of a model, and the order in which a request is served, the same for every caller:
+//! A request to a model, and the steps in which it is served. These are the same for every caller:
 //!
 //! ```text
 //! prepare     prompts are sized, KV memory is reserved, adapters are chosen
@@ -8,18 +8,18 @@
 //! detokenize  text for people
 //! ```
 //!
-//! TTFT counts from the moment at which the clock starts, so tokenization is in it; reserving memory and reading
-//! counters are not.
+//! TTFT counts from the moment at which the clock starts. It includes tokenization, but neither the reservation of
+//! memory nor the reading of counters.
 
 use crate::{
     Control, Error, Generation, Model, Result, Sampling,
-    adapters::{Adapted, Choice},
-    batch::{Completion, check},
-    flops::Logits,
+    adapters::{ActiveAdapter, AdapterSelection},
+    batch::{Completion, check_request},
+    flops::LogitPositions,
     generate, memory,
-    parallel::{replica::at_once, split::part},
+    parallel::{replica::run_on_replicas, split::part_range},
 };
-use llem_checkpoint::{chat::Conversation, families::Shape};
+use llem_checkpoint::{Shape, chat::Conversation};
 use std::{
     sync::{
         Arc,
@@ -31,15 +31,15 @@ use std::{
 /// What a sequence starts from.
 #[derive(Clone, Debug)]
 pub enum Prompt {
-    /// Text, tokenized with the special tokens that the tokenizer adds.
+    /// Text, which is tokenized with the special tokens that the tokenizer adds.
     Text(String),
-    /// A conversation, rendered by the model's chat template.
+    /// A conversation, which is rendered by the model's chat template.
     Chat(Conversation),
-    /// Token ids, taken as they are.
+    /// Token ids, which are used unchanged.
     Tokens(Vec<u32>),
 }
 
-/// Prompts that are asked together, and how their tokens come about.
+/// Prompts that run together, and how their tokens are generated.
 ///
 /// ```
 /// use llem_engine::{Prompt, Request};
@@ -53,41 +53,45 @@ pub enum Prompt {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// One sequence each; no prompt is empty.
+    /// One prompt for each sequence. No prompt is empty.
     pub prompts: Vec<Prompt>,
-    /// Most tokens to generate for a sequence. With 0 the prompts are run and nothing is chosen.
+    /// Most tokens to generate for each sequence. With 0 the prompts are run and no token is generated.
     pub max_new_tokens: usize,
-    /// Fewest tokens to generate for a sequence, at most `max_new_tokens`: until then tokens that would end it are never
-    /// chosen (transformers' `MinNewTokensLengthLogitsProcessor`), and stop strings do not count.
+    /// Fewest tokens to generate for each sequence, at most `max_new_tokens`. Before that, tokens that would end the
+    /// sequence are never chosen (transformers' `MinNewTokensLengthLogitsProcessor`), and stop strings have no
+    /// effect.
     pub min_new_tokens: usize,
-    /// Goes on past end-of-sequence tokens.
+    /// Whether generation continues after end-of-sequence tokens.
     pub ignore_eos: bool,
-    /// Ends a sequence when its text contains one of these.
+    /// Strings that end a sequence as soon as its text contains one of them.
     pub stop: Vec<String>,
-    /// Tokens that end a sequence besides the model's own, even with `ignore_eos`.
+    /// Tokens that end a sequence in addition to the model's own, even with `ignore_eos`.
     pub stop_tokens: Arc<[u32]>,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Tells the log-probability of each generated token, and of so many of the most likely ones beside it, at most 20.
+    /// If set, the log-probabilities of each generated token and of this many most likely tokens are returned. At
+    /// most 20.
     pub log_probabilities: Option<usize>,
-    /// Keeps the logits of every position.
+    /// Whether the logits of every position are returned.
     pub keep_logits: bool,
-    /// For which positions of a prompt the LM head is computed. `All` is for `max_new_tokens` of 0 only.
-    pub prompt_logits: Logits,
-    /// Tokens that decode is fed with, a list for each prompt, or none at all: logits are computed and waited for, and
-    /// nothing is chosen. A sequence ends with its list, which is at most `max_new_tokens` long, and with nothing else.
+    /// The prompt positions for which the LM head is computed. `All` is allowed only if `max_new_tokens` is 0.
+    pub prompt_logits: LogitPositions,
+    /// Tokens that decode uses in place of generated ones: one list for each prompt, or no lists at all. Logits are
+    /// computed and waited for, and no token is chosen. A sequence ends only with its list, which has at most
+    /// `max_new_tokens` tokens.
     pub given: Vec<Vec<u32>>,
-    /// Leaves the choice of each token to the caller ([`crate::Batch::choose`]), for which `sampling` says nothing. In
-    /// continuous batches only.
+    /// Whether the caller chooses each token ([`crate::Batch::choose`]). `sampling` has no effect then. Allowed only
+    /// in continuous batches.
     pub caller_chooses: bool,
-    /// What each sequence runs with; empty means the model's default.
-    pub adapters: Choice,
-    /// Its sequences keep their KV memory after they have ended ([`crate::Batch::submit_after`]); in a continuous batch only.
+    /// The adapters of the sequences.
+    pub adapters: AdapterSelection,
+    /// Whether the sequences keep their KV memory after they have ended ([`crate::Batch::submit_after`]). Allowed
+    /// only in continuous batches.
     pub hold: bool,
 }
 
 impl Default for Request {
-    /// No prompts, greedy, at most 32 tokens.
+    /// No prompts, greedy choice, and at most 32 tokens.
     fn default() -> Self {
         Self {
             prompts: Vec::new(),
@@ -99,34 +103,35 @@ impl Default for Request {
             sampling: Sampling::default(),
             log_probabilities: None,
             keep_logits: false,
-            prompt_logits: Logits::Last,
+            prompt_logits: LogitPositions::Last,
             given: Vec::new(),
             caller_chooses: false,
-            adapters: Choice::OfModel,
+            adapters: AdapterSelection::OfModel,
             hold: false,
         }
     }
 }
 
 impl Request {
-    /// Most tokens that the sequence of prompt `index` may come to have.
+    /// Returns the most tokens that the sequence of prompt `index` may get.
     pub(crate) fn most_new_tokens(&self, index: usize) -> usize {
         self.given.get(index).map_or(self.max_new_tokens, Vec::len)
     }
 }
 
-/// A request that has been checked and whose KV memory is reserved. It is valid until the model prepares another.
-pub struct Prepared {
+/// A request that has been checked and whose KV memory is reserved. It is valid until the model prepares another
+/// request.
+pub struct PreparedRequest {
     request: Request,
-    adapters: Vec<Option<Adapted>>,
+    adapters: Vec<Option<ActiveAdapter>>,
 }
 
 impl Model {
-    /// Does all that can be done before a request's clock starts.
+    /// Does all work that can be done before the request's clock starts.
     ///
     /// # Errors
-    /// The request cannot be run, or there is no memory for it.
-    pub fn prepare(&mut self, request: Request) -> Result<Prepared> {
+    /// The request cannot be run, or there is not enough memory for it.
+    pub fn prepare(&mut self, request: Request) -> Result<PreparedRequest> {
         if request.hold {
             return Err(Error::Invalid(
                 "hold keeps the KV memory of a batch's sequences: submit the request to a batch, or leave it out"
@@ -140,7 +145,7 @@ impl Model {
             ));
         }
         let prompts = self.sizes_of(&request.prompts)?;
-        check(&request, &prompts, &self.info().shape, self.has_tokenizer())?;
+        check_request(&request, &prompts, &self.info().shape, self.has_tokenizer())?;
         let adapters = self.adapters.choose(&request.adapters, prompts.len())?;
         let context = self.info().shape.context;
         let rooms: Vec<usize> = prompts
@@ -153,32 +158,33 @@ impl Model {
         check_pass(&request, &prompts, &rooms, &self.info().shape)?;
         let (_, replicas) = self.split();
         let count = replicas.len().min(rooms.len());
-        at_once(&mut replicas[..count], |index, replica| {
-            replica.reserve(&rooms[part(rooms.len(), index, count)])
+        run_on_replicas(&mut replicas[..count], |index, replica| {
+            replica.reserve(&rooms[part_range(rooms.len(), index, count)])
         })?;
-        Ok(Prepared { request, adapters })
+        Ok(PreparedRequest { request, adapters })
     }
 
-    /// Serves a prepared request: its clock starts here, and has stopped when this returns. Completions have no text
-    /// yet ([`Model::detokenize_all`]).
+    /// Serves a prepared request. The request's clock starts at the beginning of this call and has stopped when it
+    /// returns. The completions have no text yet ([`Model::detokenize_all`]).
     ///
     /// # Errors
-    /// Work has not begun; once it has, what went wrong is in the generation, with what came before.
-    pub fn run(&mut self, prepared: Prepared, control: &Control<'_>) -> Result<Generation> {
-        let Prepared { request, adapters } = prepared;
+    /// The prompts cannot be tokenized. An error after that is in [`Generation::failure`], next to the results so
+    /// far.
+    pub fn run(&mut self, prepared: PreparedRequest, control: &Control<'_>) -> Result<Generation> {
+        let PreparedRequest { request, adapters } = prepared;
         let submitted = Instant::now();
         let prompts = self.tokens_of(&request.prompts)?;
         let tokenized = Instant::now();
         let (parts, replicas) = self.split();
         let count = replicas.len().min(prompts.len());
         let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let generated = at_once(&mut replicas[..count], |index, replica| {
+        let generated = run_on_replicas(&mut replicas[..count], |index, replica| {
             let progress = |generated: usize| {
                 told[index].store(generated, Ordering::Relaxed);
                 (control.progress)(told.iter().map(|told| told.load(Ordering::Relaxed)).sum());
             };
             let control = Control { progress: &progress, ..*control };
-            let own = part(prompts.len(), index, count);
+            let own = part_range(prompts.len(), index, count);
             let at = [submitted, tokenized];
             let sequences = generate::sequences(&request, &prompts, own, &adapters, parts, at);
             Ok(generate::run(parts, replica, sequences, at, &control))
@@ -187,8 +193,8 @@ impl Model {
             .ok_or_else(|| Error::Invalid("a request needs at least one prompt".to_owned()))
     }
 
-    /// Turns the tokens of completions into text, and notes in each how long that took. The first that cannot be
-    /// turned is returned as an error; the others have their text.
+    /// Turns the tokens of completions into text, and records in each how long that took. If some cannot be turned
+    /// into text, the first error is returned, and the others have their text.
     ///
     /// # Errors
     /// The tokenizer does not know a token.
@@ -212,10 +218,10 @@ impl Model {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Prepares and serves a request, with nobody measuring.
+    /// Prepares and serves a request, and turns the tokens into text. For callers that read no counters in between.
     ///
     /// # Errors
-    /// As [`Model::prepare`] and [`Model::run`].
+    /// The errors of [`Model::prepare`] and [`Model::run`].
     pub fn generate(&mut self, request: Request, control: &Control<'_>) -> Result<Generation> {
         let prepared = self.prepare(request)?;
         let mut generation = self.run(prepared, control)?;
@@ -225,7 +231,7 @@ impl Model {
     }
 }
 
-/// Refuses a request whose largest pass, or the logits that it keeps, no memory holds.
+/// Refuses a request whose largest pass, or whose logits to keep, would not fit into memory.
 fn check_pass(
     request: &Request,
     prompts: &[Vec<u32>],
@@ -236,8 +242,8 @@ fn check_pass(
     let rows = prompt_rows.min(generate::PREFILL_ROWS).max(prompts.len());
     let logits = match request.prompt_logits {
         _ if request.keep_logits => rooms.iter().sum(),
-        Logits::All => rows,
-        Logits::Last => prompts.len(),
+        LogitPositions::All => rows,
+        LogitPositions::Last => prompts.len(),
     };
     memory::check(
         shape.pass_bytes(rows, logits),
@@ -247,22 +253,22 @@ fn check_pass(
 }
 
 impl Generation {
-    /// Turning the prompts into tokens.
+    /// Returns the time to tokenize the prompts.
     pub fn tokenize_time(&self) -> Duration {
         self.tokenized - self.submitted
     }
 
-    /// Prompt processing of the whole batch, to the last first token.
+    /// Returns the time of prefill: from the tokenized prompts to the last sequence's first token.
     pub fn prefill_time(&self) -> Duration {
         self.prefilled - self.tokenized
     }
 
-    /// From there to the last token.
+    /// Returns the time of decode: from the end of prefill to the last token.
     pub fn decode_time(&self) -> Duration {
         self.finished - self.prefilled
     }
 
-    /// Turning the tokens into text.
+    /// Returns the time to turn the tokens into text, summed over all completions.
     pub fn detokenize_time(&self) -> Duration {
         self.completions.iter().map(|completion| completion.detokenize_time).sum()
     }

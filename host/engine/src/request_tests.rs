@@ -1,10 +1,11 @@
-//! What a request can ask of the choice of tokens, against transformers, torch, and other ways to the same numbers.
+//! Tests of what a request can set about the choice of tokens, against transformers, torch, and other ways to compute
+//! the same numbers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
 use crate::{
     Batch, FinishReason, LoadOptions, Split,
-    batch::{BatchOptions, Step, TokenLogProbabilities},
+    batch::{BatchOptions, BatchStep, TokenLogProbabilities},
     sampling::{
         LogitsRow, argmax,
         parity_tests::{fixture, ids, sampling},
@@ -13,7 +14,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// The fixture that transformers ran, whose vocabulary is 200 and context 256.
+/// The fixture that transformers ran. Its vocabulary has 200 tokens and its context 256.
 fn load(split: Split) -> Model {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/llama/tied");
     let dtype = Some(crate::DType::F32);
@@ -30,7 +31,7 @@ fn request(prompts: &[Vec<u32>], max_new_tokens: usize) -> Request {
 }
 
 fn generate(model: &mut Model, request: &Request) -> Vec<Completion> {
-    let generation = model.generate(request.clone(), &Control::none()).unwrap();
+    let generation = model.generate(request.clone(), &Control::default()).unwrap();
     assert!(generation.failure.is_none(), "{:?}", generation.failure);
     generation.completions
 }
@@ -45,16 +46,16 @@ fn submit(batch: &mut Batch, model: &Model, request: &Request) -> Vec<u64> {
     submitted.iter().map(|one| one.name).collect()
 }
 
-fn step(batch: &mut Batch, model: &mut Model) -> Step {
+fn step(batch: &mut Batch, model: &mut Model) -> BatchStep {
     batch.step(model, &|| false).unwrap()
 }
 
-/// The same in a continuous batch, with prompts in chunks.
+/// Generates in a continuous batch that runs prompts in chunks.
 fn generate_in_batch(model: &mut Model, request: &Request) -> Vec<Completion> {
     let mut batch = open(model, 5);
     submit(&mut batch, model, request);
     let mut ended = Vec::new();
-    batch.drain(model, &Control::none(), |step| ended.extend(step.ended)).unwrap();
+    batch.drain(model, &Control::default(), |step| ended.extend(step.ended)).unwrap();
     ended.sort_by_key(|one| one.sequence);
     ended.into_iter().map(|one| one.completion).collect()
 }
@@ -77,13 +78,13 @@ fn assert_close(ours: &[TokenLogProbabilities], theirs: &Value) {
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     let cases = fixture("generations");
     assert!(cases.len() >= 5);
-    for split in [Split::of(1, 1, 1), Split::of(2, 1, 1), Split::of(1, 2, 1)] {
+    for split in [Split::new(1, 1, 1), Split::new(2, 1, 1), Split::new(1, 2, 1)] {
         let mut model = load(split);
         for case in &cases {
             let options = &case["options"];
             let asked = Request {
                 sampling: sampling(options, 0.0),
-                // What transformers is told to end with counts as a token of the request's own.
+                // The end tokens that transformers was given are stop tokens of the request here.
                 stop_tokens: options["eos"]
                     .as_array()
                     .map_or_else(Arc::default, |_| ids(&options["eos"]).into()),
@@ -114,7 +115,7 @@ fn only_the_chosen_ones_are_told_with_zero_and_none_without() {
     assert!(told[0].log_probabilities.iter().all(|one| one.top.is_empty() && one.chosen < 0.0));
 }
 
-/// Log-probabilities of given tokens are what scoring says of them, and nothing ends a sequence but its list.
+/// The log-probabilities of given tokens are equal to their scores, and a sequence ends only with its list.
 #[test]
 fn given_tokens_are_fed_and_scored() {
     let mut model = load(Split::default());
@@ -138,7 +139,7 @@ fn given_tokens_are_fed_and_scored() {
             continuation: given.clone(),
         })
         .collect();
-    let scoring = model.score(&scored, &Control::none(), &|_, _| {}).unwrap();
+    let scoring = model.score(&scored, &Control::default(), &|_, _| {}).unwrap();
     for completions in [generate(&mut model, &asked), generate_in_batch(&mut model, &asked)] {
         for ((completion, given), score) in completions.iter().zip(&given).zip(&scoring.scores) {
             assert_eq!(&completion.tokens, given);
@@ -152,25 +153,25 @@ fn given_tokens_are_fed_and_scored() {
             }
         }
     }
-    // Without log-probabilities nothing is chosen or read, and the rows are the same.
+    // Without log-probabilities no token is chosen and no logits are read, but the rows are the same.
     let plain = Request { log_probabilities: None, ..asked };
     let mut batch = open(&mut model, 5);
     submit(&mut batch, &model, &plain);
     let (mut rows, mut logits, mut tokens) = (0, 0, 0);
     batch
-        .drain(&mut model, &Control::none(), |step| {
+        .drain(&mut model, &Control::default(), |step| {
             rows += step.scheduled.iter().map(|one| one.new).sum::<usize>();
             logits += step.scheduled.iter().map(|one| one.logits).sum::<usize>();
             tokens += step.tokens.len();
         })
         .unwrap();
-    // As in generation, the last token of each is not run.
+    // As in generation, the last token of each sequence is not run.
     assert_eq!((rows, logits, tokens), (22 + 16 - 3, 16, 16));
 }
 
 #[test]
 fn the_greedy_tokens_given_have_the_logits_of_the_greedy_run() {
-    for split in [Split::default(), Split::of(1, 2, 1), Split::of(1, 1, 2)] {
+    for split in [Split::default(), Split::new(1, 2, 1), Split::new(1, 1, 2)] {
         let mut model = load(split);
         let keep_logits = true;
         let asked = Request { keep_logits, ..request(&[prompt(1, 9), prompt(8, 4)], 6) };
@@ -186,7 +187,7 @@ fn the_greedy_tokens_given_have_the_logits_of_the_greedy_run() {
 
 #[test]
 fn a_prompt_alone_is_run_without_a_token() {
-    for split in [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1)] {
+    for split in [Split::default(), Split::new(2, 1, 1), Split::new(1, 2, 1)] {
         let mut model = load(split);
         let prompts = [prompt(1, 9), prompt(2, 256)];
         let alone = Request { keep_logits: true, ..request(&prompts, 0) };
@@ -205,12 +206,14 @@ fn a_prompt_alone_is_run_without_a_token() {
 #[test]
 fn prompt_logits_say_for_which_positions_the_head_is_computed() {
     let mut model = load(Split::default());
-    for (prompt_logits, expected) in [(Logits::Last, [0, 0, 1]), (Logits::All, [5, 5, 2])] {
+    for (prompt_logits, expected) in
+        [(LogitPositions::Last, [0, 0, 1]), (LogitPositions::All, [5, 5, 2])]
+    {
         let asked = Request { prompt_logits, ..request(&[prompt(1, 12)], 0) };
         assert_eq!(generate(&mut model, &asked)[0].finish, FinishReason::Length);
         let mut batch = open(&mut model, 5);
         submit(&mut batch, &model, &asked);
-        let steps: Vec<Step> = (0..3).map(|_| step(&mut batch, &mut model)).collect();
+        let steps: Vec<BatchStep> = (0..3).map(|_| step(&mut batch, &mut model)).collect();
         let logits: Vec<usize> = steps.iter().map(|step| step.scheduled[0].logits).collect();
         assert_eq!(logits, expected, "{prompt_logits:?}");
         assert!(steps.iter().all(|step| step.tokens.is_empty() && !step.scheduled[0].sampled));
@@ -221,10 +224,10 @@ fn prompt_logits_say_for_which_positions_the_head_is_computed() {
     }
 }
 
-/// A caller that takes the most likely token, beside sequences that do not wait for it, and as slow as it likes.
+/// The caller chooses the most likely token, at any pace, next to sequences that do not wait for it.
 #[test]
 fn a_caller_that_takes_the_most_likely_gets_the_greedy_tokens() {
-    for split in [Split::default(), Split::of(2, 1, 1), Split::of(1, 2, 1), Split::of(1, 1, 2)] {
+    for split in [Split::default(), Split::new(2, 1, 1), Split::new(1, 2, 1), Split::new(1, 1, 2)] {
         let mut model = load(split);
         let prompts = [prompt(1, 9), prompt(2, 14)];
         let greedy = Request { log_probabilities: Some(2), ..request(&prompts, 8) };
@@ -242,7 +245,7 @@ fn a_caller_that_takes_the_most_likely_gets_the_greedy_tokens() {
                 break;
             }
             assert_eq!(step.awaiting, batch.awaiting());
-            // The second chooses at every third step only.
+            // The second sequence gets a token only in every third step.
             for &name in step.awaiting.iter().filter(|&&name| name == names[0] || round % 3 == 0) {
                 let row = batch.logits(name).unwrap();
                 assert_eq!(LogitsRow::new(&row).unwrap().top(1)[0].token, argmax(&row).unwrap());
@@ -283,7 +286,7 @@ fn what_waits_for_its_caller_stands_still() {
     let idle = step(&mut batch, &mut model);
     assert!(idle.scheduled.is_empty() && idle.ended.is_empty());
     assert_eq!((idle.awaiting, batch.status().kv_used), (names.clone(), used));
-    let error = batch.drain(&mut model, &Control::none(), |_| {}).unwrap_err();
+    let error = batch.drain(&mut model, &Control::default(), |_| {}).unwrap_err();
     assert!(error.is_input() && error.to_string().starts_with("sequences 0, 1 wait"), "{error}");
 
     for (token, reason) in [
@@ -314,7 +317,7 @@ fn what_waits_for_its_caller_stands_still() {
     assert_eq!(last.tokens[0].finish, Some(FinishReason::Stop));
 }
 
-/// What waits is bounded by its caller, so that given tokens count as those of prompts do.
+/// Given tokens take memory while they wait, so they count like prompt tokens.
 #[test]
 fn given_tokens_that_wait_count_as_waiting() {
     let mut model = load(Split::default());
@@ -344,7 +347,10 @@ fn what_contradicts_itself_is_refused() {
     for (asked, reason) in [
         (with(&|one| one.min_new_tokens = 5), "min-new-tokens 5 must be at most"),
         (with(&|one| one.log_probabilities = Some(21)), "log-probabilities 21 must be at most 20"),
-        (with(&|one| one.prompt_logits = Logits::All), "all prompt logits are computed only"),
+        (
+            with(&|one| one.prompt_logits = LogitPositions::All),
+            "all prompt logits are computed only",
+        ),
         (with(&|one| one.stop_tokens = [3, 200].into()), "stop-tokens holds token 200"),
         (with(&|one| one.given = vec![vec![1]; 2]), "2 lists of given tokens for 1 prompts"),
         (with(&|one| one.given = vec![vec![1; 5]]), "5 tokens are given for prompt 0"),
@@ -356,7 +362,7 @@ fn what_contradicts_itself_is_refused() {
             "the caller can choose tokens only in a continuous",
         ),
     ] {
-        let error = model.generate(asked, &Control::none()).unwrap_err();
+        let error = model.generate(asked, &Control::default()).unwrap_err();
         assert!(error.is_input() && error.to_string().starts_with(reason), "{error}");
     }
     let both = Request { caller_chooses: true, given: vec![vec![1]], ..asked };
@@ -365,7 +371,7 @@ fn what_contradicts_itself_is_refused() {
     assert!(error.starts_with("tokens are given, so that there is nothing"), "{error}");
 }
 
-/// The model's own end, which is always the most likely token here, comes as soon as it may.
+/// The model's end-of-sequence token, which is always the most likely one here, is chosen as soon as it is allowed.
 #[test]
 fn end_of_sequence_waits_for_the_fewest_tokens() {
     let mut model = load(Split::default());

@@ -1,4 +1,4 @@
-//! A model's tokenizer and chat template, for those who need no more of it.
+//! A model's tokenizer and chat template, for callers that do not need the rest of the model.
 
 use crate::{Error, Result};
 use llem_checkpoint::{
@@ -7,36 +7,35 @@ use llem_checkpoint::{
 };
 use std::sync::{Arc, OnceLock};
 
-/// What turns text into tokens, and conversations into text. The model shares it.
+/// A model's tokenizer and chat template. They are shared with the model and can be used while the model is busy.
 #[derive(Clone)]
 pub struct TextTools {
-    /// The model's source.
     pub(crate) source: String,
-    /// Its tokenizer.
+    /// The model's tokenizer.
     pub tokenizer: Arc<Tokenizer>,
     pub(crate) chat_template: Option<Arc<ChatTemplate>>,
-    /// The date that the chat template is told.
+    /// The date that the chat template sees.
     pub(crate) date: DateTime,
-    /// What is known of the tokenizer, once somebody has asked: it takes a walk through the whole vocabulary.
+    /// The tokenizer's facts, computed on the first request, because that reads the whole vocabulary.
     pub(crate) facts: Arc<OnceLock<TokenizerFacts>>,
 }
 
 impl TextTools {
-    /// What is known of the tokenizer.
+    /// Returns facts about the tokenizer.
     pub fn facts(&self) -> &TokenizerFacts {
         self.facts.get_or_init(|| self.tokenizer.facts())
     }
 
-    /// Renders a conversation by the model's chat template.
+    /// Renders a conversation with the model's chat template.
     ///
     /// # Errors
-    /// The model has no chat template, or it cannot be rendered so ([`ChatTemplate::render`]).
+    /// The model has no chat template, or the template refuses the conversation ([`ChatTemplate::render`]).
     pub fn render(&self, conversation: &Conversation) -> Result<String> {
         render(self.chat_template.as_deref(), &self.source, conversation, self.date)
     }
 }
 
-/// Renders a conversation by the chat template of the model of this source.
+/// Renders a conversation with a chat template. `source` is the model's source, for messages.
 pub(crate) fn render(
     template: Option<&ChatTemplate>,
     source: &str,

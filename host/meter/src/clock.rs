@@ -1,18 +1,18 @@
-//! The run's clock.
+//! The clock of a run, and the unit of time in this crate.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Time on a monotonic clock, s.
+/// A time or a length of time on a monotonic clock, s.
 pub type Seconds = f64;
 
-/// Readings of both clocks, of which the pair with the smallest gap is taken: the kernel may run something else in
-/// between, but hardly each time.
+/// How often both clocks are read. The pair with the smallest gap is used, because the kernel may run something else
+/// between two readings, but hardly each time.
 const TRIES: usize = 8;
 
-/// Monotonic nanoseconds since it was started, and what the wall clock said then.
+/// A clock that counts monotonic nanoseconds since it was started, and knows what the wall clock showed then.
 ///
-/// The two are read back to back, once, so that a moment of the run is the same moment in the logs of others. From then
-/// on only the monotonic clock is read: a wall clock may be set while a run goes on.
+/// Both clocks are read once, one right after the other, so that a moment of the run can be found in the logs of other
+/// programs. After that, only the monotonic clock is read, because a wall clock may be set during a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     epoch: Instant,
@@ -20,12 +20,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at 0 now.
+    /// Starts a clock, which shows 0 now.
     pub fn start() -> Self {
         let read = || {
             let (before, wall, after) = (Instant::now(), SystemTime::now(), Instant::now());
             let gap = after.duration_since(before);
-            // The wall clock was read somewhere in between.
+            // The wall clock was read between the two monotonic readings.
             (gap, Self { epoch: before + gap / 2, unix_ns: unix_ns(wall) })
         };
         let best = (1..TRIES).fold(read(), |best, _| {
@@ -35,33 +35,33 @@ impl Clock {
         best.1
     }
 
-    /// Nanoseconds since the start.
+    /// Returns the nanoseconds since the start.
     pub fn now(&self) -> u64 {
         self.at(Instant::now())
     }
 
-    /// The same of a moment read elsewhere; 0 for moments before the start.
+    /// Returns the nanoseconds from the start to a moment; 0 for a moment before the start.
     pub fn at(&self, moment: Instant) -> u64 {
         moment.saturating_duration_since(self.epoch).as_nanos() as u64
     }
 
-    /// When it showed this many nanoseconds.
+    /// Returns the moment at which the clock showed this many nanoseconds.
     pub fn moment(&self, ns: u64) -> Instant {
         self.epoch + Duration::from_nanos(ns)
     }
 
-    /// When it started, in nanoseconds since 1970-01-01 UTC.
+    /// Returns when the clock was started, in nanoseconds since 1970-01-01 UTC.
     pub fn unix_ns(&self) -> i64 {
         self.unix_ns
     }
 
-    /// A moment of this clock on the wall clock.
+    /// Converts a time of this clock, ns, to the wall clock.
     pub fn wall_time(&self, ns: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.unix_ns.max(0) as u64) + Duration::from_nanos(ns)
     }
 }
 
-/// Nanoseconds since 1970-01-01 UTC; negative before.
+/// Returns the nanoseconds since 1970-01-01 UTC, which are negative before that.
 fn unix_ns(wall: SystemTime) -> i64 {
     match wall.duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_nanos() as i64,
@@ -69,7 +69,7 @@ fn unix_ns(wall: SystemTime) -> i64 {
     }
 }
 
-/// Now, seconds since 1970.
+/// Returns the wall clock's time now, in seconds since 1970-01-01 UTC.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -1,4 +1,4 @@
-//! How the kernel sets the processor's clock (Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst).
+//! Settings of the kernel that govern the processor's clock (Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,18 +6,19 @@ use std::{
     path::Path,
 };
 
-/// Within `/sys`.
+/// The folder within `/sys`.
 const CPU: &str = "devices/system/cpu";
 
-/// What is read of every policy, a policy being threads that share a clock, and what it is called in the record.
-const OF_POLICY: [(&str, &str); 3] = [
+/// The settings of a policy: the name in the record and the file. A policy is a set of threads that share a clock.
+const POLICY_FILES: [(&str, &str); 3] = [
     ("governor", "scaling_governor"),
     ("frequency-driver", "scaling_driver"),
     ("energy-performance-preference", "energy_performance_preference"),
 ];
 
-/// Where `/sys` is at `sys`. What cannot be read is absent; policies that differ are all named.
-pub fn settings(sys: &Path) -> BTreeMap<String, String> {
+/// Reads the settings from `/sys`, which is the folder `sys`. A setting that cannot be read is absent. If policies differ,
+/// all values are named.
+pub(crate) fn settings(sys: &Path) -> BTreeMap<String, String> {
     let root = sys.join(CPU);
     let policies = fs::read_dir(root.join("cpufreq")).into_iter().flatten().flatten();
     let policies: Vec<_> = policies
@@ -25,14 +26,14 @@ pub fn settings(sys: &Path) -> BTreeMap<String, String> {
         .map(|entry| entry.path())
         .collect();
     let mut settings = BTreeMap::new();
-    for (name, file) in OF_POLICY {
+    for (name, file) in POLICY_FILES {
         let values: BTreeSet<String> =
             policies.iter().filter_map(|policy| text(&policy.join(file))).collect();
         if !values.is_empty() {
             settings.insert(name.to_owned(), values.into_iter().collect::<Vec<_>>().join(", "));
         }
     }
-    // `no_turbo` is the driver intel_pstate's word, `boost` that of all others.
+    // The driver intel_pstate has `no_turbo`. All other drivers have `boost`.
     let no_turbo = text(&root.join("intel_pstate/no_turbo")).map(|value| value == "0");
     let boost = no_turbo.or_else(|| text(&root.join("cpufreq/boost")).map(|value| value == "1"));
     if let Some(is_on) = boost {

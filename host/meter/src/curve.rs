@@ -1,44 +1,44 @@
-//! Energy as a curve over a span: what one gauge had told until any moment of it.
+//! Energy as a curve over time: what one meter knew of the energy until each moment of a window.
 //!
 //! ```text
-//! joules │                    ·──┤ end: the closing edge
-//!        │            ·───┊──·      ┊ boundary: the work changes here, prefill to decode
-//!        │      ·─────    ┊         · knot: a tick of the counter, a reading of the sensor
+//! joules │                    ·──┤ end: the window is closed
+//!        │            ·───┊──·      ┊ boundary: the work changes here, from prefill to decode
+//!        │      ·─────    ┊         · knot: a tick of the counter, or a reading of the sensor
 //!        ├──·             ┊
 //!        └┴──────────────────────── time
 //! ```
 //!
-//! Between knots power is taken to be even. Where the work is known to change between two of them it is not: there each
-//! side's own power, as its other knots tell it, is drawn out to the boundary, and how far the two ends are apart is
-//! what is not known.
+//! Between two knots, power is taken as constant. Where the work is known to change between two knots, that would be wrong.
+//! There, the power on each side, as the knots on that side show it, is extended to the boundary. How much the two results
+//! differ is the uncertainty.
 
 use crate::{
     clock::Seconds,
-    estimate::{Estimate, RECENT},
+    uncertain_value::{RECENT, UncertainValue},
 };
 
-/// Energy until a moment, J, with one standard deviation.
+/// One known point of an energy curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Knot {
-    /// The moment, on the meter's clock.
+pub(crate) struct Knot {
+    /// The moment, on the meter's clock, s.
     pub at: Seconds,
-    /// Joules until then, counted from wherever the gauge counts.
+    /// Joules until then, counted from where the meter's total is 0.
     pub joules: f64,
     /// One standard deviation, J.
     pub uncertainty: f64,
 }
 
-/// Energy over a span. Neither time nor energy ever goes back.
+/// Energy over a window. Time and energy never decrease from one knot to the next.
 #[derive(Clone, Debug)]
-pub struct Curve {
+pub(crate) struct Curve {
     knots: Vec<Knot>,
-    /// By how much a gauge may lag behind, s: a sensor tells of up to an update ago.
+    /// How far the readings may lag behind, s: a sensor's number may be as old as the time between two updates.
     lag: Seconds,
 }
 
 impl Curve {
-    /// From `start` to `end` through what was known in between, in order.
-    pub fn new(
+    /// Creates the curve from `start` to `end` through the knots in between, which are in order of time.
+    pub(crate) fn new(
         start: Knot,
         between: impl IntoIterator<Item = Knot>,
         end: Knot,
@@ -56,9 +56,9 @@ impl Curve {
         Self { knots, lag }
     }
 
-    /// The same, where no knot lies between its ends, with an end as uncertain as what none of them saw: anything up to
-    /// `limit` watts, or as much again as it tells (GUM 4.3.7).
-    pub fn with_unseen(mut self, limit: Option<f64>) -> Self {
+    /// Widens the uncertainty at the end if there is no knot between the ends. Such a curve saw none of the energy: it may
+    /// have been anything up to `limit` watts, or twice the estimate if no limit is known (GUM 4.3.7).
+    pub(crate) fn with_unseen(mut self, limit: Option<f64>) -> Self {
         if self.knots.len() > 2 {
             return self;
         }
@@ -70,55 +70,54 @@ impl Curve {
         self
     }
 
-    /// All of it, J.
-    pub fn total(&self) -> f64 {
+    /// Returns the energy of the whole window, J.
+    pub(crate) fn total(&self) -> f64 {
         self.end().joules - self.start().joules
     }
 
-    /// Where it begins.
-    pub fn start(&self) -> Knot {
+    pub(crate) fn start(&self) -> Knot {
         self.knots[0]
     }
 
-    /// Where it ends.
-    pub fn end(&self) -> Knot {
+    pub(crate) fn end(&self) -> Knot {
         self.knots[self.knots.len() - 1]
     }
 
-    /// Energy until a moment, which is taken into the span.
-    pub fn at(&self, moment: Seconds) -> Estimate {
-        let after = self.after(moment);
+    /// Returns the energy until a moment, J. A moment outside the window is moved to its nearest end.
+    pub(crate) fn at(&self, moment: Seconds) -> UncertainValue {
+        let after = self.index_after(moment);
         let (left, right) = (self.knots[after - 1], self.knots[after]);
         let length = right.at - left.at;
         let share = if length > 0.0 { ((moment - left.at) / length).clamp(0.0, 1.0) } else { 1.0 };
         let gained = right.joules - left.joules;
-        // At the ends nothing is unknown. Half way it is what power varies by from one interval to the next, and at most
-        // anything in between (GUM 4.3.7).
-        let unknown = (self.varied(after) * length).min(gained / 3f64.sqrt());
+        // At a knot nothing is unknown. Half way between two knots, the error is how much power varies from one interval to
+        // the next, and at most anything between the two energies (GUM 4.3.7).
+        let unknown = (self.power_variation(after) * length).min(gained / 3f64.sqrt());
         let unknown = unknown * (share * (1.0 - share)).sqrt();
         let ends = left.uncertainty * (1.0 - share) + right.uncertainty * share;
-        Estimate { value: left.joules + gained * share, uncertainty: ends.hypot(unknown) }
+        UncertainValue { value: left.joules + gained * share, uncertainty: ends.hypot(unknown) }
     }
 
-    /// The place of the knot after a moment.
-    fn after(&self, moment: Seconds) -> usize {
+    /// Returns the index of the first knot after a moment.
+    fn index_after(&self, moment: Seconds) -> usize {
         self.knots.partition_point(|knot| knot.at <= moment).clamp(1, self.knots.len() - 1)
     }
 
-    /// By how much the power of the interval that ends at a place differs from that of its neighbours, W.
-    fn varied(&self, place: usize) -> f64 {
-        let power = |place: usize| {
-            let (from, to) = (self.knots.get(place.checked_sub(1)?)?, self.knots.get(place)?);
+    /// Returns how much the power of the interval that ends at knot `index` differs from its neighbours, W.
+    fn power_variation(&self, index: usize) -> f64 {
+        let power = |index: usize| {
+            let (from, to) = (self.knots.get(index.checked_sub(1)?)?, self.knots.get(index)?);
             Some((to.joules - from.joules) / (to.at - from.at)).filter(|power| power.is_finite())
         };
-        let Some(own) = power(place) else { return f64::INFINITY };
-        let neighbours = [place.checked_sub(1).and_then(power), power(place + 1)];
+        let Some(own) = power(index) else { return f64::INFINITY };
+        let neighbours = [index.checked_sub(1).and_then(power), power(index + 1)];
         let differences = neighbours.into_iter().flatten().map(|power| (power - own).abs());
         differences.reduce(f64::max).unwrap_or(f64::INFINITY)
     }
 
-    /// The same curve with a knot at each moment, in order, at which the work changes.
-    pub fn with_boundaries(&self, boundaries: &[Seconds]) -> Self {
+    /// Returns this curve with an additional knot at each moment at which the work changes. The moments are in order of
+    /// time.
+    pub(crate) fn with_boundaries(&self, boundaries: &[Seconds]) -> Self {
         let (start, end) = (self.start().at, self.end().at);
         let inner = |&at: &Seconds| at > start && at < end;
         let boundaries: Vec<Seconds> = boundaries.iter().copied().filter(inner).collect();
@@ -134,22 +133,22 @@ impl Curve {
         Self::new(first, knots, last, self.lag)
     }
 
-    /// Energy until `at`, where work that began at `before` becomes work that ends at `after`.
+    /// Estimates the energy until a boundary at `at`, between work that began at `before` and work that ends at `after`.
     fn boundary(&self, before: Seconds, at: Seconds, after: Seconds) -> Knot {
-        let next = self.after(at);
+        let next = self.index_after(at);
         let (left, right) = (self.knots[next - 1], self.knots[next]);
         let gained = right.joules - left.joules;
         let anything = gained / 12f64.sqrt();
         let [since, until] = [at - left.at, right.at - at];
-        let drawn = |power: Estimate, length: Seconds| power.value * length;
-        let first = self.power_from(before, next - 1, false);
-        let second = self.power_from(after, next, true);
+        let drawn = |power: UncertainValue, length: Seconds| power.value * length;
+        let first = self.power_beside(before, next - 1, false);
+        let second = self.power_beside(after, next, true);
         let left_end = first.map(|power| (left.joules + drawn(power, since)).min(right.joules));
         let right_end = second.map(|power| (right.joules - drawn(power, until)).max(left.joules));
-        // Over a part of an interval a mean varies more than over the whole ([`crate::account`]).
+        // The mean over a part of an interval varies more than the mean over all of it ([`crate::tick_counter`]).
         let interval = since + until;
         let varied =
-            |power: Estimate, length: Seconds| power.uncertainty * (length * interval).sqrt();
+            |power: UncertainValue, length: Seconds| power.uncertainty * (length * interval).sqrt();
         let (joules, uncertainty) = match (left_end, right_end, first, second) {
             (Some(from_left), Some(from_right), ..) => {
                 let share = since / interval;
@@ -161,7 +160,7 @@ impl Curve {
             _ => (left.joules + gained * since / interval, anything),
         };
         let ends = left.uncertainty.max(right.uncertainty);
-        // What lags behind does not see all: how much that may be is part of the end's uncertainty.
+        // A reading that lags does not see all of the energy. How much it may miss is part of the end's uncertainty.
         let lagging = match self.lag > 0.0 {
             true => self.end().uncertainty.max(self.step_at(at) * self.lag / 12f64.sqrt()),
             false => 0.0,
@@ -169,9 +168,10 @@ impl Curve {
         Knot { at, joules, uncertainty: uncertainty.hypot(ends).hypot(lagging) }
     }
 
-    /// Power of work of one kind beside a boundary: that of the intervals between knots from `place` on, away from the
-    /// boundary, that lie within the work, which ends at `end`. None where there is no such interval.
-    fn power_from(&self, end: Seconds, place: usize, is_after: bool) -> Option<Estimate> {
+    /// Returns the power of the work on one side of a boundary, W. It is taken from the intervals between knots that begin
+    /// at knot `place`, go away from the boundary, and end before the work's other end at `end`. Returns `None` if there
+    /// is no such interval.
+    fn power_beside(&self, end: Seconds, place: usize, is_after: bool) -> Option<UncertainValue> {
         let power = |from: &Knot, to: &Knot| (to.joules - from.joules) / (to.at - from.at);
         let powers: Vec<f64> = match is_after {
             true => {
@@ -184,10 +184,10 @@ impl Curve {
                 pairs.take(RECENT).map(|pair| power(&pair[0], &pair[1])).collect()
             }
         };
-        Estimate::of_powers(&powers)
+        UncertainValue::from_powers(&powers)
     }
 
-    /// By how much power changes over the time that the gauge lags behind, W.
+    /// Returns how much power changes at a moment, W: between the means over one lag before and after it.
     fn step_at(&self, at: Seconds) -> f64 {
         let mean =
             |from: Seconds, to: Seconds| (self.at(to).value - self.at(from).value) / self.lag;

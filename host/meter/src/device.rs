@@ -1,9 +1,9 @@
-//! What devices there are, and how they are now.
+//! The devices of this machine, and their state at one moment.
 
-use llem_quantity::{Quantity, Reading, Source};
+use llem_quantity::{Cause, Quantity, Reading, Source, Unavailable};
 use std::collections::BTreeMap;
 
-/// What kind of hardware a device is.
+/// The kind of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
     /// The host's processor and its memory.
@@ -12,41 +12,41 @@ pub enum DeviceKind {
     Cuda,
 }
 
-/// One device.
+/// A device, as it was when the meter first looked.
 #[derive(Clone, Debug)]
 pub struct Device {
     /// `cpu`, `cuda:0`, or the UUID of a GPU that only another rank's process sees.
     pub id: String,
-    /// What kind of hardware it is.
+    /// The kind of the device.
     pub kind: DeviceKind,
-    /// The vendor's name for it.
+    /// The vendor's name for this kind of device.
     pub name: String,
-    /// What tells it from others of its name, where anything does: the UUID of a GPU, or of the MIG instance of one.
+    /// The UUID of the GPU, or of a MIG instance of one. `None` for a processor.
     pub uuid: Option<String>,
-    /// Memory in bytes.
+    /// Size of the device's memory, bytes.
     pub memory_bytes: Option<u64>,
     /// CUDA compute capability, major then minor.
     pub compute_capability: Option<(u32, u32)>,
-    /// What measures its energy, or why nothing does and what to run to change that.
-    pub energy_source: Result<Source, String>,
-    /// What a reader of its numbers must know.
+    /// What measures the device's energy, or why nothing does and what to do about it.
+    pub energy_source: Result<Source, Unavailable>,
+    /// What a reader of the device's numbers must know.
     pub notes: Vec<String>,
-    /// What it was set to when the meter first looked, by name, with units: driver, power limit, clock policy.
+    /// Settings by name, with units: driver, power limit, clock policy.
     pub settings: BTreeMap<String, String>,
 }
 
 impl Device {
-    /// What tells it from every other device in files that outlive a run.
+    /// Returns a key for files that outlive a run. It differs from the key of every other device, on other machines, too.
     pub fn key(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         self.uuid.clone().unwrap_or_else(|| format!("{}/{}", host().trim(), self.name))
     }
 }
 
-/// A device at one moment; each field that it cannot tell holds the reason.
+/// The state of a device at one moment. A field that the device does not report holds the reason.
 #[derive(Clone, Debug)]
 pub struct DeviceState {
-    /// Power draw, W.
+    /// Power, W.
     pub power: Reading,
     /// Temperature, Cel.
     pub temperature: Reading,
@@ -54,7 +54,7 @@ pub struct DeviceState {
     pub core_clock: Reading,
     /// Clock of the memory, MHz.
     pub memory_clock: Reading,
-    /// Busy share of the last sampling period, %.
+    /// Share of the device's last sampling period in which it was busy, %.
     pub utilisation: Reading,
     /// Memory in use, By.
     pub memory_used: Reading,
@@ -64,9 +64,9 @@ pub struct DeviceState {
     pub throttle_reasons: Vec<String>,
 }
 
-/// A number that the kernel tells, or that it does not.
+/// Makes a reading of a number from the kernel. `what` names it in the reason for its absence.
 pub(crate) fn sensor(value: Option<f64>, unit: &str, what: &str) -> Reading {
-    value
-        .map(|value| Quantity::exact(value, unit, Source::Sensor))
-        .ok_or_else(|| format!("the kernel does not tell {what}"))
+    let missing =
+        || Unavailable::new(Cause::NotSupported, format!("the kernel does not tell {what}"));
+    value.map(|value| Quantity::exact(value, unit, Source::Sensor)).ok_or_else(missing)
 }

@@ -7,23 +7,23 @@
 //!                        then reset       A and B
 //! ```
 //!
-//! `VmHWM` is the kernel's own peak of the resident set, counted page by page. It is set back whenever a window opens, so
-//! that it covers the time since the newest one opened, and it is folded into all open windows before that and when one
-//! closes: windows may nest and overlap. Whoever reads it, or `ru_maxrss` of the process, from outside sees the peak since
-//! a window was last opened.
+//! `VmHWM` is the kernel's own peak of the resident set, counted page by page. It is reset whenever a window opens, so it
+//! covers the time since the newest window opened. Before a reset, and when a window closes, it is folded into the peaks
+//! of all open windows, because windows may nest and overlap. A program that reads `VmHWM`, or `ru_maxrss` of the process,
+//! from outside sees the peak since a window was last opened.
 //!
-//! The reset costs 0.5 µs however much is resident (Linux 6.18, measured with 2 MiB to 8 GiB of touched memory): unlike
-//! the other values of `clear_refs`, 5 walks no page table. A read of the status through a file that is kept open takes
-//! 6 µs, and `getrusage` 0.6 µs, whose `ru_maxrss` is the same peak once that is above what it said after the first
-//! reset: until then it may be that of the program which the process was before `execve`. A window that is alone reads
-//! once. None of it is between the clock and the counters of a window.
+//! The reset costs 0.5 µs, however much is resident (Linux 6.18, measured with 2 MiB to 8 GiB of touched memory), because
+//! the value 5 walks no page table, unlike the other values of `clear_refs`. A read of the status through an open file
+//! takes 6 µs, and `getrusage` takes 0.6 µs. Its `ru_maxrss` is the same peak once it is above its value after the first
+//! reset. Until then it may be the peak of the program that the process was before `execve`. A window that is alone needs
+//! one read. None of this happens between the clock and the counters of a window.
 //!
-//! Where the kernel does not allow the reset, the sampler reads the resident set at each of its rounds instead
-//! ([`crate::Options::period`], or 100 ms on a machine without a gauge), and the uncertainty covers what may have come
-//! and gone between two of them. To have it exact there, give the process a `/proc` that it may write.
+//! If the kernel does not allow the reset, the sampler reads the resident set in each of its rounds instead
+//! ([`crate::MeterOptions::period`], or 100 ms on a machine without a counter), and the uncertainty covers what may have
+//! come and gone between two rounds. For an exact peak, give the process a `/proc` that it may write.
 
-use crate::lock::locked;
-use llem_quantity::{Quantity, Reading, Source};
+use crate::lock::lock;
+use llem_quantity::{Cause, Quantity, Reading, Source, Unavailable};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{
     collections::BTreeMap,
@@ -34,22 +34,23 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// The text of the status is shorter, even for a user of a thousand groups on a machine of a thousand cores.
+/// Bytes of the buffer for `/proc/self/status`. The text is shorter, even for a user in a thousand groups on a machine with
+/// a thousand cores.
 const STATUS_BYTES: usize = 32_768;
 
-/// Whose memory it is.
+/// What a memory peak counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryKind {
-    /// Of this process, in the host's memory: its resident set.
+    /// The resident set of this process, in the host's memory.
     ProcessResident,
-    /// Of this process, on an accelerator.
+    /// The memory of this process on an accelerator.
     ProcessDevice,
-    /// Of everything on a device.
+    /// The memory of all processes on a device.
     Device,
 }
 
 impl MemoryKind {
-    /// Its name, as the contract and records hold it.
+    /// Returns the name that records and the WIT contract use.
     pub fn name(self) -> &'static str {
         match self {
             Self::ProcessResident => "process-resident",
@@ -64,25 +65,36 @@ impl MemoryKind {
 pub struct MemoryPeak {
     /// The device's id.
     pub device: String,
-    /// Whose memory it is.
+    /// What the peak counts.
     pub kind: MemoryKind,
-    /// By. The kernel's peak for the resident set. On devices the highest reading of the sampler: it asks an accelerator
-    /// every 100 ms and the processor every second, and does not see what comes and goes in between.
+    /// The peak, By. For the resident set it is the kernel's own peak. For a device it is the highest reading of the sampler,
+    /// which reads an accelerator every 100 ms and the processor every second. What came and went in between is not seen.
     pub peak: Reading,
 }
 
-/// Why NVML does not tell how much of a card's memory this process uses.
+/// Why it is not known how much of a card's memory this process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoProcessMemory {
-    /// It is not among the processes that compute there.
+    /// NVML does not list this process among those that compute on the card.
     NotListed {
-        /// Its number, as it sees itself.
+        /// The process id, as the process itself sees it.
         process: u32,
     },
-    /// It is, without a number of bytes.
+    /// NVML lists this process, but without a number of bytes.
     Withheld,
-    /// The call fails, for this reason.
+    /// The call failed with this error of NVML.
     Failed(String),
+}
+
+impl NoProcessMemory {
+    /// Returns the cause that records keep.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::NotListed { .. } => Cause::NotVisible,
+            Self::Withheld => Cause::NoPermission,
+            Self::Failed(_) => Cause::Unreadable,
+        }
+    }
 }
 
 impl fmt::Display for NoProcessMemory {
@@ -104,72 +116,71 @@ impl fmt::Display for NoProcessMemory {
 }
 
 /// The resident set of this process, and its peak in every open window.
-pub struct ResidentSet {
+pub(crate) struct ResidentSet {
     /// `/proc/self/status`
-    status: Result<File, String>,
-    /// `/proc/self/clear_refs`; none where it may not be written.
+    status: Result<File, Unavailable>,
+    /// `/proc/self/clear_refs`; `None` if the process may not write it.
     reset: Option<File>,
-    /// What `ru_maxrss` was after the first reset, By; nothing where there is none.
+    /// `ru_maxrss` after the first reset, By. A higher value is a peak since a reset. `u64::MAX` if there is no reset.
     inherited: u64,
-    /// What the kernel's counter may be off by, By.
+    /// One standard deviation of the kernel's counter, By.
     uncertainty: f64,
-    state: Mutex<State>,
+    open: Mutex<OpenWindows>,
 }
 
-struct State {
-    /// The text of the status.
+struct OpenWindows {
+    /// A buffer for the text of the status.
     text: Vec<u8>,
-    windows: BTreeMap<u64, Seen>,
+    windows: BTreeMap<u64, WindowPeak>,
     next: u64,
 }
 
-/// What has been seen in an open window.
-struct Seen {
-    /// The highest so far, By, or why it is not known.
-    peak: Result<u64, String>,
-    /// `VmHWM` when it opened, By; 0 where it was set back then. A higher one is of the window.
+/// The peak of an open window so far.
+struct WindowPeak {
+    /// The highest resident set so far, By, or why it is not known.
+    peak: Result<u64, Unavailable>,
+    /// `VmHWM` when the window opened, By; 0 if it was reset then. A higher `VmHWM` was reached within the window.
     before: u64,
 }
 
 /// The resident set now and its peak since the last reset, By.
 #[derive(Clone, Copy)]
-struct Status {
+struct ProcessStatus {
     now: u64,
     peak: u64,
 }
 
 impl ResidentSet {
-    /// That of this process. Opens the kernel's files, and keeps them open.
-    pub fn of_process() -> Self {
-        Self::with(File::options().write(true).open("/proc/self/clear_refs").ok())
+    /// Opens the kernel's files for this process, and keeps them open.
+    pub(crate) fn from_process() -> Self {
+        Self::with_reset(File::options().write(true).open("/proc/self/clear_refs").ok())
     }
 
-    fn with(reset: Option<File>) -> Self {
-        let unreadable = |error: io::Error| format!("/proc/self/status cannot be read: {error}");
+    fn with_reset(reset: Option<File>) -> Self {
         let text = vec![0; STATUS_BYTES];
         let is_reset = reset.as_ref().is_some_and(|mut file| file.write(b"5").is_ok());
         Self {
-            status: File::open("/proc/self/status").map_err(unreadable),
+            status: File::open("/proc/self/status").map_err(|error| unreadable(&error)),
             reset,
-            inherited: highest().filter(|_| is_reset).unwrap_or(u64::MAX),
+            inherited: max_resident_set().filter(|_| is_reset).unwrap_or(u64::MAX),
             uncertainty: counter_uncertainty(),
-            state: Mutex::new(State { text, windows: BTreeMap::new(), next: 0 }),
+            open: Mutex::new(OpenWindows { text, windows: BTreeMap::new(), next: 0 }),
         }
     }
 
-    /// Begins a window. Called before its clock is read.
-    pub fn open(self: &Arc<Self>) -> ResidentWindow {
-        let mut state = locked(&self.state);
-        // Nothing is read for a window that is alone: the peak before it is nobody's.
+    /// Begins a window. The meter calls it before the window's clock is read.
+    pub(crate) fn open(self: &Arc<Self>) -> ResidentWindow {
+        let mut state = lock(&self.open);
+        // If no other window is open, the peak until now belongs to no window and need not be read.
         if !state.windows.is_empty() {
             self.fold(&mut state);
         }
         let is_reset = self.reset.as_ref().is_some_and(|mut file| file.write(b"5").is_ok());
         let seen = match is_reset {
-            true => Seen { peak: Ok(0), before: 0 },
+            true => WindowPeak { peak: Ok(0), before: 0 },
             false => match self.read(&mut state.text) {
-                Ok(status) => Seen { peak: Ok(status.now), before: status.peak },
-                Err(reason) => Seen { peak: Err(reason), before: 0 },
+                Ok(status) => WindowPeak { peak: Ok(status.now), before: status.peak },
+                Err(reason) => WindowPeak { peak: Err(reason), before: 0 },
             },
         };
         let id = state.next;
@@ -178,29 +189,29 @@ impl ResidentSet {
         ResidentWindow { set: Arc::clone(self), id }
     }
 
-    /// Reads it for all open windows where the kernel's peak does not tell theirs.
-    pub fn sample(&self) {
+    /// Reads the resident set for all open windows, if the kernel's peak cannot be reset.
+    pub(crate) fn sample(&self) {
         if self.reset.is_none() {
-            let mut state = locked(&self.state);
+            let mut state = lock(&self.open);
             if !state.windows.is_empty() {
                 self.fold(&mut state);
             }
         }
     }
 
-    /// Reads the peak, and has all open windows know of it.
-    fn fold(&self, state: &mut State) {
-        // Of what was set back, the peak alone is asked for.
-        let told = highest().filter(|&peak| peak > self.inherited);
-        let status = match told {
-            Some(peak) => Ok(Status { now: peak, peak }),
+    /// Reads the peak and raises the peaks of all open windows to it.
+    fn fold(&self, state: &mut OpenWindows) {
+        // After a reset, the cheaper `ru_maxrss` is enough.
+        let known = max_resident_set().filter(|&peak| peak > self.inherited);
+        let status = match known {
+            Some(peak) => Ok(ProcessStatus { now: peak, peak }),
             None => self.read(&mut state.text),
         };
         for seen in state.windows.values_mut() {
             match (&mut seen.peak, &status) {
                 (Ok(peak), Ok(status)) => {
-                    let told = if status.peak > seen.before { status.peak } else { status.now };
-                    *peak = told.max(*peak);
+                    let known = if status.peak > seen.before { status.peak } else { status.now };
+                    *peak = known.max(*peak);
                 }
                 (peak, Err(reason)) => *peak = Err(reason.clone()),
                 (Err(_), _) => {}
@@ -208,25 +219,29 @@ impl ResidentSet {
         }
     }
 
-    fn read(&self, text: &mut [u8]) -> Result<Status, String> {
+    fn read(&self, text: &mut [u8]) -> Result<ProcessStatus, Unavailable> {
         let file = self.status.as_ref().map_err(Clone::clone)?;
-        let length = file
-            .read_at(text, 0)
-            .map_err(|error| format!("/proc/self/status cannot be read: {error}"))?;
-        Status::of(&text[..length])
-            .ok_or_else(|| "/proc/self/status does not tell the resident set".to_owned())
+        let length = file.read_at(text, 0).map_err(|error| unreadable(&error))?;
+        ProcessStatus::parse(&text[..length]).ok_or_else(|| {
+            let detail = "/proc/self/status does not tell the resident set";
+            Unavailable::new(Cause::NotSupported, detail)
+        })
     }
 }
 
-/// `ru_maxrss` of this process, By (getrusage(2) tells it in kibibytes).
-fn highest() -> Option<u64> {
+fn unreadable(error: &io::Error) -> Unavailable {
+    Unavailable::new(Cause::Unreadable, format!("/proc/self/status cannot be read: {error}"))
+}
+
+/// Returns `ru_maxrss` of this process, By. getrusage(2) counts it in kibibytes.
+fn max_resident_set() -> Option<u64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     Some(u64::try_from(usage.max_rss()).ok()? * 1024)
 }
 
-impl Status {
-    /// From the lines `VmHWM: 1234 kB` and `VmRSS: 1234 kB` (proc_pid_status(5)).
-    fn of(text: &[u8]) -> Option<Self> {
+impl ProcessStatus {
+    /// Parses the lines `VmHWM: 1234 kB` and `VmRSS: 1234 kB` (proc_pid_status(5)).
+    fn parse(text: &[u8]) -> Option<Self> {
         let text = str::from_utf8(text).ok()?;
         let bytes = |name: &str| {
             let (_, rest) = text.split_once(name)?;
@@ -237,21 +252,22 @@ impl Status {
     }
 }
 
-/// The resident set over an open window. Dropping it ends it without an answer.
-pub struct ResidentWindow {
+/// The resident set over an open window. If it is dropped, its peak is forgotten.
+pub(crate) struct ResidentWindow {
     set: Arc<ResidentSet>,
     id: u64,
 }
 
 impl ResidentWindow {
-    /// Ends it and tells its peak, By. Called after the window's clock and counters have been read.
-    pub fn close(self) -> Reading {
-        let mut state = locked(&self.set.state);
+    /// Returns the peak of the window, By. The meter calls it after the window's clock and counters have been read.
+    pub(crate) fn close(self) -> Reading {
+        let mut state = lock(&self.set.open);
         self.set.fold(&mut state);
-        let seen = state.windows.remove(&self.id).ok_or("the window is not open")?;
+        let not_open = || Unavailable::new(Cause::Other, "the window is not open");
+        let seen = state.windows.remove(&self.id).ok_or_else(not_open)?;
         let peak = seen.peak?;
-        // Without a reset the peak is anywhere from the highest that was seen to the kernel's of before: the standard
-        // deviation about the end of such an interval (GUM 4.3.7).
+        // Without a reset, the peak is anywhere between the highest value that was seen and the kernel's old peak. This is
+        // the standard deviation about the end of such an interval (GUM 4.3.7).
         let unseen = seen.before.saturating_sub(peak);
         let uncertainty = self.set.uncertainty.hypot(unseen as f64 / 3f64.sqrt());
         Ok(Quantity::new(peak as f64, uncertainty, "By", Source::Sensor))
@@ -260,16 +276,16 @@ impl ResidentWindow {
 
 impl Drop for ResidentWindow {
     fn drop(&mut self) {
-        locked(&self.set.state).windows.remove(&self.id);
+        lock(&self.set.open).windows.remove(&self.id);
     }
 }
 
-/// What the kernel's count of resident pages may be off by, By: each processor of the machine holds back up to a batch of
-/// pages, of either sign, before it adds them to the sum (`lib/percpu_counter.c`: a batch is twice the number of
-/// processors, and 32 at least). Each is anywhere in its range (GUM 4.3.7), and they are independent.
+/// Returns one standard deviation of the kernel's count of resident pages, By. Each processor of the machine holds back up
+/// to a batch of pages, of either sign, before it adds them to the sum (`lib/percpu_counter.c`: a batch is twice the number
+/// of processors, and at least 32). Each held-back count is anywhere in its range (GUM 4.3.7), and they are independent.
 fn counter_uncertainty() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    // One line for all of them, and one for each.
+    // There is one line for all processors together, and one for each.
     let lines = stat.lines().filter(|line| line.starts_with("cpu")).count();
     let processors = lines.saturating_sub(1).max(1) as f64;
     let batch = (2.0 * processors).max(32.0);
@@ -284,17 +300,17 @@ mod tests {
 
     const MB: usize = 1_000_000;
 
-    /// Tests of one process share its memory.
+    /// The tests of one process share its memory, so they run one at a time.
     static ALONE: Mutex<()> = Mutex::new(());
 
-    /// Memory that has been written: zeros would be none yet.
+    /// Memory that has been written. Zeros would not be resident yet.
     fn memory(megabytes: usize) -> Vec<u8> {
         std::hint::black_box(vec![1; megabytes * MB])
     }
 
     fn resident() -> f64 {
         let text = fs::read("/proc/self/status").unwrap();
-        Status::of(&text).unwrap().now as f64
+        ProcessStatus::parse(&text).unwrap().now as f64
     }
 
     /// A peak above what was resident before, MB, and its uncertainty.
@@ -305,22 +321,22 @@ mod tests {
 
     #[test]
     fn a_window_that_is_dropped_is_forgotten() {
-        let _alone = locked(&ALONE);
-        let set = Arc::new(ResidentSet::of_process());
+        let _alone = lock(&ALONE);
+        let set = Arc::new(ResidentSet::from_process());
         let [first, second] = [set.open(), set.open()];
         drop(first);
-        assert_eq!(locked(&set.state).windows.len(), 1);
+        assert_eq!(lock(&set.open).windows.len(), 1);
         assert!(second.close().is_ok());
-        assert!(locked(&set.state).windows.is_empty());
+        assert!(lock(&set.open).windows.is_empty());
     }
 
     #[test]
     fn without_a_reset_samples_tell_and_what_they_may_miss_is_uncertain() {
-        let _alone = locked(&ALONE);
+        let _alone = lock(&ALONE);
         let before = resident();
         // The kernel's peak is 400 MB above what is resident from now on.
         drop(memory(400));
-        let set = Arc::new(ResidentSet::with(None));
+        let set = Arc::new(ResidentSet::with_reset(None));
         let (seen, missed) = (set.open(), set.open());
         let (missed, uncertainty) = above(before, missed);
         assert!(missed < 50.0, "{missed} MB");
@@ -342,8 +358,8 @@ mod tests {
     #[test]
     fn a_status_without_a_resident_set_is_no_zero() {
         let text = b"Name:\tllem\nVmHWM:\t    2176 kB\nVmRSS:\t    2032 kB\n";
-        let status = Status::of(text).unwrap();
+        let status = ProcessStatus::parse(text).unwrap();
         assert_eq!((status.peak, status.now), (2176 * 1024, 2032 * 1024));
-        assert!(Status::of(b"Name:\tkthreadd\nThreads:\t1\n").is_none());
+        assert!(ProcessStatus::parse(b"Name:\tkthreadd\nThreads:\t1\n").is_none());
     }
 }

@@ -1,61 +1,67 @@
-//! All devices and gauges of this machine.
+//! The meter of this machine: all devices, all domains, and the windows that measure them.
 
 use crate::{
     clock::Seconds,
-    curve::Curve,
+    continuous_window::{ContinuousWindow, DomainCursor},
     device::{Device, DeviceState},
-    following::{Following, Stand},
-    gauge::{Gauge, Mark},
-    lock::locked,
+    domain::{DomainId, Resolution},
+    domain_curves::{DomainCurve, DomainCurves},
+    domain_meter::DomainMeter,
+    history::{DeviceSummary, Sample},
+    lock::lock,
     memory::{MemoryKind, MemoryPeak},
     processor::{Processor, Roots},
-    sampler::{Sampler, SamplerCost, Shared, Sink},
+    sampler::{SamplerCost, SamplerThread, Sink},
+    shared_state::SharedState,
     sources::{
-        Found, Instrument, Metered, UNMEASURED, Unmetered,
-        declared::{Declared, PowerModel},
+        Discovery, Instrument, MeteredDomain, UnmeteredDomain,
+        declared::{DeclaredPower, PowerModel},
         nvml::{self, Gpus},
         rapl,
     },
-    timeline::{DeviceSpan, Sample},
-    window::{Curves, DeviceEnergy, Domain, Resolution, Span, Window},
+    window::{ClosedWindow, DeviceEnergy, Window},
 };
-use llem_quantity::Source;
+use llem_quantity::{Cause, Source, Unavailable};
 use std::{
     mem,
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-/// How often gauges are read unless told otherwise.
+/// The default time between two readings of every counter and sensor.
 pub const SAMPLE_PERIOD: Duration = Duration::from_millis(10);
 
-/// How often a gauge is read while its tick is waited for.
-const WATCH_PERIOD: Duration = Duration::from_millis(1);
+/// Time between two readings of a counter while its next tick is waited for.
+const TICK_POLL: Duration = Duration::from_millis(1);
 
-/// How long a tick is waited for, as a multiple of the longest that one has taken.
+/// How long a tick is waited for, as a multiple of the longest time between two ticks.
 const PATIENCE: f64 = 3.0;
 
-/// How to meter.
+/// A counter that has not ticked for this long, s, is not waited for.
+const STANDSTILL: Seconds = 1.0;
+
+/// How the machine is metered.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Where the kernel's files are.
+pub struct MeterOptions {
+    /// The folders of the kernel's files.
     pub roots: Roots,
-    /// What the processor draws, for where nothing measures it.
+    /// A power model of the processor. It is used only if nothing measures the processor.
     pub power_model: Option<PowerModel>,
-    /// How often gauges are read.
+    /// Time between two readings of every counter and sensor.
     pub period: Duration,
     /// Whether windows open and close at ticks of the counters.
     pub align: bool,
-    /// UUIDs of GPUs that other ranks on this machine use, which CUDA may not show to this process.
+    /// UUIDs of GPUs that other ranks on this machine use. CUDA may not show them to this process.
     pub more_gpus: Vec<String>,
 }
 
-impl Default for Options {
+/// Reads `/proc` and `/sys` unless `LLEM_PROC` or `LLEM_SYS` name other folders, every [`SAMPLE_PERIOD`], without a power
+/// model and without waiting for ticks.
+impl Default for MeterOptions {
     fn default() -> Self {
-        let roots = Roots::of_environment();
         Self {
-            roots,
+            roots: Roots::from_environment(),
             power_model: None,
             period: SAMPLE_PERIOD,
             align: false,
@@ -64,26 +70,22 @@ impl Default for Options {
     }
 }
 
-/// A counter that has not ticked for so long, s, is not waited for.
-const STANDS_STILL: Seconds = 1.0;
-
-/// All devices and gauges of this machine.
+/// All devices of this machine, and the meters of their power domains. A thread reads them until the meter is dropped.
 pub struct Meter {
-    shared: Arc<Shared>,
-    unmetered: Vec<Unmetered>,
+    shared: Arc<SharedState>,
+    unmetered: Vec<UnmeteredDomain>,
     processor: Processor,
-    gpus: Result<Gpus, String>,
+    gpus: Result<Gpus, Unavailable>,
     align: bool,
-    /// Where each power domain of each device is read.
-    places: Vec<(String, String, String)>,
-    /// What the person who runs it must know.
+    /// Where each metered domain is read.
+    locations: Vec<(DomainId, String)>,
     notes: Vec<String>,
-    _sampler: Sampler,
+    _sampler: SamplerThread,
 }
 
 impl Meter {
-    /// Looks for every device and gauge, and begins to sample them.
-    pub fn discover(options: &Options) -> Self {
+    /// Finds all devices and their counters, and starts to sample them.
+    pub fn discover(options: &MeterOptions) -> Self {
         let gpus = Gpus::open(&options.more_gpus);
         let mut found = rapl::discover(&options.roots.sys);
         let processor = Processor::new(&options.roots);
@@ -94,19 +96,20 @@ impl Meter {
         };
         found.metered.extend(more.metered);
         found.unmetered.extend(more.unmetered);
-        let place = |one: &Metered| Some((one.device.clone(), one.domain.clone(), one.at.clone()?));
-        let places = found.metered.iter().filter_map(place).collect();
-        let gauges = found.metered.into_iter().map(Gauge::new).collect();
-        let shared = Arc::new(Shared::new(gauges));
+        let location = |one: &MeteredDomain| Some((one.id.clone(), one.at.clone()?));
+        let locations = found.metered.iter().filter_map(location).collect();
+        let meters = found.metered.into_iter().map(DomainMeter::new).collect();
+        let shared = Arc::new(SharedState::new(meters));
         shared.read_all();
-        let sampler = Sampler::start(&shared, options.period, processor.clone(), gpus.clone().ok());
+        let sampler =
+            SamplerThread::start(&shared, options.period, processor.clone(), gpus.clone().ok());
         Self {
             shared,
             unmetered: found.unmetered,
             processor,
             gpus,
             align: options.align,
-            places,
+            locations,
             notes: notes.into_iter().collect(),
             _sampler: sampler,
         }
@@ -114,160 +117,157 @@ impl Meter {
 
     /// Opens a window. The clock is read last, next to the work.
     pub fn open(&self) -> Window {
-        self.begin(false)
+        self.open_window(false)
     }
 
-    /// The same for a span whose energy is to be told at moments within it, too ([`Span::curves`]).
-    pub fn follow(&self) -> Window {
-        self.begin(true)
+    /// Opens a window whose energy will also be known at moments within it ([`ClosedWindow::curves`]).
+    pub fn open_with_curves(&self) -> Window {
+        self.open_window(true)
     }
 
-    fn begin(&self, is_followed: bool) -> Window {
+    fn open_window(&self, has_curves: bool) -> Window {
         if self.align {
             self.wait_for_ticks();
         }
-        // Before the clock, so that no window has what it costs.
+        // Before the clock is read, so that its cost is not in the window.
         let resident = self.shared.resident.open();
-        // Held until the clock has been read: a slow reading of the sampler's in between would be in the window.
-        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        let keep = is_followed.then(|| self.shared.keep(&mut gauges, self.shared.now()));
-        gauges.iter_mut().for_each(|gauge| gauge.read(|| self.shared.now()));
+        // The locks are held until the clock has been read. Otherwise a slow reading by the sampler could fall in between
+        // and be part of the window.
+        let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
+        let retention = has_curves.then(|| self.shared.retain(&mut meters, self.shared.now()));
+        meters.iter_mut().for_each(|meter| meter.read(|| self.shared.now()));
         let started = Instant::now();
         let at = self.shared.at(started);
-        let marks = gauges.iter().map(|gauge| gauge.mark(at)).collect();
-        Window { started, marks, resident, keep }
+        let snapshots = meters.iter().map(|meter| meter.snapshot(at)).collect();
+        Window { started, snapshots, resident, retention }
     }
 
-    /// Begins to follow the energy of everything, from now on.
-    pub fn following(&self) -> Following {
-        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        let keep = self.shared.keep(&mut gauges, self.shared.now());
-        gauges.iter_mut().for_each(|gauge| gauge.read(|| self.shared.now()));
+    /// Opens a window whose energy [`Meter::next_part`] returns in consecutive parts.
+    pub fn open_continuous(&self) -> ContinuousWindow {
+        let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
+        let retention = self.shared.retain(&mut meters, self.shared.now());
+        meters.iter_mut().for_each(|meter| meter.read(|| self.shared.now()));
         let until = Instant::now();
         let at = self.shared.at(until);
-        let stands = gauges.iter().map(|gauge| Stand::of(gauge, at)).collect();
-        Following { until, stands, keep }
+        let cursors = meters.iter().map(|meter| DomainCursor::new(meter, at)).collect();
+        ContinuousWindow { until, cursors, retention }
     }
 
-    /// Until when the energy of everything is known, rather than guessed: every counter has ticked since. One that has
-    /// stood still for long is not waited for.
+    /// Returns the last moment until which all energy is known rather than estimated, because every counter has ticked
+    /// since. A counter that has stood still for long is not waited for.
     pub fn known_until(&self) -> Instant {
         let now = self.shared.now();
-        let known = self.shared.gauges.iter().filter_map(|gauge| locked(gauge).known_until());
-        self.moment(known.filter(|known| now - known < STANDS_STILL).fold(now, f64::min))
+        let known = self.shared.meters.iter().filter_map(|meter| lock(meter).known_until());
+        self.moment(known.filter(|known| now - known < STANDSTILL).fold(now, f64::min))
     }
 
-    /// What there is from where the last part ended until a later moment. Nothing is read for it but what the sampler has
-    /// read. How devices were, how much memory was in use, and what a reader must know, is not told.
-    pub fn part(&self, following: &mut Following, until: Instant) -> Span {
-        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        let started = mem::replace(&mut following.until, until);
+    /// Returns the part of a continuous window from the end of the last part until `until`. Nothing is read: the part is
+    /// computed from what the sampler has read. It has no device summaries, no memory peaks and no warnings.
+    pub fn next_part(&self, window: &mut ContinuousWindow, until: Instant) -> ClosedWindow {
+        let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
+        let started = mem::replace(&mut window.until, until);
         let at = self.shared.at(until);
-        let courses = gauges
-            .iter()
-            .zip(&mut following.stands)
-            .map(|(gauge, stand)| (domain(gauge), gauge.source(), stand.go_on(gauge, at)));
-        let curves = Curves { epoch: Some(self.shared.epoch), all: courses.collect() };
-        following.keep.only_from(&mut gauges, at);
-        drop(gauges);
+        let curves = meters.iter().zip(&mut window.cursors).map(|(meter, cursor)| DomainCurve {
+            id: (*meter.id).clone(),
+            source: meter.source(),
+            curve: cursor.advance(meter, at),
+        });
+        let curves = DomainCurves { epoch: Some(self.shared.epoch), all: curves.collect() };
+        window.retention.drop_before(&mut meters, at);
+        drop(meters);
         let unmetered = self.unmetered.iter().map(DeviceEnergy::from);
         let energy = curves.energies().chain(unmetered).collect();
         let (devices, memory, warnings) = (Vec::new(), Vec::new(), Vec::new());
         let wall = until.saturating_duration_since(started);
-        Span { started, wall, energy, curves, devices, memory, warnings }
+        ClosedWindow { started, wall, energy, curves, devices, memory, warnings }
     }
 
     /// Closes a window. The clock is read first, next to the work.
-    pub fn close(&self, window: Window) -> Span {
+    pub fn close(&self, window: Window) -> ClosedWindow {
         let wall = window.started.elapsed();
         let (from, to) = (self.shared.at(window.started), self.shared.at(window.started + wall));
         self.shared.read_all();
-        let gauges = &self.shared.gauges;
-        let mut closed: Vec<_> = gauges.iter().map(|gauge| locked(gauge).mark(to)).collect();
+        let meters = &self.shared.meters;
+        let mut closed: Vec<_> = meters.iter().map(|meter| lock(meter).snapshot(to)).collect();
         let peak = window.resident.close();
         if self.align {
             self.wait_for_ticks();
-            for (gauge, mark) in gauges.iter().zip(&mut closed) {
-                locked(gauge).bound(mark);
+            for (meter, snapshot) in meters.iter().zip(&mut closed) {
+                lock(meter).bound_by_next_tick(snapshot);
             }
         }
         let mut energy = Vec::new();
         let mut warnings = Vec::new();
-        let mut curves = Curves::default();
-        for ((gauge, before), after) in gauges.iter().zip(&window.marks).zip(&closed) {
-            let gauge = locked(gauge);
-            let (reading, warning) = gauge.energy(before, after);
+        let mut curves = DomainCurves::default();
+        for ((meter, before), after) in meters.iter().zip(&window.snapshots).zip(&closed) {
+            let meter = lock(meter);
+            let (reading, warning) = meter.energy(before, after);
             warnings.extend(warning);
-            energy.push(DeviceEnergy {
-                device: gauge.device.to_string(),
-                domain: gauge.domain.to_string(),
-                energy: reading,
-            });
-            if window.keep.is_some() {
+            let id = (*meter.id).clone();
+            energy.push(DeviceEnergy { id: id.clone(), energy: reading });
+            if window.retention.is_some() {
+                let (source, curve) = (meter.source(), meter.curve(before, after));
                 curves.epoch = Some(self.shared.epoch);
-                curves.all.push(curve(&gauge, before, after));
+                curves.all.push(DomainCurve { id, source, curve });
             }
         }
         energy.extend(self.unmetered.iter().map(DeviceEnergy::from));
-        let history = locked(&self.shared.history);
+        let history = lock(&self.shared.history);
         let devices = history.devices(from, to);
         warnings.extend(devices.iter().flat_map(|device| device.warnings()));
         warnings.extend(history.gap(from, to));
         let (device, kind) = ("cpu".to_owned(), MemoryKind::ProcessResident);
         let resident = MemoryPeak { device, kind, peak };
         let memory =
-            [resident].into_iter().chain(devices.iter().flat_map(DeviceSpan::memory)).collect();
-        Span { started: window.started, wall, energy, curves, devices, memory, warnings }
+            [resident].into_iter().chain(devices.iter().flat_map(DeviceSummary::memory)).collect();
+        ClosedWindow { started: window.started, wall, energy, curves, devices, memory, warnings }
     }
 
-    /// Waits until every counter whose ticks can be told apart has ticked, but not for one that does not.
+    /// Waits until every counter with visible ticks has ticked, but only for a limited time.
     fn wait_for_ticks(&self) {
-        let ticks = |gauge: &std::sync::Mutex<Gauge>| locked(gauge).last_tick();
-        let before: Vec<_> = self.shared.gauges.iter().map(ticks).collect();
+        let last_tick = |meter: &Mutex<DomainMeter>| lock(meter).last_tick();
+        let before: Vec<_> = self.shared.meters.iter().map(last_tick).collect();
         let longest = self.longest_period();
         let began = Instant::now();
         while began.elapsed().as_secs_f64() < PATIENCE * longest {
-            let mut after = self.shared.gauges.iter().map(ticks).zip(&before);
+            let mut after = self.shared.meters.iter().map(last_tick).zip(&before);
             if after.all(|(now, before)| before.is_none() || now != *before) {
                 return;
             }
-            thread::sleep(WATCH_PERIOD);
+            thread::sleep(TICK_POLL);
             self.shared.read_all();
         }
     }
 
     fn longest_period(&self) -> Seconds {
-        let watched = self.shared.gauges.iter().filter_map(|gauge| {
-            let gauge = locked(gauge);
-            gauge.last_tick()?;
-            Some(gauge.period()?.value)
+        let watched = self.shared.meters.iter().filter_map(|meter| {
+            let meter = lock(meter);
+            meter.last_tick()?;
+            Some(meter.period()?.value)
         });
         watched.fold(0.0, f64::max)
     }
 
-    /// How finely each gauge tells.
+    /// Returns the source and the update period of every domain, including domains that nothing meters.
     pub fn resolutions(&self) -> Vec<Resolution> {
-        let metered = self.shared.gauges.iter().map(|gauge| {
-            let gauge = locked(gauge);
+        let no_period = || Unavailable::new(Cause::NotSupported, "a declared power model has none");
+        let metered = self.shared.meters.iter().map(|meter| {
+            let meter = lock(meter);
             Resolution {
-                device: gauge.device.to_string(),
-                domain: gauge.domain.to_string(),
-                source: Ok(gauge.source()),
-                update_period: gauge
-                    .period()
-                    .ok_or_else(|| "a declared power model has none".to_owned()),
+                id: (*meter.id).clone(),
+                source: Ok(meter.source()),
+                update_period: meter.period().ok_or_else(no_period),
             }
         });
         let missing = self.unmetered.iter().map(|unmetered| Resolution {
-            device: unmetered.device.clone(),
-            domain: unmetered.domain.clone().unwrap_or_else(|| UNMEASURED.to_owned()),
+            id: unmetered.id.clone(),
             source: Err(unmetered.reason.clone()),
             update_period: Err(unmetered.reason.clone()),
         });
         metered.chain(missing).collect()
     }
 
-    /// Every device, the CPU first.
+    /// Returns every device, the CPU first.
     pub fn devices(&self) -> Vec<Device> {
         let mut devices = vec![self.processor.describe(self.energy_source("cpu"))];
         if let Ok(gpus) = &self.gpus {
@@ -276,38 +276,40 @@ impl Meter {
         devices
     }
 
-    /// What meters a device, or why nothing does.
-    fn energy_source(&self, device: &str) -> Result<Source, String> {
-        let metered = self.shared.gauges.iter().map(locked).find(|gauge| &*gauge.device == device);
-        metered.map(|gauge| gauge.source()).ok_or_else(|| {
-            let reason = self.unmetered.iter().find(|unmetered| unmetered.device == device);
-            reason.map_or_else(String::new, |unmetered| unmetered.reason.clone())
+    /// Returns what meters a device, or why nothing does.
+    fn energy_source(&self, device: &str) -> Result<Source, Unavailable> {
+        let metered = self.shared.meters.iter().map(lock).find(|meter| meter.id.device == device);
+        metered.map(|meter| meter.source()).ok_or_else(|| {
+            let unmetered = self.unmetered.iter().find(|unmetered| unmetered.id.device == device);
+            let unknown = || Unavailable::new(Cause::Other, "");
+            unmetered.map_or_else(unknown, |unmetered| unmetered.reason.clone())
         })
     }
 
-    /// Where a power domain of a device is read: a folder of the kernel's, or `nvml` and a card's UUID.
-    pub fn place_of(&self, device: &str, domain: &str) -> Option<&str> {
-        let place = self.places.iter().find(|(of, part, _)| of == device && part == domain);
-        place.map(|(_, _, at)| &at[..])
+    /// Returns where a domain is read: a folder of the kernel, or `nvml` and a card's UUID. Returns `None` if nothing is
+    /// read.
+    pub fn location(&self, id: &DomainId) -> Option<&str> {
+        let location = self.locations.iter().find(|(of, _)| of == id);
+        location.map(|(_, at)| &at[..])
     }
 
-    /// The id under which the physical card is metered that has a UUID, of its own or of a MIG instance of it, or
-    /// that is the GPU with this id. Two instances of a card have two ids, and one of them stands for its energy.
+    /// Returns the id under which a physical card is metered. `identity` is the UUID of the card or of one of its MIG
+    /// instances, or the id of a GPU. Two instances of a card have two ids, and the card's energy is under one of them.
     pub fn device_of(&self, identity: &str) -> Option<String> {
         self.gpus.as_ref().ok()?.device_of(identity)
     }
 
-    /// Why there are no GPUs, where there are none.
-    pub fn gpus_missing(&self) -> Option<&str> {
-        self.gpus.as_ref().err().map(String::as_str)
+    /// Returns why there are no GPUs, or `None` if there are some.
+    pub fn gpus_missing(&self) -> Option<&Unavailable> {
+        self.gpus.as_ref().err()
     }
 
-    /// What the person who runs it must know.
+    /// Returns what the person who runs the program must know, such as that a declared power model is not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// A device now; none where no device has that id.
+    /// Reads the state of a device now. Returns `None` if no device has this id.
     pub fn state(&self, id: &str) -> Option<DeviceState> {
         match id {
             "cpu" => Some(self.processor.state()),
@@ -315,50 +317,40 @@ impl Meter {
         }
     }
 
-    /// Samples of power since a moment, with when each was taken.
+    /// Returns the samples of power since a moment, each with the moment at which it was taken.
     pub fn samples_since(&self, moment: Instant) -> Vec<(Instant, Sample)> {
-        let samples = locked(&self.shared.history).since(self.shared.at(moment));
+        let samples = lock(&self.shared.history).since(self.shared.at(moment));
         samples.into_iter().map(|sample| (self.moment(sample.at), sample)).collect()
     }
 
-    /// When the meter's clock showed `at`.
+    /// Converts a time on the meter's clock to a moment.
     pub fn moment(&self, at: Seconds) -> Instant {
         self.shared.epoch + Duration::from_secs_f64(at.max(0.0))
     }
 
-    /// Hands every sample to `sink` from now on, or to nobody.
+    /// Hands every sample to `sink` from now on, or to nothing if it is `None`.
     pub fn hand_samples_to(&self, sink: Option<Box<dyn Sink>>) {
-        self.shared.hand_to(sink);
+        self.shared.set_sink(sink);
     }
 
-    /// What sampling has cost so far.
+    /// Returns what sampling has cost so far.
     pub fn sampler_cost(&self) -> SamplerCost {
         self.shared.cost()
     }
 }
 
-/// A gauge's course between two marks.
-fn curve(gauge: &Gauge, from: &Mark, to: &Mark) -> (Domain, Source, Result<Curve, String>) {
-    (domain(gauge), gauge.source(), gauge.curve(from, to))
-}
-
-fn domain(gauge: &Gauge) -> Domain {
-    Domain { device: gauge.device.to_string(), domain: gauge.domain.to_string() }
-}
-
-/// Puts a declared model in place of what is missing, and says where it is not used.
-fn declare(model: PowerModel, processor: &Processor, found: &mut Found) -> Option<String> {
+/// Uses a declared power model if the processor has no counter. Returns a note if the model is not used.
+fn declare(model: PowerModel, processor: &Processor, found: &mut Discovery) -> Option<String> {
     if !found.metered.is_empty() {
         return Some("cpu has a counter: the declared power model is not used".to_owned());
     }
-    let declared = Declared { model, processor: processor.clone() };
+    let declared = DeclaredPower { model, processor: processor.clone() };
     if let Err(reason) = declared.read() {
         return Some(format!("the declared power model cannot be used: {reason}"));
     }
     found.unmetered.clear();
-    found.metered.push(Metered {
-        device: "cpu".to_owned(),
-        domain: "declared".to_owned(),
+    found.metered.push(MeteredDomain {
+        id: DomainId::new("cpu", "declared"),
         at: None,
         instrument: Instrument::Declared(declared),
     });

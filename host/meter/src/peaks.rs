@@ -1,90 +1,109 @@
-//! What a device can do at most: as datasheets promise (rates of dense matrix products, without sparsity and
-//! accumulated in f32 where the datasheet tells that apart, and memory bandwidth), and as it was measured.
+//! The peak rates of devices: from datasheets, and as they were measured on this machine.
+//!
+//! A datasheet's rate is for dense matrix products, without sparsity, and accumulated in f32 where the datasheet
+//! distinguishes that.
 
-use llem_files::Store;
+use llem_files::JsonStore;
 use llem_quantity::Quantity;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-/// What was measured on a device of this machine (`llem doctor --peaks`).
+/// The peak rates that `llem doctor --peaks` measured on a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// The device: its unique id where it has one, or else the machine's and its name.
+pub struct PeakMeasurement {
+    /// The device's key ([`crate::Device::key`]), which stays the same from run to run.
     pub device: String,
-    /// When, seconds since 1970.
+    /// When the rates were measured, in seconds since 1970-01-01 UTC.
     pub measured_at: u64,
-    /// Number format, and FLOP/s of a large matrix product in it.
+    /// For each number format, the rate of a large matrix product in it, FLOP/s.
     pub products: Vec<(String, Quantity)>,
-    /// Bytes read and written per second by a large copy.
+    /// Bytes read and written by a large copy, By/s.
     pub bandwidth: Quantity,
 }
 
-/// What was measured on devices of this machine.
-pub struct MeasuredPeaks(Store<Measured>);
+/// The file of peak rates that were measured on devices of this machine.
+pub struct PeakStore(JsonStore<PeakMeasurement>);
 
-impl MeasuredPeaks {
-    /// In this file, which need not exist.
+impl PeakStore {
+    /// Uses this file, which need not exist.
     pub fn new(file: PathBuf) -> Self {
-        Self(Store::new(file))
+        Self(JsonStore::new(file))
     }
 
-    /// What was measured last on a device.
-    pub fn find(&self, device: &str) -> Option<Measured> {
-        self.0.all().into_iter().find(|measured| measured.device == device)
+    /// Returns the last measurement of the device with this key.
+    pub fn find(&self, device: &str) -> Option<PeakMeasurement> {
+        self.0.read().into_iter().find(|measured| measured.device == device)
     }
 
-    /// Keeps what was measured in place of older figures.
-    pub fn keep(&self, new: Measured) -> Result<(), String> {
-        self.0.keep(vec![new], |a, b| a.device == b.device)
+    /// Stores a measurement in place of an older one of the same device.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn insert(&self, new: PeakMeasurement) -> io::Result<()> {
+        self.0.insert(vec![new], |a, b| a.device == b.device)
     }
 }
 
-/// Peaks of one kind of GPU.
+/// The peak rates of one kind of GPU, from its datasheet.
+///
+/// ```
+/// use llem_meter::DatasheetPeaks;
+///
+/// let peaks = DatasheetPeaks::from_name("NVIDIA H100 80GB HBM3").expect("it is in the table");
+/// assert_eq!((peaks.bf16, peaks.bandwidth), (Some(989.5e12), 3350e9));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Peaks {
-    /// What NVML's name for it holds, each of these.
+pub struct DatasheetPeaks {
+    /// The words that NVML's name of the GPU contains, all of them.
     name: &'static [&'static str],
-    /// FLOP/s in IEEE 754 binary32, without tensor cores.
+    /// Rate in IEEE 754 binary32 without tensor cores, FLOP/s.
     pub f32: f64,
-    /// FLOP/s in binary16.
+    /// Rate in binary16, FLOP/s.
     pub f16: Option<f64>,
-    /// FLOP/s in bfloat16.
+    /// Rate in bfloat16, FLOP/s. `None` if the GPU does not support it.
     pub bf16: Option<f64>,
-    /// Bytes/s.
+    /// Memory bandwidth, bytes/s.
     pub bandwidth: f64,
-    /// Where that is written.
+    /// The datasheet that the peaks come from.
     pub source: &'static str,
 }
 
 const TERA: f64 = 1e12;
 const GIGA: f64 = 1e9;
 
-/// Tensor cores of one rate for both 16-bit formats.
+/// Creates peaks from TFLOP/s and GB/s, with one rate of the tensor cores for both 16-bit formats.
 const fn peaks(
     name: &'static [&'static str],
     f32: f64,
     half: f64,
     bandwidth: f64,
     source: &'static str,
-) -> Peaks {
+) -> DatasheetPeaks {
     let half = Some(half * TERA);
-    Peaks { name, f32: f32 * TERA, f16: half, bf16: half, bandwidth: bandwidth * GIGA, source }
+    DatasheetPeaks {
+        name,
+        f32: f32 * TERA,
+        f16: half,
+        bf16: half,
+        bandwidth: bandwidth * GIGA,
+        source,
+    }
 }
 
-/// The same where there is no bfloat16.
+/// Creates peaks of a GPU without bfloat16, from TFLOP/s and GB/s.
 const fn without_bf16(
     name: &'static [&'static str],
     f32: f64,
     f16: f64,
     bandwidth: f64,
     source: &'static str,
-) -> Peaks {
-    Peaks { bf16: None, ..peaks(name, f32, f16, bandwidth, source) }
+) -> DatasheetPeaks {
+    DatasheetPeaks { bf16: None, ..peaks(name, f32, f16, bandwidth, source) }
 }
 
-/// The more exact name first: the first whose parts are all in NVML's name counts. Datasheets that print rates with
-/// sparsity print twice these.
-const TABLE: &[Peaks] = &[
+/// All known peaks. The first entry counts whose words are all in NVML's name, so a more exact name comes first. Where a
+/// datasheet prints rates with sparsity, these are half of them.
+const TABLE: &[DatasheetPeaks] = &[
     peaks(&["GB200"], 80.0, 2500.0, 8000.0, "NVIDIA Blackwell datasheet, GB200 NVL72"),
     peaks(&["B200"], 75.0, 2250.0, 7700.0, "NVIDIA Blackwell datasheet, HGX B200"),
     peaks(&["GH200", "144G"], 67.0, 990.0, 4900.0, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
@@ -114,23 +133,27 @@ const TABLE: &[Peaks] = &[
     peaks(&["RTX 3090"], 35.6, 71.0, 936.0, "NVIDIA GA102 whitepaper"),
 ];
 
-/// Peaks of the GPU that NVML calls so, where they are known.
-pub fn of(name: &str) -> Option<&'static Peaks> {
-    // `L4` must not be found in `L40`, nor `A10` in `A100`.
-    let words: Vec<&str> = name.split([' ', '-']).collect();
-    let is_in =
-        |part: &&str| if part.contains(' ') { name.contains(*part) } else { words.contains(part) };
-    TABLE.iter().find(|peaks| peaks.name.iter().all(is_in))
+impl DatasheetPeaks {
+    /// Returns the peaks of the GPU with this NVML name, or `None` if they are not in the table.
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        // Whole words, so that `L4` is not found in `L40`, nor `A10` in `A100`.
+        let words: Vec<&str> = name.split([' ', '-']).collect();
+        let is_in = |part: &&str| {
+            if part.contains(' ') { name.contains(*part) } else { words.contains(part) }
+        };
+        TABLE.iter().find(|peaks| peaks.name.iter().all(is_in))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::DatasheetPeaks;
 
     // Names as nvidia-smi prints them.
     #[test]
     fn names_are_told_apart() {
-        let bandwidth = |name: &str| of(name).map(|peaks| peaks.bandwidth / 1e9);
+        let bandwidth =
+            |name: &str| DatasheetPeaks::from_name(name).map(|peaks| peaks.bandwidth / 1e9);
         for (name, expected) in [
             ("NVIDIA H100 80GB HBM3", 3350.0),
             ("NVIDIA H100 PCIe", 2000.0),
@@ -154,6 +177,6 @@ mod tests {
             assert_eq!(bandwidth(name), Some(expected), "{name}");
         }
         assert_eq!(bandwidth("NVIDIA Something 9000"), None);
-        assert_eq!(of("Tesla T4").and_then(|peaks| peaks.bf16), None);
+        assert_eq!(DatasheetPeaks::from_name("Tesla T4").and_then(|peaks| peaks.bf16), None);
     }
 }

@@ -1,10 +1,10 @@
-//! The host's processor, as `/proc` and `/sys` tell of it.
+//! The host's processor, as the files in `/proc` and `/sys` describe it.
 
 use crate::{
     cpufreq,
     device::{Device, DeviceKind, DeviceState, sensor},
 };
-use llem_quantity::Source;
+use llem_quantity::{Cause, Source, Unavailable};
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,18 +12,19 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Where the kernel's files are. A container may have the host's elsewhere: `LLEM_PROC` and `LLEM_SYS` say where.
+/// The folders of the kernel's files. A container may have the host's files elsewhere, and then `LLEM_PROC` and `LLEM_SYS`
+/// name the folders.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    /// `/proc`
+    /// The folder to read in place of `/proc`.
     pub proc: PathBuf,
-    /// `/sys`
+    /// The folder to read in place of `/sys`.
     pub sys: PathBuf,
 }
 
 impl Roots {
-    /// As the environment says.
-    pub fn of_environment() -> Self {
+    /// Returns `/proc` and `/sys`, or the folders that `LLEM_PROC` and `LLEM_SYS` name.
+    pub fn from_environment() -> Self {
         let path = |name: &str, usual: &str| {
             let given = std::env::var_os(name).filter(|path| !path.is_empty());
             given.map_or_else(|| PathBuf::from(usual), PathBuf::from)
@@ -32,38 +33,39 @@ impl Roots {
     }
 }
 
-/// The processor of a machine whose files are at some roots.
+/// The processor of this machine, or of the machine whose files are in other folders.
 #[derive(Clone, Debug)]
 pub struct Processor {
     roots: Roots,
-    /// Read once: a large machine has a file for each of its threads.
+    /// The settings, which are read once, because a large machine has a file for each of its threads.
     settings: Arc<OnceLock<BTreeMap<String, String>>>,
 }
 
-/// What all threads of the processor have done since the machine started, in the kernel's ticks of 10 ms.
+/// The time that all hardware threads together have spent since the machine started, in the kernel's ticks of 10 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CpuTime {
-    /// Ticks in which a thread of this machine worked.
+pub(crate) struct CpuTime {
+    /// Ticks in which a hardware thread did work of this machine.
     pub busy: f64,
-    /// All ticks: busy, idle, waiting for a disk, and those that a hypervisor gave to another machine.
+    /// All ticks: busy, idle, waiting for a disk, and given to another machine by a hypervisor.
     pub all: f64,
 }
 
 impl CpuTime {
-    /// The share of its threads that were busy since `before`; none where no tick has passed.
-    pub fn busy_share_since(self, before: Self) -> Option<f64> {
+    /// Returns the share of hardware threads that were busy since `before`, from 0 to 1. Returns `None` if no tick has
+    /// passed.
+    pub(crate) fn busy_share_since(self, before: Self) -> Option<f64> {
         let all = self.all - before.all;
         (all > 0.0).then(|| ((self.busy - before.busy) / all).clamp(0.0, 1.0))
     }
 }
 
 impl Processor {
-    /// Reads nothing yet.
+    /// Creates the processor without reading anything.
     pub fn new(roots: &Roots) -> Self {
         Self { roots: roots.clone(), settings: Arc::default() }
     }
 
-    /// Its vendor's name, and the threads of it that this process may use.
+    /// Returns the vendor's name, and the number of hardware threads that this process may use.
     pub fn name(&self) -> String {
         let info = self.proc("cpuinfo").unwrap_or_default();
         let model = field(&info, "model name").unwrap_or("unknown processor");
@@ -71,13 +73,13 @@ impl Processor {
         format!("{model}, {cores} threads")
     }
 
-    /// The machine's memory, bytes.
+    /// Returns the machine's memory, bytes.
     pub fn memory_bytes(&self) -> Option<u64> {
         self.memory("MemTotal")
     }
 
-    /// What it is. Its energy source is the caller's to know.
-    pub fn describe(&self, energy_source: Result<Source, String>) -> Device {
+    /// Describes the processor as a device. The caller knows its energy source.
+    pub(crate) fn describe(&self, energy_source: Result<Source, Unavailable>) -> Device {
         Device {
             id: "cpu".to_owned(),
             kind: DeviceKind::Cpu,
@@ -91,30 +93,33 @@ impl Processor {
         }
     }
 
-    /// How it is now.
-    pub fn state(&self) -> DeviceState {
+    /// Reads the processor's state now.
+    pub(crate) fn state(&self) -> DeviceState {
         let not_instant = |what: &str| {
-            Err(format!("a processor's {what} is a difference of two readings: use a window"))
+            let detail =
+                format!("a processor's {what} is a difference of two readings: use a window");
+            Err(Unavailable::new(Cause::NotSupported, detail))
         };
         DeviceState {
             power: not_instant("power"),
             temperature: sensor(self.temperature(), "Cel", "the processor's temperature"),
             core_clock: sensor(self.clock(), "MHz", "the processor's clock"),
-            memory_clock: Err("the kernel does not tell the memory's clock".to_owned()),
+            memory_clock: sensor(None, "MHz", "the memory's clock"),
             utilisation: not_instant("utilisation"),
             memory_used: sensor(self.memory_used(), "By", "how much memory is in use"),
-            pcie: Err("a processor is not behind PCIe".to_owned()),
+            pcie: Err(Unavailable::new(Cause::NotSupported, "a processor is not behind PCIe")),
             throttle_reasons: Vec::new(),
         }
     }
 
-    /// What its threads have done (proc_stat(5)). Stolen time is no work of this machine: a hypervisor ran another one
-    /// meanwhile. Waiting for a disk is idle time. Time of this machine's own guests is within `user` and `nice`, so
-    /// that the columns that tell it apart are not added again.
-    pub fn time(&self) -> Result<CpuTime, String> {
+    /// Reads how the hardware threads have spent their time (proc_stat(5)). Stolen time is not work of this machine,
+    /// because a hypervisor ran another machine then. Waiting for a disk is idle time. `user` and `nice` already contain
+    /// the time of this machine's own guests, so the separate guest columns are not added.
+    pub(crate) fn time(&self) -> Result<CpuTime, Unavailable> {
         let path = self.roots.proc.join("stat");
-        let text =
-            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Unavailable::new(Cause::Unreadable, format!("{}: {error}", path.display()))
+        })?;
         let ticks: Vec<f64> = text
             .lines()
             .next()
@@ -123,16 +128,17 @@ impl Processor {
                 ticks.split_whitespace().filter_map(|tick| tick.parse().ok()).take(8).collect()
             })
             .unwrap_or_default();
-        // user, nice, system, idle, iowait, irq, softirq, steal; kernels before 2.6.11 end sooner
+        // user, nice, system, idle, iowait, irq, softirq, steal. Kernels before 2.6.11 have fewer columns.
         let [user, nice, system, _, _, ref more @ ..] = ticks[..] else {
-            return Err(format!("{} does not tell the processor's time", path.display()));
+            let detail = format!("{} does not tell the processor's time", path.display());
+            return Err(Unavailable::new(Cause::Unreadable, detail));
         };
         let interrupts: f64 = more.iter().take(2).sum();
         Ok(CpuTime { busy: user + nice + system + interrupts, all: ticks.iter().sum() })
     }
 
-    /// The first package sensor of the drivers coretemp (Intel) or k10temp (AMD), Cel.
-    pub fn temperature(&self) -> Option<f64> {
+    /// Reads the first package sensor of the drivers coretemp (Intel) or k10temp (AMD), Cel.
+    pub(crate) fn temperature(&self) -> Option<f64> {
         for entry in fs::read_dir(self.roots.sys.join("class/hwmon")).ok()?.flatten() {
             let name = fs::read_to_string(entry.path().join("name")).unwrap_or_default();
             if matches!(name.trim(), "coretemp" | "k10temp") {
@@ -143,8 +149,8 @@ impl Processor {
         None
     }
 
-    /// The mean clock of its threads, MHz.
-    pub fn clock(&self) -> Option<f64> {
+    /// Reads the mean clock of the hardware threads, MHz.
+    pub(crate) fn clock(&self) -> Option<f64> {
         let info = self.proc("cpuinfo")?;
         let lines = info.lines().filter(|line| line.starts_with("cpu MHz"));
         let clocks: Vec<f64> =
@@ -152,14 +158,14 @@ impl Processor {
         (!clocks.is_empty()).then(|| clocks.iter().sum::<f64>() / clocks.len() as f64)
     }
 
-    /// How often heat has held the package's clock down since the machine started (Intel only).
-    pub fn throttle_count(&self) -> Option<u64> {
+    /// Reads how often heat has held the package's clock down since the machine started (Intel only).
+    pub(crate) fn throttle_count(&self) -> Option<u64> {
         let place = "devices/system/cpu/cpu0/thermal_throttle/package_throttle_count";
         number(&self.roots.sys.join(place))
     }
 
-    /// Memory in use, bytes.
-    pub fn memory_used(&self) -> Option<f64> {
+    /// Reads the memory in use, bytes.
+    pub(crate) fn memory_used(&self) -> Option<f64> {
         let (all, free) = self.memory("MemTotal").zip(self.memory("MemAvailable"))?;
         Some(all.saturating_sub(free) as f64)
     }
@@ -190,8 +196,8 @@ mod tests {
 
     use super::*;
 
-    /// What is told of a machine whose `/proc/stat` begins with these ticks.
-    fn time(ticks: &str) -> Result<CpuTime, String> {
+    /// Reads the time of a machine whose `/proc/stat` begins with these ticks.
+    fn time(ticks: &str) -> Result<CpuTime, Unavailable> {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("cpu  {ticks}\ncpu0 {ticks}\nctxt 1\n");
         fs::write(folder.path().join("stat"), text).unwrap();
@@ -217,6 +223,8 @@ mod tests {
     #[test]
     fn fewer_columns_are_read_and_too_few_refused() {
         assert_eq!(time("7 1 2 80 10").unwrap(), CpuTime { busy: 10.0, all: 100.0 });
-        assert!(time("7 1 2 80").unwrap_err().contains("does not tell the processor's time"));
+        assert!(
+            time("7 1 2 80").unwrap_err().detail.contains("does not tell the processor's time")
+        );
     }
 }

@@ -1,335 +1,211 @@
-//! A thread that reads every gauge at a steady pace, so that counters' ticks are seen, wraps are not missed, and the
-//! course of power, clocks and temperature is known.
+//! A thread that reads every meter at a steady pace, so that ticks of counters are seen, no wrap of a counter is missed,
+//! and the history of power, clocks and temperature is known.
 
 use crate::{
     clock::Seconds,
-    gauge::Gauge,
-    lock::locked,
-    memory::ResidentSet,
+    domain::DomainId,
+    history::{Condition, Sample},
+    lock::lock,
     processor::{CpuTime, Processor},
-    sources::{UNMEASURED, nvml::Gpus},
-    timeline::{Condition, History, Sample},
+    shared_state::SharedState,
+    sources::nvml::Gpus,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     mem,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-/// How often clocks, temperatures and the like are read: they change slowly, and asking costs more than a counter.
+/// Time between two readings of a GPU's clocks, temperature and the like, s. They change slowly, and reading them costs
+/// more than reading a counter.
 const CONDITION_PERIOD: Seconds = 0.1;
 
-/// The same of a processor, whose kernel writes pages of text for each answer and asks every core for its clock.
+/// Time between two readings of the processor's clock, temperature and the like, s. The kernel writes pages of text for
+/// each answer and asks every core for its clock.
 const PROCESSOR_PERIOD: Seconds = 1.0;
 
-/// How often samples are handed on.
-const HAND_ON: Seconds = 1.0;
+/// Time between two deliveries of samples to the sink, s.
+const FLUSH_PERIOD: Seconds = 1.0;
 
-/// A sample that comes later than this has left a gap, s.
+/// A round of readings that comes this much too late leaves a gap in the history, s.
 const GAP: Seconds = 0.25;
 
-/// Where samples go.
+/// The receiver of samples.
 pub trait Sink: Send {
-    /// Takes the samples of about a second, in order.
+    /// Takes the samples of about one second, in order of time.
     fn take(&mut self, samples: Vec<Sample>);
 }
 
-/// What sampler and meter share.
-pub struct Shared {
-    /// When the meter's clock was 0.
-    pub epoch: Instant,
-    /// What is metered.
-    pub gauges: Vec<Mutex<Gauge>>,
-    /// The newest samples.
-    pub history: Mutex<History>,
-    /// The peak memory of this process in each open window.
-    pub resident: Arc<ResidentSet>,
-    /// From when on all that gauges tell is kept, for each that needs it.
-    keeps: Mutex<BTreeMap<u64, Seconds>>,
-    next_keep: AtomicU64,
-    sink: Mutex<Option<Box<dyn Sink>>>,
-    /// Samples that have not been handed on.
-    held: Mutex<Vec<Sample>>,
-    stop: AtomicBool,
-    /// Processor time of the sampler, ns.
-    cost: AtomicU64,
-    samples: AtomicU64,
-}
-
-/// What sampling cost.
+/// What sampling has cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplerCost {
-    /// Processor time.
+    /// Processor time of the sampling thread.
     pub busy: Duration,
-    /// Since it began.
+    /// Time since sampling began.
     pub wall: Duration,
-    /// How often all gauges were read.
+    /// The number of times that all meters were read.
     pub rounds: u64,
 }
 
-impl Shared {
-    /// Nothing read yet.
-    pub fn new(gauges: Vec<Gauge>) -> Self {
-        Self {
-            epoch: Instant::now(),
-            gauges: gauges.into_iter().map(Mutex::new).collect(),
-            history: Mutex::default(),
-            resident: Arc::new(ResidentSet::of_process()),
-            keeps: Mutex::default(),
-            next_keep: AtomicU64::new(0),
-            sink: Mutex::default(),
-            held: Mutex::default(),
-            stop: AtomicBool::new(false),
-            cost: AtomicU64::new(0),
-            samples: AtomicU64::new(0),
-        }
-    }
-
-    /// Now, on the meter's clock.
-    pub fn now(&self) -> Seconds {
-        self.at(Instant::now())
-    }
-
-    /// A moment on the meter's clock.
-    pub fn at(&self, moment: Instant) -> Seconds {
-        moment.saturating_duration_since(self.epoch).as_secs_f64()
-    }
-
-    /// Reads every gauge.
-    pub fn read_all(&self) {
-        for gauge in &self.gauges {
-            locked(gauge).read(|| self.now());
-        }
-    }
-
-    /// Has `gauges`, which are all of them, keep what they tell from a moment on.
-    pub fn keep(self: &Arc<Self>, gauges: &mut [MutexGuard<'_, Gauge>], from: Seconds) -> Keep {
-        let id = self.next_keep.fetch_add(1, Ordering::Relaxed);
-        self.keep_as(gauges, id, Some(from));
-        Keep { shared: Arc::clone(self), id }
-    }
-
-    fn keep_as(&self, gauges: &mut [MutexGuard<'_, Gauge>], id: u64, from: Option<Seconds>) {
-        let mut keeps = locked(&self.keeps);
-        match from {
-            Some(from) => keeps.insert(id, from),
-            None => keeps.remove(&id),
-        };
-        let first = keeps.values().copied().fold(f64::INFINITY, f64::min);
-        gauges.iter_mut().for_each(|gauge| gauge.keep_from(first));
-    }
-
-    /// Where samples go from now on; what is held goes where they went before.
-    pub fn hand_to(&self, sink: Option<Box<dyn Sink>>) {
-        self.hand_on();
-        *locked(&self.sink) = sink;
-    }
-
-    fn hand_on(&self) {
-        let samples = mem::take(&mut *locked(&self.held));
-        if let Some(sink) = locked(&self.sink).as_mut().filter(|_| !samples.is_empty()) {
-            sink.take(samples);
-        }
-    }
-
-    /// What sampling has cost so far.
-    pub fn cost(&self) -> SamplerCost {
-        SamplerCost {
-            busy: Duration::from_nanos(self.cost.load(Ordering::Relaxed)),
-            wall: self.epoch.elapsed(),
-            rounds: self.samples.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Holds on to what gauges tell from a moment on.
-pub struct Keep {
-    shared: Arc<Shared>,
-    id: u64,
-}
-
-impl Keep {
-    /// Lets go of what was told before `from`.
-    pub fn only_from(&self, gauges: &mut [MutexGuard<'_, Gauge>], from: Seconds) {
-        self.shared.keep_as(gauges, self.id, Some(from));
-    }
-}
-
-impl Drop for Keep {
-    fn drop(&mut self) {
-        // In the order in which whoever opens a window takes the locks: gauges first.
-        let mut gauges: Vec<_> = self.shared.gauges.iter().map(locked).collect();
-        self.shared.keep_as(&mut gauges, self.id, None);
-    }
-}
-
-/// The thread. Dropping it ends it, after what it holds has been handed on.
-pub struct Sampler {
-    shared: Arc<Shared>,
+/// The sampling thread. When it is dropped, the thread ends after it has handed its samples to the sink.
+pub(crate) struct SamplerThread {
+    shared: Arc<SharedState>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Sampler {
-    /// Reads every `period` from now on.
-    pub fn start(
-        shared: &Arc<Shared>,
+impl SamplerThread {
+    /// Starts to read all meters every `period`.
+    pub(crate) fn start(
+        shared: &Arc<SharedState>,
         period: Duration,
         processor: Processor,
         gpus: Option<Gpus>,
     ) -> Self {
-        let rounds = Rounds {
+        let sampler = SamplerLoop {
             shared: Arc::clone(shared),
             processor,
             gpus,
-            seen: HashMap::new(),
-            conditions: Vec::new(),
-            cpu: None,
+            last_gains: HashMap::new(),
+            due_conditions: Vec::new(),
+            cpu_time: None,
             processor_read: f64::NEG_INFINITY,
-            throttled: None,
+            throttle_count: None,
         };
         let thread = thread::Builder::new().name("sampler".to_owned());
-        // Without a thread windows still read their edges.
-        let thread = thread.spawn(move || rounds.run(period)).ok();
+        // If no thread can be started, windows still read the meters at their ends.
+        let thread = thread.spawn(move || sampler.run(period)).ok();
         Self { shared: Arc::clone(shared), thread }
     }
 }
 
-impl Drop for Sampler {
+impl Drop for SamplerThread {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A panic in it has been printed, and must not become one here.
+            // A panic of the thread has been printed already. It must not become a second panic here.
             let _ = thread.join();
         }
     }
 }
 
-struct Rounds {
-    shared: Arc<Shared>,
+struct SamplerLoop {
+    shared: Arc<SharedState>,
     processor: Processor,
     gpus: Option<Gpus>,
-    /// When and with what total each gauge was sampled last.
-    seen: HashMap<usize, (Seconds, f64)>,
-    /// Devices whose condition comes with the next sample.
-    conditions: Vec<Arc<str>>,
-    cpu: Option<CpuTime>,
-    /// When the processor's condition was read.
+    /// For each meter, the time and total of the last sample in which its counter had moved.
+    last_gains: HashMap<usize, (Seconds, f64)>,
+    /// Devices whose condition is to be read with the next sample.
+    due_conditions: Vec<String>,
+    cpu_time: Option<CpuTime>,
+    /// When the processor's condition was last read.
     processor_read: Seconds,
-    throttled: Option<u64>,
+    throttle_count: Option<u64>,
 }
 
-impl Rounds {
+impl SamplerLoop {
     fn run(mut self, period: Duration) {
-        // Without a gauge there is nothing that ticks.
-        let period = match self.shared.gauges.is_empty() {
+        // Without a meter there is no counter whose ticks must be seen.
+        let period = match self.shared.meters.is_empty() {
             true => period.max(Duration::from_secs_f64(CONDITION_PERIOD)),
             false => period,
         };
-        let (mut due, mut told) = (Instant::now(), 0.0);
+        let (mut due, mut flushed) = (Instant::now(), 0.0);
         let (mut conditions, mut before) = (f64::NEG_INFINITY, self.shared.now());
         while !self.shared.stop.load(Ordering::Relaxed) {
             let now = self.shared.now();
             if now - before > GAP + period.as_secs_f64() {
-                locked(&self.shared.history).add_gap(before, now);
+                lock(&self.shared.history).add_gap(before, now);
             }
             before = now;
             if now - conditions >= CONDITION_PERIOD {
                 conditions = now;
-                self.conditions = self.devices(now);
+                self.due_conditions = self.find_due_conditions(now);
             }
-            self.round();
-            if now - told >= HAND_ON {
-                told = now;
-                self.shared.hand_on();
+            self.sample_all();
+            if now - flushed >= FLUSH_PERIOD {
+                flushed = now;
+                self.shared.flush();
             }
-            self.shared.cost.store(busy_nanoseconds(), Ordering::Relaxed);
-            self.shared.samples.fetch_add(1, Ordering::Relaxed);
+            self.shared.busy_ns.store(thread_busy_nanoseconds(), Ordering::Relaxed);
+            self.shared.rounds.fetch_add(1, Ordering::Relaxed);
             due += period;
             match due.checked_duration_since(Instant::now()) {
                 Some(rest) => thread::park_timeout(rest),
-                // Late: the pace is taken up from here rather than made up for.
+                // Too late: the pace starts anew here, and missed rounds are not made up for.
                 None => due = Instant::now(),
             }
         }
-        self.round();
-        self.shared.hand_on();
+        self.sample_all();
+        self.shared.flush();
     }
 
-    /// Every device that is asked how it is now.
-    fn devices(&mut self, now: Seconds) -> Vec<Arc<str>> {
+    /// Returns the devices whose condition is to be read now.
+    fn find_due_conditions(&mut self, now: Seconds) -> Vec<String> {
         let is_due = now - self.processor_read >= PROCESSOR_PERIOD;
         if is_due {
             self.processor_read = now;
         }
         let gpus = self.gpus.iter().flat_map(Gpus::ids);
-        is_due.then_some("cpu").into_iter().chain(gpus).map(Into::into).collect()
+        is_due.then_some("cpu").into_iter().chain(gpus).map(str::to_owned).collect()
     }
 
-    fn round(&mut self) {
+    fn sample_all(&mut self) {
         let shared = Arc::clone(&self.shared);
         shared.resident.sample();
-        for (index, gauge) in shared.gauges.iter().enumerate() {
-            let mut gauge = locked(gauge);
-            gauge.read(|| shared.now());
+        for (index, meter) in shared.meters.iter().enumerate() {
+            let mut meter = lock(meter);
+            meter.read(|| shared.now());
             let at = shared.now();
-            let energy = gauge.total();
-            let gained = energy.and_then(|total| self.gained(index, at, total));
-            let power = gauge.watts().or(gained);
-            let (device, domain) = (Arc::clone(&gauge.device), Arc::clone(&gauge.domain));
-            drop(gauge);
-            let condition = self.condition_of(&device);
-            self.hold(Sample { at, device, domain, power, energy, condition });
+            let energy = meter.total();
+            let gained = energy.and_then(|total| self.counter_power(index, at, total));
+            let power = meter.watts().or(gained);
+            let id = Arc::clone(&meter.id);
+            drop(meter);
+            let condition = self.take_condition(&id.device);
+            self.add(Sample { at, id, power, energy, condition });
         }
-        // Devices without a gauge have a condition all the same.
-        while let Some(device) = self.conditions.pop() {
-            let condition = Some(self.condition(&device));
-            let domain = UNMEASURED.into();
-            self.hold(Sample {
-                at: shared.now(),
-                device,
-                domain,
-                power: None,
-                energy: None,
-                condition,
-            });
+        // Devices without a meter have a condition, too.
+        while let Some(device) = self.due_conditions.pop() {
+            let condition = Some(self.read_condition(&device));
+            let id = Arc::new(DomainId::unmeasured(device));
+            self.add(Sample { at: shared.now(), id, power: None, energy: None, condition });
         }
     }
 
-    /// Mean power since the last sample in which the counter had moved.
-    fn gained(&mut self, index: usize, at: Seconds, total: f64) -> Option<f64> {
-        let (then, before) = *self.seen.entry(index).or_insert((at, total));
+    /// Returns the mean power since the last sample in which this meter's counter had moved, W. Returns `None` if it has
+    /// not moved since.
+    fn counter_power(&mut self, index: usize, at: Seconds, total: f64) -> Option<f64> {
+        let (then, before) = *self.last_gains.entry(index).or_insert((at, total));
         if total <= before {
             return None;
         }
-        self.seen.insert(index, (at, total));
+        self.last_gains.insert(index, (at, total));
         Some((total - before) / (at - then))
     }
 
-    fn condition_of(&mut self, device: &Arc<str>) -> Option<Condition> {
-        let place = self.conditions.iter().position(|known| known == device)?;
-        self.conditions.swap_remove(place);
-        Some(self.condition(device))
+    /// Reads the condition of a device if it is due, and notes that it was read.
+    fn take_condition(&mut self, device: &str) -> Option<Condition> {
+        let place = self.due_conditions.iter().position(|due| due == device)?;
+        self.due_conditions.swap_remove(place);
+        Some(self.read_condition(device))
     }
 
-    fn condition(&mut self, device: &str) -> Condition {
+    fn read_condition(&mut self, device: &str) -> Condition {
         match device {
-            "cpu" => self.processor_condition(),
-            gpu => self.gpus.as_ref().and_then(|gpus| gpus.reading(gpu)).unwrap_or_default(),
+            "cpu" => self.read_processor_condition(),
+            gpu => self.gpus.as_ref().and_then(|gpus| gpus.condition(gpu)).unwrap_or_default(),
         }
     }
 
-    fn processor_condition(&mut self) -> Condition {
+    fn read_processor_condition(&mut self) -> Condition {
         let time = self.processor.time().ok();
-        let before = mem::replace(&mut self.cpu, time);
+        let before = mem::replace(&mut self.cpu_time, time);
         let busy = time.zip(before).and_then(|(now, before)| now.busy_share_since(before));
         let count = self.processor.throttle_count();
-        let known = mem::replace(&mut self.throttled, count);
+        let known = mem::replace(&mut self.throttle_count, count);
         let is_throttled = known.is_some() && count > known;
         Condition {
             temperature: self.processor.temperature(),
@@ -346,17 +222,17 @@ impl Rounds {
         }
     }
 
-    fn hold(&mut self, sample: Sample) {
+    fn add(&mut self, sample: Sample) {
         if sample.power.is_none() && sample.energy.is_none() && sample.condition.is_none() {
             return;
         }
-        locked(&self.shared.history).add(&sample);
-        locked(&self.shared.held).push(sample);
+        lock(&self.shared.history).add(&sample);
+        self.shared.push(sample);
     }
 }
 
-/// Processor time that this thread has had, ns.
-pub fn busy_nanoseconds() -> u64 {
+/// Returns the processor time that the calling thread has used, ns.
+pub fn thread_busy_nanoseconds() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -1,53 +1,53 @@
-//! What a reader of a span's numbers must know.
+//! Warnings: what a reader of a window's numbers must know.
 
 use std::fmt;
 
-/// Something that makes a span's numbers less than they seem.
+/// Something that makes the numbers of a window less reliable than they look.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
-    /// A device was held below its clock.
+    /// A device was held below the clock that it was set to.
     Throttled {
         /// The device's id.
         device: String,
-        /// In NVML's words.
+        /// The reasons, in NVML's words.
         reasons: Vec<String>,
     },
     /// The clock of a working device fell.
     ClockDrop {
         /// The device's id.
         device: String,
-        /// The highest clock while it worked, MHz.
+        /// The highest clock while the device worked, MHz.
         from: f64,
-        /// The lowest, MHz.
+        /// The lowest clock while the device worked, MHz.
         to: f64,
     },
-    /// A device got warmer or cooler, and so leaked more or less.
+    /// A device got warmer or cooler, so that its leakage power changed.
     TemperatureDrift {
         /// The device's id.
         device: String,
-        /// At the beginning, Cel.
+        /// Temperature at the beginning, Cel.
         from: f64,
-        /// At the end, Cel.
+        /// Temperature at the end, Cel.
         to: f64,
     },
-    /// The energy counter and the power sensor do not tell the same.
+    /// The energy counter and the integrated power of a device differ by more than their uncertainties.
     Disagreement {
         /// The device's id.
         device: String,
-        /// By the counter, J.
+        /// Energy by the counter, J.
         counted: f64,
-        /// By the sensor, J.
+        /// Energy by the sensor, J.
         integrated: f64,
     },
-    /// The sampler did not come to read.
+    /// The sampling thread did not read anything for a while.
     Gap {
-        /// How long, s.
+        /// How long nothing was read, s.
         length: f64,
     },
 }
 
 impl Warning {
-    /// What it is about, so that one kind about one device need be told once.
+    /// Returns the kind of the warning and the device's id, so that a caller can report each pair only once.
     pub fn subject(&self) -> (&'static str, &str) {
         match self {
             Self::Throttled { device, .. } => ("throttled", device),

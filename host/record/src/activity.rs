@@ -1,57 +1,57 @@
-//! What the engine did in a span: tokens, time in each phase, operations.
+//! The work of the engine over a window: tokens, time in each phase, and operations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the engine did in a span.
+/// The work of the engine over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Activity {
-    /// Sequences that began.
+    /// Number of sequences that began.
     pub requests: u64,
-    /// Prompt tokens processed.
+    /// Number of prompt tokens that were processed.
     pub prompt_tokens: u64,
-    /// Tokens generated.
+    /// Number of tokens that were generated.
     pub output_tokens: u64,
-    /// Time in prefill.
+    /// Time in prefill, ns.
     pub prefill_ns: u64,
-    /// Time in decode.
+    /// Time in decode, ns.
     pub decode_ns: u64,
-    /// Time in steps of continuous batches that held both: some sequences generated while prompts of others were run.
+    /// Time in mixed steps of continuous batches, ns: some sequences generated while prompts of others were processed.
     #[serde(default)]
     pub mixed_ns: u64,
-    /// Prompt tokens of those steps; part of `prompt_tokens`.
+    /// Prompt tokens that mixed steps processed. They are part of `prompt_tokens`.
     #[serde(default)]
     pub mixed_prompt_tokens: u64,
-    /// Tokens that those steps generated; part of `output_tokens`.
+    /// Tokens that mixed steps generated. They are part of `output_tokens`.
     #[serde(default)]
     pub mixed_output_tokens: u64,
-    /// Floating-point operations; estimated from the model's shape, not observed.
+    /// Floating-point operations, estimated from the model's shape, not observed.
     pub flops_estimated: EstimatedFlops,
 }
 
-/// Floating-point operations that the work needed, from the model's shape, FLOP.
+/// Floating-point operations of the work, estimated from the model's shape, FLOP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EstimatedFlops {
-    /// Those of prefill.
+    /// Operations of prefill, FLOP.
     pub prefill: f64,
-    /// Those of decode.
+    /// Operations of decode, FLOP.
     pub decode: f64,
-    /// Those of steps that held both.
+    /// Operations of mixed steps, FLOP.
     #[serde(default)]
     pub mixed: f64,
-    /// Their sum.
+    /// The sum of the three, FLOP.
     pub total: f64,
 }
 
 impl EstimatedFlops {
-    /// Of the three phases.
+    /// Creates the sum of the operations of the three phases, FLOP.
     pub fn new(prefill: f64, decode: f64, mixed: f64) -> Self {
         Self { prefill, decode, mixed, total: prefill + decode + mixed }
     }
 }
 
 impl Activity {
-    /// What was done from `earlier` to `self`.
+    /// Returns the work done since `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             requests: self.requests - earlier.requests,
@@ -70,7 +70,7 @@ impl Activity {
         }
     }
 
-    /// Counts another span's work in.
+    /// Adds the work of another window.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.prompt_tokens += other.prompt_tokens;

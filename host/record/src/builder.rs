@@ -1,41 +1,41 @@
-//! From events to the record: the only place where a line of the journal is counted in, whether it is written just now
-//! or read back by `llem recover`.
+//! Turns events into the record. This is the only place that adds a line of the journal to the record, both while a run
+//! goes on and when `llem recover` reads the journal back.
 
 use crate::{
-    event::{Event, Line, Status},
+    event::{Event, JournalLine, RunStatus},
     generation::{SequenceProgress, SequenceRecord},
     group_key::GroupKey,
-    plan::Plan,
-    schema::{Phase, RunRecord, SCHEMA_VERSION},
+    plan::RunPlan,
+    schema::{PhaseRecord, RunRecord, SCHEMA_VERSION},
     score::ScoreSamples,
     statistics::RequestSamples,
 };
 use indexmap::IndexMap;
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// A record in the making.
+/// The record of a run, made from its events one by one.
 pub struct RecordBuilder {
     record: RunRecord,
-    /// Generated requests, in the order of their groups' first appearance.
+    /// Samples of generated requests, in the order in which their groups first appeared.
     groups: IndexMap<GroupKey, RequestSamples>,
-    /// Scored ones, likewise.
+    /// Samples of scoring calls, in the order in which their groups first appeared.
     score_groups: IndexMap<GroupKey, ScoreSamples>,
-    /// Sequences of continuous batches of which only progress was told, by batch and name. They are counted in once it is
-    /// known that no more comes.
+    /// Sequences of continuous batches that have progress but no end yet, by batch and name, with their model. They are
+    /// added to the groups when the record is finished.
     open_sequences: BTreeMap<(u64, u64), (Option<u64>, SequenceProgress)>,
-    /// Phases that have not ended, with when they began, outermost first.
+    /// Phases that have not ended, outermost first, with the time at which they began, ns.
     open_phases: Vec<(String, u64)>,
-    /// The latest moment that was told.
+    /// The latest time of an event, ns since the run began.
     last_ns: u64,
 }
 
 impl RecordBuilder {
-    /// A run that has begun.
-    pub fn new(id: String, started_at: String, plan: Plan) -> Self {
+    /// Creates the record of a run that has just begun.
+    pub fn new(id: String, started_at: String, plan: RunPlan) -> Self {
         let record = RunRecord {
             schema_version: SCHEMA_VERSION.to_owned(),
             id,
-            status: Status::Running,
+            status: RunStatus::Running,
             error: None,
             started_at,
             wall_ns: 0,
@@ -67,9 +67,9 @@ impl RecordBuilder {
         }
     }
 
-    /// Counts an event in.
-    pub fn add(&mut self, line: Line) {
-        let Line { t_ns, event } = line;
+    /// Adds an event to the record.
+    pub fn add(&mut self, line: JournalLine) {
+        let JournalLine { t_ns, event } = line;
         self.last_ns = self.last_ns.max(t_ns);
         let record = &mut self.record;
         match event {
@@ -82,7 +82,7 @@ impl RecordBuilder {
                     self.open_phases.remove(open);
                 }
                 let started_ns = t_ns.saturating_sub(wall_ns);
-                record.phases.push(Phase { phase, started_ns, wall_ns });
+                record.phases.push(PhaseRecord { phase, started_ns, wall_ns });
             }
             Event::Generation(generation) => {
                 let window = &generation.window;
@@ -91,7 +91,7 @@ impl RecordBuilder {
             }
             Event::BatchProgress(progress) => {
                 for news in progress.sequences {
-                    self.progressed(progress.model, progress.batch, news);
+                    self.add_progress(progress.model, progress.batch, news);
                 }
             }
             Event::BatchSequence(ended) => {
@@ -106,7 +106,7 @@ impl RecordBuilder {
             }
             Event::ScoreProgress(progress) => {
                 let key = GroupKey::new(progress.model, &progress.phase, &progress.label);
-                self.score_groups.entry(key).or_default().note(&progress);
+                self.score_groups.entry(key).or_default().set_progress(&progress);
             }
             Event::Window(window) => record.windows.push(window),
             Event::Devices { devices } => record.devices = devices,
@@ -128,25 +128,25 @@ impl RecordBuilder {
         }
     }
 
-    /// The record as far as it is known without its groups: what is written when a run begins.
+    /// Returns the record so far, without its groups. It is written when a run begins.
     pub fn begun(&self) -> &RunRecord {
         &self.record
     }
 
-    /// The latest moment that was told, in nanoseconds since the run began.
+    /// Returns the latest time of an event, ns since the run began.
     pub fn last_ns(&self) -> u64 {
         self.last_ns
     }
 
-    /// The whole record. Phases that are still open end with the last moment that is known.
+    /// Returns the whole record. Phases that are still open end at the latest time of an event.
     pub fn finish(mut self) -> RunRecord {
         while let Some((phase, started_ns)) = self.open_phases.pop() {
             let wall_ns = self.last_ns.saturating_sub(started_ns);
-            self.record.phases.push(Phase { phase, started_ns, wall_ns });
+            self.record.phases.push(PhaseRecord { phase, started_ns, wall_ns });
         }
         for (model, sequence) in std::mem::take(&mut self.open_sequences).into_values() {
             let key = GroupKey::new(model, &sequence.phase, &sequence.label);
-            self.groups.entry(key).or_default().add_sequence(&cut_short(sequence));
+            self.groups.entry(key).or_default().add_sequence(&interrupted_sequence(sequence));
         }
         let groups = self.groups.iter();
         self.record.groups = groups.map(|(key, samples)| samples.summarise(key)).collect();
@@ -155,8 +155,8 @@ impl RecordBuilder {
         self.record
     }
 
-    /// Takes news of a sequence where they continue what is known: a line that was lost is not skipped over.
-    fn progressed(&mut self, model: Option<u64>, batch: u64, news: SequenceProgress) {
+    /// Adds progress of a sequence, but only if it continues what is known. After a lost line, later progress is ignored.
+    fn add_progress(&mut self, model: Option<u64>, batch: u64, news: SequenceProgress) {
         let known = self.open_sequences.get(&(batch, news.name));
         if news.first as usize != known.map_or(0, |(_, known)| known.tokens.len()) {
             return;
@@ -170,8 +170,8 @@ impl RecordBuilder {
     }
 }
 
-/// A sequence of which the run kept no more than its progress.
-fn cut_short(progress: SequenceProgress) -> SequenceRecord {
+/// Makes the record of a sequence whose end was never recorded.
+fn interrupted_sequence(progress: SequenceProgress) -> SequenceRecord {
     SequenceRecord {
         prompt_tokens: progress.prompt_tokens,
         tokens: progress.tokens,
@@ -205,11 +205,11 @@ mod tests {
         }
     }
 
-    /// The requests and output tokens of a record of these events.
+    /// Returns the numbers of requests and output tokens in the record of these events.
     fn counted(events: impl IntoIterator<Item = Event>) -> (u64, u64) {
-        let mut builder = RecordBuilder::new(String::new(), String::new(), Plan::default());
+        let mut builder = RecordBuilder::new(String::new(), String::new(), RunPlan::default());
         for event in events {
-            builder.add(Line { t_ns: 0, event });
+            builder.add(JournalLine { t_ns: 0, event });
         }
         let record = builder.finish();
         let activity = record.groups.iter().map(|group| group.activity);
@@ -232,7 +232,7 @@ mod tests {
             batch: 0,
             request: None,
             name: 0,
-            sequence: cut_short(progress(0, 6)),
+            sequence: interrupted_sequence(progress(0, 6)),
         });
         assert_eq!(counted([told(progress(0, 4)), ended]), (1, 6));
     }

@@ -1,50 +1,60 @@
-//! How values are distributed, in memory that does not grow with their number.
+//! The distribution of values, in memory that does not grow with their number.
 //!
-//! Count, mean, deviation and extremes are exact. Percentiles come from a histogram whose buckets are as wide as values
-//! are large, as HdrHistogram's: each holds the values that have their first 11 binary digits in common.
+//! Count, mean, deviation and extremes are exact. Percentiles come from a histogram whose bucket width grows with the
+//! value, like that of HdrHistogram: a bucket holds the values whose first 11 binary digits are the same.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A distribution of values in one unit: of durations, s; of energies, J.
+/// The distribution of values in one unit, such as durations in s or energies in J.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
-    /// How many.
+    /// Number of values.
     pub count: u64,
-    /// Arithmetic mean.
+    /// Arithmetic mean of the values.
     pub mean: f64,
-    /// Sample standard deviation (n - 1); 0 for one value.
+    /// Sample standard deviation (n - 1), which is 0 for one value.
     pub standard_deviation: f64,
-    /// Smallest.
+    /// Smallest value.
     pub min: f64,
-    /// Median.
+    /// Median value.
     pub p50: f64,
-    /// 90th percentile.
+    /// 90th percentile of the values.
     pub p90: f64,
-    /// 99th percentile.
+    /// 99th percentile of the values.
     pub p99: f64,
-    /// Largest.
+    /// Largest value.
     pub max: f64,
 }
 
-/// Binary digits of a value, of the 52 that are stored, by which values of one bucket may differ: all but 10. Values of a
-/// bucket then differ by less than 2^-10, 0.1 %, and there are 1024 buckets from each power of two to the next.
+/// The number of binary digits, of the 52 stored ones, in which the values of one bucket may differ: all but 10. Values of
+/// a bucket then differ by less than 2^-10, 0.1 %, and there are 1024 buckets from one power of two to the next.
 const WITHIN_A_BUCKET: u32 = 42;
 
-/// Values of which no more is kept than their distribution.
+/// Collects values and keeps only their distribution.
+///
+/// ```
+/// use llem_record::Samples;
+///
+/// let mut samples = Samples::default();
+/// samples.extend([10.0, 1.0, 4.0, 2.0, 3.0]);
+/// let seconds = samples.distribution().expect("there are values");
+/// assert_eq!((seconds.count, seconds.mean, seconds.p50, seconds.max), (5, 4.0, 3.0, 10.0));
+/// assert!((seconds.p90 - 7.6).abs() < 1e-9, "as numpy.percentile");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     count: u64,
     sum: f64,
-    /// Squared distances from the mean, summed.
+    /// Sum of the squared distances from the mean.
     squares: f64,
     min: f64,
     max: f64,
     buckets: BTreeMap<i64, Bucket>,
 }
 
-/// Values that are nearly the same.
+/// Values that are nearly equal.
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     count: u64,
@@ -52,7 +62,7 @@ struct Bucket {
 }
 
 impl Samples {
-    /// Counts a value in.
+    /// Adds a value.
     pub fn add(&mut self, value: f64) {
         let before = if self.count == 0 { value } else { self.mean() };
         self.min = if self.count == 0 { value } else { self.min.min(value) };
@@ -70,7 +80,7 @@ impl Samples {
         self.sum / self.count as f64
     }
 
-    /// How they are distributed; none of no values.
+    /// Returns the distribution of all values, or `None` if there are none.
     pub fn distribution(&self) -> Option<Distribution> {
         let standard_deviation =
             if self.count > 1 { (self.squares / (self.count - 1) as f64).sqrt() } else { 0.0 };
@@ -86,14 +96,14 @@ impl Samples {
         })
     }
 
-    /// Linear interpolation between order statistics: Hyndman and Fan's type 7, numpy's default.
+    /// Returns a percentile by linear interpolation between order statistics: Hyndman and Fan's type 7, numpy's default.
     fn percentile(&self, share: f64) -> f64 {
         let position = share * (self.count - 1) as f64;
         let [below, above] = [position.floor(), position.ceil()].map(|place| self.at(place as u64));
         below + (above - below) * (position - position.floor())
     }
 
-    /// The value that so many others come before in order, as its bucket tells it.
+    /// Returns the value at this index in ascending order, approximated by the mean of its bucket.
     fn at(&self, place: u64) -> f64 {
         let mut end = 0;
         let mut buckets = self.buckets.values();
@@ -111,7 +121,8 @@ impl Extend<f64> for Samples {
     }
 }
 
-/// Buckets are numbered in the order of their values: that of `f64::total_cmp`, whose way it is.
+/// Returns the number of a value's bucket. Buckets are numbered in the order of their values, with the same bit operation as
+/// `f64::total_cmp`.
 fn bucket_of(value: f64) -> i64 {
     let bits = value.to_bits().cast_signed();
     (bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()) >> WITHIN_A_BUCKET
@@ -146,7 +157,7 @@ mod tests {
         assert_eq!((values.min, values.p50, values.max), (-3.0, 0.5e-9, 3.0));
     }
 
-    /// A million distinct values from 1 ms to 1 s, evenly by their logarithms, and from far to near.
+    /// A million distinct values from 1 ms to 1 s with evenly spaced logarithms, in a mixed order.
     #[test]
     fn many_values_take_the_memory_of_their_range_and_keep_three_digits() {
         const COUNT: u32 = 1_000_000;

@@ -1,28 +1,30 @@
-//! Energy of several windows or sequences together.
+//! Sums of energy over several windows or sequences.
 
 use crate::{
     energy::{DomainRecord, SequenceEnergy},
     window::WindowRecord,
 };
-use llem_quantity::{Reading, ReadingRecord};
+use llem_quantity::{Cause, Reading, ReadingRecord, Unavailable};
 
-/// The energy of several windows: their sum, or a reason why there is none, for a sum without a part would pass for the
-/// whole.
+/// The sum of several energies, or a reason why there is none. If one of them is not known, there is no sum, because it
+/// would look complete without that part. `None` until the first energy is added.
 #[derive(Debug, Default)]
 pub(crate) struct EnergySum(Option<Reading>);
 
 impl EnergySum {
-    /// Counts an energy in. The first reason stays.
-    pub fn add(&mut self, energy: &ReadingRecord) {
+    /// Adds an energy. If several are not known, the first reason is kept.
+    pub(crate) fn add(&mut self, energy: &ReadingRecord) {
         self.0 = Some(match (self.0.take(), energy.reading()) {
             (None, energy) => energy,
-            (Some(Ok(sum)), Ok(more)) => sum.plus(&more).ok_or_else(|| "units differ".to_owned()),
+            (Some(Ok(sum)), Ok(more)) => {
+                sum.plus(&more).ok_or_else(|| Unavailable::new(Cause::Other, "units differ"))
+            }
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
     }
 
-    /// Counts a share in: what the shares of one step are wrong by they are wrong by together.
-    pub fn add_share(&mut self, energy: &ReadingRecord) {
+    /// Adds a share of a step's energy. Uncertainties add linearly, because the shares of one step have the same error.
+    pub(crate) fn add_share(&mut self, energy: &ReadingRecord) {
         let before = self.0.as_ref().and_then(|sum| sum.as_ref().ok()).map(|sum| sum.uncertainty);
         self.add(energy);
         if let (Some(before), Some(Ok(sum)), Ok(more)) = (before, &mut self.0, energy.reading()) {
@@ -30,23 +32,23 @@ impl EnergySum {
         }
     }
 
-    /// Notes that a part has no energy of its own.
-    pub fn lose(&mut self, reason: &str) {
-        self.0 = Some(Err(reason.to_owned()));
+    /// Makes the sum unavailable, because the energy of a part is not known.
+    pub(crate) fn lose(&mut self, reason: &Unavailable) {
+        self.0 = Some(Err(reason.clone()));
     }
 
-    /// The sum; where nothing was counted in, there is none for the reason `nothing`.
-    pub fn total(&self, nothing: &str) -> Reading {
-        self.0.clone().unwrap_or_else(|| Err(nothing.to_owned()))
+    /// Returns the sum. If nothing was added, the reason is `nothing`.
+    pub(crate) fn total(&self, nothing: &str) -> Reading {
+        self.0.clone().unwrap_or_else(|| Err(Unavailable::new(Cause::NoWork, nothing)))
     }
 
-    /// The same, or nothing where nothing was counted in.
-    pub fn known(&self) -> Option<ReadingRecord> {
+    /// Returns the sum, or `None` if nothing was added.
+    pub(crate) fn known(&self) -> Option<ReadingRecord> {
         self.0.as_ref().map(ReadingRecord::from)
     }
 }
 
-/// What windows, or sequences, of one kind used together.
+/// The energy of all windows or sequences of one group, as a total and by its parts.
 #[derive(Debug, Default)]
 pub(crate) struct EnergySums {
     pub total: EnergySum,
@@ -59,8 +61,8 @@ pub(crate) struct EnergySums {
 }
 
 impl EnergySums {
-    /// Counts a window in.
-    pub fn add(&mut self, window: &WindowRecord) {
+    /// Adds a window.
+    pub(crate) fn add(&mut self, window: &WindowRecord) {
         let has_accelerators = window.energy_accelerators.is_some();
         let differs = self.windows > 0 && has_accelerators != self.accelerators.known().is_some();
         self.windows += 1;
@@ -79,67 +81,72 @@ impl EnergySums {
                 add(&mut self.decode, &phases.decode);
             }
             (None, Err(reason)) => [&mut self.prefill, &mut self.decode].lose(&reason),
-            // An older record.
+            // The record is older than energy by phase.
             (None, Ok(_)) => {
-                [&mut self.prefill, &mut self.decode].lose("energy by phase was not told");
+                let reason = Unavailable::new(Cause::NotAsked, "energy by phase was not told");
+                [&mut self.prefill, &mut self.decode].lose(&reason);
             }
         }
         self.total.add(&window.energy_total);
         self.check_covers(&window.energy_total, &window.energy_covers);
         if differs {
-            self.lose_all(UNLIKE);
+            self.lose_all();
         }
     }
 
-    /// Counts a sequence of a continuous batch in by its share.
-    pub fn add_share(&mut self, energy: Option<&SequenceEnergy>) {
+    /// Adds a sequence of a continuous batch by its share.
+    pub(crate) fn add_share(&mut self, energy: Option<&SequenceEnergy>) {
         let Some(energy) = energy else {
             let all = [&mut self.total, &mut self.prefill, &mut self.decode];
-            return all.lose("the energy of its sequences was not told apart");
+            let reason = "the energy of its sequences was not told apart";
+            return all.lose(&Unavailable::new(Cause::NotSeparable, reason));
         };
         self.prefill.add_share(energy.prefill.as_ref().unwrap_or(&energy.share));
         self.decode.add_share(energy.decode.as_ref().unwrap_or(&energy.share));
         self.total.add_share(&energy.share);
-        // One that never ran is of nothing.
+        // A sequence that never ran covers nothing.
         if !energy.covers.is_empty() {
             self.check_covers(&energy.share, &energy.covers);
         }
     }
 
-    /// Notes that a part has no energy of its own: no sum is one without it.
-    fn lose_all(&mut self, reason: &str) {
+    /// Makes all sums unavailable, because they would mix different devices.
+    fn lose_all(&mut self) {
+        let reason = &unlike_devices();
         let Self { total, covers, cpu, accelerators, prefill, decode, .. } = self;
         [total, prefill, decode].lose(reason);
-        // Of what was never there nothing is lost.
+        // A sum to which nothing was added stays absent.
         for part in [cpu, accelerators].into_iter().filter(|part| part.known().is_some()) {
             part.lose(reason);
         }
         *covers = Some(Vec::new());
     }
 
-    /// Totals of unlike devices are no sum.
+    /// Makes all sums unavailable if a total covers other domains than the totals before it.
     fn check_covers(&mut self, total: &ReadingRecord, covers: &[DomainRecord]) {
         if total.reading().is_ok() && self.covers.get_or_insert_with(|| covers.to_vec()) != covers {
-            self.lose_all(UNLIKE);
+            self.lose_all();
         }
     }
 
-    /// What all of them cover.
-    pub fn covers(&self) -> Vec<DomainRecord> {
+    /// Returns the domains that all totals cover.
+    pub(crate) fn covers(&self) -> Vec<DomainRecord> {
         self.covers.clone().unwrap_or_default()
     }
 }
 
-/// Why energies of unlike devices have no sum.
-const UNLIKE: &str = "they cover different devices: each has its own energy";
+/// Returns the reason for which energies of different devices have no sum.
+fn unlike_devices() -> Unavailable {
+    Unavailable::new(Cause::Other, "they cover different devices: each has its own energy")
+}
 
-/// Several sums that lack the same.
+/// Several sums that become unavailable for the same reason.
 trait Lose {
-    fn lose(self, reason: &str);
+    fn lose(self, reason: &Unavailable);
 }
 
 impl<const N: usize> Lose for [&mut EnergySum; N] {
-    fn lose(self, reason: &str) {
+    fn lose(self, reason: &Unavailable) {
         self.into_iter().for_each(|sum| sum.lose(reason));
     }
 }
@@ -171,7 +178,7 @@ mod tests {
         assert_eq!(sums.covers().len(), 1);
         sums.add_share(Some(&share(4.0, "cuda:1")));
         for sum in [&sums.total, &sums.prefill, &sums.decode] {
-            assert_eq!(sum.total(""), Err(UNLIKE.to_owned()));
+            assert_eq!(sum.total(""), Err(unlike_devices()));
         }
         assert!(sums.covers().is_empty() && sums.cpu.known().is_none());
         sums.add_share(Some(&share(4.0, "cuda:0")));

@@ -1,26 +1,14 @@
-//! What happens in a run: a line of `events.jsonl` each.
+//! The events of a run. Each is one line of `events.jsonl`.
 
-pub use crate::{
-    activity::{Activity, EstimatedFlops},
-    energy::{DomainRecord, LackRecord, PhaseEnergyRecord, SequenceEnergy},
-    generation::{
-        BatchProgressRecord, BatchSequenceRecord, GenerationRecord, RequestTimes, SequenceProgress,
-        SequenceRecord, SequenceTimes,
-    },
-    model::{
-        AdapterChange, AdapterRecord, FileDigest, ModelRecord, Parallelism, RankRecord, UsedAdapter,
-    },
-    report::{Artifact, Metric, Series, Table},
-    request::{
-        BatchRecord, BatchRequestRecord, ChosenBy, PromptForm, PromptRecord, RequestRecord,
-        SamplingRecord,
-    },
-    score::{ScoreProgressRecord, ScoreRecord, ScoreResult},
-    window::{DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord},
-};
 use crate::{
+    generation::{BatchProgressRecord, BatchSequenceRecord, GenerationRecord},
     hardware::{BaselineRecord, DeviceRecord, TimelineRecord},
-    plan::Plan,
+    model::{AdapterRecord, ModelRecord},
+    plan::RunPlan,
+    report::{Artifact, Metric, Series, Table},
+    request::{BatchRecord, BatchRequestRecord},
+    score::{ScoreProgressRecord, ScoreRecord},
+    window::WindowRecord,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,15 +16,16 @@ use std::borrow::Cow;
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Line {
+#[schemars(rename = "Line")]
+pub struct JournalLine {
     /// Nanoseconds since the run began.
     pub t_ns: u64,
-    /// What happened.
+    /// What happened, with its own fields.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened.
+/// An event of a run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -44,31 +33,31 @@ pub enum Event {
     Started {
         /// The run's name.
         id: String,
-        /// Version of this program.
+        /// The version of llem that wrote the journal.
         llem_version: String,
-        /// Version of the schema that the journal's lines have; journals before schema 3.0 do not tell.
+        /// Version of the schema of the journal's lines. Absent in journals before schema 3.0.
         #[serde(default = "before_3")]
         schema_version: String,
-        /// When `t_ns` was 0, in nanoseconds since 1970-01-01 UTC: the way to other tools' logs.
+        /// The moment at which `t_ns` was 0, in nanoseconds since 1970-01-01 UTC, to find it in the logs of other tools.
         unix_ns: i64,
-        /// What was known before, so that the journal alone tells the whole run; absent in older journals.
+        /// What was known before the run began, so that the journal alone describes the whole run. Absent in older journals.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        plan: Option<Box<Plan>>,
+        plan: Option<Box<RunPlan>>,
     },
     /// A model was loaded.
     Model(ModelRecord),
     /// A LoRA adapter was attached, merged, unmerged or detached.
     Adapter(AdapterRecord),
-    /// A phase began.
+    /// The script opened a phase.
     PhaseBegan {
         /// Names of the open phases, outermost first, joined by `/`.
         phase: String,
     },
-    /// A phase ended.
+    /// The script closed a phase.
     PhaseEnded {
         /// Names of the open phases, outermost first, joined by `/`.
         phase: String,
-        /// How long it took.
+        /// How long the phase took, ns.
         wall_ns: u64,
     },
     /// A request was generated and measured.
@@ -77,61 +66,62 @@ pub enum Event {
     BatchOpened(BatchRecord),
     /// A request was added to a continuous batch.
     BatchRequest(BatchRequestRecord),
-    /// Tokens of sequences of a continuous batch that have not ended.
+    /// Sequences of a continuous batch that have not ended got new tokens.
     BatchProgress(BatchProgressRecord),
     /// A sequence of a continuous batch ended.
     BatchSequence(BatchSequenceRecord),
-    /// Continuations or texts were scored and measured.
+    /// A call of `score` or `score-rolling` ended and was measured.
     Score(ScoreRecord),
-    /// A scoring that goes on has completed some more.
+    /// A call of `score` or `score-rolling` that goes on has completed more requests.
     ScoreProgress(ScoreProgressRecord),
-    /// A window of the script was closed.
+    /// The script closed a window.
     Window(WindowRecord),
-    /// Idle power was measured, or found as an earlier run measured it.
+    /// Idle power was measured, or was taken from an earlier run.
     Baseline(BaselineRecord),
-    /// The machine's devices, once somebody has asked for them.
+    /// The machine's devices. The event is written when the meter is first used.
     Devices {
-        /// The CPU first.
+        /// All devices, the CPU first.
         devices: Vec<DeviceRecord>,
     },
-    /// What sampling the devices left and cost.
+    /// The files and the cost of sampling the devices.
     Timeline(TimelineRecord),
-    /// A result, as the script reports it.
+    /// The script reported a result.
     Metric(Metric),
-    /// A curve, as the script reports it.
+    /// The script reported a curve.
     Series(Series),
-    /// A table, as the script reports it.
+    /// The script reported a table.
     Table(Table),
     /// The script wrote a file.
     Artifact(Artifact),
-    /// Something that a reader must know, as the host says.
+    /// A warning of the host: something that a reader of the results must know.
     Warning {
-        /// What.
+        /// The text of the warning.
         message: String,
     },
-    /// Something that a reader must know, as the script says. Journals before schema 3.0 have a `warning` of it.
+    /// A warning of the script. Journals before schema 3.0 have it as a `warning`.
     ScriptWarning {
-        /// What, in the script's words.
+        /// The text of the warning, in the script's words.
         message: String,
     },
-    /// A log line.
+    /// A line was logged.
     Log {
         /// `debug`, `info`, `warn`, `error`, `stdout` or `stderr`.
         level: String,
-        /// What it says. Of `stdout` and `stderr`, a line; one of more than 64 KiB is several of these.
+        /// The text. For `stdout` and `stderr` it is one line. A line of more than 64 KiB is split into several events.
         message: String,
     },
     /// The run ended.
     Ended {
-        /// How.
-        status: Status,
-        /// Why, unless it completed.
+        /// How the run ended.
+        status: RunStatus,
+        /// Why the run ended; `None` if it completed.
         error: Option<String>,
     },
 }
 
 impl Event {
-    /// A warning as readers are shown it: one of the script says whose it is. `None` for other events.
+    /// Returns the text of a warning as readers see it. A warning of the script begins with `the script: `. Returns `None` for
+    /// other events.
     pub fn warning(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Warning { message } => Some(message.into()),
@@ -141,7 +131,7 @@ impl Event {
     }
 }
 
-/// What a journal has the schema of that does not tell.
+/// Returns the schema version of a journal that does not name one.
 fn before_3() -> String {
     "2.0".to_owned()
 }
@@ -149,15 +139,17 @@ fn before_3() -> String {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// It has not ended; or it was killed, and the journal holds all that it measured: `llem recover` rebuilds the record.
+#[schemars(rename = "Status")]
+pub enum RunStatus {
+    /// The run has not ended, or it was killed. After a kill, the journal holds everything that was measured, and
+    /// `llem recover` rebuilds the record.
     Running,
-    /// As the script meant.
+    /// The script ran to its end.
     Completed,
-    /// Midway; the error says why.
+    /// The run failed. The error says why.
     Failed,
-    /// By Ctrl-C or a termination signal.
+    /// The run was ended by Ctrl-C or a termination signal.
     Interrupted,
-    /// Not by itself: it was killed, it crashed, or the machine went down. Only a recovered record says so.
+    /// The run was killed, it crashed, or the machine went down. Only a recovered record has this status.
     Killed,
 }

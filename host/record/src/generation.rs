@@ -1,4 +1,5 @@
-//! What is kept of generated sequences: static requests, and those of continuous batches as they run and when they end.
+//! Generated sequences in the record: static requests, and sequences of continuous batches while they run and when they
+//! end.
 
 use crate::{
     energy::SequenceEnergy, model::UsedAdapter, request::RequestRecord, window::WindowRecord,
@@ -6,143 +7,146 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A generated request.
+/// A static request that was generated and measured.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GenerationRecord {
-    /// Time and energy of exactly this request, from before it was tokenized to its last token.
+    /// Time and energy of exactly this request, from before its tokenization to its last token.
     pub window: WindowRecord,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// What was asked; absent in older records.
+    /// The request. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestRecord>,
-    /// What serving it took, part by part.
+    /// How long each part of serving the request took.
     #[serde(default)]
     pub times: RequestTimes,
-    /// One for each prompt.
+    /// The sequences, one for each prompt.
     pub sequences: Vec<SequenceRecord>,
 }
 
-/// What serving a static request took, from the host call to the answer: the parts add up to `total_ns`.
+/// How long each part of serving a static request took, from the host call to the answer. The parts add up to `total_ns`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestTimes {
-    /// From the engine's thread taking the request up to the answer being ready, on a clock of its own.
+    /// Time from when the engine's thread takes the request until the answer is ready, ns, measured on its own.
     pub total_ns: u64,
-    /// Before the clock of the request: sizing prompts, reserving KV memory, synchronising devices.
+    /// Time before the request's clock starts, ns: sizing prompts, reserving KV memory, synchronising devices.
     pub prepare_ns: u64,
-    /// Reading counters before and after, outside the request's clock; of a split model, ranks are waited for here, too.
+    /// Time to read counters before and after, outside the request's clock, ns. For a split model, it includes waiting for
+    /// the ranks.
     pub meter_ns: u64,
-    /// Turning prompts into tokens; part of TTFT.
+    /// Time to turn prompts into tokens, ns. It is part of TTFT.
     pub tokenize_ns: u64,
-    /// Prompt processing, to the last first token.
+    /// Time of prompt processing until every sequence has its first token, ns.
     pub prefill_ns: u64,
-    /// From there to the last token.
+    /// Time from the end of prefill to the last token, ns.
     pub decode_ns: u64,
-    /// Turning tokens into text, after the request's clock.
+    /// Time to turn tokens into text, after the request's clock has stopped, ns.
     pub detokenize_ns: u64,
 }
 
-/// Tokens of sequences of a continuous batch since the last such event, so that a run that is killed keeps them.
+/// New tokens of the sequences of a continuous batch since the last event of this kind, so that they are kept if the run is
+/// killed.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BatchProgressRecord {
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
     /// The batch's number in its run.
     pub batch: u64,
-    /// Each sequence that has new tokens.
+    /// The sequences that have new tokens.
     pub sequences: Vec<SequenceProgress>,
 }
 
 /// New tokens of one sequence.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SequenceProgress {
-    /// The label of its request.
+    /// The label of the sequence's request.
     pub label: String,
-    /// The phases that were open when it was submitted, joined by `/`.
+    /// The phases that were open when the sequence was submitted, joined by `/`.
     pub phase: String,
-    /// Its name within its batch.
+    /// The sequence's name within its batch.
     pub name: u64,
-    /// Prompt length.
+    /// Length of the prompt, tokens.
     pub prompt_tokens: u32,
-    /// When it was submitted, or arrived.
+    /// When the sequence was submitted, or arrived, ns since the run began.
     pub submitted_ns: u64,
-    /// Where among its tokens these begin.
+    /// Index of the first new token among the sequence's tokens.
     pub first: u32,
-    /// The tokens.
+    /// The new tokens.
     pub tokens: Vec<u32>,
-    /// When each was on the host.
+    /// When each new token was on the host, ns since the run began.
     pub token_ns: Vec<u64>,
 }
 
-/// A sequence of a continuous batch.
+/// A sequence of a continuous batch that has ended.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BatchSequenceRecord {
-    /// The label of its request.
+    /// The label of the sequence's request.
     pub label: String,
-    /// The open phases, joined by `/`.
+    /// The names of the open phases, joined by `/`.
     pub phase: String,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
     /// The batch's number in its run.
     #[serde(default)]
     pub batch: u64,
-    /// The number of the request that it is of; absent in older records.
+    /// The number of the sequence's request. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u64>,
-    /// Its name within its batch.
+    /// The sequence's name within its batch.
     pub name: u64,
-    /// What became of it.
+    /// The generated sequence.
     pub sequence: SequenceRecord,
 }
 
 /// A generated sequence.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SequenceRecord {
-    /// Prompt length.
+    /// Length of the prompt, tokens.
     pub prompt_tokens: u32,
-    /// Generated tokens.
+    /// The generated tokens.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// Why the sequence ended.
     pub finish: String,
-    /// Tokens before its prompt's, whose keys and values were in a cache already; absent where there were none.
+    /// Number of tokens before the prompt whose keys and values were already in a cache. Absent if there were none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cached_tokens: u32,
-    /// When it was submitted, or arrived: TTFT counts from here.
+    /// When the sequence was submitted, or arrived, ns since the run began. TTFT counts from here.
     pub submitted_ns: u64,
-    /// When its batch took it in; absent in older records, and where that never came.
+    /// When the batch admitted the sequence, ns since the run began. Absent in older records, and if it was never admitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted_ns: Option<u64>,
-    /// Whether a step was running when it was due, which it had to wait for.
+    /// Whether the sequence was due while a step was running, so that it had to wait for the end of that step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub due_in_step: bool,
-    /// When each token was on the host.
+    /// When each token was on the host, ns since the run began.
     pub token_ns: Vec<u64>,
-    /// What its time was spent on.
+    /// How long each part of serving the sequence took.
     #[serde(default)]
     pub times: SequenceTimes,
-    /// The adapter that it ran with; absent means the base weights.
+    /// The adapter that the sequence ran with. Absent if it ran with the base weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<UsedAdapter>,
-    /// Its share of the energy; absent in older records.
+    /// The sequence's share of the energy. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<SequenceEnergy>,
 }
 
-/// What a sequence's time was spent on: the first four add up to its end-to-end latency.
+/// How long each part of serving a sequence took. The first four parts add up to its end-to-end latency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SequenceTimes {
-    /// Turning its request's prompts into tokens.
+    /// Time to turn the request's prompts into tokens, ns.
     pub tokenize_ns: u64,
-    /// Waiting: from its arrival to being handed over, and as tokens for the pass that ran the first of its prompt.
+    /// Time of waiting, ns: from its arrival until it was handed over, and then until the pass that processed the first
+    /// tokens of its prompt.
     pub queue_ns: u64,
-    /// From there to its first token.
+    /// Time from the end of waiting to the first token, ns.
     pub prefill_ns: u64,
-    /// From its first token to its last.
+    /// Time from the first token to the last, ns.
     pub decode_ns: u64,
-    /// Turning its tokens into text, afterwards.
+    /// Time to turn the tokens into text, after the last token, ns.
     pub detokenize_ns: u64,
 }
 

@@ -1,19 +1,17 @@
-//! What is gathered together.
+//! The key by which requests and calls are grouped for a summary.
 
-/// What the requests, or calls, of one group have in common.
+/// What all requests or calls of one group have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct GroupKey {
-    /// The model, by its number; none where an older version does not tell.
+pub(crate) struct GroupKey {
+    /// The model's number; `None` in journals of older versions.
     pub model: Option<u64>,
-    /// The open phases, joined by `/`.
+    /// The names of the open phases, joined by `/`.
     pub phase: String,
-    /// The label.
     pub label: String,
 }
 
 impl GroupKey {
-    /// Of what ran on a model in a phase under a label.
-    pub fn new(model: Option<u64>, phase: &str, label: &str) -> Self {
+    pub(crate) fn new(model: Option<u64>, phase: &str, label: &str) -> Self {
         Self { model, phase: phase.to_owned(), label: label.to_owned() }
     }
 }

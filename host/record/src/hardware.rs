@@ -1,52 +1,55 @@
-//! What the record keeps of the machine's devices: what they are, how they were, what they draw at rest.
+//! Devices in the record: what they are, their condition over a window, their idle power, and the cost of sampling them.
 
-use llem_quantity::{Quantity, ReadingRecord, Source};
+use llem_quantity::{Cause, Quantity, ReadingRecord, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A device.
+/// A device of the machine.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceRecord {
-    /// What every measurement calls it.
+    /// The device's id, which measurements refer to.
     pub id: String,
-    /// The vendor's name for it.
+    /// The vendor's name for this kind of device.
     pub name: String,
-    /// What tells it from others of its name.
+    /// The UUID of the GPU or MIG instance. Absent for a processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Memory in bytes.
+    /// Size of the device's memory, bytes.
     pub memory_bytes: Option<u64>,
-    /// What meters it, and what does not.
+    /// What meters each domain of the device, or why nothing does.
     pub gauges: Vec<GaugeRecord>,
-    /// What a reader of its numbers must know.
+    /// What a reader of the device's numbers must know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What it was set to when the run first looked, by name, with units: driver, power limit, clock policy, MIG.
+    /// Settings of the device when the run first looked, by name, with units: driver, power limit, clock policy, MIG.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
 }
 
-/// What meters a device's power domain.
+/// What meters a power domain of a device, or why nothing does.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GaugeRecord {
-    /// The power domain.
+    /// The domain's name within the device.
     pub domain: String,
-    /// The source of its energy.
+    /// The source of the domain's energy. Absent if nothing meters it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Where it is read: a folder of the kernel's, or `nvml` and the card's UUID.
+    /// Where the domain is read: a folder of the kernel, or `nvml` and the card's UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Why nothing meters it.
+    /// Why nothing meters the domain: a sentence that ends with the remedy where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// The kind of that reason. Absent in records that were written before causes were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
-/// How a device was over a span.
+/// The condition of a device over a window. A field is absent if the device does not report it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceSpanRecord {
-    /// Its id.
+    /// The device's id.
     pub device: String,
     /// Temperature, Cel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,42 +57,42 @@ pub struct DeviceSpanRecord {
     /// Clock of the cores, MHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_clock: Option<CourseRecord>,
-    /// Busy share, %.
+    /// Share of the time in which the device was busy, %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation: Option<CourseRecord>,
-    /// Memory in use by everything on it, bytes.
+    /// Memory in use by all processes on the device, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_used: Option<CourseRecord>,
-    /// Why it was held below its clock, in NVML's words.
+    /// Why the device was held below its clock, in NVML's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub throttle_reasons: Vec<String>,
 }
 
-/// How a number went over a span.
+/// The readings of one number over a window, summarised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CourseRecord {
-    /// At the beginning.
+    /// The reading at the beginning.
     pub first: f64,
-    /// At the end.
+    /// The reading at the end.
     pub last: f64,
-    /// The lowest.
+    /// The lowest reading.
     pub min: f64,
-    /// The highest.
+    /// The highest reading.
     pub max: f64,
-    /// The mean of its readings.
+    /// The mean of all readings.
     pub mean: f64,
 }
 
-/// Idle power.
+/// The idle power of all domains.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BaselineRecord {
-    /// When it was measured: RFC 3339, UTC.
+    /// When the idle power was measured: RFC 3339, UTC.
     pub measured_at: String,
-    /// How long that took.
+    /// How long the measurement took, ns.
     pub wall_ns: u64,
-    /// Whether an earlier run measured it.
+    /// Whether an earlier run measured the idle power.
     pub from_earlier_run: bool,
-    /// Each device and domain.
+    /// The idle power of each domain.
     pub power: Vec<IdlePowerRecord>,
 }
 
@@ -98,33 +101,33 @@ pub struct BaselineRecord {
 pub struct IdlePowerRecord {
     /// The device's id.
     pub device: String,
-    /// The power domain within it.
+    /// The domain's name within the device.
     pub domain: String,
-    /// Mean power, W.
+    /// Mean power, W, or why it is not known.
     pub power: ReadingRecord,
-    /// Why the device had not settled, if it had not.
+    /// Why the device had not settled. Absent if it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsteady: Option<String>,
-    /// Whether a model was on the device, which keeps a GPU from its deepest rest: only windows of the same kind go by
-    /// it. Absent in older records.
+    /// Whether a model was on the device. A GPU that holds a model does not reach its lowest power state, so this baseline is
+    /// used only for windows in the same condition. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds_model: Option<bool>,
 }
 
-/// What sampling left and cost.
+/// The files and the cost of sampling the devices.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineRecord {
-    /// The Parquet files within the run's folder, in order; none where samples were not kept.
+    /// The Parquet files within the run's folder, in order. Empty if samples were not kept.
     pub files: Vec<String>,
-    /// Samples in them.
+    /// Number of samples in the files.
     pub samples: u64,
-    /// How often devices were read, at least, s; absent where the run was killed.
+    /// Mean time between two rounds of readings, s. Absent if the run was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Quantity>,
-    /// Processor time of reading the devices, as a share of one core; absent where the run was killed.
+    /// Processor time of reading the devices, as a share of one core. Absent if the run was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Quantity>,
-    /// The same of writing the files.
+    /// Processor time of writing the files, as a share of one core. Absent if the run was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writing: Option<Quantity>,
 }

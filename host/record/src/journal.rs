@@ -1,8 +1,9 @@
-//! `events.jsonl`: append-only, a whole line in one write.
+//! The journal `events.jsonl`, to which each event is appended as one line in one write.
 //!
-//! The process that writes it holds a lock on it as long as it lives, which is how others know that the run goes on.
+//! The process that writes the journal holds a lock on it as long as it lives. Other processes see from the lock that the
+//! run still goes on.
 
-use crate::{error::Error, event::Line};
+use crate::{error::Error, event::JournalLine};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, Write},
@@ -12,40 +13,41 @@ use std::{
 /// The journal's name within the run's folder.
 const NAME: &str = "events.jsonl";
 
-/// Bytes of the buffer that are kept from line to line.
+/// The buffer is shrunk to this many bytes after a longer line.
 const BUFFER: usize = 64 << 10;
 
-/// The open journal of a run.
-pub struct Journal {
+/// The journal of a run that is being written.
+pub(crate) struct Journal {
     path: PathBuf,
-    lines: Lines<File>,
+    lines: LineWriter<File>,
 }
 
 impl Journal {
-    /// Begins a journal in `folder`.
-    pub fn create(folder: &Path) -> Result<Self, Error> {
+    /// Creates a journal in `folder`, and locks it.
+    pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(NAME);
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         let file = file.map_err(|source| Error::Io { path: path.clone(), source })?;
         if let Err(error) = file.try_lock() {
-            // Some network file systems have no locks; the journal is as good without.
+            // Some network file systems have no locks. The journal works without one.
             tracing::debug!("{}: {error}", path.display());
         }
-        Ok(Self { path, lines: Lines::new(file) })
+        Ok(Self { path, lines: LineWriter::new(file) })
     }
 
-    /// Appends a line. It goes to the kernel before this returns, with no buffer of our own
-    /// between, so that a `kill -9` right after loses nothing. Returns its bytes.
+    /// Appends a line and returns its length in bytes. The line goes to the kernel before this function returns, without a
+    /// buffer in between, so that a `kill -9` right after it loses nothing.
     ///
     /// # Errors
-    /// It cannot be written, or would have more than `most` bytes ([`Error::is_too_long`]); nothing of it is written then.
-    pub fn append(&mut self, line: &Line, most: u64) -> Result<u64, Error> {
+    /// The line cannot be written, or it would have more than `most` bytes ([`Error::is_too_long`]). In both cases, nothing
+    /// of the line stays in the file, if the file system allows that.
+    pub(crate) fn append(&mut self, line: &JournalLine, most: u64) -> Result<u64, Error> {
         let written = self.lines.append(line, most).map_err(|source| self.failed(source))?;
         written.ok_or(Error::TooLong { most })
     }
 
-    /// Waits until the disk has it.
-    pub fn sync(&self) -> Result<(), Error> {
+    /// Waits until the journal is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         self.lines.file.sync_all().map_err(|source| self.failed(source))
     }
 
@@ -54,43 +56,43 @@ impl Journal {
     }
 }
 
-/// What lines are written to.
-trait Target: Write {
-    /// Takes back what is beyond this many bytes.
-    fn cut(&mut self, bytes: u64) -> io::Result<()>;
+/// A file that can be cut to a length.
+trait Truncate: Write {
+    /// Removes everything after this many bytes.
+    fn truncate_to(&mut self, bytes: u64) -> io::Result<()>;
 }
 
-impl Target for File {
-    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+impl Truncate for File {
+    fn truncate_to(&mut self, bytes: u64) -> io::Result<()> {
         self.set_len(bytes)
     }
 }
 
-/// Whole lines in a file, whatever fails.
-struct Lines<T> {
+/// Writes lines to a file so that a failed write does not damage the next line.
+struct LineWriter<T> {
     file: T,
-    /// Reused, so that a line costs one write and no allocation.
+    /// The buffer for a line. It is reused, so that a line needs no allocation.
     buffer: Vec<u8>,
-    /// Bytes of the file, all of them whole lines; none once half a line could not be taken back.
+    /// Length of the file in bytes, of complete lines only. `None` after a part of a line could not be removed.
     whole: Option<u64>,
-    /// Whether half a line may stand at the end of the file.
+    /// Whether the file may end with a part of a line.
     is_torn: bool,
 }
 
-impl<T: Target> Lines<T> {
+impl<T: Truncate> LineWriter<T> {
     fn new(file: T) -> Self {
         Self { file, buffer: Vec::new(), whole: Some(0), is_torn: false }
     }
 
-    /// Appends a line, unless it has more than so many bytes, and returns its bytes. If that fails, what was written of it
-    /// is taken back; if that fails too, the next line begins on a new one.
-    fn append(&mut self, line: &Line, most: u64) -> io::Result<Option<u64>> {
+    /// Appends a line and returns its length in bytes, or `None` if it would have more than `most` bytes. If the write fails,
+    /// the part that was written is removed. If that fails, too, the next line begins with a line break.
+    fn append(&mut self, line: &JournalLine, most: u64) -> io::Result<Option<u64>> {
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER);
         if self.is_torn {
             self.buffer.push(b'\n');
         }
-        let mut bounded = Bounded { buffer: &mut self.buffer, most, is_full: false };
+        let mut bounded = BoundedBuffer { buffer: &mut self.buffer, most, is_full: false };
         let serialized = serde_json::to_writer(&mut bounded, line);
         if bounded.is_full {
             return Ok(None);
@@ -103,22 +105,22 @@ impl<T: Target> Lines<T> {
             self.whole = self.whole.map(|whole| whole + bytes);
             self.is_torn = false;
         } else {
-            // Where the file ends is not known for sure once this has failed.
-            self.whole = self.whole.filter(|&whole| self.file.cut(whole).is_ok());
+            // If the file cannot be cut, its length is not known any more.
+            self.whole = self.whole.filter(|&whole| self.file.truncate_to(whole).is_ok());
             self.is_torn = self.whole.is_none();
         }
         written.map(|()| Some(bytes))
     }
 }
 
-/// Takes no more than so many bytes.
-struct Bounded<'a> {
+/// A buffer that refuses to grow to more than `most` bytes.
+struct BoundedBuffer<'a> {
     buffer: &'a mut Vec<u8>,
     most: u64,
     is_full: bool,
 }
 
-impl Write for Bounded<'_> {
+impl Write for BoundedBuffer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if (self.buffer.len() + bytes.len()) as u64 >= self.most {
             self.is_full = true;
@@ -133,18 +135,20 @@ impl Write for Bounded<'_> {
     }
 }
 
-/// What a journal says, read back.
-pub struct Replay {
+/// Reads the lines of a journal.
+pub(crate) struct JournalReader {
     lines: BufReader<File>,
     path: PathBuf,
-    /// Lines that are torn or say something that this version does not know.
+    /// Number of lines that were incomplete or that this version does not understand.
     pub skipped: u64,
 }
 
-impl Replay {
-    /// Opens the journal of a run that has ended. Fails with [`Error::NoRun`] where there is none, and with
-    /// [`Error::StillRunning`] while another process writes it.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+impl JournalReader {
+    /// Opens the journal of a run that has ended.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] if the folder has no journal, and [`Error::StillRunning`] if another process still writes it.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(NAME);
         let file = File::open(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -158,9 +162,9 @@ impl Replay {
         Ok(Self { lines: BufReader::new(file), path, skipped: 0 })
     }
 
-    /// The next line that is whole; none at the end. Others are skipped and counted. A last line without its end
-    /// is whole if it reads as one.
-    pub fn next_line(&mut self) -> Result<Option<Line>, Error> {
+    /// Returns the next line that can be parsed, or `None` at the end. Other lines are skipped and counted. A last line
+    /// without a line break counts if it can be parsed.
+    pub(crate) fn next_line(&mut self) -> Result<Option<JournalLine>, Error> {
         let mut text = Vec::new();
         loop {
             text.clear();
@@ -184,7 +188,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
 
-    /// A disk that has this much room, and may refuse to take back what it has.
+    /// A disk with limited space that may refuse to cut a file.
     struct Disk {
         content: Vec<u8>,
         room: usize,
@@ -203,8 +207,8 @@ mod tests {
         }
     }
 
-    impl Target for Disk {
-        fn cut(&mut self, bytes: u64) -> io::Result<()> {
+    impl Truncate for Disk {
+        fn truncate_to(&mut self, bytes: u64) -> io::Result<()> {
             if !self.cuts {
                 return Err(io::ErrorKind::Unsupported.into());
             }
@@ -213,26 +217,27 @@ mod tests {
         }
     }
 
-    fn warning(message: &str) -> Line {
-        Line { t_ns: 1, event: Event::Warning { message: message.to_owned() } }
+    fn warning(message: &str) -> JournalLine {
+        JournalLine { t_ns: 1, event: Event::Warning { message: message.to_owned() } }
     }
 
     #[test]
     fn a_line_that_fails_is_not_glued_to_the_next() {
         for cuts in [true, false] {
-            let mut lines = Lines::new(Disk { content: Vec::new(), room: 70, cuts });
+            let mut lines = LineWriter::new(Disk { content: Vec::new(), room: 70, cuts });
             lines.append(&warning("first"), u64::MAX).expect("there is room");
             lines.append(&warning("second"), u64::MAX).expect_err("there is none");
             lines.append(&warning("third"), u64::MAX).expect_err("there still is none");
             lines.file.room = 1000;
             lines.append(&warning("fourth"), u64::MAX).expect("there is room again");
             lines.append(&warning("fifth"), u64::MAX).expect("there is room");
-            // Later it may be possible to cut.
+            // From now on, the file can be cut.
             lines.file.cuts = true;
             lines.file.room = lines.file.content.len() + 9;
             lines.append(&warning("sixth"), u64::MAX).expect_err("there is no room");
             let text = String::from_utf8(lines.file.content).expect("text");
-            let whole = text.lines().filter(|line| serde_json::from_str::<Line>(line).is_ok());
+            let whole =
+                text.lines().filter(|line| serde_json::from_str::<JournalLine>(line).is_ok());
             let whole: Vec<&str> = whole.collect();
             assert_eq!(whole.len(), 3, "{text}");
             for (line, word) in whole.iter().zip(["first", "fourth", "fifth"]) {

@@ -6,86 +6,87 @@ use serde::{Deserialize, Serialize};
 /// A loaded model.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRecord {
-    /// Its number, by which what ran on it names it: models are numbered from 0 in the order of loading. Absent in older
-    /// records.
+    /// The model's number, to which everything that ran on it refers. Models are numbered from 0 in the order of loading.
+    /// Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
-    /// The source as it was resolved.
+    /// The source after it was resolved.
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// What identifies config and weights. `blake3:` covers every byte, `blake3-headers:` the beginning of each weight
+    /// A digest that identifies config and weights. `blake3:` covers every byte, `blake3-headers:` the beginning of each weight
     /// file, `sha256-synthetic:` config and seed.
     pub digest: String,
-    /// Every file that it was made of, tokenizer and chat template among them; none of a synthetic one.
+    /// Every file that the model was made of, including tokenizer and chat template. Empty for a synthetic model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileDigest>,
     /// The seed of a synthetic model's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Distinct weights.
+    /// Number of distinct weights.
     pub parameters: u64,
-    /// Bytes of weights in memory, on all ranks.
+    /// Memory of the weights on all ranks, bytes.
     pub weight_bytes: u64,
-    /// Bytes of them that a decode step reads, if it reads every expert: all but tables of which it reads a row for each
-    /// token. Absent in older records.
+    /// Bytes of weights that a decode step reads if it uses every expert. Tables of which it reads only one row per token are
+    /// not included. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_weight_bytes: Option<u64>,
-    /// Number format of weights; of a quantised model, of what is not quantised.
+    /// Number format of the weights. For a quantised model, of those that are not quantised.
     pub dtype: String,
-    /// Number format of keys and values; absent in older records.
+    /// Number format of keys and values. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_dtype: Option<String>,
-    /// Threads of the CPU that its ranks on this machine share; absent in older records.
+    /// Number of CPU threads that the model's ranks on this machine share. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
-    /// Formats of quantised weights.
+    /// Formats of the quantised weights. Absent if none are quantised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
-    /// The device's id; of a split model, that of its first rank.
+    /// The device's id. For a split model, the device of its first rank.
     pub device: String,
-    /// Whether the CPU computed it all the same, as its config says: no measurement of that device.
+    /// Whether the CPU computed in place of the device, as the device's configuration says. Such a run does not measure the
+    /// device.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stands_in: bool,
-    /// How it is split.
+    /// How the model is split over ranks.
     #[serde(default)]
     pub parallelism: Parallelism,
-    /// Its ranks; one unless it is split.
+    /// The model's ranks: one unless it is split.
     #[serde(default)]
     pub ranks: Vec<RankRecord>,
-    /// Time from the call to the model being ready, without identifying it (`digest_ns`).
+    /// Time from the call until the model is ready, without `digest_ns`, ns.
     pub load_ns: u64,
-    /// Time that identifying it took: hashing it, or looking up hashes of files that have not changed. 0 of a synthetic
-    /// model, and in records that do not tell.
+    /// Time to hash the files, or to look up hashes of files that have not changed, ns. 0 for a synthetic model, and in older
+    /// records.
     #[serde(default)]
     pub digest_ns: u64,
 }
 
-/// One of the files that a model was made of.
+/// A file that a model was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileDigest {
-    /// Its path within the model's folder.
+    /// The path within the model's folder.
     pub name: String,
-    /// Its size, bytes.
+    /// Size, bytes.
     pub bytes: u64,
-    /// `blake3:` and what `b3sum` prints of it; `blake3-headers:` where only its beginning was hashed.
+    /// `blake3:` and the output of `b3sum`, or `blake3-headers:` if only the beginning was hashed.
     pub digest: String,
 }
 
 /// How a model is split over ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parallelism {
-    /// Ranks that share every product.
+    /// Number of ranks that share every matrix product.
     pub tensor: u32,
-    /// Stages that share the layers.
+    /// Number of stages that share the layers.
     pub pipeline: u32,
-    /// Replicas that share the requests. More than one changes what is measured.
+    /// Number of replicas that share the requests. More than one changes what is measured.
     pub data: u32,
-    /// Whether whole experts are dealt out among the tensor ranks.
+    /// Whether whole experts are distributed among the tensor ranks.
     pub experts: bool,
-    /// Whether both factors of an adapter are cut among the tensor ranks.
+    /// Whether both factors of an adapter are split among the tensor ranks.
     pub sharded_adapters: bool,
-    /// Parts that a pass is cut into; absent means as many as stages where that pays.
+    /// Number of parts that a pass is split into. If absent, a pass has as many parts as there are stages where that pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microbatches: Option<u32>,
 }
@@ -101,44 +102,44 @@ impl Default for Parallelism {
 /// One rank of a model.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RankRecord {
-    /// Its device's id, after its machine's address where that is another.
+    /// The id of the rank's device, with the machine's address before it if it is another machine.
     pub device: String,
-    /// The first of its layers.
+    /// Index of the rank's first layer.
     pub first_layer: u32,
-    /// How many it has.
+    /// Number of layers on the rank.
     pub layers: u32,
-    /// Bytes of its weights.
+    /// Memory of the rank's weights, bytes.
     pub weight_bytes: u64,
 }
 
-/// A LoRA adapter, and what has just been done with it.
+/// A LoRA adapter, and what was done with it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRecord {
-    /// The model that it was done to, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// What requests call it.
+    /// The name that requests use.
     pub name: String,
-    /// What has been done.
+    /// What was done with the adapter.
     pub change: AdapterChange,
-    /// How long that took.
+    /// How long it took, ns.
     pub wall_ns: u64,
-    /// The source as it was resolved.
+    /// The source after it was resolved.
     pub source: String,
-    /// What identifies its config and tensors, as of a model.
+    /// A digest that identifies config and tensors, in the same form as a model's.
     pub digest: String,
-    /// The model that its config says it was trained on.
+    /// The model that the adapter was trained on, according to its config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_model: Option<String>,
-    /// The highest rank of its factors.
+    /// The highest rank of the adapter's factors.
     pub rank: u32,
-    /// Whether its weights are split into magnitude and direction (DoRA).
+    /// Whether the adapter splits weights into magnitude and direction (DoRA).
     pub dora: bool,
-    /// Modules that it changes.
+    /// Number of modules that the adapter changes.
     pub modules: u32,
-    /// Numbers that it brings.
+    /// Number of parameters of the adapter.
     pub parameters: u64,
-    /// Bytes of them in memory.
+    /// Memory of the adapter's parameters, bytes.
     pub weight_bytes: u64,
 }
 
@@ -146,20 +147,20 @@ pub struct AdapterRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdapterChange {
-    /// Its factors are multiplied beside the base weights from now on.
+    /// From now on, the adapter's factors are multiplied beside the base weights.
     Attached,
-    /// It is part of the weights from now on.
+    /// The adapter was added to the weights.
     Merged,
-    /// The weights are the base model's again; it is attached.
+    /// The weights are those of the base model again. The adapter stays attached.
     Unmerged,
-    /// It is gone.
+    /// The adapter was removed.
     Detached,
 }
 
 /// The adapter that a sequence ran with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct UsedAdapter {
-    /// Its name.
+    /// The adapter's name.
     pub name: String,
     /// `attached` or `merged`.
     pub mode: String,

@@ -1,5 +1,5 @@
-//! JSON in lines that a person can read and a `grep` can find, without an indentation that would make many small values
-//! several times as long.
+//! JSON with one line for each value of the upper levels. A person can read it and `grep` can search it, and many small
+//! values take little space, because deeper levels are not indented.
 //!
 //! ```text
 //! {
@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde_json::{Serializer, ser::Formatter};
 use std::io::{self, Write};
 
-/// Levels of which each value has a line of its own.
+/// The number of levels on which each value has its own line.
 const LEVELS: usize = 2;
 
-/// Writes a value.
-pub fn write<W: Write, T: Serialize>(out: W, value: &T) -> io::Result<()> {
+/// Writes a value as JSON.
+pub(crate) fn write<W: Write, T: Serialize>(out: W, value: &T) -> io::Result<()> {
     let mut serializer = Serializer::with_formatter(out, Outline::default());
     Ok(value.serialize(&mut serializer)?)
 }
@@ -27,7 +27,7 @@ pub fn write<W: Write, T: Serialize>(out: W, value: &T) -> io::Result<()> {
 #[derive(Default)]
 struct Outline {
     depth: usize,
-    /// Whether the innermost list or object that has ended or goes on holds anything.
+    /// Whether the current list or object, or the one that just ended, has a value.
     has_value: bool,
 }
 

@@ -1,104 +1,106 @@
-//! What is known of a run before it begins: all that is needed to run it again.
+//! The plan of a run: everything that is known before it begins, and all that is needed to run it again.
 
 use crate::environment::{Build, Host, MeteringRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is known of a run before it begins. Its fields stand beside the others in `run.json`.
+/// What is known of a run before it begins. Its fields are at the top level of `run.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
-    /// Version of this program.
+#[schemars(rename = "Plan")]
+pub struct RunPlan {
+    /// The version of llem that ran the experiment.
     pub llem_version: String,
-    /// The command line; `(not recorded)` stands where it may hold a secret.
+    /// The command line. An argument that may hold a secret is replaced by `(not recorded)`.
     pub command: Vec<String>,
-    /// The components that held the method.
+    /// The components that ran.
     pub components: Vec<ComponentRecord>,
-    /// Every declared parameter with the value that it had; `(not recorded)` stands where a text may be a secret.
+    /// Every declared parameter with its value. A text that may be a secret is replaced by `(not recorded)`.
     pub parameters: BTreeMap<String, serde_json::Value>,
-    /// What was granted.
+    /// Models and files that the script was given.
     pub grants: Grants,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// The date and time that chat templates are told if they ask, as `2026-03-05T09:07:03`: `--date`, otherwise the
-    /// run's start by the machine's clock and zone. Absent in records before it was kept.
+    /// The date and time that chat templates see, such as `2026-03-05T09:07:03`: the value of `--date`, otherwise the start of
+    /// the run in the machine's time zone. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
-    /// Limits that were in force.
+    /// The limits of the run, by name.
     pub limits: BTreeMap<String, u64>,
     /// How the program was built.
     #[serde(default)]
     pub build: Build,
-    /// The machine, and what the process may use of it.
+    /// The machine, and the part of it that the process may use.
     pub host: Host,
-    /// Environment variables that change results, or tell where ranks are, with their values; `(not recorded)` stands
-    /// where a value may hold a secret.
+    /// Environment variables that change results or locate ranks, with their values. A value that may hold a secret is
+    /// replaced by `(not recorded)`.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// How the run meters; absent in records before schema 3.0.
+    /// The settings of the meter. Absent in records before schema 3.0.
     #[serde(default)]
     pub metering: Option<MeteringRecord>,
 }
 
-/// A component.
+/// A component that took part in a run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentRecord {
-    /// `experiment`, `runner`, `warmup`, `workload` or `metrics`, joined by `+` where it is several.
+    /// `experiment`, `runner`, `warmup`, `workload` or `metrics`, joined by `+` if it has several roles.
     pub role: String,
-    /// Its name in its own words.
+    /// The name that the component gives itself.
     pub name: String,
-    /// Its version in its own words.
+    /// The version that the component gives itself.
     pub version: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the component's file.
     pub digest: String,
-    /// The file as it was given, or the name of one that ships with llem.
+    /// The file on the command line, or the name of a component that ships with llem.
     pub file: String,
-    /// Whether it took part without having been given: the runner, and policies in place of those that were not.
+    /// Whether llem added the component: the runner, and policies that the user did not give.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_shipped: bool,
 }
 
-/// What the component was given beyond the contract.
+/// The models and files that the script may use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Grants {
     /// The source of the default model.
     pub model: String,
-    /// The adapters that it may attach to the default model.
+    /// The adapters that may be attached to the default model.
     #[serde(default)]
     pub adapters: Vec<String>,
-    /// The default model's number format, where the command line gave one.
+    /// The default model's number format, if the command line gave one.
     pub dtype: Option<String>,
     /// The default model's device.
     pub device: String,
-    /// All models that it may load, the default one first. Absent in records of llem 0.1.
+    /// All models that the script may load, the default one first. Absent in records of llem 0.1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<GrantedModel>,
-    /// The datasets.
-    pub datasets: Vec<Dataset>,
+    /// The granted datasets.
+    pub datasets: Vec<GrantedDataset>,
 }
 
-/// A granted model.
+/// A model that the script may load.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GrantedModel {
-    /// The name that the script knows.
+    /// The name that the script uses.
     pub name: String,
-    /// Which.
+    /// The source of the model.
     pub source: String,
-    /// The adapters that may be attached to it.
+    /// The adapters that may be attached to this model.
     pub adapters: Vec<String>,
-    /// The number format, where the command line gave one.
+    /// The number format, if the command line gave one.
     pub dtype: Option<String>,
-    /// The device.
+    /// The model's device.
     pub device: String,
 }
 
-/// A granted file.
+/// A dataset that the script may read.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Dataset {
-    /// The name that the script knows.
+#[schemars(rename = "Dataset")]
+pub struct GrantedDataset {
+    /// The name that the script uses.
     pub name: String,
-    /// The file.
+    /// The file on the command line.
     pub file: String,
-    /// SHA-256 of its content.
+    /// SHA-256 of the file's content.
     pub digest: String,
 }

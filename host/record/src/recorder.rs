@@ -1,12 +1,12 @@
-//! Keeps a run's record while it goes on: every event to the journal, and the sum of them in memory.
+//! Writes the record of a run while it goes on: every event goes to the journal, and to the record in memory.
 
 use crate::{
     builder::RecordBuilder,
     error::Error,
-    event::{Event, Line, Status},
+    event::{Event, JournalLine, RunStatus},
     journal::Journal,
     outline,
-    plan::Plan,
+    plan::RunPlan,
     schema::{RunRecord, SCHEMA_VERSION},
 };
 use std::{
@@ -18,7 +18,7 @@ use std::{
 /// The record's name within the run's folder.
 pub(crate) const RECORD: &str = "run.json";
 
-/// A run's record in the making.
+/// The record of a run that goes on.
 pub struct Recorder {
     folder: PathBuf,
     journal: Journal,
@@ -27,10 +27,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the run's folder and begins the record of a run that began at `unix_ns`, nanoseconds since 1970-01-01
-    /// UTC, which is when `t_ns` is 0. Without `out`, the folder is `runs/<UTC time>-<name>`.
-    pub fn create(out: Option<&Path>, name: &str, unix_ns: i64, plan: Plan) -> Result<Self, Error> {
-        // What lies beyond the year 9999 is no time that a clock tells.
+    /// Creates the run's folder and begins the record. The run began at `unix_ns`, in nanoseconds since 1970-01-01 UTC, and
+    /// `t_ns` is 0 at that moment. Without `out`, the folder is `runs/<UTC time>-<name>`.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] if `out` is not empty, or a file cannot be written.
+    pub fn create(
+        out: Option<&Path>,
+        name: &str,
+        unix_ns: i64,
+        plan: RunPlan,
+    ) -> Result<Self, Error> {
+        // A time after the year 9999 cannot be formatted. No clock shows it.
         let began = jiff::Timestamp::from_nanosecond(unix_ns.into()).unwrap_or_default();
         let folder = match out {
             Some(folder) => given_folder(folder)?,
@@ -54,13 +62,13 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Appends an event, whose line in the journal has at most so many bytes, to the journal and to the record, and
-    /// returns the line's bytes. One that the journal cannot take is in the record all the same, unless it is too long.
+    /// Appends an event to the journal and adds it to the record. Returns the length of its line in bytes, which may be at
+    /// most `most`. If the journal cannot be written, the event is added to the record anyway.
     ///
     /// # Errors
-    /// It is too long ([`Error::is_too_long`]), or the journal cannot be written.
+    /// The line is too long ([`Error::is_too_long`]), and the event is in neither, or the journal cannot be written.
     pub fn append(&mut self, t_ns: u64, event: Event, most: u64) -> Result<u64, Error> {
-        let line = Line { t_ns, event };
+        let line = JournalLine { t_ns, event };
         let written = self.journal.append(&line, most);
         if !written.as_ref().is_err_and(Error::is_too_long) {
             self.builder.add(line);
@@ -68,12 +76,12 @@ impl Recorder {
         written
     }
 
-    /// Ends the run: the journal's last line, then the whole record. If the journal cannot be written, the record is
-    /// all the same.
+    /// Ends the run: writes the journal's last line and then the whole record. If the journal cannot be written, the record is
+    /// written anyway, and the journal's error is returned.
     pub fn finish(
         mut self,
         t_ns: u64,
-        status: Status,
+        status: RunStatus,
         error: Option<String>,
     ) -> Result<RunRecord, Error> {
         let journal = self
@@ -84,8 +92,10 @@ impl Recorder {
         journal.map(|()| record)
     }
 
-    /// Writes a file of the script into the run's folder and returns its path within it, and how many bytes were
-    /// written. Fails with [`Error::ArtifactExists`] where the script has written one of that name.
+    /// Writes a file of the script into the run's folder. Returns its path within the folder and its length in bytes.
+    ///
+    /// # Errors
+    /// [`Error::ArtifactExists`] if the script has already written a file with this name, or the file cannot be written.
     pub fn write_artifact(&self, name: &str, content: &[u8]) -> Result<(String, u64), Error> {
         let folder = self.folder.join("artifacts");
         let path = folder.join(name);
@@ -100,19 +110,18 @@ impl Recorder {
         }
     }
 
-    /// The journal's first event.
+    /// Returns the journal's first event.
     pub fn started(&self) -> &Event {
         &self.started
     }
 
-    /// Where the record is.
+    /// Returns the run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
-/// Writes `run.json` whole, or leaves it as it was. Its text is never in memory as a whole: it may be as long as the
-/// journal.
+/// Writes `run.json`, or leaves it as it was if that fails. The text is streamed, because it may be as long as the journal.
 pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Error> {
     let path = folder.join(RECORD);
     let written = llem_files::write_with(&path, |file| {
@@ -123,7 +132,7 @@ pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Erro
     written.map_err(|source| Error::Io { path, source })
 }
 
-/// A moment as records tell it: RFC 3339, UTC, in whole seconds.
+/// Formats a moment, in nanoseconds since 1970-01-01 UTC, for the record: RFC 3339, UTC, in whole seconds.
 pub(crate) fn moment(unix_ns: i64) -> String {
     let moment = jiff::Timestamp::from_nanosecond(i128::from(unix_ns)).unwrap_or_default();
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -138,7 +147,7 @@ fn given_folder(folder: &Path) -> Result<PathBuf, Error> {
     Ok(folder.to_path_buf())
 }
 
-/// A folder that no other run has, even one that began in the same second.
+/// Creates a folder that no other run has, even if another run began in the same second.
 fn fresh_folder(name: &str) -> Result<PathBuf, Error> {
     let root = PathBuf::from("runs");
     fs::create_dir_all(&root).map_err(|source| Error::Io { path: root.clone(), source })?;
@@ -161,8 +170,8 @@ mod tests {
     #[test]
     fn what_is_written_is_told_in_bytes() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut recorder =
-            Recorder::create(Some(folder.path()), "run", 0, Plan::default()).expect("a new folder");
+        let mut recorder = Recorder::create(Some(folder.path()), "run", 0, RunPlan::default())
+            .expect("a new folder");
         let journal = || fs::metadata(folder.path().join("events.jsonl")).expect("there").len();
         for message in ["", "\u{20ac} \"quoted\"\n"] {
             let before = journal();

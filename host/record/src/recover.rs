@@ -1,104 +1,112 @@
-//! Rebuilds `run.json` of a run that could not write it, from its journal.
+//! Rebuilds `run.json` from the journal, for a run that could not write it.
 //!
 //! ```text
 //! events.jsonl ──a line at a time──► RecordBuilder ──► run.json     the same code as while the run goes on
-//! run.json of the start ──what was planned──┘                       or the journal's first line, if that is lost
+//! run.json of the start ──the plan──────────┘                       or the journal's first line, if run.json is lost
 //! ```
 //!
-//! A record that is complete is left as it is, so recovering twice changes nothing.
+//! A complete record is not changed, so recovering twice has no effect.
 
 use crate::{
     builder::RecordBuilder,
     error::Error,
-    event::{Event, Line, Status},
+    event::{Event, JournalLine, RunStatus},
     hardware::TimelineRecord,
-    journal::Replay,
-    plan::Plan,
+    journal::JournalReader,
+    plan::RunPlan,
     recorder::{RECORD, moment, write_record},
     schema::{Recovery, RunRecord},
-    timeline::whole_files,
+    timeline::find_files,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use std::{fs, io, path::Path};
 
-/// A run's record, after it was looked after.
-pub struct Recovered {
-    /// It.
+/// The result of [`recover()`].
+pub struct RecoveredRun {
+    /// The record that the journal was rebuilt to.
     pub record: RunRecord,
-    /// Whether `run.json` was written anew; if not, it was complete.
+    /// Whether `run.json` was rebuilt. If not, it was already complete.
     pub is_new: bool,
 }
 
-/// Rebuilds the record of the run in `folder`, unless it is complete. Fails where that folder is none of a run, and
-/// while the run goes on.
-pub fn recover(folder: &Path) -> Result<Recovered, Error> {
-    let replay = Replay::open(folder)?;
+/// Rebuilds the record of the run in `folder`, unless it is complete.
+///
+/// # Errors
+/// The folder does not belong to a run, the run still goes on, or a file cannot be read or written.
+pub fn recover(folder: &Path) -> Result<RecoveredRun, Error> {
+    let replay = JournalReader::open(folder)?;
     let begun = match read_record(folder)? {
-        Found::Complete(record) => return Ok(Recovered { record: *record, is_new: false }),
-        Found::Begun(begun) => Some(*begun),
-        Found::Unreadable => None,
+        RecordFile::Complete(record) => return Ok(RecoveredRun { record: *record, is_new: false }),
+        RecordFile::Started(begun) => Some(*begun),
+        RecordFile::Unreadable => None,
     };
     let record = rebuild(folder, replay, begun)?;
     write_record(folder, &record)?;
-    Ok(Recovered { record, is_new: true })
+    Ok(RecoveredRun { record, is_new: true })
 }
 
-/// What `run.json` holds.
-enum Found {
-    /// A run that has ended.
+/// The content of `run.json`.
+enum RecordFile {
+    /// The record of a run that has ended.
     Complete(Box<RunRecord>),
-    /// What was known when the run began.
-    Begun(Box<Begun>),
-    /// Nothing: it is missing or torn.
+    /// The record that was written when the run began.
+    Started(Box<StartedRecord>),
+    /// Nothing, because the file is missing or incomplete.
     Unreadable,
 }
 
-/// What a run's record tells before the run has ended.
+/// The fields of a record that are known when the run begins.
 #[derive(Deserialize)]
-struct Begun {
+struct StartedRecord {
     #[serde(default)]
     schema_version: Option<String>,
     id: String,
     started_at: String,
     #[serde(flatten)]
-    plan: Plan,
+    plan: RunPlan,
 }
 
-fn read_record(folder: &Path) -> Result<Found, Error> {
+fn read_record(folder: &Path) -> Result<RecordFile, Error> {
     let path = folder.join(RECORD);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Unreadable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RecordFile::Unreadable),
         Err(source) => return Err(Error::Io { path, source }),
     };
-    let Ok(value) = serde_json::from_slice::<Value>(&text) else { return Ok(Found::Unreadable) };
+    let Ok(value) = serde_json::from_slice::<Value>(&text) else {
+        return Ok(RecordFile::Unreadable);
+    };
     let Some(status) = value.get("status").and_then(Value::as_str) else {
-        return Ok(Found::Unreadable);
+        return Ok(RecordFile::Unreadable);
     };
     if status == "running" {
-        return Ok(Begun::deserialize(&value)
-            .map_or(Found::Unreadable, |begun| Found::Begun(Box::new(begun))));
+        return Ok(StartedRecord::deserialize(&value)
+            .map_or(RecordFile::Unreadable, |begun| RecordFile::Started(Box::new(begun))));
     }
-    // Whole, but perhaps of another version: it is never replaced by less.
+    // The record is complete. If it is of another version, it is not replaced, because a rebuilt record could lack parts.
     let version = value.get("schema_version").and_then(Value::as_str).unwrap_or_default();
     match RunRecord::deserialize(&value) {
-        Ok(record) => Ok(Found::Complete(Box::new(record))),
+        Ok(record) => Ok(RecordFile::Complete(Box::new(record))),
         Err(_) => Err(Error::OtherSchema { path, version: version.to_owned() }),
     }
 }
 
-fn rebuild(folder: &Path, mut replay: Replay, begun: Option<Begun>) -> Result<RunRecord, Error> {
+fn rebuild(
+    folder: &Path,
+    mut replay: JournalReader,
+    begun: Option<StartedRecord>,
+) -> Result<RunRecord, Error> {
     let first = replay.next_line()?;
     let journal_schema = match first.as_ref().map(|line| &line.event) {
         Some(Event::Started { schema_version, .. }) => Some(schema_version.clone()),
-        // The first line is lost; the record of the start is of the same version.
+        // The first line is lost. The record from the start of the run has the same version.
         _ => begun.as_ref().and_then(|begun| begun.schema_version.clone()),
     };
     let (begun, plan_known) = match (begun, &first) {
         (Some(begun), _) => (begun, true),
-        (None, Some(first)) => as_journal_tells(folder, first),
-        // Neither tells anything.
+        (None, Some(first)) => start_from_journal(folder, first),
+        // Neither the record nor the journal says how the run began.
         (None, None) => return Err(Error::NoRun(folder.to_path_buf())),
     };
     let mut builder = RecordBuilder::new(begun.id, begun.started_at, begun.plan);
@@ -110,24 +118,24 @@ fn rebuild(folder: &Path, mut replay: Replay, begun: Option<Begun>) -> Result<Ru
     }
     let last_ns = builder.last_ns();
     let mut record = builder.finish();
-    let ended = record.status != Status::Running;
+    let ended = record.status != RunStatus::Running;
     if !ended {
-        record.status = Status::Killed;
+        record.status = RunStatus::Killed;
         record.error = Some(
             "the run did not end by itself: it was killed, it crashed, or the machine went down"
                 .to_owned(),
         );
         record.wall_ns = last_ns;
     }
-    record.warnings.extend(journal_schema.as_deref().and_then(lost_to_age));
+    record.warnings.extend(journal_schema.as_deref().and_then(old_schema_warning));
     let skipped_lines = replay.skipped;
     record.recovered = Some(Recovery { journal_schema, lines, skipped_lines, ended, plan_known });
     record.timeline = record.timeline.or_else(|| timeline(folder));
     Ok(record)
 }
 
-/// What a record that is rebuilt from a journal of an older schema does not tell as one of today does.
-fn lost_to_age(journal_schema: &str) -> Option<String> {
+/// Returns a warning about what a record lacks that is rebuilt from a journal of an older schema.
+fn old_schema_warning(journal_schema: &str) -> Option<String> {
     let major: u32 = journal_schema.split('.').next()?.parse().ok()?;
     (major < 3).then(|| {
         format!(
@@ -136,26 +144,26 @@ fn lost_to_age(journal_schema: &str) -> Option<String> {
     })
 }
 
-/// What the journal alone tells of how the run began.
-fn as_journal_tells(folder: &Path, first: &Line) -> (Begun, bool) {
+/// Returns how the run began, according to the journal alone, and whether the journal has the plan.
+fn start_from_journal(folder: &Path, first: &JournalLine) -> (StartedRecord, bool) {
     if let Event::Started { id, llem_version, unix_ns, plan, schema_version } = &first.event {
         let started_at = moment(unix_ns + first.t_ns as i64);
-        let version_only = || Plan { llem_version: llem_version.clone(), ..Plan::default() };
+        let version_only = || RunPlan { llem_version: llem_version.clone(), ..RunPlan::default() };
         let known = plan.as_deref().cloned();
         let is_known = known.is_some();
         let plan = known.unwrap_or_else(version_only);
         let schema_version = Some(schema_version.clone());
-        return (Begun { schema_version, id: id.clone(), started_at, plan }, is_known);
+        return (StartedRecord { schema_version, id: id.clone(), started_at, plan }, is_known);
     }
     let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_owned()));
     let id = name.unwrap_or_default().to_string_lossy().into_owned();
     let (schema_version, started_at) = (None, String::new());
-    (Begun { schema_version, id, started_at, plan: Plan::default() }, false)
+    (StartedRecord { schema_version, id, started_at, plan: RunPlan::default() }, false)
 }
 
-/// The files of samples that were whole when the run was cut short. What sampling cost is not known.
+/// Finds the complete files of samples that an interrupted run left. The cost of sampling is not known.
 fn timeline(folder: &Path) -> Option<TimelineRecord> {
-    let (files, samples) = whole_files(folder);
+    let (files, samples) = find_files(folder);
     let (period, sampling, writing) = (None, None, None);
     (!files.is_empty()).then_some(TimelineRecord { files, samples, period, sampling, writing })
 }
@@ -173,7 +181,8 @@ mod tests {
     /// A run that ended with these lines: started, a phase that began, a table, a warning, the phase's end, ended.
     fn run() -> (TempDir, String, RunRecord) {
         let folder = tempfile::tempdir().expect("a folder");
-        let plan = Plan { llem_version: "0.1.0".to_owned(), seed: u64::MAX, ..Plan::default() };
+        let plan =
+            RunPlan { llem_version: "0.1.0".to_owned(), seed: u64::MAX, ..RunPlan::default() };
         let mut recorder =
             Recorder::create(Some(folder.path()), "run", 0, plan).expect("a new folder");
         append(&mut recorder, 10, Event::PhaseBegan { phase: "measure".to_owned() });
@@ -184,7 +193,7 @@ mod tests {
         append(&mut recorder, 30, Event::Warning { message: "hot".to_owned() });
         append(&mut recorder, 40, Event::PhaseEnded { phase: "measure".to_owned(), wall_ns: 30 });
         let begun = fs::read_to_string(folder.path().join(RECORD)).expect("written");
-        let record = recorder.finish(50, Status::Completed, None).expect("written");
+        let record = recorder.finish(50, RunStatus::Completed, None).expect("written");
         (folder, begun, record)
     }
 
@@ -202,11 +211,11 @@ mod tests {
         let journal = folder.path().join("events.jsonl");
         let all = fs::read(&journal).expect("written");
         let ends: Vec<usize> = (0..all.len()).filter(|&place| all[place] == b'\n').collect();
-        // How many lines are whole; a line is, with or without its end.
+        // The number of complete lines. A line counts with or without its line break.
         let whole = |length: usize| ends.iter().filter(|&&end| end <= length).count();
         for length in ends[0]..=all.len() {
             fs::write(&journal, &all[..length]).expect("written");
-            // The record of the start stands there, or not.
+            // The record from the start of the run exists, or not.
             if length % 2 == 0 {
                 fs::write(folder.path().join(RECORD), &begun).expect("written");
             } else {
@@ -223,7 +232,7 @@ mod tests {
                 assert_eq!(text(&record), text(&complete), "{length}");
                 continue;
             }
-            assert_eq!((record.status, recovery.ended), (Status::Killed, false));
+            assert_eq!((record.status, recovery.ended), (RunStatus::Killed, false));
             let last = [0, 10, 20, 30, 40][lines - 1];
             assert_eq!(record.wall_ns, last);
             assert_eq!(record.started_at, complete.started_at);
@@ -241,7 +250,7 @@ mod tests {
         let journal = folder.path().join("events.jsonl");
         let lines = fs::read_to_string(&journal).expect("written");
         let lines: Vec<&str> = lines.lines().collect();
-        // Half a line, blocks of zeros as file systems leave them, and an event of a later version.
+        // A part of a line, a block of zeros such as file systems leave, and an event of a later version.
         let torn = [&lines[2][..9], "\0\0\0\0", r#"{"t_ns":12,"event":"later"}"#];
         let text_of =
             lines[0].to_owned() + "\n" + &torn.join("\n") + "\n\n" + &lines[1..].join("\n");
@@ -293,7 +302,7 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_is_let_alone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let recorder = Recorder::create(Some(folder.path()), "run", 0, Plan::default());
+        let recorder = Recorder::create(Some(folder.path()), "run", 0, RunPlan::default());
         assert!(matches!(recover(folder.path()), Err(Error::StillRunning(_))));
         drop(recorder);
         assert!(recover(folder.path()).expect("recovered").is_new);

@@ -1,27 +1,27 @@
-//! What a script reports: results, curves, tables and files. The host has only the script's word for them.
+//! Results, curves, tables and files that a script reports. The host cannot check them.
 
 use llem_quantity::{Quantity, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A result of the experiment.
+/// A result that the script reported.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
-    /// Snake case.
+    /// Name, in snake case.
     pub name: String,
-    /// The number. Its source is `script`, because the host has only the script's word for it; in records before schema
-    /// 3.0 it is what the script claims.
+    /// The number. Its source is `script`, because the host cannot check it. In records before schema 3.0, it is the source
+    /// that the script claims.
     pub quantity: Quantity,
-    /// The source that the script claims for the number; absent in records before schema 3.0.
+    /// The source that the script claims for the number. Absent in records before schema 3.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_source: Option<Source>,
-    /// What tells it from others of its name.
+    /// Labels that distinguish this result from others with the same name.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Metric {
-    /// The metric as schema 3.0 has it: what an older journal gives as the number's source is what the script claims.
+    /// Converts a metric of an older journal to schema 3.0: the number's source becomes the claimed source.
     pub fn into_current(self) -> Self {
         match self.claimed_source {
             Some(_) => self,
@@ -33,7 +33,7 @@ impl Metric {
         }
     }
 
-    /// Where the number came from, in words: `script`, and behind it what the script claims if that is something else.
+    /// Returns the source for people: `script`, followed by the claimed source if it is another one.
     pub fn source(&self) -> String {
         match self.claimed_source {
             Some(claimed) if claimed != self.quantity.source => {
@@ -44,15 +44,15 @@ impl Metric {
     }
 }
 
-/// The source of curves and tables, which older records do not name.
+/// Returns the source of curves and tables in older records, which do not name it.
 fn script() -> Source {
     Source::Script
 }
 
-/// A curve, as the script reports it.
+/// A curve that the script reported.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
-    /// Snake case.
+    /// Name, in snake case.
     pub name: String,
     /// Name and unit of x.
     pub x: (String, String),
@@ -60,21 +60,21 @@ pub struct Series {
     pub y: (String, String),
     /// The points, in order.
     pub points: Vec<(f64, f64)>,
-    /// Where the points are from: always `script`, because the host has only the script's word for them.
+    /// The source of the points: always `script`, because the host cannot check them.
     #[serde(default = "script")]
     pub source: Source,
 }
 
-/// A table of text cells, as the script reports it.
+/// A table of text cells that the script reported.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
-    /// Snake case.
+    /// Name, in snake case.
     pub name: String,
-    /// Column heads.
+    /// The names of the columns.
     pub columns: Vec<String>,
-    /// Rows, each as long as `columns`.
+    /// The rows, each as long as `columns`.
     pub rows: Vec<Vec<String>>,
-    /// Where the cells are from: always `script`, because the host has only the script's word for them.
+    /// The source of the cells: always `script`, because the host cannot check them.
     #[serde(default = "script")]
     pub source: Source,
 }
@@ -82,11 +82,11 @@ pub struct Table {
 /// A file that the script wrote.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
-    /// Its path within the run's folder.
+    /// The path within the run's folder.
     pub path: String,
-    /// Its size.
+    /// Size, bytes.
     pub bytes: u64,
-    /// SHA-256 of its content.
+    /// SHA-256 of the file's content.
     pub digest: String,
 }
 

@@ -1,12 +1,12 @@
-//! Scoring in the record: what a call did, what a long call had done so far, and both summed up.
+//! Scoring in the record: a whole call, the progress of a long call, and a summary of calls.
 //!
 //! ```text
-//! score-progress   requests 0 to 811     a line about every second while a call goes on
+//! score-progress   requests 0 to 811     about one line a second while a call goes on
 //! score-progress   requests 812 to 1630
 //! score            requests 1631 to 2000, the totals, and the window
 //! ```
 //!
-//! Each request's result stands in one line only. After a `kill -9` the lines of progress are what is left.
+//! The result of each request is in one line only. After a `kill -9`, the lines of progress are what is left.
 
 use crate::{
     activity::Activity,
@@ -17,7 +17,7 @@ use crate::{
     statistics::token_rate,
     window::WindowRecord,
 };
-use llem_quantity::{Quantity, ReadingRecord, Source};
+use llem_quantity::{Cause, Quantity, ReadingRecord, Source, Unavailable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -27,137 +27,136 @@ use std::collections::BTreeSet;
 pub struct ScoreRecord {
     /// Time and energy of exactly this call. Its label is `score` or `score-rolling`.
     pub window: WindowRecord,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// SHA-256 of what was asked: of each request the number of its context's tokens, those, the number of its
-    /// continuation's tokens, and those, all as 32-bit integers, least byte first; of texts first the prefix, then each
-    /// as a continuation without context. Absent in older records.
+    /// SHA-256 of the requests, written as 32-bit integers, least byte first: for each request, the number of context tokens,
+    /// these tokens, the number of continuation tokens, and these tokens. For texts, the prefix comes first, and then each
+    /// text as a continuation without context. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Whether whole texts were scored, rather than continuations.
     pub rolling: bool,
-    /// Requests, or texts, that were asked for.
+    /// Number of requests or texts in the call.
     pub requests: u64,
-    /// How many of them were completed.
+    /// Number of requests or texts that were completed.
     pub completed: u64,
-    /// Tokens before the continuations, over all requests; of texts, tokens that are run again because they
-    /// precede a later window, and the prefixes.
+    /// Number of tokens before the continuations, over all requests. For texts, it counts the prefixes and the tokens that are
+    /// processed again because they precede a later window.
     pub context_tokens: u64,
-    /// Tokens to score, over all requests.
+    /// Number of tokens to score, over all requests.
     pub continuation_tokens: u64,
-    /// How many of them were scored.
+    /// Number of tokens that were scored.
     pub scored_tokens: u64,
-    /// Forward passes.
+    /// Number of forward passes.
     pub passes: u64,
-    /// The adapter that it was computed with; absent means the base weights.
+    /// The adapter of the call. Absent if it ran with the base weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<UsedAdapter>,
-    /// Why it was cut short: `interrupted`, or what failed. Absent where it was completed.
+    /// Why the call was cut short: `interrupted`, or the error. Absent if it was completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<String>,
-    /// The completed requests, but for those in lines of `score-progress` before.
+    /// The completed requests that are not in earlier lines of `score-progress`.
     pub results: Vec<ScoreResult>,
 }
 
-/// What a call of `score` or `score-rolling` that still goes on has completed since the line before.
+/// The requests that a call of `score` or `score-rolling` has completed since its previous line, while it still goes on.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreProgressRecord {
     /// The label of the call's window.
     pub label: String,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// The open phases, joined by `/`.
+    /// The names of the open phases, joined by `/`.
     pub phase: String,
-    /// When the call's window opened: what its lines have in common.
+    /// When the call's window opened, ns since the run began. All lines of a call have the same value.
     pub started_ns: u64,
-    /// Requests, or texts, that were asked for.
+    /// Number of requests or texts in the call.
     pub requests: u64,
-    /// How many of them have been completed, since the call began.
+    /// Number of requests or texts completed since the call began.
     pub completed: u64,
-    /// Tokens scored, since the call began.
+    /// Number of tokens scored since the call began.
     pub scored_tokens: u64,
-    /// Those completed since the line before.
+    /// The requests completed since the previous line.
     pub results: Vec<ScoreResult>,
 }
 
 /// The likelihood of a request's continuation, or of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreResult {
-    /// Its place in the call.
+    /// The index of the request in the call.
     pub request: u64,
-    /// Tokens that were scored.
+    /// Number of tokens that were scored.
     pub tokens: u64,
-    /// Natural logarithm of the probability of all of them together; absent where the model rules one of
-    /// them out, which no JSON number can say.
+    /// Natural logarithm of the joint probability of the tokens. Absent if the model rules one of them out, because JSON has no
+    /// number for minus infinity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_likelihood: Option<f64>,
     /// Whether greedy decoding would have produced exactly these tokens.
     pub is_greedy: bool,
 }
 
-/// Calls of `score` or `score-rolling` in one phase, summarised.
+/// A summary of the calls of `score` or `score-rolling` in one phase.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreGroup {
-    /// The phase.
+    /// The names of the open phases, joined by `/`.
     pub phase: String,
     /// `score` or `score-rolling`.
     pub label: String,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// Calls.
+    /// Number of calls.
     pub calls: u64,
-    /// Requests, or texts, that were completed.
+    /// Number of requests or texts that were completed.
     pub requests: u64,
-    /// Tokens that were scored.
+    /// Number of tokens that were scored.
     pub scored_tokens: u64,
-    /// Sums over the calls; `requests` in here counts sequences that were run, of texts their windows.
+    /// The work of all calls together. Its `requests` counts the sequences that ran, and for texts their windows.
     pub activity: Activity,
-    /// The adapters that they were computed with, each once.
+    /// The adapters of the calls, each once.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub adapters: BTreeSet<UsedAdapter>,
-    /// Tokens run per second.
+    /// Tokens processed per second of prefill.
     pub prefill_rate: Option<Quantity>,
-    /// Tokens scored per second.
+    /// Tokens scored per second of prefill.
     pub score_rate: Option<Quantity>,
-    /// Operations per token run, FLOP, estimated from the model's shape.
+    /// Operations per processed token, FLOP, estimated from the model's shape.
     pub flops_per_token: Option<Quantity>,
     /// Energy of the calls, J.
     pub energy: ReadingRecord,
-    /// What it covers.
+    /// The domains that `energy` covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_covers: Vec<DomainRecord>,
-    /// The processor's part of it, J.
+    /// The processor's part of `energy`, J.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_cpu: Option<ReadingRecord>,
-    /// That of the accelerators, J; absent where none did the work.
+    /// The accelerators' part of `energy`, J. Absent if none did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_accelerators: Option<ReadingRecord>,
-    /// The same per token run.
+    /// Energy per processed token, J/{token}.
     pub energy_per_token: ReadingRecord,
-    /// The same per token scored.
+    /// Energy per scored token, J/{token}.
     pub energy_per_scored_token: ReadingRecord,
 }
 
-/// Samples of a group while the run goes on.
+/// The samples of a group of calls while the run goes on.
 #[derive(Debug, Default)]
-pub struct ScoreSamples {
+pub(crate) struct ScoreSamples {
     calls: u64,
     requests: u64,
     scored_tokens: u64,
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
-    /// That of the calls.
     energy: EnergySums,
-    /// What a call that has not ended has completed: requests and tokens.
+    /// The completed requests and scored tokens of a call that has not ended.
     open: Option<(u64, u64)>,
 }
 
 impl ScoreSamples {
-    /// Counts a call in.
-    pub fn add(&mut self, call: &ScoreRecord) {
+    /// Adds a call that has ended.
+    pub(crate) fn add(&mut self, call: &ScoreRecord) {
         self.open = None;
         self.calls += 1;
         self.requests += call.completed;
@@ -167,29 +166,29 @@ impl ScoreSamples {
         self.energy.add(&call.window);
     }
 
-    /// Keeps what a call has completed so far, for the case that it never ends.
-    pub fn note(&mut self, progress: &ScoreProgressRecord) {
+    /// Keeps the progress of a call, in case it never ends.
+    pub(crate) fn set_progress(&mut self, progress: &ScoreProgressRecord) {
         self.open = Some((progress.completed, progress.scored_tokens));
     }
 
-    /// The summary.
-    pub fn summarise(&self, of: &GroupKey) -> ScoreGroup {
+    /// Returns the summary of the group.
+    pub(crate) fn summarise(&self, key: &GroupKey) -> ScoreGroup {
         let activity = self.activity;
         let rate = |tokens: u64| token_rate(tokens, activity.prefill_ns);
-        let cut = "a call's window was never closed: the run was killed".to_owned();
-        // Parts without it are none, either.
+        let cut = "a call's window was never closed: the run was killed";
+        // If the call has no energy, its parts have none, either.
         let part = |part: &EnergySum| part.known().filter(|_| self.open.is_none());
         let energy = match self.open {
-            Some(_) => Err(cut),
+            Some(_) => Err(Unavailable::new(Cause::Other, cut)),
             None => self.energy.total.total("no call"),
         };
         let energy_per = |tokens: u64| (&per_token(&energy, tokens, "no token was scored")).into();
         let (requests, scored) = self.open.unwrap_or_default();
         let flops = activity.flops_estimated.total / activity.prompt_tokens.max(1) as f64;
         ScoreGroup {
-            phase: of.phase.clone(),
-            label: of.label.clone(),
-            model: of.model,
+            phase: key.phase.clone(),
+            label: key.label.clone(),
+            model: key.model,
             calls: self.calls + u64::from(self.open.is_some()),
             requests: self.requests + requests,
             scored_tokens: self.scored_tokens + scored,
@@ -229,8 +228,8 @@ mod tests {
     #[test]
     fn a_call_that_never_ended_counts_as_far_as_it_came_and_has_no_energy() {
         let mut samples = ScoreSamples::default();
-        samples.note(&progress(3, 30));
-        samples.note(&progress(5, 52));
+        samples.set_progress(&progress(3, 30));
+        samples.set_progress(&progress(5, 52));
         let key = GroupKey { model: None, phase: "measure".to_owned(), label: "score".to_owned() };
         let group = samples.summarise(&key);
         assert_eq!((group.calls, group.requests, group.scored_tokens), (1, 5, 52));

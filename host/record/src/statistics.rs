@@ -1,6 +1,6 @@
-//! Latency and throughput of requests, in the field's terms.
+//! Latency, throughput and energy of groups of requests.
 //!
-//! TTFT, ITL, TPOT and E2EL are vLLM's benchmark definitions: TPOT = (E2EL - TTFT) / (n - 1).
+//! TTFT, ITL, TPOT and E2EL are defined as in vLLM's benchmark: TPOT = (E2EL - TTFT) / (n - 1).
 
 use crate::{
     activity::Activity,
@@ -16,36 +16,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Tokens per second; none where there were none or no time passed.
+/// Returns the tokens per second, or `None` if there were no tokens or no time passed.
 pub(crate) fn token_rate(tokens: u64, time_ns: u64) -> Option<Quantity> {
     (tokens > 0 && time_ns > 0)
         .then(|| Quantity::exact(tokens as f64 / seconds(time_ns), "{token}/s", Source::Derived))
 }
 
-/// Requests of one label to one model in one phase, summarised.
+/// A summary of the requests with one label to one model in one phase.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RequestGroup {
-    /// The phase.
+    /// The names of the open phases, joined by `/`.
     pub phase: String,
-    /// The requests' label.
+    /// The label that the requests of the group share.
     pub label: String,
-    /// The model, by its number; absent in older records.
+    /// The model's number. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
-    /// Requests (batches).
+    /// Number of static requests, plus the number of sequences of continuous batches.
     pub requests: u64,
-    /// Sums over them; `requests` in here counts sequences.
+    /// The work of all requests together. Its `requests` counts sequences.
     pub activity: Activity,
-    /// The adapters that they ran with, each once.
+    /// The adapters of the requests, each once.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub adapters: BTreeSet<UsedAdapter>,
-    /// Time to first token.
+    /// Time to first token, s.
     pub ttft_s: Option<Distribution>,
-    /// Inter-token latency, every gap of every sequence.
+    /// Inter-token latency, s: one value for each gap of each sequence.
     pub itl_s: Option<Distribution>,
-    /// Time per output token after the first, one value a sequence.
+    /// Time per output token after the first, s: one value for each sequence.
     pub tpot_s: Option<Distribution>,
-    /// End-to-end latency.
+    /// End-to-end latency, s.
     pub e2el_s: Option<Distribution>,
     /// Prompt tokens per second of prefill.
     pub prefill_rate: Option<Quantity>,
@@ -54,69 +54,71 @@ pub struct RequestGroup {
     /// Operations of prefill per prompt token, FLOP, estimated from the model's shape.
     #[serde(default)]
     pub flops_per_input_token: Option<Quantity>,
-    /// Operations of decode per token that it made (all but each sequence's first), FLOP, estimated likewise.
+    /// Operations of decode per token that decode generated (all but the first of each sequence), FLOP, estimated from the
+    /// model's shape.
     #[serde(default)]
     pub flops_per_output_token: Option<Quantity>,
-    /// Energy of the requests, J; of sequences of continuous batches, their shares.
+    /// Energy of the requests, J. For sequences of continuous batches, the sum of their shares.
     pub energy: ReadingRecord,
-    /// What it covers.
+    /// The domains that `energy` covers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_covers: Vec<DomainRecord>,
-    /// The processor's part of it, J.
+    /// The processor's part of `energy`, J.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_cpu: Option<ReadingRecord>,
-    /// That of the accelerators, J; absent where none did the work.
+    /// The accelerators' part of `energy`, J. Absent if none did the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_accelerators: Option<ReadingRecord>,
-    /// Energy of prompt processing, J: the requests' prefill; of sequences of continuous batches their shares of steps
-    /// in which their prompts were run. Absent in older records.
+    /// Energy of prompt processing, J. For sequences of continuous batches, the sum of their shares of steps that processed
+    /// their prompts. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_prefill: Option<ReadingRecord>,
-    /// Energy of decoding, J, likewise; absent in older records.
+    /// Energy of decoding, J. For sequences of continuous batches, the sum of their shares of steps in which they generated.
+    /// Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_decode: Option<ReadingRecord>,
-    /// Energy of the requests per generated token.
+    /// Energy of the requests per generated token, J/{token}.
     pub energy_per_output_token: ReadingRecord,
-    /// Energy of prompt processing per prompt token; absent in older records.
+    /// Energy of prompt processing per prompt token, J/{token}. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_energy_per_input_token: Option<ReadingRecord>,
-    /// Energy of decoding per token that it made (all but each sequence's first); absent in older records.
+    /// Energy of decoding per token that decode generated (all but the first of each sequence), J/{token}. Absent in older
+    /// records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_energy_per_output_token: Option<ReadingRecord>,
-    /// The sequences' shares of the energy, J.
+    /// The distribution of the sequences' shares of the energy, J.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_sequence_j: Option<Distribution>,
 }
 
-/// Samples of a group while the run goes on.
+/// The samples of a group of requests while the run goes on.
 #[derive(Debug, Default)]
-pub struct RequestSamples {
+pub(crate) struct RequestSamples {
     requests: u64,
     activity: Activity,
     adapters: BTreeSet<UsedAdapter>,
-    /// That of the requests.
     energy: EnergySums,
-    /// Shares of sequences, J.
+    /// Shares of the sequences in the energy, J.
     shares: Samples,
     ttft: Samples,
     itl: Samples,
     tpot: Samples,
     e2el: Samples,
-    /// Tokens that decode steps made: all but the first of each sequence.
+    /// Number of tokens that decode generated: all but the first of each sequence.
     decoded: u64,
 }
 
 impl RequestSamples {
-    /// Counts a request in.
-    pub fn add(&mut self, generation: &GenerationRecord) {
+    /// Adds a static request.
+    pub(crate) fn add(&mut self, generation: &GenerationRecord) {
         self.requests += 1;
         self.activity.add(&generation.window.activity);
         self.energy.add(&generation.window);
         generation.sequences.iter().for_each(|sequence| self.add_of_sequence(sequence));
     }
 
-    /// Counts a sequence of a continuous batch in. It shares its steps, and so has no rates of its own.
-    pub fn add_sequence(&mut self, sequence: &SequenceRecord) {
+    /// Adds a sequence of a continuous batch. It has no rates of its own, because it shares its steps with others.
+    pub(crate) fn add_sequence(&mut self, sequence: &SequenceRecord) {
         self.requests += 1;
         self.activity.add(&Activity {
             requests: 1,
@@ -148,8 +150,8 @@ impl RequestSamples {
         self.decoded += after_first;
     }
 
-    /// The summary.
-    pub fn summarise(&self, of: &GroupKey) -> RequestGroup {
+    /// Returns the summary of the group.
+    pub(crate) fn summarise(&self, key: &GroupKey) -> RequestGroup {
         let energy = self.energy.total.total("no request");
         let activity = &self.activity;
         let each = per_token(&energy, activity.output_tokens, "no token was generated");
@@ -163,9 +165,9 @@ impl RequestSamples {
         };
         let flops = self.activity.flops_estimated;
         RequestGroup {
-            phase: of.phase.clone(),
-            label: of.label.clone(),
-            model: of.model,
+            phase: key.phase.clone(),
+            label: key.label.clone(),
+            model: key.model,
             requests: self.requests,
             activity: self.activity,
             adapters: self.adapters.clone(),

@@ -1,8 +1,8 @@
-//! The sidecar of a run: what a sampler read of the devices, as Parquet files in `timeline/`.
+//! The samples of the devices beside the record of a run, as Parquet files in `timeline/`.
 //!
-//! A Parquet file is readable once it is closed, so a run writes one file after another, and a crash loses what is not
-//! in a file yet. The first file is small and each is up to twice as large as the one before, so that a short run
-//! loses no more than half of its samples, and a long one has few files.
+//! A Parquet file can be read only after it is closed, so a run writes one file after another, and a crash loses the samples
+//! that are not in a file yet. The first file is small, and each is up to twice as large as the one before, so that a short
+//! run loses at most half of its samples and a long run has few files.
 
 use crate::error::Error;
 use parquet::{
@@ -21,36 +21,38 @@ use std::{
     sync::Arc,
 };
 
-/// The folder within the run's.
+/// The name of the folder within the run's folder.
 const FOLDER: &str = "timeline";
 
-/// Rows of the first file, and of a file at most: ten seconds and ten minutes of one domain at 10 ms.
+/// Rows of the first file: ten seconds of one domain at 10 ms.
 const FEWEST_ROWS: usize = 1_000;
+
+/// The most rows of a file: ten minutes of one domain at 10 ms.
 const MOST_ROWS: usize = 60_000;
 
-/// Rows that wait at most while files cannot be written: about 100 MB.
+/// The most rows that wait while files cannot be written: about 100 MB.
 const HELD_ROWS: usize = 10 * MOST_ROWS;
 
-/// A sample: of one power domain of one device.
+/// One sample of a power domain: a row of the Parquet files.
 #[derive(Clone, Debug, Default, ParquetRecordWriter)]
-pub struct Row {
+pub struct TimelineRow {
     /// Nanoseconds since the run began.
     pub t_ns: i64,
     /// The device's id.
     pub device: String,
-    /// The power domain within it.
+    /// The domain's name within the device.
     pub domain: String,
-    /// Power, W.
+    /// Power at that time, W.
     pub power_w: Option<f64>,
-    /// Joules since devices were first read.
+    /// Energy since the meter started, J.
     pub energy_j: Option<f64>,
-    /// Temperature, Cel.
+    /// Temperature at that time, Cel.
     pub temperature_cel: Option<f64>,
     /// Clock of the cores, MHz.
     pub core_clock_mhz: Option<f64>,
     /// Clock of the memory, MHz.
     pub memory_clock_mhz: Option<f64>,
-    /// Busy share, %.
+    /// Share of the time in which the device is busy, %.
     pub utilisation_percent: Option<f64>,
     /// Memory in use, bytes.
     pub memory_used_bytes: Option<f64>,
@@ -58,35 +60,38 @@ pub struct Row {
     pub throttle_reasons: Option<String>,
 }
 
-/// Writes the files.
+/// Writes samples to Parquet files.
 pub struct TimelineWriter {
     folder: PathBuf,
-    rows: Vec<Row>,
-    /// How many rows the next file waits for.
+    rows: Vec<TimelineRow>,
+    /// The number of rows at which the next file is written.
     due: usize,
-    written: Written,
+    written: WrittenFiles,
 }
 
-/// What was written.
+/// The files that were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// The files, within the run's folder.
+pub struct WrittenFiles {
+    /// The paths of the files within the run's folder.
     pub files: Vec<String>,
-    /// Rows that they hold.
+    /// Number of rows in the files.
     pub rows: u64,
-    /// Rows that are in none, for too many waited while files could not be written.
+    /// Number of rows that were dropped, because too many waited while files could not be written.
     pub lost: u64,
 }
 
 impl TimelineWriter {
-    /// Files in the folder of a run.
+    /// Writes to the folder of a run.
     pub fn new(run: &Path) -> Self {
-        let written = Written::default();
+        let written = WrittenFiles::default();
         Self { folder: run.to_path_buf(), rows: Vec::new(), due: FEWEST_ROWS, written }
     }
 
-    /// Adds rows. If they cannot be written, they are tried again later, with more.
-    pub fn add(&mut self, rows: impl IntoIterator<Item = Row>) -> Result<(), Error> {
+    /// Adds rows, and writes a file if there are enough.
+    ///
+    /// # Errors
+    /// The file cannot be written. The rows wait, and are written with later ones.
+    pub fn add(&mut self, rows: impl IntoIterator<Item = TimelineRow>) -> Result<(), Error> {
         for row in rows {
             if self.rows.len() < HELD_ROWS {
                 self.rows.push(row);
@@ -103,13 +108,16 @@ impl TimelineWriter {
         outcome
     }
 
-    /// Writes what is left.
+    /// Writes the rows that still wait.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn finish(&mut self) -> Result<(), Error> {
         if self.rows.is_empty() { Ok(()) } else { self.write() }
     }
 
-    /// What was written so far.
-    pub fn written(&self) -> &Written {
+    /// Returns the files that were written so far.
+    pub fn written(&self) -> &WrittenFiles {
         &self.written
     }
 
@@ -134,9 +142,9 @@ fn file_name(number: usize) -> String {
     format!("{FOLDER}/part-{number:04}.parquet")
 }
 
-/// The files that a run has left in its folder, and how many rows they hold: one after another until one is missing or
-/// cannot be read.
-pub(crate) fn whole_files(run: &Path) -> (Vec<String>, u64) {
+/// Finds the files that a run has left in its folder, and counts their rows. The search ends at the first file that is
+/// missing or cannot be read.
+pub(crate) fn find_files(run: &Path) -> (Vec<String>, u64) {
     let rows = |name: &String| {
         let file = File::open(run.join(name)).ok()?;
         let reader = SerializedFileReader::new(file).ok()?;
@@ -147,7 +155,7 @@ pub(crate) fn whole_files(run: &Path) -> (Vec<String>, u64) {
     (files, rows.iter().sum())
 }
 
-fn write_parquet(file: &mut File, rows: &[Row]) -> parquet::errors::Result<()> {
+fn write_parquet(file: &mut File, rows: &[TimelineRow]) -> parquet::errors::Result<()> {
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let schema = rows.schema()?;
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
@@ -166,16 +174,16 @@ mod tests {
     fn what_was_written_is_found_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut writer = TimelineWriter::new(folder.path());
-        let rows = |count| (0..count).map(|t_ns| Row { t_ns, ..Row::default() });
+        let rows = |count| (0..count).map(|t_ns| TimelineRow { t_ns, ..TimelineRow::default() });
         for _ in 0..35 {
             writer.add(rows(100)).expect("written");
         }
         let expected = (vec![file_name(0), file_name(1)], 3000);
-        assert_eq!(whole_files(folder.path()), expected);
+        assert_eq!(find_files(folder.path()), expected);
         writer.finish().expect("written");
-        assert_eq!(whole_files(folder.path()).1, 3500);
-        let Written { files, rows, lost } = writer.written().clone();
-        assert_eq!(((files, rows), lost), (whole_files(folder.path()), 0));
+        assert_eq!(find_files(folder.path()).1, 3500);
+        let WrittenFiles { files, rows, lost } = writer.written().clone();
+        assert_eq!(((files, rows), lost), (find_files(folder.path()), 0));
     }
 
     #[test]
@@ -184,7 +192,7 @@ mod tests {
         let mut writer = TimelineWriter::new(folder.path());
         // A file where the folder is to be.
         fs::write(folder.path().join(FOLDER), "").expect("written");
-        let rows = (0..1000).map(|t_ns| Row { t_ns, ..Row::default() });
+        let rows = (0..1000).map(|t_ns| TimelineRow { t_ns, ..TimelineRow::default() });
         writer.add(rows).expect_err("there is no folder");
         fs::remove_file(folder.path().join(FOLDER)).expect("removed");
         writer.finish().expect("written");

@@ -1,18 +1,18 @@
-//! What sampling devices costs: its processor time, and what it does to decode on the same processor.
+//! Measures the cost of sampling the devices: its processor time, and its effect on decoding on the same processor.
 //!
-//! usage: `cargo bench --bench sampler -- [MINUTES]`, default 10, with nothing else running; MODEL names
-//! another model than `synthetic:smollm2-135m`
+//! usage: `cargo bench --bench sampler -- [MINUTES]`, 10 minutes by default, with nothing else running. The environment
+//! variable MODEL names another model than `synthetic:smollm2-135m`.
 //!
 //! One process decodes the same tokens again and again. Each round is: with the sampler at 10 ms and its timeline,
-//! without, without, with, so that drift falls on both alike. The median of the rounds' ratios is given with its 95 %
-//! confidence interval by order statistics (Conover, Practical Nonparametric Statistics, 3.2), which assumes no
-//! distribution: a shared machine's noise has none.
+//! without, without, with, so that drift affects both equally. The result is the median of the rounds' ratios with its
+//! 95 % confidence interval by order statistics (Conover, Practical Nonparametric Statistics, 3.2). This method assumes
+//! no distribution, which suits a shared machine's noise.
 //!
-//! Where nothing meters the machine, files in the place of the kernel's give it two RAPL domains to read.
+//! If nothing meters the machine, files in the place of the kernel's provide two RAPL domains.
 
 use llem_engine::{Control, DType, LoadOptions, Model, Prompt, Request};
-use llem_meter::{Meter, Options, Sample, Sink, processor::Roots};
-use llem_record::timeline::{Row, TimelineWriter};
+use llem_meter::{Meter, MeterOptions, Roots, Sample, Sink};
+use llem_record::{TimelineRow, TimelineWriter};
 use std::{
     env,
     error::Error,
@@ -26,46 +26,46 @@ use std::{
 const PROMPT: usize = 16;
 const NEW_TOKENS: usize = 96;
 
-/// A sampler with its timeline, until it is dropped.
-struct Sampling(Meter);
+/// A running sampler with its timeline. It stops when it is dropped.
+struct RunningSampler(Meter);
 
-struct ToWriter(Sender<Vec<Sample>>);
+struct SampleSink(Sender<Vec<Sample>>);
 
-impl Sink for ToWriter {
+impl Sink for SampleSink {
     fn take(&mut self, samples: Vec<Sample>) {
         let _ = self.0.send(samples);
     }
 }
 
-impl Sampling {
-    fn start(options: &Options, folder: &Path) -> Self {
+impl RunningSampler {
+    fn start(options: &MeterOptions, folder: &Path) -> Self {
         let meter = Meter::discover(options);
         let (sender, samples) = mpsc::channel::<Vec<Sample>>();
         let mut writer = TimelineWriter::new(folder);
         thread::spawn(move || {
             for samples in samples {
-                let rows = samples.iter().map(|sample| Row {
+                let rows = samples.iter().map(|sample| TimelineRow {
                     t_ns: (sample.at * 1e9) as i64,
-                    device: sample.device.to_string(),
-                    domain: sample.domain.to_string(),
+                    device: sample.id.device.clone(),
+                    domain: sample.id.domain.clone(),
                     energy_j: sample.energy,
                     power_w: sample.power,
-                    ..Row::default()
+                    ..TimelineRow::default()
                 });
                 writer.add(rows).expect("the sidecar can be written");
             }
             writer.finish().expect("the sidecar can be written");
         });
-        meter.hand_samples_to(Some(Box::new(ToWriter(sender))));
+        meter.hand_samples_to(Some(Box::new(SampleSink(sender))));
         Self(meter)
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds `--bench`.
+    // Cargo adds the argument `--bench`.
     let minutes = env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(10.0);
     let folder = tempfile::tempdir()?;
-    let mut options = Options::default();
+    let mut options = MeterOptions::default();
     if !options.roots.sys.join("class/powercap/intel-rapl:0").exists() {
         options.roots = standing_domains(folder.path(), options.roots)?;
     }
@@ -80,9 +80,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     while began.elapsed().as_secs_f64() < minutes * 60.0 {
         let mut rates = [0.0; 2];
         for with in [true, false, false, true] {
-            let sampling = with.then(|| Sampling::start(&options, folder.path()));
+            let sampling = with.then(|| RunningSampler::start(&options, folder.path()));
             rates[usize::from(with)] += decode_rate(&mut model)? / 2.0;
-            if let Some(Sampling(meter)) = sampling {
+            if let Some(RunningSampler(meter)) = sampling {
                 let cost = meter.sampler_cost();
                 (busy, sampled) = (busy + cost.busy, sampled + cost.wall);
             }
@@ -105,11 +105,11 @@ fn decode_rate(model: &mut Model) -> Result<f64, llem_engine::Error> {
         ignore_eos: true,
         ..Request::default()
     };
-    let generation = model.generate(request, &Control::none())?;
+    let generation = model.generate(request, &Control::default())?;
     Ok((NEW_TOKENS - 1) as f64 / generation.decode_time().as_secs_f64())
 }
 
-/// The median between the bounds of its 95 % confidence interval.
+/// The median, between the bounds of its 95 % confidence interval.
 fn median(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -119,7 +119,7 @@ fn median(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
     (at((count / 2.0 - half).floor()), at(count / 2.0), at((count / 2.0 + half).ceil()))
 }
 
-/// Two domains that stand still: reading them costs what reading the kernel's does, or a little less.
+/// Writes two domains whose counters never move. Reading them costs as much as reading the kernel's, or a little less.
 fn standing_domains(folder: &Path, roots: Roots) -> std::io::Result<Roots> {
     for (domain, name) in [("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "dram")] {
         let domain = folder.join("class/powercap").join(domain);

@@ -1,4 +1,4 @@
-//! What a component may say of itself. It names the run's folder, stands in the record and is shown on terminals.
+//! The description of a component. Its name is part of the run's folder, and it is recorded and printed.
 
 use crate::{
     Error, Result,
@@ -6,53 +6,53 @@ use crate::{
         description::{Clocks, DatasetInput, Parameter},
         types,
     },
-    value::Value,
+    input_value::InputValue,
 };
 use std::collections::BTreeSet;
 
-/// Most bytes of it that are kept: more than all that is allowed of any component.
-pub const MEMORY: usize = 16 << 20;
+/// The most bytes of a description that the host stores. A valid description is smaller.
+pub(crate) const MEMORY: usize = 16 << 20;
 
-/// Longest name of an experiment, parameter or dataset, in bytes.
+/// The most bytes of the name of an experiment, parameter or dataset.
 const NAME: usize = 64;
-/// Longest version, in bytes.
+/// The most bytes of a version.
 const VERSION: usize = 64;
-/// Longest line of help, in bytes.
+/// The most bytes of a summary.
 const SUMMARY: usize = 1_000;
-/// Longest text that a parameter has when it is not set, in bytes.
+/// The most bytes of a parameter's default text.
 const TEXT: usize = 10_000;
-/// Most parameters.
+/// The most parameters of a component.
 const PARAMETERS: usize = 1_000;
-/// Most datasets.
+/// The most datasets of a component.
 const DATASETS: usize = 100;
 
-/// What an experiment or a policy is.
+/// The description of an experiment or a policy.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// Kebab case.
+    /// The name, in kebab case.
     pub name: String,
-    /// The script's own version.
+    /// The version of the component itself.
     pub version: String,
-    /// One line.
+    /// One line about what it does.
     pub summary: String,
-    /// What can be set.
+    /// The parameters that can be set.
     pub parameters: Vec<Parameter>,
-    /// What can be granted.
+    /// The datasets that can be granted.
     pub datasets: Vec<DatasetInput>,
-    /// What WASI's clocks show.
+    /// Which clock WASI shows.
     pub clocks: Clocks,
-    /// Bytes of all that was added.
+    /// The bytes of all parameters and datasets.
     added: usize,
 }
 
 impl About {
-    /// Something with nothing to set.
+    /// Creates a description without parameters and datasets.
     pub fn new(name: String, version: String, summary: String) -> Self {
         let (parameters, datasets) = (Vec::new(), Vec::new());
         Self { name, version, summary, parameters, datasets, clocks: Clocks::Seeded, added: 0 }
     }
 
-    /// Adds a parameter.
+    /// Declares a parameter.
     pub fn add_parameter(&mut self, parameter: Parameter) {
         let text = if let types::Value::Text(text) = &parameter.default { text.len() } else { 0 };
         self.added +=
@@ -60,26 +60,26 @@ impl About {
         self.parameters.push(parameter);
     }
 
-    /// Adds a dataset.
+    /// Declares a dataset.
     pub fn add_dataset(&mut self, dataset: DatasetInput) {
         self.added += size_of::<DatasetInput>() + dataset.name.len() + dataset.summary.len();
         self.datasets.push(dataset);
     }
 
-    /// What it takes in memory.
+    /// The bytes that the description takes in memory.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.version.len() + self.summary.len() + self.added
     }
 }
 
-/// Refuses a description that is not as `wit/description.wit` says.
-pub fn check(file: &str, about: &About) -> Result<()> {
-    complaint(about).map_or(Ok(()), |reason| {
+/// Refuses a description that breaks the rules of `wit/description.wit`.
+pub(crate) fn check(file: &str, about: &About) -> Result<()> {
+    find_problem(about).map_or(Ok(()), |reason| {
         Err(Error::Input(format!("{file} describes itself wrongly: {reason}; mend its describe")))
     })
 }
 
-fn complaint(about: &About) -> Option<String> {
+fn find_problem(about: &About) -> Option<String> {
     let About { name, version, summary, parameters, datasets, .. } = about;
     if parameters.len() > PARAMETERS || datasets.len() > DATASETS {
         return Some(format!(
@@ -106,10 +106,10 @@ fn complaint(about: &About) -> Option<String> {
         }
     }
     for parameter in parameters {
-        let is_fit = match Value::from(parameter.default.clone()) {
-            Value::Text(text) => text.len() <= TEXT,
-            Value::Number(number) => number.is_finite(),
-            Value::Integer(_) | Value::Boolean(_) => true,
+        let is_fit = match InputValue::from(parameter.default.clone()) {
+            InputValue::Text(text) => text.len() <= TEXT,
+            InputValue::Number(number) => number.is_finite(),
+            InputValue::Integer(_) | InputValue::Boolean(_) => true,
         };
         if !is_fit {
             let name = &parameter.name;
@@ -118,26 +118,26 @@ fn complaint(about: &About) -> Option<String> {
             ));
         }
     }
-    let parameters = repeated(parameters.iter().map(|one| &one.name));
-    let repeated = parameters.or_else(|| repeated(datasets.iter().map(|one| &one.name)));
+    let parameters = find_repeated(parameters.iter().map(|one| &one.name));
+    let repeated = parameters.or_else(|| find_repeated(datasets.iter().map(|one| &one.name)));
     repeated.map(|name| format!("it declares '{name}' twice"))
 }
 
-/// Whether a name is words of `a` to `z` and digits, separated by single hyphens, of at most 64 bytes.
-pub fn is_kebab_case(name: &str) -> bool {
+/// Returns true if a name consists of words of `a` to `z` and digits, separated by single hyphens, of at most 64 bytes.
+pub(crate) fn is_kebab_case(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_word = |word: &str| !word.is_empty() && word.chars().all(is_plain);
     name.len() <= NAME && name.split('-').all(is_word)
 }
 
-fn repeated<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+fn find_repeated<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     let mut seen = BTreeSet::new();
     names.find(|name| !seen.insert(*name))
 }
 
-/// Refuses policies that mean different things by one name. `whole` is the runner and they as one, which declares each
-/// name once; each policy comes with what it is called in messages.
-pub fn check_agreement(whole: &About, policies: &[(String, &About)]) -> Result<()> {
+/// Refuses policies that declare one parameter with different defaults. `whole` is the description of the runner and
+/// the policies together, which declares each name once. Each policy comes with its name for messages.
+pub(crate) fn check_agreement(whole: &About, policies: &[(String, &About)]) -> Result<()> {
     for parameter in &whole.parameters {
         let default = json(&parameter.default);
         let declaring = policies.iter().filter_map(|(policy, about)| {
@@ -158,7 +158,7 @@ pub fn check_agreement(whole: &About, policies: &[(String, &About)]) -> Result<(
 }
 
 fn json(value: &types::Value) -> serde_json::Value {
-    Value::from(value.clone()).to_json()
+    InputValue::from(value.clone()).to_json()
 }
 
 #[cfg(test)]

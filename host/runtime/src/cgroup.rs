@@ -1,4 +1,4 @@
-//! What the process' control group allows it (cgroups(7), versions 1 and 2), which a container's limits come down to.
+//! The limits of the process's control group (cgroups(7), versions 1 and 2), which is how containers limit a process.
 //!
 //! ```text
 //! /proc/self/cgroup      the group within each hierarchy     4:memory:/docker/abc, 0::/system.slice/run.scope
@@ -6,21 +6,21 @@
 //! <mount>/<group>        cpu.max, memory.max, ... of the group, and of each above it up to the mount
 //! ```
 
-use llem_meter::processor::Roots;
-use llem_record::environment::CgroupLimits;
+use llem_meter::Roots;
+use llem_record::CgroupLimits;
 use std::{
     fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-/// What version 1 tells as a group's memory where there is no limit: the largest signed number, in whole pages of up to
-/// 64 KiB (`PAGE_COUNTER_MAX` in the kernel's sources).
+/// The memory limit, in bytes, that version 1 reports when there is none: the largest signed number in whole pages of
+/// up to 64 KiB (`PAGE_COUNTER_MAX` in the kernel's sources).
 const NO_LIMIT: u64 = i64::MAX as u64 & !0xffff;
 
-/// The limits on this process; `None` where there are none.
-pub fn limits(roots: &Roots) -> Option<CgroupLimits> {
-    let tree = Tree::read(roots)?;
+/// Returns the limits on this process, or `None` if there are none.
+pub(crate) fn limits(roots: &Roots) -> Option<CgroupLimits> {
+    let tree = GroupTree::read(roots)?;
     let limits = CgroupLimits {
         cpu_quota: tree.cpu_quota(),
         cpus: tree.cpus(roots),
@@ -29,61 +29,61 @@ pub fn limits(roots: &Roots) -> Option<CgroupLimits> {
     (limits != CgroupLimits::default()).then_some(limits)
 }
 
-/// The process' groups and where hierarchies are mounted, as the kernel tells them.
-struct Tree {
+/// The text of `/proc/self/cgroup` and of `/proc/self/mountinfo`.
+struct GroupTree {
     own: String,
     mounts: String,
 }
 
-impl Tree {
+impl GroupTree {
     fn read(roots: &Roots) -> Option<Self> {
         let own = fs::read_to_string(roots.proc.join("self/cgroup")).ok()?;
         let mounts = fs::read_to_string(roots.proc.join("self/mountinfo")).ok()?;
         Some(Self { own, mounts })
     }
 
-    /// Processor time in hardware threads: the least that a group allows.
+    /// The processor time in hardware threads: the smallest quota of all groups.
     fn cpu_quota(&self) -> Option<f64> {
         let share = |quota: f64, period: f64| (quota > 0.0 && period > 0.0).then(|| quota / period);
         let second = self.groups("").into_iter().filter_map(|group| {
-            let text = text(&group.join("cpu.max"))?;
+            let text = read_text(&group.join("cpu.max"))?;
             let (quota, period) = text.split_once(' ')?;
             share(quota.parse().ok()?, period.parse().ok()?)
         });
         let first = self.groups("cpu").into_iter().filter_map(|group| {
-            // -1 where there is none.
+            // The quota is -1 if there is none.
             share(
-                number(&group.join("cpu.cfs_quota_us"))?,
-                number(&group.join("cpu.cfs_period_us"))?,
+                read_number(&group.join("cpu.cfs_quota_us"))?,
+                read_number(&group.join("cpu.cfs_period_us"))?,
             )
         });
         second.chain(first).reduce(f64::min)
     }
 
-    /// Memory in bytes: the least that a group allows.
+    /// The memory limit in bytes: the smallest of all groups.
     fn memory(&self) -> Option<u64> {
         let second =
-            self.groups("").into_iter().filter_map(|group| number(&group.join("memory.max")));
+            self.groups("").into_iter().filter_map(|group| read_number(&group.join("memory.max")));
         let first = self
             .groups("memory")
             .into_iter()
-            .filter_map(|group| number(&group.join("memory.limit_in_bytes")));
+            .filter_map(|group| read_number(&group.join("memory.limit_in_bytes")));
         second.chain(first).filter(|bytes| *bytes < NO_LIMIT).min()
     }
 
-    /// Hardware threads, if not all that are online.
+    /// The hardware threads that the process may use, or `None` if these are all that are online.
     fn cpus(&self, roots: &Roots) -> Option<String> {
         let second = self.groups("").into_iter().map(|group| group.join("cpuset.cpus.effective"));
         let first =
             self.groups("cpuset").into_iter().map(|group| group.join("cpuset.effective_cpus"));
-        // The innermost group that tells: what is above it is in it.
-        let cpus = second.chain(first).find_map(|file| text(&file))?;
-        let online = text(&roots.sys.join("devices/system/cpu/online"));
+        // The innermost group that has the file decides, because its set lies within those above it.
+        let cpus = second.chain(first).find_map(|file| read_text(&file))?;
+        let online = read_text(&roots.sys.join("devices/system/cpu/online"));
         (online.as_ref() != Some(&cpus)).then_some(cpus)
     }
 
-    /// The folders of the process' group in a hierarchy, and of those above it, innermost first. The hierarchy is that of a
-    /// controller of version 1, or with no name that of version 2.
+    /// The folders of the process's group and of all groups above it, innermost first. `controller` names a hierarchy
+    /// of version 1, and the empty string means version 2.
     fn groups(&self, controller: &str) -> Vec<PathBuf> {
         self.find_groups(controller).unwrap_or_default()
     }
@@ -94,8 +94,8 @@ impl Tree {
             let (controllers, group) = line.split_once(':')?;
             controllers.split(',').any(|name| name == controller).then_some(group)
         })?;
-        let (root, mount) = self.mounts.lines().find_map(|line| mounted(line, controller))?;
-        // In a container the group may be told by its name outside, of which the mount shows the end.
+        let (root, mount) = self.mounts.lines().find_map(|line| parse_mount(line, controller))?;
+        // In a container, the group's name may be the one outside, of which the mount shows only the end.
         let within = Path::new(group).strip_prefix(root).unwrap_or(Path::new(""));
         let within = if within.starts_with("..") { Path::new("") } else { within };
         let mount = Path::new(mount);
@@ -105,8 +105,9 @@ impl Tree {
     }
 }
 
-/// The group that a line of mountinfo (proc(5)) shows, and where; `None` of another hierarchy or file system.
-fn mounted<'a>(line: &'a str, controller: &str) -> Option<(&'a str, &'a str)> {
+/// Returns the group that a line of mountinfo (proc(5)) mounts and the mount point, or `None` if the line is about
+/// another hierarchy or file system.
+fn parse_mount<'a>(line: &'a str, controller: &str) -> Option<(&'a str, &'a str)> {
     let (place, what) = line.split_once(" - ")?;
     let mut what = what.split(' ');
     let (kind, options) = (what.next()?, what.nth(1)?);
@@ -118,14 +119,14 @@ fn mounted<'a>(line: &'a str, controller: &str) -> Option<(&'a str, &'a str)> {
     is_it.then_some((place.next()?, place.next()?))
 }
 
-/// The text of a file of the kernel's; `None` where there is none.
-pub fn text(file: &Path) -> Option<String> {
+/// Returns the trimmed text of a file of the kernel, or `None` if it is missing or empty.
+pub(crate) fn read_text(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?.trim().to_owned();
     (!text.is_empty()).then_some(text)
 }
 
-fn number<T: FromStr>(file: &Path) -> Option<T> {
-    text(file)?.parse().ok()
+fn read_number<T: FromStr>(file: &Path) -> Option<T> {
+    read_text(file)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -135,7 +136,8 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    /// A machine of two hardware threads with these files. `MOUNT` in them is the folder of its control groups.
+    /// Makes a machine of two hardware threads with these files. `MOUNT` in them is replaced by the folder of its
+    /// control groups.
     fn machine(files: &[(&str, &str)]) -> (TempDir, Roots) {
         let folder = tempfile::tempdir().unwrap();
         let groups = folder.path().join("groups");

@@ -1,5 +1,5 @@
-//! Compiled code on disk. Native code that is read from here runs with the rights of this program, so only what this
-//! user alone can have written is read, and only if it is whole.
+//! Compiled code on disk. Native code that is read from here runs with the rights of this program. So a file is read
+//! only if nobody but this user and root can have written it, and only if it is complete.
 //!
 //! ```text
 //! <key>.cwasm = code ‖ BLAKE3(key ‖ code)      the key names what the code was compiled from, and by what
@@ -14,20 +14,18 @@ use std::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// Group and others may write.
+/// The mode bits that let group or others write.
 const WRITABLE: u32 = 0o022;
-/// In such a folder nobody renames or removes what is another's.
+/// The mode bit of a folder in which users cannot rename or remove each other's files.
 const STICKY: u32 = 0o1000;
 
-/// A folder of compiled components.
 #[derive(Clone)]
-pub struct CodeCache {
+pub(crate) struct CodeCache {
     folder: PathBuf,
 }
 
 impl CodeCache {
-    /// The cache in this folder, which is made if there is none. `None`, with a warning, if others can write to it.
-    pub fn open(folder: &Path) -> Option<Self> {
+    pub(crate) fn open(folder: &Path) -> Option<Self> {
         let open = || -> io::Result<PathBuf> {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             let folder = folder.canonicalize()?;
@@ -48,8 +46,8 @@ impl CodeCache {
             .ok()
     }
 
-    /// The component that was kept under this key.
-    pub fn read(&self, engine: &Engine, key: &str) -> Option<Component> {
+    /// Returns the component that was stored under `key`, or `None` if there is none that is safe to load.
+    pub(crate) fn read(&self, engine: &Engine, key: &str) -> Option<Component> {
         let path = self.path(key);
         let read = || -> io::Result<Option<Component>> {
             let mut file = match File::open(&path) {
@@ -65,8 +63,8 @@ impl CodeCache {
             if digest_of(key, code) != *digest {
                 return Err(is_damaged());
             }
-            // SAFETY: `keep` wrote it for this engine's version and settings, which the key covers; it is whole; and
-            // nobody but this user and root can have written the file or put another in its place.
+            // SAFETY: `write` stored this code for this engine's version and settings, because the key covers both. The digest
+            // shows that it is complete. Nobody but this user and root can have written or replaced the file.
             let component = unsafe { Component::deserialize(engine, code) };
             component.map(Some).map_err(|error| io::Error::other(error.to_string()))
         };
@@ -78,14 +76,15 @@ impl CodeCache {
             .flatten()
     }
 
-    /// Keeps a component. Keeping is a favour to the next run: that it fails is worth a warning, not an error.
-    pub fn keep(&self, key: &str, component: &Component) {
+    /// Stores a component for later runs. A failure is a warning and not an error, because this run does not need the
+    /// file.
+    pub(crate) fn write(&self, key: &str, component: &Component) {
         let write = || -> io::Result<()> {
             let code = component.serialize();
             let mut content = code.map_err(|error| io::Error::other(error.to_string()))?;
             let digest = digest_of(key, &content);
             content.extend(digest);
-            // Whole or not at all: another run may be reading or writing the same entry.
+            // The file is written atomically, because another run may read or write the same entry.
             llem_files::write(&self.path(key), &content)
         };
         if let Err(error) = write() {
@@ -104,7 +103,7 @@ fn digest_of(key: &str, code: &[u8]) -> [u8; blake3::OUT_LEN] {
     *hash.finalize().as_bytes()
 }
 
-/// Refuses what another user owns or can write.
+/// Refuses a path that another user owns or can write.
 fn check_private(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.uid() != geteuid().as_raw() {
         return Err(refused(
@@ -121,7 +120,7 @@ fn check_private(path: &Path, metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a folder in which another user could put something else in the cache's place.
+/// Refuses a parent folder in which another user could replace the cache.
 fn check_parent(path: &Path, metadata: &Metadata) -> io::Result<()> {
     let is_known = [geteuid().as_raw(), 0].contains(&metadata.uid());
     let is_closed = metadata.mode() & WRITABLE == 0 || metadata.mode() & STICKY != 0;
@@ -147,12 +146,12 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     }
 
-    /// A cache that holds one component, as `one`.
+    /// Makes a cache that holds one component under the key `one`.
     fn cache() -> (tempfile::TempDir, Engine, CodeCache) {
         let home = tempfile::tempdir().expect("a folder");
         let engine = Engine::default();
         let cache = CodeCache::open(&home.path().join("compiled")).expect("it is private");
-        cache.keep("one", &Component::new(&engine, EMPTY).expect("an empty component"));
+        cache.write("one", &Component::new(&engine, EMPTY).expect("an empty component"));
         (home, engine, cache)
     }
 

@@ -1,4 +1,4 @@
-//! What is run: an experiment by itself, or policies composed with the runner that ships with llem.
+//! Chooses and composes what is run: an experiment alone, or policies with the runner that ships with llem.
 //!
 //! ```text
 //! --workload prompts.wasm ──┐
@@ -8,7 +8,7 @@
 
 use crate::{
     Error, Result,
-    border::Border,
+    component_interface::ComponentInterface,
     encode::{self, without_panic},
     package,
     sha256::sha256,
@@ -19,26 +19,26 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 const RUNNER: &[u8] = include_bytes!("../../../guest-sdk/runner/runner.wasm");
 const DEFAULTS: &[u8] = include_bytes!("../../../guest-sdk/defaults/defaults.wasm");
 
-/// What a component takes part in a run as.
+/// The role of a component in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// It drives everything.
+pub enum ComponentRole {
+    /// It drives the whole run.
     Experiment,
     /// It drives the policies.
     Runner,
     /// It decides how to warm up.
     Warmup,
-    /// It decides what to ask.
+    /// It decides which requests to send.
     Workload,
-    /// It derives metrics.
+    /// It derives metrics from the results.
     Metrics,
 }
 
-impl Role {
-    /// The policies, in the order in which the runner names them.
+impl ComponentRole {
+    /// The policy roles, in the order in which the runner names them.
     pub const POLICIES: [Self; 3] = [Self::Warmup, Self::Workload, Self::Metrics];
 
-    /// The world's name.
+    /// The name of the role's WIT world.
     pub fn name(self) -> &'static str {
         match self {
             Self::Experiment => "experiment",
@@ -49,7 +49,7 @@ impl Role {
         }
     }
 
-    /// The interface whose export tells it.
+    /// The interface that a component of this role exports.
     pub fn interface(self) -> &'static str {
         match self {
             Self::Experiment => "script",
@@ -61,76 +61,77 @@ impl Role {
     }
 }
 
-/// A component as it was given.
+/// A component as the user gave it.
 pub struct Script {
-    /// Where it is from, for messages and the record.
+    /// The file name, for messages and the record.
     pub file: String,
-    /// Its bytes.
+    /// The bytes of a component, or of a core module with a component type.
     pub bytes: Vec<u8>,
-    /// What it was given as; none means whatever it can be.
-    pub role: Option<Role>,
+    /// The role that it was given for. `None` means every role that it exports.
+    pub role: Option<ComponentRole>,
 }
 
 /// A component that takes part in a run.
 #[derive(Clone)]
-pub struct Part {
-    /// What it is run as; never empty.
-    pub roles: Vec<Role>,
-    /// The file as it was given, or the name of one that ships with llem.
+pub struct RunComponent {
+    /// The roles that it has in the run. The list is never empty.
+    pub roles: Vec<ComponentRole>,
+    /// The file as it was given, or the name of a component that ships with llem.
     pub file: String,
-    /// Its bytes: a component, or a core module.
+    /// The bytes of a component or of a core module.
     pub bytes: Cow<'static, [u8]>,
-    /// Whether it takes part without having been given.
+    /// Whether the component ships with llem and was not given by the user.
     pub is_shipped: bool,
 }
 
-impl Part {
-    fn shipped(roles: Vec<Role>, file: &str, bytes: &'static [u8]) -> Self {
+impl RunComponent {
+    fn shipped(roles: Vec<ComponentRole>, file: &str, bytes: &'static [u8]) -> Self {
         Self { roles, file: file.to_owned(), bytes: bytes.into(), is_shipped: true }
     }
 
     fn is_runner(&self) -> bool {
-        self.roles == [Role::Runner]
+        self.roles == [ComponentRole::Runner]
     }
 
-    /// Its roles' names, joined by `+`.
+    /// The names of the roles, joined by `+`.
     pub fn role_names(&self) -> String {
         self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+")
     }
 
-    /// `sha256:` and the digest of its bytes.
+    /// The SHA-256 digest of the bytes, as `sha256:` and hexadecimal digits.
     pub fn digest(&self) -> String {
         sha256(&self.bytes)
     }
 }
 
-/// What is given, for messages: the files.
-pub fn name(parts: &[Part]) -> String {
+/// The files that the user gave, joined by ` + `, for messages.
+pub(crate) fn given_files(parts: &[RunComponent]) -> String {
     let given = parts.iter().filter(|part| !part.is_shipped);
     given.map(|part| part.file.as_str()).collect::<Vec<_>>().join(" + ")
 }
 
-/// Whether they are policies with the runner.
-pub fn is_composed(parts: &[Part]) -> bool {
-    parts.iter().any(Part::is_runner)
+/// Returns true if the parts are policies that are composed with the runner.
+pub(crate) fn is_composed(parts: &[RunComponent]) -> bool {
+    parts.iter().any(RunComponent::is_runner)
 }
 
-/// The parts of a run: one experiment, or the policies that were given, the runner, and shipped policies for the rest.
-pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
+/// Returns the components of a run: one experiment, or the given policies, the runner, and shipped policies for the
+/// other roles.
+pub(crate) fn resolve_parts(scripts: Vec<Script>) -> Result<Vec<RunComponent>> {
     let is_alone = scripts.len() == 1;
-    let mut parts: Vec<Part> = Vec::with_capacity(scripts.len() + 2);
+    let mut parts: Vec<RunComponent> = Vec::with_capacity(scripts.len() + 2);
     for Script { file, bytes, role } in scripts {
-        let roles = roles(&file, &bytes, role)?;
-        let part = Part { roles, file, bytes: bytes.into(), is_shipped: false };
+        let roles = find_roles(&file, &bytes, role)?;
+        let part = RunComponent { roles, file, bytes: bytes.into(), is_shipped: false };
         match part.roles[..] {
-            [Role::Experiment] if is_alone => return Ok(vec![part]),
-            [Role::Experiment] => {
+            [ComponentRole::Experiment] if is_alone => return Ok(vec![part]),
+            [ComponentRole::Experiment] => {
                 return Err(Error::Input(format!(
                     "{} is an experiment, which drives everything itself: give it alone",
                     part.file
                 )));
             }
-            // A file is instantiated once, for all that it is given for.
+            // A file is instantiated once, even if it is given for several roles.
             _ => match parts.iter_mut().find(|known| known.file == part.file) {
                 Some(known) => {
                     known.roles.extend(part.roles);
@@ -142,7 +143,7 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
         }
     }
     let mut missing = Vec::new();
-    for role in Role::POLICIES {
+    for role in ComponentRole::POLICIES {
         let mut of_role = parts.iter().filter(|part| part.roles.contains(&role));
         match (of_role.next(), of_role.next()) {
             (None, _) => missing.push(role),
@@ -155,18 +156,22 @@ pub fn parts(scripts: Vec<Script>) -> Result<Vec<Part>> {
             }
         }
     }
-    parts.push(Part::shipped(vec![Role::Runner], "runner", RUNNER));
+    parts.push(RunComponent::shipped(vec![ComponentRole::Runner], "runner", RUNNER));
     if !missing.is_empty() {
-        parts.push(Part::shipped(missing, "defaults", DEFAULTS));
+        parts.push(RunComponent::shipped(missing, "defaults", DEFAULTS));
     }
     Ok(parts)
 }
 
-/// What a component is run as: what it was given as, or else all that it can be.
-fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
-    let border = Border::new(file, bytes)?;
-    package::refuse_other(file, border.imports.iter().chain(&border.exports))?;
-    let has = |role: &Role| border.exported(role.interface()).is_some();
+/// The roles of a component: the one that it was given for, or all that it exports.
+fn find_roles(
+    file: &str,
+    bytes: &[u8],
+    given: Option<ComponentRole>,
+) -> Result<Vec<ComponentRole>> {
+    let interface = ComponentInterface::new(file, bytes)?;
+    package::refuse_incompatible(file, interface.imports.iter().chain(&interface.exports))?;
+    let has = |role: &ComponentRole| interface.exported(role.interface()).is_some();
     match given {
         Some(role) if has(&role) => Ok(vec![role]),
         Some(role) => {
@@ -175,16 +180,18 @@ fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
                 "{file} was given as --{name}, but exports no {name} policy: give one that does"
             )))
         }
-        None if has(&Role::Experiment) => Ok(vec![Role::Experiment]),
+        None if has(&ComponentRole::Experiment) => Ok(vec![ComponentRole::Experiment]),
         None => {
-            let roles: Vec<Role> = Role::POLICIES.into_iter().filter(has).collect();
+            let roles: Vec<ComponentRole> =
+                ComponentRole::POLICIES.into_iter().filter(has).collect();
             if roles.is_empty() {
-                let exports = match &border.exports[..] {
+                let exports = match &interface.exports[..] {
                     [] => "nothing".to_owned(),
                     exports => exports.join(", "),
                 };
-                let wanted = [Role::Experiment].into_iter().chain(Role::POLICIES);
-                let wanted: Vec<_> = wanted.map(|role| package::named(role.interface())).collect();
+                let wanted = [ComponentRole::Experiment].into_iter().chain(ComponentRole::POLICIES);
+                let wanted: Vec<_> =
+                    wanted.map(|role| package::full_name(role.interface())).collect();
                 return Err(Error::Input(format!(
                     "{file} is a component for another world: it exports {exports}, and none of {}",
                     wanted.join(", ")
@@ -195,30 +202,30 @@ fn roles(file: &str, bytes: &[u8], given: Option<Role>) -> Result<Vec<Role>> {
     }
 }
 
-/// One component of all parts.
-pub fn encode(parts: &[Part]) -> Result<Cow<'_, [u8]>> {
+/// Encodes all parts as one component.
+pub(crate) fn encode(parts: &[RunComponent]) -> Result<Cow<'_, [u8]>> {
     if let [part] = parts {
-        return encode::encode(&part.file, &part.bytes);
+        return encode::encode_component(&part.file, &part.bytes);
     }
     let composed = without_panic(AssertUnwindSafe(|| compose(parts)));
-    let refuse = || Error::Input(unfit(&name(parts), "their types cannot be read"));
+    let refuse = || Error::Input(unfit(&given_files(parts), "their types cannot be read"));
     composed.ok_or_else(refuse)?.map(Into::into)
 }
 
-/// Plugs the policies into the runner's imports. What else they import is imported by the whole.
-fn compose(parts: &[Part]) -> Result<Vec<u8>> {
+/// Connects the policies to the runner's imports. All other imports of a policy become imports of the result.
+fn compose(parts: &[RunComponent]) -> Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
     let (runner, policies): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.is_runner());
     let [runner] = runner[..] else {
-        return Err(Error::Input(unfit(&name(parts), "it is missing")));
+        return Err(Error::Input(unfit(&given_files(parts), "it is missing")));
     };
     let (whole, own) = instantiate(&mut graph, runner)?;
     for part in policies {
-        let (policy, border) = instantiate(&mut graph, part)?;
+        let (policy, interface) = instantiate(&mut graph, part)?;
         for role in &part.roles {
-            // Either may be of an earlier version than the other.
+            // The runner or the policy may have been built for an earlier version of the package.
             let [wanted, offered] =
-                [own.imported(role.interface()), border.exported(role.interface())];
+                [own.imported(role.interface()), interface.exported(role.interface())];
             let (Some(wanted), Some(offered)) = (wanted, offered) else {
                 return Err(Error::Input(unfit(&part.file, "it is no such policy")));
             };
@@ -228,7 +235,7 @@ fn compose(parts: &[Part]) -> Result<Vec<u8>> {
             plugged.map_err(|error| refuse(&part.file, &error))?;
         }
     }
-    for role in [Role::Experiment, Role::Runner] {
+    for role in [ComponentRole::Experiment, ComponentRole::Runner] {
         let Some(name) = own.exported(role.interface()) else {
             return Err(Error::Input(unfit(&runner.file, "it is no runner")));
         };
@@ -236,21 +243,24 @@ fn compose(parts: &[Part]) -> Result<Vec<u8>> {
         let interface = interface.map_err(|error| refuse(&runner.file, &error))?;
         graph.export(interface, name).map_err(|error| refuse(&runner.file, &error))?;
     }
-    graph.encode(EncodeOptions::default()).map_err(|error| refuse(&name(parts), &error))
+    graph.encode(EncodeOptions::default()).map_err(|error| refuse(&given_files(parts), &error))
 }
 
-/// An instance of a part within the whole, and the names at its border.
-fn instantiate(graph: &mut CompositionGraph, part: &Part) -> Result<(NodeId, Border)> {
-    let component = encode::encode(&part.file, &part.bytes)?.into_owned();
-    let border = Border::new(&part.file, &component)?;
-    // Packages are told apart by name; one part is there once.
+/// Instantiates a part in the graph, and returns its node with its imports and exports.
+fn instantiate(
+    graph: &mut CompositionGraph,
+    part: &RunComponent,
+) -> Result<(NodeId, ComponentInterface)> {
+    let component = encode::encode_component(&part.file, &part.bytes)?.into_owned();
+    let interface = ComponentInterface::new(&part.file, &component)?;
+    // The graph tells packages apart by name, and each part is registered once.
     let name = format!("llem:{}", part.role_names().replace('+', "-"));
     let package = Package::from_bytes(&name, None, component, graph.types_mut());
     let package = package.map_err(|error| {
         Error::Input(format!("{} is not a valid component: {error:#}", part.file))
     })?;
     let package = graph.register_package(package).map_err(|error| refuse(&part.file, &error))?;
-    Ok((graph.instantiate(package), border))
+    Ok((graph.instantiate(package), interface))
 }
 
 fn refuse(file: &str, error: &dyn std::error::Error) -> Error {

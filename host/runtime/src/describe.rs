@@ -1,12 +1,12 @@
-//! Asks a component what it is, in a store of its own: there is no run yet, so no call can touch one.
+//! Calls a component's `describe` in a store of its own. There is no run yet, so the call cannot affect one.
 
 use crate::{
-    Error, Limits, Result, Stop,
+    Error, Limits, Result, StopSignal,
     about::About,
     bindings::{description, report::Level},
-    compose::Role,
+    compose::ComponentRole,
     error::{Halt, explain},
-    exports::exported,
+    exports::find_export,
     limits::Limiter,
     output::Output,
     package::interface_of,
@@ -24,46 +24,48 @@ use wasmtime::{
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// A component has this long to start and to say what it is, which takes a moment even in interpreted languages.
+/// How long a component may take to start and to return from `describe`. It takes a moment even in interpreted
+/// languages.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a component says of itself.
-pub struct Described {
-    /// It, or policies and runner as one.
+/// What `describe` returned.
+pub(crate) struct ComponentDescription {
+    /// The description of the component, or of policies and runner together.
     pub about: About,
-    /// Each policy that the runner was composed with: warm-up, workload, metrics. Empty for an experiment.
+    /// The description of each policy that the runner was composed with: warm-up, workload, metrics. Empty for an
+    /// experiment.
     pub policies: Vec<About>,
 }
 
 /// The data of a store in which only `describe` is called.
-pub struct Describing {
-    /// What the component holds: what it says of itself, and streams of WASI.
+pub(crate) struct DescribeData {
+    /// The resources that the component holds: its description, and the streams of WASI.
     pub table: ResourceTable,
     limiter: Limiter,
     output: Arc<Output>,
-    stop: Arc<Stop>,
+    stop: Arc<StopSignal>,
     wasi: WasiCtx,
 }
 
-/// A resource of which there is none before a run.
-struct Absent;
+/// A resource type that has no instance before a run.
+struct AbsentResource;
 
-/// Asks `component`, which is called `file` in messages, what it is. Log lines and warnings go to `output`.
-pub async fn describe(
+/// Calls `describe` of `component`, which messages call `file`. Log lines and warnings go to `output`.
+pub(crate) async fn describe(
     file: &str,
     component: &Component,
     engine: &Engine,
     is_composed: bool,
     output: &Arc<Output>,
     limits: &Limits,
-    stop: &Arc<Stop>,
-) -> Result<Described> {
-    let failed = |error: wasmtime::Error| explain(file, &limits.named(error));
+    stop: &Arc<StopSignal>,
+) -> Result<ComponentDescription> {
+    let failed = |error: wasmtime::Error| explain(file, &limits.explain_limit(error));
     let linker = linker(component, engine).map_err(failed)?;
-    let wasi = wasi::world(output, &Arc::new(WasiClock::new(Clock::start())), 0);
+    let wasi = wasi::empty_world(output, &Arc::new(WasiClock::new(Clock::start())), 0);
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.resources);
-    let describing = Describing {
+    let describing = DescribeData {
         limiter: Limiter::new(limits),
         output: Arc::clone(output),
         stop: Arc::clone(stop),
@@ -80,21 +82,26 @@ pub async fn describe(
     });
     let asked = async {
         let instance = linker.instantiate_async(&mut store, component).await?;
-        let describe = exported(&instance, &mut store, Role::Experiment.interface(), "describe")?;
+        let describe =
+            find_export(&instance, &mut store, ComponentRole::Experiment.interface(), "describe")?;
         let describe = instance.get_typed_func::<(), (Resource<About>,)>(&mut store, describe)?;
         let (about,) = describe.call_async(&mut store, ()).await?;
         let about = store.data_mut().table.delete(about)?;
         let mut policies = Vec::new();
         if is_composed {
-            let describe =
-                exported(&instance, &mut store, Role::Runner.interface(), "describe-policies")?;
+            let describe = find_export(
+                &instance,
+                &mut store,
+                ComponentRole::Runner.interface(),
+                "describe-policies",
+            )?;
             let describe =
                 instance.get_typed_func::<(), (Vec<Resource<About>>,)>(&mut store, describe)?;
             for policy in describe.call_async(&mut store, ()).await?.0 {
                 policies.push(store.data_mut().table.delete(policy)?);
             }
         }
-        Ok(Described { about, policies })
+        Ok(ComponentDescription { about, policies })
     };
     tokio::select! {
         described = asked => described.map_err(failed),
@@ -106,11 +113,12 @@ pub async fn describe(
     }
 }
 
-/// Everything that the component imports of the package, refused but for what it says.
-fn linker(component: &Component, engine: &Engine) -> wasmtime::Result<Linker<Describing>> {
+/// Links all imports of the component from the llem package. Every call is refused, apart from the interface
+/// `description`, logs, warnings and progress.
+fn linker(component: &Component, engine: &Engine) -> wasmtime::Result<Linker<DescribeData>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    description::add_to_linker::<Describing, HasSelf<Describing>>(&mut linker, |store| store)?;
+    description::add_to_linker::<DescribeData, HasSelf<DescribeData>>(&mut linker, |store| store)?;
     for (name, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(imported) = item.ty else { continue };
         let Some(interface) = interface_of(name) else { continue };
@@ -137,7 +145,8 @@ fn linker(component: &Component, engine: &Engine) -> wasmtime::Result<Linker<Des
                         .func_new(export, move |_, ty, _, results| refuse(&call, &ty, results))?;
                 }
                 (ComponentItem::Resource(_), _, _) => {
-                    instance.resource(export, ResourceType::host::<Absent>(), |_, _| Ok(()))?;
+                    instance
+                        .resource(export, ResourceType::host::<AbsentResource>(), |_, _| Ok(()))?;
                 }
                 _ => {}
             }
@@ -146,8 +155,8 @@ fn linker(component: &Component, engine: &Engine) -> wasmtime::Result<Linker<Des
     Ok(linker)
 }
 
-/// Answers a call with `not-granted`. One that has no way to refuse ends the component: any answer would be a made-up
-/// one.
+/// Refuses a call with `not-granted`. A call whose type has no error result ends the component, because any other
+/// result would be invented.
 fn refuse(call: &str, ty: &ComponentFunc, results: &mut [Val]) -> wasmtime::Result<()> {
     let Some(Type::Result(result)) = ty.results().next() else {
         return Err(Halt::InDescribe(call.to_owned()).trap());
@@ -169,19 +178,19 @@ fn refuse(call: &str, ty: &ComponentFunc, results: &mut [Val]) -> wasmtime::Resu
 }
 
 fn log(
-    store: StoreContextMut<'_, Describing>,
+    store: StoreContextMut<'_, DescribeData>,
     (level, message): (Level, String),
 ) -> wasmtime::Result<()> {
     let output = &store.data().output;
-    output.write(Event::Log { level: level.name().to_owned(), message })
+    output.write_script_event(Event::Log { level: level.name().to_owned(), message })
 }
 
-fn warn(store: StoreContextMut<'_, Describing>, (message,): (String,)) -> wasmtime::Result<()> {
+fn warn(store: StoreContextMut<'_, DescribeData>, (message,): (String,)) -> wasmtime::Result<()> {
     let output = &store.data().output;
-    output.write(Event::ScriptWarning { message })
+    output.write_script_event(Event::ScriptWarning { message })
 }
 
-impl WasiView for Describing {
+impl WasiView for DescribeData {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }

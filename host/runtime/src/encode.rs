@@ -1,4 +1,4 @@
-//! From a WebAssembly file to a component: core modules that carry their component type are encoded.
+//! Encodes WebAssembly files as components. A core module must carry its component type.
 
 use crate::{Error, Result, package_cycle};
 use std::{
@@ -9,13 +9,13 @@ use std::{
 };
 use wasmparser::Validator;
 
-/// Begins every WebAssembly binary.
+/// The first bytes of every WebAssembly binary.
 const MAGIC: &[u8] = b"\0asm";
-/// Version and layer of a core module (Component Model, Binary.md).
+/// The version and layer of a core module (Component Model, Binary.md).
 const CORE_MODULE: [u8; 4] = [1, 0, 0, 0];
 
-/// A component's bytes: as they are, or made from a core module that carries its component type.
-pub fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+/// Returns a component's bytes: the file itself, or a component that is made from a core module.
+pub fn encode_component<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     require_wasm(file, bytes)?;
     if !is_core_module(bytes) {
         return Ok(bytes.into());
@@ -27,10 +27,10 @@ pub fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
              wit/ with wit-bindgen, or for wasm32-wasip2"
         ))
     };
-    if let Some([one, other]) = package_cycle::find(bytes) {
+    if let Some([one, other]) = package_cycle::find_cycle(bytes) {
         return Err(refuse(format!("its packages {one} and {other} depend on one another")));
     }
-    // Its component type lies in custom sections, which validation does not read.
+    // The component type is in custom sections, which validation does not read.
     without_panic(|| {
         let encoder = wit_component::ComponentEncoder::default().module(bytes)?;
         encoder.validate(true).encode()
@@ -40,13 +40,14 @@ pub fn encode<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     .map_err(|error| refuse(format!("{error:#}").replace('\n', " ")))
 }
 
-/// Calls an encoder, which may panic on what it does not expect. `None` if it did; nothing is printed.
-pub fn without_panic<T>(encoder: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+/// Calls an encoder, which may panic on input that it does not expect. Returns `None` after a panic, of which nothing
+/// is printed.
+pub(crate) fn without_panic<T>(encoder: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
     thread_local! {
         static IS_SILENT: Cell<bool> = const { Cell::new(false) };
     }
     static SILENCED: Once = Once::new();
-    // What a panic prints goes through one hook of the whole process.
+    // The panic hook is one for the whole process, so it prints for all other threads.
     SILENCED.call_once(|| {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
@@ -65,8 +66,8 @@ fn is_core_module(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(&CORE_MODULE)
 }
 
-/// Refuses what is something else than WebAssembly.
-pub fn require_wasm(file: &str, bytes: &[u8]) -> Result<()> {
+/// Refuses bytes that are not WebAssembly.
+pub(crate) fn require_wasm(file: &str, bytes: &[u8]) -> Result<()> {
     if bytes.starts_with(MAGIC) {
         return Ok(());
     }
@@ -75,8 +76,8 @@ pub fn require_wasm(file: &str, bytes: &[u8]) -> Result<()> {
     )))
 }
 
-/// Refuses what is WebAssembly in part.
-pub fn damaged(file: &str, reason: &str) -> Error {
+/// The error for a file that begins as WebAssembly and cannot be read to its end.
+pub(crate) fn damaged(file: &str, reason: &str) -> Error {
     let reason = reason.replace('\n', " ");
     Error::Input(format!("{file} is a damaged WebAssembly file: {reason}; build or fetch it anew"))
 }
@@ -91,10 +92,10 @@ mod tests {
     fn a_module_that_is_cut_anywhere_is_refused() {
         let lengths = (0..RUNNER.len()).step_by(1 << 10).chain(RUNNER.len() - 16..RUNNER.len());
         for length in lengths {
-            let refused = encode("cut.wasm", &RUNNER[..length]).expect_err("it is cut");
+            let refused = encode_component("cut.wasm", &RUNNER[..length]).expect_err("it is cut");
             assert!(refused.to_string().starts_with("cut.wasm is "), "{length}: {refused}");
         }
-        assert!(encode("whole.wasm", RUNNER).is_ok());
+        assert!(encode_component("whole.wasm", RUNNER).is_ok());
     }
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
         for place in (begin..(begin + 4000).min(RUNNER.len())).step_by(13) {
             let mut damaged = RUNNER.to_vec();
             damaged[place] ^= 0xff;
-            if let Err(refused) = encode("damaged.wasm", &damaged) {
+            if let Err(refused) = encode_component("damaged.wasm", &damaged) {
                 assert!(refused.to_string().starts_with("damaged.wasm is "), "{refused}");
             }
         }

@@ -1,74 +1,73 @@
-//! Energy by phase and by sequence: each step's energy, as the meter tells it afterwards, is counted to the step's phase
-//! and shared among its sequences.
+//! Energy by phase and by sequence. The meter computes the energy of each step afterwards. It is added to the step's
+//! phase and divided among the step's sequences.
 //!
 //! ```text
-//! step        ├── prefill ──┤├ decode ┤├ decode ┤        from one moment to another, on the engine's clock
-//! energy      E(t₁) − E(t₀)                             of the devices that it ran on, by the meter's curve
-//! sequence    Σ share × energy                          half way between the share of operations and of bytes
+//! step        ├── prefill ──┤├ decode ┤├ decode ┤        between two moments on the engine's clock
+//! energy      E(t₁) − E(t₀)                             of the devices that the step ran on, from the meter's curve
+//! sequence    Σ share × energy                          the mean of its share of operations and its share of bytes
 //! ```
 //!
-//! What a sum over steps is uncertain by follows from E(t) at the moments at which its share changes: between two steps of
-//! one share the moment cancels out. A counter that ticks more seldom than the work changes is wrong in the same direction
-//! each time, so what is uncertain within a sum adds up linearly.
+//! The uncertainty of a sum over steps follows from E(t) at the moments at which the share changes. Between two
+//! adjacent steps with one share, the moment cancels out. If a counter ticks less often than the work changes, its
+//! errors have the same sign each time. So uncertainties within a sum add up linearly.
 
-use crate::holdings::During;
-use llem_engine::shares::Share;
-use llem_meter::{Domain, Estimate, Joined, Span};
-use llem_quantity::{Quantity, Reading, Source};
-use llem_record::energy::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
+use crate::usage_history::Usage;
+use llem_engine::StepShare;
+use llem_meter::{ClosedWindow, DomainId, SummedCurve, UncertainValue};
+use llem_quantity::{Cause, Quantity, Reading, Source, Unavailable};
+use llem_record::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Steps nearer than this follow one another without anything between them.
+/// Steps that are nearer to each other than this count as adjacent.
 const NEAR: Duration = Duration::from_millis(1);
 
-/// What a step is.
+/// The kind of work that a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It ran prompts only.
+pub(crate) enum StepPhase {
+    /// The step ran prompts only.
     Prefill,
-    /// Its sequences only generated.
+    /// The step only generated tokens.
     Decode,
-    /// Both.
+    /// The step did both.
     Mixed,
 }
 
 /// A step whose energy is to be shared.
 #[derive(Debug)]
-pub struct Step {
-    /// What it is.
-    pub phase: Phase,
-    /// When it began.
+pub(crate) struct SharedStep {
+    pub phase: StepPhase,
+    /// When the step began.
     pub from: Instant,
-    /// When it ended.
+    /// When the step ended.
     pub to: Instant,
-    /// Each sequence that it ran: its name, whether its prompt was run, and its share.
-    pub sequences: Vec<(u64, bool, Share)>,
+    /// Each sequence of the step: its name, whether the step ran its prompt, and its share.
+    pub sequences: Vec<(u64, bool, StepShare)>,
 }
 
-/// Energy of some shares of steps, in order of time.
+/// A sum of energy over steps, each times a share, in order of time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     joules: f64,
-    /// What is uncertain within, J.
+    /// The uncertainty of the sum from moments between its first and last, in joules.
     inner: f64,
     first: f64,
-    last: Option<Edge>,
+    last: Option<StepEnd>,
 }
 
-/// The end of the last step: its share, when, and how uncertain energy until then is, J.
+/// The end of the last step of a sum: the step's share, the moment, and the uncertainty of the energy until then, in
+/// joules.
 #[derive(Clone, Copy, Debug)]
-struct Edge {
+struct StepEnd {
     share: f64,
     at: Instant,
     uncertainty: f64,
 }
 
 impl Tally {
-    fn add(&mut self, share: f64, from: (Instant, Estimate), to: (Instant, Estimate)) {
+    fn add(&mut self, share: f64, from: (Instant, UncertainValue), to: (Instant, UncertainValue)) {
         self.joules += share * (to.1.value - from.1.value);
         let starts = share * from.1.uncertainty;
         match self.last {
@@ -79,7 +78,7 @@ impl Tally {
                 self.inner += if follows { (ended - starts).abs() } else { ended + starts };
             }
         }
-        self.last = Some(Edge { share, at: to.0, uncertainty: to.1.uncertainty });
+        self.last = Some(StepEnd { share, at: to.0, uncertainty: to.1.uncertainty });
     }
 
     fn variance(&self) -> f64 {
@@ -88,38 +87,43 @@ impl Tally {
     }
 }
 
-/// Energy of the phases of all that was run.
+/// The energy of each phase since the run began.
 #[derive(Clone, Debug, Default)]
-pub struct PhaseEnergy {
-    /// Of the span that is not ended.
+pub(crate) struct PhaseEnergy {
+    /// The sums of the span that has not ended.
     open: [Tally; 3],
-    /// Joules and their variance until it began.
+    /// Joules and their variance of all spans that have ended.
     ended: [(f64, f64); 3],
-    /// How many steps there were of each.
+    /// The number of steps of each phase.
     steps: [u64; 3],
-    /// Steps whose energy is not known, and why that of the last is not.
+    /// The number of steps whose energy is not known. `reason` says why for the last of them.
     lost: u64,
-    reason: Arc<str>,
-    /// What the last steps' energy is of, and how often that has changed.
-    covers: Vec<Domain>,
+    reason: Option<Unavailable>,
+    /// The domains that the energy of the last steps covers.
+    covers: Vec<DomainId>,
     changed: u64,
 }
 
-/// Energy of a span by phase, J: prefill, decode, mixed. None of a phase of which there was no step.
-pub type ByPhase = [Option<Reading>; 3];
+/// The energy of a span in joules: prefill, decode, mixed. `None` for a phase without steps.
+pub(crate) type EnergyByPhase = [Option<Reading>; 3];
 
 impl PhaseEnergy {
-    /// Ends a span, or begins one: what is known until here is as uncertain as it is, whatever comes next.
-    pub fn end_span(&mut self) {
+    /// Ends the current span and begins another. The uncertainty of all sums until now is fixed.
+    pub(crate) fn end_span(&mut self) {
         for (open, ended) in self.open.iter_mut().zip(&mut self.ended) {
             let tally = std::mem::take(open);
             *ended = (ended.0 + tally.joules, ended.1 + tally.variance());
         }
     }
 
-    /// What has come since `earlier`, both ends having been ended, as readings of this source. It is to be part of a total
-    /// that covers these domains.
-    pub fn since(&self, earlier: &Self, covers: &[Domain], source: Source) -> ByPhase {
+    /// The energy since `earlier`, as readings with this source. [`Self::end_span`] must have been called at both
+    /// moments. The readings are parts of a total that covers these domains.
+    pub(crate) fn since(
+        &self,
+        earlier: &Self,
+        covers: &[DomainId],
+        source: Source,
+    ) -> EnergyByPhase {
         let is_part = self.covers.iter().all(|domain| covers.contains(domain));
         let is_one = self.changed == earlier.changed || earlier.steps == [0; 3];
         [0, 1, 2].map(|phase| {
@@ -128,12 +132,12 @@ impl PhaseEnergy {
                 return None;
             }
             if self.lost > earlier.lost {
-                return Some(Err(self.reason.to_string()));
+                return self.reason.clone().map(Err);
             }
             if !(is_part && is_one) {
                 let reason =
                     "its steps do not cover what the total covers: a counter failed meanwhile";
-                return Some(Err(reason.to_owned()));
+                return Some(Err(reason.into()));
             }
             let uncertainty = (now.1 - before.1).max(0.0).sqrt();
             Some(Ok(Quantity::new(now.0 - before.0, uncertainty, "J", source)))
@@ -141,59 +145,64 @@ impl PhaseEnergy {
     }
 }
 
-/// What a sequence has used.
+/// The energy that a sequence has used.
 #[derive(Clone, Debug, Default)]
-pub struct SequenceTally {
-    prefill: Part,
-    decode: Part,
+pub(crate) struct SequenceTally {
+    prefill: PhaseTally,
+    decode: PhaseTally,
     whole: Tally,
     source: Option<Source>,
-    covers: Vec<Domain>,
-    lost: Option<String>,
+    covers: Vec<DomainId>,
+    lost: Option<Unavailable>,
 }
 
-/// A part of it by both rules, J.
+/// The energy of a sequence in one phase, by both rules of sharing, in joules.
 #[derive(Clone, Copy, Debug, Default)]
-struct Part {
+struct PhaseTally {
     tally: Tally,
     by_operations: f64,
     by_bytes: f64,
 }
 
-impl Part {
-    fn add(&mut self, share: Share, from: (Instant, Estimate), to: (Instant, Estimate)) {
+impl PhaseTally {
+    fn add(
+        &mut self,
+        share: StepShare,
+        from: (Instant, UncertainValue),
+        to: (Instant, UncertainValue),
+    ) {
         let joules = to.1.value - from.1.value;
         self.by_operations += share.operations * joules;
         self.by_bytes += share.bytes * joules;
         self.tally.add(share.mean(), from, to);
     }
 
-    /// What the rule leaves open: anywhere between the two (GUM 4.3.7).
+    /// The uncertainty from the choice between the two rules: the value may lie anywhere between them (GUM 4.3.7).
     fn between_rules(&self) -> f64 {
         (self.by_operations - self.by_bytes) / 12f64.sqrt()
     }
 }
 
 impl SequenceTally {
-    /// Notes that its energy is not known.
-    pub fn lose(&mut self, reason: &str) {
-        self.lost.get_or_insert_with(|| reason.to_owned());
+    /// Marks the sequence's energy as unknown.
+    pub(crate) fn mark_unknown(&mut self, reason: &Unavailable) {
+        self.lost.get_or_insert_with(|| reason.clone());
     }
 
-    /// As the record keeps it.
-    pub fn record(&self) -> SequenceEnergy {
+    /// The sequence's energy for the record.
+    pub(crate) fn record(&self) -> SequenceEnergy {
         let energy = |tally: &Tally, between_rules: f64| -> Reading {
             if let Some(reason) = &self.lost {
                 return Err(reason.clone());
             }
-            // One that never ran has used nothing.
+            // A sequence that never ran has used no energy.
             let source = self.source.unwrap_or(Source::Counted);
             let uncertainty = tally.variance().sqrt().hypot(between_rules);
             Ok(Quantity::new(tally.joules, uncertainty, "J", source))
         };
         let [prefill, decode] = [&self.prefill, &self.decode];
         let whole = energy(&self.whole, prefill.between_rules().hypot(decode.between_rules()));
-        let part = |part: &Part| (&energy(&part.tally, part.between_rules())).into();
+        let part = |part: &PhaseTally| (&energy(&part.tally, part.between_rules())).into();
         SequenceEnergy {
             prefill: whole.is_ok().then(|| part(prefill)),
             decode: whole.is_ok().then(|| part(decode)),
@@ -204,17 +213,21 @@ impl SequenceTally {
     }
 }
 
-/// A power domain as the record keeps it.
-pub fn domain_record(Domain { device, domain }: &Domain) -> DomainRecord {
+/// A power domain for the record.
+pub(crate) fn domain_record(DomainId { device, domain }: &DomainId) -> DomainRecord {
     DomainRecord { device: device.clone(), domain: domain.clone() }
 }
 
-/// The course of the energy of these domains over a span, in which these steps lie.
-fn course(span: &Span, covers: &[Domain], steps: &[Step]) -> Result<Joined, String> {
+/// The energy curve of these domains over a span that contains these steps.
+fn joined_curve(
+    span: &ClosedWindow,
+    covers: &[DomainId],
+    steps: &[SharedStep],
+) -> Result<SummedCurve, Unavailable> {
     let mut boundaries: Vec<Instant> = Vec::new();
-    let mut before: Option<&Step> = None;
+    let mut before: Option<&SharedStep> = None;
     for step in steps {
-        // Beside a pause, power is another than the work's.
+        // During a pause, power differs from the power of the work.
         let ended = before.map_or(span.started, |before| before.to);
         let follows = step.from.saturating_duration_since(ended) < NEAR;
         match before {
@@ -225,36 +238,37 @@ fn course(span: &Span, covers: &[Domain], steps: &[Step]) -> Result<Joined, Stri
         before = Some(step);
     }
     boundaries.extend(before.map(|last| last.to));
-    let course = span.curves.joined(covers, &boundaries)?;
-    match steps.first().is_some_and(|first| first.from + NEAR < course.begins()) {
-        true => {
-            Err("the counter had ticked too seldom before for its energy to be told".to_owned())
-        }
-        false => Ok(course),
+    let curve = span.curves.sum(covers, &boundaries)?;
+    match steps.first().is_some_and(|first| first.from + NEAR < curve.known_from()) {
+        true => Err(Unavailable::new(
+            Cause::TooShort,
+            "the counter had ticked too seldom before for its energy to be told",
+        )),
+        false => Ok(curve),
     }
 }
 
-/// What the energy of a followed span is of, and its course. A span that is too short for a total has a course all the
-/// same, as uncertain as that is: what it used is missing from no span around it.
-pub fn followed(
-    span: &Span,
-    held: &During,
-    steps: &[Step],
-) -> (Vec<Domain>, Result<Joined, String>) {
-    let total = held.total(&span.by_courses());
-    let course = match total.energy {
-        Ok(_) => course(span, &total.covers, steps),
+/// Returns the domains that a span's energy covers, and its curve. A span that is too short for a total has a curve
+/// too, with a large uncertainty, so that the energy is not missing from the spans around it.
+pub(crate) fn span_energy(
+    span: &ClosedWindow,
+    held: &Usage,
+    steps: &[SharedStep],
+) -> (Vec<DomainId>, Result<SummedCurve, Unavailable>) {
+    let total = held.total(&span.with_curve_energies());
+    let curve = match total.energy {
+        Ok(_) => joined_curve(span, &total.covers, steps),
         Err(reason) => Err(reason),
     };
-    (total.covers, course)
+    (total.covers, curve)
 }
 
-/// Counts steps, in order of time, to their phases and to the sequences that they ran. `energy` is that of the domains
-/// `covers` over all of them.
-pub fn share_out(
-    energy: &Result<Joined, String>,
-    covers: &[Domain],
-    steps: &[Step],
+/// Adds steps, in order of time, to their phases and to the sequences that they ran. `energy` is the curve of the
+/// domains `covers` over all steps.
+pub(crate) fn share_out(
+    energy: &Result<SummedCurve, Unavailable>,
+    covers: &[DomainId],
+    steps: &[SharedStep],
     phases: &mut PhaseEnergy,
     sequences: &mut BTreeMap<u64, SequenceTally>,
 ) {
@@ -265,9 +279,9 @@ pub fn share_out(
         Ok(energy) => energy,
         Err(reason) => {
             phases.lost += steps.len() as u64;
-            phases.reason = reason.as_str().into();
+            phases.reason = Some(reason.clone());
             for (name, ..) in steps.iter().flat_map(|step| &step.sequences) {
-                sequences.entry(*name).or_default().lose(reason);
+                sequences.entry(*name).or_default().mark_unknown(reason);
             }
             return;
         }
@@ -276,7 +290,7 @@ pub fn share_out(
         phases.covers = covers.to_vec();
         phases.changed += 1;
     }
-    let source = as_shared(energy.source());
+    let source = shared_source(energy.source());
     for step in steps {
         let [from, to] = [step.from, step.to].map(|at| (at, energy.at(at)));
         phases.open[step.phase as usize].add(1.0, from, to);
@@ -289,14 +303,16 @@ pub fn share_out(
             if sequence.covers.is_empty() {
                 sequence.covers = covers.to_vec();
             } else if sequence.covers != covers {
-                sequence.lose("its steps cover different devices: a counter failed meanwhile");
+                sequence.mark_unknown(
+                    &"its steps cover different devices: a counter failed meanwhile".into(),
+                );
             }
         }
     }
 }
 
-/// The source of a share of an energy of this source.
-fn as_shared(source: Source) -> Source {
+/// The source of a share of an energy with this source.
+fn shared_source(source: Source) -> Source {
     let energy = Quantity::exact(0.0, "J", source);
     energy.times(&Quantity::exact(1.0, "1", Source::Derived), "J").source
 }

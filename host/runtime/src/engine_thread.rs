@@ -1,47 +1,50 @@
-//! A model on a thread of its own, fed by a bounded queue: the guest's side awaits answers and is
-//! never blocked by a decode step.
+//! Runs a model on a thread of its own, which a bounded queue feeds. The guest's side awaits the answers, so a decode
+//! step never blocks it.
 
-use llem_engine::{Info, LoadOptions, Model, TextTools};
+use llem_engine::{LoadOptions, Model, ModelInfo, TextTools};
 use std::{sync::Arc, thread};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Jobs that may wait. Calls are awaited one by one, so more than a few means a mistake.
+/// The most commands that may wait. Calls are awaited one by one, so a longer queue would be a mistake.
 const QUEUE: usize = 4;
 
-type Job = Box<dyn FnOnce(&mut Model) + Send>;
+type EngineCommand = Box<dyn FnOnce(&mut Model) + Send>;
 
-/// The way to a model. The thread ends, and the model with it, when the last of these is dropped;
-/// [`EngineThread::release`] also waits for that.
+/// A handle to a model on its thread. The thread ends and frees the model when the last handle is dropped.
+/// [`EngineThread::release`] waits until then.
 #[derive(Clone)]
-pub struct EngineThread {
-    jobs: mpsc::Sender<Job>,
-    /// The model's number in its run.
+pub(crate) struct EngineThread {
+    commands: mpsc::Sender<EngineCommand>,
+    /// The number of the model in its run, from 0.
     pub number: u64,
-    info: Arc<Info>,
+    info: Arc<ModelInfo>,
     text: Option<TextTools>,
-    /// Closed once the model is gone. Nothing is ever sent.
+    /// Closed once the model is freed. No value is ever sent.
     gone: watch::Receiver<()>,
 }
 
-/// The engine's thread ended without an answer, which means that it panicked.
+/// The engine's thread ended without an answer, because it panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine stopped unexpectedly; its last words are on standard error")]
-pub struct EngineGone;
+pub(crate) struct EngineStopped;
 
 impl EngineThread {
     /// Loads a model on a new thread.
-    pub async fn load(options: LoadOptions) -> Result<llem_engine::Result<Self>, EngineGone> {
-        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+    pub(crate) async fn load(
+        options: LoadOptions,
+    ) -> Result<llem_engine::Result<Self>, EngineStopped> {
+        let (commands, mut queue) = mpsc::channel::<EngineCommand>(QUEUE);
         let (ready, loaded) = oneshot::channel();
         let (alive, gone) = watch::channel(());
         thread::spawn(move || {
-            // Dropped after all that is declared below, even if a job panics: then the model is gone.
+            // Dropped after everything that is declared below, even if a command panics, so it closes once the model is
+            // freed.
             let _alive = alive;
             match Model::load(&options) {
                 Ok(mut model) => {
                     let _ = ready.send(Ok((model.info().clone(), model.text_tools())));
-                    while let Some(job) = queue.blocking_recv() {
-                        job(&mut model);
+                    while let Some(command) = queue.blocking_recv() {
+                        command(&mut model);
                     }
                 }
                 Err(error) => {
@@ -49,49 +52,51 @@ impl EngineThread {
                 }
             }
         });
-        let info = loaded.await.map_err(|_| EngineGone)?;
-        Ok(info.map(|(info, text)| Self { jobs, number: 0, info: Arc::new(info), text, gone }))
+        let info = loaded.await.map_err(|_| EngineStopped)?;
+        Ok(info.map(|(info, text)| Self { commands, number: 0, info: Arc::new(info), text, gone }))
     }
 
-    /// Lets go of the model. If nobody else holds it, its memory has been given back when this returns; otherwise (a
-    /// batch of it is open) this returns at once, and the last to let go waits.
+    /// Drops this handle. If it is the last one, waits until the model's memory is free. Otherwise (a batch of the
+    /// model is open) it returns at once, and the last handle waits.
     ///
-    /// All holders are on the guest's side, which does one thing at a time: nobody comes or goes in between.
-    pub async fn release(self) {
-        let Self { jobs, mut gone, .. } = self;
-        let is_last = jobs.strong_count() == 1;
-        drop(jobs);
+    /// All handles are on the guest's side, which makes one call at a time, so the count cannot change in between.
+    pub(crate) async fn release(self) {
+        let Self { commands, mut gone, .. } = self;
+        let is_last = commands.strong_count() == 1;
+        drop(commands);
         if is_last {
-            // It only ever ends by being closed.
+            // The channel never carries a value, so this returns once it is closed.
             let _ = gone.changed().await;
         }
     }
 
-    /// How many hold the model.
-    pub fn holders(&self) -> usize {
-        self.jobs.strong_count()
+    /// The number of handles to the model.
+    pub(crate) fn handle_count(&self) -> usize {
+        self.commands.strong_count()
     }
 
-    /// Runs `job` on the engine's thread.
-    pub async fn call<T: Send + 'static>(
+    /// Runs `command` on the engine's thread, within a debug span that has this name.
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Model) -> T + Send + 'static,
-    ) -> Result<T, EngineGone> {
+        name: &'static str,
+        command: impl FnOnce(&mut Model) -> T + Send + 'static,
+    ) -> Result<T, EngineStopped> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |model: &mut Model| {
-            let _ = answer.send(job(model));
+        let span = tracing::debug_span!("engine command", model = self.number, command = name);
+        let command = Box::new(move |model: &mut Model| {
+            let _entered = span.entered();
+            let _ = answer.send(command(model));
         });
-        self.jobs.send(job).await.map_err(|_| EngineGone)?;
-        answered.await.map_err(|_| EngineGone)
+        self.commands.send(command).await.map_err(|_| EngineStopped)?;
+        answered.await.map_err(|_| EngineStopped)
     }
 
-    /// Its tokenizer and chat template; none where it has no tokenizer.
-    pub fn text(&self) -> Option<&TextTools> {
+    /// The tokenizer and chat template, or `None` if the model has no tokenizer.
+    pub(crate) fn text(&self) -> Option<&TextTools> {
         self.text.as_ref()
     }
 
-    /// What is known of the model.
-    pub fn info(&self) -> &Info {
+    pub(crate) fn info(&self) -> &ModelInfo {
         &self.info
     }
 }
@@ -107,23 +112,36 @@ mod tests {
         EngineThread::load(options).await.unwrap().unwrap()
     }
 
-    /// That memory is given back by then is shown from outside, by `tests/memory.rs`.
+    /// `tests/memory.rs` checks from outside that the memory is free by then.
     #[tokio::test]
     async fn a_model_goes_with_the_last_that_holds_it() {
         let model = load().await;
         let (other, gone) = (model.clone(), model.gone.clone());
-        assert_eq!(model.holders(), 2);
+        assert_eq!(model.handle_count(), 2);
         model.release().await;
         assert!(gone.has_changed().is_ok(), "another holds it still");
-        other.call(|model| model.info().clone()).await.unwrap();
+        other.call("info", |model| model.info().clone()).await.unwrap();
         other.release().await;
         assert!(gone.has_changed().is_err(), "it is gone");
+    }
+
+    #[test]
+    fn each_command_is_a_span() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let log = crate::test_log::captured(|| {
+            runtime.block_on(async {
+                let model = load().await;
+                model.call("info", |model| model.info().clone()).await.unwrap();
+                model.release().await;
+            });
+        });
+        assert!(log.contains(r#"engine command{model=0 command="info"}"#), "{log}");
     }
 
     #[tokio::test]
     async fn a_thread_that_panicked_is_not_waited_for() {
         let model = load().await;
-        let gone = model.call(|_| panic!("this panic is part of a test")).await;
+        let gone = model.call("panic", |_| panic!("this panic is part of a test")).await;
         assert!(gone.is_err());
         model.release().await;
     }

@@ -1,19 +1,16 @@
-//! What surrounds a run and changes its results, for its record: the machine, what the process may use of it, and
-//! environment variables. What cannot be found out is absent.
+//! Reads what surrounds a run and may change its results: the machine, the process's share of it, and environment
+//! variables. What cannot be read is absent from the record.
 
 use crate::{
-    cgroup::{self, text},
-    secrets,
+    cgroup::{self, read_text},
+    redaction,
 };
 use llem_engine::{
-    cpu::{parallel, simd},
-    parallel::launcher_variables,
+    cpu::{InstructionSet, threads},
+    launcher_variables,
 };
-use llem_meter::processor::{Processor, Roots};
-use llem_record::{
-    Plan,
-    environment::{Host, MeteringRecord},
-};
+use llem_meter::{Processor, Roots};
+use llem_record::{Host, MeteringRecord, RunPlan};
 use std::{
     collections::{BTreeMap, HashSet},
     env,
@@ -22,8 +19,8 @@ use std::{
     path::Path,
 };
 
-/// Beginnings of the names of variables that change results: ours, and those of CUDA and NCCL, of libraries that share
-/// work among threads, of candle (which calls some after mistral.rs), of allocators, and of the Hub.
+/// The prefixes of variables that change results: llem's own, and those of CUDA and NCCL, of libraries that share work
+/// among threads, of candle (which names some after mistral.rs), of allocators, and of the Hub.
 const PREFIXES: [&str; 13] = [
     "LLEM_",
     "CUDA_",
@@ -40,14 +37,16 @@ const PREFIXES: [&str; 13] = [
     "HF_",
 ];
 
-/// Further ones, which tell what libraries are loaded.
+/// Further variables, which decide what libraries are loaded.
 const NAMES: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES"];
 
-/// The beginning of the names of variables that only llem's own tests set.
+/// The prefix of variables that only llem's own tests set.
 const FOR_TESTS: &str = "LLEM_TEST_";
 
-/// The variables among `all` that change results, without secrets.
-pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+/// Returns the variables among `all` that change results, with secrets replaced.
+pub(crate) fn variables(
+    all: impl IntoIterator<Item = (OsString, OsString)>,
+) -> BTreeMap<String, String> {
     let texts = all.into_iter().map(|(name, value)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     });
@@ -57,14 +56,14 @@ pub fn variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> BTreeMa
     });
     matter
         .map(|(name, value)| {
-            let value = secrets::recorded(&name, &value);
+            let value = redaction::redact(&name, &value);
             (name, value)
         })
         .collect()
 }
 
-/// What a reader of the record must not miss: that numbers may be of other hardware than this machine's.
-pub fn warnings(plan: &Plan) -> Vec<String> {
+/// Warnings that a reader of the record must see: the numbers may be from other hardware than this machine's.
+pub(crate) fn warnings(plan: &RunPlan) -> Vec<String> {
     let for_tests = plan.environment.keys().filter(|name| name.starts_with(FOR_TESTS));
     let mut warnings: Vec<String> = for_tests
         .map(|name| {
@@ -87,28 +86,28 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// This machine, and what the process may use of it. The processor is read where the meters read it.
-pub fn host(metered: &Roots) -> Host {
+/// Reads the machine and the process's share of it. The processor is read from the same folders as the meters use.
+pub(crate) fn host(metered: &Roots) -> Host {
     let cpu = Processor::new(metered);
-    let found = found(&Roots { proc: "/proc".into(), sys: "/sys".into() });
+    let machine = read_machine(&Roots { proc: "/proc".into(), sys: "/sys".into() });
     Host {
         cpu: cpu.name(),
         memory_bytes: cpu.memory_bytes(),
-        threads: parallel::pool_threads() as u32,
-        candle_threads: Some(parallel::candle_threads() as u32),
-        simd: simd::Path::chosen().to_string(),
+        threads: threads::pool_threads() as u32,
+        candle_threads: Some(threads::candle_threads() as u32),
+        simd: InstructionSet::chosen().to_string(),
         kernels: "llem".to_owned(),
         container: container(),
-        ..found
+        ..machine
     }
 }
 
-/// What files of the kernel tell of the machine and the process.
-fn found(roots: &Roots) -> Host {
-    let proc = |name: &str| text(&roots.proc.join(name));
-    let sys = |name: &str| text(&roots.sys.join(name));
+/// Reads the kernel's files about the machine and the process.
+fn read_machine(roots: &Roots) -> Host {
+    let proc = |name: &str| read_text(&roots.proc.join(name));
+    let sys = |name: &str| read_text(&roots.sys.join(name));
     let kernel = |name: &str| proc(&format!("sys/kernel/{name}")).unwrap_or_default();
-    let online = sys("devices/system/cpu/online").and_then(|list| count(&list));
+    let online = sys("devices/system/cpu/online").and_then(|list| count_list(&list));
     Host {
         system: format!("{} {}", kernel("ostype"), kernel("osrelease")).trim().to_owned(),
         hardware_threads: online,
@@ -118,7 +117,7 @@ fn found(roots: &Roots) -> Host {
         product: sys("class/dmi/id/product_name"),
         transparent_hugepages: sys("kernel/mm/transparent_hugepage/enabled")
             .as_deref()
-            .and_then(chosen),
+            .and_then(bracketed_choice),
         numa_nodes: numa_nodes(roots),
         swap_bytes: field(&proc("meminfo").unwrap_or_default(), "SwapTotal").and_then(|total| {
             let kibibytes: u64 = total.strip_suffix(" kB")?.parse().ok()?;
@@ -128,22 +127,21 @@ fn found(roots: &Roots) -> Host {
     }
 }
 
-/// A processor of a virtual machine says so (the hypervisor bit of CPUID). Others than x86 have no such sign.
+/// Returns whether the machine is virtual, by the hypervisor bit of CPUID. Processors other than x86 have no such bit.
 fn is_virtual(roots: &Roots) -> Option<bool> {
     if roots.sys.join("hypervisor/type").exists() {
         return Some(true);
     }
-    let info = text(&roots.proc.join("cpuinfo"))?;
+    let info = read_text(&roots.proc.join("cpuinfo"))?;
     let flags = field(&info, "flags")?;
     Some(flags.split(' ').any(|flag| flag == "hypervisor"))
 }
 
-/// What runtimes of containers leave for those within.
+/// Detects a container by the signs that container runtimes leave.
 fn container() -> Option<String> {
     if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         return Some("kubernetes".to_owned());
     }
-    // systemd's convention, which podman follows too: https://systemd.io/CONTAINER_INTERFACE
     let named = env::var("container").ok().filter(|name| !name.is_empty());
     let left = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")];
     let left = || left.into_iter().find(|(file, _)| Path::new(file).exists());
@@ -159,8 +157,8 @@ fn numa_nodes(roots: &Roots) -> Option<u32> {
     Some(names.filter(is_node).count() as u32).filter(|count| *count > 0)
 }
 
-/// How many a list of the kernel's names: `0-3,8` are five.
-fn count(list: &str) -> Option<u32> {
+/// The number of entries in one of the kernel's lists: `0-3,8` has five.
+fn count_list(list: &str) -> Option<u32> {
     let ranges = list.split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
@@ -169,8 +167,8 @@ fn count(list: &str) -> Option<u32> {
     ranges.sum()
 }
 
-/// The choice in brackets: `madvise` of `always [madvise] never`.
-fn chosen(choices: &str) -> Option<String> {
+/// The choice in brackets: `madvise` in `always [madvise] never`.
+fn bracketed_choice(choices: &str) -> Option<String> {
     let (_, rest) = choices.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
 }
@@ -226,20 +224,20 @@ mod tests {
 
     #[test]
     fn stand_ins_for_hardware_become_warnings() {
-        let mut plan = Plan { metering: Some(MeteringRecord::default()), ..Plan::default() };
+        let mut plan = RunPlan { metering: Some(MeteringRecord::default()), ..RunPlan::default() };
         plan.environment = recorded(&[("LLEM_CACHE", "/tmp/cache")]);
         assert_eq!(warnings(&plan), Vec::<String>::new());
         plan.environment = recorded(&[("LLEM_TEST_NVML", "/tmp/nvml.csv")]);
         let sys_root = Some("/tmp/sys".to_owned());
         plan.metering = Some(MeteringRecord { sys_root, ..MeteringRecord::default() });
-        let told = warnings(&plan);
-        assert_eq!(told.len(), 2);
-        assert!(told[0].starts_with("LLEM_TEST_NVML is set"), "{told:?}");
-        assert!(told[1].starts_with("LLEM_SYS is set: /tmp/sys"), "{told:?}");
+        let texts = warnings(&plan);
+        assert_eq!(texts.len(), 2);
+        assert!(texts[0].starts_with("LLEM_TEST_NVML is set"), "{texts:?}");
+        assert!(texts[1].starts_with("LLEM_SYS is set: /tmp/sys"), "{texts:?}");
     }
 
     #[test]
-    fn the_kernels_files_tell_of_the_machine() {
+    fn the_machine_is_read_from_the_kernels_files() {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in [
             ("proc/cpuinfo", "model name\t: a processor\nflags\t\t: fpu sse2 hypervisor lm\n"),
@@ -270,8 +268,8 @@ mod tests {
             swap_bytes: Some(2 << 20),
             ..Host::default()
         };
-        assert_eq!(found(&roots), expected);
+        assert_eq!(read_machine(&roots), expected);
         let nowhere = Roots { proc: "/nowhere".into(), sys: "/nowhere".into() };
-        assert_eq!(found(&nowhere), Host::default());
+        assert_eq!(read_machine(&nowhere), Host::default());
     }
 }

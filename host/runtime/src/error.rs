@@ -1,41 +1,41 @@
-//! What can go wrong: with a run ([`Error`]), with one call of a script ([`Refusal`]), and what ends a guest from inside
-//! a call ([`Halt`]).
+//! The errors of this crate: of a run ([`Error`]), of one host call ([`Refusal`]), and the reasons that end a guest
+//! inside a call ([`Halt`]).
 
-use crate::{engine_thread::EngineGone, stop::StopReason};
-use llem_engine::Kind;
+use crate::{engine_thread::EngineStopped, stop_signal::StopReason};
+use llem_engine::ErrorKind;
 
-/// Shorthand for this crate.
+/// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a run did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was given cannot be run.
+    /// Something that the user gave cannot be run.
     #[error("{0}")]
     Input(String),
-    /// A limit was passed; the sentence names the option that raises it.
+    /// A limit was exceeded. The message names the option that raises it.
     #[error("{0}")]
     Limit(String),
     /// The run failed midway.
     #[error("{0}")]
     Failed(String),
-    /// The script ended with an error of its own.
+    /// The script returned an error from `run`.
     #[error("{message}")]
     Script {
-        /// Who has to mend it, by the error's code.
-        kind: Kind,
-        /// Its sentence.
+        /// The kind of the error's code, which chooses the exit code.
+        kind: ErrorKind,
+        /// The script's message.
         message: String,
     },
-    /// The script ended itself, as languages do on a panic.
-    #[error("{component} panicked or aborted{}", told(.last_words))]
+    /// The script aborted, as languages do on a panic.
+    #[error("{component} panicked or aborted{}", explanation(.last_error))]
     Aborted {
-        /// The component.
+        /// The files of the component.
         component: String,
-        /// What it said last, where that explains its end and it has done nothing since.
-        last_words: Option<String>,
+        /// The last error that the script reported, if no successful call came after it.
+        last_error: Option<String>,
     },
-    /// The host did what it must never do.
+    /// A bug in the host.
     #[error("{0}")]
     Bug(String),
     /// Ctrl-C or a termination signal.
@@ -44,15 +44,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Who has to mend it; exit codes go by that.
-    pub fn kind(&self) -> Kind {
+    /// The kind of failure, which chooses the exit code.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Input(_) => Kind::Input,
-            Self::Limit(_) => Kind::Limit,
+            Self::Input(_) => ErrorKind::Input,
+            Self::Limit(_) => ErrorKind::Limit,
             Self::Script { kind, .. } => *kind,
-            Self::Failed(_) | Self::Aborted { .. } => Kind::Failed,
-            Self::Bug(_) => Kind::Bug,
-            Self::Interrupted => Kind::Interrupted,
+            Self::Failed(_) | Self::Aborted { .. } => ErrorKind::Failed,
+            Self::Bug(_) => ErrorKind::Bug,
+            Self::Interrupted => ErrorKind::Interrupted,
         }
     }
 }
@@ -66,25 +66,21 @@ impl From<llem_record::Error> for Error {
     }
 }
 
-/// Why a script does not get what it asked for. It is told, and may go on.
+/// Why a host call is refused. The script receives it as an error, and may go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An argument is out of range or contradicts another.
     #[error("{0}")]
     InvalidArgument(String),
-    /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
     /// The person who started the run has not granted it.
     #[error("{0}")]
     NotGranted(String),
-    /// This build, machine or model cannot do it.
+    /// This build, machine or model does not support it.
     #[error("{0}")]
     Unsupported(String),
-    /// A limit was reached.
     #[error("{0}")]
     LimitReached(String),
-    /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
 }
@@ -94,7 +90,8 @@ impl From<llem_engine::Error> for Refusal {
         use llem_engine::Error;
         let sentence = error.to_string();
         match error {
-            Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
+            Error::Checkpoint(cause) => Self::from_checkpoint(&cause, sentence),
+            Error::Invalid(_) => Self::InvalidArgument(sentence),
             Error::NotFound(_) => Self::NotFound(sentence),
             Error::Full(_) | Error::OutOfMemory(_) => Self::LimitReached(sentence),
             Error::Unsupported(_) => Self::Unsupported(sentence),
@@ -108,13 +105,25 @@ impl From<llem_engine::Error> for Refusal {
     }
 }
 
-/// Longest sentence that a script is told, in characters: names that it gave are told back to it.
+impl Refusal {
+    fn from_checkpoint(cause: &llem_checkpoint::Error, sentence: String) -> Self {
+        use llem_checkpoint::Error;
+        match cause {
+            Error::Invalid(_) | Error::BadFile { .. } => Self::InvalidArgument(sentence),
+            Error::NotFound(_) => Self::NotFound(sentence),
+            Error::Unsupported(_) => Self::Unsupported(sentence),
+            Error::Bug(_) => Self::Failed(sentence),
+        }
+    }
+}
+
+/// The most characters of a message for a script. A message may quote names of any length that the script gave.
 const SENTENCE: usize = 500;
 
 impl Refusal {
-    /// The same, if need be cut.
-    pub fn short(self) -> Self {
-        let cut = |sentence| short(sentence, SENTENCE);
+    /// Shortens the message if it is too long.
+    pub fn shortened(self) -> Self {
+        let cut = |sentence| shorten(sentence, SENTENCE);
         match self {
             Self::InvalidArgument(sentence) => Self::InvalidArgument(cut(sentence)),
             Self::NotFound(sentence) => Self::NotFound(cut(sentence)),
@@ -126,8 +135,8 @@ impl Refusal {
     }
 }
 
-/// At most so many characters of a sentence.
-pub fn short(mut sentence: String, most: usize) -> String {
+/// Cuts a text to at most `most` characters.
+pub(crate) fn shorten(mut sentence: String, most: usize) -> String {
     if let Some((end, _)) = sentence.char_indices().nth(most) {
         sentence.truncate(end);
         sentence.push('…');
@@ -135,19 +144,18 @@ pub fn short(mut sentence: String, most: usize) -> String {
     sentence
 }
 
-/// What a call answers: a refusal is told to the script, and the outer error ends it.
-pub type Answer<T> = wasmtime::Result<std::result::Result<T, Refusal>>;
+/// The result of work for a host call: the script receives a refusal, and the outer error ends it.
+pub(crate) type CallResult<T> = wasmtime::Result<std::result::Result<T, Refusal>>;
 
-/// Ends the guest from inside a host call: a trap with a reason that is ours.
+/// Ends the guest from inside a host call. wasmtime carries it as a trap.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Halt {
-    /// The run was stopped.
+pub(crate) enum Halt {
     #[error("{0}")]
     Stopped(StopReason),
-    /// A limit was passed; the sentence names the option that raises it.
+    /// A limit was exceeded. The message names the option that raises it.
     #[error("{0}")]
     Limit(String),
-    /// `describe` asked for something that only a run has, by a call that has no way to refuse.
+    /// `describe` made a call that only a run allows, and that has no error result.
     #[error("describe must not call {0}: call it in run")]
     InDescribe(String),
     /// The record could not be written.
@@ -156,19 +164,19 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// As wasmtime carries it.
-    pub fn trap(self) -> wasmtime::Error {
+    /// Converts the reason into the error that wasmtime carries.
+    pub(crate) fn trap(self) -> wasmtime::Error {
         wasmtime::Error::from(self)
     }
 }
 
-fn told(last_words: &Option<String>) -> String {
-    last_words.as_ref().map_or_else(String::new, |words| format!(": {words}"))
+fn explanation(last_error: &Option<String>) -> String {
+    last_error.as_ref().map_or_else(String::new, |words| format!(": {words}"))
 }
 
-/// The end of a guest call, in a sentence: our own reason where we ended it, and the trap's where
-/// WebAssembly did.
-pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
+/// Converts the end of a guest call into an error. The message states our own reason if we ended the call, otherwise
+/// wasmtime's trap.
+pub(crate) fn explain(what: &str, error: &wasmtime::Error) -> Error {
     if let Some(halt) = error.downcast_ref::<Halt>() {
         let sentence = format!("{what} was ended: {halt}");
         return match halt {
@@ -181,15 +189,15 @@ pub fn explain(what: &str, error: &wasmtime::Error) -> Error {
     if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref() {
         return Error::Failed(format!("{what} exited with code {code} before it had ended"));
     }
-    if let Some(gone) = error.downcast_ref::<EngineGone>() {
+    if let Some(gone) = error.downcast_ref::<EngineStopped>() {
         return Error::Bug(format!("{what} was ended: {gone}"));
     }
     let cause = error.root_cause().to_string();
     let cause = cause.lines().next().unwrap_or_default();
     match error.downcast_ref::<wasmtime::Trap>() {
-        // An `unreachable` is how languages abort.
+        // Languages abort with the instruction `unreachable`.
         Some(wasmtime::Trap::UnreachableCodeReached) => {
-            Error::Aborted { component: what.to_owned(), last_words: None }
+            Error::Aborted { component: what.to_owned(), last_error: None }
         }
         Some(trap) => Error::Failed(format!("{what} trapped: {trap}")),
         None => Error::Failed(format!("{what} failed: {cause}")),

@@ -1,4 +1,4 @@
-//! What a component exports, by name.
+//! Finds the exported functions of a component by name.
 
 use crate::package;
 use wasmtime::{
@@ -6,14 +6,14 @@ use wasmtime::{
     component::{ComponentExportIndex, Instance},
 };
 
-/// A function of an interface of the package, in whatever version that fits.
-pub fn exported(
+/// Finds a function that the instance exports in an interface of the package, in this version or a compatible one.
+pub(crate) fn find_export(
     instance: &Instance,
     mut store: impl AsContextMut,
     interface: &str,
     function: &str,
 ) -> wasmtime::Result<ComponentExportIndex> {
-    let name = package::named(interface);
+    let name = package::full_name(interface);
     let whole = instance.get_export_index(&mut store, None, &name);
     let found =
         whole.and_then(|whole| instance.get_export_index(&mut store, Some(&whole), function));

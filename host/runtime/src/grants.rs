@@ -1,41 +1,70 @@
-//! What a run may do: the models and adapters that it may load, its limits, its seed, how it meters and what it keeps.
+//! The grants and settings of a run: the models and adapters that it may load, its limits, its seed, its meter and what
+//! it records.
 
-use crate::{Error, Limits, Metering, about::is_kebab_case};
+use crate::{Error, Limits, MeterSetup, about::is_kebab_case};
 use llem_engine::{
-    AdapterSource, DType, Device, DigestOptions, ModelSource, Split, chat::DateTime,
-    parallel::World,
+    AdapterSource, DType, DeviceId, DigestOptions, ModelSource, RANK_TIMEOUT, Split, World,
+    chat::{self, DateTime},
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-/// What the default model is called if it was given without a name.
-pub const DEFAULT: &str = "default";
+/// The name of a model that was given without one.
+pub const DEFAULT_MODEL: &str = "default";
 
-/// What the person who starts a run has decided of it.
+/// The settings that the person who starts a run chooses.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// The models that may be loaded.
-    pub models: Models,
-    /// The seed of everything random.
+#[non_exhaustive]
+pub struct RunSettings {
+    /// The models that a script may load.
+    pub models: ModelGrants,
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// The date and time that chat templates are told.
+    /// The date and time for chat templates.
     pub date: DateTime,
-    /// What the components may use.
+    /// The limits on the components.
     pub limits: Limits,
-    /// How to meter.
-    pub metering: Metering,
-    /// Whether prompts themselves are recorded, rather than their digests alone.
+    /// How the run is metered.
+    pub meter: MeterSetup,
+    /// Whether the text of prompts is recorded. Otherwise only their digests are.
     pub keep_prompts: bool,
 }
 
-/// The models that a script may load. There is at least one.
-#[derive(Clone, Debug)]
-pub struct Models(Vec<Arc<ModelGrant>>);
+impl RunSettings {
+    /// Creates settings that grant these models. The seed is 0, the date is now, limits and meter have their defaults,
+    /// and the text of prompts is not recorded.
+    pub fn new(models: ModelGrants) -> Self {
+        Self {
+            models,
+            seed: 0,
+            date: chat::local_now(),
+            limits: Limits::default(),
+            meter: MeterSetup::default(),
+            keep_prompts: false,
+        }
+    }
+}
 
-impl Models {
-    /// Models, of which the first is the default.
+/// The models that a script may load. There is at least one.
+///
+/// ```
+/// use llem_runtime::{ModelGrant, ModelGrants};
+///
+/// let grant = |name: &str, source: &str| Ok::<_, llem_engine::Error>(ModelGrant::new(name, source.parse()?));
+/// let models = ModelGrants::new(vec![grant("big", "org/big")?, grant("draft", "synthetic:tiny")?])?;
+/// assert_eq!(models.default_model().name, "big");
+/// assert_eq!(models.get("draft").expect("by its name").name, "draft");
+/// assert_eq!(models.get("org/big").expect("by its source").name, "big");
+/// assert!(models.get("other").is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModelGrants(Vec<Arc<ModelGrant>>);
+
+impl ModelGrants {
+    /// Creates the list. The first model is the default.
     ///
     /// # Errors
-    /// There is none, a name is not kebab case, or two have one name.
+    /// Fails if there is no model, if a name is not kebab case, or if two models have one name.
     pub fn new(grants: Vec<ModelGrant>) -> crate::Result<Self> {
         if grants.is_empty() {
             return Err(Error::Input("no model is granted: add --model SOURCE".to_owned()));
@@ -55,63 +84,82 @@ impl Models {
         Ok(Self(grants.into_iter().map(Arc::new).collect()))
     }
 
-    /// The model that is loaded where a script names none: the first that was given.
-    pub fn default(&self) -> &Arc<ModelGrant> {
+    /// The first model that was given, which is loaded if a script names none.
+    pub fn default_model(&self) -> &Arc<ModelGrant> {
         &self.0[0]
     }
 
-    /// The model of that name, otherwise the first of that source; `None` if neither was granted.
+    /// Returns the model with that name, otherwise the first with that source. Returns `None` if neither was granted.
     pub fn get(&self, name: &str) -> Option<&Arc<ModelGrant>> {
         let named = self.0.iter().find(|grant| grant.name == name);
         named.or_else(|| self.0.iter().find(|grant| grant.source.is_called(name)))
     }
 
-    /// All of them, in the order in which they were given.
+    /// All models, in the order in which they were given.
     pub fn all(&self) -> &[Arc<ModelGrant>] {
         &self.0
     }
 }
 
-/// A model that a script may load.
+/// A model that a script may load, and how.
 #[derive(Clone, Debug)]
 pub struct ModelGrant {
-    /// What scripts call it: kebab case.
+    /// The name that scripts use, in kebab case.
     pub name: String,
-    /// Which.
+    /// Where the model is read from.
     pub source: ModelSource,
-    /// Number format, where one was given.
+    /// The number format of the weights, or `None` for the checkpoint's own.
     pub dtype: Option<DType>,
-    /// Where.
-    pub device: Device,
-    /// How it is split unless the script says otherwise.
+    /// The device that the model is loaded on.
+    pub device: DeviceId,
+    /// How the model is split over ranks, unless the script chooses.
     pub split: Split,
-    /// Ranks that a script may split it over.
+    /// The most ranks that a script may split the model over.
     pub max_ranks: usize,
     /// How long ranks wait for one another.
     pub rank_timeout: Duration,
-    /// The processes that are its ranks; none means that they are threads.
+    /// The processes that are the model's ranks. `None` means that ranks are threads.
     pub world: Option<Arc<World>>,
-    /// How models and adapters are identified.
+    /// How files are hashed to identify models and adapters.
     pub digests: DigestOptions,
-    /// The adapters that come with it, the first of which requests run with.
+    /// The adapters that are attached after loading. Requests run with the first unless they name another.
     pub adapters: Vec<AdapterGrant>,
-    /// Whether the first is merged into the weights.
+    /// Whether the first adapter is merged into the weights.
     pub merge: bool,
+}
+
+impl ModelGrant {
+    /// Grants a model under a name, on the CPU, on one rank, in the number format of its checkpoint, without adapters.
+    pub fn new(name: impl Into<String>, source: ModelSource) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            dtype: None,
+            device: DeviceId::Cpu,
+            split: Split::default(),
+            max_ranks: 1,
+            rank_timeout: RANK_TIMEOUT,
+            world: None,
+            digests: DigestOptions::default(),
+            adapters: Vec::new(),
+            merge: false,
+        }
+    }
 }
 
 /// An adapter that a script may attach.
 #[derive(Clone, Debug)]
 pub struct AdapterGrant {
-    /// The model that it is for; the default one where none was named.
+    /// The name of the model that it belongs to, or `None` for the default model.
     pub model: Option<String>,
-    /// What it is called, where it was given a name.
+    /// The name that was given to it, if any.
     pub name: Option<String>,
-    /// Which.
+    /// Where the adapter is read from.
     pub source: AdapterSource,
 }
 
 impl AdapterGrant {
-    /// What requests call it.
+    /// The name that requests use: the given one, otherwise one made from the source.
     pub fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.source.name())
     }
@@ -120,18 +168,19 @@ impl AdapterGrant {
 impl FromStr for AdapterGrant {
     type Err = llem_engine::Error;
 
-    /// `[MODEL:][NAME=]SOURCE`, both names being of letters, digits, `-` and `_`. `synthetic:` begins a source.
+    /// Parses `[MODEL:][NAME=]SOURCE`. Both names consist of letters, digits, `-` and `_`. `synthetic:` begins a
+    /// source.
     fn from_str(text: &str) -> llem_engine::Result<Self> {
         let model = text.split_once(':').filter(|(name, _)| is_name(name) && *name != "synthetic");
         let (model, rest) =
             model.map_or((None, text), |(name, rest)| (Some(name.to_owned()), rest));
-        let (name, source) = named(rest);
+        let (name, source) = split_name(rest);
         Ok(Self { model, name, source: source.parse()? })
     }
 }
 
-/// The name before the first `=`, if what stands there can be one, and the rest.
-pub fn named(text: &str) -> (Option<String>, &str) {
+/// Splits a text at the first `=`, if what comes before can be a name.
+pub fn split_name(text: &str) -> (Option<String>, &str) {
     match text.split_once('=').filter(|(name, _)| is_name(name)) {
         Some((name, rest)) => (Some(name.to_owned()), rest),
         None => (None, text),
@@ -147,36 +196,24 @@ mod tests {
     use super::*;
 
     fn grant(name: &str, source: &str) -> ModelGrant {
-        ModelGrant {
-            name: name.to_owned(),
-            source: source.parse().expect("a source"),
-            dtype: None,
-            device: Device::Cpu,
-            split: Split::default(),
-            max_ranks: 1,
-            rank_timeout: Duration::from_secs(1),
-            world: None,
-            digests: DigestOptions::default(),
-            adapters: Vec::new(),
-            merge: false,
-        }
+        ModelGrant::new(name, source.parse().expect("a source"))
     }
 
     #[test]
     fn a_model_is_found_by_its_name_and_then_by_its_source() {
-        let models = Models::new(vec![
+        let models = ModelGrants::new(vec![
             grant("big", "org/big"),
             grant("draft", "synthetic:tiny"),
             grant("other", "synthetic:tiny"),
         ])
         .expect("models");
         let found = |name: &str| models.get(name).map(|grant| grant.name.as_str());
-        assert_eq!(models.default().name, "big");
+        assert_eq!(models.default_model().name, "big");
         assert_eq!(found("other"), Some("other"));
         assert_eq!(found("org/big"), Some("big"));
         assert_eq!(found("synthetic:tiny"), Some("draft"));
         assert_eq!(found("default"), None);
-        assert!(Models::new(Vec::new()).is_err());
+        assert!(ModelGrants::new(Vec::new()).is_err());
     }
 
     #[test]
@@ -191,6 +228,6 @@ mod tests {
         assert_eq!(read("math=synthetic:rank=8"), (None, text("math"), source()));
         assert_eq!(read("big:synthetic:rank=8"), (text("big"), None, source()));
         assert_eq!(read("big:math=synthetic:rank=8"), (text("big"), text("math"), source()));
-        assert_eq!(named("./a=b/model"), (None, "./a=b/model"));
+        assert_eq!(split_name("./a=b/model"), (None, "./a=b/model"));
     }
 }

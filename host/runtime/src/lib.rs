@@ -1,5 +1,5 @@
-//! Runs WebAssembly experiments: compiles and caches components, limits and grants, and adapts
-//! engine, meter and record to the WIT package.
+//! Runs WebAssembly experiments: compiles components, enforces limits and grants, and connects the engine, the meter and
+//! the record to the WIT package.
 //!
 //! ```text
 //! files ─► component ─► check imports ─► describe ─► parameters, datasets ─► run ─► record
@@ -7,55 +7,76 @@
 //!            ├ core modules are encoded                     host/<interface>.rs answers its calls
 //!            └ policies are composed with the runner
 //! ```
+//!
+//! Start at:
+//!
+//! - [`exec()`] executes a run, with [`ExecOptions`]. Its documentation has an example.
+//! - [`RunSettings`] are the grants and settings of a run: its [`ModelGrants`], [`Limits`] and [`MeterSetup`].
+//! - [`inspect()`] describes a component without running it.
+//! - [`Observer`] sees a run while it goes on.
+//! - [`Error`] is why a run did not complete. Its [`ErrorKind`] chooses the exit code of the program.
 
 mod about;
 mod batch;
-pub mod bindings;
-pub mod border;
+mod bindings;
 mod cgroup;
 mod code_cache;
-pub mod component;
-pub mod compose;
+mod component_compiler;
+mod component_interface;
+mod compose;
 mod dataset;
 mod describe;
-pub mod encode;
+mod encode;
 mod energy_shares;
 mod engine_thread;
 mod environment;
-pub mod error;
-pub mod exec;
+mod error;
+mod exec;
+mod exec_options;
 mod exports;
-mod facts;
-pub mod grants;
-mod holdings;
+mod grants;
 mod host;
-pub mod inspect;
-mod instances;
-mod last_words;
-pub mod limits;
-mod measure;
-mod models;
-pub mod output;
+mod input_value;
+mod inspect;
+mod instance_count;
+mod last_error;
+mod limits;
+mod loaded_model;
+mod output;
 mod package;
 mod package_cycle;
-pub mod plan;
-mod random;
+mod prepared_run;
+mod random_stream;
+mod redaction;
+mod resolved_inputs;
 mod resources;
-pub mod run;
-mod secrets;
+mod run;
+mod run_facts;
 mod sha256;
-pub mod state;
-mod stop;
-pub mod value;
+mod stop_signal;
+mod store_data;
+#[cfg(test)]
+mod test_log;
+mod usage_history;
 mod wasi;
+mod window;
 
-pub use compose::Script;
+pub use about::About;
+pub use bindings::description::Parameter;
+pub use component_interface::ComponentInterface;
+pub use compose::{ComponentRole, RunComponent, Script};
+pub use encode::encode_component;
 pub use error::{Error, Result};
-pub use exec::{Options, Outcome, exec};
-pub use llem_engine::Kind;
-
+pub use exec::{ExecOutcome, exec};
+pub use exec_options::ExecOptions;
+pub use grants::{AdapterGrant, DEFAULT_MODEL, ModelGrant, ModelGrants, RunSettings, split_name};
+pub use input_value::InputValue;
+pub use inspect::inspect;
 pub use limits::Limits;
+pub use llem_engine::ErrorKind;
 pub use llem_record::Build;
 pub use output::Observer;
-pub use run::Metering;
-pub use stop::{Stop, StopReason};
+pub use prepared_run::DescribedComponent;
+pub use resolved_inputs::GivenInputs;
+pub use run::MeterSetup;
+pub use stop_signal::{StopReason, StopSignal};

@@ -1,8 +1,8 @@
-//! What a component may use. A guest's loop or hunger ends the run, never the host.
+//! Limits what a component may use. A guest that loops or takes too much memory ends its run, never the host.
 
 use crate::{
     error::Halt,
-    stop::{Stop, StopReason},
+    stop_signal::{StopReason, StopSignal},
 };
 use std::{
     collections::BTreeMap,
@@ -15,29 +15,29 @@ use std::{
 };
 use wasmtime::{ResourceLimiter, component::ResourceTableError};
 
-/// Time between two epoch ticks: how soon guest code notices that it is to stop.
+/// The time between two epoch ticks, after which guest code notices that it is to stop.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Bytes of a table's entry: a pointer.
+/// Bytes of an entry of a table, which is a pointer.
 const TABLE_ENTRY: usize = size_of::<usize>();
 
-/// Core instances, tables and memories of a component, of each; far more than any compiler emits.
+/// The most core instances, the most tables and the most memories of a component. Compilers emit far fewer.
 const PARTS: usize = 1_000;
 
-/// Limits of a run.
+/// The limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Wall-clock time of the whole run.
     pub deadline: Duration,
     /// Bytes of all linear memories and tables of a component together.
     pub memory: usize,
-    /// Live host resources (models, windows, phases, datasets).
+    /// Host resources that are alive at a time (models, windows, phases, datasets).
     pub resources: usize,
     /// Bytes that may be written into the run's folder: lines of the journal, and artifacts.
     pub output: u64,
-    /// Models that are held at a time.
+    /// Models that are loaded at a time.
     pub models: usize,
-    /// Bytes that one call may hand to the host, and those that sequences which wait in a batch may take.
+    /// Bytes that one call may pass to the host, and bytes that sequences which wait in a batch may take.
     pub call: usize,
 }
 
@@ -55,29 +55,26 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// An error that ended a guest, which names the limit if it is one of those that wasmtime holds a guest to.
-    pub fn named(&self, error: wasmtime::Error) -> wasmtime::Error {
-        let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
-        // wasmtime has no public types of the others.
-        let cause = error.root_cause().to_string();
-        let has = |words: &str| cause.contains(words);
-        let reason = if is_full || has("store handle limit exceeded") {
-            let most = self.resources;
-            format!(
-                "it holds more than {most} host resources at a time; --max-resources raises the limit"
-            )
-        } else if has("fuel allocated for hostcalls") {
-            let most = self.call >> 20;
-            format!("it handed over more than {most} MiB in one call; --max-call raises the limit")
-        } else if has("count too high") {
-            format!("it has more than {PARTS} core instances, memories or tables: make it of fewer")
-        } else {
-            return error;
+    /// Converts an error that ended a guest into one that names the exceeded limit, if wasmtime enforces that limit.
+    pub(crate) fn explain_limit(&self, error: wasmtime::Error) -> wasmtime::Error {
+        let reason = match WasmtimeLimit::from_error(&error) {
+            Some(WasmtimeLimit::Resources) => format!(
+                "it holds more than {} host resources at a time; --max-resources raises the limit",
+                self.resources
+            ),
+            Some(WasmtimeLimit::CallBytes) => format!(
+                "it handed over more than {} MiB in one call; --max-call raises the limit",
+                self.call >> 20
+            ),
+            Some(WasmtimeLimit::CoreParts) => format!(
+                "it has more than {PARTS} core instances, memories or tables: make it of fewer"
+            ),
+            None => return error,
         };
         Halt::Limit(reason).trap()
     }
 
-    /// For the run record.
+    /// The limits for the run record.
     pub fn record(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([
             ("deadline_s".to_owned(), self.deadline.as_secs()),
@@ -90,15 +87,42 @@ impl Limits {
     }
 }
 
-/// Holds a component to its memory, of which its tables are part.
-pub struct Limiter {
+/// A limit that wasmtime enforces, and that a guest has exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WasmtimeLimit {
+    /// [`Limits::resources`].
+    Resources,
+    /// [`Limits::call`].
+    CallBytes,
+    /// [`PARTS`].
+    CoreParts,
+}
+
+impl WasmtimeLimit {
+    /// Returns the limit that an error is about. wasmtime 48 has a public type only for the resource table, so the other
+    /// limits are recognised by its messages.
+    fn from_error(error: &wasmtime::Error) -> Option<Self> {
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return Some(Self::Resources);
+        }
+        let messages = [
+            ("store handle limit exceeded", Self::Resources),
+            ("fuel allocated for hostcalls", Self::CallBytes),
+            ("count too high", Self::CoreParts),
+        ];
+        let cause = error.root_cause().to_string();
+        messages.into_iter().find(|(words, _)| cause.contains(words)).map(|(_, limit)| limit)
+    }
+}
+
+/// Enforces the limit on a component's memory, which includes its tables.
+pub(crate) struct Limiter {
     memory: usize,
     used: usize,
 }
 
 impl Limiter {
-    /// A limiter for one component instance.
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self { memory: limits.memory, used: 0 }
     }
 
@@ -151,14 +175,18 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Ticks a wasmtime engine's epoch and watches the deadline until it is dropped.
-pub struct Watchdog {
+/// Increments a wasmtime engine's epoch and watches the deadline, until it is dropped.
+pub(crate) struct Watchdog {
     ended: Arc<AtomicBool>,
 }
 
 impl Watchdog {
     /// Starts the thread. The deadline counts from now.
-    pub fn start(engine: &wasmtime::Engine, stop: Arc<Stop>, deadline: Duration) -> Self {
+    pub(crate) fn start(
+        engine: &wasmtime::Engine,
+        stop: Arc<StopSignal>,
+        deadline: Duration,
+    ) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let (engine, mine) = (engine.weak(), Arc::clone(&ended));
         let started = Instant::now();
@@ -181,5 +209,64 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Engine, Instance, Module, Store};
+
+    #[test]
+    fn memory_and_tables_share_one_limit() {
+        let mut limiter = Limiter::new(&Limits { memory: 1 << 20, ..Limits::default() });
+        assert!(limiter.memory_growing(0, 1 << 19, None).is_ok());
+        assert!(limiter.table_growing(0, (1 << 19) / TABLE_ENTRY, None).is_ok());
+        let refused = limiter.memory_growing(1 << 19, (1 << 19) + 1, None).expect_err("it is full");
+        let expected =
+            "it asked for 2 MiB of memory and the limit is 1 MiB; --max-memory raises it";
+        assert_eq!(refused.to_string(), expected);
+    }
+
+    #[test]
+    fn shrunk_memory_can_be_used_again() {
+        let mut limiter = Limiter::new(&Limits { memory: 100, ..Limits::default() });
+        assert!(limiter.memory_growing(0, 100, None).is_ok());
+        assert!(limiter.memory_growing(100, 40, None).is_ok());
+        assert!(limiter.memory_growing(0, 60, None).is_ok());
+        assert!(limiter.memory_growing(0, 1, None).is_err());
+    }
+
+    #[test]
+    fn too_many_memories_are_recognised() {
+        let engine = Engine::default();
+        let limiter = Limiter::new(&Limits::default());
+        let mut store = Store::new(&engine, limiter);
+        store.limiter(|limiter| limiter);
+        let module = wat::parse_str("(module (memory 0))").expect("a module");
+        let module = Module::new(&engine, module).expect("a module");
+        let mut instantiate = || Instance::new(&mut store, &module, &[]);
+        let error = (0..=PARTS).find_map(|_| instantiate().err()).expect("the limit is exceeded");
+        assert_eq!(WasmtimeLimit::from_error(&error), Some(WasmtimeLimit::CoreParts));
+        let explained = Limits::default().explain_limit(error).to_string();
+        assert!(explained.contains("more than 1000 core instances"), "{explained}");
+    }
+
+    #[test]
+    fn an_error_about_something_else_stays_as_it_is() {
+        let error = wasmtime::Error::msg("something else");
+        assert_eq!(Limits::default().explain_limit(error).to_string(), "something else");
+    }
+
+    #[test]
+    fn the_record_has_every_limit() {
+        let Limits { deadline, memory, resources, output, models, call } = Limits::default();
+        let record = Limits::default().record();
+        assert_eq!(record["deadline_s"], deadline.as_secs());
+        assert_eq!(record["memory_bytes"], memory as u64);
+        assert_eq!(record["resources"], resources as u64);
+        assert_eq!(record["output_bytes"], output);
+        assert_eq!(record["models"], models as u64);
+        assert_eq!(record["call_bytes"], call as u64);
     }
 }

@@ -1,11 +1,11 @@
-//! What leaves a run: to the journal, and to whoever watches.
+//! The output of a run: to the journal and to observers.
 
 use crate::{
-    error::{Halt, short},
-    last_words::LastWords,
+    error::{Halt, shorten},
+    last_error::LastError,
 };
 use llem_meter::Clock;
-use llem_record::{Event, Recorder, RunRecord, Status};
+use llem_record::{Event, Recorder, RunRecord, RunStatus};
 use std::{
     path::PathBuf,
     sync::{
@@ -14,28 +14,29 @@ use std::{
     },
 };
 
-/// Warnings of a model's files that are told one by one.
+/// The most warnings about a model's files that are written one by one.
 const MOST_WARNINGS: usize = 20;
 
-/// Characters of one.
+/// The most characters of such a warning.
 const LONGEST_WARNING: usize = 1_000;
 
-/// Watches a run while it goes on: a console, or nobody.
+/// Observes a run while it goes on, such as a console does. Every method does nothing by default.
 pub trait Observer: Send + Sync {
-    /// Something was written to the journal.
+    /// An event was written to the journal.
     fn event(&self, _event: &Event) {}
-    /// The script says how far it is; `total` of 0 means unknown.
+    /// The script reports its progress. `total` is 0 if it is unknown.
     fn progress(&self, _done: u64, _total: u64, _label: &str) {}
-    /// What a sampler has read of the devices in about a second.
+    /// The samples of all devices over about the last second.
     fn samples(&self, _samples: &[llem_meter::Sample]) {}
-    /// A request begins, which generates at most `most` tokens. Called on the engine's thread, before it is measured.
+    /// A request begins that generates at most `most` tokens. Called on the engine's thread before the request is
+    /// measured.
     fn request(&self, _label: &str, _most: u64) {}
-    /// The request has generated this many tokens. Called on the engine's thread between two tokens: it may store a
-    /// number, but neither allocate, nor wait for a lock, nor write.
+    /// The request has generated this many tokens. Called on the engine's thread between two tokens, so it must not
+    /// allocate, wait for a lock, or write.
     fn tokens(&self, _generated: u64) {}
 }
 
-/// Everybody sees everything, in order.
+/// Passes every event to all observers, in order.
 impl Observer for Vec<Box<dyn Observer>> {
     fn event(&self, event: &Event) {
         self.iter().for_each(|observer| observer.event(event));
@@ -58,40 +59,40 @@ impl Observer for Vec<Box<dyn Observer>> {
     }
 }
 
-/// Lines that components may write before there is a record, all of which are kept in memory.
+/// The most lines that components may write before there is a record. They are stored in memory.
 const EARLY_LINES: usize = 1000;
 
-/// The way out of a run, shared by all that write to it.
-pub struct Output {
+/// The output of a run, which all its writers share.
+pub(crate) struct Output {
     clock: Clock,
-    /// None until the run begins.
+    /// `None` until the run begins.
     recorder: Mutex<Option<Recorder>>,
-    /// What was said before there was a record, and when.
+    /// Events from before the record began, with their times in nanoseconds.
     early: Mutex<Vec<(u64, Event)>>,
-    /// What the script said last, since it last went on.
-    last_words: Mutex<LastWords>,
+    /// The last error that the script reported, since its last successful call.
+    last_error: Mutex<LastError>,
     observer: Box<dyn Observer>,
-    /// Bytes that may still be written.
+    /// The number of bytes that may still be written.
     budget: AtomicU64,
     limit: u64,
 }
 
 impl Output {
-    /// An output that may take `limit` bytes from the script.
-    pub fn new(clock: Clock, observer: Box<dyn Observer>, limit: u64) -> Self {
+    /// Creates an output that accepts `limit` bytes from the script.
+    pub(crate) fn new(clock: Clock, observer: Box<dyn Observer>, limit: u64) -> Self {
         Self {
             clock,
             recorder: Mutex::default(),
             early: Mutex::default(),
-            last_words: Mutex::default(),
+            last_error: Mutex::default(),
             observer,
             budget: AtomicU64::new(limit),
             limit,
         }
     }
 
-    /// From here on events go to this record, which has begun. What was said before is its first lines.
-    pub fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
+    /// Sends events to this record from now on. Events from before become its first lines.
+    pub(crate) fn record_to(&self, mut recorder: Recorder) -> Result<(), llem_record::Error> {
         self.observer.event(recorder.started());
         let early = std::mem::take(&mut *self.early());
         early
@@ -101,51 +102,52 @@ impl Output {
         Ok(())
     }
 
-    /// The run's folder, once a run has begun.
-    pub fn folder(&self) -> Option<PathBuf> {
+    /// The run's folder, or `None` before the record began.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
         self.lock().as_ref().map(|recorder| recorder.folder().to_path_buf())
     }
 
-    /// Writes what a script says, which is refused once it has written all that it may.
-    pub fn write(&self, event: Event) -> wasmtime::Result<()> {
-        self.afford()?;
+    /// Writes an event of the script. Ends the script if it has used up its budget.
+    pub(crate) fn write_script_event(&self, event: Event) -> wasmtime::Result<()> {
+        self.check_budget()?;
         self.append(event, self.budget.load(Ordering::Relaxed))
     }
 
-    /// Writes what was measured, or what the host itself says: it counts like the rest, but is never refused, for it is
-    /// known only once the work is done. [`Output::afford`] is asked before.
-    pub fn keep(&self, event: Event) -> wasmtime::Result<()> {
+    /// Writes a measurement or an event of the host. It counts against the budget but is never refused, because the
+    /// work is already done. [`Output::check_budget`] is called before the work.
+    pub(crate) fn write_host_event(&self, event: Event) -> wasmtime::Result<()> {
         self.append(event, u64::MAX)
     }
 
-    /// Writes what the files of a model or an adapter say that has no effect here. They may say any number of such
-    /// things, of which the first are told.
-    pub fn warn_of_files(&self, source: &str, warnings: &[String]) -> wasmtime::Result<()> {
+    /// Writes warnings about the files of a model or adapter, whose settings have no effect here. A file may cause any
+    /// number of them, so only the first ones are written one by one.
+    pub(crate) fn warn_of_files(&self, source: &str, warnings: &[String]) -> wasmtime::Result<()> {
         for warning in warnings.iter().take(MOST_WARNINGS) {
-            let message = short(format!("{source}: {warning}"), LONGEST_WARNING);
-            self.keep(Event::Warning { message })?;
+            let message = shorten(format!("{source}: {warning}"), LONGEST_WARNING);
+            self.write_host_event(Event::Warning { message })?;
         }
         match warnings.len().saturating_sub(MOST_WARNINGS) {
             0 => Ok(()),
-            more => self
-                .keep(Event::Warning { message: format!("{source}: and {more} more like these") }),
+            more => self.write_host_event(Event::Warning {
+                message: format!("{source}: and {more} more like these"),
+            }),
         }
     }
 
-    /// Ends a script that has written all that it may.
-    pub fn afford(&self) -> wasmtime::Result<()> {
+    /// Ends a script that has used up its budget.
+    pub(crate) fn check_budget(&self) -> wasmtime::Result<()> {
         match self.budget.load(Ordering::Relaxed) {
-            0 => Err(self.exceeded()),
+            0 => Err(self.budget_error()),
             _ => Ok(()),
         }
     }
 
-    /// Appends an event whose line has at most so many bytes: to the record, or to what will be its first lines where
-    /// there is none yet.
+    /// Appends an event whose line has at most `most` bytes. It goes to the record, or to the early events if there is
+    /// no record yet.
     fn append(&self, event: Event, most: u64) -> wasmtime::Result<()> {
         self.observer.event(&event);
         if let Event::Log { level, message } = &event {
-            self.last_words().heard(level, message);
+            self.last_error().note(level, message);
         }
         match self.lock().as_mut() {
             Some(recorder) => match recorder.append(self.clock.now(), event, most) {
@@ -155,15 +157,15 @@ impl Output {
                 }
                 Err(error) if error.is_too_long() => {
                     self.charge(most);
-                    Err(self.exceeded())
+                    Err(self.budget_error())
                 }
                 Err(error) => Err(Halt::Record(error.to_string()).trap()),
             },
-            None => self.keep_for_record(event),
+            None => self.store_early(event),
         }
     }
 
-    fn keep_for_record(&self, event: Event) -> wasmtime::Result<()> {
+    fn store_early(&self, event: Event) -> wasmtime::Result<()> {
         let mut early = self.early();
         if early.len() == EARLY_LINES {
             let reason =
@@ -177,13 +179,13 @@ impl Output {
         Ok(())
     }
 
-    /// Counts what was written.
+    /// Takes bytes from the budget.
     fn charge(&self, bytes: u64) {
         let rest = |left: u64| Some(left.saturating_sub(bytes));
         let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
     }
 
-    fn exceeded(&self) -> wasmtime::Error {
+    fn budget_error(&self) -> wasmtime::Error {
         Halt::Limit(format!(
             "it wrote more than {} MiB into the record; --max-output raises the limit",
             self.limit >> 20
@@ -191,11 +193,15 @@ impl Output {
         .trap()
     }
 
-    /// Writes a file of the script, whose path within the run's folder is returned. One whose name is taken is
-    /// refused.
-    pub fn artifact(&self, name: &str, content: &[u8]) -> wasmtime::Result<Result<String, String>> {
+    /// Writes a file of the script, and returns its path within the run's folder. The inner error means that the name
+    /// is taken.
+    pub(crate) fn write_artifact(
+        &self,
+        name: &str,
+        content: &[u8],
+    ) -> wasmtime::Result<Result<String, String>> {
         if content.len() as u64 > self.budget.load(Ordering::Relaxed) {
-            return Err(self.exceeded());
+            return Err(self.budget_error());
         }
         let written = match self.lock().as_ref() {
             Some(recorder) => recorder.write_artifact(name, content),
@@ -211,31 +217,30 @@ impl Output {
         }
     }
 
-    /// Whoever watches.
-    pub fn observer(&self) -> &dyn Observer {
+    pub(crate) fn observer(&self) -> &dyn Observer {
         &*self.observer
     }
 
-    /// Ends the record. None where there was none.
-    pub fn finish(
+    /// Ends the record and returns it, or `None` if there was no record.
+    pub(crate) fn finish(
         &self,
-        status: Status,
+        status: RunStatus,
         error: Option<String>,
     ) -> Result<Option<RunRecord>, llem_record::Error> {
         let Some(recorder) = self.lock().take() else { return Ok(None) };
         let finished = recorder.finish(self.clock.now(), status, error.clone());
-        // Afterwards, for who watches may have to wait for somebody else.
+        // Observers come last, because they may wait for something else, such as a terminal.
         self.observer.event(&Event::Ended { status, error });
         finished.map(Some)
     }
 
-    /// What the script said last, which is then forgotten.
-    pub fn take_last_words(&self) -> LastWords {
-        std::mem::take(&mut *self.last_words())
+    /// Returns the last error that the script reported, and forgets it.
+    pub(crate) fn take_last_error(&self) -> LastError {
+        std::mem::take(&mut *self.last_error())
     }
 
-    fn last_words(&self) -> std::sync::MutexGuard<'_, LastWords> {
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_error(&self) -> std::sync::MutexGuard<'_, LastError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn early(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Event)>> {
@@ -243,7 +248,7 @@ impl Output {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Recorder>> {
-        // A panic elsewhere does not make the record less worth writing.
+        // A panic elsewhere does not make the record less useful.
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

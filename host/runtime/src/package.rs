@@ -1,36 +1,35 @@
-//! The WIT package: its name and version, and what of another version still fits.
+//! The name and version of the WIT package, and which other versions are compatible.
 
 use crate::{Error, Result};
 use semver::{Version, VersionReq};
 
-/// The package's name, as the names of imports and exports begin.
-pub const PACKAGE: &str = "llem:experiment/";
+/// The package's name, with which names of imports and exports begin.
+pub(crate) const PACKAGE: &str = "llem:experiment/";
 
-/// Where the version is told.
+/// The file that states the version.
 const WORLD: &str = include_str!("../../../wit/world.wit");
 
-/// The package's version.
-pub fn version() -> &'static str {
+pub(crate) fn version() -> &'static str {
     WORLD.split(['@', ';']).nth(1).unwrap_or_default()
 }
 
 /// The full name of an interface of this package.
-pub fn named(interface: &str) -> String {
+pub(crate) fn full_name(interface: &str) -> String {
     format!("{PACKAGE}{interface}@{}", version())
 }
 
-/// The interface that a full name is of, if it is one of this package in a version that fits: of two components one may
-/// be of an earlier version than the other, as long as both are of the same track (0.2).
-pub fn interface_of(name: &str) -> Option<&str> {
-    let (interface, version) = parts(name)?;
-    is_of_track(version).then_some(interface)
+/// Returns the interface in a full name if it belongs to this package in a compatible version. Two components may be
+/// built for different versions of the same track (0.2).
+pub(crate) fn interface_of(name: &str) -> Option<&str> {
+    let (interface, version) = split_name(name)?;
+    is_compatible(version).then_some(interface)
 }
 
-fn parts(name: &str) -> Option<(&str, &str)> {
+fn split_name(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(PACKAGE)?.split_once('@')
 }
 
-fn is_of_track(theirs: &str) -> bool {
+fn is_compatible(theirs: &str) -> bool {
     let same = |own: Version, other: Version| {
         let earlier = own.clone().min(other.clone());
         let track = VersionReq::parse(&format!("^{earlier}"));
@@ -42,10 +41,13 @@ fn is_of_track(theirs: &str) -> bool {
     }
 }
 
-/// Refuses a component that was made for a version which is not this one's, by the names at its border.
-pub fn refuse_other<'a>(file: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-    let mut known = names.into_iter().filter_map(|name| parts(name));
-    let other = known.find(|(_, theirs)| !is_of_track(theirs));
+/// Refuses a component that was built for an incompatible version, by the names of its imports and exports.
+pub(crate) fn refuse_incompatible<'a>(
+    file: &str,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<()> {
+    let mut known = names.into_iter().filter_map(|name| split_name(name));
+    let other = known.find(|(_, theirs)| !is_compatible(theirs));
     other.map_or(Ok(()), |(_, theirs)| {
         Err(Error::Input(format!(
             "{file} was made for llem:experiment {theirs}, and this llem offers {}: build it again with the SDK of this \

@@ -1,12 +1,12 @@
-//! Finds WIT packages that depend on one another, in the component type that a core module carries.
+//! Finds WIT packages that depend on each other, in the component type that a core module carries.
 //!
-//! WIT has no such packages, but bytes can say anything, and `wit-parser`'s walk over packages does not end then: it
-//! overflows the stack, which nothing can catch.
+//! WIT does not allow such packages, but a file may claim them. `wit-parser` then walks over the packages without an
+//! end and overflows the stack, which cannot be caught.
 //!
 //! ```text
 //! (type (component
 //!   (import "a:a/x" (instance (type ...)))         instance 0
-//!   (alias export 0 "t" (type))                    a type of a:a
+//!   (alias export 0 "t" (type))                    a type of package a:a
 //!   (type (instance (alias outer 1 1 (type)) ...)) an instance type that uses it
 //!   (import "b:b/y" (instance (type 2)))           b:b depends on a:a
 //! ```
@@ -17,25 +17,25 @@ use wasmparser::{
     ComponentTypeDeclaration, ComponentTypeRef, InstanceTypeDeclaration, Parser, Payload,
 };
 
-/// Custom sections with a component type begin like this (wit-component's `metadata`).
+/// The prefix of custom sections that contain a component type (wit-component's `metadata`).
 const SECTION: &str = "component-type";
 
-/// Packages by name, and those that each depends on.
+/// The packages by name, with the packages that each one depends on.
 type Packages = BTreeMap<String, BTreeSet<String>>;
 
-/// What is known in a component type that is being read.
+/// What is known about a component type that is being read.
 #[derive(Default)]
-struct Scope {
-    /// Types, by index: the packages that each needs.
+struct TypeScope {
+    /// For each type, by index: the packages that it needs.
     types: Vec<BTreeSet<String>>,
-    /// Instances, by index: the package that each is of.
+    /// For each instance, by index: the package that it belongs to.
     instances: Vec<String>,
 }
 
-/// Two packages of a core module that depend on one another, or two versions of a package of which one depends on the
-/// other, if there are any. What cannot be read is not looked at: the
-/// encoder says what is wrong with it.
-pub fn find(module: &[u8]) -> Option<[String; 2]> {
+/// Returns two packages of a core module that depend on each other, or two versions of a package of which one depends
+/// on the other, if there are any. Sections that cannot be read are skipped, because the encoder reports what is wrong
+/// with them.
+pub(crate) fn find_cycle(module: &[u8]) -> Option<[String; 2]> {
     let mut packages = Packages::new();
     for payload in Parser::new(0).parse_all(module).map_while(Result::ok) {
         if let Payload::CustomSection(section) = payload
@@ -54,19 +54,18 @@ pub fn find(module: &[u8]) -> Option<[String; 2]> {
         seen.contains(to)
     };
     let needs = packages.iter().flat_map(|(one, needs)| needs.iter().map(move |need| (one, need)));
-    // Versions of one package that go together are made one package.
+    // The encoder merges compatible versions of one package.
     let is_same = |one: &str, other: &str| one.split('@').next() == other.split('@').next();
     let mut circles = needs.filter(|(one, need)| is_same(one, need) || reaches(need, one));
     circles.next().map(|(one, need)| [one.clone(), need.clone()])
 }
 
-/// Reads the types of a component.
 fn read(bytes: &[u8], packages: &mut Packages) -> wasmparser::Result<()> {
     for payload in Parser::new(0).parse_all(bytes) {
         if let Payload::ComponentTypeSection(types) = payload? {
             for ty in types {
                 if let ComponentType::Component(declarations) = ty? {
-                    component(&declarations, packages);
+                    read_component_type(&declarations, packages);
                 }
             }
         }
@@ -74,15 +73,15 @@ fn read(bytes: &[u8], packages: &mut Packages) -> wasmparser::Result<()> {
     Ok(())
 }
 
-fn component(declarations: &[ComponentTypeDeclaration<'_>], packages: &mut Packages) {
-    let mut scope = Scope::default();
+fn read_component_type(declarations: &[ComponentTypeDeclaration<'_>], packages: &mut Packages) {
+    let mut scope = TypeScope::default();
     for declaration in declarations {
         match declaration {
             ComponentTypeDeclaration::Type(ty) => {
                 let needs = match ty {
-                    ComponentType::Instance(declarations) => used(declarations, &scope),
+                    ComponentType::Instance(declarations) => used_packages(declarations, &scope),
                     ComponentType::Component(declarations) => {
-                        component(declarations, packages);
+                        read_component_type(declarations, packages);
                         BTreeSet::new()
                     }
                     _ => BTreeSet::new(),
@@ -102,18 +101,21 @@ fn component(declarations: &[ComponentTypeDeclaration<'_>], packages: &mut Packa
                 ..
             }) => scope.types.push(BTreeSet::new()),
             ComponentTypeDeclaration::Import(import) => {
-                named(import.name.name, import.ty, &mut scope, packages);
+                add_extern(import.name.name, import.ty, &mut scope, packages);
             }
             ComponentTypeDeclaration::Export { name, ty, .. } => {
-                named(name.name, *ty, &mut scope, packages);
+                add_extern(name.name, *ty, &mut scope, packages);
             }
             _ => {}
         }
     }
 }
 
-/// The packages of the types that an instance's type takes from around it.
-fn used(declarations: &[InstanceTypeDeclaration<'_>], scope: &Scope) -> BTreeSet<String> {
+/// The packages whose types an instance type uses from outside.
+fn used_packages(
+    declarations: &[InstanceTypeDeclaration<'_>],
+    scope: &TypeScope,
+) -> BTreeSet<String> {
     let needs = declarations.iter().filter_map(|declaration| match declaration {
         InstanceTypeDeclaration::Alias(ComponentAlias::Outer {
             kind: ComponentOuterAliasKind::Type,
@@ -125,8 +127,8 @@ fn used(declarations: &[InstanceTypeDeclaration<'_>], scope: &Scope) -> BTreeSet
     needs.flatten().cloned().collect()
 }
 
-/// An import or export: an interface, `package/interface@version`, or something else.
-fn named(name: &str, ty: ComponentTypeRef, scope: &mut Scope, packages: &mut Packages) {
+/// Reads an import or export: an interface, as `package/interface@version`, or something else.
+fn add_extern(name: &str, ty: ComponentTypeRef, scope: &mut TypeScope, packages: &mut Packages) {
     match ty {
         ComponentTypeRef::Instance(index) => {
             let (package, interface) = name.split_once('/').unwrap_or((name, ""));
@@ -146,7 +148,7 @@ fn named(name: &str, ty: ComponentTypeRef, scope: &mut Scope, packages: &mut Pac
 mod tests {
     use super::*;
 
-    /// A core module that carries a component type with these interfaces, each of which uses the one before.
+    /// Makes a core module that carries a component type with these interfaces. Each interface uses the one before.
     fn module(interfaces: &[&str]) -> Vec<u8> {
         let mut types = String::new();
         for (index, name) in interfaces.iter().enumerate() {
@@ -172,10 +174,10 @@ mod tests {
 
     #[test]
     fn packages_that_depend_on_one_another_are_found() {
-        assert_eq!(find(&module(&["a:a/x@1.0.0", "b:b/y@1.0.0", "c:c/z@1.0.0"])), None);
-        assert_eq!(find(&module(&["a:a/x", "a:a/y", "b:b/z"])), None);
-        assert!(find(&module(&["a:a/x@0.1.0", "a:a/y@0.1.4"])).is_some());
-        let found = find(&module(&["a:a/x@1.0.0", "b:b/y@1.0.0", "a:a/z@1.0.0"]));
+        assert_eq!(find_cycle(&module(&["a:a/x@1.0.0", "b:b/y@1.0.0", "c:c/z@1.0.0"])), None);
+        assert_eq!(find_cycle(&module(&["a:a/x", "a:a/y", "b:b/z"])), None);
+        assert!(find_cycle(&module(&["a:a/x@0.1.0", "a:a/y@0.1.4"])).is_some());
+        let found = find_cycle(&module(&["a:a/x@1.0.0", "b:b/y@1.0.0", "a:a/z@1.0.0"]));
         assert_eq!(found, Some(["a:a@1.0.0".to_owned(), "b:b@1.0.0".to_owned()]));
     }
 }

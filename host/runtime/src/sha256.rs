@@ -1,19 +1,19 @@
-//! SHA-256 as the record writes it.
+//! SHA-256 digests in the form of the record.
 
 use sha2::{Digest, Sha256};
 
-/// The digest of some bytes: `sha256:` and lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
+/// The digest of some bytes, as `sha256:` and lower-case hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     finished(Sha256::new_with_prefix(bytes))
 }
 
-/// The digest of what a hash was given piece by piece, in the same form.
-pub fn finished(hash: Sha256) -> String {
+/// The digest of a finished hash, as `sha256:` and lower-case hexadecimal digits.
+pub(crate) fn finished(hash: Sha256) -> String {
     format!("sha256:{:x}", hash.finalize())
 }
 
-/// Tokens as 32-bit integers, least byte first.
-pub fn bytes_of(tokens: &[u32]) -> Vec<u8> {
+/// The bytes of token ids as 32-bit integers, least significant byte first.
+pub(crate) fn bytes_of(tokens: &[u32]) -> Vec<u8> {
     tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
 }
 

@@ -1,6 +1,6 @@
-//! An empty world for language runtimes that import WASI: no files, no network, no environment, no
-//! arguments. Standard output and error become log lines of at most 64 KiB. Random numbers come from the run's seed;
-//! clocks never show the time of day.
+//! An empty WASI world for language runtimes that import WASI: no files, no network, no environment, no arguments.
+//! Standard output and standard error become log lines of at most 64 KiB. Random numbers come from the run's seed.
+//! Clocks never show the time of day.
 
 use crate::output::Output;
 use bytes::Bytes;
@@ -25,45 +25,45 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamError},
 };
 
-/// Streams of the seed that WASI's generators draw from, apart from those that scripts name.
+/// The streams of the seed that WASI's generators use. Streams that scripts name have other numbers.
 const SECURE_STREAM: u64 = u64::MAX;
 const INSECURE_STREAM: u64 = u64::MAX - 1;
 
-/// The empty world. `clocks` may be changed until the component first reads one.
-pub fn world(output: &Arc<Output>, clock: &Arc<WasiClock>, seed: u64) -> WasiCtx {
+/// Makes the empty world. `clock` may be changed until the component first reads it.
+pub(crate) fn empty_world(output: &Arc<Output>, clock: &Arc<WasiClock>, seed: u64) -> WasiCtx {
     let random = |stream| {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream);
         random
     };
     WasiCtx::builder()
-        .stdout(Lines::new("stdout", output))
-        .stderr(Lines::new("stderr", output))
+        .stdout(LogLines::new("stdout", output))
+        .stderr(LogLines::new("stderr", output))
         .secure_random(random(SECURE_STREAM))
         .insecure_random(random(INSECURE_STREAM))
         .insecure_random_seed(u128::from(seed))
-        .wall_clock(Shared(Arc::clone(clock)))
-        .monotonic_clock(Shared(Arc::clone(clock)))
+        .wall_clock(SharedClock(Arc::clone(clock)))
+        .monotonic_clock(SharedClock(Arc::clone(clock)))
         .allow_tcp(false)
         .allow_udp(false)
         .build()
 }
 
-/// WASI's clocks, as `describe` asks.
-pub struct WasiClock {
+/// WASI's clocks, in the mode that `describe` asked for.
+pub(crate) struct WasiClock {
     host: Clock,
     follows_host: AtomicBool,
     readings: AtomicU64,
 }
 
 impl WasiClock {
-    /// A seeded clock: every reading is a microsecond after the last.
-    pub fn new(host: Clock) -> Self {
+    /// Creates a seeded clock, on which every reading is a microsecond later than the one before.
+    pub(crate) fn new(host: Clock) -> Self {
         Self { host, follows_host: AtomicBool::new(false), readings: AtomicU64::new(0) }
     }
 
-    /// Follows the host's clock from now on, or is seeded, as a component's `describe` asked for.
-    pub fn follow_host(&self, follows: bool) {
+    /// Chooses between the host's clock and the seeded clock.
+    pub(crate) fn follow_host(&self, follows: bool) {
         self.follows_host.store(follows, Ordering::Relaxed);
     }
 
@@ -76,9 +76,9 @@ impl WasiClock {
     }
 }
 
-struct Shared(Arc<WasiClock>);
+struct SharedClock(Arc<WasiClock>);
 
-impl HostMonotonicClock for Shared {
+impl HostMonotonicClock for SharedClock {
     fn resolution(&self) -> u64 {
         1_000
     }
@@ -88,7 +88,7 @@ impl HostMonotonicClock for Shared {
     }
 }
 
-impl HostWallClock for Shared {
+impl HostWallClock for SharedClock {
     fn resolution(&self) -> Duration {
         Duration::from_micros(1)
     }
@@ -98,29 +98,30 @@ impl HostWallClock for Shared {
     }
 }
 
-/// Longest log line, in bytes: a longer one is cut into several, so that a guest that never ends a line costs no memory.
+/// The most bytes of a log line. A longer line is cut into several, so that a guest that never ends a line takes no
+/// memory.
 const LINE_LIMIT: usize = 64 << 10;
 
-/// What the guest may write at a time, in bytes.
+/// The most bytes that the guest may write at a time.
 const PERMIT: usize = 64 << 10;
 
-/// A stream that turns lines into log events, at once and in the order of the guest's other calls.
+/// A stream that turns lines into log events. They are written at once, in order with the guest's other calls.
 #[derive(Clone)]
-struct Lines {
-    /// Shared by all handles of the stream.
-    unfinished: Arc<Mutex<Unfinished>>,
+struct LogLines {
+    /// The current line, which all handles of the stream share.
+    unfinished: Arc<Mutex<UnfinishedLine>>,
 }
 
-/// The line that has not ended.
-struct Unfinished {
+/// A line that has not ended.
+struct UnfinishedLine {
     name: &'static str,
     output: Arc<Output>,
     text: Vec<u8>,
 }
 
-impl Lines {
+impl LogLines {
     fn new(name: &'static str, output: &Arc<Output>) -> Self {
-        let unfinished = Unfinished { name, output: Arc::clone(output), text: Vec::new() };
+        let unfinished = UnfinishedLine { name, output: Arc::clone(output), text: Vec::new() };
         Self { unfinished: Arc::new(Mutex::new(unfinished)) }
     }
 
@@ -129,8 +130,8 @@ impl Lines {
     }
 }
 
-impl Unfinished {
-    /// Only what is new is searched for the ends of lines.
+impl UnfinishedLine {
+    /// Adds bytes. Only the new bytes are searched for line ends.
     fn add(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             match part.strip_suffix(b"\n") {
@@ -144,28 +145,28 @@ impl Unfinished {
         Ok(())
     }
 
-    /// Adds to the line; what is beyond the limit begins another.
+    /// Adds to the line. What exceeds the limit begins another line.
     fn extend(&mut self, mut part: &[u8]) -> wasmtime::Result<()> {
         while self.text.len() + part.len() > LINE_LIMIT {
             let (now, later) = part.split_at(LINE_LIMIT - self.text.len());
             self.text.extend_from_slice(now);
-            self.write(before_half_a_character(&self.text))?;
+            self.write(complete_length(&self.text))?;
             part = later;
         }
         self.text.extend_from_slice(part);
         Ok(())
     }
 
-    /// Writes this many bytes as a line.
+    /// Writes the first `length` bytes as a line.
     fn write(&mut self, length: usize) -> wasmtime::Result<()> {
         let message = String::from_utf8_lossy(&self.text[..length]).into_owned();
         self.text.drain(..length);
-        self.output.write(Event::Log { level: self.name.to_owned(), message })
+        self.output.write_script_event(Event::Log { level: self.name.to_owned(), message })
     }
 }
 
-/// A guest that ends, however it ends, leaves its last line.
-impl Drop for Unfinished {
+/// Writes the last line even if the guest did not end it, however the guest ends.
+impl Drop for UnfinishedLine {
     fn drop(&mut self) {
         if self.text.is_empty() {
             return;
@@ -176,8 +177,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// The length without a character at the end of which more is to come.
-fn before_half_a_character(text: &[u8]) -> usize {
+/// The length of a text without an incomplete UTF-8 character at its end.
+fn complete_length(text: &[u8]) -> usize {
     let last = text.len().saturating_sub(3)..text.len();
     let begins = last.rev().find(|&place| text[place] & 0b1100_0000 != 0b1000_0000);
     let Some(begins) = begins else { return text.len() };
@@ -187,24 +188,24 @@ fn before_half_a_character(text: &[u8]) -> usize {
     }
 }
 
-impl IsTerminal for Lines {
+impl IsTerminal for LogLines {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Lines {
+impl StdoutStream for LogLines {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
 
-    /// The default hands what it gets to a task, which a guest's end would cut short.
+    /// wasmtime's default writes in a task of its own, which the end of the guest would cut short.
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
 }
 
-impl OutputStream for Lines {
+impl OutputStream for LogLines {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
         self.take(&bytes).map_err(StreamError::Trap)
     }
@@ -219,11 +220,11 @@ impl OutputStream for Lines {
 }
 
 #[async_trait]
-impl Pollable for Lines {
+impl Pollable for LogLines {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Lines {
+impl AsyncWrite for LogLines {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -257,11 +258,11 @@ mod tests {
         }
     }
 
-    /// What is written of these pieces by a guest that then ends.
+    /// The lines that a guest writes with these pieces before it ends.
     fn lines(pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<String> {
         let (sender, seen) = channel();
         let output = Arc::new(Output::new(Clock::start(), Box::new(Seen(sender)), u64::MAX));
-        let lines = Lines::new("stdout", &output);
+        let lines = LogLines::new("stdout", &output);
         pieces.into_iter().for_each(|piece| lines.take(&piece).expect("taken"));
         drop((lines, output));
         seen.iter().collect()
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_between_characters() {
-        // Three bytes each, so that the limit falls within one.
+        // Each character has three bytes, so the limit falls within one.
         let text = "€".repeat(100_000);
         let pieces = text.as_bytes().chunks(1000).map(<[u8]>::to_vec);
         let lines = lines(pieces);

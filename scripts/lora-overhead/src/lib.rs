@@ -1,5 +1,5 @@
-//! What a LoRA adapter costs: the same batch on the base weights, with one adapter attached, with the
-//! same adapter merged, and with several adapters at once, one round of each after another.
+//! Measures the overhead of a LoRA adapter: the same batch runs on the base weights, with one adapter attached, with
+//! the same adapter merged, and with several adapters at once, in rounds.
 
 mod results;
 
@@ -28,25 +28,25 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let sizes = sizes("batch")?;
-    let bench = Bench {
-        names: attach(&model)?,
+    let benchmark = Benchmark {
+        adapters: attach(&model)?,
         prompts: prompts(&model, *sizes.iter().max().unwrap_or(&1))?,
         new_tokens: parameter("new-tokens")?,
         model,
     };
-    let settings = bench.settings()?;
+    let settings = benchmark.settings()?;
     let rounds: usize = parameter("rounds")?;
     let mut results = Results::default();
     for round in 0..=rounds {
-        // The first round warms up. Later ones begin with another setting each, so that drift falls on
-        // all alike.
+        // Round 0 is the warm-up. Each later round begins with another setting, so that drift affects all settings
+        // alike.
         let _phase = Phase::begin(if round == 0 { "warmup" } else { "measure" })?;
-        for place in 0..settings.len() {
-            let setting = settings[(round + place) % settings.len()];
+        for index in 0..settings.len() {
+            let setting = settings[(round + index) % settings.len()];
             report::show_progress(round as u64, rounds as u64, setting.name());
-            for (size, generation) in bench.measure(setting, &sizes)? {
+            for (size, generation) in benchmark.measure(setting, &sizes)? {
                 if round > 0 {
                     results.add(setting, size, &generation);
                 }
@@ -57,22 +57,22 @@ fn run() -> Result<()> {
     results.report(&sizes, &settings)
 }
 
-/// What all settings share.
-struct Bench {
+/// The model, adapters and prompts that all settings share.
+struct Benchmark {
     model: Model,
-    /// The adapters; the first is the one that is attached alone, and merged.
-    names: Vec<String>,
+    /// The names of the adapters. The first is the one that is measured alone and merged.
+    adapters: Vec<String>,
     prompts: Vec<Prompt>,
     new_tokens: u32,
 }
 
-impl Bench {
-    /// The settings that can be measured: nothing is merged into quantised weights.
+impl Benchmark {
+    /// Returns the settings that can be measured. Adapters cannot be merged into quantised weights.
     fn settings(&self) -> Result<Vec<Setting>> {
         let mut settings = vec![Setting::Base, Setting::Attached];
-        match self.model.merge_adapter(&self.names[0]) {
+        match self.model.merge_adapter(&self.adapters[0]) {
             Ok(_) => {
-                self.model.unmerge_adapter(&self.names[0])?;
+                self.model.unmerge_adapter(&self.adapters[0])?;
                 settings.push(Setting::Merged);
             }
             Err(reason) => {
@@ -83,14 +83,14 @@ impl Bench {
         Ok(settings)
     }
 
-    /// One batch of each size, with the adapter merged meanwhile where that is the setting. Merging is a
-    /// phase of its own and in no measurement.
+    /// Measures one batch of each size. For the setting `Merged` the adapter is merged before and unmerged after.
+    /// Merging is a phase of its own and not part of a measurement.
     fn measure(&self, setting: Setting, sizes: &[usize]) -> Result<Vec<(usize, Generation)>> {
         if setting == Setting::Merged {
-            self.model.merge_adapter(&self.names[0])?;
+            self.model.merge_adapter(&self.adapters[0])?;
         }
         let settle = Phase::begin("settle")?;
-        // What comes first after another setting, or after a merge, finds its weights in no cache.
+        // The first request after another setting, or after a merge, finds its weights in no cache.
         let short = self.request(setting, sizes[0]).label("settle").max_new_tokens(2);
         self.model.generate(&short)?;
         Phase::end(settle)?;
@@ -102,31 +102,32 @@ impl Bench {
             .map(|&size| Ok((size, self.model.generate(&self.request(setting, size))?)))
             .collect();
         if setting == Setting::Merged {
-            self.model.unmerge_adapter(&self.names[0])?;
+            self.model.unmerge_adapter(&self.adapters[0])?;
         }
         measured
     }
 
     fn request(&self, setting: Setting, size: usize) -> Request {
-        let request = Request::of(self.prompts[..size].to_vec())
+        let request = Request::from_prompts(self.prompts[..size].to_vec())
             .label(format!("{} batch {size}", setting.name()))
             .max_new_tokens(self.new_tokens)
             .ignore_eos();
         match setting {
             Setting::Base => request.base_weights(),
-            Setting::Attached | Setting::Merged => request.adapter(&self.names[0]),
+            Setting::Attached | Setting::Merged => request.adapter(&self.adapters[0]),
             Setting::Several => {
-                let names = self.names.iter().cycle().take(size);
+                let names = self.adapters.iter().cycle().take(size);
                 request.adapters(names.map(|name| Some(name.clone())))
             }
         }
     }
 }
 
-/// The adapter that was given, or a synthetic one; and as many others like it as share a batch.
+/// Attaches synthetic adapters until there are as many as the parameter `adapters` says, and returns the names of all.
+/// Adapters given with `--adapter` come first.
 fn attach(model: &Model) -> Result<Vec<String>> {
-    for adapter in model.adapters().into_iter().filter(|adapter| adapter.merged) {
-        // Given with --merge; every setting is measured in its turn.
+    for adapter in model.adapters().into_iter().filter(|adapter| adapter.is_merged) {
+        // An adapter given with --merge is already merged, but the base weights are measured first.
         model.unmerge_adapter(&adapter.name)?;
     }
     let count: usize = parameter("adapters")?;
@@ -141,7 +142,7 @@ fn attach(model: &Model) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Prompts of random tokens.
+/// Draws prompts of random tokens.
 fn prompts(model: &Model, count: usize) -> Result<Vec<Prompt>> {
     let length = parameter("prompt-tokens")?;
     let (random, vocabulary) = (Random::new("prompts"), model.info().vocab_size);

@@ -1,12 +1,12 @@
-//! What was measured, setting beside setting. Overheads are taken within each round and then averaged, so
-//! that what changes from round to round cancels out.
+//! The measurements of all settings. Overheads are computed within each round and then averaged, so that drift between
+//! rounds cancels out.
 
 use llem_sdk::prelude::*;
 
-/// What a batch runs with.
+/// The adapters that a batch runs with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Setting {
-    /// The base weights, whatever is attached.
+pub(crate) enum Setting {
+    /// The base weights, whichever adapters are attached.
     Base,
     /// One adapter, unmerged.
     Attached,
@@ -17,8 +17,8 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// As labels have it.
-    pub fn name(self) -> &'static str {
+    /// Returns the name of the setting in labels.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::Attached => "attached",
@@ -28,27 +28,27 @@ impl Setting {
     }
 }
 
-/// One measurement.
-struct Row {
+/// The measurement of one batch.
+struct BatchResult {
     setting: Setting,
     batch: usize,
-    /// Prompt tokens a second.
+    /// The prefill rate, in {token}/s.
     prefill: f64,
-    /// Tokens after each sequence's first a second.
+    /// The decode rate, in {token}/s. The first token of each sequence is not included.
     decode: f64,
-    /// Joules for each generated token.
+    /// The energy per generated token, in J/{token}.
     energy: Option<Quantity>,
 }
 
-/// All measurements, round after round.
+/// The measurements of all rounds, in order.
 #[derive(Default)]
-pub struct Results(Vec<Row>);
+pub(crate) struct Results(Vec<BatchResult>);
 
-/// How much more a setting costs than the base weights in the same round, %.
-type Cost = fn(&Row, &Row) -> Option<f64>;
+/// Computes the overhead of a setting over the base weights in the same round, in %.
+type Overhead = fn(&BatchResult, &BatchResult) -> Option<f64>;
 
-/// Costs by name: less of a rate, or more of an energy.
-const COSTS: [(&str, Cost); 3] = [
+/// The overheads by name. Rates are inverted, so that each overhead is more time or energy for the same tokens.
+const OVERHEADS: [(&str, Overhead); 3] = [
     ("prefill_overhead", |row, base| Some(percent(base.prefill / row.prefill - 1.0))),
     ("decode_overhead", |row, base| Some(percent(base.decode / row.decode - 1.0))),
     ("energy_overhead", |row, base| {
@@ -61,13 +61,13 @@ fn percent(share: f64) -> f64 {
 }
 
 impl Results {
-    /// Adds a measurement.
-    pub fn add(&mut self, setting: Setting, batch: usize, generation: &Generation) {
+    /// Adds the measurement of a batch.
+    pub(crate) fn add(&mut self, setting: Setting, batch: usize, generation: &Generation) {
         let activity = &generation.measurement.activity;
         let seconds = |time: u64| time as f64 * 1e-9;
         let decoded = activity.output_tokens.saturating_sub(generation.completions.len() as u64);
         let per_token = |energy: &Quantity| energy.per(activity.output_tokens as f64, "J/{token}");
-        self.0.push(Row {
+        self.0.push(BatchResult {
             setting,
             batch,
             prefill: activity.prompt_tokens as f64 / seconds(generation.prefill_time),
@@ -77,7 +77,7 @@ impl Results {
     }
 
     /// Reports rates, energies and overheads, as metrics and as a table.
-    pub fn report(&self, sizes: &[usize], settings: &[Setting]) -> Result<()> {
+    pub(crate) fn report(&self, sizes: &[usize], settings: &[Setting]) -> Result<()> {
         let mut table = report::Table {
             name: "lora_overhead".to_owned(),
             columns: ["batch", "setting", "prefill tok/s", "decode tok/s", "J/token"]
@@ -89,14 +89,14 @@ impl Results {
         };
         for &batch in sizes {
             for &setting in settings {
-                let rows: Vec<&Row> = self.of(setting, batch).collect();
+                let rows: Vec<&BatchResult> = self.rounds(setting, batch).collect();
                 if rows.is_empty() {
                     continue;
                 }
                 let labels = |metric: Metric| {
                     metric.label("batch", batch.to_string()).label("setting", setting.name())
                 };
-                let rate = |read: fn(&Row) -> f64| {
+                let rate = |read: fn(&BatchResult) -> f64| {
                     let values: Vec<f64> = rows.iter().map(|row| read(row)).collect();
                     Quantity::mean(&values, "{token}/s")
                 };
@@ -114,13 +114,14 @@ impl Results {
                         quantity.as_ref().map_or_else(|| "-".to_owned(), Quantity::in_two_digits),
                     );
                     if let Some(quantity) = quantity {
-                        report::add_metric(&labels(quantity.named(name)))?;
+                        report::add_metric(&labels(quantity.into_metric(name)))?;
                     }
                 }
-                for (name, cost) in COSTS {
-                    let costs = self.costs(setting, batch, cost);
+                for (name, overhead) in OVERHEADS {
+                    let overheads = self.overheads(setting, batch, overhead);
                     cells.push(
-                        match Interval::of_mean(&costs).filter(|_| setting != Setting::Base) {
+                        match Interval::from_values(&overheads).filter(|_| setting != Setting::Base)
+                        {
                             Some(interval) => {
                                 let Interval { mean, low, high } = interval;
                                 format!("{mean:+.1} [{low:+.1}, {high:+.1}]")
@@ -128,9 +129,9 @@ impl Results {
                             None => "-".to_owned(),
                         },
                     );
-                    let mean = Quantity::mean(&costs, "%").filter(|_| setting != Setting::Base);
+                    let mean = Quantity::mean(&overheads, "%").filter(|_| setting != Setting::Base);
                     if let Some(mean) = mean {
-                        report::add_metric(&labels(mean.named(name)))?;
+                        report::add_metric(&labels(mean.into_metric(name)))?;
                     }
                 }
                 table.rows.push(cells);
@@ -140,13 +141,14 @@ impl Results {
         Ok(())
     }
 
-    fn of(&self, setting: Setting, batch: usize) -> impl Iterator<Item = &Row> {
+    /// Returns the measurements of a setting and batch size, round by round.
+    fn rounds(&self, setting: Setting, batch: usize) -> impl Iterator<Item = &BatchResult> {
         self.0.iter().filter(move |row| row.setting == setting && row.batch == batch)
     }
 
-    /// A setting's costs, round by round.
-    fn costs(&self, setting: Setting, batch: usize, cost: Cost) -> Vec<f64> {
-        let pairs = self.of(setting, batch).zip(self.of(Setting::Base, batch));
-        pairs.filter_map(|(row, base)| cost(row, base)).collect()
+    /// Returns the overheads of a setting and batch size, round by round.
+    fn overheads(&self, setting: Setting, batch: usize, overhead: Overhead) -> Vec<f64> {
+        let pairs = self.rounds(setting, batch).zip(self.rounds(Setting::Base, batch));
+        pairs.filter_map(|(row, base)| overhead(row, base)).collect()
     }
 }

@@ -1,9 +1,9 @@
-//! Every way to split a model over ranks, measured one after another: tokens per second, joules per token,
-//! and what communication takes (the comparison of TokenPowerBench, arXiv 2512.03024).
+//! Measures every way to split a model over ranks, one after another: tokens per second, joules per token, and the time
+//! in communication (the comparison of TokenPowerBench, arXiv 2512.03024).
 
 mod results;
 
-use llem_sdk::{load::Parallelism, prelude::*};
+use llem_sdk::{Parallelism, prelude::*};
 use results::Results;
 
 llem_sdk::experiment!(about, run);
@@ -31,12 +31,12 @@ fn run() -> Result<()> {
     for pass in 0..passes.max(1) {
         let mut measured = Vec::new();
         for split in splits {
-            match Model::split(split) {
+            match Model::load_split(split) {
                 Ok(model) => {
                     measure(&model, split, &sizes, rounds, &mut results)?;
                     measured.push(split);
                 }
-                // Heads or layers do not divide so, or the machine has not as many devices.
+                // The heads or layers cannot be split like this, or the machine has too few devices.
                 Err(reason) => {
                     report::warn(&format!("{} is not measured: {reason}", results::name(split)));
                 }
@@ -46,15 +46,15 @@ fn run() -> Result<()> {
             return Err(format!("no split could be loaded in pass {}", pass + 1).into());
         }
         splits = measured;
-        // What drifts while the splits are gone through falls on the last as on the first.
+        // The opposite order in the next pass makes drift affect all splits alike.
         splits.reverse();
     }
     let _phase = Phase::begin("derive")?;
     results.report(&sizes)
 }
 
-/// One split: warmed up with a batch of each size, then measured in turn. The model is let go of before
-/// the next is loaded.
+/// Measures one split: warms up with a batch of each size, then measures the sizes in turn. The caller drops the model
+/// before it loads the next one.
 fn measure(
     model: &Model,
     split: Parallelism,
@@ -70,7 +70,7 @@ fn measure(
             let prompts = (0..size).map(|_| Prompt::random(&random, vocabulary, length));
             let prompts = prompts.collect::<Result<Vec<_>>>()?;
             let label = format!("{} batch {size}", results::name(split));
-            Ok(Request::of(prompts).label(label).max_new_tokens(new_tokens).ignore_eos())
+            Ok(Request::from_prompts(prompts).label(label).max_new_tokens(new_tokens).ignore_eos())
         })
         .collect::<Result<Vec<Request>>>()?;
     let info = model.info();
@@ -86,7 +86,7 @@ fn measure(
     Ok(())
 }
 
-/// The splits that were named, or all of at most so many ranks, those of few ranks first.
+/// Returns the splits that the user named, or all splits of at most `ranks` ranks, those with few ranks first.
 fn splits() -> Result<Vec<Parallelism>> {
     let named: String = parameter("splits")?;
     if !named.trim().is_empty() {
@@ -97,7 +97,7 @@ fn splits() -> Result<Vec<Parallelism>> {
     for data in 1..=most {
         for pipeline in 1..=most / data {
             for tensor in 1..=most / data / pipeline {
-                all.push(Parallelism::of(tensor, pipeline, data));
+                all.push(Parallelism::new(tensor, pipeline, data));
             }
         }
     }
@@ -109,8 +109,8 @@ fn named_split(text: &str) -> Result<Parallelism> {
     let count = |part: &str| part.trim().parse::<u32>().ok().filter(|&count| count > 0);
     let counts: Option<Vec<u32>> = text.trim().split('x').map(count).collect();
     match counts.as_deref() {
-        Some(&[tensor, pipeline]) => Ok(Parallelism::of(tensor, pipeline, 1)),
-        Some(&[tensor, pipeline, data]) => Ok(Parallelism::of(tensor, pipeline, data)),
+        Some(&[tensor, pipeline]) => Ok(Parallelism::new(tensor, pipeline, 1)),
+        Some(&[tensor, pipeline, data]) => Ok(Parallelism::new(tensor, pipeline, data)),
         _ => Err(Error::invalid_argument(format!(
             "splits: '{text}' is not TPxPP or TPxPPxDP, such as 2x1"
         ))),

@@ -1,40 +1,40 @@
-//! What was measured, split beside split.
+//! The measurements of all splits.
 
-use llem_sdk::{load::Parallelism, prelude::*};
+use llem_sdk::{Parallelism, prelude::*};
 
-/// A split as labels have it.
-pub fn name(split: Parallelism) -> String {
+/// Returns the name of a split in labels.
+pub(crate) fn name(split: Parallelism) -> String {
     let Parallelism { tensor, pipeline, data } = split;
     let replicas = if data > 1 { format!(" dp{data}") } else { String::new() };
     format!("tp{tensor} pp{pipeline}{replicas}")
 }
 
-/// One measurement.
-struct Row {
+/// The measurement of one batch.
+struct BatchResult {
     split: String,
     ranks: u32,
     batch: usize,
-    /// Prompt tokens a second.
+    /// The prefill rate, in {token}/s.
     prefill: f64,
-    /// Tokens after each sequence's first a second.
+    /// The decode rate, in {token}/s. The first token of each sequence is not included.
     decode: f64,
-    /// Joules for each generated token.
+    /// The energy per generated token, in J/{token}.
     energy: Option<Quantity>,
-    /// Share of the time that ranks spent in communication, waiting included, the mean over ranks, %.
+    /// The share of the time that ranks spent in communication, including waiting, in %. The mean over ranks.
     communication: Option<f64>,
-    /// How much more the device with the most energy used than the mean, %.
+    /// The highest energy of a device minus the mean of the devices, as a share of the mean.
     imbalance: Option<Quantity>,
-    /// Bytes of weights of the rank with the most.
+    /// The weights of the rank with the most, in bytes.
     weights: u64,
 }
 
-/// All measurements.
+/// The measurements of all splits and batch sizes, in order.
 #[derive(Default)]
-pub struct Results(Vec<Row>);
+pub(crate) struct Results(Vec<BatchResult>);
 
 impl Results {
-    /// Adds a measurement.
-    pub fn add(
+    /// Adds the measurement of a batch.
+    pub(crate) fn add(
         &mut self,
         split: Parallelism,
         batch: usize,
@@ -54,7 +54,7 @@ impl Results {
             let mean = times.iter().sum::<f64>() / times.len() as f64;
             100.0 * mean / seconds(measured.wall_time)
         };
-        self.0.push(Row {
+        self.0.push(BatchResult {
             split: name(split),
             ranks: split.ranks(),
             batch,
@@ -67,8 +67,8 @@ impl Results {
         });
     }
 
-    /// Reports all of it, as metrics and as a table.
-    pub fn report(&self, sizes: &[usize]) -> Result<()> {
+    /// Reports all measurements, as metrics and as a table.
+    pub(crate) fn report(&self, sizes: &[usize]) -> Result<()> {
         let columns = ["split", "ranks", "batch", "prefill tok/s", "decode tok/s", "J/token"];
         let more = ["communication %", "energy imbalance %", "weights of a rank MiB"];
         let columns = columns.iter().chain(&more).map(|&name| name.to_owned()).collect();
@@ -82,7 +82,7 @@ impl Results {
         Ok(())
     }
 
-    /// Splits in the order in which they were first measured.
+    /// Returns the splits in the order of their first measurement.
     fn splits(&self) -> Vec<&str> {
         let mut splits: Vec<&str> = Vec::new();
         for row in &self.0 {
@@ -94,10 +94,10 @@ impl Results {
     }
 
     fn row(&self, split: &str, batch: usize) -> Result<Option<Vec<String>>> {
-        let rows: Vec<&Row> =
+        let rows: Vec<&BatchResult> =
             self.0.iter().filter(|row| row.split == split && row.batch == batch).collect();
         let Some(first) = rows.first() else { return Ok(None) };
-        let mean = |read: fn(&Row) -> Option<f64>, unit: &str| {
+        let mean = |read: fn(&BatchResult) -> Option<f64>, unit: &str| {
             let values: Vec<f64> = rows.iter().filter_map(|row| read(row)).collect();
             Quantity::mean(&values, unit)
         };
@@ -120,7 +120,7 @@ impl Results {
         for (name, quantity) in quantities {
             cells.push(quantity.as_ref().map_or_else(|| "-".to_owned(), Quantity::in_two_digits));
             if let Some(quantity) = quantity {
-                let metric = quantity.named(name).label("split", split);
+                let metric = quantity.into_metric(name).label("split", split);
                 report::add_metric(&metric.label("batch", batch.to_string()))?;
             }
         }

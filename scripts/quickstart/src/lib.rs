@@ -1,7 +1,7 @@
-//! Warms up, measures prompts of several lengths, and derives tokens per second, joules per output token where energy can
-//! be measured, and how much of the device's peaks was reached where those are known.
+//! Measures prompts of several lengths after a warm-up. Derives tokens per second, joules per output token if energy
+//! can be measured, and the share of the device's peak rates if those are known.
 
-use llem_sdk::efficiency::{device_of, peak_rate};
+use llem_sdk::efficiency::{find_model_device, peak_rate};
 use llem_sdk::prelude::*;
 use std::time::Duration;
 
@@ -25,20 +25,20 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let (model, new_tokens) = (Model::granted()?, parameter("new-tokens")?);
+    let (model, new_tokens) = (Model::load_granted()?, parameter("new-tokens")?);
     let requests = prompts()?.into_iter().map(|(label, prompt)| {
-        Request::text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()
+        Request::from_text(prompt).label(label).max_new_tokens(new_tokens).ignore_eos()
     });
-    let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
+    let workload = RequestList::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
     Experiment::new(model)
-        // A baseline that an earlier run has measured is good for an hour.
+        // A baseline of an earlier run is used for an hour.
         .baseline(Duration::from_secs(parameter("baseline")?), Duration::from_secs(3600))
         .workload(workload)
         .metrics(derive)
         .run()
 }
 
-/// Labelled prompts: from the dataset, shortest to longest, or else the built-in ones.
+/// Returns labels and prompts: from the dataset, ordered by length, or built-in ones if there is no dataset.
 fn prompts() -> Result<Vec<(String, String)>> {
     let Some(texts) = texts_if_granted("prompts", "prompt-column")? else {
         let words = |count| vec!["measure"; count].join(" ");
@@ -55,21 +55,21 @@ fn prompts() -> Result<Vec<(String, String)>> {
 }
 
 fn derive(model: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
-    let device = device_of(model);
-    // What was measured on this very device says more than its datasheet.
-    let peaks = device.and_then(|device| device.measured_peaks.or(device.peaks).ok());
+    let device = find_model_device(model);
+    // Peaks that were measured on this device are better than those of its datasheet.
+    let peaks = device.and_then(|device| device.measured_peaks.or(device.datasheet_peaks).ok());
     let mut metrics = Vec::new();
-    for (label, group) in by_label(trials) {
-        let mut mean = |name: &str, each: &mut dyn FnMut(&Trial) -> Option<Quantity>| {
-            let mean = Quantity::mean_of(group.iter().filter_map(|trial| each(trial)));
-            metrics.extend(mean.map(|mean| mean.named(name).label("prompt", label)));
+    for (label, group) in group_by_label(trials) {
+        let mut mean = |name: &str, metric: &mut dyn FnMut(&Trial) -> Option<Quantity>| {
+            let mean = Quantity::mean_of(group.iter().filter_map(|trial| metric(trial)));
+            metrics.extend(mean.map(|mean| mean.into_metric(name).label("prompt", label)));
         };
         mean("joules_per_output_token", &mut |trial| trial.joules_per_output_token().ok());
         mean("decode_rate", &mut |trial| trial.decode_rate());
         if let Some(peaks) = &peaks {
             let rate = peak_rate(peaks, &model.dtype).ok();
             let bandwidth = peaks.bandwidth.as_ref().ok();
-            mean("prefill_mfu", &mut |one| one.prefill_mfu(rate.as_ref()?, model.ranks.len()));
+            mean("prefill_mfu", &mut |trial| trial.prefill_mfu(rate.as_ref()?, model.ranks.len()));
             mean("decode_mbu", &mut |trial| trial.decode_mbu(model, bandwidth?));
         }
     }

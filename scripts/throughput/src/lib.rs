@@ -1,5 +1,5 @@
-//! Prefill and decode rates by batch size, with prompts and outputs of fixed lengths: what llama.cpp's
-//! `llama-bench` and `llama-batched-bench` print, with uncertainties.
+//! Measures prefill and decode rates by batch size, with prompts and outputs of fixed lengths: the numbers of
+//! llama.cpp's `llama-bench` and `llama-batched-bench`, with uncertainties.
 
 use llem_sdk::prelude::*;
 
@@ -18,28 +18,28 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let (length, new_tokens) = (parameter("prompt-tokens")?, parameter("new-tokens")?);
     let (vocabulary, random) = (model.info().vocab_size, Random::new("prompts"));
     let prompt = || Prompt::random(&random, vocabulary, length);
     let mut requests = Vec::new();
     for size in sizes("batch")? {
         let prompts = (0..size).map(|_| prompt()).collect::<Result<Vec<_>>>()?;
-        let request = Request::of(prompts).label(format!("batch {size}"));
+        let request = Request::from_prompts(prompts).label(format!("batch {size}"));
         requests.push(request.max_new_tokens(new_tokens).ignore_eos());
     }
-    let workload = Requests::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
-    // Two: batches are long, and each run touches all weights.
+    let workload = RequestList::new(requests).fitting(&model)?.rounds(parameter("rounds")?);
+    // Two runs are enough, because batches are long and each run touches all weights.
     let warmup = FixedCount { runs: 2, ..FixedCount::default() };
     Experiment::new(model).warmup(warmup).workload(workload).metrics(derive).run()
 }
 
 fn derive(_: &ModelInfo, trials: &[Trial]) -> Result<Vec<Metric>> {
     let mut metrics = Vec::new();
-    for (label, group) in by_label(trials) {
+    for (label, group) in group_by_label(trials) {
         let mean = |name: &str, read: fn(&Trial) -> Option<Quantity>| {
             let values = group.iter().filter_map(|trial| read(trial));
-            Quantity::mean_of(values).map(|mean| mean.named(name).label("batch", label))
+            Quantity::mean_of(values).map(|mean| mean.into_metric(name).label("batch", label))
         };
         metrics.extend(mean("prefill_rate", Trial::prefill_rate));
         metrics.extend(mean("decode_rate", Trial::decode_rate));

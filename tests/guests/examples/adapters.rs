@@ -1,7 +1,7 @@
-//! Attaches, chooses, merges and detaches adapters, and compares what each prompt gives in company with
-//! what it gives alone.
+//! Attaches, chooses, merges and detaches adapters, and compares the tokens of each prompt in a batch with its tokens
+//! alone.
 
-use llem_sdk::{completion::ScoreRequest, flops, prelude::*};
+use llem_sdk::{ScoreRequest, flops, prelude::*};
 use test_guests::{check, is_refused};
 
 llem_sdk::experiment!(about, run);
@@ -18,11 +18,11 @@ fn prompt(length: u32, vocabulary: u32) -> Prompt {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let vocabulary = model.info().vocab_size;
     let request = |lengths: &[u32]| {
         let prompts = lengths.iter().map(|&length| prompt(length, vocabulary));
-        Request::of(prompts).label("adapters").max_new_tokens(NEW_TOKENS).ignore_eos()
+        Request::from_prompts(prompts).label("adapters").max_new_tokens(NEW_TOKENS).ignore_eos()
     };
     let context: Vec<u32> = (0..20).collect();
     let scored = ScoreRequest { context, continuation: vec![5, 6, 7, 8] };
@@ -40,7 +40,7 @@ fn run() -> Result<()> {
         let alpha = 40 * rank;
         let source = format!("synthetic:rank={rank},targets={targets},alpha={alpha},seed={index}");
         let info = model.attach_adapter(&source)?;
-        check(info.rank == rank && !info.merged, "the adapter is as it was asked for")?;
+        check(info.rank == rank && !info.is_merged, "the adapter is as it was asked for")?;
         names.push(Some(info.name));
     }
     names.insert(4, None);
@@ -59,7 +59,7 @@ fn run() -> Result<()> {
         check(together.tokens == alone.tokens, "a static batch changes nothing")?;
     }
 
-    let options = BatchOptions::sequences(4).max_tokens(100).prefill_chunk(16);
+    let options = BatchOptions::new(4).max_tokens(100).prefill_chunk(16);
     let batch = model.open_batch(options)?;
     let mut sequences = Vec::new();
     for (name, length) in names.iter().zip(LENGTHS) {
@@ -79,7 +79,7 @@ fn run() -> Result<()> {
         check(end.adapter == names[place], "which tells the adapters too")?;
     }
 
-    // Merged, all prompts run with it; no other choice is left.
+    // While an adapter is merged, all prompts run with it, and a request cannot choose another.
     check(!model.merge_adapter(&name)?.is_zero(), "merging takes time")?;
     let merged = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0);
     check(merged.tokens == alone[0].tokens, "merged as attached")?;
@@ -102,7 +102,7 @@ fn run() -> Result<()> {
         "and three more",
     )?;
 
-    // What nobody chose is the base model, bit by bit, until another default is set.
+    // A request that chooses no adapter runs on the base model, bit by bit, until another default is set.
     let tokens = model.generate(&request(&LENGTHS[..1]))?.completions.remove(0).tokens;
     check(tokens == base_tokens && scores()? == base_scores, "unmerging restores the base model")?;
     model.use_adapter(Some(&name))?;

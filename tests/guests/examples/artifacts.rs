@@ -1,4 +1,4 @@
-//! Writes an artifact, and another of the same name, and reports what it was told.
+//! Writes two artifacts of one name, and logs the result of the second call.
 
 use llem_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Has a name that is none.
+//! Describes itself with an invalid name.
 
 use llem_sdk::prelude::*;
 

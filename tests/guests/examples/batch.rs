@@ -9,16 +9,17 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let vocabulary = model.info().vocab_size;
-    // One token, a few, more than a query block, more than one prefill pass holds together.
+    // Lengths of one token, a few tokens, more than a query block, and more than one prefill pass together.
     let lengths = [1, 7, 150, 63, 900, 2];
     let prompts = lengths.map(|length: u32| {
         let tokens = (0..length).map(|index| (index * index + length) % vocabulary);
         Prompt::Tokens(tokens.collect())
     });
     let generate = |prompts: &[Prompt]| {
-        let request = Request::of(prompts.to_vec()).label("batch").max_new_tokens(12).ignore_eos();
+        let request =
+            Request::from_prompts(prompts.to_vec()).label("batch").max_new_tokens(12).ignore_eos();
         let generation = model.generate(&request)?;
         Ok::<_, Error>(
             generation

@@ -1,4 +1,4 @@
-//! Reports made-up numbers under every source, and numbers that are none.
+//! Reports made-up numbers with every source, and numbers that are not finite.
 
 use llem_sdk::{prelude::*, report::Table};
 
@@ -8,7 +8,7 @@ fn about() -> About {
     About::new("claims-source", "0.1.0", "Reports made-up numbers under every source.")
 }
 
-/// Every source, as the contract spells it.
+/// Every source of the contract.
 const SOURCES: [(&str, Source); 12] = [
     ("clock", Source::Clock),
     ("counted", Source::Counted),
@@ -26,9 +26,11 @@ const SOURCES: [(&str, Source); 12] = [
 
 fn run() -> Result<()> {
     for (name, source) in SOURCES {
-        report::add_metric(&Quantity::exact(42.0, "J", source).named("energy").label("as", name))?;
+        report::add_metric(
+            &Quantity::exact(42.0, "J", source).into_metric("energy").label("as", name),
+        )?;
     }
-    report::add_metric(&Quantity::exact(-5.0, "J", Source::NvmlCounter).named("negative"))?;
+    report::add_metric(&Quantity::exact(-5.0, "J", Source::NvmlCounter).into_metric("negative"))?;
     let long = "J".repeat(65);
     let mut rows = Vec::new();
     for (case, value, uncertainty, unit) in [
@@ -40,7 +42,7 @@ fn run() -> Result<()> {
         ("long unit", 42.0, 1.0, &long),
     ] {
         let (unit, source) = (unit.to_owned(), Source::NvmlCounter);
-        let metric = Quantity { value, uncertainty, unit, source }.named("wrong");
+        let metric = Quantity { value, uncertainty, unit, source }.into_metric("wrong");
         let answer = match report::add_metric(&metric) {
             Ok(()) => "it was taken".to_owned(),
             Err(error) => format!("{error:?}"),

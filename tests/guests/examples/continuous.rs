@@ -1,4 +1,4 @@
-//! Sequences join and leave a continuous batch; each gives the tokens that it gives alone.
+//! Lets sequences join and leave a continuous batch, and compares the tokens of each with its tokens alone.
 
 use llem_sdk::{meter, prelude::*};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ fn about() -> About {
 }
 
 const NEW_TOKENS: u32 = 10;
-/// One token, a chunk exactly, several chunks, and what lies between.
+/// Prompt lengths: one token, exactly one chunk, several chunks, and lengths between them.
 const LENGTHS: [u32; 7] = [40, 1, 150, 16, 7, 300, 33];
 
 fn prompt(length: u32, vocabulary: u32) -> Prompt {
@@ -19,18 +19,18 @@ fn prompt(length: u32, vocabulary: u32) -> Prompt {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let vocabulary = model.info().vocab_size;
     let request = |prompts: &[u32]| {
         let prompts = prompts.iter().map(|&length| prompt(length, vocabulary));
-        Request::of(prompts).label("batch").max_new_tokens(NEW_TOKENS).ignore_eos()
+        Request::from_prompts(prompts).label("batch").max_new_tokens(NEW_TOKENS).ignore_eos()
     };
-    let options = BatchOptions::sequences(3).max_tokens(320).prefill_chunk(16);
+    let options = BatchOptions::new(3).max_tokens(320).prefill_chunk(16);
     let batch = model.open_batch(options)?;
     let reserved = batch.status();
     check(reserved.kv_bytes > 0 && reserved.kv_capacity >= 3 * 320, "KV memory is reserved")?;
 
-    // Two start; after some steps five more come, of which one runs and four wait.
+    // Two sequences start. After some steps five more are submitted: one of them runs and four wait.
     let mut names = batch.submit(&request(&LENGTHS[..2]), None)?;
     let mut streamed: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
     let mut ended = BTreeMap::new();
@@ -41,7 +41,7 @@ fn run() -> Result<()> {
             check(batch.status().waiting == 4, "four wait")?;
         }
         if step == 6 {
-            // One that runs and one that waits; neither harms the others.
+            // Cancels a running and a waiting sequence, which must not affect the others.
             let extra = batch.submit(&request(&[5]), None)?;
             batch.cancel(extra[0])?;
             check(batch.cancel(999).is_err(), "an unknown sequence cannot be cancelled")?;
@@ -82,7 +82,7 @@ fn run() -> Result<()> {
         check(together.token_times[0] >= together.submitted, "tokens come after submission")?;
     }
 
-    let strict = model.open_batch(BatchOptions::sequences(1).max_tokens(64).refuse_when_full())?;
+    let strict = model.open_batch(BatchOptions::new(1).max_tokens(64).refuse_when_full())?;
     strict.submit(&request(&[2]), None)?;
     let refused = strict.submit(&request(&[2]), None);
     check(is_refused(refused, ErrorCode::LimitReached), "a full batch refuses")?;

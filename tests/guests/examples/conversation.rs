@@ -1,5 +1,5 @@
-//! A conversation turn by turn, two ways from one point, and prompts that begin alike: with keys and values that are
-//! there already, each gives what it gives without.
+//! Continues a conversation turn by turn, forks it, and runs prompts with a common prefix. Compares the tokens with
+//! reused keys and values to the tokens without them.
 
 use llem_sdk::prelude::*;
 use test_guests::{check, is_refused};
@@ -13,22 +13,22 @@ fn about() -> About {
 const NEW_TOKENS: u32 = 6;
 
 fn request(prompt: &[u32]) -> Request {
-    Request::tokens(prompt).label("turn").max_new_tokens(NEW_TOKENS).ignore_eos()
+    Request::from_tokens(prompt).label("turn").max_new_tokens(NEW_TOKENS).ignore_eos()
 }
 
-/// The one sequence of that name, once it has ended.
+/// Runs the batch until the sequence of this id has ended, and returns its completion.
 fn ended(batch: &Batch, sequence: u64) -> Result<Completion> {
     let ended = batch.drain()?.into_iter().find(|one| one.sequence == sequence);
     ended.ok_or_else(|| "the sequence has not ended".into())
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let alone = |prompt: &[u32]| -> Result<Vec<u32>> {
         Ok(model.generate(&request(prompt))?.completions.remove(0).tokens)
     };
     let (first, second): (Vec<u32>, Vec<u32>) = ((1..30).collect(), (40..50).collect());
-    let batch = model.open_batch(BatchOptions::sequences(4).max_tokens(128))?;
+    let batch = model.open_batch(BatchOptions::new(4).max_tokens(128))?;
 
     let opening = batch.submit(&request(&first).holds_cache(), None)?[0];
     let said = ended(&batch, opening)?.tokens;
@@ -45,7 +45,7 @@ fn run() -> Result<()> {
             return Err("a way has another name than it was given".into());
         };
         check(one.tokens == alone(&all)?, "a turn after another is as the whole is")?;
-        // The last token that was said is not in the cache: it is run with the prompt.
+        // The last generated token is not in the cache. It runs with the prompt.
         let cached = (first.len() + said.len() - 1) as u32;
         check(one.cached_tokens == cached, "what was there is told")?;
         check(one.prompt_tokens == second.len() as u32 + 1, "what was run is told")?;
@@ -59,11 +59,11 @@ fn run() -> Result<()> {
     batch.drain()?;
     batch.release(held)?;
     check(is_refused(batch.release(held), ErrorCode::NotFound), "it is released once")?;
-    let several = Request::of([&first, &second].map(|one| Prompt::Tokens(one.clone())));
+    let several = Request::from_prompts([&first, &second].map(|one| Prompt::Tokens(one.clone())));
     let refused = model.generate(&several.holds_cache());
     check(is_refused(refused, ErrorCode::InvalidArgument), "a static batch holds no cache")?;
 
-    let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(128).prefix_cache())?;
+    let batch = model.open_batch(BatchOptions::new(2).max_tokens(128).prefix_cache())?;
     let mut hits = Vec::new();
     for prompt in [&first[..], &all, &first] {
         let sequence = batch.submit(&request(prompt), None)?[0];

@@ -1,4 +1,4 @@
-//! Logs in `describe` without end.
+//! Writes log lines in `describe` without end.
 
 use llem_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Lists devices in `describe`, by a call that has no way to refuse.
+//! Lists devices in `describe`, where the call is not allowed but has no error to return.
 
 use llem_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Asks in `describe` how finely energy can be told, by a call that has no way to refuse.
+//! Reads the counters' resolution in `describe`, where the call is not allowed but has no error to return.
 
 use llem_sdk::prelude::*;
 

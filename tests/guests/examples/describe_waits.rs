@@ -1,4 +1,4 @@
-//! Sleeps in `describe`, as a language's own `sleep` does.
+//! Sleeps in `describe` through WASI, as a language's own `sleep` does.
 
 mod bindings {
     wit_bindgen::generate!({

@@ -1,4 +1,4 @@
-//! Is refused a model, and then ends in one of several ways.
+//! Asks for a model that was not granted, and then ends in one of several ways.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -30,11 +30,12 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let way: String = parameter("way")?;
-    let refused = Model::load(&LoadOptions::of("org/other"));
+    let refused = Model::load(&LoadOptions::with_model("org/other"));
     let Err(error) = refused else { return Err("the model was not refused".into()) };
     report::log(Level::Error, &format!("handled: {error}"));
     if way.starts_with("goes-on") {
-        Model::granted()?.generate(&Request::tokens([1, 2]).label("one").max_new_tokens(2))?;
+        Model::load_granted()?
+            .generate(&Request::from_tokens([1, 2]).label("one").max_new_tokens(2))?;
     }
     match way.as_str() {
         "returns" | "says-returns" | "goes-on-returns" => Err(error),

@@ -1,7 +1,7 @@
-//! Work whose energy is known to whoever watches: requests, batches, models that come and go.
+//! Does work whose energy the test can compute: requests, batches, and models that are loaded and dropped.
 
 use llem_sdk::{
-    completion::ScoreRequest,
+    ScoreRequest,
     devices::Dtype,
     meter::{self, Baseline},
     prelude::*,
@@ -21,7 +21,7 @@ fn about() -> About {
 }
 
 fn rest(milliseconds: u64) {
-    llem_sdk::rest::rest(Duration::from_millis(milliseconds));
+    llem_sdk::sleep_for(Duration::from_millis(milliseconds));
 }
 
 fn prompt(length: u32) -> Prompt {
@@ -31,14 +31,14 @@ fn prompt(length: u32) -> Prompt {
 fn request(lengths: &[u32]) -> Result<Request> {
     let tokens = parameter("new-tokens")?;
     let prompts = lengths.iter().map(|&length| prompt(length));
-    Ok(Request::of(prompts).label("work").max_new_tokens(tokens).ignore_eos())
+    Ok(Request::from_prompts(prompts).label("work").max_new_tokens(tokens).ignore_eos())
 }
 
 fn run() -> Result<()> {
     let case: String = parameter("case")?;
     match case.as_str() {
         "request" => {
-            let model = Model::granted()?;
+            let model = Model::load_granted()?;
             rest(700);
             for lengths in [&[400, 30, 5][..], &[200]] {
                 model.generate(&request(lengths)?)?;
@@ -47,13 +47,13 @@ fn run() -> Result<()> {
             model.generate(&request(&[400])?.max_new_tokens(1))?;
         }
         "batch" => {
-            let model = Model::granted()?;
+            let model = Model::load_granted()?;
             rest(700);
             batch(&model)?;
         }
         "bursts" => {
-            let model = Model::granted()?;
-            let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(700))?;
+            let model = Model::load_granted()?;
+            let batch = model.open_batch(BatchOptions::new(1).max_tokens(700))?;
             rest(700);
             let mut steps = steps();
             let window = Window::open("bursts")?;
@@ -69,7 +69,7 @@ fn run() -> Result<()> {
             report::add_series(&steps)?;
         }
         "scores" => {
-            let model = Model::granted()?;
+            let model = Model::load_granted()?;
             rest(700);
             let context: Vec<u32> = (0..600).map(|index| index % 250).collect();
             for _ in 0..4 {
@@ -81,19 +81,19 @@ fn run() -> Result<()> {
             meter::counter_resolution();
             rest(700);
             let window = Window::open("a model comes and goes")?;
-            Model::granted()?.generate(&request(&[200])?)?;
+            Model::load_granted()?.generate(&request(&[200])?)?;
             let measured = window.close()?;
             report::add_metric(
                 &Quantity::exact(measured.devices_used.into(), "1", Source::Counted)
-                    .named("devices"),
+                    .into_metric("devices"),
             )?;
             let window = Window::open("none is left")?;
             rest(300);
             window.close()?;
         }
         "outlives" => {
-            let model = Model::granted()?;
-            let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64))?;
+            let model = Model::load_granted()?;
+            let batch = model.open_batch(BatchOptions::new(2).max_tokens(64))?;
             drop(model);
             rest(700);
             batch.submit(&request(&[20])?, None)?;
@@ -107,7 +107,7 @@ fn run() -> Result<()> {
                 let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
                 let model = Model::load(&options)?;
                 model.generate(&request(&[9])?)?;
-                let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;
+                let batch = model.open_batch(BatchOptions::new(1).max_tokens(64))?;
                 batch.submit(&request(&[9])?, None)?;
                 batch.drain()?;
                 model.score(&[ScoreRequest { context: vec![1, 2], continuation: vec![3] }])?;
@@ -117,7 +117,7 @@ fn run() -> Result<()> {
             meter::counter_resolution();
             rest(700);
             Baseline::measure(Duration::from_millis(500))?;
-            let model = Model::granted()?;
+            let model = Model::load_granted()?;
             for name in ["before", "after"] {
                 let window = Window::open(name)?;
                 model.generate(&request(&[60])?)?;
@@ -130,31 +130,31 @@ fn run() -> Result<()> {
             window.close()?;
         }
         "utilisation" => {
-            let model = Model::granted()?;
+            let model = Model::load_granted()?;
             let peak = Quantity::exact(1e12, "FLOP/s", Source::Datasheet);
-            let told = |name: &str, mfu: Option<Quantity>| match mfu {
-                Some(mfu) => report::add_metric(&mfu.named(name)),
+            let report_mfu = |name: &str, mfu: Option<Quantity>| match mfu {
+                Some(mfu) => report::add_metric(&mfu.into_metric(name)),
                 None => Ok(()),
             };
             let alone = model.generate(&request(&[20, 20, 20])?)?.measurement;
-            told("decode_alone", alone.decode_mfu(&peak, 1))?;
-            told("prefill_alone", alone.prefill_mfu(&peak, 1))?;
+            report_mfu("decode_alone", alone.decode_mfu(&peak, 1))?;
+            report_mfu("prefill_alone", alone.prefill_mfu(&peak, 1))?;
             model.generate(&request(&[500])?)?;
             let measured = batch(&model)?;
-            told("decode", measured.decode_mfu(&peak, 1))?;
-            told("prefill", measured.prefill_mfu(&peak, 1))?;
-            told("mixed", measured.mixed_mfu(&peak, 1))?;
+            report_mfu("decode", measured.decode_mfu(&peak, 1))?;
+            report_mfu("prefill", measured.prefill_mfu(&peak, 1))?;
+            report_mfu("mixed", measured.mixed_mfu(&peak, 1))?;
         }
         other => return Err(format!("no case '{other}'").into()),
     }
     Ok(())
 }
 
-/// Three sequences generate while the prompt of a fourth is run in chunks of 64; each step is told.
+/// Lets three sequences generate while the prompt of a fourth runs in chunks of 64, and reports the time of each step.
 fn batch(model: &Model) -> Result<Measurement> {
-    let batch = model.open_batch(BatchOptions::sequences(4).max_tokens(700).prefill_chunk(64))?;
+    let batch = model.open_batch(BatchOptions::new(4).max_tokens(700).prefill_chunk(64))?;
     let mut steps = steps();
-    let mut told = 0.0;
+    let mut energy_of_sequences = 0.0;
     let window = Window::open("steps")?;
     let mut running = 0;
     for step in 0.. {
@@ -169,7 +169,8 @@ fn batch(model: &Model) -> Result<Measurement> {
         let done = batch.step()?;
         running -= done.ended.len();
         for ended in &done.ended {
-            told += batch.sequence_energy(ended.sequence)?.map_or(0.0, |energy| energy.value);
+            energy_of_sequences +=
+                batch.sequence_energy(ended.sequence)?.map_or(0.0, |energy| energy.value);
         }
         steps.points.push((done.started as f64, done.finished as f64));
     }
@@ -177,11 +178,13 @@ fn batch(model: &Model) -> Result<Measurement> {
     rest(60);
     let measured = window.close()?;
     report::add_series(&steps)?;
-    report::add_metric(&Quantity::exact(told, "J", Source::Derived).named("told"))?;
+    report::add_metric(
+        &Quantity::exact(energy_of_sequences, "J", Source::Derived).into_metric("told"),
+    )?;
     Ok(measured)
 }
 
-/// From when to when steps went.
+/// Creates an empty series for the beginnings and ends of steps.
 fn steps() -> report::Series {
     let axis = |name: &str| (name.to_owned(), "ns".to_owned());
     report::Series { name: "steps".to_owned(), x: axis("from"), y: axis("to"), points: Vec::new() }

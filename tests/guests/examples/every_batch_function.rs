@@ -40,7 +40,7 @@ fn run() -> Result<()> {
     unknown(&batch)
 }
 
-/// What is set is told, and a copy is one of its own.
+/// Checks that getters return what was set, and that a copy is independent.
 fn options() -> Result<()> {
     let options = BatchOptions::new(5);
     check(options.max_sequences() == 5 && options.max_tokens().is_none(), "as constructed")?;
@@ -58,7 +58,7 @@ fn options() -> Result<()> {
     check(copy.refuses_when_full() && copy.prefix_cache(), "and all else")
 }
 
-/// Makes options such as are to be refused.
+/// A change that makes options invalid.
 type Set = fn(&BatchOptions);
 
 fn refused_options(model: &Model) -> Result<()> {
@@ -77,7 +77,7 @@ fn refused_options(model: &Model) -> Result<()> {
     Ok(())
 }
 
-/// Steps, and what they tell.
+/// Checks steps and their progress.
 fn steps(batch: &Batch) -> Result<()> {
     check(batch.step()?.steps() == 0, "nothing is there to run")?;
     check(batch.kv_capacity() >= 3 * 64 && batch.kv_bytes() > 0, "memory is reserved")?;
@@ -99,7 +99,7 @@ fn steps(batch: &Batch) -> Result<()> {
     check(batch.prefix_queries() == 0 && batch.prefix_hits() == 0, "no prefix was looked for")
 }
 
-/// Steps until something.
+/// Checks the calls that run several steps.
 fn until(batch: &Batch) -> Result<()> {
     let name = batch.submit(&request(4), None)?[0];
     let token = batch.run_until_token()?;
@@ -124,7 +124,7 @@ fn until(batch: &Batch) -> Result<()> {
     check(batch.step()?.ended().len() == 1, "and is told")
 }
 
-/// Logits, and a choice.
+/// Checks logits and the choice of a token.
 fn choices(batch: &Batch) -> Result<()> {
     let request = request(1);
     request.set_script_chooses(true);
@@ -154,7 +154,7 @@ fn choices(batch: &Batch) -> Result<()> {
     check(is_refused(batch.logits(name), ErrorCode::NotFound), "then it waits no more")
 }
 
-/// Names of no sequence.
+/// Checks that ids of no sequence are refused.
 fn unknown(batch: &Batch) -> Result<()> {
     check(is_refused(batch.cancel(NONE), ErrorCode::NotFound), "cancel")?;
     check(is_refused(batch.release(NONE), ErrorCode::NotFound), "release")?;

@@ -65,7 +65,7 @@ fn devices() -> Result<()> {
     check(is_refused(find_device("cuda:99"), ErrorCode::NotFound), "there is no such device")
 }
 
-/// A reading has a finite value, or a reason.
+/// Checks that a reading has a finite value or a reason.
 fn is_told(reading: &Reading) -> Result<()> {
     match reading {
         Reading::Known(known) => {
@@ -155,7 +155,7 @@ fn baseline() -> Result<()> {
         let refused = Baseline::recall_or_measure(length, 0);
         check(is_refused(refused, ErrorCode::InvalidArgument), "to recall, too")?;
     }
-    // Where nothing is metered there may be none.
+    // There may be none if nothing is metered.
     if let Ok(baseline) = Baseline::measure(100_000_000) {
         check(!baseline.from_earlier_run() && baseline.wall_time() >= 100_000_000, "it is new")?;
         check(baseline.measured_at() + 1 >= run_began(), "of this run")?;

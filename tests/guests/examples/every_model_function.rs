@@ -34,7 +34,7 @@ fn run() -> Result<()> {
     operations(&model)
 }
 
-/// Makes options such as are to be refused.
+/// A change that makes options invalid.
 type Set = fn(&LoadOptions);
 
 fn refused_loads() -> Result<()> {
@@ -58,7 +58,7 @@ fn refused_loads() -> Result<()> {
     Ok(())
 }
 
-/// What a model tells of itself fits together.
+/// Checks that a model's properties fit together.
 fn facts(model: &Model) -> Result<()> {
     check(model.source() == "synthetic:tiny", "its source")?;
     check(!model.architecture().is_empty(), "its architecture")?;
@@ -86,7 +86,7 @@ fn facts(model: &Model) -> Result<()> {
     Ok(())
 }
 
-/// Text to tokens and back.
+/// Checks that text is encoded and decoded.
 fn tokenizer(model: &Model) -> Result<()> {
     let Some(tokenizer) = model.tokenizer() else { return Err("it has no tokenizer".into()) };
     let (with, without) = (tokenizer.encode("hello", true)?, tokenizer.encode("hello", false)?);
@@ -113,7 +113,7 @@ fn tokenizer(model: &Model) -> Result<()> {
     }
 }
 
-/// Adapters come, are merged, and go.
+/// Checks that adapters are attached, merged and detached.
 fn adapters(model: &Model) -> Result<()> {
     check(model.adapters().is_empty(), "none is attached")?;
     let adapter = model.attach_adapter("synthetic:rank=4,targets=q_proj,seed=1")?;
@@ -144,7 +144,7 @@ fn adapters(model: &Model) -> Result<()> {
     check(is_refused(model.attach_adapter("no/adapter"), ErrorCode::NotGranted), "nor granted")
 }
 
-/// Operations, in several ways.
+/// Checks the counts of operations.
 fn operations(model: &Model) -> Result<()> {
     let total =
         |parts: &[Part]| -> f64 { parts.iter().map(|part| part.prefill + part.decode).sum() };

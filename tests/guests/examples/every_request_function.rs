@@ -1,4 +1,4 @@
-//! Calls each function of `requests` and of `generations`, and checks that what was set is what is told.
+//! Calls each function of `requests` and of `generations`, and checks that getters return what was set.
 
 use llem_sdk::{
     bindings::{
@@ -26,7 +26,7 @@ fn run() -> Result<()> {
     scores(&model)
 }
 
-/// What a new request is.
+/// Checks the defaults of a new request.
 fn defaults() -> Result<()> {
     let request = Request::new("a label");
     check(request.label() == "a label", "the label is the constructor's")?;
@@ -45,7 +45,7 @@ fn defaults() -> Result<()> {
     check(request.arrival().is_none(), "it comes as soon as it may")
 }
 
-/// What is set is told, and a copy is one of its own.
+/// Checks that getters return what was set, and that a copy is independent.
 fn setters() -> Result<()> {
     let request = Request::new("first");
     request.add_text("text");
@@ -112,7 +112,7 @@ fn setters() -> Result<()> {
     check(is_each && request.seed().is_none(), "what was set can be set again")
 }
 
-/// What a completion tells fits together.
+/// Checks that a completion's properties fit together.
 fn completions(model: &Model) -> Result<()> {
     let request = Request::new("completions");
     request.add_tokens(&[1, 2, 3]);
@@ -140,7 +140,7 @@ fn completions(model: &Model) -> Result<()> {
         check(likely.len() == 5, "log-probabilities for each token")?;
         for (step, token) in likely.iter().zip(completion.tokens()) {
             check(step.chosen.token == token && step.top.len() == 2, "of it and of two others")?;
-            // Greedy: the chosen one is the most likely.
+            // A greedy request chooses the most likely token.
             check(step.chosen.log_probability == step.top[0].log_probability, "the likeliest")?;
             check(step.top[0].log_probability >= step.top[1].log_probability, "likeliest first")?;
             check(step.chosen.log_probability <= 0.0, "a probability is at most 1")?;
@@ -156,10 +156,10 @@ fn completions(model: &Model) -> Result<()> {
     check(parts <= measured.wall_time(), "prefill and decode are parts of the whole")
 }
 
-/// Makes a request one that is to be refused.
+/// A change that makes a request invalid.
 type Set = fn(&Request);
 
-/// What is out of range is refused by whoever is given it.
+/// Checks that the functions that take a request refuse values out of range.
 fn refusals(model: &Model) -> Result<()> {
     let cases: [(&str, Set); 17] = [
         ("fewer tokens than the fewest", |request| request.set_min_new_tokens(99)),
@@ -196,7 +196,7 @@ fn refusals(model: &Model) -> Result<()> {
     check(is_refused(model.generate(&adapter), ErrorCode::NotFound), "an adapter that is none")
 }
 
-/// Scores, and what they took.
+/// Checks scores and their measurement.
 fn scores(model: &Model) -> Result<()> {
     let one = |context: &[u32], continuation: &[u32]| ScoreRequest {
         context: context.to_vec(),

@@ -1,4 +1,4 @@
-//! Generates from token ids that it is given, as static batches or in continuous ones.
+//! Generates from token ids in its parameters, in static batches or in continuous ones.
 
 use llem_sdk::prelude::*;
 
@@ -14,13 +14,13 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let prompt: Vec<u32> = sizes("prompt")?.into_iter().map(|id| id as u32).collect();
     let new_tokens: u32 = parameter("new-tokens")?;
     let temperature: f64 = parameter("temperature")?;
-    let sampling = Sampling::at(temperature as f32);
+    let sampling = Sampling::with_temperature(temperature as f32);
     let most = prompt.len() as u32 + new_tokens;
-    let request = Request::tokens(prompt)
+    let request = Request::from_tokens(prompt)
         .label("given")
         .max_new_tokens(new_tokens)
         .ignore_eos()
@@ -28,7 +28,7 @@ fn run() -> Result<()> {
     let in_batch: bool = parameter("batch")?;
     for _ in 0..parameter::<u32>("requests")? {
         if in_batch {
-            let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(most))?;
+            let batch = model.open_batch(BatchOptions::new(2).max_tokens(most))?;
             batch.submit(&request, None)?;
             batch.drain()?;
         } else {

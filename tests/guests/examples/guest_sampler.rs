@@ -1,4 +1,4 @@
-//! Chooses tokens itself: the most likely ones, which are to be those of the host's greedy request.
+//! Chooses the most likely tokens itself, and compares them with the host's greedy request.
 
 use llem_sdk::prelude::*;
 use test_guests::{check, is_refused};
@@ -16,20 +16,20 @@ fn about() -> About {
 const LENGTHS: [u32; 4] = [3, 40, 1, 17];
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let vocabulary = model.info().vocab_size;
     let new_tokens: u32 = parameter("new-tokens")?;
     let request = |length: u32| {
         let prompt: Vec<u32> = (0..length).map(|at| (at * at + 3 * length) % vocabulary).collect();
-        Request::tokens(prompt).label("chosen").max_new_tokens(new_tokens).ignore_eos()
+        Request::from_tokens(prompt).label("chosen").max_new_tokens(new_tokens).ignore_eos()
     };
-    let options = BatchOptions::sequences(3).max_tokens(64 + new_tokens).prefill_chunk(16);
+    let options = BatchOptions::new(3).max_tokens(64 + new_tokens).prefill_chunk(16);
     let batch = model.open_batch(options)?;
     let mut sequences = Vec::new();
     for length in LENGTHS {
         sequences.extend(batch.submit(&request(length).script_chooses(), None)?);
     }
-    // One that the host chooses for, in the same steps.
+    // A sequence whose tokens the host chooses, in the same steps.
     let other = batch.submit(&request(9), None)?[0];
     let mut ended = Vec::new();
     while ended.len() < sequences.len() + 1 {

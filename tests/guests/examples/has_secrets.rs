@@ -1,4 +1,4 @@
-//! Has parameters that hold secrets, and says no more of them than how long they are.
+//! Has parameters that hold secrets, and reports only their lengths.
 
 use llem_sdk::prelude::*;
 
@@ -15,7 +15,7 @@ fn run() -> Result<()> {
     for (parameter_name, metric) in [("api-key", "api_key_bytes"), ("endpoint", "endpoint_bytes")] {
         let text: String = parameter(parameter_name)?;
         report::add_metric(
-            &Quantity::exact(text.len() as f64, "By", Source::Counted).named(metric),
+            &Quantity::exact(text.len() as f64, "By", Source::Counted).into_metric(metric),
         )?;
     }
     Ok(())

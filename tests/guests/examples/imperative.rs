@@ -1,4 +1,4 @@
-//! Makes every kind of call by itself.
+//! Makes every kind of call itself, without the SDK's `Experiment`.
 
 use llem_sdk::prelude::*;
 
@@ -9,16 +9,17 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let info = model.info();
     let tokens = model.tokenize("hello")?;
     let phase = Phase::begin("outer")?;
     let window = Window::open("both")?;
-    let generation = model
-        .generate(&Request::tokens(tokens.clone()).label("first").max_new_tokens(8).ignore_eos())?;
+    let generation = model.generate(
+        &Request::from_tokens(tokens.clone()).label("first").max_new_tokens(8).ignore_eos(),
+    )?;
     let inner = Phase::begin("inner")?;
     model.generate(
-        &Request::tokens(tokens.clone()).label("second").max_new_tokens(8).ignore_eos(),
+        &Request::from_tokens(tokens.clone()).label("second").max_new_tokens(8).ignore_eos(),
     )?;
     Phase::end(inner)?;
     let measurement = window.close()?;
@@ -26,7 +27,7 @@ fn run() -> Result<()> {
     if measurement.activity.output_tokens != 16 {
         return Err(format!("the window saw {} tokens", measurement.activity.output_tokens).into());
     }
-    let scores = model.score(&[llem_sdk::completion::ScoreRequest {
+    let scores = model.score(&[llem_sdk::ScoreRequest {
         context: tokens.clone(),
         continuation: generation.completions[0].tokens.clone(),
     }])?;
@@ -36,7 +37,7 @@ fn run() -> Result<()> {
     let shape = llem_sdk::flops::Shape::new(1, tokens.len() as u32, 8);
     let count = llem_sdk::flops::estimate(&model, &shape)?;
     report::add_metric(
-        &Quantity::exact(count.needed.total(), "FLOP", Source::Analytic).named("flops"),
+        &Quantity::exact(count.needed.total(), "FLOP", Source::Analytic).into_metric("flops"),
     )?;
     let random = Random::new("test");
     let draws = [random.next_u64() as f64 / 2f64.powi(64), random.next_f64()];

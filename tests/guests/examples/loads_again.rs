@@ -1,4 +1,4 @@
-//! Loads the model and lets go of it, again and again, with and without an open batch.
+//! Loads the model and drops it, again and again, with and without an open batch.
 
 use llem_sdk::prelude::*;
 
@@ -12,12 +12,13 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     for _ in 0..parameter::<u64>("rounds")? {
-        let model = Model::granted()?;
+        let model = Model::load_granted()?;
         if parameter("batch")? {
-            let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
+            let batch = model.open_batch(BatchOptions::new(1).max_tokens(16))?;
             drop(model);
-            // The model goes with the last that needs it.
-            batch.submit(&Request::tokens([1, 2, 3]).label("batch").max_new_tokens(2), None)?;
+            // The model is freed with the last owner.
+            batch
+                .submit(&Request::from_tokens([1, 2, 3]).label("batch").max_new_tokens(2), None)?;
             let window = Window::open("steps")?;
             let ended = batch.drain()?;
             if ended.len() != 1 || window.close()?.devices_used != 1 {

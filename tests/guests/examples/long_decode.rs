@@ -1,4 +1,4 @@
-//! Decodes for as long as it is let.
+//! Decodes until the host ends it.
 
 use llem_sdk::prelude::*;
 
@@ -9,10 +9,10 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     loop {
         model.generate(
-            &Request::text("on and on").label("endless").max_new_tokens(4000).ignore_eos(),
+            &Request::from_text("on and on").label("endless").max_new_tokens(4000).ignore_eos(),
         )?;
     }
 }

@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    model.generate(&Request::tokens([1]).label("l".repeat(100_000)).max_new_tokens(1))?;
+    let model = Model::load_granted()?;
+    model.generate(&Request::from_tokens([1]).label("l".repeat(100_000)).max_new_tokens(1))?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Never ends.
+//! Loops in `run` without end.
 
 use llem_sdk::prelude::*;
 

@@ -1,6 +1,7 @@
-//! Opens a window, generates, and closes it when told time has passed, whatever has become of its model's ranks.
+//! Opens a window, generates, and closes the window after the time in the parameter `rest`, even if a rank of the model
+//! has been lost by then.
 
-use llem_sdk::{prelude::*, rest::rest};
+use llem_sdk::{prelude::*, sleep_for};
 use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
@@ -14,11 +15,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let _phase = Phase::begin("measure")?;
     let window = Window::open("whole")?;
-    model.generate(&Request::tokens([1, 2, 3]).max_new_tokens(4).ignore_eos())?;
-    rest(Duration::from_secs(parameter("rest")?));
+    model.generate(&Request::from_tokens([1, 2, 3]).max_new_tokens(4).ignore_eos())?;
+    sleep_for(Duration::from_secs(parameter("rest")?));
     let closed = Window::close(window).map(|measurement| measurement.label);
     report::log(Level::Info, &format!("closed: {closed:?}"));
     Ok(())

@@ -9,11 +9,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let _phase = Phase::begin("measure")?;
     for index in 0..100_000 {
         model.generate(
-            &Request::tokens([1, 2, 3])
+            &Request::from_tokens([1, 2, 3])
                 .label(format!("request {index}"))
                 .max_new_tokens(4)
                 .ignore_eos(),

@@ -1,6 +1,6 @@
 //! Scores many requests, or texts, in one call.
 
-use llem_sdk::{completion::ScoreRequest, prelude::*};
+use llem_sdk::{ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -10,12 +10,12 @@ fn about() -> About {
         .boolean("rolling", false, "whole texts instead of continuations")
 }
 
-/// Tokens before a continuation, and of one.
+/// The lengths of a context and of a continuation, in tokens.
 const CONTEXT: u32 = 40;
 const CONTINUATION: u32 = 24;
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let requests: u32 = parameter("requests")?;
     let vocabulary = model.info().vocab_size;
     let tokens = |from: u32, count: u32| -> Vec<u32> {

@@ -1,4 +1,4 @@
-//! Opens windows around nothing but rest, and reports what the meter says of each.
+//! Opens windows in which it only waits, and reports the meter's numbers for each.
 
 use llem_sdk::{
     meter::{self, Baseline},
@@ -18,12 +18,12 @@ fn about() -> About {
 }
 
 fn rest(parameter_name: &str) -> Result<()> {
-    llem_sdk::rest::rest(Duration::from_millis(parameter(parameter_name)?));
+    llem_sdk::sleep_for(Duration::from_millis(parameter(parameter_name)?));
     Ok(())
 }
 
 fn run() -> Result<()> {
-    // The meter looks for devices when it is first asked for something.
+    // The meter looks for devices at its first use.
     meter::counter_resolution();
     rest("settle")?;
     let baseline: u64 = parameter("baseline")?;
@@ -41,20 +41,25 @@ fn run() -> Result<()> {
         let samples = window.timeline(0);
         let measurement = window.close()?;
         report::add_metric(
-            &Quantity::exact(samples.len() as f64, "{sample}", Source::Counted).named("samples"),
+            &Quantity::exact(samples.len() as f64, "{sample}", Source::Counted)
+                .into_metric("samples"),
         )?;
         for part in &measurement.energy {
             if let Ok(energy) = &part.energy {
-                report::add_metric(&energy.clone().named("energy").label("device", &part.device))?;
+                report::add_metric(
+                    &energy.clone().into_metric("energy").label("device", &part.device),
+                )?;
             }
         }
         if let Ok(energy) = &measurement.energy_above_idle {
-            report::add_metric(&energy.clone().named("energy_above_idle"))?;
+            report::add_metric(&energy.clone().into_metric("energy_above_idle"))?;
         }
     }
     for resolution in meter::counter_resolution() {
         if let Ok(period) = resolution.update_period {
-            report::add_metric(&period.named("update_period").label("device", resolution.device))?;
+            report::add_metric(
+                &period.into_metric("update_period").label("device", resolution.device),
+            )?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Runs two sequences of a continuous batch for some steps, and then ends in the way that it is told.
+//! Runs two sequences of a continuous batch for some steps, and then ends in the way that its parameter says.
 
 use llem_sdk::prelude::*;
 
@@ -11,9 +11,9 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(8000))?;
-    let request = Request::text("On and on.").label("open").max_new_tokens(7000).ignore_eos();
+    let model = Model::load_granted()?;
+    let batch = model.open_batch(BatchOptions::new(2).max_tokens(8000))?;
+    let request = Request::from_text("On and on.").label("open").max_new_tokens(7000).ignore_eos();
     batch.submit(&request, None)?;
     batch.submit(&request, None)?;
     for _ in 0..parameter::<u32>("steps")? {

@@ -1,4 +1,4 @@
-//! Is a component for another world.
+//! Implements another world, which the host does not know.
 
 mod bindings {
     wit_bindgen::generate!({

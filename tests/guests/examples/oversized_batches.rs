@@ -1,4 +1,4 @@
-//! Opens batches that no memory holds, each of which is refused, and then one that it holds.
+//! Opens batches that do not fit into memory, which are refused, and then one that fits.
 
 use llem_sdk::prelude::*;
 
@@ -9,11 +9,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     for (sequences, tokens) in
         [(u32::MAX, 2), (u32::MAX, 8192), (1 << 31, 8192), (100_000_000, 2), (1 << 30, 64)]
     {
-        match model.open_batch(BatchOptions::sequences(sequences).max_tokens(tokens)) {
+        match model.open_batch(BatchOptions::new(sequences).max_tokens(tokens)) {
             Err(error) if error.code == ErrorCode::LimitReached => {
                 if !error.message.contains(&format!("KV cache of {sequences} sequences")) {
                     return Err(error);
@@ -23,6 +23,6 @@ fn run() -> Result<()> {
             Ok(_) => return Err(Error::from(format!("{sequences} x {tokens} were reserved"))),
         }
     }
-    model.open_batch(BatchOptions::sequences(1).max_tokens(64))?;
+    model.open_batch(BatchOptions::new(1).max_tokens(64))?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Panics.
+//! Panics in `run`.
 
 use llem_sdk::prelude::*;
 

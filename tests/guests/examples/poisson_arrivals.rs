@@ -1,4 +1,4 @@
-//! Requests of an open loop, all scheduled ahead: how late the host took each up.
+//! Schedules all requests of an open loop in advance, and reports how late the host admitted each.
 
 use llem_sdk::{meter::now, prelude::*, report::Series};
 use test_guests::check;
@@ -12,20 +12,21 @@ fn about() -> About {
         .integer("new-tokens", 4, "tokens of each")
 }
 
-/// From the submission of the first to when it may arrive, ns.
+/// The time from the first submission to the moment that arrivals count from, in ns.
 const LEAD: u64 = 100_000_000;
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let (count, new_tokens): (u32, u32) = (parameter("count")?, parameter("new-tokens")?);
-    let batch = model.open_batch(BatchOptions::sequences(16).max_tokens(8 + new_tokens))?;
-    let request = Request::tokens([1; 8]).label("arrival").max_new_tokens(new_tokens).ignore_eos();
-    let mut offsets = Arrivals::poisson(parameter("rate")?).offsets()?;
+    let batch = model.open_batch(BatchOptions::new(16).max_tokens(8 + new_tokens))?;
+    let request =
+        Request::from_tokens([1; 8]).label("arrival").max_new_tokens(new_tokens).ignore_eos();
+    let mut times = Arrivals::poisson(parameter("rate")?).times()?;
     let mut random = Random::new("arrivals");
     let began = now() + LEAD;
     let mut due = Vec::new();
     for _ in 0..count {
-        let offset = offsets.draw(&mut random).flatten().unwrap_or_default();
+        let offset = times.draw(&mut random).flatten().unwrap_or_default();
         let arrival = began + offset.as_nanos() as u64;
         batch.submit(&request, Some(arrival))?;
         due.push(arrival);
@@ -52,13 +53,13 @@ fn run() -> Result<()> {
     })?;
     for (name, lates) in [("lateness", idle), ("lateness_in_step", in_step)] {
         let count = Quantity::exact(lates.len() as f64, "{request}", Source::Counted);
-        report::add_metric(&count.named(&format!("{name}_requests")))?;
+        report::add_metric(&count.into_metric(&format!("{name}_requests")))?;
         if let Some(mean) = Quantity::mean(&lates, "s") {
-            report::add_metric(&mean.named(name))?;
+            report::add_metric(&mean.into_metric(name))?;
         }
         if let Some(median) = median(lates) {
             let median = Quantity::exact(median, "s", Source::Clock);
-            report::add_metric(&median.named(&format!("{name}_median")))?;
+            report::add_metric(&median.into_metric(&format!("{name}_median")))?;
         }
     }
     Ok(())

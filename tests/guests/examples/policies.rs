@@ -1,4 +1,4 @@
-//! All three policies in one component.
+//! Exports all three policies from one component.
 
 use llem_sdk::prelude::*;
 
@@ -18,20 +18,20 @@ impl Describe for Both {
 }
 
 impl WarmupPolicy for Both {
-    fn next(&mut self, history: &[Trial]) -> Result<Warmup> {
+    fn next(&mut self, history: &[Trial]) -> Result<WarmupStep> {
         FixedCount { runs: 2, max_new_tokens: Some(1) }.next(history)
     }
 }
 
-impl Workload for Both {
+impl WorkloadPolicy for Both {
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
         let index = last.map_or(0, |last| last.index + 1);
         Ok((index < 2)
-            .then(|| Request::text("again").label("again").max_new_tokens(4).ignore_eos()))
+            .then(|| Request::from_text("again").label("again").max_new_tokens(4).ignore_eos()))
     }
 }
 
-impl Metrics for Both {
+impl MetricsPolicy for Both {
     fn observe(&mut self, _: Trial) -> Result<()> {
         self.trials += 1;
         Ok(())
@@ -39,6 +39,6 @@ impl Metrics for Both {
 
     fn derive(&mut self, model: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
         let product = f64::from(model.layers * self.trials);
-        Ok(vec![Quantity::exact(product, "1", Source::Derived).named("layers_times_trials")])
+        Ok(vec![Quantity::exact(product, "1", Source::Derived).into_metric("layers_times_trials")])
     }
 }

@@ -1,12 +1,12 @@
-//! A workload whose requests arrive on their own, or one of a closed loop.
+//! Exports a workload whose requests arrive by a Poisson process or in a closed loop.
 
-use llem_sdk::{arrivals::Arriving, prelude::*};
+use llem_sdk::{TimedWorkload, prelude::*};
 
 llem_sdk::workload!(Timed);
 
-/// Made when it begins, once its parameters can be read.
+/// The workload. It is created in `begin`, because parameters cannot be read before.
 #[derive(Default)]
-struct Timed(Option<Arriving<Requests>>);
+struct Timed(Option<TimedWorkload<RequestList>>);
 
 impl Describe for Timed {
     fn about() -> About {
@@ -18,24 +18,24 @@ impl Describe for Timed {
     }
 }
 
-impl Workload for Timed {
+impl WorkloadPolicy for Timed {
     fn begin(&mut self, model: &ModelInfo) -> Result<Schedule> {
         let (rate, count): (f64, u32) = (parameter("rate")?, parameter("count")?);
         let prompts: u32 = parameter("prompts")?;
         let requests = (0..count).map(|index| {
             let prompts = (0..prompts).map(|prompt| Prompt::Tokens(vec![1 + index + prompt; 8]));
-            Request::of(prompts).label("timed").max_new_tokens(6).ignore_eos()
+            Request::from_prompts(prompts).label("timed").max_new_tokens(6).ignore_eos()
         });
         let arrivals = match rate > 0.0 {
             true => Arrivals::poisson(rate),
             false => Arrivals::closed_loop(parameter("concurrency")?),
         };
-        let options = BatchOptions::sequences(4).max_tokens(32);
-        self.0.insert(arrivals.of(Requests::new(requests), options)).begin(model)
+        let options = BatchOptions::new(4).max_tokens(32);
+        self.0.insert(arrivals.apply_to(RequestList::new(requests), options)).begin(model)
     }
 
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
-        // A trial of a batch has completions, and nothing of a request that ran alone.
+        // A trial of a continuous batch has completions, but no generation.
         if let Some(last) = last
             && (last.generation().is_ok() || last.completions().len() != last.request.prompts.len())
         {

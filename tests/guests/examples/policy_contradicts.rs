@@ -1,4 +1,4 @@
-//! Metrics that declare a parameter as others do, with another default.
+//! Exports metrics that declare a parameter of another policy with another default.
 
 use llem_sdk::prelude::*;
 
@@ -17,7 +17,7 @@ impl Describe for Contradicts {
     }
 }
 
-impl Metrics for Contradicts {
+impl MetricsPolicy for Contradicts {
     fn observe(&mut self, _: Trial) -> Result<()> {
         Ok(())
     }

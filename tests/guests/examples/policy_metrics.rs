@@ -1,4 +1,4 @@
-//! Metrics alone.
+//! Exports a metrics policy only.
 
 use llem_sdk::prelude::*;
 
@@ -16,7 +16,7 @@ impl Describe for Count {
     }
 }
 
-impl Metrics for Count {
+impl MetricsPolicy for Count {
     fn observe(&mut self, trial: Trial) -> Result<()> {
         self.trials += 1;
         self.tokens += trial.output_tokens();
@@ -24,8 +24,9 @@ impl Metrics for Count {
     }
 
     fn derive(&mut self, _: &ModelInfo, _: &Session) -> Result<Vec<Metric>> {
-        let counted =
-            |value, unit, name| Quantity::exact(value as f64, unit, Source::Counted).named(name);
+        let counted = |value, unit, name| {
+            Quantity::exact(value as f64, unit, Source::Counted).into_metric(name)
+        };
         Ok(vec![
             counted(self.trials, "{request}", "trials"),
             counted(self.tokens, "{token}", "tokens"),

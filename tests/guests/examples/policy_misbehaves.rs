@@ -1,4 +1,4 @@
-//! A workload that asks once, and then goes wrong in the way that it is told.
+//! Exports a workload that returns one request, and then fails in the way that its parameter says.
 
 use llem_sdk::{inputs::Dataset, prelude::*};
 
@@ -15,10 +15,12 @@ impl Describe for Misbehaves {
     }
 }
 
-impl Workload for Misbehaves {
+impl WorkloadPolicy for Misbehaves {
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
         if last.is_none() {
-            return Ok(Some(Request::tokens([1]).label("first").max_new_tokens(1).ignore_eos()));
+            return Ok(Some(
+                Request::from_tokens([1]).label("first").max_new_tokens(1).ignore_eos(),
+            ));
         }
         let way: String = parameter("way")?;
         match &way[..] {

@@ -1,4 +1,4 @@
-//! A warm-up policy alone.
+//! Exports a warm-up policy only.
 
 use llem_sdk::prelude::*;
 
@@ -14,7 +14,7 @@ impl Describe for Thrice {
 }
 
 impl WarmupPolicy for Thrice {
-    fn next(&mut self, history: &[Trial]) -> Result<Warmup> {
+    fn next(&mut self, history: &[Trial]) -> Result<WarmupStep> {
         FixedCount { runs: parameter("warmup-runs")?, max_new_tokens: Some(2) }.next(history)
     }
 }

@@ -1,4 +1,4 @@
-//! A workload alone.
+//! Exports a workload policy only.
 
 use llem_sdk::prelude::*;
 
@@ -13,10 +13,10 @@ impl Describe for Growing {
     }
 }
 
-impl Workload for Growing {
+impl WorkloadPolicy for Growing {
     fn next(&mut self, last: Option<&Trial>) -> Result<Option<Request>> {
         let length = last.map_or(1, |last| last.index + 2);
-        let request = || Request::tokens(Vec::from_iter(0..length)).label("growing");
+        let request = || Request::from_tokens(Vec::from_iter(0..length)).label("growing");
         Ok((length <= 4).then(|| request().max_new_tokens(4).ignore_eos()))
     }
 }

@@ -1,4 +1,4 @@
-//! Puts a text that it is given into everything that it reports, as often as it is told to.
+//! Puts the text of a parameter into everything that it reports, as often as another parameter says.
 
 use llem_sdk::prelude::*;
 
@@ -16,16 +16,17 @@ fn run() -> Result<()> {
     report::log(Level::Error, &text);
     report::log(Level::Info, &text);
     report::show_progress(1, 2, &text);
-    // A host that refuses a text is as good as one that shows it harmlessly.
+    // The host may refuse the text or show it harmlessly. Both are right.
     let _ = report::add_table(&table(&text, count as usize));
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     for index in 0..count {
         let text = format!("{text}{index}");
         report::warn(&text);
         let phase = Phase::begin(&text);
-        let request = Request::tokens([1, 2]).label(&text).max_new_tokens(1);
+        let request = Request::from_tokens([1, 2]).label(&text).max_new_tokens(1);
         let _ = model.generate(&request.ignore_eos());
-        let metric = Quantity::exact(1.0, &text, Source::Derived).named(&text).label(&text, &text);
+        let metric =
+            Quantity::exact(1.0, &text, Source::Derived).into_metric(&text).label(&text, &text);
         let _ = report::add_metric(&metric);
         let _ = report::add_table(&table(&text, 1));
         drop(phase);
@@ -33,7 +34,7 @@ fn run() -> Result<()> {
     if parameter("fails")? { Err(text.into()) } else { Ok(()) }
 }
 
-/// A table of `size` rows and columns.
+/// Creates a table of `size` rows and columns.
 fn table(text: &str, size: usize) -> report::Table {
     let columns = vec![format!("{text} head"); size];
     let rows = vec![vec![format!("{text} cell"); size]; size];

@@ -1,5 +1,5 @@
-//! Serves requests of a model whose latencies are known, as static ones and in a continuous batch, and says what its
-//! own clock shows around each.
+//! Runs requests of a model with known latencies, in static batches and in a continuous batch, and reports its own
+//! clock before and after each.
 
 use llem_sdk::{meter, prelude::*};
 
@@ -12,24 +12,24 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let (requests, tokens): (u32, u32) = (parameter("requests")?, parameter("tokens")?);
     let request = |label: &str| {
-        Request::text("A prompt that has to be tokenized.")
+        Request::from_text("A prompt that has to be tokenized.")
             .label(label)
             .max_new_tokens(tokens)
             .ignore_eos()
     };
     let seen = |name: &str, began: u64| {
         let wall = Quantity::exact((meter::now() - began) as f64 * 1e-9, "s", Source::Clock);
-        llem_sdk::report::add_metric(&wall.named(name))
+        llem_sdk::report::add_metric(&wall.into_metric(name))
     };
     for _ in 0..requests {
         let began = meter::now();
         model.generate(&request("static"))?;
         seen("static_call", began)?;
     }
-    let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64 + tokens))?;
+    let batch = model.open_batch(BatchOptions::new(2).max_tokens(64 + tokens))?;
     for index in 0..requests {
         let window = Window::open("batch")?;
         let began = meter::now();

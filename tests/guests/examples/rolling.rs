@@ -1,6 +1,6 @@
 //! Scores a text that is longer than the model's context, as a whole and window by window.
 
-use llem_sdk::{completion::ScoreRequest, prelude::*};
+use llem_sdk::{ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -11,7 +11,7 @@ fn about() -> About {
 const PREFIX: u32 = 1;
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let (context, vocabulary) = (model.info().context_length as usize, model.info().vocab_size);
     let length = 2 * context + context / 3;
     let text: Vec<u32> = (0..length as u32).map(|index| (index * index + 7) % vocabulary).collect();
@@ -21,7 +21,7 @@ fn run() -> Result<()> {
     if lengths != [length, 0, 3] {
         return Err(format!("every token is scored once, not {lengths:?}").into());
     }
-    // The windows that the text falls into: each with as much before it as fits.
+    // Splits the text into windows, each after as many previous tokens as fit into the context.
     let windows = [
         (vec![PREFIX], &text[..context]),
         (text[context - 1..context].to_vec(), &text[context..2 * context]),

@@ -1,7 +1,7 @@
-//! Scores requests, or texts, that are given as token ids.
+//! Scores requests or texts, whose token ids are in its parameters.
 
 use llem_sdk::{
-    completion::{Score, ScoreRequest},
+    Score, ScoreRequest,
     prelude::*,
     report::{Series, add_series},
 };
@@ -18,7 +18,7 @@ fn about() -> About {
 const PREFIX: u32 = 1;
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let (requests, texts): (String, String) = (parameter("requests")?, parameter("texts")?);
     let apart: bool = parameter("apart")?;
     let mut scores: Vec<Score> = Vec::new();

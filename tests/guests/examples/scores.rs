@@ -1,7 +1,7 @@
 //! Scores a given continuation of a given context.
 
 use llem_sdk::{
-    completion::ScoreRequest,
+    ScoreRequest,
     prelude::*,
     report::{Series, add_series},
 };
@@ -15,7 +15,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let request = ScoreRequest { context: ids("context")?, continuation: ids("continuation")? };
     let window = Window::open("scoring")?;
     let score = model.score(&[request])?.scores.remove(0);
@@ -29,7 +29,7 @@ fn run() -> Result<()> {
         points: points.collect(),
     })?;
     let greedy = Quantity::exact(f64::from(u8::from(score.is_greedy)), "1", Source::Derived);
-    report::add_metric(&greedy.named("is_greedy"))
+    report::add_metric(&greedy.into_metric("is_greedy"))
 }
 
 fn ids(name: &str) -> Result<Vec<u32>> {

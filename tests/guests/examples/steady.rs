@@ -1,9 +1,6 @@
-//! Measures in steady state: a batch while it is full, and trials that begin as cool as each other.
+//! Measures in steady state: a batch while it is full, and trials that begin at the same temperature.
 
-use llem_sdk::{
-    prelude::*,
-    steady::{Protocol, Saturated},
-};
+use llem_sdk::prelude::*;
 use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
@@ -13,11 +10,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let request =
-        |index: u32| Request::tokens(vec![1 + index % 50; 8]).max_new_tokens(6 + index % 5);
-    let options = BatchOptions::sequences(4).max_tokens(32);
-    let saturated = Saturated { options, length: Duration::from_millis(200), settle_steps: 5 };
+        |index: u32| Request::from_tokens(vec![1 + index % 50; 8]).max_new_tokens(6 + index % 5);
+    let options = BatchOptions::new(4).max_tokens(32);
+    let saturated = SaturatedBatch { options, length: Duration::from_millis(200), settle_steps: 5 };
     let mut index = 0;
     let steady = saturated.measure(&model, "full", || {
         index += 1;
@@ -29,7 +26,7 @@ fn run() -> Result<()> {
             format!("{tokens} tokens in {} steps of a full batch of 4", steady.steps).into()
         );
     }
-    let few = Saturated { length: Duration::from_secs(60), ..saturated };
+    let few = SaturatedBatch { length: Duration::from_secs(60), ..saturated };
     let mut left = 12;
     let ended = few.measure(&model, "ran out", || {
         left -= 1;
@@ -38,7 +35,7 @@ fn run() -> Result<()> {
     if !ended.ran_out {
         return Err("the requests ran out, but that is not said".into());
     }
-    let protocol = Protocol {
+    let protocol = ThermalProtocol {
         cooldown: Duration::from_millis(50),
         warmup_runs: 1,
         window: Duration::from_millis(100),
@@ -53,9 +50,10 @@ fn run() -> Result<()> {
     let lengths = [Duration::from_millis(50), Duration::from_millis(100)];
     let sweep = protocol.sweep(&lengths, &lengths, work)?;
     report::add_metric(
-        &Quantity::exact(sweep.protocol.window.as_secs_f64(), "s", Source::Derived).named("window"),
+        &Quantity::exact(sweep.protocol.window.as_secs_f64(), "s", Source::Derived)
+            .into_metric("window"),
     )?;
-    for metric in llem_sdk::steady::metrics(&trials)? {
+    for metric in llem_sdk::joules_per_run(&trials)? {
         report::add_metric(&metric)?;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Writes to standard output, as language runtimes do, without ending its last line, and ends in the way it is told.
+//! Writes to standard output, as language runtimes do, without ending its last line, and ends in the way that its
+//! parameter says.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -50,7 +51,7 @@ fn run() -> Result<()> {
     for _ in 0..parameter::<u64>("pieces")? {
         stdout.blocking_write_and_flush(&[b'x'; 4096]).map_err(closed)?;
     }
-    // Not waited for, as buffered writers do when a program ends.
+    // Does not wait for the write, like buffered writers at the end of a program.
     stdout.check_write().map_err(closed)?;
     stdout.write("first\nlast wörds".as_bytes()).map_err(closed)?;
     match parameter::<String>("ending")?.as_str() {

@@ -1,4 +1,4 @@
-//! Imports what no host gives.
+//! Imports an interface that the host does not have.
 
 use llem_sdk::prelude::*;
 

@@ -1,9 +1,6 @@
-//! Waits until a device is steady, and reports what it was told.
+//! Waits until a device is steady, and reports the result.
 
-use llem_sdk::{
-    prelude::*,
-    rest::{until_power_is_steady, until_temperature_is_steady},
-};
+use llem_sdk::{prelude::*, wait_until_power_steady, wait_until_temperature_steady};
 use std::time::Duration;
 
 llem_sdk::experiment!(about, run);
@@ -22,8 +19,8 @@ fn run() -> Result<()> {
     let device = Some(&device[..]).filter(|device| !device.is_empty());
     let timeout = Duration::from_millis(parameter("timeout")?);
     let waited = match parameter::<String>("what")?.as_str() {
-        "temperature" => until_temperature_is_steady(device, within, timeout),
-        _ => until_power_is_steady(device, within, timeout),
+        "temperature" => wait_until_temperature_steady(device, within, timeout),
+        _ => wait_until_power_steady(device, within, timeout),
     };
     let answer = match waited {
         Ok(_) => "steady".to_owned(),

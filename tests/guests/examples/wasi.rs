@@ -1,4 +1,4 @@
-//! Looks around in its WASI world, as language runtimes do, and reports what it sees.
+//! Reads environment, arguments, folders and clocks through WASI, as language runtimes do, and reports them.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -64,7 +64,7 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let see = |name: &str, value: f64| {
-        report::add_metric(&Quantity::exact(value, "1", Source::Counted).named(name))
+        report::add_metric(&Quantity::exact(value, "1", Source::Counted).into_metric(name))
     };
     see("variables", cli::environment::get_environment().len() as f64)?;
     see("arguments", cli::environment::get_arguments().len() as f64)?;

@@ -1,4 +1,4 @@
-//! Writes without end.
+//! Writes log lines without end.
 
 use llem_sdk::prelude::*;
 

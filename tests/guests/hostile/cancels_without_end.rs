@@ -9,9 +9,9 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
-    let request = Request::tokens([1]).label("").max_new_tokens(1);
+    let model = Model::load_granted()?;
+    let batch = model.open_batch(BatchOptions::new(1).max_tokens(16))?;
+    let request = Request::from_tokens([1]).label("").max_new_tokens(1);
     loop {
         for sequence in batch.submit(&request, None)? {
             batch.cancel(sequence)?;

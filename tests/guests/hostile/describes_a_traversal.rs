@@ -1,4 +1,4 @@
-//! Has a path for a name.
+//! Describes itself with a path as its name.
 
 use llem_sdk::prelude::*;
 

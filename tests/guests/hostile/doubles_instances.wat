@@ -1,4 +1,4 @@
-;; Has two components of which each has two components, and so on: a million instances, in two kilobytes.
+;; Contains two components, each of which contains two components, and so on: a million instances in two kilobytes.
 (component
   (component $c0 (core module $empty) (core instance (instantiate $empty)))
   (component $c1 (alias outer 1 $c0 (component $half)) (instance (instantiate $half)) (instance (instantiate $half)))
@@ -22,7 +22,7 @@
   (component $c19 (alias outer 1 $c18 (component $half)) (instance (instantiate $half)) (instance (instantiate $half)))
   (component $c20 (alias outer 1 $c19 (component $half)) (instance (instantiate $half)) (instance (instantiate $half)))
   (instance (instantiate $c20))
-  ;; Nothing of it is called.
+  ;; No function is called.
   (component $nothing)
   (instance $script (instantiate $nothing))
   (export "llem:experiment/script@VERSION" (instance $script)))

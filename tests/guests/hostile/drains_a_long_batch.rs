@@ -9,11 +9,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let most = model.info().context_length.min(2000) - 2;
-    let batch = model.open_batch(BatchOptions::sequences(8))?;
+    let batch = model.open_batch(BatchOptions::new(8))?;
     for _ in 0..8 {
-        batch.submit(&Request::tokens([1]).ignore_eos().max_new_tokens(most), None)?;
+        batch.submit(&Request::from_tokens([1]).ignore_eos().max_new_tokens(most), None)?;
     }
     batch.drain()?;
     Err("eight long sequences have ended: they were not long enough".into())

@@ -1,4 +1,4 @@
-//! Ends the program while it is asked what it is.
+//! Exits in `describe`.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::cli::exit::exit;

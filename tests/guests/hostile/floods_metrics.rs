@@ -10,6 +10,6 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     loop {
-        report::add_metric(&Quantity::exact(1.0, "", Source::Counted).named("m"))?;
+        report::add_metric(&Quantity::exact(1.0, "", Source::Counted).into_metric("m"))?;
     }
 }

@@ -9,9 +9,9 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     for number in 0u64.. {
-        model.generate(&Request::tokens([1]).label(number.to_string()).max_new_tokens(1))?;
+        model.generate(&Request::from_tokens([1]).label(number.to_string()).max_new_tokens(1))?;
     }
     Ok(())
 }

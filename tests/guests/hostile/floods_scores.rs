@@ -1,6 +1,6 @@
 //! Scores a single token without end.
 
-use llem_sdk::{completion::ScoreRequest, prelude::*};
+use llem_sdk::{ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     loop {
         model.score(&[ScoreRequest { context: vec![1], continuation: vec![2] }])?;
     }

@@ -1,4 +1,4 @@
-//! Warns of nothing without end.
+//! Reports empty warnings without end.
 
 use llem_sdk::prelude::*;
 

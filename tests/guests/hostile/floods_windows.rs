@@ -1,4 +1,4 @@
-//! Opens and closes windows of no name without end.
+//! Opens and closes windows with empty labels without end.
 
 use llem_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Uses a handle that it never had, or no longer has, or that is of another kind.
+//! Uses a handle that it never had, that it has dropped, or that belongs to another type.
 
 use llem_sdk::{
     bindings::{meter, models},
@@ -30,7 +30,7 @@ fn run() -> Result<()> {
         "window" => window.handle(),
         _ => 12_345,
     };
-    // SAFETY: it is no handle of a model, and the host has to find that out.
+    // SAFETY: the number is not a handle of a model. The host must detect that.
     let forged = unsafe { models::Model::from_handle(handle) };
     Err(Error::from(format!("a forged handle is of {}", forged.source())))
 }

@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     for seed in 0u64.. {
         model.attach_adapter(&format!("synthetic:rank=8,seed={seed}"))?;
     }

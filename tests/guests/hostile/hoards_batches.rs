@@ -9,9 +9,9 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let mut batches = Vec::new();
     loop {
-        batches.push(model.open_batch(BatchOptions::sequences(1).max_tokens(16))?);
+        batches.push(model.open_batch(BatchOptions::new(1).max_tokens(16))?);
     }
 }

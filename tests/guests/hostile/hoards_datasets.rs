@@ -1,4 +1,4 @@
-//! Opens a granted file without end, so that the host might have no file left for its own use.
+//! Opens a granted file without end, to use up the file descriptors of the host.
 
 use llem_sdk::{inputs::Dataset, prelude::*};
 

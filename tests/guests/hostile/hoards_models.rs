@@ -11,6 +11,6 @@ fn about() -> About {
 fn run() -> Result<()> {
     let mut models = Vec::new();
     loop {
-        models.push(Model::load(&LoadOptions::of("synthetic:tiny"))?);
+        models.push(Model::load(&LoadOptions::with_model("synthetic:tiny"))?);
     }
 }

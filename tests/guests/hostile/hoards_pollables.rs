@@ -1,4 +1,4 @@
-//! Makes moments to wait for without end, and keeps them.
+//! Creates timers (pollables) without end and keeps them.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::clocks::monotonic_clock::subscribe_duration;

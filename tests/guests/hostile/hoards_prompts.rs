@@ -9,10 +9,10 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let length = model.info().context_length.min(7000) as usize - 2;
-    let batch = model.open_batch(BatchOptions::sequences(1))?;
-    let request = Request::tokens(vec![1; length]).max_new_tokens(1);
+    let batch = model.open_batch(BatchOptions::new(1))?;
+    let request = Request::from_tokens(vec![1; length]).max_new_tokens(1);
     for _ in 0..12_000 * (7000 / length) {
         batch.submit(&request, None)?;
     }

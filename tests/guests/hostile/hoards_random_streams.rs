@@ -1,4 +1,4 @@
-//! Makes streams of random numbers without end, each under a name of a kilobyte.
+//! Opens random streams without end, each with a name of a kilobyte.
 
 use llem_sdk::prelude::*;
 

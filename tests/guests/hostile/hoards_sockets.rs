@@ -1,4 +1,4 @@
-//! Makes sockets without end, so that the host might have no file left for its own use.
+//! Creates sockets without end, to use up the file descriptors of the host.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::sockets::{

@@ -1,4 +1,4 @@
-//! Takes standard output without end, and keeps every handle.
+//! Opens standard output without end and keeps every handle.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::cli::stdout::get_stdout;

@@ -1,4 +1,4 @@
-//! Ends with a sentence that clears the screen and goes on for a megabyte.
+//! Fails with a message of a megabyte that clears the screen.
 
 use llem_sdk::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Uses paths, control characters and spoofs as names. Files of such names must be refused; whatever else is accepted
-//! must not reach a terminal as it is.
+//! Uses paths, control characters and imitations as names. Files with such names must be refused. Other accepted names
+//! must not reach a terminal unchanged.
 
 use llem_sdk::{
     bindings::inputs,
@@ -32,7 +32,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let mut accepted = Vec::new();
     for name in NAMES {
         if report::write_artifact(name, b"evil").is_ok() {
@@ -40,11 +40,11 @@ fn run() -> Result<()> {
         }
         let Err(_) = inputs::parameter(name) else { return Err("a parameter".into()) };
         let Err(_) = Dataset::open(name) else { return Err("a dataset".into()) };
-        // What these do with such a name is their own affair, as long as nobody's terminal sees it.
+        // These calls may accept or refuse the name, but it must not reach a terminal unchanged.
         let quantity = Quantity::exact(1.0, name, Source::Derived);
-        let metric = Quantity::exact(1.0, "J", Source::Derived).named(name);
+        let metric = Quantity::exact(1.0, "J", Source::Derived).into_metric(name);
         let labels = vec![(name.to_owned(), name.to_owned())];
-        drop(report::add_metric(&quantity.named("unit")));
+        drop(report::add_metric(&quantity.into_metric("unit")));
         drop(report::add_metric(&Metric { labels, ..metric }));
         let axis = (name.to_owned(), "s".to_owned());
         let points = vec![(1.0, 1.0)];
@@ -53,7 +53,7 @@ fn run() -> Result<()> {
         drop(report::add_table(&Table { name: name.to_owned(), columns, rows }));
         drop(Phase::begin(name));
         drop(Window::open(name).and_then(Window::close));
-        drop(model.generate(&Request::tokens([1]).label(name).max_new_tokens(1)));
+        drop(model.generate(&Request::from_tokens([1]).label(name).max_new_tokens(1)));
         drop(model.attach_adapter(name));
         report::show_progress(1, 2, name);
         report::log(Level::Error, name);

@@ -1,4 +1,4 @@
-//! Panics with a sentence that clears the screen and goes on for a megabyte.
+//! Panics with a message of a megabyte that clears the screen.
 
 use llem_sdk::prelude::*;
 

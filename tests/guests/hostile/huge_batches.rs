@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let mut accepted = Vec::new();
     for (sequences, tokens) in [
         (u32::MAX, None),
@@ -20,7 +20,7 @@ fn run() -> Result<()> {
         (1, Some(u32::MAX)),
         (0, None),
     ] {
-        let options = BatchOptions { max_tokens: tokens, ..BatchOptions::sequences(sequences) };
+        let options = BatchOptions { max_tokens: tokens, ..BatchOptions::new(sequences) };
         if model.open_batch(options).is_ok() {
             accepted.push(format!("{sequences} sequences of {tokens:?} tokens"));
         }

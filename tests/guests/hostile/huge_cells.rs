@@ -1,4 +1,4 @@
-//! Reports tables whose cells are of so many kilobytes, as many cells and tables as are asked for.
+//! Reports tables with huge cells. Parameters set the number of tables and cells and the size of a cell in kilobytes.
 
 use llem_sdk::{prelude::*, report::Table};
 

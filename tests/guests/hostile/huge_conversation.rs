@@ -1,6 +1,6 @@
-//! Renders a conversation of so many messages.
+//! Renders a conversation. A parameter sets the number of messages.
 
-use llem_sdk::{prelude::*, request::Message};
+use llem_sdk::{Message, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -10,7 +10,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let one = || Message { role: "user".to_owned(), content: "a".to_owned() };
     let messages: Vec<_> = (0..parameter("messages")?).map(|_: usize| one()).collect();
     loop {

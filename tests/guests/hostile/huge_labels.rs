@@ -1,4 +1,4 @@
-//! Uses a name of a megabyte wherever the contract takes one. Each must be refused, in few words.
+//! Uses a name of a megabyte wherever the contract takes one. Each must be refused with a short message.
 
 use llem_sdk::{
     flops::{Shape, estimate},
@@ -15,10 +15,10 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let long = "l".repeat(1 << 20);
-    let model = Model::granted()?;
-    let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
-    let request = Request::tokens([1]).label(&long).max_new_tokens(1);
-    let one = |name: &str| Quantity::exact(1.0, "J", Source::Derived).named(name);
+    let model = Model::load_granted()?;
+    let batch = model.open_batch(BatchOptions::new(1).max_tokens(16))?;
+    let request = Request::from_tokens([1]).label(&long).max_new_tokens(1);
+    let one = |name: &str| Quantity::exact(1.0, "J", Source::Derived).into_metric(name);
     let axis = |name: &str| (name.to_owned(), "s".to_owned());
     let (points, rows) = (vec![(1.0, 1.0)], Vec::new());
     let labelled = |name: &str, value: &str| {
@@ -35,7 +35,10 @@ fn run() -> Result<()> {
     let asked: [(&str, Result<()>); 18] = [
         ("generate", model.generate(&request).map(drop)),
         ("submit", batch.submit(&request, None).map(drop)),
-        ("adapter of a request", model.generate(&Request::tokens([1]).adapter(&long)).map(drop)),
+        (
+            "adapter of a request",
+            model.generate(&Request::from_tokens([1]).adapter(&long)).map(drop),
+        ),
         ("attach-adapter", model.attach_adapter(&long).map(drop)),
         ("merge-adapter", model.merge_adapter(&long).map(drop)),
         ("detach-adapter", model.detach_adapter(&long)),
@@ -43,7 +46,10 @@ fn run() -> Result<()> {
         ("window", Window::open(&long).map(drop)),
         ("phase", Phase::begin(&long).map(drop)),
         ("metric", report::add_metric(&one(&long))),
-        ("unit", report::add_metric(&Quantity::exact(1.0, &long, Source::Derived).named("m"))),
+        (
+            "unit",
+            report::add_metric(&Quantity::exact(1.0, &long, Source::Derived).into_metric("m")),
+        ),
         ("label's name", report::add_metric(&labelled(&long, "v"))),
         ("series", report::add_series(&series(&long, "x"))),
         ("axis", report::add_series(&series("s", &long))),

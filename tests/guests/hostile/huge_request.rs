@@ -1,4 +1,4 @@
-//! Generates for so many prompts of one token at once.
+//! Generates for many prompts of one token at once. A parameter sets their number.
 
 use llem_sdk::prelude::*;
 
@@ -10,9 +10,10 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let prompts = (0..parameter("prompts")?).map(|_: usize| Request::tokens([1]).prompts.remove(0));
-    let request = Request::of(prompts).ignore_eos().max_new_tokens(100);
+    let model = Model::load_granted()?;
+    let prompts =
+        (0..parameter("prompts")?).map(|_: usize| Request::from_tokens([1]).prompts.remove(0));
+    let request = Request::from_prompts(prompts).ignore_eos().max_new_tokens(100);
     loop {
         model.generate(&request)?;
     }

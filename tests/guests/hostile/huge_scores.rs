@@ -1,6 +1,6 @@
-//! Scores so many continuations in one call.
+//! Scores many continuations in one call. A parameter sets their number.
 
-use llem_sdk::{completion::ScoreRequest, prelude::*};
+use llem_sdk::{ScoreRequest, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
@@ -13,7 +13,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let one = || ScoreRequest { context: vec![1], continuation: vec![2] };
     let requests: Vec<_> = (0..parameter("continuations")?).map(|_: usize| one()).collect();
     loop {

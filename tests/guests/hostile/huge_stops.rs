@@ -1,4 +1,4 @@
-//! Generates until one of 100,000 texts appears, none of which ever will, and until nothing appears.
+//! Generates with 100,000 stop texts that never appear, and with an empty stop text.
 
 use llem_sdk::prelude::*;
 
@@ -9,11 +9,11 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let mut request = Request::tokens([1]).ignore_eos().max_new_tokens(1000);
-    request.stop = vec![String::new()];
+    let model = Model::load_granted()?;
+    let mut request = Request::from_tokens([1]).ignore_eos().max_new_tokens(1000);
+    request.stop_texts = vec![String::new()];
     drop(model.generate(&request));
-    request.stop = (0..100_000).map(|number| format!("never {number}")).collect();
+    request.stop_texts = (0..100_000).map(|number| format!("never {number}")).collect();
     loop {
         model.generate(&request)?;
     }

@@ -1,4 +1,4 @@
-//! Tokenizes a text of so many megabytes.
+//! Tokenizes a huge text. A parameter sets its size in megabytes.
 
 use llem_sdk::prelude::*;
 
@@ -14,7 +14,7 @@ fn about() -> About {
 
 fn run() -> Result<()> {
     let megabytes: usize = parameter("megabytes")?;
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     loop {
         model.tokenize(&"a".repeat(megabytes << 20))?;
     }

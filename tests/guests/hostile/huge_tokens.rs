@@ -1,4 +1,4 @@
-//! Turns a million tokens into text, without end.
+//! Decodes a million tokens to text, again and again without end.
 
 use llem_sdk::prelude::*;
 
@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     let tokens: Vec<u32> = (0..1_000_000).map(|token| token % 200).collect();
     loop {
         model.detokenize(&tokens)?;

@@ -1,4 +1,4 @@
-//! Loads models, opens windows and begins phases while it is asked what it is, without end.
+//! Loads models, opens windows and begins phases in `describe`, without end.
 
 use llem_sdk::prelude::*;
 
@@ -7,7 +7,7 @@ llem_sdk::experiment!(about, run);
 fn about() -> About {
     let mut held = (Vec::new(), Vec::new(), Vec::new());
     loop {
-        held.0.extend(Model::load(&LoadOptions::of("synthetic:llama-3.1-8b")));
+        held.0.extend(Model::load(&LoadOptions::with_model("synthetic:llama-3.1-8b")));
         held.1.extend(Window::open("described"));
         held.2.extend(Phase::begin("described"));
     }

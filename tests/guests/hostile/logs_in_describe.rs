@@ -1,4 +1,4 @@
-//! Writes log lines of 15 MB while it is asked what it is, without end.
+//! Writes log lines of 15 MB in `describe`, without end.
 
 use llem_sdk::prelude::*;
 

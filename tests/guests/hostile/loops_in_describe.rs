@@ -1,4 +1,4 @@
-//! Never says what it is.
+//! Loops in `describe` without end.
 
 use llem_sdk::prelude::*;
 

@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let one = |name: &str| Quantity::exact(1.0, "J", Source::Derived).named(name);
+    let one = |name: &str| Quantity::exact(1.0, "J", Source::Derived).into_metric(name);
     let label = |number: usize| (format!("l{number}"), "v".to_owned());
     drop(report::add_metric(&Metric { labels: vec![label(0), label(0)], ..one("twice") }));
     let labels: Vec<_> = (0..1000).map(label).collect();

@@ -1,4 +1,4 @@
-;; Has 100 instances of ten tables of 999,999 entries: 8 GB, of which no table is beyond its limit.
+;; Has 100 instances of ten tables of 999,999 entries: 8 GB in all. Each table alone is within the limit.
 (component
   (component $ten
     (core module $many
@@ -11,7 +11,7 @@
     (core instance (instantiate $many)) (core instance (instantiate $many)))
   (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten))
   (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten)) (instance (instantiate $ten))
-  ;; Nothing of it is called.
+  ;; No function is called.
   (component $nothing)
   (instance $script (instantiate $nothing))
   (export "llem:experiment/script@VERSION" (instance $script)))

@@ -1,4 +1,4 @@
-//! Looks for a name, connects and listens. Each must be refused.
+//! Resolves a host name, connects and listens. Each must be refused.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::sockets::{

@@ -1,4 +1,4 @@
-//! Waits for one of a thousand moments that never come.
+//! Waits for the first of a thousand timers (pollables) that never fire.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::{clocks::monotonic_clock::subscribe_instant, io::poll::poll};

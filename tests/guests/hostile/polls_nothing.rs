@@ -1,4 +1,4 @@
-//! Waits for one of no moments at all.
+//! Polls an empty list of pollables.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::io::poll::poll;

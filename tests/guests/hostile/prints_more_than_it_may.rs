@@ -1,4 +1,4 @@
-//! Writes 15 MB to a stream at once, though the host permits 64 KiB.
+//! Writes 15 MB to a stream at once, although the host permits 64 KiB.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::cli::stdout::get_stdout;

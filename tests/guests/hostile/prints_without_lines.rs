@@ -1,4 +1,4 @@
-//! Prints without end, and ends no line.
+//! Prints without end and without a line break.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::cli::stdout::get_stdout;

@@ -1,4 +1,4 @@
-//! Writes more zeroes than there is memory.
+//! Writes more zeroes to a stream than memory can hold.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::cli::stdout::get_stdout;

@@ -1,11 +1,11 @@
-//! Asks for files that were not granted, as models, adapters and datasets: files that are there, that are not, folders,
-//! and models that the engine makes itself out of a file. What it is told must be one sentence for all of them.
+//! Asks for files that were not granted, as models, adapters and datasets: existing files, missing files, folders, and
+//! synthetic models whose config is a file. The host must answer all of them with the same message.
 
 use llem_sdk::{inputs::Dataset, prelude::*};
 
 llem_sdk::experiment!(about, run);
 
-/// `secret.json` lies in the folder that the host runs in, and `secret` beside it is a folder.
+/// `secret.json` is a file in the host's working folder, and `secret` is a folder beside it.
 const PATHS: [&str; 16] = [
     "/etc/passwd",
     "/etc/shadow",
@@ -31,8 +31,8 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let load = |source: &str| Model::named(source).map(drop);
+    let model = Model::load_granted()?;
+    let load = |source: &str| Model::load_named(source).map(drop);
     let mut told = Vec::new();
     let mut sentences = [const { Vec::new() }; 5];
     for path in PATHS {
@@ -50,7 +50,7 @@ fn run() -> Result<()> {
         ];
         for (number, (asked, answer)) in answers.into_iter().enumerate() {
             match answer {
-                // A device is a word of a few, which is refused as what it is.
+                // Few device names are valid. Others are refused with their own message.
                 Err(error)
                     if error.code == ErrorCode::NotGranted
                         || (number == 4 && error.code == ErrorCode::InvalidArgument) =>

@@ -1,4 +1,4 @@
-//! Asks a clock what time it is, without end.
+//! Reads a clock without end.
 
 use llem_sdk::prelude::*;
 use test_guests::wasi::clocks::monotonic_clock::now;

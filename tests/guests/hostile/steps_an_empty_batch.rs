@@ -1,4 +1,4 @@
-//! Steps a batch in which there is nothing, and asks how full it is, without end.
+//! Steps an empty batch and reads its status, without end.
 
 use llem_sdk::prelude::*;
 
@@ -9,8 +9,8 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let batch = model.open_batch(BatchOptions::sequences(1).max_tokens(16))?;
+    let model = Model::load_granted()?;
+    let batch = model.open_batch(BatchOptions::new(1).max_tokens(16))?;
     loop {
         batch.step()?;
         batch.drain()?;

@@ -9,7 +9,7 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
+    let model = Model::load_granted()?;
     loop {
         let name = model.attach_adapter("synthetic:rank=8")?.name;
         model.merge_adapter(&name)?;

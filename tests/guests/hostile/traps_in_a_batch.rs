@@ -1,4 +1,4 @@
-//! Ends itself while sequences of a batch run and others wait.
+//! Traps while sequences of a batch run and others wait.
 
 use llem_sdk::prelude::*;
 
@@ -9,10 +9,10 @@ fn about() -> About {
 }
 
 fn run() -> Result<()> {
-    let model = Model::granted()?;
-    let batch = model.open_batch(BatchOptions::sequences(2).max_tokens(64))?;
+    let model = Model::load_granted()?;
+    let batch = model.open_batch(BatchOptions::new(2).max_tokens(64))?;
     for _ in 0..4 {
-        batch.submit(&Request::tokens([1, 2]).ignore_eos().max_new_tokens(50), None)?;
+        batch.submit(&Request::from_tokens([1, 2]).ignore_eos().max_new_tokens(50), None)?;
     }
     for _ in 0..5 {
         batch.step()?;

@@ -11,7 +11,7 @@ fn about() -> About {
 fn run() -> Result<()> {
     Model::load(&LoadOptions {
         dtype: Some(Dtype::F32),
-        ..LoadOptions::of("synthetic:llama-3.1-8b")
+        ..LoadOptions::with_model("synthetic:llama-3.1-8b")
     })?;
     Err("it was loaded".into())
 }

@@ -1,4 +1,4 @@
-//! The parts of WASI 0.2 that hostile guests try.
+//! Bindings of the parts of WASI 0.2 that hostile guests use.
 #![allow(missing_docs, clippy::undocumented_unsafe_blocks, reason = "generated")]
 
 wit_bindgen::generate!({

@@ -1,10 +1,10 @@
-//! Gaps between arrivals.
+//! Random gaps between arrivals.
 
-use crate::random::Uniform;
+use crate::random::UniformSource;
 
-/// A gap before a request that comes by this rate, s: of a gamma distribution of shape `burstiness` whose mean is
-/// `1 / rate`. Both are above 0.
-pub(super) fn gap(rate: f64, burstiness: f64, uniform: &mut dyn Uniform) -> f64 {
+/// Draws the gap before a request, in seconds, from a gamma distribution of shape `burstiness` and mean `1 / rate`. The
+/// rate is in requests a second. Both arguments are above 0, and an infinite burstiness gives the mean itself.
+pub(super) fn gap(rate: f64, burstiness: f64, uniform: &mut dyn UniformSource) -> f64 {
     match burstiness {
         f64::INFINITY => 1.0 / rate,
         1.0 => exponential(uniform) / rate,
@@ -12,16 +12,17 @@ pub(super) fn gap(rate: f64, burstiness: f64, uniform: &mut dyn Uniform) -> f64 
     }
 }
 
-/// Of the exponential distribution of mean 1, by the inverse of its distribution function. `1 - uniform` is above 0.
-fn exponential(uniform: &mut dyn Uniform) -> f64 {
-    -(-uniform.uniform()).ln_1p()
+/// Draws from the exponential distribution of mean 1 by inverting its distribution function. The logarithm is finite
+/// because uniform numbers are below 1.
+fn exponential(uniform: &mut dyn UniformSource) -> f64 {
+    -(-uniform.next_uniform()).ln_1p()
 }
 
-/// Of the gamma distribution of this shape and scale 1 (Marsaglia and Tsang, "A Simple Method for Generating Gamma
-/// Variables", ACM TOMS 26(3), 2000; section 6 for shapes below 1).
-fn gamma(shape: f64, uniform: &mut dyn Uniform) -> f64 {
+/// Draws from the gamma distribution of this shape and scale 1 (Marsaglia and Tsang, "A Simple Method for Generating
+/// Gamma Variables", ACM TOMS 26(3), 2000; section 6 for shapes below 1).
+fn gamma(shape: f64, uniform: &mut dyn UniformSource) -> f64 {
     if shape < 1.0 {
-        return gamma(shape + 1.0, uniform) * (1.0 - uniform.uniform()).powf(1.0 / shape);
+        return gamma(shape + 1.0, uniform) * (1.0 - uniform.next_uniform()).powf(1.0 / shape);
     }
     let d = shape - 1.0 / 3.0;
     let c = 1.0 / (9.0 * d).sqrt();
@@ -31,28 +32,28 @@ fn gamma(shape: f64, uniform: &mut dyn Uniform) -> f64 {
         if v <= 0.0 {
             continue;
         }
-        let u = 1.0 - uniform.uniform();
+        let u = 1.0 - uniform.next_uniform();
         if u.ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
             return d * v;
         }
     }
 }
 
-/// Of the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958).
-fn normal(uniform: &mut dyn Uniform) -> f64 {
+/// Draws from the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958).
+fn normal(uniform: &mut dyn UniformSource) -> f64 {
     let radius = (2.0 * exponential(uniform)).sqrt();
-    radius * (std::f64::consts::TAU * uniform.uniform()).cos()
+    radius * (std::f64::consts::TAU * uniform.next_uniform()).cos()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), the top 53 bits.
-    pub struct SplitMix(pub u64);
+    /// A generator that returns the top 53 bits of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    pub(crate) struct SplitMix(pub(crate) u64);
 
-    impl Uniform for SplitMix {
-        fn uniform(&mut self) -> f64 {
+    impl UniformSource for SplitMix {
+        fn next_uniform(&mut self) -> f64 {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut mixed = self.0;
             mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -63,8 +64,8 @@ pub(super) mod tests {
 
     const DRAWS: usize = 10_000;
 
-    /// The distribution function of the gamma distribution of scale 1, by the series of the incomplete gamma function
-    /// (Abramowitz and Stegun, 6.5.29). `of_shape` is the gamma function of the shape.
+    /// Computes the distribution function of the gamma distribution of scale 1 by the series of the incomplete gamma
+    /// function (Abramowitz and Stegun, 6.5.29). `of_shape` is the gamma function at the shape.
     fn distribution(shape: f64, of_shape: f64, x: f64) -> f64 {
         let (mut term, mut sum) = (1.0 / shape, 1.0 / shape);
         for index in 1..1_000 {
@@ -74,8 +75,8 @@ pub(super) mod tests {
         sum * (shape * x.ln() - x).exp() / of_shape
     }
 
-    /// Mean, variance and distribution are those of the gamma distribution: each within four of its standard errors, and
-    /// by Kolmogorov and Smirnov at 1 %.
+    /// Asserts that drawn gaps follow the gamma distribution: mean and variance within four standard errors, and the
+    /// distribution by the Kolmogorov-Smirnov test at 1 %.
     fn is_gamma(burstiness: f64, of_shape: f64) {
         let rate = 200.0;
         let mut uniform = SplitMix(7);

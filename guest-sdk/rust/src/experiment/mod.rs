@@ -1,12 +1,12 @@
-//! The usual course of an experiment.
+//! The standard phases of an experiment.
 //!
 //! ```text
 //! begin ──► (idle baseline ──►) warmup: next, generate, ... done ──► measure: next, generate, observe, ... ──► derive
 //! ```
 //!
-//! Where the workload's schedule has a batch, all measured requests go into it instead (`batched.rs`).
+//! If the workload's schedule has a continuous batch, all measured requests go into it instead (`batch_run.rs`).
 
-mod batched;
+mod batch_run;
 
 use crate::{
     Result,
@@ -15,83 +15,103 @@ use crate::{
     meter::Baseline,
     model::Model,
     model_info::ModelInfo,
-    policy::{Metrics, OfAll, Warmup, WarmupPolicy, Workload},
+    policy::{MetricsFn, MetricsPolicy, WarmupPolicy, WarmupStep, WorkloadPolicy},
     report::{self, Level, Metric, Phase},
     request::Request,
-    rest::rest,
+    request_list::RequestList,
     schedule::{Schedule, Session},
     trial::Trial,
+    wait::sleep_for,
     warmup::FixedCount,
-    workload::Requests,
 };
 use std::time::Duration;
 
-/// A method, assembled.
+/// An experiment assembled from a warm-up policy, a workload and metrics.
+///
+/// [`Self::run`] runs its phases in order, each as a phase of the run record: `baseline`, `warmup`, `measure`,
+/// `derive`.
+///
+/// ```no_run
+/// # use llem_sdk::prelude::*;
+/// # fn run() -> Result<()> {
+/// let request = Request::from_text("Why is the sky blue?").max_new_tokens(64);
+/// Experiment::new(Model::load_granted()?)
+///     .warmup(CvConvergence::default())
+///     .workload(RequestList::new([request]).rounds(10))
+///     .metrics(|_, trials| {
+///         let rates = trials.iter().filter_map(Trial::decode_rate);
+///         Ok(Quantity::mean_of(rates).map(|rate| rate.into_metric("decode_rate")).into_iter().collect())
+///     })
+///     .run()
+/// # }
+/// ```
 pub struct Experiment {
     model: Model,
-    /// How long idle power is measured, and how old an earlier run's may be.
+    /// How long idle power is measured, and the maximum age of an earlier run's baseline.
     baseline: Option<(Duration, Duration)>,
     warmup: Box<dyn WarmupPolicy>,
-    workload: Box<dyn Workload>,
-    metrics: Option<Box<dyn Metrics>>,
-    /// Whether the policies are components, which are handed what is on the host.
+    workload: Box<dyn WorkloadPolicy>,
+    metrics: Option<Box<dyn MetricsPolicy>>,
+    /// Whether the policies are components. Components receive the host's resources instead of the SDK's structs.
     has_components: bool,
 }
 
 impl Experiment {
-    /// Measures this model. Warms up by [`FixedCount`] unless told otherwise.
+    /// Creates an experiment on this model. It warms up with [`FixedCount`], has no requests and derives no metrics
+    /// until these are set.
     pub fn new(model: Model) -> Self {
         Self {
             model,
             baseline: None,
             warmup: Box::new(FixedCount::default()),
-            workload: Box::new(Requests::new([])),
+            workload: Box::new(RequestList::new([])),
             metrics: None,
             has_components: false,
         }
     }
 
-    /// Keeps each trial on the host too ([`Trial::on_host`]) until its policies have seen it, so that they can hand it on
-    /// to components.
+    /// Keeps each trial as a resource of the host too ([`Trial::resource`]), until the policies have seen it. The
+    /// standard runner needs this to pass trials to policies that are components.
     pub fn with_components(mut self) -> Self {
         self.has_components = true;
         self
     }
 
-    /// Measures idle power first, for `length`, unless an earlier run did at most `lifetime` ago: then every
-    /// measurement also has its energy above idle. A length of zero means that it is not measured.
+    /// Measures idle power for `length` before the warm-up, so that every measurement also has its energy above idle. A
+    /// baseline that an earlier run measured at most `lifetime` ago is used instead. A length of zero means no
+    /// baseline.
     pub fn baseline(mut self, length: Duration, lifetime: Duration) -> Self {
         self.baseline = Some((length, lifetime)).filter(|(length, _)| !length.is_zero());
         self
     }
 
-    /// How to warm up.
+    /// Sets the warm-up policy.
     pub fn warmup(mut self, policy: impl WarmupPolicy + 'static) -> Self {
         self.warmup = Box::new(policy);
         self
     }
 
-    /// What to ask.
-    pub fn workload(mut self, workload: impl Workload + 'static) -> Self {
+    /// Sets the workload: the requests that are measured.
+    pub fn workload(mut self, workload: impl WorkloadPolicy + 'static) -> Self {
         self.workload = Box::new(workload);
         self
     }
 
-    /// What to derive from all trials, which are kept for it.
+    /// Sets the metrics as a function of all trials. The trials are kept in memory until the end.
     pub fn metrics(
         self,
         derive: impl FnMut(&ModelInfo, &[Trial]) -> Result<Vec<Metric>> + 'static,
     ) -> Self {
-        self.metrics_policy(OfAll::new(derive))
+        self.metrics_policy(MetricsFn::new(derive))
     }
 
-    /// What to derive, by a policy that is given one trial after another.
-    pub fn metrics_policy(mut self, metrics: impl Metrics + 'static) -> Self {
+    /// Sets the metrics as a policy that receives one trial after another.
+    pub fn metrics_policy(mut self, metrics: impl MetricsPolicy + 'static) -> Self {
         self.metrics = Some(Box::new(metrics));
         self
     }
 
-    /// Runs it and reports its metrics.
+    /// Runs all phases and reports the metrics. Fails if the workload has no request.
     pub fn run(mut self) -> Result<()> {
         let schedule = self.workload.begin(&self.model.info())?;
         let first = self.workload.next(None)?.ok_or("the workload has no request")?;
@@ -109,17 +129,17 @@ impl Experiment {
         let mut history = Vec::new();
         loop {
             let next = self.warmup.next(&history)?;
-            history.iter_mut().for_each(Trial::let_go);
+            history.iter_mut().for_each(Trial::drop_resource);
             match next {
-                Warmup::Run { request, max_new_tokens } => {
+                WarmupStep::Run { request, max_new_tokens } => {
                     let mut request = request.map_or_else(|| first.clone(), |request| *request);
                     request.max_new_tokens = max_new_tokens
                         .map_or(request.max_new_tokens, |most| most.min(request.max_new_tokens));
                     let trial = self.trial(history.len(), request)?;
                     history.push(trial);
                 }
-                Warmup::Wait(length) => rest(length),
-                Warmup::Done(reason) => {
+                WarmupStep::Wait(length) => sleep_for(length),
+                WarmupStep::Done(reason) => {
                     report::log(Level::Info, &format!("warm: {reason}"));
                     return Ok(());
                 }
@@ -160,14 +180,14 @@ impl Experiment {
     fn trial(&self, index: usize, request: Request) -> Result<Trial> {
         let asked = requests::Request::from(&request);
         let generation = self.model.resource().generate(&asked)?;
-        let trial = Trial::alone(index as u32, request, Generation::from(&generation));
+        let trial = Trial::from_generation(index as u32, request, Generation::from(&generation));
         Ok(match self.has_components {
-            true => trial.held_by(trials::Trial::new(index as u32, asked, generation)),
+            true => trial.with_resource(trials::Trial::new(index as u32, asked, generation)),
             false => trial,
         })
     }
 
-    /// What was measured as a whole, on the host too where policies are components.
+    /// Creates the session that the metrics receive, as a resource of the host too if the policies are components.
     fn session(&self, measurement: Option<meter::Measurement>) -> Session {
         match self.has_components {
             true => trials::Session::new(measurement).into(),

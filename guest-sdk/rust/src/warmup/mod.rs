@@ -1,14 +1,11 @@
-//! Ready warm-up policies: how often, how long, until how steady or how warm, or not at all.
+//! Warm-up policies: by count, by time, or until latency or temperature is steady.
 
-mod count;
-mod steady;
-mod temperature;
-mod time;
+mod cv_convergence;
+mod fixed_count;
+mod temperature_plateau;
+mod time_floor;
 
-pub use count::{ColdStart, FixedCount};
-pub use steady::CvConvergence;
-pub use temperature::TemperaturePlateau;
-pub use time::{CountThenFloor, TimeFloor};
-
-#[cfg(test)]
-pub(crate) mod fixtures;
+pub use cv_convergence::CvConvergence;
+pub use fixed_count::{ColdStart, FixedCount};
+pub use temperature_plateau::TemperaturePlateau;
+pub use time_floor::{CountThenFloor, TimeFloor};

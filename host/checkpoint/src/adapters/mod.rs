@@ -1,20 +1,21 @@
-//! What PEFT writes of LoRA adapters (arXiv 2106.09685): which modules of a model they change, and how.
+//! Reads the files that PEFT writes for LoRA adapters (arXiv 2106.09685): which modules of a model an adapter
+//! changes, and how.
 //!
 //! ```text
-//! folder ──► AdapterFiles ──► config ──► which modules, of which rank, how strongly
-//!                        └──► names  ──► which tensor is what to which module
+//! folder ──► AdapterFiles ──► AdapterConfig ──► which modules, with which rank and scale
+//!                        └──► TensorNames   ──► the kind and the module of each tensor
 //! ```
 //!
 //! Start at [`AdapterFiles`], [`AdapterConfig`] and [`TensorNames`].
 
-pub mod config;
-mod fields;
-pub mod folder;
-mod names;
-mod pattern;
-mod role;
+mod adapter_config;
+mod adapter_files;
+mod module_kind;
+mod peft_fields;
+mod targets;
+mod tensor_names;
 
-pub use config::AdapterConfig;
-pub use folder::AdapterFiles;
-pub use names::{PREFIX, Part, TensorName, TensorNames, key_of};
-pub use role::{ExpertPart, Role};
+pub use adapter_config::{AdapterConfig, check_alpha, check_rank};
+pub use adapter_files::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterFiles};
+pub use module_kind::{ExpertSlice, ModuleKind};
+pub use tensor_names::{PEFT_PREFIX, TensorKind, TensorName, TensorNames, module_key};

@@ -1,11 +1,11 @@
-//! A conversation with what its template is given besides.
+//! A conversation, and everything else that a chat template is given with it.
 
 use crate::{Error, Result, text_file};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What a template sees of a value: what JSON can hold, objects in the order of their fields.
+/// A value that is passed to a template: anything that JSON can hold. The fields of an object keep their order.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum TemplateValue {
@@ -13,41 +13,49 @@ pub enum TemplateValue {
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// A whole number.
+    /// A whole number of 64 bits.
     Integer(i64),
-    /// A whole number beyond those.
+    /// A whole number above `i64::MAX`.
     Unsigned(u64),
-    /// A number; it need not be whole.
+    /// Any other number.
     Number(f64),
-    /// A text.
+    /// A string.
     Text(String),
-    /// Values in order.
+    /// An array of JSON.
     List(Vec<TemplateValue>),
-    /// Values by name.
+    /// An object of JSON.
     Object(IndexMap<String, TemplateValue>),
 }
 
-/// A variable of a template by its name, as `enable_thinking`, and its value. A template that does not know the name
+/// The name and the value of a template variable, for example `enable_thinking`. A template that does not use the name
 /// ignores it, as in transformers.
 pub type Argument = (String, TemplateValue);
 
-/// One turn of a conversation: `role`, `content` and whatever else templates read, as `tool_calls`.
+/// One turn of a conversation: `role`, `content` and other fields that templates read, such as `tool_calls`.
+///
+/// ```
+/// use llem_checkpoint::chat::Message;
+///
+/// let message = Message::new("user", "Hello");
+/// assert_eq!(message.text("role"), Some("user"));
+/// assert_eq!(message.text("tool_calls"), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Message {
-    /// Values by the fields' names, in their order.
+    /// The fields by name, in the order in which a template sees them.
     pub fields: IndexMap<String, TemplateValue>,
 }
 
 impl Message {
-    /// A turn of text by `system`, `user` or `assistant`.
+    /// Makes a message with the fields `role` and `content`. The role is usually `system`, `user` or `assistant`.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         let fields = [("role", role.into()), ("content", content.into())];
         let fields = fields.map(|(name, text)| (name.to_owned(), TemplateValue::Text(text)));
         Self { fields: fields.into() }
     }
 
-    /// The text of a field; `None` if it is missing or no text.
+    /// Returns the text of a field. Returns `None` if the field is missing or is not a string.
     pub fn text(&self, field: &str) -> Option<&str> {
         match self.fields.get(field) {
             Some(TemplateValue::Text(text)) => Some(text),
@@ -56,43 +64,46 @@ impl Message {
     }
 }
 
-/// What a template renders.
+/// The input of [`ChatTemplate::render`](super::ChatTemplate::render).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// Its turns.
+    /// The turns, from first to last.
     pub messages: Vec<Message>,
-    /// JSON schemas of functions that the model may call; none is not the same as no functions.
+    /// JSON schemas of the functions that the model may call. `None` and an empty list differ: templates often test
+    /// whether `tools` is defined.
     pub tools: Option<Vec<TemplateValue>>,
-    /// Texts that the model may draw on.
+    /// Documents for retrieval-augmented generation.
     pub documents: Option<Vec<TemplateValue>>,
-    /// Variables of the template.
+    /// Further variables of the template.
     pub arguments: Vec<Argument>,
-    /// Which of a model's templates is to render it; none means the one that transformers takes.
+    /// The name of the template, for models that have several. `None` selects the template that transformers selects.
     pub template: Option<String>,
-    /// The field of the last message that the model is to go on with, as `content`. Its turn is then left open.
+    /// The field of the last message that the model continues, for example `content`. The rendered text then ends
+    /// inside that field. `None` starts a new turn of the assistant.
     pub continues: Option<String>,
 }
 
 impl Conversation {
-    /// Turns, and variables of the template.
+    /// Makes a conversation from messages and template variables. Everything else is `None`.
     pub fn new(messages: Vec<Message>, arguments: Vec<Argument>) -> Self {
         Self { messages, arguments, ..Self::default() }
     }
 
     /// Reads a JSON file: a list of messages, or an object with `messages` and the arguments of transformers'
-    /// `apply_chat_template`: `tools`, `documents`, `chat_template` (a template's name), `continue_final_message`, and
-    /// variables of the template, which may also lie in `chat_template_kwargs`.
+    /// `apply_chat_template`: `tools`, `documents`, `chat_template` (the name of a template) and
+    /// `continue_final_message`. All other fields, and the fields of `chat_template_kwargs`, become variables of the
+    /// template.
     ///
     /// # Errors
-    /// The file is no such JSON.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// Fails if the file cannot be read or is not such JSON.
+    pub fn from_file(path: &Path) -> Result<Self> {
         let json = text_file::parse(&text_file::read(path)?, path)?;
-        Self::of_json(json).map_err(|reason| Error::file(path, reason))
+        Self::from_json(json).map_err(|reason| Error::file(path, reason))
     }
 
-    /// What the JSON says, or what is wrong with it.
-    pub(super) fn of_json(json: TemplateValue) -> std::result::Result<Self, String> {
+    /// Converts the JSON that [`Self::from_file`] describes. The error says which field is wrong.
+    pub(super) fn from_json(json: TemplateValue) -> std::result::Result<Self, String> {
         let mut fields = match json {
             TemplateValue::Object(fields) => fields,
             messages => [("messages".to_owned(), messages)].into(),

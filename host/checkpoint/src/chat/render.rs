@@ -1,20 +1,22 @@
-//! `apply_chat_template`: what a template is given, and what becomes of its text.
+//! Renders a conversation as transformers' `apply_chat_template` does: prepares the template's variables, runs the
+//! template, and cuts the text if the last message is to be continued.
 
 use super::{
     ChatTemplate, Conversation, Message, TemplateValue,
-    jinja::{self, Fault, FaultKind, Value},
+    jinja::{self, PyValue, RenderError, RenderErrorKind},
 };
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use std::rc::Rc;
 
-/// A date and time without a zone, which `strftime_now` tells a template.
+/// A date and time without a time zone. Templates read it with `strftime_now`.
 pub use jiff::civil::DateTime;
 
-/// Whether the template is to begin the assistant's turn; transformers' argument of that name.
+/// The variable that says whether the text ends with the beginning of the assistant's turn.
 const GENERATION_PROMPT: &str = "add_generation_prompt";
 
-/// Names that are no template's variables, because `apply_chat_template` sets them or takes them for itself.
+/// Names that a caller cannot use for template variables, because `apply_chat_template` sets them or has a parameter of
+/// the same name.
 pub(super) const RESERVED: [&str; 18] = [
     "messages",
     "tools",
@@ -36,13 +38,15 @@ pub(super) const RESERVED: [&str; 18] = [
     "self",
 ];
 
-/// Names that a message's reasoning has. Templates read the first; the others are older, or one family's.
-const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
+/// The names of the field that holds a message's reasoning. Most templates read the first. The others are older or
+/// belong to one model family.
+const REASONING_FIELDS: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
-/// What marks the end of the text that the model is to go on with. A template may trim the space.
-const CONTINUE_MARK: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
+/// A marker that is put at the end of the text that the model continues, so that the rendered text can be cut there. A
+/// template may trim the space at the end of the marker.
+const CONTINUE_MARKER: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-/// Now, by the machine's clock and zone, as Python's `datetime.now()` has it.
+/// Returns the machine's local date and time, like Python's `datetime.now()`.
 pub fn local_now() -> DateTime {
     jiff::ZonedDateTime::now().datetime()
 }
@@ -51,128 +55,133 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("chat template: {reason}"))
 }
 
-/// What is said of a template that cannot be rendered.
-fn refused(fault: Fault) -> Error {
-    let Fault { kind, message, line } = fault;
+/// Converts an error of the template language to an error of this crate, with the line and the remedy.
+fn convert_error(error: RenderError) -> Error {
+    let RenderError { kind, message, line } = error;
     let at = if line > 0 { format!(", line {line}") } else { String::new() };
     match kind {
-        FaultKind::Raised => invalid(format!("it refuses this conversation: {message}")),
-        FaultKind::Invalid => Error::Invalid(format!("chat template{at}: {message}")),
-        FaultKind::Unsupported => Error::Unsupported(format!(
+        RenderErrorKind::Raised => invalid(format!("it refuses this conversation: {message}")),
+        RenderErrorKind::Invalid => Error::Invalid(format!("chat template{at}: {message}")),
+        RenderErrorKind::Unsupported => Error::Unsupported(format!(
             "chat template{at}: {message}, which llem does not render as Jinja2 does; give the prompt as text"
         )),
-        FaultKind::Steps => {
+        RenderErrorKind::TooManySteps => {
             Error::Invalid(format!("chat template{at}: {message}; give the prompt as text"))
         }
     }
 }
 
 impl ChatTemplate {
-    /// Renders a conversation, ready for the assistant's turn unless the argument `add_generation_prompt` is false or the
-    /// last message is to be continued. Arguments are variables of the template and go before special tokens of the same
-    /// name. `now` is the date that the template is told if it asks.
+    /// Renders a conversation to the text that the model is prompted with. The text ends with the beginning of the
+    /// assistant's turn, unless the argument `add_generation_prompt` is false or the last message is to be continued.
+    ///
+    /// An argument hides a special token of the same name. `now` is the date and time that `strftime_now` returns.
     ///
     /// # Errors
-    /// The conversation is empty or its last message cannot be continued; an argument has a name that is not the
-    /// caller's to set, or is given twice or is no finite number; the model has no such template; the template is broken,
-    /// refuses, takes too many steps, or asks for what is not rendered as Jinja2 does.
+    /// Fails if
+    /// - the conversation is empty, or its last message cannot be continued,
+    /// - an argument has a reserved name, is given twice or is not a finite number,
+    /// - the model has no template of the requested name,
+    /// - the template is invalid, calls `raise_exception`, takes too many steps or uses a feature of Jinja2 that llem does
+    ///   not have.
     pub fn render(&self, conversation: &Conversation, now: DateTime) -> Result<String> {
         if conversation.messages.is_empty() {
             return Err(invalid("the conversation is empty: add a message"));
         }
         let source = self.source(conversation.template.as_deref(), conversation.tools.is_some())?;
         let mut messages: Vec<Message> =
-            conversation.messages.iter().map(|message| message.normalized()).collect();
-        let continued = match (&conversation.continues, messages.last_mut()) {
-            (Some(field), Some(last)) => Some(mark_end(last, field, source)?),
+            conversation.messages.iter().map(|message| message.normalize()).collect();
+        let prefix = match (&conversation.continues, messages.last_mut()) {
+            (Some(field), Some(last)) => Some(append_marker(last, field, source)?),
             _ => None,
         };
         let variables = self.variables(conversation, messages)?;
-        let text = jinja::render(source, &variables, now).map_err(refused)?;
-        match continued {
-            Some(continued) => cut_at_mark(text, &continued),
+        let text = jinja::render(source, &variables, now).map_err(convert_error)?;
+        match prefix {
+            Some(prefix) => cut_at_marker(text, &prefix),
             None => Ok(text),
         }
     }
 
-    /// What a template sees.
+    /// Collects the variables of the template. Later ones replace earlier ones of the same name: special tokens,
+    /// `add_generation_prompt`, the arguments, then `messages`, `tools` and `documents`.
     fn variables(
         &self,
         conversation: &Conversation,
         messages: Vec<Message>,
-    ) -> Result<IndexMap<Rc<str>, Value>> {
+    ) -> Result<IndexMap<Rc<str>, PyValue>> {
         let list = |values: &Option<Vec<TemplateValue>>| match values {
-            Some(values) => value_of(&TemplateValue::List(values.clone())),
-            None => Ok(Value::None),
+            Some(values) => to_py_value(&TemplateValue::List(values.clone())),
+            None => Ok(PyValue::None),
         };
         let roles = self.special_tokens.roles().iter();
-        let mut variables: IndexMap<Rc<str>, Value> =
-            roles.map(|(role, text)| ((*role).into(), Value::from(&text[..]))).collect();
+        let mut variables: IndexMap<Rc<str>, PyValue> =
+            roles.map(|(role, text)| ((*role).into(), PyValue::from(&text[..]))).collect();
         let continues = conversation.continues.is_some();
         variables.insert(GENERATION_PROMPT.into(), (!continues).into());
         for (index, (name, value)) in conversation.arguments.iter().enumerate() {
-            let refused = |reason: &str| Err(invalid(format!("argument '{name}' {reason}")));
+            let refuse = |reason: &str| Err(invalid(format!("argument '{name}' {reason}")));
             if RESERVED.contains(&&name[..]) {
-                return refused("is none of the template's variables: give it another name");
+                return refuse("is none of the template's variables: give it another name");
             }
             if conversation.arguments[..index].iter().any(|(earlier, _)| earlier == name) {
-                return refused("is given twice: leave one out");
+                return refuse("is given twice: leave one out");
             }
             if name == GENERATION_PROMPT {
                 match value {
                     TemplateValue::Boolean(true) if continues => {
-                        return refused("does not go with a message to continue: leave one out");
+                        return refuse("does not go with a message to continue: leave one out");
                     }
                     TemplateValue::Boolean(_) => {}
-                    _ => return refused("is true or false"),
+                    _ => return refuse("is true or false"),
                 }
             }
             if matches!(value, TemplateValue::Number(number) if !number.is_finite()) {
-                return refused("is no finite number");
+                return refuse("is no finite number");
             }
-            variables.insert((&name[..]).into(), value_of(value)?);
+            variables.insert((&name[..]).into(), to_py_value(value)?);
         }
         let messages = messages.into_iter().map(|message| TemplateValue::Object(message.fields));
         let messages = TemplateValue::List(messages.collect());
-        variables.insert("messages".into(), value_of(&messages)?);
+        variables.insert("messages".into(), to_py_value(&messages)?);
         variables.insert("tools".into(), list(&conversation.tools)?);
         variables.insert("documents".into(), list(&conversation.documents)?);
         Ok(variables)
     }
 }
 
-/// A value as the template's language has it.
-pub(super) fn value_of(value: &TemplateValue) -> Result<Value> {
-    // A JSON reader rounds integers beyond 64 bits, which Python does not.
+/// Converts a value to a value of the template language.
+pub(super) fn to_py_value(value: &TemplateValue) -> Result<PyValue> {
+    // serde_json reads an integer of more than 64 bits as a rounded float. Python keeps it exact.
     const LARGEST: f64 = 1.8e19;
     Ok(match value {
-        TemplateValue::Null => Value::None,
-        TemplateValue::Boolean(value) => Value::Bool(*value),
-        TemplateValue::Integer(value) => Value::Int((*value).into()),
-        TemplateValue::Unsigned(value) => Value::Int((*value).into()),
+        TemplateValue::Null => PyValue::None,
+        TemplateValue::Boolean(value) => PyValue::Bool(*value),
+        TemplateValue::Integer(value) => PyValue::Int((*value).into()),
+        TemplateValue::Unsigned(value) => PyValue::Int((*value).into()),
         TemplateValue::Number(value) if value.abs() >= LARGEST => {
             return Err(invalid(format!("the number {value} is beyond 64 bits: write it as text")));
         }
-        TemplateValue::Number(value) => Value::Float(*value),
-        TemplateValue::Text(text) => Value::from(&text[..]),
+        TemplateValue::Number(value) => PyValue::Float(*value),
+        TemplateValue::Text(text) => PyValue::from(&text[..]),
         TemplateValue::List(values) => {
-            let values = values.iter().map(value_of).collect::<Result<_>>()?;
-            Value::from_items(values).map_err(refused)?
+            let values = values.iter().map(to_py_value).collect::<Result<_>>()?;
+            PyValue::from_items(values).map_err(convert_error)?
         }
         TemplateValue::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| Ok((&name[..], value_of(value)?)));
+            let fields = fields.iter().map(|(name, value)| Ok((&name[..], to_py_value(value)?)));
             let fields = fields.collect::<Result<Vec<_>>>()?;
-            Value::from_entries(fields).map_err(refused)?
+            PyValue::from_entries(fields).map_err(convert_error)?
         }
     })
 }
 
 impl Message {
-    /// The message without its fields that are null, and with its reasoning under each name that templates read it by.
-    fn normalized(&self) -> Self {
+    /// Removes fields that are null, and copies the reasoning to the two field names that templates read it by.
+    fn normalize(&self) -> Self {
         let fields = self.fields.iter().filter(|(_, value)| **value != TemplateValue::Null);
         let fields = fields.map(|(name, value)| (name.clone(), value.clone()));
-        let Some(reasoning) = REASONING
+        let Some(reasoning) = REASONING_FIELDS
             .iter()
             .find_map(|name| self.fields.get(*name).filter(|value| **value != TemplateValue::Null))
         else {
@@ -180,19 +189,21 @@ impl Message {
         };
         let thinking = ("thinking".to_owned(), reasoning.clone());
         let mut fields: IndexMap<_, _> = [thinking].into_iter().chain(fields).collect();
-        fields.insert(REASONING[0].to_owned(), reasoning.clone());
+        fields.insert(REASONING_FIELDS[0].to_owned(), reasoning.clone());
         Self { fields }
     }
 }
 
-/// Marks the end of a message's field, and returns the text before the mark.
-fn mark_end(last: &mut Message, field: &str, source: &str) -> Result<String> {
+/// Appends the marker to a field of the last message, and returns the text before the marker. `source` is the
+/// template's source code: a template that does not mention the field cannot continue it.
+fn append_marker(last: &mut Message, field: &str, source: &str) -> Result<String> {
     let missing = || invalid(format!("the last message has no '{field}' to continue"));
     let value = last.fields.get(field).cloned().ok_or_else(missing)?;
-    let copies: Vec<&str> = match REASONING.contains(&field) {
-        true => {
-            REASONING.into_iter().filter(|name| last.fields.get(*name) == Some(&value)).collect()
-        }
+    let copies: Vec<&str> = match REASONING_FIELDS.contains(&field) {
+        true => REASONING_FIELDS
+            .into_iter()
+            .filter(|name| last.fields.get(*name) == Some(&value))
+            .collect(),
         false => vec![field],
     };
     if !copies.iter().any(|name| source.contains(name)) {
@@ -201,7 +212,7 @@ fn mark_end(last: &mut Message, field: &str, source: &str) -> Result<String> {
     match value {
         TemplateValue::Text(text) => {
             for name in copies {
-                let marked = TemplateValue::Text(text.clone() + CONTINUE_MARK);
+                let marked = TemplateValue::Text(text.clone() + CONTINUE_MARKER);
                 last.fields.insert(name.to_owned(), marked);
             }
             Ok(text)
@@ -216,7 +227,7 @@ fn mark_end(last: &mut Message, field: &str, source: &str) -> Result<String> {
             });
             let text = text.ok_or_else(missing)?;
             let unmarked = text.clone();
-            text.push_str(CONTINUE_MARK);
+            text.push_str(CONTINUE_MARKER);
             last.fields.insert(field.to_owned(), TemplateValue::List(parts));
             Ok(unmarked)
         }
@@ -224,14 +235,14 @@ fn mark_end(last: &mut Message, field: &str, source: &str) -> Result<String> {
     }
 }
 
-/// The rendered text up to the mark.
-fn cut_at_mark(mut text: String, continued: &str) -> Result<String> {
-    let at = text.rfind(CONTINUE_MARK.trim_end());
-    let at = at.filter(|_| text.contains(continued.trim_matches(jinja::is_space)));
+/// Cuts the rendered text at the marker. `prefix` is the text of the field before the marker.
+fn cut_at_marker(mut text: String, prefix: &str) -> Result<String> {
+    let at = text.rfind(CONTINUE_MARKER.trim_end());
+    let at = at.filter(|_| text.contains(prefix.trim_matches(jinja::is_space)));
     let at = at.ok_or_else(|| {
         invalid("it changes the text of the last message, so that it cannot be continued")
     })?;
-    let is_trimmed = !text[at..].starts_with(CONTINUE_MARK);
+    let is_trimmed = !text[at..].starts_with(CONTINUE_MARKER);
     text.truncate(at);
     if is_trimmed {
         text.truncate(text.trim_end_matches(jinja::is_space).len());

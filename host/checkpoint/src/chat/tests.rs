@@ -1,4 +1,4 @@
-//! Against what transformers and Jinja2 rendered (`tests/fixtures/make-chat`).
+//! Compares rendered texts with those of transformers and Jinja2 (`tests/fixtures/make-chat` made them).
 
 use super::{ChatTemplate, Conversation, Message, TemplateValue, jinja, render::RESERVED};
 use crate::text_file;
@@ -11,8 +11,8 @@ fn fixtures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
-/// The date that the fixtures were rendered at.
-fn then() -> DateTime {
+/// The date at which the fixtures were rendered.
+fn fixture_date() -> DateTime {
     date(2026, 3, 5).at(9, 7, 3, 0)
 }
 
@@ -20,16 +20,16 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     text_file::parse(&text_file::read(path).expect("readable"), path).expect("JSON")
 }
 
-fn of_user(content: &str) -> Conversation {
+fn user_conversation(content: &str) -> Conversation {
     Conversation::new(vec![Message::new("user", content)], Vec::new())
 }
 
 fn refusal(source: &str, conversation: &Conversation) -> String {
-    let template = ChatTemplate::of_source(source);
-    template.render(conversation, then()).expect_err("refused").to_string()
+    let template = ChatTemplate::from_source(source);
+    template.render(conversation, fixture_date()).expect_err("refused").to_string()
 }
 
-/// A conversation that transformers rendered or refused.
+/// A conversation and the text that transformers rendered. `None` if transformers refused it.
 #[derive(Deserialize)]
 struct Case {
     name: String,
@@ -42,7 +42,7 @@ struct Expected {
     cases: Vec<Case>,
 }
 
-/// Every fixture folder of a model, with how many cases it has.
+/// Every fixture folder, and the number of its cases.
 const FOLDERS: [(&str, usize); 6] =
     [("plain", 2), ("arguments", 12), ("tools", 11), ("named", 5), ("list", 4), ("continued", 8)];
 
@@ -50,12 +50,12 @@ const FOLDERS: [(&str, usize); 6] =
 fn conversations_look_as_transformers_renders_them() {
     for (folder, count) in FOLDERS {
         let folder = fixtures("chat").join(folder);
-        let template = ChatTemplate::read(&folder).expect("readable").expect("a template");
+        let template = ChatTemplate::from_folder(&folder).expect("readable").expect("a template");
         let expected: Expected = json(&folder.join("expected.json"));
         assert_eq!(expected.cases.len(), count, "{}", folder.display());
         for Case { name, conversation, rendered } in expected.cases {
-            let conversation = Conversation::of_json(conversation).expect("a conversation");
-            let ours = template.render(&conversation, then());
+            let conversation = Conversation::from_json(conversation).expect("a conversation");
+            let ours = template.render(&conversation, fixture_date());
             match rendered {
                 Some(rendered) => assert_eq!(ours.expect(&name), rendered, "{name}"),
                 None => assert!(ours.is_err(), "{name}: {ours:?}"),
@@ -71,12 +71,12 @@ fn every_template_folder_is_tried() {
     assert_eq!(folders.count(), FOLDERS.len());
 }
 
-/// A template that Jinja2 rendered with the table's variables, or refused.
+/// A template and the text that Jinja2 rendered with the table's variables. `None` if Jinja2 refused it.
 #[derive(Deserialize)]
 struct Row {
     template: String,
     rendered: Option<String>,
-    /// Set where Jinja2 renders and we refuse.
+    /// True if Jinja2 renders the template and llem refuses it.
     #[serde(default)]
     unsupported: bool,
 }
@@ -92,16 +92,16 @@ fn each_feature_of_jinja2_does_what_jinja2_does() {
     let table: Table = json(&fixtures("chat/jinja2.json"));
     assert!(table.rows.len() > 300, "{} rows", table.rows.len());
     let value = |(name, value): (String, TemplateValue)| {
-        (name.into(), super::render::value_of(&value).expect("a value"))
+        (name.into(), super::render::to_py_value(&value).expect("a value"))
     };
     let variables = table.variables.into_iter().map(value).collect();
     let mut wrong = Vec::new();
     for Row { template, rendered, unsupported } in table.rows {
-        let ours = jinja::render(&template, &variables, then());
+        let ours = jinja::render(&template, &variables, fixture_date());
         let fits = match (&ours, &rendered) {
             (Ok(ours), Some(theirs)) => ours == theirs && !unsupported,
-            (Err(fault), theirs) => {
-                (fault.kind == jinja::FaultKind::Unsupported) == unsupported
+            (Err(error), theirs) => {
+                (error.kind == jinja::RenderErrorKind::Unsupported) == unsupported
                     && (unsupported || theirs.is_none())
             }
             _ => false,
@@ -131,13 +131,14 @@ fn arguments_that_are_not_the_callers_are_refused() {
     assert!(refusal(&[("a", TemplateValue::Number(1e300))]).contains("beyond 64 bits"));
 }
 
-/// Numbers above are kept as they are, in keys' order.
+/// Large integers, floats and the order of keys are kept.
 #[test]
 fn a_conversation_keeps_what_its_json_says() {
     let text = r#"[{"role": "user", "b": [18446744073709551615, -1, 1.0, 1e3], "a": {"z": 1, "y": null}}]"#;
     let conversation: TemplateValue = serde_json::from_str(text).expect("JSON");
-    let conversation = Conversation::of_json(conversation).expect("a conversation");
-    let rendered = ChatTemplate::of_source("{{ messages[0] }}").render(&conversation, then());
+    let conversation = Conversation::from_json(conversation).expect("a conversation");
+    let rendered =
+        ChatTemplate::from_source("{{ messages[0] }}").render(&conversation, fixture_date());
     assert_eq!(
         rendered.expect("rendered"),
         "{'role': 'user', 'b': [18446744073709551615, -1, 1.0, 1000.0], 'a': {'z': 1, 'y': None}}"
@@ -154,18 +155,19 @@ fn json_that_is_no_conversation_is_refused_with_its_field() {
         (r#"{"messages": [], "chat_template": 1}"#, "'chat_template' is not of the kind"),
     ] {
         let json = serde_json::from_str(text).expect("JSON");
-        let refused = Conversation::of_json(json).expect_err("refused");
+        let refused = Conversation::from_json(json).expect_err("refused");
         assert!(refused.contains(said), "{text}: {refused}");
     }
     assert!(refusal("a", &Conversation::default()).contains("the conversation is empty"));
 }
 
 #[test]
-fn a_template_by_a_name_that_there_is_not_is_refused_with_those_there_are() {
-    let named = ChatTemplate::read(&fixtures("chat/named")).expect("readable").expect("templates");
-    let mut conversation = of_user("a");
+fn an_unknown_template_name_is_refused_with_the_known_names() {
+    let named =
+        ChatTemplate::from_folder(&fixtures("chat/named")).expect("readable").expect("templates");
+    let mut conversation = user_conversation("a");
     conversation.template = Some("reg".to_owned());
-    let refused = named.render(&conversation, then()).expect_err("refused").to_string();
+    let refused = named.render(&conversation, fixture_date()).expect_err("refused").to_string();
     assert!(
         refused.contains("none named 'reg': choose one of default, rag, tool_use"),
         "{refused}"
@@ -174,7 +176,7 @@ fn a_template_by_a_name_that_there_is_not_is_refused_with_those_there_are() {
 
 #[test]
 fn a_template_that_does_not_end_is_refused() {
-    let render = |source: &str| refusal(source, &of_user("a"));
+    let render = |source: &str| refusal(source, &user_conversation("a"));
     let each = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
     assert!(render(each).contains("2000000 steps"), "{}", render(each));
     for long in [
@@ -197,10 +199,10 @@ fn a_template_that_does_not_end_is_refused() {
     }
 }
 
-/// In a thread of two MiB, as a test's is.
+/// A test's thread has a stack of 2 MiB.
 #[test]
 fn a_template_that_nests_too_deep_is_refused() {
-    let render = |source: &str| refusal(source, &of_user("a"));
+    let render = |source: &str| refusal(source, &user_conversation("a"));
     let many = 100_000;
     for deep in [
         format!("{{{{ {}1 }}}}", "- ".repeat(many)),
@@ -224,16 +226,16 @@ fn a_template_that_nests_too_deep_is_refused() {
 
 #[test]
 fn a_template_may_refuse_in_its_own_words() {
-    let refused = refusal("\n{{ raise_exception('no tools') }}", &of_user("a"));
+    let refused = refusal("\n{{ raise_exception('no tools') }}", &user_conversation("a"));
     assert_eq!(refused, "chat template: it refuses this conversation: no tools");
 }
 
 #[test]
 fn a_broken_template_is_refused_with_its_line() {
-    let refused = refusal("\n\n{{ messages.nope.deeper }}", &of_user("a"));
+    let refused = refusal("\n\n{{ messages.nope.deeper }}", &user_conversation("a"));
     assert_eq!(refused, "chat template, line 3: 'list object' has no attribute 'nope'");
-    let refused = refusal("a\n{{ 1 | lipsum }}{{ lipsum() }}", &of_user("a"));
+    let refused = refusal("a\n{{ 1 | lipsum }}{{ lipsum() }}", &user_conversation("a"));
     assert!(refused.starts_with("chat template, line 2: No filter named 'lipsum'"), "{refused}");
-    let refused = refusal("{{ lipsum() }}", &of_user("a"));
+    let refused = refusal("{{ lipsum() }}", &user_conversation("a"));
     assert!(refused.contains("'lipsum', which is random, which llem does not render"), "{refused}");
 }

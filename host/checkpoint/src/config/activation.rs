@@ -1,24 +1,24 @@
-//! What is between the products of an MLP.
+//! The activation functions of an MLP, by the names in `config.json`.
 
 use crate::{Error, Result};
 
-/// The functions between an MLP's products, by the names that configs give them.
+/// The activation function of an MLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// `x / (1 + e^-x)`: `silu`, `swish`
+    /// `x / (1 + e^-x)`, called `silu` or `swish` in configs.
     Silu,
-    /// `x Φ(x)`: `gelu`
+    /// `x Φ(x)`, called `gelu` in configs.
     Gelu,
-    /// `x / 2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: `gelu_new`, `gelu_pytorch_tanh`
+    /// `x / 2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`, called `gelu_new` or `gelu_pytorch_tanh` in configs.
     GeluTanh,
 }
 
 impl Activation {
-    /// The one of that name (`ACT2FN` of transformers' `activations.py`).
+    /// Returns the activation with a name of transformers (`ACT2FN` in `activations.py`).
     ///
     /// # Errors
-    /// This version does not have it.
-    pub fn named(name: &str) -> Result<Self> {
+    /// Returns an error if this version does not have the activation.
+    pub(crate) fn from_name(name: &str) -> Result<Self> {
         match name {
             "silu" | "swish" => Ok(Self::Silu),
             "gelu" | "gelu_python" => Ok(Self::Gelu),

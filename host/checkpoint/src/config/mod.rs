@@ -1,112 +1,134 @@
 //! `config.json` of a Hugging Face model folder, read as the config classes of transformers 5 read it.
 //!
-//! Each family has a table of its class's fields ([`Class`]): how published files spell them, what absent ones are, and
-//! which values ask for what this version does not compute. [`Config`] is what comes of it, under one set of names.
-//! Start at [`Class::read`], [`RopeRule`] and `families`, where the tables are.
+//! Each family has a table of its class's fields ([`ConfigClass`]): how published files spell them, their defaults, and
+//! the values that this version cannot compute. Reading a file by that table gives a [`Config`], which has one set of
+//! names for all families. The tables are in [`crate::families`].
+//!
+//! Start at [`Config`], [`ConfigClass::read`] and [`RopeRule`].
 
 mod activation;
-mod class;
-mod generation;
-mod known;
+mod common_fields;
+mod config_class;
+mod field;
+mod generation_config;
+mod python_json;
 mod ranges;
-mod rope;
+mod rope_parameters;
 #[cfg(test)]
 mod tests;
-mod value;
 
 pub use activation::Activation;
-pub use class::{Class, Field, Refused};
-pub use generation::{GenerationConfig, TokenIds};
-pub(crate) use ranges::within;
-pub use rope::{OneRope, RopeParameters, RopeRule};
-pub use value::parse;
+pub(crate) use config_class::ConfigClass;
+pub(crate) use field::{Field, RefusedField};
+pub(crate) use generation_config::GenerationConfig;
+pub use generation_config::TokenIds;
+pub(crate) use python_json::parse;
+pub(crate) use ranges::check_range;
+pub use rope_parameters::RopeParameters;
+pub(crate) use rope_parameters::{RopeFields, RopeRule};
 
-use crate::{Error, Format, Result};
+use crate::{Error, FloatFormat, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The fields that decide a decoder's shape, over all families. What a file leaves out has its class's default; what
-/// a class does not have is `None`, false, 0 or empty.
+/// The fields of a `config.json` that decide a decoder's shape, for all families.
+///
+/// A field that a file leaves out has the default of the family's class. A field that the class does not have is
+/// `None`, `false`, 0 or empty.
+///
+/// ```
+/// use llem_checkpoint::Preset;
+///
+/// let (config, _) = Preset::from_name("llama-3.1-8b").unwrap().config()?;
+/// assert_eq!((config.num_hidden_layers, config.hidden_size), (32, 4096));
+/// assert_eq!((config.kv_heads(), config.head_dim()), (8, 128));
+/// assert_eq!(config.ropes[0].rope_theta, Some(500_000.0));
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Config {
-    /// The class of its language model in transformers.
+    /// The name of the language model's class in transformers, such as `LlamaForCausalLM`.
     pub architecture: String,
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the MLP; `None` means four times hidden.
+    /// The width of the MLP. `None` means four times `hidden_size`.
     pub intermediate_size: Option<usize>,
-    /// Decoder layers.
+    /// The number of decoder layers.
     pub num_hidden_layers: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub num_attention_heads: usize,
-    /// Key and value heads; `None` means one for each query head.
+    /// The number of key and value heads. `None` means one for each query head.
     pub num_key_value_heads: Option<usize>,
-    /// Width of a head; `None` means hidden / heads.
+    /// The width of a head. `None` means `hidden_size / num_attention_heads`.
     pub head_dim: Option<usize>,
-    /// Rows of the embedding.
+    /// The number of rows of the embedding.
     pub vocab_size: usize,
-    /// Longest sequence the model was made for.
+    /// The length of the longest sequence that the model was made for, in tokens.
     pub max_position_embeddings: usize,
-    /// Epsilon of the norms.
+    /// The epsilon of the norms.
     pub norm_eps: f64,
-    /// Rotary embeddings: none, one, or that of layers that see everything and that of windowed ones.
+    /// The rotary embeddings. The list is empty, or has one entry for all layers, or has one entry for layers with full
+    /// attention and then one for windowed layers.
     pub ropes: Vec<RopeParameters>,
-    /// Whether the LM head is the embedding.
+    /// Whether the LM head is the embedding's matrix.
     pub tie_word_embeddings: bool,
-    /// Biases on Q, K, V and O.
+    /// Whether the projections Q, K, V and O have biases.
     pub attention_bias: bool,
-    /// Biases in the MLP.
+    /// Whether the projections of the MLP have biases.
     pub mlp_bias: bool,
-    /// Activation of the MLP.
+    /// The name of the MLP's activation.
     pub hidden_act: String,
-    /// Keys that a query sees in windowed layers.
+    /// How many keys a query sees in windowed layers, itself included.
     pub sliding_window: Option<usize>,
-    /// Qwen: whether there are windowed layers.
+    /// Qwen only: whether there are windowed layers.
     pub use_sliding_window: bool,
-    /// Qwen: layers from this one on are windowed.
+    /// Qwen only: the first windowed layer. All layers after it are windowed too.
     pub max_window_layers: usize,
-    /// Gemma 3: one layer in so many sees everything.
+    /// Gemma 3 only: one layer in this many has full attention.
     pub sliding_window_pattern: usize,
-    /// `full_attention` or `sliding_attention`, one a layer; `None` where the class has a rule.
+    /// `full_attention` or `sliding_attention` for each layer. `None` if the class has a rule.
     pub layer_types: Option<Vec<String>>,
-    /// Gemma: scores are divided by the root of this.
+    /// Gemma only: attention scores are divided by the square root of this number.
     pub query_pre_attn_scalar: f64,
-    /// Gemma: soft cap of scores.
+    /// Gemma only: the soft cap of attention scores.
     pub attn_logit_softcapping: Option<f64>,
-    /// Gemma: soft cap of logits.
+    /// Gemma only: the soft cap of logits.
     pub final_logit_softcapping: Option<f64>,
-    /// GPT-NeoX: whether attention and MLP stand side by side.
+    /// GPT-NeoX only: whether attention and MLP both read the layer's input.
     pub use_parallel_residual: bool,
-    /// GPT-2: whether scores are divided by the root of a head's width.
+    /// GPT-2 only: whether attention scores are divided by the square root of a head's width.
     pub scale_attn_weights: bool,
-    /// Experts of a layer.
+    /// The number of experts in a layer.
     pub num_local_experts: usize,
-    /// Experts that a token goes to.
+    /// The number of experts that process a token.
     pub num_experts_per_tok: usize,
-    /// Width of an expert.
+    /// The width of an expert.
     pub moe_intermediate_size: usize,
-    /// Whether the chosen experts' weights are made to sum to 1.
+    /// Whether the weights of the chosen experts are normalised to the sum 1.
     pub norm_topk_prob: bool,
-    /// Every so many layers has experts.
+    /// One layer in this many has experts.
     pub decoder_sparse_step: usize,
-    /// Layers without experts.
+    /// The indices of layers without experts.
     pub mlp_only_layers: Option<Vec<usize>>,
-    /// Tokens that end a sequence.
+    /// The tokens that end a sequence.
     pub eos_token_id: Option<TokenIds>,
-    /// Format of the checkpoint.
+    /// The name of the checkpoint's number format.
     pub dtype: Option<String>,
-    /// What the file says that has no effect here and may be meant to have one: a sentence each.
+    /// Sentences about fields that have no effect here, although their author may have expected one.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// What a file of a class says. Its numbers are to be checked.
+    /// Reads the fields of a file by its class. The caller must check the numbers with [`Self::check`].
     ///
     /// # Errors
-    /// The reason why a field is not what the class holds, or asks for what this version does not compute.
-    pub fn read(class: &Class, json: &Map<String, Value>) -> std::result::Result<Self, String> {
+    /// Returns the reason if a field has the wrong type, or requests what this version cannot compute.
+    pub(crate) fn read(
+        class: &ConfigClass,
+        json: &Map<String, Value>,
+    ) -> std::result::Result<Self, String> {
         let fields = class.read(json)?;
         let mut config: Self =
             serde_json::from_value(fields.into()).map_err(|error| error.to_string())?;
@@ -114,38 +136,39 @@ impl Config {
         config.warnings = class.warnings(json);
         let positions = config.max_position_embeddings;
         config.ropes = class.rope.read(json, positions, &mut config.warnings)?;
-        config.dtype = format_name(json)?;
+        config.dtype = dtype_name(json)?;
         Ok(config)
     }
 
-    /// Key and value heads.
+    /// Returns the number of key and value heads.
     pub fn kv_heads(&self) -> usize {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
     }
 
-    /// Width of a head.
+    /// Returns the width of a head.
     pub fn head_dim(&self) -> usize {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
-    /// Width of the MLP.
+    /// Returns the width of the MLP.
     pub fn intermediate_size(&self) -> usize {
         self.intermediate_size.unwrap_or(self.hidden_size.saturating_mul(4))
     }
 
-    /// The MLP's activation.
+    /// Returns the activation of the MLP.
     ///
     /// # Errors
-    /// This version does not have it.
+    /// Returns an error if this version does not have the activation.
     pub fn activation(&self) -> Result<Activation> {
-        Activation::named(&self.hidden_act)
+        Activation::from_name(&self.hidden_act)
     }
 
-    /// Whether each layer is windowed: as `layer_types` says, or by the class's rule.
+    /// Returns for each layer whether it is windowed. `layer_types` decides, or `rule` (which takes the layer's
+    /// index) if that field is absent.
     ///
     /// # Errors
-    /// `layer_types` is not one kind of attention a layer.
-    pub fn windowed_layers(&self, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
+    /// Returns an error if `layer_types` has the wrong length or an unknown kind of attention.
+    pub(crate) fn windowed_layers(&self, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
         let layers = self.num_hidden_layers;
         let Some(types) = &self.layer_types else { return Ok((0..layers).map(rule).collect()) };
         if types.len() != layers {
@@ -156,7 +179,7 @@ impl Config {
         }
         let is_windowed = |name: &String| match name.as_str() {
             "sliding_attention" => Ok(true),
-            // The older name is from before attention had kinds.
+            // "attention" is the older name, from before attention had kinds.
             "full_attention" | "attention" => Ok(false),
             other => Err(Error::Unsupported(format!(
                 "layer_types names '{other}'; this version has full_attention and sliding_attention"
@@ -165,24 +188,32 @@ impl Config {
         types.iter().map(is_windowed).collect()
     }
 
-    /// The checkpoint's own number format; f32 where the file names none.
+    /// Returns the number format of a synthetic model: the one that the config names, otherwise f32. A model with files
+    /// may also take the format of the files, see `checkpoint.rs`.
     ///
     /// # Errors
-    /// It is not a format of floats that this version computes in.
-    pub fn format(&self) -> Result<Format> {
-        self.dtype.as_ref().map_or(Ok(Format::F32), |name| name.parse())
+    /// Returns an error if the config names a format in which this version does not compute.
+    pub(crate) fn format_of_synthetic(&self) -> Result<FloatFormat> {
+        self.dtype.as_ref().map_or(Ok(FloatFormat::F32), |name| name.parse())
     }
 }
 
-/// The checkpoint's number format; before transformers 5 it was `torch_dtype`.
-fn format_name(json: &Map<String, Value>) -> std::result::Result<Option<String>, String> {
-    let named = ["dtype", "torch_dtype"].into_iter().find_map(|name| {
+/// Returns the name and the value of the field with the checkpoint's number format. transformers before version 5
+/// called the field `torch_dtype`. Returns `None` if the file has neither field, or if both are `null`.
+pub(crate) fn dtype_field(json: &Map<String, Value>) -> Option<(&'static str, &Value)> {
+    ["dtype", "torch_dtype"].into_iter().find_map(|name| {
         let value = json.get(name).filter(|value| !value.is_null())?;
         Some((name, value))
-    });
+    })
+}
+
+/// Returns the name of the checkpoint's number format, or `None` if the file names none.
+fn dtype_name(json: &Map<String, Value>) -> std::result::Result<Option<String>, String> {
     let text = |(name, value): (&str, &Value)| {
         let text = value.as_str().map(str::to_owned);
-        text.ok_or_else(|| format!("{name} is {} and must be a string", value::shown(value)))
+        text.ok_or_else(|| {
+            format!("{name} is {} and must be a string", python_json::describe(value))
+        })
     };
-    named.map(text).transpose()
+    dtype_field(json).map(text).transpose()
 }

@@ -1,24 +1,24 @@
-//! What the numbers of a `config.json` may be. They size allocations, loops and shifts, and a file may say
-//! anything. The limits are far above any published model's.
+//! Checks that the numbers of a `config.json` are in a sensible range. They decide the sizes of allocations, loops and
+//! shifts, and a file can contain anything. The limits are far above the numbers of any published model.
 
-use super::{Class, Config, RopeParameters};
+use super::{Config, ConfigClass, RopeParameters};
 use std::fmt::Display;
 
-/// Layers. Published models have up to some 130.
-const MOST_LAYERS: usize = 1 << 12;
-/// Heads of one kind, and experts of a layer.
-const MOST_HEADS: usize = 1 << 14;
-/// Width of the residual stream, and of a head.
-const WIDEST: usize = 1 << 20;
-/// Width of an MLP.
-const WIDEST_MLP: usize = 1 << 22;
-/// Rows of the embedding.
-const LARGEST_VOCABULARY: usize = 1 << 26;
-/// Positions, which are 32 bits wide.
-const LONGEST: usize = u32::MAX as usize;
+/// The largest number of layers. Published models have up to about 130.
+const MAX_LAYERS: usize = 1 << 12;
+/// The largest number of heads of one kind, and of experts of a layer.
+const MAX_HEADS: usize = 1 << 14;
+/// The largest width of the residual stream, and of a head.
+const MAX_WIDTH: usize = 1 << 20;
+/// The largest width of an MLP.
+const MAX_MLP_WIDTH: usize = 1 << 22;
+/// The largest number of rows of the embedding.
+const MAX_VOCABULARY: usize = 1 << 26;
+/// The largest number of positions. A position is stored in 32 bits.
+const MAX_POSITIONS: usize = u32::MAX as usize;
 
-/// The reason why a number is not one of `least..=most`.
-pub fn within<T: PartialOrd + Display>(
+/// Checks that a number is in `least..=most`. The error is a sentence that names the field.
+pub(crate) fn check_range<T: PartialOrd + Display>(
     name: &str,
     value: T,
     [least, most]: [T; 2],
@@ -30,32 +30,33 @@ pub fn within<T: PartialOrd + Display>(
 }
 
 impl Config {
-    /// The reason why its numbers are not a model's, or do not go together, in its class's words.
-    pub fn check(&self, class: &Class) -> Result<(), String> {
+    /// Checks that the numbers are in range and consistent. The error is a sentence with the class's names of the
+    /// fields.
+    pub fn check(&self, class: &ConfigClass) -> Result<(), String> {
         let head_dim = match self.head_dim {
             Some(_) => "head_dim",
             None => "hidden_size / num_attention_heads",
         };
         for (name, value, most) in [
-            ("hidden_size", self.hidden_size, WIDEST),
-            ("intermediate_size", self.intermediate_size(), WIDEST_MLP),
-            ("num_hidden_layers", self.num_hidden_layers, MOST_LAYERS),
-            ("num_attention_heads", self.num_attention_heads, MOST_HEADS),
-            ("num_key_value_heads", self.kv_heads(), MOST_HEADS),
-            (head_dim, self.head_dim(), WIDEST),
-            ("vocab_size", self.vocab_size, LARGEST_VOCABULARY),
-            ("max_position_embeddings", self.max_position_embeddings, LONGEST),
+            ("hidden_size", self.hidden_size, MAX_WIDTH),
+            ("intermediate_size", self.intermediate_size(), MAX_MLP_WIDTH),
+            ("num_hidden_layers", self.num_hidden_layers, MAX_LAYERS),
+            ("num_attention_heads", self.num_attention_heads, MAX_HEADS),
+            ("num_key_value_heads", self.kv_heads(), MAX_HEADS),
+            (head_dim, self.head_dim(), MAX_WIDTH),
+            ("vocab_size", self.vocab_size, MAX_VOCABULARY),
+            ("max_position_embeddings", self.max_position_embeddings, MAX_POSITIONS),
         ] {
-            within(class.name_of(name), value, [1, most])?;
+            check_range(class.name_of(name), value, [1, most])?;
         }
         for (name, value, most) in [
-            ("num_local_experts", self.num_local_experts, MOST_HEADS),
-            ("num_experts_per_tok", self.num_experts_per_tok, MOST_HEADS),
-            ("moe_intermediate_size", self.moe_intermediate_size, WIDEST_MLP),
-            ("max_window_layers", self.max_window_layers, LONGEST),
-            ("sliding_window", self.sliding_window.unwrap_or(0), LONGEST),
+            ("num_local_experts", self.num_local_experts, MAX_HEADS),
+            ("num_experts_per_tok", self.num_experts_per_tok, MAX_HEADS),
+            ("moe_intermediate_size", self.moe_intermediate_size, MAX_MLP_WIDTH),
+            ("max_window_layers", self.max_window_layers, MAX_POSITIONS),
+            ("sliding_window", self.sliding_window.unwrap_or(0), MAX_POSITIONS),
         ] {
-            within(class.name_of(name), value, [0, most])?;
+            check_range(class.name_of(name), value, [0, most])?;
         }
         let has = |name: &str| class.fields.iter().any(|field| field.target == name);
         for (name, value) in [
@@ -64,7 +65,7 @@ impl Config {
             ("attn_logit_softcapping", self.attn_logit_softcapping),
             ("final_logit_softcapping", self.final_logit_softcapping),
         ] {
-            positive(class.name_of(name), value.filter(|_| has(name)))?;
+            check_positive(class.name_of(name), value.filter(|_| has(name)))?;
         }
         self.ropes.iter().try_for_each(RopeParameters::check)?;
         self.check_heads()
@@ -99,7 +100,7 @@ impl RopeParameters {
             ("beta_slow", self.beta_slow),
             ("attention_factor", self.attention_factor),
         ] {
-            positive(name, value)?;
+            check_positive(name, value)?;
         }
         match (self.low_freq_factor, self.high_freq_factor) {
             (Some(low), Some(high)) if low >= high => {
@@ -110,8 +111,9 @@ impl RopeParameters {
     }
 }
 
-/// The reason why a number that is there is not above 0, or is none in 32 bits.
-fn positive(name: &str, value: Option<f64>) -> Result<(), String> {
+/// Checks that a number, if there is one, is above 0 and finite in 32 bits. The error is a sentence that names the
+/// field.
+fn check_positive(name: &str, value: Option<f64>) -> Result<(), String> {
     let is_positive = |value: f64| value as f32 > 0.0 && (value as f32).is_finite();
     match value.filter(|&value| !is_positive(value)) {
         Some(value) => Err(format!("{name} is {value} and must be above 0 and finite in 32 bits")),

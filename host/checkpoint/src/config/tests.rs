@@ -13,7 +13,7 @@ fn fixture(name: &str) -> Value {
 }
 
 fn parse(fields: &Value) -> crate::Result<(Config, Shape)> {
-    families::of_json(fields.clone(), Path::new("config.json"))
+    families::from_json(fields.clone(), Path::new("config.json"))
 }
 
 /// What a config means, in the words of `config_meaning.py`.
@@ -115,7 +115,7 @@ fn every_field_of_a_class_is_known() {
         let fields: Map<_, _> =
             theirs.iter().chain(&common).map(|name| (name.clone(), Value::Null)).collect();
         assert_eq!(class.warnings(&fields), Vec::<String>::new(), "{}", class.name);
-        // What modules ask of a config although its class does not have it.
+        // Modules read these fields from the config although the class does not declare them.
         let beyond = ["head_dim", "layer_types", "sliding_window_pattern"];
         for field in class.fields.iter().filter(|field| !beyond.contains(&field.name)) {
             assert!(theirs.iter().any(|name| name == field.name), "{}: {}", class.name, field.name);

@@ -1,12 +1,12 @@
-//! BLAKE3 of files: several at a time, and each by all cores.
+//! Computes the BLAKE3 hash of files: several files at a time, and each file with all cores.
 //!
 //! ```text
-//! reader of file 1   read ─► read ─► read ─►        one buffer is filled while the other is hashed
-//!                         hash ─► hash ─► hash      by rayon's threads, a part of the buffer each
+//! reader of file 1   read ─► read ─► read ─►        one buffer is filled while the other one is hashed
+//!                         hash ─► hash ─► hash      by rayon's threads; each hashes a part of the buffer
 //! reader of file 2   …
 //! ```
 //!
-//! Files are read rather than mapped, so that what is hashed does not count as the process's memory.
+//! Files are read rather than mapped, so that hashing does not add to the memory that the process uses.
 
 use crate::{Error, Result};
 use std::{
@@ -20,33 +20,33 @@ use std::{
     thread,
 };
 
-/// Bytes that are hashed at a time: some hundred kilobytes for each of a large machine's cores, below which BLAKE3
-/// shares work badly (its `update_rayon` documents 128 KiB).
+/// How many bytes are hashed at a time. This is some hundred kilobytes for each core of a large machine. With less,
+/// BLAKE3 distributes the work badly (the documentation of `update_rayon` names 128 KiB).
 const BUFFER: usize = 8 << 20;
 
-/// Files that are read at a time. Each has two buffers, which bounds what hashing keeps in memory to 64 MiB.
+/// How many files are read at a time. Each has two buffers, so hashing needs at most 64 MiB of memory.
 const READERS: usize = 4;
 
-/// A file that has been hashed.
-pub(super) struct Hashed {
-    /// BLAKE3 of all of its bytes.
+/// The hash of a file that was read.
+pub(super) struct HashedFile {
+    /// The BLAKE3 hash of all bytes.
     pub hash: blake3::Hash,
-    /// How many they are.
+    /// The number of bytes that were read.
     pub bytes: u64,
-    /// What the system said of the file before and after it was read.
-    pub seen: [Metadata; 2],
+    /// The file's metadata before and after it was read.
+    pub metadata: [Metadata; 2],
 }
 
-/// Hashes files, in the same order.
-pub(super) fn of_files(paths: &[&Path]) -> Result<Vec<Hashed>> {
+/// Hashes files. The results are in the order of `paths`.
+pub(super) fn hash_files(paths: &[&Path]) -> Result<Vec<HashedFile>> {
     let next = AtomicUsize::new(0);
-    let hashed: Vec<Mutex<Option<Result<Hashed>>>> =
+    let hashed: Vec<Mutex<Option<Result<HashedFile>>>> =
         paths.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let (Some(path), Some(slot)) = (paths.get(index), hashed.get(index)) else { break };
-            let result = of_file(path).map_err(|error| Error::file(path, error.to_string()));
+            let result = hash_file(path).map_err(|error| Error::file(path, error.to_string()));
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
     };
@@ -57,13 +57,13 @@ pub(super) fn of_files(paths: &[&Path]) -> Result<Vec<Hashed>> {
         work();
     });
     let missing = |path: &Path| Err(Error::file(path, "it was not hashed"));
-    let taken = hashed.into_iter().zip(paths).map(|(slot, path)| {
+    let results = hashed.into_iter().zip(paths).map(|(slot, path)| {
         slot.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(|| missing(path))
     });
-    taken.collect()
+    results.collect()
 }
 
-fn of_file(path: &Path) -> io::Result<Hashed> {
+fn hash_file(path: &Path) -> io::Result<HashedFile> {
     let mut file = File::open(path)?;
     let before = file.metadata()?;
     let buffer = usize::try_from(before.len()).unwrap_or(BUFFER).clamp(1, BUFFER);
@@ -80,10 +80,10 @@ fn of_file(path: &Path) -> io::Result<Hashed> {
         filled = more?;
         std::mem::swap(&mut full, &mut empty);
     }
-    Ok(Hashed { hash: hasher.finalize(), bytes, seen: [before, file.metadata()?] })
+    Ok(HashedFile { hash: hasher.finalize(), bytes, metadata: [before, file.metadata()?] })
 }
 
-/// Reads until the buffer is full or the file ends; returns how many bytes it read.
+/// Reads until the buffer is full or the file ends. Returns the number of bytes that were read.
 fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

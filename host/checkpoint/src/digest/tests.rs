@@ -13,7 +13,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A folder of weight files of so many numbers each, all zero.
+/// A folder of weight files whose numbers are all zero.
 struct Folder(TempDir);
 
 const CONFIG: &str = r#"{ "architectures": ["LlamaForCausalLM"] }"#;
@@ -34,7 +34,7 @@ impl Folder {
         self.0.path().join(format!("{index}.safetensors"))
     }
 
-    /// Says of a file that it was last written so many seconds ago; a negative number is in the future.
+    /// Sets the time of a file's last write to this many seconds ago. A negative number is in the future.
     fn age(&self, index: usize, seconds: i64) {
         let file = File::options().append(true).open(self.weights(index)).unwrap();
         let length = Duration::from_secs(seconds.unsigned_abs());
@@ -42,7 +42,7 @@ impl Folder {
         file.set_modified(if seconds < 0 { now + length } else { now - length }).unwrap();
     }
 
-    /// Changes one byte, so many before the file's end.
+    /// Changes one byte. Its position counts from the end of the file.
     fn change(&self, index: usize, from_end: usize) {
         let mut bytes = fs::read(self.weights(index)).unwrap();
         let place = bytes.len() - from_end;
@@ -57,13 +57,13 @@ impl Folder {
             shards.push(shard);
         }
         let config_path = self.0.path().join("config.json");
-        let parts = Parts {
+        let parts = DigestInput {
             folder: self.0.path(),
             config: Some((&config_path, CONFIG)),
             weights: shards.iter().map(Into::into).collect(),
             beside: Vec::new(),
         };
-        identify(options, &parts).unwrap()
+        Identity::from_files(options, &parts).unwrap()
     }
 
     fn cached(&self) -> DigestOptions {
@@ -71,7 +71,7 @@ impl Folder {
         DigestOptions { cache, ..Default::default() }
     }
 
-    /// Replaces the hashes that are kept by one that no file has; returns it.
+    /// Replaces the stored hashes by one that no file has, and returns it.
     fn forge(&self) -> String {
         let forged = blake3::hash(b"forged").to_hex().to_string();
         let file = self.cached().cache.unwrap();
@@ -89,7 +89,7 @@ fn quick() -> DigestOptions {
     DigestOptions { coverage: Coverage::Headers, cache: None }
 }
 
-/// Numbers of a file whose hash is worth keeping.
+/// How many numbers a file needs so that its hash is stored.
 const LARGE: usize = 5 << 20;
 
 #[test]
@@ -138,11 +138,11 @@ fn files_are_listed_with_what_b3sum_prints() {
 
 #[test]
 fn a_hash_does_not_depend_on_the_number_of_threads() {
-    // Several buffers and part of one; more files than are read at a time.
+    // The files have several buffers and a part of one. There are more files than are read at a time.
     let folder = Folder::new(&[LARGE + 12345, 1, 2, 3, 4, 5, 6]);
     let many = folder.identify(&DigestOptions::default());
     assert_eq!(many.files.len(), 1 + 7);
-    // `blake3::hash` has no other thread than this one.
+    // `blake3::hash` uses only this thread.
     for (index, file) in many.files[1..].iter().enumerate() {
         let one = blake3::hash(&fs::read(folder.weights(index)).unwrap());
         assert_eq!(file.digest, format!("blake3:{}", one.to_hex()), "{index}");
@@ -163,11 +163,11 @@ fn a_file_that_has_not_changed_is_not_hashed_again() {
 fn a_file_that_has_changed_is_hashed_again() {
     let folder = Folder::new(&[LARGE]);
     let first = folder.identify(&folder.cached());
-    // Another time.
+    // The time of the last write changes.
     folder.forge();
     folder.age(0, 1800);
     assert_eq!(folder.identify(&folder.cached()).files, first.files);
-    // Other bytes, of which all that a program can set is as it was.
+    // The bytes are different, but everything that a program can set is unchanged.
     folder.forge();
     let aged = fs::metadata(folder.weights(0)).unwrap().modified().unwrap();
     let mut bytes = fs::read(folder.weights(0)).unwrap();
@@ -177,7 +177,7 @@ fn a_file_that_has_changed_is_hashed_again() {
     let other = folder.identify(&folder.cached());
     assert_eq!(other.files, folder.identify(&DigestOptions::default()).files);
     assert_ne!(other.digest, first.digest);
-    // Another size at the same time.
+    // The size changes, and the time of the last write does not.
     folder.forge();
     let modified = fs::metadata(folder.weights(0)).unwrap().modified().unwrap();
     let longer = TensorView::new(Dtype::F32, vec![LARGE + 1], &[0; 4 * (LARGE + 1)]).unwrap();
@@ -196,7 +196,8 @@ fn a_file_that_changes_while_it_is_hashed_is_refused() {
     let ended = AtomicBool::new(false);
     let refused = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Within the file, so that its size stays: 0 over 0, and yet it was written to.
+            // The write is within the file and replaces 0 by 0, so size and content stay the same, but the time
+            // changes.
             let file = File::options().write(true).open(folder.weights(0)).unwrap();
             let last = file.metadata().unwrap().len() - 1;
             while !ended.load(Ordering::Relaxed) {
@@ -206,8 +207,8 @@ fn a_file_that_changes_while_it_is_hashed_is_refused() {
         let config = folder.0.path().join("config.json");
         let weights = vec![WeightFile::from(&shard)];
         let (config, beside) = (Some((config.as_path(), CONFIG)), Vec::new());
-        let parts = Parts { folder: folder.0.path(), config, weights, beside };
-        let refused = identify(&folder.cached(), &parts);
+        let parts = DigestInput { folder: folder.0.path(), config, weights, beside };
+        let refused = Identity::from_files(&folder.cached(), &parts);
         ended.store(true, Ordering::Relaxed);
         refused
     });
@@ -222,15 +223,15 @@ fn a_file_that_is_not_what_was_mapped_is_refused() {
     let mut file = File::options().append(true).open(folder.weights(0)).unwrap();
     file.write_all(&[0; 4]).unwrap();
     let weights = vec![WeightFile::from(&shard)];
-    let parts = Parts { folder: folder.0.path(), config: None, weights, beside: Vec::new() };
-    let told = identify(&DigestOptions::default(), &parts).unwrap_err().to_string();
+    let parts = DigestInput { folder: folder.0.path(), config: None, weights, beside: Vec::new() };
+    let told = Identity::from_files(&DigestOptions::default(), &parts).unwrap_err().to_string();
     assert!(told.contains("changed while it was read: load it again"), "{told}");
 }
 
 #[test]
 fn a_file_that_was_just_written_is_not_kept() {
     let folder = Folder::new(&[LARGE, LARGE]);
-    // However long hashing takes, this file is younger.
+    // This file is too new to be stored, however long hashing takes.
     folder.age(1, -3600);
     folder.identify(&folder.cached());
     let forged = folder.forge();
@@ -258,13 +259,13 @@ fn a_damaged_cache_is_written_anew() {
 fn nothing_is_hashed_for_a_rank_that_is_led() {
     let folder = Folder::new(&[LARGE]);
     let cache = folder.cached().cache;
-    let options = DigestOptions { cache: cache.clone(), ..DigestOptions::nothing() };
+    let options = DigestOptions { cache: cache.clone(), ..DigestOptions::disabled() };
     let identity = folder.identify(&options);
     assert!(identity.digest.is_empty() && identity.files.is_empty());
     assert!(!cache.unwrap().exists());
 }
 
-/// Files of a fixture, by name.
+/// Returns the files of a fixture, by name.
 fn files_of(source: &str) -> (String, Vec<String>) {
     let source =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures")).join(source);
@@ -304,7 +305,7 @@ fn tokenizer_and_chat_template_are_listed_and_leave_the_digest_as_it_is() {
         Checkpoint::open(&source, 0, &DigestOptions::default()).unwrap().identity
     };
     let bare = open();
-    // Without a template, the special tokens that a template may name decide nothing.
+    // Without a chat template, the special tokens that a template could use have no effect.
     fs::write(folder.path().join("tokenizer_config.json"), r#"{"bos_token": "<s>"}"#).unwrap();
     assert_eq!(open().files, bare.files);
     fs::write(folder.path().join("chat_template.jinja"), "{{ bos_token }}").unwrap();

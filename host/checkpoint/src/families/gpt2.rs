@@ -1,24 +1,24 @@
-//! GPT-2 (Radford et al., 2019): LayerNorm before, learned positions, GELU, projections kept
-//! transposed.
+//! GPT-2 (Radford et al., 2019): LayerNorm before attention and MLP, learned positions, GELU. The checkpoint stores the
+//! matrices of projections transposed.
 
-use super::{MlpIn, Names, NormKind, Qkv, Shape, llama};
+use super::{MlpIn, NamingScheme, NormKind, Qkv, Shape, llama};
 use crate::{
     Config, Result,
-    config::{Class, Field, Refused, RopeRule},
+    config::{ConfigClass, Field, RefusedField, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "gpt2",
     name: "GPT2Config",
     architecture: "GPT2LMHeadModel",
     fields: &[
         Field::whole("vocab_size", 50_257),
         Field::whole("n_positions", 1024)
-            .also(&["max_position_embeddings"])
+            .aliases(&["max_position_embeddings"])
             .target("max_position_embeddings"),
-        Field::whole("n_embd", 768).also(&["hidden_size"]).target("hidden_size"),
-        Field::whole("n_layer", 12).also(&["num_hidden_layers"]).target("num_hidden_layers"),
-        Field::whole("n_head", 12).also(&["num_attention_heads"]).target("num_attention_heads"),
+        Field::whole("n_embd", 768).aliases(&["hidden_size"]).target("hidden_size"),
+        Field::whole("n_layer", 12).aliases(&["num_hidden_layers"]).target("num_hidden_layers"),
+        Field::whole("n_head", 12).aliases(&["num_attention_heads"]).target("num_attention_heads"),
         Field::optional_whole("n_inner").target("intermediate_size"),
         Field::text("activation_function", "gelu_new").target("hidden_act"),
         Field::number("layer_norm_epsilon", 1e-5).target("norm_eps"),
@@ -26,11 +26,11 @@ pub(super) const CLASS: Class = Class {
         Field::flag("tie_word_embeddings", true),
         Field::end_of_text(Some(50_256)),
     ],
-    refused: &[Refused::unless_false(
+    refused: &[RefusedField::unless_false(
         "scale_attn_by_inverse_layer_idx",
         "this version scales the scores of all layers alike",
     )],
-    // Another order of the same sum; cross-attention has nothing to attend to without an encoder.
+    // reorder_and_upcast_attn only changes the order of a sum. Cross-attention has no effect without an encoder.
     inert: &[
         "add_cross_attention",
         "n_ctx",
@@ -42,7 +42,7 @@ pub(super) const CLASS: Class = Class {
         "summary_proj_to_labels",
         "summary_type",
         "summary_use_proj",
-        // Heads of another number than queries' or of another width do not exist in the class.
+        // In the class every query head has its key and value head, and head_dim is hidden_size / num_attention_heads.
         "num_key_value_heads",
         "head_dim",
     ],
@@ -58,7 +58,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
     shape.qkv_bias = true;
     shape.output_bias = true;
     shape.mlp_bias = true;
-    shape.names = Names {
+    shape.names = NamingScheme {
         base: "transformer",
         embedding: "wte",
         positions: Some("wpe"),
@@ -71,7 +71,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         mlp_in: MlpIn::Plain("mlp.c_fc"),
         mlp_out: "mlp.c_proj",
         transposed: true,
-        ..Names::LLAMA
+        ..NamingScheme::LLAMA
     };
     Ok(shape)
 }

@@ -1,13 +1,13 @@
-//! GPT-NeoX and Pythia (arXiv 2204.06745, 2304.01373): LayerNorm, a rotary embedding of part of each
-//! head, and in most attention beside the MLP.
+//! GPT-NeoX and Pythia (arXiv 2204.06745, 2304.01373): LayerNorm, and a rotary embedding of a part of each head. In
+//! most models attention and MLP both read the layer's input.
 
-use super::{MlpIn, Names, NormKind, Qkv, Shape, llama};
+use super::{MlpIn, NamingScheme, NormKind, Qkv, Shape, llama};
 use crate::{
     Config, Error, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "gpt_neox",
     name: "GPTNeoXConfig",
     architecture: "GPTNeoXForCausalLM",
@@ -27,13 +27,13 @@ pub(super) const CLASS: Class = Class {
         Field::end_of_text(Some(2)),
     ],
     refused: &[],
-    // transformers 4.43 to 4.57 saves the rotary embedding under its general names as well; the class reads its own.
-    // Every query head has a key and a value head, whatever a file says.
+    // transformers 4.43 to 4.57 also saves the rotary embedding under its general names, but the class reads its own.
+    // Every query head has its key and value head, whatever a file says.
     inert: &["is_decoder", "num_key_value_heads", "partial_rotary_factor", "rope_theta"],
-    rope: RopeRule::One(OneRope {
+    rope: RopeRule::Shared(RopeFields {
         theta: ("rotary_emb_base", 10_000.0),
         share: Some(("rotary_pct", 0.25)),
-        ..OneRope::new(10_000.0)
+        ..RopeFields::new(10_000.0)
     }),
 };
 
@@ -48,7 +48,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
     shape.norm = NormKind::Layer;
     shape.parallel = config.use_parallel_residual;
     shape.mlp_bias = true;
-    shape.names = Names {
+    shape.names = NamingScheme {
         base: "gpt_neox",
         embedding: "embed_in",
         norm: "final_layer_norm",
@@ -57,7 +57,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         output: "attention.dense",
         mlp_in: MlpIn::Plain("mlp.dense_h_to_4h"),
         mlp_out: "mlp.dense_4h_to_h",
-        ..Names::LLAMA
+        ..NamingScheme::LLAMA
     };
     Ok(shape)
 }

@@ -1,13 +1,15 @@
-//! Llama 1 to 3 (arXiv 2302.13971, 2307.09288, 2407.21783): pre-norm RMSNorm, RoPE, GQA, SwiGLU.
-//! What most other families start from.
+//! Llama 1 to 3 (arXiv 2302.13971, 2307.09288, 2407.21783): RMSNorm before attention and MLP, rotary embeddings,
+//! grouped-query attention, SwiGLU.
+//!
+//! Most other families begin with [`shape`] and change parts of it.
 
-use super::{LayerKind, Names, NormKind, QueryNorm, Rope, Shape};
+use super::{LayerKind, NamingScheme, NormKind, QueryKeyNorm, Rope, Shape};
 use crate::{
     Config, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "llama",
     name: "LlamaConfig",
     architecture: "LlamaForCausalLM",
@@ -29,7 +31,7 @@ pub(super) const CLASS: Class = Class {
     ],
     refused: &[],
     inert: &["is_llama_config", "max_sequence_length", "rope_interleaved", "sliding_window"],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
@@ -50,7 +52,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         parallel: false,
         ropes,
         layer_kinds: vec![layer; config.num_hidden_layers],
-        query_norm: QueryNorm::None,
+        query_norm: QueryKeyNorm::None,
         attention_scale: 1.0 / (config.head_dim() as f32).sqrt(),
         attention_softcap: None,
         logit_softcap: None,
@@ -61,7 +63,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
         output_bias: config.attention_bias,
         mlp_bias: config.mlp_bias,
         tied_head: config.tie_word_embeddings,
-        names: Names::LLAMA,
-        modules: Names::LLAMA,
+        names: NamingScheme::LLAMA,
+        modules: NamingScheme::LLAMA,
     })
 }

@@ -1,13 +1,13 @@
-//! Mistral (arXiv 2310.06825): Llama with a sliding window in every layer, or in those that the file names, which
-//! transformers calls Ministral.
+//! Mistral (arXiv 2310.06825): Llama with a sliding window in every layer. In some models only the layers that the file
+//! names are windowed; transformers calls these Ministral.
 
 use super::{Shape, llama};
 use crate::{
     Config, Error, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "mistral",
     name: "MistralConfig",
     architecture: "MistralForCausalLM",
@@ -24,12 +24,12 @@ pub(super) const CLASS: Class = Class {
         Field::number("rms_norm_eps", 1e-6).target("norm_eps"),
         Field::flag("tie_word_embeddings", false),
         Field::whole("sliding_window", 4096).or_null(),
-        Field::texts("layer_types"),
+        Field::text_list("layer_types"),
         Field::end_of_text(Some(2)),
     ],
     refused: &[],
     inert: &[],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
@@ -39,7 +39,7 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Gives the windowed layers the config's window.
+/// Sets the window of the windowed layers to the config's `sliding_window`.
 pub(super) fn set_windows(config: &Config, shape: &mut Shape, windowed: Vec<bool>) -> Result<()> {
     for (layer, is_windowed) in shape.layer_kinds.iter_mut().zip(windowed) {
         if is_windowed && config.sliding_window.is_none() {

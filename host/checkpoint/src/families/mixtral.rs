@@ -1,12 +1,12 @@
-//! Mixtral (arXiv 2401.04088): Mistral with experts in place of every MLP.
+//! Mixtral (arXiv 2401.04088): Mistral with experts instead of an MLP in every layer.
 
-use super::{Experts, Names, Shape, mistral};
+use super::{ExpertShape, NamingScheme, Shape, mistral};
 use crate::{
     Config, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "mixtral",
     name: "MixtralConfig",
     architecture: "MixtralForCausalLM",
@@ -23,18 +23,18 @@ pub(super) const CLASS: Class = Class {
         Field::number("rms_norm_eps", 1e-5).target("norm_eps"),
         Field::flag("tie_word_embeddings", false),
         Field::optional_whole("sliding_window"),
-        Field::whole("num_local_experts", 8).also(&["num_experts"]),
+        Field::whole("num_local_experts", 8).aliases(&["num_experts"]),
         Field::whole("num_experts_per_tok", 2),
         Field::end_of_text(Some(2)),
     ],
     refused: &[],
     inert: &[],
-    rope: RopeRule::One(OneRope::new(1_000_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(1_000_000.0)),
 };
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = mistral::shape(config)?;
-    shape.experts = Some(Experts {
+    shape.experts = Some(ExpertShape {
         count: config.num_local_experts,
         active: config.num_experts_per_tok,
         intermediate: shape.intermediate,
@@ -43,11 +43,11 @@ pub(super) fn shape(config: &Config) -> Result<Shape> {
     for layer in &mut shape.layer_kinds {
         layer.experts = true;
     }
-    shape.names = Names {
+    shape.names = NamingScheme {
         router: "block_sparse_moe.gate",
         experts: "block_sparse_moe.experts",
         expert: ["w1", "w3", "w2"],
-        ..Names::LLAMA
+        ..NamingScheme::LLAMA
     };
     Ok(shape)
 }

@@ -1,5 +1,8 @@
-//! The table of model families. A family says how a `config.json` becomes a decoder's [`Shape`]; the
-//! decoder itself is assembled from the parts in `layers`.
+//! The model families. A family says how a `config.json` becomes a decoder's [`Shape`]. The decoder itself is
+//! assembled by the engine.
+//!
+//! Start at [`Shape`], [`parse`] and `llama.rs`. To add a family, write a file beside `llama.rs` and add it to
+//! `FAMILIES`.
 //!
 //! | family | norms | positions | attention | MLP |
 //! |---|---|---|---|---|
@@ -14,7 +17,7 @@
 //! | GPT-2 | LayerNorm before | learned | one QKV tensor | GELU |
 //! | GPT-NeoX | LayerNorm before | rotary, partial | beside the MLP | GELU |
 
-mod architecture;
+mod family_match;
 mod gemma;
 mod gpt2;
 mod gpt_neox;
@@ -28,19 +31,19 @@ mod rope;
 mod shape;
 
 pub use rope::{Rope, RopeRange};
-pub use shape::{Experts, LayerKind, MlpIn, Names, NormKind, Qkv, QueryNorm, Shape};
+pub use shape::{ExpertShape, LayerKind, MlpIn, NamingScheme, NormKind, Qkv, QueryKeyNorm, Shape};
 
 use crate::{
     Config, Error, Result,
-    config::{self, Class},
+    config::{self, ConfigClass},
 };
-use architecture::Found;
+use family_match::FamilyMatch;
 use serde_json::Value;
 use std::path::Path;
 
-/// A family: its config class, and how a config becomes a shape.
+/// A model family: its config class, and the function that derives a shape from a config.
 struct Family {
-    class: &'static Class,
+    class: &'static ConfigClass,
     shape: fn(&Config) -> Result<Shape>,
 }
 
@@ -59,37 +62,38 @@ const FAMILIES: &[Family] = &[
     Family { class: &gpt_neox::CLASS, shape: gpt_neox::shape },
 ];
 
-/// The families' config classes.
+/// Returns the config classes of all families.
 #[cfg(test)]
-pub(crate) fn classes() -> impl Iterator<Item = &'static Class> {
+pub(crate) fn classes() -> impl Iterator<Item = &'static ConfigClass> {
     FAMILIES.iter().map(|family| family.class)
 }
 
-/// What a `config.json` says, and the shape that it describes; `path` is for messages.
+/// Parses the text of a `config.json` and derives the decoder's shape from it. Messages name `path`.
 ///
 /// # Errors
-/// It is no JSON, of no family that this version runs, or a field of it is not what its class holds.
-pub fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
-    of_json(config::parse(text, path)?, path)
+/// Returns an error if the text is not JSON, if this version does not run the family, or if a field has a wrong value.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
+    from_json(config::parse(text, path)?, path)
 }
 
-/// The same of what is JSON already: what a GGUF file says, in the words of a `config.json`.
+/// Derives config and shape from parsed JSON. A GGUF file's metadata are read in this way, after a translation to the
+/// fields of a `config.json`. Messages name `path`.
 ///
 /// # Errors
-/// As [`parse`].
-pub fn of_json(json: Value, path: &Path) -> Result<(Config, Shape)> {
+/// Returns the errors of [`parse`].
+pub(crate) fn from_json(json: Value, path: &Path) -> Result<(Config, Shape)> {
     let bad = |reason: String| Error::file(path, reason);
     let Value::Object(fields) = json else {
         return Err(bad("is not a JSON object: fetch it again".to_owned()));
     };
-    let Found { family, fields, warnings } = architecture::find(fields).map_err(bad)?;
+    let FamilyMatch { family, fields, warnings } = family_match::find(fields).map_err(bad)?;
     let mut config = Config::read(family.class, &fields).map_err(bad)?;
     config.warnings.extend(warnings);
     config.check(family.class).map_err(bad)?;
     let mut shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
-    shape.modules = shape.names.modules();
-    let reached = shape.ropes.iter().map(|rope| rope.context(shape.context));
-    shape.context = reached.max().unwrap_or(shape.context);
+    shape.modules = shape.names.module_names();
+    let contexts = shape.ropes.iter().map(|rope| rope.context(shape.context));
+    shape.context = contexts.max().unwrap_or(shape.context);
     shape.check().map_err(bad)?;
     Ok((config, shape))
 }

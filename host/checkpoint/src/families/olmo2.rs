@@ -1,12 +1,12 @@
-//! OLMo 2 (arXiv 2501.00656): norms after attention and MLP, and on all of Q and of K.
+//! OLMo 2 (arXiv 2501.00656): Llama with norms after attention and MLP, and with norms over all heads of Q and of K.
 
-use super::{Names, QueryNorm, Shape, llama};
+use super::{NamingScheme, QueryKeyNorm, Shape, llama};
 use crate::{
     Config, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "olmo2",
     name: "Olmo2Config",
     architecture: "Olmo2ForCausalLM",
@@ -27,18 +27,18 @@ pub(super) const CLASS: Class = Class {
     ],
     refused: &[],
     inert: &[],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = llama::shape(config)?;
-    shape.query_norm = QueryNorm::AllHeads;
-    shape.names = Names {
+    shape.query_norm = QueryKeyNorm::AllHeads;
+    shape.names = NamingScheme {
         attention_in_norm: None,
         attention_out_norm: Some("post_attention_layernorm"),
         mlp_in_norm: None,
         mlp_out_norm: Some("post_feedforward_layernorm"),
-        ..Names::LLAMA
+        ..NamingScheme::LLAMA
     };
     Ok(shape)
 }

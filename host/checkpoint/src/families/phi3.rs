@@ -1,13 +1,13 @@
-//! Phi-3 and Phi-4-mini (arXiv 2404.14219): Llama with Q, K, V and gate, up stacked, a sliding window,
-//! and in some a rotary embedding of part of each head.
+//! Phi-3 and Phi-4-mini (arXiv 2404.14219): Mistral with Q, K and V in one tensor, and gate and up in one tensor. Some
+//! models rotate only a part of each head.
 
-use super::{MlpIn, Names, Qkv, Shape, mistral};
+use super::{MlpIn, NamingScheme, Qkv, Shape, mistral};
 use crate::{
     Config, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const CLASS: Class = Class {
+pub(super) const CLASS: ConfigClass = ConfigClass {
     model_type: "phi3",
     name: "Phi3Config",
     architecture: "Phi3ForCausalLM",
@@ -27,22 +27,22 @@ pub(super) const CLASS: Class = Class {
         Field::end_of_text(Some(32_000)),
     ],
     refused: &[],
-    // Fields of Phi-3's own code, which the class does not have.
+    // These fields belong to Phi-3's own code. The class does not have them.
     inert: &["attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"],
-    rope: RopeRule::One(OneRope {
+    rope: RopeRule::Shared(RopeFields {
         share: Some(("partial_rotary_factor", 1.0)),
         original: Some(4096.0),
         is_longrope: true,
-        ..OneRope::new(10_000.0)
+        ..RopeFields::new(10_000.0)
     }),
 };
 
 pub(super) fn shape(config: &Config) -> Result<Shape> {
     let mut shape = mistral::shape(config)?;
-    shape.names = Names {
+    shape.names = NamingScheme {
         qkv: Qkv::Stacked("self_attn.qkv_proj"),
         mlp_in: MlpIn::GatedStacked("mlp.gate_up_proj"),
-        ..Names::LLAMA
+        ..NamingScheme::LLAMA
     };
     Ok(shape)
 }

@@ -1,12 +1,12 @@
-//! Qwen2 (arXiv 2407.10671), Qwen3 and its mixture of experts (arXiv 2505.09388).
+//! Qwen2 (arXiv 2407.10671), Qwen3, and Qwen3's mixture of experts (arXiv 2505.09388).
 
-use super::{Experts, QueryNorm, Shape, llama, mistral::set_windows};
+use super::{ExpertShape, QueryKeyNorm, Shape, llama, mistral::set_windows};
 use crate::{
     Config, Result,
-    config::{Class, Field, OneRope, RopeRule},
+    config::{ConfigClass, Field, RopeFields, RopeRule},
 };
 
-pub(super) const QWEN2: Class = Class {
+pub(super) const QWEN2: ConfigClass = ConfigClass {
     model_type: "qwen2",
     name: "Qwen2Config",
     architecture: "Qwen2ForCausalLM",
@@ -25,15 +25,15 @@ pub(super) const QWEN2: Class = Class {
         Field::flag("use_sliding_window", false),
         Field::whole("sliding_window", 4096).or_null(),
         Field::whole("max_window_layers", 28),
-        Field::texts("layer_types"),
+        Field::text_list("layer_types"),
         Field::end_of_text(None),
     ],
     refused: &[],
     inert: &["attention_bias", "seq_length", "use_mrope"],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
-pub(super) const QWEN3: Class = Class {
+pub(super) const QWEN3: ConfigClass = ConfigClass {
     model_type: "qwen3",
     name: "Qwen3Config",
     architecture: "Qwen3ForCausalLM",
@@ -53,15 +53,15 @@ pub(super) const QWEN3: Class = Class {
         Field::flag("use_sliding_window", false),
         Field::whole("sliding_window", 4096).or_null(),
         Field::whole("max_window_layers", 28),
-        Field::texts("layer_types"),
+        Field::text_list("layer_types"),
         Field::end_of_text(None),
     ],
     refused: &[],
     inert: &["use_mrope"],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
-pub(super) const QWEN3_MOE: Class = Class {
+pub(super) const QWEN3_MOE: ConfigClass = ConfigClass {
     model_type: "qwen3_moe",
     name: "Qwen3MoeConfig",
     architecture: "Qwen3MoeForCausalLM",
@@ -83,51 +83,55 @@ pub(super) const QWEN3_MOE: Class = Class {
         Field::whole("decoder_sparse_step", 1),
         Field::whole("moe_intermediate_size", 768),
         Field::whole("num_experts_per_tok", 8),
-        Field::whole("num_experts", 128).also(&["num_local_experts"]).target("num_local_experts"),
+        Field::whole("num_experts", 128)
+            .aliases(&["num_local_experts"])
+            .target("num_local_experts"),
         Field::flag("norm_topk_prob", false),
-        Field::wholes("mlp_only_layers"),
+        Field::whole_list("mlp_only_layers"),
         Field::end_of_text(None),
     ],
     refused: &[],
-    // The class windows every layer or none.
+    // In this class all layers are windowed, or none.
     inert: &["max_window_layers", "use_mrope"],
-    rope: RopeRule::One(OneRope::new(10_000.0)),
+    rope: RopeRule::Shared(RopeFields::new(10_000.0)),
 };
 
-/// Llama with biases on Q, K and V, and windows in the layers above `max_window_layers`.
+/// Derives the shape of Qwen2: Llama with biases on Q, K and V, and windows in the layers from `max_window_layers` on.
 pub(super) fn qwen2(config: &Config) -> Result<Shape> {
-    let mut shape = upper_windows(config)?;
+    let mut shape = with_upper_windows(config)?;
     shape.qkv_bias = true;
     Ok(shape)
 }
 
-/// Qwen2 with norms on Q and K in place of the biases.
+/// Derives the shape of Qwen3: Qwen2 with norms on Q and K instead of the biases.
 pub(super) fn qwen3(config: &Config) -> Result<Shape> {
-    let mut shape = upper_windows(config)?;
-    shape.query_norm = QueryNorm::EachHead;
+    let mut shape = with_upper_windows(config)?;
+    shape.query_norm = QueryKeyNorm::EachHead;
     Ok(shape)
 }
 
-fn upper_windows(config: &Config) -> Result<Shape> {
-    let config = with_window(config);
+/// Derives the common part of Qwen2 and Qwen3: Llama with windows in the upper layers.
+fn with_upper_windows(config: &Config) -> Result<Shape> {
+    let config = apply_use_sliding_window(config);
     let mut shape = llama::shape(&config)?;
     let is_upper = |layer| config.sliding_window.is_some() && layer >= config.max_window_layers;
     set_windows(&config, &mut shape, config.windowed_layers(is_upper)?)?;
     Ok(shape)
 }
 
-/// The classes drop the window if `use_sliding_window` is false.
-fn with_window(config: &Config) -> Config {
+/// Removes the window if `use_sliding_window` is false, as the classes do.
+fn apply_use_sliding_window(config: &Config) -> Config {
     let sliding_window = config.sliding_window.filter(|_| config.use_sliding_window);
     Config { sliding_window, ..config.clone() }
 }
 
-/// Qwen3 with experts in every layer but those named, and with windows in every layer or none.
+/// Derives the shape of Qwen3's mixture of experts. The layers in `mlp_only_layers` have no experts. All layers are
+/// windowed, or none.
 pub(super) fn qwen3_moe(config: &Config) -> Result<Shape> {
-    let config = with_window(config);
+    let config = apply_use_sliding_window(config);
     let mut shape = llama::shape(&config)?;
-    shape.query_norm = QueryNorm::EachHead;
-    shape.experts = Some(Experts {
+    shape.query_norm = QueryKeyNorm::EachHead;
+    shape.experts = Some(ExpertShape {
         count: config.num_local_experts,
         active: config.num_experts_per_tok,
         intermediate: config.moe_intermediate_size,

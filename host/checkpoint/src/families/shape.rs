@@ -1,180 +1,193 @@
-//! What a decoder is assembled from: the vocabulary in which families describe themselves.
+//! The description of a decoder that the families produce and the engine builds.
 
 use super::{Rope, RopeRange};
-use crate::config::{Activation, within};
+use crate::config::{Activation, check_range};
 
-/// All that the decoder needs to know of a model.
+/// Everything that the engine needs to know to build a model's decoder.
+///
+/// ```
+/// use llem_checkpoint::{NormKind, Preset};
+///
+/// let (_, shape) = Preset::from_name("llama-3.2-1b").unwrap().config()?;
+/// assert_eq!((shape.layers, shape.hidden, shape.vocab), (16, 2048, 128_256));
+/// assert_eq!((shape.heads, shape.kv_heads, shape.head_dim), (32, 8, 64));
+/// assert_eq!((shape.norm, shape.tied_head), (NormKind::Rms, true));
+/// assert_eq!(shape.attention_scale, 0.125); // 1 / sqrt(64)
+/// assert_eq!(shape.embedding_parameters(), 128_256 * 2048);
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden: usize,
-    /// Decoder layers.
+    /// The number of decoder layers.
     pub layers: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub heads: usize,
-    /// Key and value heads.
+    /// The number of key and value heads.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// The width of a head.
     pub head_dim: usize,
-    /// Width of the MLP.
+    /// The width of the MLP, in layers without experts.
     pub intermediate: usize,
-    /// Rows of the embedding.
+    /// The number of rows of the embedding.
     pub vocab: usize,
-    /// Longest sequence.
+    /// The length of the longest sequence, in tokens.
     pub context: usize,
-    /// How rows are normalised.
+    /// The kind of the layers' norms.
     pub norm: NormKind,
-    /// Epsilon of the norms.
+    /// The epsilon of the norms.
     pub norm_eps: f32,
-    /// Whether attention and MLP both start from the layer's input (GPT-NeoX), rather than the MLP
-    /// from what attention left.
+    /// Whether attention and MLP both read the layer's input (GPT-NeoX). Otherwise the MLP reads the sum of the layer's
+    /// input and the result of attention.
     pub parallel: bool,
-    /// The rotary embeddings that layers choose from; none with learned positions.
+    /// The rotary embeddings of the layers. The list is empty if positions are learned.
     pub ropes: Vec<Rope>,
-    /// How layers differ, one entry a layer.
+    /// How layers differ: one entry for each layer.
     pub layer_kinds: Vec<LayerKind>,
-    /// Norms on queries and keys.
-    pub query_norm: QueryNorm,
-    /// Scores are multiplied by this.
+    /// The norms of queries and keys.
+    pub query_norm: QueryKeyNorm,
+    /// The number by which attention scores are multiplied.
     pub attention_scale: f32,
-    /// Scores become `cap · tanh(score / cap)`.
+    /// If there is a cap, attention scores become `cap · tanh(score / cap)`.
     pub attention_softcap: Option<f32>,
-    /// Logits become `cap · tanh(logit / cap)`.
+    /// If there is a cap, logits become `cap · tanh(logit / cap)`.
     pub logit_softcap: Option<f32>,
-    /// Embeddings are multiplied by this.
+    /// The number by which embeddings are multiplied.
     pub embedding_scale: f32,
-    /// What is between the MLP's products.
+    /// The activation of the MLP.
     pub activation: Activation,
-    /// The experts of the layers that have them.
-    pub experts: Option<Experts>,
-    /// Biases on Q, K and V.
+    /// The experts. [`LayerKind::experts`] says which layers have them. See also [`Self::mixture`].
+    pub experts: Option<ExpertShape>,
+    /// Whether the projections Q, K and V have biases.
     pub qkv_bias: bool,
-    /// A bias on O.
+    /// Whether the projection O has a bias.
     pub output_bias: bool,
-    /// Biases in the MLP.
+    /// Whether the projections of the MLP have biases.
     pub mlp_bias: bool,
-    /// Whether the LM head is the embedding.
+    /// Whether the LM head is the embedding's matrix.
     pub tied_head: bool,
-    /// What its tensors are called.
-    pub names: Names,
-    /// What transformers 5 calls the modules that they are in.
-    pub modules: Names,
+    /// The names of the tensors in the checkpoint.
+    pub names: NamingScheme,
+    /// The names of the modules in transformers 5. Adapters use them.
+    pub modules: NamingScheme,
 }
 
-/// How rows are normalised.
+/// The kind of a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
-    /// RMSNorm with the weight as gain.
+    /// RMSNorm whose gain is the weight.
     Rms,
-    /// RMSNorm with 1 + weight as gain (Gemma).
+    /// RMSNorm whose gain is 1 + weight (Gemma).
     RmsPlusOne,
-    /// LayerNorm with gain and bias.
+    /// LayerNorm with a gain and a bias.
     Layer,
 }
 
-/// Norms on queries and keys, before the rotary embedding.
+/// The norms of queries and keys, which are applied before the rotary embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueryNorm {
-    /// None.
+pub enum QueryKeyNorm {
+    /// Queries and keys are not normalised.
     None,
-    /// Of each head by itself, all with one gain of `head_dim`.
+    /// Each head is normalised by itself. All heads have the same gain, of `head_dim` numbers.
     EachHead,
-    /// Of all heads of a token together.
+    /// All heads of a token are normalised together.
     AllHeads,
 }
 
-/// How one layer differs from the others.
+/// How a layer differs from other layers of its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerKind {
-    /// Keys that a query sees at most, itself included; none means all.
+    /// How many keys a query sees at most, itself included. `None` means all earlier ones.
     pub window: Option<usize>,
-    /// Index into `ropes`; none leaves queries and keys as they are.
+    /// The index of the layer's rotary embedding in [`Shape::ropes`]. `None` if queries and keys are not rotated.
     pub rope: Option<usize>,
-    /// Whether experts take the MLP's place.
+    /// Whether the layer has experts instead of one MLP.
     pub experts: bool,
 }
 
-/// A mixture of experts.
+/// The shape of a mixture of experts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Experts {
-    /// How many there are.
+pub struct ExpertShape {
+    /// The number of experts in a layer.
     pub count: usize,
-    /// How many a token goes to.
+    /// The number of experts that process a token.
     pub active: usize,
-    /// Width of one.
+    /// The width of an expert.
     pub intermediate: usize,
-    /// Whether the weights of the chosen ones are made to sum to 1.
+    /// Whether the weights of the chosen experts are normalised to the sum 1.
     pub renormalise: bool,
 }
 
-/// What a checkpoint calls its tensors. Layer names are relative to the layer.
+/// The names that a checkpoint has for its tensors. Names of parts of a layer are relative to the layer.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// Prefix of everything but the head. Checkpoints saved without the head leave it out.
+pub struct NamingScheme {
+    /// The prefix of all names except the LM head's. Checkpoints that were saved without the LM head have no prefix.
     pub base: &'static str,
-    /// Token embedding.
+    /// The embedding of tokens.
     pub embedding: &'static str,
-    /// Learned positions.
+    /// The embedding of learned positions. `None` if positions are not learned.
     pub positions: Option<&'static str>,
-    /// Prefix of the layers.
+    /// The prefix of the layers' names, before the layer's number.
     pub layers: &'static str,
-    /// The last norm.
+    /// The norm after the last layer.
     pub norm: &'static str,
-    /// The LM head, from the root.
+    /// The LM head. Its name does not begin with `base`.
     pub head: &'static str,
-    /// Before attention.
+    /// The norm before attention, if there is one.
     pub attention_in_norm: Option<&'static str>,
-    /// After attention, before its result is added.
+    /// The norm of attention's result, before it is added to the residual stream, if there is one.
     pub attention_out_norm: Option<&'static str>,
-    /// Before the MLP.
+    /// The norm before the MLP, if there is one.
     pub mlp_in_norm: Option<&'static str>,
-    /// After the MLP, before its result is added.
+    /// The norm of the MLP's result, before it is added to the residual stream, if there is one.
     pub mlp_out_norm: Option<&'static str>,
-    /// Q, K and V projections.
+    /// The projections Q, K and V.
     pub qkv: Qkv,
-    /// O projection.
+    /// The projection O.
     pub output: &'static str,
-    /// Norms of queries and keys.
+    /// The norms of queries and of keys.
     pub query_key_norms: [&'static str; 2],
-    /// Into the MLP.
+    /// The projections before the MLP's activation.
     pub mlp_in: MlpIn,
-    /// Out of the MLP.
+    /// The projection after the MLP's activation.
     pub mlp_out: &'static str,
-    /// The experts' router.
+    /// The router, which chooses the experts of a token.
     pub router: &'static str,
-    /// Prefix of the experts.
+    /// The prefix of the experts' names, before the expert's number.
     pub experts: &'static str,
-    /// Gate, up and down projections of an expert.
+    /// The projections of an expert: gate, up and down.
     pub expert: [&'static str; 3],
-    /// Whether projections are kept as `[in, out]` (GPT-2's `Conv1D`).
+    /// Whether the matrices of projections have the shape `[inputs, outputs]` (GPT-2's `Conv1D`). Otherwise it is
+    /// `[outputs, inputs]`.
     pub transposed: bool,
 }
 
-/// How Q, K and V projections are kept.
+/// How a checkpoint stores the projections Q, K and V.
 #[derive(Clone, Copy, Debug)]
 pub enum Qkv {
-    /// Three tensors.
+    /// In three tensors.
     Separate([&'static str; 3]),
-    /// One: all of Q, all of K, all of V.
+    /// In one tensor: all rows of Q, then all of K, then all of V.
     Stacked(&'static str),
-    /// One: Q, K and V of the first head, then of the second, and so on.
+    /// In one tensor: Q, K and V of the first head, then of the second head, and so on.
     ByHead(&'static str),
 }
 
-/// What leads into the MLP's activation.
+/// How a checkpoint stores the projections before the MLP's activation.
 #[derive(Clone, Copy, Debug)]
 pub enum MlpIn {
-    /// A gate and what it multiplies, two tensors.
+    /// In two tensors: the gate, and the up projection that it multiplies.
     Gated([&'static str; 2]),
-    /// The same, stacked in one.
+    /// In one tensor: the rows of the gate, then the rows of the up projection.
     GatedStacked(&'static str),
-    /// One projection.
+    /// One up projection without a gate.
     Plain(&'static str),
 }
 
-impl Names {
-    /// As Llama names them; most families follow.
-    pub const LLAMA: Self = Self {
+impl NamingScheme {
+    /// Llama's names, which most families use.
+    pub(crate) const LLAMA: Self = Self {
         base: "model",
         embedding: "embed_tokens",
         positions: None,
@@ -196,42 +209,42 @@ impl Names {
         transposed: false,
     };
 
-    /// Gemma's: norms on both sides of attention and MLP.
-    pub const SANDWICH: Self = Self {
+    /// Gemma's names, which include norms before and after attention and MLP.
+    pub(crate) const SANDWICH: Self = Self {
         attention_out_norm: Some("post_attention_layernorm"),
         mlp_in_norm: Some("pre_feedforward_layernorm"),
         mlp_out_norm: Some("post_feedforward_layernorm"),
         ..Self::LLAMA
     };
 
-    /// The modules of a checkpoint's tensors in transformers 5, which loads some families' heads and experts under other
-    /// names than they are kept under.
-    pub fn modules(self) -> Self {
+    /// Returns the names of the modules in transformers 5. They differ from the tensors' names in the LM head and the
+    /// experts of some families.
+    pub(crate) fn module_names(self) -> Self {
         let Self { head, router, experts, .. } = Self::LLAMA;
         Self { head, router, experts, ..self }
     }
 }
 
 impl Shape {
-    /// The reason why it is no model's, beyond what [`crate::Config::check`] says.
-    pub fn check(&self) -> Result<(), String> {
+    /// Checks what [`crate::Config::check`] does not check. The error is a sentence that names the field.
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.layer_kinds.iter().any(|layer| layer.window == Some(0)) {
             return Err(
                 "sliding_window is 0, with which a token sees nothing: use null for no window"
                     .to_owned(),
             );
         }
-        let Some(Experts { count, active, intermediate, .. }) = self.mixture() else {
+        let Some(ExpertShape { count, active, intermediate, .. }) = self.mixture() else {
             return Ok(());
         };
         if count == 0 || intermediate == 0 {
             return Err("num_local_experts and moe_intermediate_size must be above 0".to_owned());
         }
-        within("num_experts_per_tok", active, [1, count])
+        check_range("num_experts_per_tok", active, [1, count])
     }
 
-    /// Bytes that a pass of `rows` takes for what its layers pass on and for the logits of `logits` rows, in f32; a
-    /// pass needs at least so much.
+    /// Returns a lower limit of the memory that a pass needs for activations, in bytes. The pass runs `rows` rows and
+    /// computes the logits of `logits` rows, in f32.
     pub fn pass_bytes(&self, rows: usize, logits: usize) -> usize {
         let attention = (self.heads + 2 * self.kv_heads) * self.head_dim;
         let mlp = (1 + usize::from(self.is_gated())) * self.intermediate;
@@ -240,41 +253,43 @@ impl Shape {
         numbers.saturating_mul(size_of::<f32>())
     }
 
-    /// Width of the MLP of the layers that have no experts; none if every layer has them.
+    /// Returns the MLP's width in layers without experts, or `None` if every layer has experts.
     pub fn dense_width(&self) -> Option<usize> {
         let is_dense = |kind: &LayerKind| !kind.experts;
         self.layer_kinds.iter().any(is_dense).then_some(self.intermediate)
     }
 
-    /// The experts of the layers that have them; none if no layer has any. The families that this version runs have no
-    /// shared experts.
-    pub fn mixture(&self) -> Option<Experts> {
+    /// Returns the shape of the experts, or `None` if no layer has experts. None of the families here has shared
+    /// experts.
+    pub fn mixture(&self) -> Option<ExpertShape> {
         self.experts.filter(|_| self.layer_kinds.iter().any(|kind| kind.experts))
     }
 
-    /// Keys that a query sees at most in each layer, itself included; none means all.
+    /// Returns for each layer how many keys a query sees at most, itself included. `None` means all earlier ones.
     pub fn windows(&self) -> impl Iterator<Item = Option<usize>> {
         self.layer_kinds.iter().map(|kind| kind.window)
     }
 
-    /// Which frequencies the keys of a sequence of that length have.
+    /// Returns with which frequencies the keys of a sequence of `length` tokens are rotated.
     pub fn rope_range(&self, length: usize) -> RopeRange {
         let ranges = self.ropes.iter().map(|rope| rope.range(length));
         ranges.max().unwrap_or(RopeRange::Original)
     }
 
-    /// The reason why a sequence cannot be run whose prompt has so many tokens and of which `rows` are run.
+    /// Checks that a sequence can run. Its prompt has `prompt` tokens, and `rows` tokens run in total. The error is a
+    /// sentence.
     pub fn check_sequence(&self, prompt: usize, rows: usize) -> Result<(), String> {
-        self.ropes.iter().try_for_each(|rope| rope.check(prompt, rows))
+        self.ropes.iter().try_for_each(|rope| rope.check_sequence(prompt, rows))
     }
 
-    /// Weights of its embeddings: of tokens and of learned positions. A tied LM head is among them.
+    /// Returns the number of weights in the embeddings of tokens and of learned positions. A tied LM head is one of
+    /// them.
     pub fn embedding_parameters(&self) -> u64 {
         let positions = if self.names.positions.is_some() { self.context } else { 0 };
         (self.vocab + positions) as u64 * self.hidden as u64
     }
 
-    /// Whether the MLP has a gate.
+    /// Returns `true` if the MLP has a gate.
     pub fn is_gated(&self) -> bool {
         !matches!(self.names.mlp_in, MlpIn::Plain(_))
     }

@@ -1,4 +1,4 @@
-//! The header of a GGUF file (ggml's `docs/gguf.md`):
+//! Reads the header of a GGUF file (ggml's `docs/gguf.md`):
 //!
 //! ```text
 //! "GGUF" version   number of tensors   number of entries   entries ...   tensors ...   data
@@ -6,79 +6,104 @@
 //!                                                                        name dims format offset
 //! ```
 //!
-//! Lengths are checked against the file before memory is reserved for them. Values stay in the file until they
-//! are asked for, so that a header takes little memory whatever it says.
+//! Lengths are checked against the size of the file before memory is reserved for them. Values stay in the file until
+//! they are requested, so that a header needs little memory, whatever it contains.
 
-use super::{format, value::Kind};
+use super::{
+    block_format,
+    metadata_value::{MetadataValue, ValueType},
+};
 use std::{collections::BTreeMap, ops::Range};
 
-/// What a file starts with.
-pub const MAGIC: [u8; 4] = *b"GGUF";
-/// The same of a file whose numbers are in the other byte order.
-pub const SWAPPED_MAGIC: [u8; 4] = *b"FUGG";
+/// The first bytes of a GGUF file.
+pub(super) const MAGIC: [u8; 4] = *b"GGUF";
+/// The first bytes of a GGUF file in the other byte order.
+pub(super) const SWAPPED_MAGIC: [u8; 4] = *b"FUGG";
 
-/// Versions that are read; they differ in nothing that concerns a reader.
+/// The versions that are read. For a reader they do not differ.
 const VERSIONS: Range<u32> = 2..4;
-/// Most dimensions of a tensor (`GGML_MAX_DIMS`).
-const MOST_DIMENSIONS: u32 = 4;
-/// Most bytes of a name that is read. ggml cuts those of tensors at 63.
-const LONGEST_NAME: u64 = 1 << 10;
-/// Where data starts at a multiple of this unless `general.alignment` says otherwise.
+/// The largest number of dimensions of a tensor (`GGML_MAX_DIMS`).
+const MAX_DIMENSIONS: u32 = 4;
+/// The longest name that is read, in bytes. ggml cuts the names of tensors after 63 bytes.
+const MAX_NAME_BYTES: u64 = 1 << 10;
+/// The alignment of the data, in bytes, unless `general.alignment` gives another one.
 const DEFAULT_ALIGNMENT: u64 = 32;
-/// `general.alignment` must be a multiple of so many bytes, because blocks of numbers are read in place.
-const LEAST_ALIGNMENT: u64 = 8;
-/// Fewest bytes of an entry and of a tensor's description: their lengths and types alone.
-const LEAST_ENTRY: u64 = 8 + 4 + 1;
-const LEAST_TENSOR: u64 = 8 + 4 + 4 + 8;
+/// The smallest value of `general.alignment`, in bytes. Blocks of numbers are read in place, so they must be aligned.
+const MIN_ALIGNMENT: u64 = 8;
+/// The smallest sizes of a metadata entry and of a tensor's description, in bytes: only their lengths and types.
+const MIN_ENTRY_BYTES: u64 = 8 + 4 + 1;
+const MIN_TENSOR_BYTES: u64 = 8 + 4 + 4 + 8;
 
-/// What a header says.
-pub struct Header {
-    /// Values by their keys.
-    pub entries: BTreeMap<String, Entry>,
-    /// Tensors by their names.
-    pub tensors: BTreeMap<String, Description>,
-    /// Where the tensors' data begins, in bytes.
-    pub data: usize,
+/// The content of a header.
+pub(super) struct Header {
+    /// The metadata, by key.
+    pub entries: BTreeMap<String, MetadataEntry>,
+    /// The tensors, by name.
+    pub tensors: BTreeMap<String, TensorDescription>,
+    /// The offset of the tensors' data in the file, in bytes.
+    pub data_start: usize,
 }
 
-/// Where a value lies.
+/// A metadata value that is still in the file.
 #[derive(Clone)]
-pub struct Entry {
-    /// What it is.
-    pub kind: Kind,
-    /// Its bytes; of an array, those of its elements.
+pub(super) struct MetadataEntry {
+    /// The type of the value, or of the elements of an array.
+    pub value_type: ValueType,
+    /// The range of the value's bytes in the file. An array's range has only its elements.
     pub range: Range<usize>,
-    /// How many values there are, where it is an array.
+    /// The number of elements. `None` if the value is no array.
     pub count: Option<usize>,
 }
 
-/// A tensor as the header describes it.
-pub struct Description {
-    /// Dimensions, the one that changes most slowly first.
+impl MetadataEntry {
+    /// Returns the elements of an array, or the one value that is no array. `file` has all bytes of the file.
+    pub(super) fn values<'a>(
+        &self,
+        file: &'a [u8],
+    ) -> impl Iterator<Item = MetadataValue> + use<'a> {
+        let (value_type, count) = (self.value_type, self.count.unwrap_or(1));
+        let mut rest = &file[self.range.clone()];
+        // The header's reader has checked that all values are within the range.
+        (0..count).map_while(move |_| {
+            let length = match value_type.size() {
+                Some(size) => size,
+                None => {
+                    let (length, after) = rest.split_first_chunk::<8>()?;
+                    rest = after;
+                    u64::from_le_bytes(*length)
+                }
+            };
+            let (bytes, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+            rest = after;
+            Some(MetadataValue::from_bytes(value_type, bytes))
+        })
+    }
+}
+
+/// The header's description of a tensor.
+pub(super) struct TensorDescription {
+    /// The dimensions. The first one is the slowest: rows before columns.
     pub dims: Vec<usize>,
-    /// The number of its format.
+    /// The number of its number format.
     pub format: u32,
-    /// Where its bytes begin, from the data's beginning on.
+    /// The offset of the tensor's bytes from the beginning of the data.
     pub offset: u64,
 }
 
-/// The reason why a header cannot be read.
-type Fault = String;
-
-/// Reads a header.
-pub fn read(bytes: &[u8]) -> Result<Header, Fault> {
-    let mut reader = Reader { bytes, at: 0 };
+/// Reads a header from the bytes of a file. The error is a sentence without a subject.
+pub(super) fn read(bytes: &[u8]) -> Result<Header, String> {
+    let mut reader = HeaderReader { bytes, at: 0 };
     reader.version()?;
     let (tensor_count, entry_count) = (reader.u64()?, reader.u64()?);
-    reader.has_room(tensor_count, LEAST_TENSOR, "tensors")?;
-    reader.has_room(entry_count, LEAST_ENTRY, "metadata entries")?;
+    reader.has_room(tensor_count, MIN_TENSOR_BYTES, "tensors")?;
+    reader.has_room(entry_count, MIN_ENTRY_BYTES, "metadata entries")?;
     let mut entries = BTreeMap::new();
     let mut alignment = DEFAULT_ALIGNMENT;
     for _ in 0..entry_count {
         let key = reader.name()?;
         let entry = reader.entry().map_err(|reason| format!("metadata {key}: {reason}"))?;
         if key == "general.alignment" {
-            alignment = aligned(&bytes[entry.range.clone()], &entry)?;
+            alignment = read_alignment(&bytes[entry.range.clone()], &entry)?;
         }
         if entries.insert(key.clone(), entry).is_some() {
             return Err(format!("metadata {key} is there twice"));
@@ -92,32 +117,33 @@ pub fn read(bytes: &[u8]) -> Result<Header, Fault> {
             return Err(format!("tensor {name} is there twice"));
         }
     }
-    let data = (reader.at as u64).next_multiple_of(alignment);
-    let data = usize::try_from(data).map_err(|_| "its data begins beyond any file".to_owned())?;
-    Ok(Header { entries, tensors, data })
+    let data_start = (reader.at as u64).next_multiple_of(alignment);
+    let data_start =
+        usize::try_from(data_start).map_err(|_| "its data begins beyond any file".to_owned())?;
+    Ok(Header { entries, tensors, data_start })
 }
 
-/// The number of `general.alignment`.
-fn aligned(bytes: &[u8], entry: &Entry) -> Result<u64, Fault> {
+/// Reads the value of `general.alignment`, in bytes.
+fn read_alignment(bytes: &[u8], entry: &MetadataEntry) -> Result<u64, String> {
     let number = bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
-    if entry.kind != Kind::U32 || entry.count.is_some() {
+    if entry.value_type != ValueType::U32 || entry.count.is_some() {
         return Err("metadata general.alignment is not a number of 32 bits".to_owned());
     }
-    if number < LEAST_ALIGNMENT || !number.is_power_of_two() {
+    if number < MIN_ALIGNMENT || !number.is_power_of_two() {
         return Err(format!(
-            "metadata general.alignment is {number}, which is no power of two from {LEAST_ALIGNMENT} on"
+            "metadata general.alignment is {number}, which is no power of two from {MIN_ALIGNMENT} on"
         ));
     }
     Ok(number)
 }
 
-struct Reader<'a> {
+struct HeaderReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: u64) -> Result<&'a [u8], Fault> {
+impl<'a> HeaderReader<'a> {
+    fn take(&mut self, count: u64) -> Result<&'a [u8], String> {
         let rest = &self.bytes[self.at..];
         let count = usize::try_from(count).ok().filter(|&count| count <= rest.len());
         let count = count.ok_or("its header ends early")?;
@@ -125,20 +151,21 @@ impl<'a> Reader<'a> {
         Ok(&rest[..count])
     }
 
-    fn u32(&mut self) -> Result<u32, Fault> {
+    fn u32(&mut self) -> Result<u32, String> {
         let bytes = self.take(4)?;
         Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte)))
     }
 
-    fn u64(&mut self) -> Result<u64, Fault> {
+    fn u64(&mut self) -> Result<u64, String> {
         let bytes = self.take(8)?;
         Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    /// The name of an entry or a tensor, which sentences are made of.
-    fn name(&mut self) -> Result<String, Fault> {
+    /// Reads the name of an entry or a tensor. Names with control characters are refused, because messages contain
+    /// names.
+    fn name(&mut self) -> Result<String, String> {
         let length = self.u64()?;
-        if length > LONGEST_NAME {
+        if length > MAX_NAME_BYTES {
             return Err(format!("a name in its header has {length} bytes"));
         }
         let name = String::from_utf8_lossy(self.take(length)?).into_owned();
@@ -148,7 +175,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn version(&mut self) -> Result<(), Fault> {
+    fn version(&mut self) -> Result<(), String> {
         let magic = self.take(4)?;
         let version = self.u32()?;
         if magic == SWAPPED_MAGIC || VERSIONS.contains(&version.swap_bytes()) {
@@ -168,7 +195,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn has_room(&self, count: u64, least: u64, what: &str) -> Result<(), Fault> {
+    fn has_room(&self, count: u64, least: u64, what: &str) -> Result<(), String> {
         let rest = (self.bytes.len() - self.at) as u64;
         match count.checked_mul(least) {
             Some(bytes) if bytes <= rest => Ok(()),
@@ -176,24 +203,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entry(&mut self) -> Result<Entry, Fault> {
-        let kind = self.u32()?;
-        let (kind, count) = match kind {
-            Kind::ARRAY => {
-                let kind = self.u32()?;
-                if kind == Kind::ARRAY {
+    fn entry(&mut self) -> Result<MetadataEntry, String> {
+        let number = self.u32()?;
+        let (number, count) = match number {
+            ValueType::ARRAY => {
+                let number = self.u32()?;
+                if number == ValueType::ARRAY {
                     return Err(
                         "it is an array of arrays, which llama.cpp does not write".to_owned()
                     );
                 }
-                (kind, Some(self.u64()?))
+                (number, Some(self.u64()?))
             }
-            kind => (kind, None),
+            number => (number, None),
         };
-        let kind = Kind::of_number(kind)
-            .ok_or_else(|| format!("it is of type {kind}, which GGUF does not have"))?;
+        let value_type = ValueType::from_number(number)
+            .ok_or_else(|| format!("it is of type {number}, which GGUF does not have"))?;
         let start = self.at;
-        match (kind.size(), count.unwrap_or(1)) {
+        match (value_type.size(), count.unwrap_or(1)) {
             (Some(size), count) => {
                 let bytes = count.checked_mul(size).ok_or("its header ends early")?;
                 self.take(bytes)?;
@@ -205,20 +232,24 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        // Each element has taken a byte at least, so that the count is one of memory.
-        Ok(Entry { kind, range: start..self.at, count: count.map(|count| count as usize) })
+        // Each element has at least one byte in the file, so the count fits in memory.
+        Ok(MetadataEntry {
+            value_type,
+            range: start..self.at,
+            count: count.map(|count| count as usize),
+        })
     }
 
-    fn tensor(&mut self) -> Result<Description, Fault> {
+    fn tensor(&mut self) -> Result<TensorDescription, String> {
         let dimensions = self.u32()?;
-        if dimensions > MOST_DIMENSIONS {
-            return Err(format!("has {dimensions} dimensions, more than {MOST_DIMENSIONS}"));
+        if dimensions > MAX_DIMENSIONS {
+            return Err(format!("has {dimensions} dimensions, more than {MAX_DIMENSIONS}"));
         }
         let mut dims = Vec::new();
         for _ in 0..dimensions {
-            let dim = usize::try_from(self.u64()?).map_err(|_| format::TOO_LARGE)?;
+            let dim = usize::try_from(self.u64()?).map_err(|_| block_format::TOO_LARGE)?;
             dims.insert(0, dim);
         }
-        Ok(Description { dims, format: self.u32()?, offset: self.u64()? })
+        Ok(TensorDescription { dims, format: self.u32()?, offset: self.u64()? })
     }
 }

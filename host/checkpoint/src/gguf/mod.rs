@@ -1,194 +1,213 @@
-//! GGUF, llama.cpp's format (ggml's `docs/gguf.md`): a file, or several that a model was split into, with metadata,
-//! a vocabulary and tensors.
+//! GGUF, the format of llama.cpp (ggml's `docs/gguf.md`). A model is one file, or several files into which it was
+//! split. It contains metadata, a vocabulary and tensors.
 //!
 //! ```text
-//! header ─► entries by key ─► config ─► families ─► Shape
-//!      └──► tensors by name ─────────► layout ────► rows of a weight
+//! header ─► metadata by key ─► architecture_metadata ─► families ─► Shape
+//!      └──► tensors by name ──────────────────────────► WeightRows: the rows of a weight
 //! ```
 //!
-//! Start at [`Gguf`], [`metadata::read`] and [`Gguf::rows`].
+//! Start at [`Gguf`], [`GgufModel::read`] and [`Gguf::rows`].
 
-mod accounts;
-mod config;
-mod format;
+mod architecture_metadata;
+mod block_format;
+mod detection;
+mod gguf_files;
+mod gguf_model;
 mod header;
-mod keys;
-mod layout;
-pub mod metadata;
-mod modules;
-mod not_models;
-mod parts;
+mod metadata_keys;
+mod metadata_value;
+mod module_names;
 mod tensors;
-mod value;
+mod unexpected_tensors;
+mod weight_rows;
 
-pub use format::BlockFormat;
-pub use layout::Rows;
-pub use metadata::Model;
-pub use not_models::{is_gguf, is_named_gguf};
-pub use parts::Part;
-pub use value::Value;
+pub use block_format::BlockFormat;
+pub use detection::is_gguf;
+pub(crate) use detection::is_named_gguf;
+pub(crate) use gguf_files::GgufFile;
+pub(crate) use gguf_model::GgufModel;
+pub(crate) use metadata_value::MetadataValue;
+pub use weight_rows::WeightRows;
 
 use crate::{Error, Result};
-use header::Entry;
-use layout::Layout;
-use modules::ModuleNames;
+use gguf_files::OpenFiles;
+use header::MetadataEntry;
+use module_names::ModuleNames;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 use tensors::Tensor;
+use weight_rows::TensorLayout;
 
 /// An open GGUF model.
+///
+/// ```
+/// use llem_checkpoint::Gguf;
+/// use std::path::Path;
+///
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/gguf/llama3-bf16.gguf");
+/// let gguf = Gguf::open(Path::new(path))?;
+/// let norm = gguf.vector("output_norm.weight", 64)?;
+/// assert_eq!(norm.len(), 64);
+/// assert!(gguf.vector("output_norm.weight", 65).is_err());
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 pub struct Gguf {
-    /// The file that was named, for messages.
+    /// The path that the caller gave, for messages.
     path: PathBuf,
-    /// Its files, in order.
-    parts: Vec<Part>,
-    /// Metadata, which the first file has.
-    entries: BTreeMap<String, Entry>,
-    /// Tensors of all files.
+    /// The files of the model, in order.
+    files: Vec<GgufFile>,
+    /// The metadata, by key. They are in the first file.
+    entries: BTreeMap<String, MetadataEntry>,
+    /// The tensors of all files, by name.
     tensors: BTreeMap<String, Tensor>,
-    /// How they are turned into what the decoder asks for.
-    layout: Layout,
-    /// What transformers calls its tensors.
+    /// How tensors are converted to the weights that the decoder reads.
+    layout: TensorLayout,
+    /// The names of the modules in transformers.
     modules: ModuleNames,
 }
 
 impl Gguf {
-    /// Maps a file and reads its header; of a model that was split into several, all of them, whichever is named.
+    /// Maps a file and reads its header. If a model was split into several files, any of them may be given, and all are
+    /// opened.
     ///
     /// # Errors
-    /// It is no GGUF file, it or a part of it is missing, damaged or cut short.
+    /// Returns an error if the file is no GGUF file, or if a file of the model is missing, damaged or cut off.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::of_parts(path, parts::open(path)?))
+        Ok(Self::from_files(path, gguf_files::open(path)?))
     }
 
-    fn of_parts(path: &Path, (parts, entries, tensors): parts::Opened) -> Self {
-        let (layout, modules) = (Layout::default(), ModuleNames::default());
-        Self { path: path.to_path_buf(), parts, entries, tensors, layout, modules }
+    fn from_files(path: &Path, OpenFiles { files, entries, tensors }: OpenFiles) -> Self {
+        let (layout, modules) = (TensorLayout::default(), ModuleNames::default());
+        Self { path: path.to_path_buf(), files, entries, tensors, layout, modules }
     }
 
-    /// The file that was named.
+    /// Returns the path that was given to [`Self::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its files, in the order of their numbers.
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    /// Returns the files of the model, in the order of their numbers.
+    pub(crate) fn files(&self) -> &[GgufFile] {
+        &self.files
     }
 
-    /// Whether a key is among the metadata.
-    pub fn has_key(&self, key: &str) -> bool {
+    /// Returns `true` if the metadata have a key.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// The keys of the metadata.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
+    /// Returns all keys of the metadata.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// All values under a key: of an array its elements, otherwise the one that there is; none where it is absent.
-    pub fn values(&self, key: &str) -> Option<Vec<Value>> {
+    /// Returns the elements of an array, or a list of the one value that is no array. Returns `None` if the key is
+    /// absent.
+    pub(crate) fn values(&self, key: &str) -> Option<Vec<MetadataValue>> {
         let entry = self.entries.get(key)?;
-        Some(value::values(&self.parts[0].bytes, entry).collect())
+        Some(entry.values(&self.files[0].bytes).collect())
     }
 
-    /// The value under a key that is no array.
-    pub fn value(&self, key: &str) -> Option<Value> {
+    /// Returns a value that is no array. Returns `None` if the key is absent, or if the value is an array.
+    pub(crate) fn value(&self, key: &str) -> Option<MetadataValue> {
         let entry = self.entries.get(key).filter(|entry| entry.count.is_none())?;
-        value::values(&self.parts[0].bytes, entry).next()
+        entry.values(&self.files[0].bytes).next()
     }
 
-    /// The elements of an array.
-    fn array(&self, key: &str) -> Option<impl Iterator<Item = Value>> {
+    /// Returns the elements of an array. Returns `None` if the key is absent, or if the value is no array.
+    fn array(&self, key: &str) -> Option<impl Iterator<Item = MetadataValue>> {
         let entry = self.entries.get(key).filter(|entry| entry.count.is_some())?;
-        Some(value::values(&self.parts[0].bytes, entry))
+        Some(entry.values(&self.files[0].bytes))
     }
 
-    /// A whole number from 0 on; none where the key is absent.
+    /// Returns a whole number, 0 or above. Returns `None` if the key is absent.
     ///
     /// # Errors
-    /// The value is another one.
-    pub fn whole(&self, key: &str) -> Result<Option<u64>> {
+    /// Returns an error if the value is of another type or below 0.
+    pub(crate) fn whole(&self, key: &str) -> Result<Option<u64>> {
         if !self.has_key(key) {
             return Ok(None);
         }
         let number = match self.value(key) {
-            Some(Value::Whole(number)) => number.try_into().ok(),
+            Some(MetadataValue::Whole(number)) => number.try_into().ok(),
             _ => None,
         };
         number.map(Some).ok_or_else(|| self.bad_entry(key, "is no whole number from 0 on"))
     }
 
-    /// A number that may have a fraction; none where the key is absent.
+    /// Returns a number, which may have a fraction. Returns `None` if the key is absent.
     ///
     /// # Errors
-    /// The value is another one, or not finite.
-    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+    /// Returns an error if the value is no number or not finite.
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>> {
         if !self.has_key(key) {
             return Ok(None);
         }
         let number = match self.value(key) {
-            Some(Value::Whole(number)) => Some(number as f64),
-            Some(Value::Number(number)) => Some(number),
+            Some(MetadataValue::Whole(number)) => Some(number as f64),
+            Some(MetadataValue::Number(number)) => Some(number),
             _ => None,
         };
         let number = number.filter(|number| number.is_finite());
         number.map(Some).ok_or_else(|| self.bad_entry(key, "is no finite number"))
     }
 
-    /// A truth value; none where the key is absent or holds something else.
-    pub fn boolean(&self, key: &str) -> Option<bool> {
+    /// Returns a truth value. Returns `None` if the key is absent or has a value of another type.
+    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
         match self.value(key)? {
-            Value::Bool(truth) => Some(truth),
+            MetadataValue::Bool(truth) => Some(truth),
             _ => None,
         }
     }
 
-    /// A text; none where the key is absent or holds something else.
-    pub fn text(&self, key: &str) -> Option<String> {
+    /// Returns a text. Returns `None` if the key is absent or has a value of another type.
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
         match self.value(key)? {
-            Value::Text(text) => Some(text),
+            MetadataValue::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    /// An array of texts, as a vocabulary; none where the key is absent or holds something else.
-    pub fn strings(&self, key: &str) -> Option<Vec<String>> {
+    /// Returns an array of texts, such as a vocabulary. Returns `None` if the key is absent or has a value of another
+    /// type.
+    pub(crate) fn strings(&self, key: &str) -> Option<Vec<String>> {
         let text = |value| match value {
-            Value::Text(text) => Some(text),
+            MetadataValue::Text(text) => Some(text),
             _ => None,
         };
         self.array(key)?.map(text).collect()
     }
 
-    /// An array of numbers, as the scores of a vocabulary; none where the key is absent or holds something else.
-    pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
+    /// Returns an array of numbers, such as the scores of a vocabulary. Returns `None` if the key is absent or has a
+    /// value of another type.
+    pub(crate) fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         self.array(key)?.map(|value| value.as_f64()).collect()
     }
 
-    /// A refusal that names a key of the metadata.
-    pub fn bad_entry(&self, key: &str, reason: &str) -> Error {
+    /// Builds an error that names a key of the metadata. `reason` is a phrase such as "is missing".
+    pub(crate) fn bad_entry(&self, key: &str, reason: &str) -> Error {
         Error::file(&self.path, format!("metadata {key} {reason}: fetch it again"))
     }
 
-    /// A token of its vocabulary, by the key of its id.
-    pub fn token(&self, id_key: &str) -> Option<String> {
+    /// Returns the text of a token whose id is under the key `id_key`. Returns `None` if the key or the token is
+    /// absent.
+    pub(crate) fn token(&self, id_key: &str) -> Option<String> {
         let id = usize::try_from(self.whole(id_key).ok()??).ok()?;
         match self.array("tokenizer.ggml.tokens")?.nth(id)? {
-            Value::Text(text) => Some(text),
+            MetadataValue::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    /// transformers' name for a place among its tensors, which is how adapters name it.
-    pub fn module(&self, place: &str) -> String {
-        self.modules.translate(place)
+    /// Translates a module's name from llama.cpp's to transformers' name, which adapters use.
+    pub fn module_name(&self, module: &str) -> String {
+        self.modules.translate(module)
     }
 }
 
 #[cfg(test)]
-mod key_tests;
+mod metadata_key_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Damaged files: a sentence for each, whatever the damage.
+//! Damaged files are refused with a message, and never cause a panic.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
@@ -20,14 +20,14 @@ fn open(bytes: &[u8]) -> Result<Gguf> {
     let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
     map[..bytes.len()].copy_from_slice(bytes);
     let path = Path::new("damaged.gguf");
-    let opened = parts::of_bytes(path, Arc::new(map.make_read_only().unwrap()))?;
-    Ok(Gguf::of_parts(path, opened))
+    let opened = gguf_files::open_bytes(path, Arc::new(map.make_read_only().unwrap()))?;
+    Ok(Gguf::from_files(path, opened))
 }
 
-/// All that is asked of a file when a model is loaded of it, short of multiplying.
+/// Reads everything that loading a model reads, and computes nothing.
 fn read(bytes: &[u8]) -> Result<()> {
     let mut gguf = open(bytes)?;
-    let _ = (gguf.format(), gguf.block(), gguf.quantization());
+    let _ = (gguf.float_format(), gguf.widest_block(), gguf.quantization());
     ChatTemplate::from_gguf(&gguf);
     Tokenizer::from_gguf(&gguf)?;
     let names: Vec<String> = gguf.tensor_names().map(str::to_owned).collect();
@@ -38,7 +38,7 @@ fn read(bytes: &[u8]) -> Result<()> {
             _ => {}
         }
     }
-    metadata::read(&mut gguf).map(drop)
+    GgufModel::read(&mut gguf).map(drop)
 }
 
 fn assert_no_panic(bytes: &[u8], what: &str) -> bool {
@@ -56,7 +56,7 @@ fn damaged_headers_are_refused_with_a_sentence() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     for name in ["vocabulary-gpt-2", "vocabulary-llama-bpe", "gpt-neox-f32", "llama3-bf16"] {
         let whole = fixture(name);
-        let header = open(&whole).unwrap().parts[0].data;
+        let header = open(&whole).unwrap().files[0].data_start;
         let mut refused = 0;
         for round in 0..1500 {
             let mut bytes = whole.clone();
@@ -78,7 +78,7 @@ fn damaged_headers_are_refused_with_a_sentence() {
     }
 }
 
-/// A file of one entry and one tensor, with the numbers that are given.
+/// Makes a file with one metadata entry and one tensor.
 fn file(alignment: u32, dims: &[u64], dtype: u32, offset: u64) -> Vec<u8> {
     let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
     let mut bytes = b"GGUF".to_vec();
@@ -133,7 +133,7 @@ fn counts_and_lengths_beyond_the_file_are_refused() {
             assert!(open(&bytes).is_err(), "{count} {what}");
         }
     }
-    // The entry's value as an array: of type u8, of arrays, of more than the file has.
+    // The entry's value is written as an array: of u8, of arrays, and of more elements than the file has.
     let value = 24 + 8 + "general.alignment".len();
     for count in [1u64 << 24, (1 << 24) + 1, 1 << 40, u64::MAX] {
         let mut bytes = whole[..value].to_vec();

@@ -1,15 +1,15 @@
-//! The Hub's cache on this machine, as huggingface_hub lays it out.
+//! The local cache of the Hub, in the layout of huggingface_hub.
 //!
 //! ```text
-//! CACHE/models--OWNER--NAME/refs/REVISION              the commit that a branch or tag stood for when it was asked
-//!                          /snapshots/COMMIT/FILE      links to blobs, or files where there can be no links
+//! CACHE/models--OWNER--NAME/refs/REVISION              the commit of a branch or tag when it was last fetched
+//!                          /snapshots/COMMIT/FILE      links to blobs, or files where links are impossible
 //!                          /blobs/ETAG                 contents; ETAG.incomplete while they are fetched
 //!                          /.no_exist/COMMIT/FILE      empty: the Hub has no such file
 //!                          /trees/COMMIT.json          which files the Hub has
-//! CACHE/.locks/models--OWNER--NAME/ETAG.lock           held by the process that fetches a blob
+//! CACHE/.locks/models--OWNER--NAME/ETAG.lock           locked by the process that fetches a blob
 //! ```
 //!
-//! A cache is read without a write: it may be another user's.
+//! Reading from the cache never writes to it, because it may belong to another user.
 
 use crate::safetensors_files::is_within;
 use serde_json::{Map, Value};
@@ -19,31 +19,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the cache holds of a repository.
-pub struct Repository {
+/// The part of the cache that belongs to one repository.
+pub(super) struct CachedRepository {
     cache: PathBuf,
     /// `models--OWNER--NAME`.
     name: String,
 }
 
-impl Repository {
-    /// The model repository `id` in the folder `cache`, whether or not it is there.
-    pub fn new(cache: &Path, id: &str) -> Self {
+impl CachedRepository {
+    /// Names the repository of the model `id` in the folder `cache`. It need not exist there.
+    pub(super) fn new(cache: &Path, id: &str) -> Self {
         Self { cache: cache.to_path_buf(), name: format!("models--{}", id.replace('/', "--")) }
     }
 
-    /// Its folder.
-    pub fn folder(&self) -> PathBuf {
+    /// The folder of the repository.
+    pub(super) fn folder(&self) -> PathBuf {
         self.cache.join(&self.name)
     }
 
-    /// The cache that it is in.
-    pub fn cache(&self) -> &Path {
+    /// The folder of the whole cache.
+    pub(super) fn cache(&self) -> &Path {
         &self.cache
     }
 
-    /// The snapshot of a revision: of the commit itself, or of the commit that a branch or tag stood for.
-    pub fn snapshot(&self, revision: &str) -> Option<PathBuf> {
+    /// Returns the folder of a revision's snapshot. The revision is a commit, or a branch or tag that was fetched
+    /// before. Returns `None` if there is no such snapshot.
+    pub(super) fn snapshot(&self, revision: &str) -> Option<PathBuf> {
         let commit = match is_commit(revision) {
             true => revision.to_owned(),
             false => self.commit_of(revision)?,
@@ -51,8 +52,8 @@ impl Repository {
         Some(self.snapshot_of(&commit)).filter(|folder| folder.is_dir())
     }
 
-    /// The folder of a commit's snapshot.
-    pub fn snapshot_of(&self, commit: &str) -> PathBuf {
+    /// The folder of a commit's snapshot. It need not exist.
+    pub(super) fn snapshot_of(&self, commit: &str) -> PathBuf {
         self.folder().join("snapshots").join(commit)
     }
 
@@ -62,8 +63,8 @@ impl Repository {
         Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Keeps what a branch or tag stands for now.
-    pub fn keep_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+    /// Records the commit to which a branch or tag points now.
+    pub(super) fn write_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
         if revision == commit
             || !is_within(revision)
             || self.commit_of(revision).as_deref() == Some(commit)
@@ -77,8 +78,8 @@ impl Repository {
         llem_files::write(&file, commit.as_bytes())
     }
 
-    /// The revisions that it has a snapshot of: branches and tags, and the commits that none of them names.
-    pub fn revisions(&self) -> Vec<String> {
+    /// Lists the revisions with a snapshot: branches and tags, then the commits to which none of them points.
+    pub(super) fn revisions(&self) -> Vec<String> {
         let refs = self.folder().join("refs");
         let mut names = BTreeSet::new();
         collect_files(&refs, &mut names);
@@ -97,29 +98,29 @@ impl Repository {
         revisions
     }
 
-    /// Whether a commit is known to have no such file.
-    pub fn knows_absent(&self, commit: &str, name: &str) -> bool {
-        self.absence(commit, name).is_file()
+    /// Whether the cache knows that a commit does not have this file.
+    pub(super) fn is_known_absent(&self, commit: &str, name: &str) -> bool {
+        self.absence_marker(commit, name).is_file()
             || self.listing(commit).is_some_and(|names| !names.contains_key(name))
     }
 
-    /// Notes that a commit has no such file.
-    pub fn note_absent(&self, commit: &str, name: &str) -> io::Result<()> {
-        let mark = self.absence(commit, name);
-        if mark.is_file() {
+    /// Records that a commit does not have this file.
+    pub(super) fn record_absent(&self, commit: &str, name: &str) -> io::Result<()> {
+        let marker = self.absence_marker(commit, name);
+        if marker.is_file() {
             return Ok(());
         }
-        if let Some(folder) = mark.parent() {
+        if let Some(folder) = marker.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(mark, "")
+        fs::write(marker, "")
     }
 
-    fn absence(&self, commit: &str, name: &str) -> PathBuf {
+    fn absence_marker(&self, commit: &str, name: &str) -> PathBuf {
         self.folder().join(".no_exist").join(commit).join(name)
     }
 
-    /// The files of a commit, where huggingface_hub (2.0 and later) has kept which there are.
+    /// Returns the files of a commit by name, if huggingface_hub (2.0 or later) has stored the list in the cache.
     fn listing(&self, commit: &str) -> Option<Map<String, Value>> {
         let file = self.folder().join("trees").join(format!("{commit}.json"));
         match serde_json::from_slice(&fs::read(file).ok()?).ok()? {
@@ -133,19 +134,19 @@ impl Repository {
         }
     }
 
-    /// Where the contents with this etag are kept.
-    pub fn blob(&self, etag: &str) -> PathBuf {
+    /// The path of the file contents with this etag.
+    pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.folder().join("blobs").join(etag)
     }
 
-    /// The file that whoever fetches these contents locks.
-    pub fn lock_file(&self, etag: &str) -> PathBuf {
+    /// The file that a process locks while it fetches the contents with this etag.
+    pub(super) fn lock_file(&self, etag: &str) -> PathBuf {
         self.cache.join(".locks").join(&self.name).join(format!("{etag}.lock"))
     }
 }
 
-/// Whether a revision is a whole commit, which never changes what it stands for.
-pub fn is_commit(revision: &str) -> bool {
+/// Whether a revision is a full commit hash. Unlike a branch or tag, a commit never changes.
+pub(super) fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
 

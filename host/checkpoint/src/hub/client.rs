@@ -1,17 +1,17 @@
-//! Asks the Hub over HTTP.
+//! The HTTP client for the Hub.
 //!
 //! ```text
-//! GET  /api/models/ID/revision/REVISION    commit and names of files
-//! HEAD /ID/resolve/COMMIT/FILE             etag and size, of the answer itself or of the redirect to a CDN
-//! GET  /ID/resolve/COMMIT/FILE             bytes, from the redirect's target where there is one
+//! GET  /api/models/ID/revision/REVISION    the commit, and the names of its files
+//! HEAD /ID/resolve/COMMIT/FILE             etag and size, from the answer or from its redirect to a CDN
+//! GET  /ID/resolve/COMMIT/FILE             the contents, usually after a redirect to a CDN
 //! ```
 //!
-//! Redirects are followed here rather than by ureq, for two reasons: the token goes to the Hub alone, and what is told of
-//! a large file is told by the answer that redirects.
+//! This module follows redirects itself instead of leaving them to ureq, for two reasons. The token must be sent to the
+//! Hub only. The etag and size of a large file are headers of the redirect, not of the final answer.
 
 use super::{
     failure::Failure,
-    settings::{PUBLIC_HUB, Settings},
+    settings::{HubSettings, PUBLIC_HUB},
 };
 use crate::safetensors_files::is_within;
 use std::{cell::Cell, collections::BTreeSet, io, thread, time::Duration};
@@ -21,66 +21,69 @@ use ureq::{
 };
 use url::Url;
 
-/// Other names of the public Hub, which get the token too (huggingface_hub's `_HUB_ORIGINS`).
-const HUBS: [&str; 2] = [PUBLIC_HUB, "https://hf.co"];
+/// The addresses of the public Hub. The token is sent to them as well as to the configured endpoint (huggingface_hub's
+/// `_HUB_ORIGINS`).
+const HUB_ORIGINS: [&str; 2] = [PUBLIC_HUB, "https://hf.co"];
 
-/// As many as huggingface_hub follows.
-const MOST_REDIRECTS: usize = 20;
+/// The number of redirects that huggingface_hub follows.
+const MAX_REDIRECTS: usize = 20;
 
-/// A listing of the largest repositories has some megabytes. B.
-const LONGEST_LISTING: u64 = 64 << 20;
+/// Largest listing that is read, in bytes. The listings of the largest repositories have a few megabytes.
+const MAX_LISTING_BYTES: u64 = 64 << 20;
 
-/// How often the Hub is asked again, and how long after (huggingface_hub's `http_backoff`).
-const TRIES: u32 = 5;
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// How often a request is repeated after a transient failure, and the first and longest wait before it
+/// (huggingface_hub's `http_backoff`).
+const MAX_RETRIES: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
-/// The longest wait that the Hub may ask for: a limit's window is five minutes, which nobody wants to look at.
-const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait that the Hub may ask for. A rate limit can last five minutes; after such an answer the request
+/// fails at once, so that the user is not left waiting.
+const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60);
 
-/// A repository of the Hub.
-pub struct Client<'a> {
-    settings: &'a Settings,
+/// A client for one repository of the Hub.
+pub(super) struct Client<'a> {
+    settings: &'a HubSettings,
     id: &'a str,
     agent: Agent,
-    /// Whether the Hub has answered yet. What never answered is not asked again.
+    /// Whether the Hub has answered any request. A Hub that never answered is not asked again.
     has_answered: Cell<bool>,
 }
 
-/// What a revision holds.
-pub struct Listing {
-    /// The commit that it is.
-    pub commit: String,
-    /// Its files.
-    pub names: BTreeSet<String>,
+/// The contents of a revision.
+pub(super) struct Listing {
+    /// The commit to which the revision points.
+    pub(super) commit: String,
+    /// The paths of its files.
+    pub(super) names: BTreeSet<String>,
 }
 
-/// What is known of a file before it is fetched.
-pub struct Metadata {
-    /// The name of its contents: their SHA-256 where the Hub keeps them in LFS or Xet.
-    pub etag: String,
-    /// Bytes.
-    pub size: Option<u64>,
+/// What the Hub says about a file before it is fetched.
+pub(super) struct FileMetadata {
+    /// Identifies the contents. It is their SHA-256 if the Hub stores them in LFS or Xet.
+    pub(super) etag: String,
+    /// The size in bytes, if the Hub gives it.
+    pub(super) size: Option<u64>,
 }
 
-/// What a request is about, for the sentence if it fails.
+/// What a request is about, for the error message.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
     Repository,
     File(&'a str),
 }
 
-/// How an address is asked.
+/// The HTTP method of a request.
 enum Method {
-    /// Headers, of the Hub's own last answer.
+    /// Asks for the headers of the last answer that comes from the Hub itself.
     Head,
-    /// Bytes from this one on, wherever they are.
+    /// Asks for the contents from this byte on, from the Hub or a CDN.
     Get { from: u64 },
 }
 
 impl<'a> Client<'a> {
-    /// Nothing is asked yet.
-    pub fn new(settings: &'a Settings, id: &'a str) -> Self {
+    /// Makes a client without connecting.
+    pub(super) fn new(settings: &'a HubSettings, id: &'a str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -96,10 +99,10 @@ impl<'a> Client<'a> {
         Self { settings, id, agent, has_answered: Cell::new(false) }
     }
 
-    /// The commit and the files of a revision.
-    pub fn listing(&self, revision: &str) -> Result<Listing, Failure> {
+    /// Fetches the commit and the files of a revision.
+    pub(super) fn listing(&self, revision: &str) -> Result<Listing, Failure> {
         #[derive(serde::Deserialize)]
-        struct Told {
+        struct ListingJson {
             sha: String,
             siblings: Vec<Sibling>,
         }
@@ -110,31 +113,31 @@ impl<'a> Client<'a> {
         let parts = ["api", "models"].into_iter().chain(self.id.split('/'));
         let url = self.settings.address(parts.chain(["revision", revision]));
         let read = || {
-            let answer = self.ask(&Method::Get { from: 0 }, url.clone(), Subject::Repository)?;
-            let body = answer.into_body().into_with_config().limit(LONGEST_LISTING).read_to_vec();
-            body.map_err(|error| self.broken(error))
+            let answer = self.send(&Method::Get { from: 0 }, url.clone(), Subject::Repository)?;
+            let body = answer.into_body().into_with_config().limit(MAX_LISTING_BYTES).read_to_vec();
+            body.map_err(|error| self.connection_failure(error))
         };
-        let told: Told = match serde_json::from_slice(&self.persist(read)?) {
-            Ok(told) => told,
+        let json: ListingJson = match serde_json::from_slice(&self.retry(read)?) {
+            Ok(json) => json,
             Err(error) => {
                 return Err(self.not_the_hub(format!("a listing cannot be read: {error}")));
             }
         };
-        if !super::cache::is_commit(&told.sha) {
-            return Err(self.not_the_hub(format!("'{}' is no commit", told.sha)));
+        if !super::cache::is_commit(&json.sha) {
+            return Err(self.not_the_hub(format!("'{}' is no commit", json.sha)));
         }
-        let names = told.siblings.into_iter().map(|file| file.rfilename).collect();
-        Ok(Listing { commit: told.sha, names })
+        let names = json.siblings.into_iter().map(|file| file.rfilename).collect();
+        Ok(Listing { commit: json.sha, names })
     }
 
-    /// What the Hub tells of a file.
-    pub fn metadata(&self, commit: &str, name: &str) -> Result<Metadata, Failure> {
-        let ask = || self.ask(&Method::Head, self.file(commit, name), Subject::File(name));
-        let answer = self.persist(ask)?;
+    /// Fetches the etag and size of a file.
+    pub(super) fn metadata(&self, commit: &str, name: &str) -> Result<FileMetadata, Failure> {
+        let send = || self.send(&Method::Head, self.file(commit, name), Subject::File(name));
+        let answer = self.retry(send)?;
         let headers = answer.headers();
         let etag = text(headers, "x-linked-etag").or_else(|| text(headers, "etag"));
         let etag = etag.map(|etag| etag.trim_start_matches(['W', '/']).trim_matches('"'));
-        // It becomes the name of a file.
+        // The etag becomes the name of a file in the cache, so it must not contain a path.
         let etag = etag.filter(|etag| is_within(etag) && !etag.contains('/'));
         let Some(etag) = etag else {
             return Err(
@@ -143,20 +146,26 @@ impl<'a> Client<'a> {
         };
         let own_size = || text(headers, "content-length").filter(|_| answer.status().is_success());
         let size = text(headers, "x-linked-size").or_else(own_size);
-        Ok(Metadata { etag: etag.to_owned(), size: size.and_then(|size| size.parse().ok()) })
+        Ok(FileMetadata { etag: etag.to_owned(), size: size.and_then(|size| size.parse().ok()) })
     }
 
-    /// A file's bytes from `from` on, or all of them where the answer's status is 200.
-    pub fn content(&self, commit: &str, name: &str, from: u64) -> Result<Response<Body>, Failure> {
-        self.ask(&Method::Get { from }, self.file(commit, name), Subject::File(name))
+    /// Requests the contents of a file from the byte `from` on. An answer with status 200 contains the whole file
+    /// instead.
+    pub(super) fn content(
+        &self,
+        commit: &str,
+        name: &str,
+        from: u64,
+    ) -> Result<Response<Body>, Failure> {
+        self.send(&Method::Get { from }, self.file(commit, name), Subject::File(name))
     }
 
-    /// A connection that failed, before or after the Hub answered.
-    pub fn broken(&self, error: impl Into<ureq::Error>) -> Failure {
+    /// Converts a failed connection to a [`Failure`], which says whether the Hub has answered before.
+    pub(super) fn connection_failure(&self, error: impl Into<ureq::Error>) -> Failure {
         let reason = match error.into() {
             ureq::Error::Timeout(_) => "no answer in time".to_owned(),
             ureq::Error::HostNotFound => "its name is not known".to_owned(),
-            // ureq passes its own errors through io::Error where a body is read.
+            // While a body is read, ureq wraps its own errors in `io::Error`.
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
                 "no answer in time".to_owned()
             }
@@ -169,8 +178,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Tries until it works, or fails for good.
-    fn persist<T>(&self, attempt: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    /// Repeats an attempt while it fails with a transient failure and [`Retries`] allows it.
+    fn retry<T>(&self, attempt: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
         let mut retries = Retries::default();
         loop {
             match attempt() {
@@ -187,14 +196,15 @@ impl<'a> Client<'a> {
         self.settings.address(parts)
     }
 
-    /// The answer with a status of success, after redirects; for [`Method::Head`] it may be the redirect to a CDN.
-    fn ask(
+    /// Sends a request, follows redirects, and returns the first successful answer. For [`Method::Head`] it may return
+    /// the redirect to a CDN, which has the headers of a large file.
+    fn send(
         &self,
         method: &Method,
         mut url: Url,
         subject: Subject<'_>,
     ) -> Result<Response<Body>, Failure> {
-        for _ in 0..MOST_REDIRECTS {
+        for _ in 0..MAX_REDIRECTS {
             let mut request = match method {
                 Method::Head => self.agent.head(url.as_str()),
                 Method::Get { .. } => self.agent.get(url.as_str()),
@@ -205,7 +215,7 @@ impl<'a> Client<'a> {
             if let Method::Get { from: from @ 1.. } = method {
                 request = request.header(header::RANGE, format!("bytes={from}-"));
             }
-            let answer = request.call().map_err(|error| self.broken(error))?;
+            let answer = request.call().map_err(|error| self.connection_failure(error))?;
             self.has_answered.set(true);
             let status = answer.status();
             if status.is_success() {
@@ -213,8 +223,8 @@ impl<'a> Client<'a> {
             }
             if !status.is_redirection() {
                 return Err(match self.is_hub(&url) {
-                    true => self.refusal(&answer, subject),
-                    // An address that a CDN no longer takes: the Hub gives a new one.
+                    true => self.status_failure(&answer, subject),
+                    // The address of the CDN has expired. The next attempt gets a new one from the Hub.
                     false => Failure::Broken {
                         reason: format!("{} answered with status {status}", host(&url)),
                     },
@@ -224,25 +234,25 @@ impl<'a> Client<'a> {
             let Some(target) = target.filter(|to| matches!(to.scheme(), "http" | "https")) else {
                 return Err(self.not_the_hub(format!("status {status} leads nowhere")));
             };
-            let is_told =
+            let has_metadata =
                 matches!(method, Method::Head) && text(answer.headers(), "x-linked-etag").is_some();
-            if is_told && !self.is_hub(&target) {
+            if has_metadata && !self.is_hub(&target) {
                 return Ok(answer);
             }
             url = target;
         }
-        Err(self.not_the_hub(format!("more than {MOST_REDIRECTS} redirects")))
+        Err(self.not_the_hub(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Whether an address is the Hub's own, by scheme, host and port.
+    /// Whether an address belongs to the Hub, by its scheme, host and port.
     fn is_hub(&self, url: &Url) -> bool {
         let origin = url.origin();
         origin == self.settings.endpoint.origin()
-            || HUBS.contains(&origin.ascii_serialization().as_str())
+            || HUB_ORIGINS.contains(&origin.ascii_serialization().as_str())
     }
 
-    /// What a status other than success or redirection means (huggingface_hub's `hf_raise_for_status`).
-    fn refusal(&self, answer: &Response<Body>, subject: Subject<'_>) -> Failure {
+    /// Converts an answer with an error status to a [`Failure`], as huggingface_hub's `hf_raise_for_status` does.
+    fn status_failure(&self, answer: &Response<Body>, subject: Subject<'_>) -> Failure {
         let (status, headers) = (answer.status(), answer.headers());
         let (code, message) = (text(headers, "x-error-code"), text(headers, "x-error-message"));
         let (hub, page) = (self.settings.hub(), self.settings.page(self.id));
@@ -258,9 +268,9 @@ impl<'a> Client<'a> {
             {
                 Failure::BadToken { token: token.unwrap_or_default(), hub }
             }
-            (_, Some("RepoNotFound")) | (StatusCode::UNAUTHORIZED, _) => self.no_repository(),
+            (_, Some("RepoNotFound")) | (StatusCode::UNAUTHORIZED, _) => self.missing_repository(),
             (StatusCode::NOT_FOUND, _) => match subject {
-                Subject::Repository => self.no_repository(),
+                Subject::Repository => self.missing_repository(),
                 Subject::File(name) => Failure::NoFile(format!("the repository has no {name}")),
             },
             (StatusCode::TOO_MANY_REQUESTS, _) => Failure::RateLimited { wait: wait(headers) },
@@ -278,8 +288,9 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// No model of that name; something else may have it.
-    fn no_repository(&self) -> Failure {
+    /// Returns the failure for a repository that is not a model. Asks the Hub whether there is a dataset or space of
+    /// that name.
+    fn missing_repository(&self) -> Failure {
         for (kind, kinds) in [("dataset", "datasets"), ("space", "spaces")] {
             let url = self.settings.address(["api", kinds].into_iter().chain(self.id.split('/')));
             let answer = self.agent.head(url.as_str()).call();
@@ -299,26 +310,31 @@ impl<'a> Client<'a> {
     }
 }
 
-/// How often something is tried again where the network fails, and after how long.
-pub struct Retries {
-    tries: u32,
+/// Counts the remaining attempts after transient failures, and doubles the wait before each.
+pub(super) struct Retries {
+    left: u32,
     wait: Duration,
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { tries: TRIES, wait: FIRST_WAIT }
+        Self { left: MAX_RETRIES, wait: FIRST_BACKOFF }
     }
 }
 
 impl Retries {
-    /// Waits before the next try; gives back a failure that is not transient, and that of the last try.
-    pub fn wait_after(&mut self, failure: Failure, say: impl FnOnce(&str)) -> Result<(), Failure> {
+    /// Waits before the next attempt. Returns the failure instead if it is not transient or no attempt is left. `say`
+    /// is called with a message before the wait.
+    pub(super) fn wait_after(
+        &mut self,
+        failure: Failure,
+        say: impl FnOnce(&str),
+    ) -> Result<(), Failure> {
         let wait = failure.wait().unwrap_or(self.wait);
-        let is_worth_it = self.tries > 0 && wait <= LONGEST_ASKED_WAIT;
+        let is_worth_it = self.left > 0 && wait <= MAX_REQUESTED_WAIT;
         let Some(cause) = failure.transient().filter(|_| is_worth_it) else { return Err(failure) };
-        self.tries -= 1;
-        self.wait = LONGEST_WAIT.min(2 * self.wait);
+        self.left -= 1;
+        self.wait = MAX_BACKOFF.min(2 * self.wait);
         say(&format!("{cause}; trying again in {} s", wait.as_secs()));
         thread::sleep(wait);
         Ok(())
@@ -333,7 +349,7 @@ fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-/// How long to wait: `Retry-After`, or the `t` of `RateLimit: "api";r=0;t=55`, both in seconds.
+/// Returns the wait that the Hub asks for: `Retry-After`, or the `t` of `RateLimit: "api";r=0;t=55`, both in seconds.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let of_limit = || {
         let limit = text(headers, "ratelimit")?;

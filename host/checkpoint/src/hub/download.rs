@@ -1,18 +1,19 @@
-//! Brings files of the Hub into the cache.
+//! Downloads files of the Hub into the cache.
 //!
 //! ```text
 //! HEAD ──► etag, size ──► lock ──► GET ──► blobs/ETAG.incomplete ──► checked ──► blobs/ETAG ◄── snapshots/COMMIT/FILE
 //! ```
 //!
-//! What is fetched of a file with a known SHA-256 stays when the download breaks off, and the next one goes on from
-//! there. The lock is huggingface_hub's own, so that several programs fetch a file once.
+//! If the download of a file with a known SHA-256 is interrupted, the part that has arrived is kept and the next
+//! download continues after it. The lock is the one that huggingface_hub uses, so that several programs together fetch
+//! a file once.
 
 use super::{
-    cache::Repository,
-    client::{Client, Metadata, Retries},
+    cache::CachedRepository,
+    client::{Client, FileMetadata, Retries},
+    download_progress::DownloadProgress,
     failure::Failure,
-    progress::Progress,
-    settings::Settings,
+    settings::HubSettings,
 };
 use crate::safetensors_files::is_within;
 use rustix::fs::statvfs;
@@ -27,40 +28,35 @@ use std::{
 };
 use ureq::http::StatusCode;
 
-/// Bytes that are read at a time.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 1 << 18;
 
-/// How often a lock that another process holds is tried, and after how long that is said.
+/// How often a lock that another process holds is tried, and after how long the user is told about the wait.
 const LOCK_PERIOD: Duration = Duration::from_millis(100);
-const SILENT_WAIT: Duration = Duration::from_secs(10);
+const WAIT_BEFORE_MESSAGE: Duration = Duration::from_secs(10);
 
-/// Brings files of a commit into the cache.
-pub struct Downloads<'a> {
-    /// Who asks.
-    pub client: &'a Client<'a>,
-    /// Where to.
-    pub repository: &'a Repository,
-    /// How.
-    pub settings: &'a Settings,
-    /// Of which commit.
-    pub commit: &'a str,
-    /// The repository's id.
-    pub id: &'a str,
+/// Downloads files of one commit into the cache.
+pub(super) struct Downloader<'a> {
+    pub(super) client: &'a Client<'a>,
+    pub(super) repository: &'a CachedRepository,
+    pub(super) settings: &'a HubSettings,
+    pub(super) commit: &'a str,
+    pub(super) id: &'a str,
 }
 
-/// A file to be fetched.
-struct Wanted<'a> {
+/// A file that is not in the snapshot yet.
+struct PendingFile<'a> {
     name: &'a str,
-    /// Where it goes.
+    /// The path of the file in the snapshot.
     pointer: PathBuf,
-    metadata: Metadata,
+    metadata: FileMetadata,
 }
 
-impl Downloads<'_> {
-    /// Fetches the files that the snapshot lacks.
-    pub fn fetch(&self, names: &[&str]) -> Result<(), Failure> {
+impl Downloader<'_> {
+    /// Fetches those of these files that are not in the snapshot yet.
+    pub(super) fn fetch(&self, names: &[&str]) -> Result<(), Failure> {
         let snapshot = self.repository.snapshot_of(self.commit);
-        let mut wanted = Vec::new();
+        let mut pending = Vec::new();
         for &name in names {
             let pointer = snapshot.join(name);
             if !is_within(name) {
@@ -69,43 +65,48 @@ impl Downloads<'_> {
             }
             if !pointer.is_file() {
                 let metadata = self.client.metadata(self.commit, name)?;
-                wanted.push(Wanted { name, pointer, metadata });
+                pending.push(PendingFile { name, pointer, metadata });
             }
         }
-        if wanted.is_empty() {
+        if pending.is_empty() {
             return Ok(());
         }
         fs::create_dir_all(&snapshot).map_err(Failure::storage(self.repository.cache()))?;
-        let total = wanted.iter().filter_map(|file| file.metadata.size).sum();
-        self.check_room(&wanted)?;
-        // Names of files are somebody else's: on a terminal there is only the id, which has letters and digits alone.
-        let label = match wanted.len() {
+        let total = pending.iter().filter_map(|file| file.metadata.size).sum();
+        self.check_disk_space(&pending)?;
+        // File names come from a stranger and could contain control codes of a terminal. The id contains only letters,
+        // digits and a few other plain characters.
+        let label = match pending.len() {
             1 => format!("1 file of {}", self.id),
             count => format!("{count} files of {}", self.id),
         };
-        let mut progress = Progress::new(label, total, self.settings.is_shown);
-        wanted.iter().try_for_each(|file| self.fetch_one(file, &mut progress))
+        let mut progress = DownloadProgress::new(label, total, self.settings.is_shown);
+        pending.iter().try_for_each(|file| self.fetch_one(file, &mut progress))
     }
 
-    /// Refuses what the disk has no room for, before hours are spent on it.
-    fn check_room(&self, wanted: &[Wanted<'_>]) -> Result<(), Failure> {
-        let missing = |file: &Wanted<'_>| {
+    /// Fails if the disk does not have enough space, before hours are spent on the download.
+    fn check_disk_space(&self, pending: &[PendingFile<'_>]) -> Result<(), Failure> {
+        let missing = |file: &PendingFile<'_>| {
             let blob = self.repository.blob(&file.metadata.etag);
             let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
             let present = length(&blob).max(length(&incomplete(&blob)));
             file.metadata.size.unwrap_or(0).saturating_sub(present)
         };
-        let needed = wanted.iter().map(missing).sum();
+        let needed = pending.iter().map(missing).sum();
         let Ok(disk) = statvfs(self.repository.cache()) else { return Ok(()) };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         match needed <= free {
             true => Ok(()),
-            false => Err(Failure::NoRoom { path: self.repository.cache().into(), needed, free }),
+            false => Err(Failure::DiskFull { path: self.repository.cache().into(), needed, free }),
         }
     }
 
-    /// Makes the snapshot's file, of contents that are there or come over the network.
-    fn fetch_one(&self, file: &Wanted<'_>, progress: &mut Progress) -> Result<(), Failure> {
+    /// Makes one file of the snapshot. Fetches its contents unless the cache has them.
+    fn fetch_one(
+        &self,
+        file: &PendingFile<'_>,
+        progress: &mut DownloadProgress,
+    ) -> Result<(), Failure> {
         let blob = self.repository.blob(&file.metadata.etag);
         let folders = [blob.parent(), file.pointer.parent()].into_iter().flatten();
         for folder in folders {
@@ -113,7 +114,7 @@ impl Downloads<'_> {
         }
         let lock_file = self.repository.lock_file(&file.metadata.etag);
         let _lock = lock(&lock_file, || {
-            progress.say(&format!("waiting for another process that fetches {}", file.name));
+            progress.warn(&format!("waiting for another process that fetches {}", file.name));
         });
         let is_whole = fs::metadata(&blob)
             .is_ok_and(|blob| file.metadata.size.is_none_or(|size| size == blob.len()));
@@ -128,26 +129,26 @@ impl Downloads<'_> {
             .map_err(Failure::storage(&file.pointer))
     }
 
-    /// Fetches contents until they are whole.
+    /// Fetches the contents of a file and checks them. Repeats the request after transient failures.
     fn receive(
         &self,
-        file: &Wanted<'_>,
+        file: &PendingFile<'_>,
         blob: &Path,
-        progress: &mut Progress,
+        progress: &mut DownloadProgress,
     ) -> Result<(), Failure> {
         let path = incomplete(blob);
-        let mut part = Part::open(&path, &file.metadata).map_err(Failure::storage(&path))?;
+        let mut part = PartialBlob::open(&path, &file.metadata).map_err(Failure::storage(&path))?;
         let mut is_continued = part.length > 0;
         progress.skip(part.length);
         let mut retries = Retries::default();
         loop {
             let before = part.length;
             match self.receive_rest(file, &mut part, progress) {
-                Ok(()) if part.is_right() => break,
+                Ok(()) if part.is_valid() => break,
                 Ok(()) if is_continued => {
-                    // What was there belonged to something else.
+                    // The part from an earlier download belongs to other contents, so everything is fetched again.
                     is_continued = false;
-                    progress.take_back(part.length);
+                    progress.remove(part.length);
                     part.clear().map_err(Failure::storage(&path))?;
                 }
                 Ok(()) => {
@@ -160,23 +161,23 @@ impl Downloads<'_> {
                     if part.length > before {
                         retries = Retries::default();
                     }
-                    retries.wait_after(failure, |message| progress.say(message))?;
+                    retries.wait_after(failure, |message| progress.warn(message))?;
                 }
             }
         }
         match fs::rename(&path, blob) {
-            // Where locks do nothing, another process may have been first.
+            // On a file system without locks, another process may have finished first.
             Err(_) if blob.is_file() => Ok(()),
             done => done.map_err(Failure::storage(blob)),
         }
     }
 
-    /// Fetches what a part lacks, in one request.
+    /// Fetches the missing rest of the contents with one request.
     fn receive_rest(
         &self,
-        file: &Wanted<'_>,
-        part: &mut Part,
-        progress: &mut Progress,
+        file: &PendingFile<'_>,
+        part: &mut PartialBlob,
+        progress: &mut DownloadProgress,
     ) -> Result<(), Failure> {
         let size = file.metadata.size;
         if size == Some(part.length) {
@@ -184,8 +185,8 @@ impl Downloads<'_> {
         }
         let answer = self.client.content(self.commit, file.name, part.length)?;
         if part.length > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
-            // All of it comes again.
-            progress.take_back(part.length);
+            // The answer contains the whole file.
+            progress.remove(part.length);
             part.clear().map_err(Failure::storage(&part.path))?;
         }
         let mut reader = answer.into_body().into_reader();
@@ -195,7 +196,7 @@ impl Downloads<'_> {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.client.broken(error)),
+                Err(error) => return Err(self.client.connection_failure(error)),
             };
             part.append(&chunk[..count]).map_err(Failure::storage(&part.path))?;
             progress.add(count as u64);
@@ -214,20 +215,20 @@ impl Downloads<'_> {
     }
 }
 
-/// Contents under way.
-struct Part {
+/// The file `blobs/ETAG.incomplete`: the part of the contents that has arrived.
+struct PartialBlob {
     path: PathBuf,
     file: File,
-    /// Bytes that are there.
+    /// Number of bytes that have arrived.
     length: u64,
-    /// Their SHA-256, where the etag is that of the whole.
+    /// The SHA-256 of the bytes so far. `None` if the etag is not a SHA-256, because then it could not be checked.
     hash: Option<Sha256>,
     etag: String,
 }
 
-impl Part {
-    /// Goes on with what is there, if there is a hash to tell in the end whether that was right.
-    fn open(path: &Path, metadata: &Metadata) -> io::Result<Self> {
+impl PartialBlob {
+    /// Opens the file. Keeps its contents only if the etag is a SHA-256, because then the result can be checked.
+    fn open(path: &Path, metadata: &FileMetadata) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let etag = metadata.etag.clone();
@@ -261,7 +262,7 @@ impl Part {
         Ok(())
     }
 
-    fn is_right(&self) -> bool {
+    fn is_valid(&self) -> bool {
         let hash = self.hash.clone().map(|hash| format!("{:x}", hash.finalize()));
         hash.is_none_or(|hash| hash == self.etag.to_ascii_lowercase())
     }
@@ -273,24 +274,26 @@ fn incomplete(blob: &Path) -> PathBuf {
     path.into()
 }
 
-/// Holds the lock on a file until the answer is dropped. `None` where the file system has no locks: then a file is
-/// fetched twice at worst, for it is put in place in one step.
+/// Locks a file until the returned value is dropped. Returns `None` if the file system has no locks. Two processes may
+/// then fetch the same file, which is harmless because each puts it in place in one step. `say` is called if the wait
+/// is long.
 fn lock(path: &Path, say: impl FnOnce()) -> Option<File> {
     fs::create_dir_all(path.parent()?).ok()?;
     let (began, mut say) = (Instant::now(), Some(say));
     loop {
-        // Others who share the cache may lock it too.
+        // Other users of the group share the cache, so they may lock the file too.
         let file =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o664).open(path);
         let file = file.or_else(|_| File::open(path)).ok()?;
         match file.try_lock() {
-            // Whoever held it may have removed the file meanwhile.
+            // The process that held the lock may have removed the file, so the lock counts only if the file still
+            // exists.
             Ok(()) if file.metadata().is_ok_and(|file| file.nlink() > 0) => return Some(file),
             Ok(()) => continue,
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(_)) => return None,
         }
-        if began.elapsed() > SILENT_WAIT
+        if began.elapsed() > WAIT_BEFORE_MESSAGE
             && let Some(say) = say.take()
         {
             say();
@@ -299,8 +302,8 @@ fn lock(path: &Path, say: impl FnOnce()) -> Option<File> {
     }
 }
 
-/// Makes a snapshot's file of contents: a link, or where there can be none the contents themselves. `is_new` means that no
-/// other snapshot has them.
+/// Makes a file of the snapshot from a blob: a link, or the contents themselves if links are impossible. If `is_new` is
+/// true, no other snapshot uses the blob, so that it can be moved instead of copied.
 fn link(pointer: &Path, blob: &Path, has_symlinks: bool, is_new: bool) -> io::Result<()> {
     match fs::remove_file(pointer) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -318,7 +321,8 @@ fn link(pointer: &Path, blob: &Path, has_symlinks: bool, is_new: bool) -> io::Re
     }
 }
 
-/// The way from a snapshot's file to a blob of the same repository, so that a cache can be moved.
+/// Returns the relative path from a file of a snapshot to a blob of the same repository. Because links are relative,
+/// the cache can be moved.
 fn relative(blob: &Path, pointer: &Path) -> Option<PathBuf> {
     let repository = blob.parent()?.parent()?;
     let depth = pointer.strip_prefix(repository).ok()?.components().count();

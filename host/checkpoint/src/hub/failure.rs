@@ -1,55 +1,55 @@
-//! Why something of the Hub could not be had, each with what to do about it.
+//! Why files of the Hub cannot be fetched. Each sentence ends with the remedy.
 
 use std::{io, path::PathBuf, time::Duration};
 
-/// Why the Hub's answer is of no use, or there is none.
+/// Why files cannot be fetched from the Hub or stored in the cache.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The network may not be asked, and the cache has nothing of it.
+pub(super) enum Failure {
+    /// The network is forbidden, and the cache has nothing of the repository.
     #[error(
         "the Hub cache {} does not hold it, and {variable} forbids to fetch it: unset that, or set HF_HOME to a cache that \
          holds it",
         cache.display()
     )]
     NotCached {
-        /// The variable that forbids it.
+        /// The variable that forbids the network.
         variable: &'static str,
-        /// The cache.
+        /// The folder of the cache.
         cache: PathBuf,
     },
 
-    /// The network may not be asked, and the cache has other revisions.
+    /// The network is forbidden, and the cache has only other revisions.
     #[error(
         "the Hub cache {} holds {} of it, and {variable} forbids to fetch another: name one of those after an @, or unset \
          that",
         cache.display(), known.join(", ")
     )]
     OtherRevisions {
-        /// The variable that forbids it.
+        /// The variable that forbids the network.
         variable: &'static str,
-        /// The cache.
+        /// The folder of the cache.
         cache: PathBuf,
-        /// Those that are there.
+        /// The revisions that the cache has.
         known: Vec<String>,
     },
 
-    /// The network may not be asked, and the cache has a part.
+    /// The network is forbidden, and the cache has only some of the files.
     #[error("{variable} forbids to fetch that: unset it")]
     Forbids {
-        /// The variable that forbids it.
+        /// The variable that forbids the network.
         variable: &'static str,
     },
 
-    /// The network may not be asked, and the cache has a GGUF file of it.
+    /// The network is forbidden, and the cache has only a GGUF file of the model.
     #[error("{} is there, so give that; {variable} forbids to fetch the rest", file.display())]
     OnlyGguf {
-        /// The variable that forbids it.
+        /// The variable that forbids the network.
         variable: &'static str,
-        /// The file.
+        /// The GGUF file.
         file: PathBuf,
     },
 
-    /// No connection, before the Hub answered anything.
+    /// There is no connection, and the Hub has not answered any request.
     #[error(
         "the Hub at {hub} cannot be reached ({reason}): check the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, or \
          set HF_HOME to a cache that holds it"
@@ -57,20 +57,20 @@ pub enum Failure {
     Unreachable {
         /// The Hub's address.
         hub: String,
-        /// What the connection failed of.
+        /// Why the connection failed.
         reason: String,
     },
 
-    /// A connection that broke off, after the Hub had answered.
+    /// A connection broke after the Hub had answered.
     #[error(
         "the connection broke off ({reason}): run it again, which goes on from what is fetched already"
     )]
     Broken {
-        /// How it broke off.
+        /// Why the connection broke.
         reason: String,
     },
 
-    /// No such repository for whoever asks without a token.
+    /// Without a token, the Hub shows no such repository.
     #[error(
         "no folder here is called that, and the Hub at {hub} has no public repository of that name: check the spelling, \
          or set HF_TOKEN if it is private"
@@ -80,7 +80,7 @@ pub enum Failure {
         hub: String,
     },
 
-    /// No such repository for whoever the token stands for.
+    /// The Hub shows no such repository to the account of the token.
     #[error(
         "no folder here is called that, and the Hub at {hub} has no repository of that name that the token in {token} may \
          see: check the spelling and the token's permissions"
@@ -88,58 +88,58 @@ pub enum Failure {
     NoRepository {
         /// The Hub's address.
         hub: String,
-        /// Where the token came from.
+        /// The variable or file that contains the token.
         token: String,
     },
 
-    /// A repository of the same name is none of a model.
+    /// The repository is a dataset or a space.
     #[error("it is a {kind} on the Hub, not a model: give a model's id")]
     OtherKind {
         /// `dataset` or `space`.
         kind: &'static str,
     },
 
-    /// A repository whose terms have to be accepted, without a token.
+    /// The repository is gated, which means that its terms must be accepted, and there is no token.
     #[error(
         "the repository is gated: accept its terms at {page}, and set HF_TOKEN to a token of that account (from \
          {hub}/settings/tokens)"
     )]
     GatedWithoutToken {
-        /// The repository's page.
+        /// The web page of the repository.
         page: String,
         /// The Hub's address.
         hub: String,
     },
 
-    /// A repository whose terms the token's account has not accepted.
+    /// The repository is gated, and the account of the token has no access.
     #[error(
         "the repository is gated, and the account of the token in {token} has no access: accept its terms at {page} (some \
          owners grant access by hand, later), and let the token read gated repositories"
     )]
     Gated {
-        /// The repository's page.
+        /// The web page of the repository.
         page: String,
-        /// Where the token came from.
+        /// The variable or file that contains the token.
         token: String,
     },
 
-    /// The token is none.
+    /// The Hub does not know the token.
     #[error(
         "the Hub does not know the token in {token}: make one at {hub}/settings/tokens, or unset it"
     )]
     BadToken {
-        /// Where the token came from.
+        /// The variable or file that contains the token.
         token: String,
         /// The Hub's address.
         hub: String,
     },
 
-    /// Access is refused for a reason of the Hub's own.
+    /// The Hub refuses access for another reason.
     #[error("the Hub refuses access ({reason}): see {page}")]
     Forbidden {
-        /// What the Hub says, or the status.
+        /// The message of the Hub, or the HTTP status.
         reason: String,
-        /// The repository's page.
+        /// The web page of the repository.
         page: String,
     },
 
@@ -148,15 +148,15 @@ pub enum Failure {
         "the repository has no such revision: see its branches, tags and commits at {page}/tree/main"
     )]
     NoRevision {
-        /// The repository's page.
+        /// The web page of the repository.
         page: String,
     },
 
-    /// The repository lacks a file.
+    /// The repository does not have a required file. The text is the whole sentence.
     #[error("{0}")]
     NoFile(String),
 
-    /// Too many requests.
+    /// The Hub refuses further requests for a while.
     #[error(
         "the Hub has been asked too much from here: try again {when}, or set HF_TOKEN, which allows more requests",
         when = match .wait {
@@ -169,7 +169,7 @@ pub enum Failure {
         wait: Option<Duration>,
     },
 
-    /// The Hub is not well.
+    /// The Hub answered with a server error.
     #[error(
         "the Hub answered with status {status}: try again later (https://status.huggingface.co)"
     )]
@@ -180,58 +180,58 @@ pub enum Failure {
         wait: Option<Duration>,
     },
 
-    /// Whatever answered, it is not a Hub.
+    /// The server that answered is not a Hub.
     #[error(
         "{hub} did not answer as the Hub does ({reason}): check HF_ENDPOINT, and whether a proxy wants a login"
     )]
     NotTheHub {
-        /// The address.
+        /// The address that was asked.
         hub: String,
-        /// What is odd.
+        /// Why the answer cannot come from the Hub.
         reason: String,
     },
 
-    /// What arrived is not what was announced.
+    /// The contents that arrived differ from what the Hub announced.
     #[error("{name} arrived damaged: {reason}; run it again to fetch it anew")]
     Damaged {
-        /// The file.
+        /// The name of the file.
         name: String,
-        /// What is wrong.
+        /// What differs.
         reason: String,
     },
 
-    /// The cache cannot take it.
+    /// The cache cannot be written to.
     #[error("{}: {}", path.display(), storage_reason(error))]
     Storage {
         /// The file or folder that was written to.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         error: io::Error,
     },
 
-    /// What is to be fetched is more than the disk has room for.
+    /// The disk does not have enough space.
     #[error(
         "{}: {} are to be fetched, and the disk has {} free: make room, or set HF_HOME to a folder on another disk",
-        path.display(), bytes(*needed), bytes(*free)
+        path.display(), format_bytes(*needed), format_bytes(*free)
     )]
-    NoRoom {
-        /// The cache.
+    DiskFull {
+        /// The folder of the cache.
         path: PathBuf,
-        /// Bytes.
+        /// Number of bytes to fetch.
         needed: u64,
-        /// Bytes.
+        /// Number of bytes that are free.
         free: u64,
     },
 }
 
 impl Failure {
-    /// Something of the cache that cannot be written.
-    pub fn storage(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    /// Returns a function for `map_err` that converts a write error of this file or folder.
+    pub(super) fn storage(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Storage { path: path.into(), error }
     }
 
-    /// What happened, if the same may be had by asking again without anybody doing anything.
-    pub fn transient(&self) -> Option<String> {
+    /// Returns a description of the failure if the same request may succeed later. Otherwise returns `None`.
+    pub(super) fn transient(&self) -> Option<String> {
         match self {
             Self::Broken { reason } => Some(format!("the connection broke off ({reason})")),
             Self::RateLimited { .. } => {
@@ -242,8 +242,8 @@ impl Failure {
         }
     }
 
-    /// How long the Hub asks to wait before it is asked again.
-    pub fn wait(&self) -> Option<Duration> {
+    /// How long the Hub asks to wait before the next request.
+    pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { wait } | Self::Server { wait, .. } => *wait,
             _ => None,
@@ -266,8 +266,8 @@ fn storage_reason(error: &io::Error) -> String {
     }
 }
 
-/// A number of bytes as people read it, in powers of ten as disks and networks are sold.
-pub fn bytes(count: u64) -> String {
+/// Formats a number of bytes with a decimal unit (1 kB is 1000 bytes), which is the convention for disks and networks.
+pub(super) fn format_bytes(count: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
     let mut value = count as f64 / 1e3;
     let mut unit = 0;

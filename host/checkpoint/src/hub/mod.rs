@@ -1,102 +1,114 @@
-//! Models of the Hugging Face Hub: from its cache where they are there, from the network where not.
+//! Finds models and adapters of the Hugging Face Hub: in the local cache if they are there, otherwise over the network.
 //!
-//! What the cache holds whole is taken as it is, and the Hub is not asked: a run is then of what the run before it was
-//! of. What it lacks is fetched, at the commit that the revision stands for now. The environment is obeyed as
-//! huggingface_hub obeys it ([`settings`]), and the cache is one with its ([`cache`]).
+//! ```text
+//! id, revision ─► cache ── complete ──────────────────────────────► folder of the snapshot
+//!                   └───── incomplete ─► client ─► download ─► cache ─┘
+//! ```
+//!
+//! If the cache has a complete snapshot, the Hub is not asked, so repeated runs use the same files. Missing files are
+//! fetched at the commit to which the revision points now. Environment variables have the meaning that they have in
+//! huggingface_hub (`settings.rs`), and the cache is shared with it (`cache.rs`).
+//!
+//! Start at [`fetch`], [`fetch_config`] and [`fetch_adapter`].
 
 mod cache;
 mod client;
 mod download;
+mod download_progress;
 mod failure;
-mod progress;
+mod requested_files;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod wanted;
 
-use crate::{Error, safetensors_files::file_names, tokenizer::Tokenizer};
-use cache::Repository;
+use crate::{
+    Error,
+    safetensors_files::file_names,
+    tokenizer::{SETTINGS_FILES, VOCABULARY_FILES},
+};
+use cache::CachedRepository;
 use client::{Client, Listing};
-use download::Downloads;
+use download::Downloader;
 use failure::Failure;
-use settings::Settings;
+use requested_files::{CONFIG, INDEX, RequestedFiles, SINGLE, find_gguf, list_names, require};
+use settings::HubSettings;
 use std::path::{Path, PathBuf};
-use wanted::{CONFIG, INDEX, Kind, SINGLE, gguf_in, listed, required};
 
-/// Files that hold a vocabulary, of which a whole tokenizer goes before older forms, and files that say how it is used.
-const VOCABULARIES: &[&str] = &Tokenizer::FILES.0;
-const TOKENIZER: &str = Tokenizer::FILES.0[0];
-const SETTINGS: &[&str] = &Tokenizer::FILES.1;
+/// The file of a whole tokenizer, which takes precedence over the other vocabulary files.
+const TOKENIZER_FILE: &str = VOCABULARY_FILES[0];
 
-/// Further files beside the weights that are worth having and may be absent.
-const BESIDE: [&str; 3] = ["generation_config.json", "chat_template.jinja", "chat_template.json"];
+/// Optional files of a model, other than its tokenizer.
+const OPTIONAL_FILES: [&str; 3] =
+    ["generation_config.json", "chat_template.jinja", "chat_template.json"];
 
-/// Named templates beside the default one (transformers' `CHAT_TEMPLATE_DIR`).
+/// The folder of named chat templates (transformers' `CHAT_TEMPLATE_DIR`).
 const TEMPLATES: &str = "additional_chat_templates/";
 
-/// A repository's name with the commit of a snapshot, which is its folder's name.
-pub fn resolved(id: &str, revision: &str, snapshot: &Path) -> String {
+/// Returns `id@commit`, with the commit after which the folder of the snapshot is named. It becomes
+/// [`Checkpoint::source`](crate::Checkpoint::source).
+pub fn resolved_name(id: &str, revision: &str, snapshot: &Path) -> String {
     format!("{id}@{}", commit_of(snapshot).unwrap_or(revision))
 }
 
-/// The local folder of a model's snapshot, complete.
+/// Returns the local folder of a model's snapshot: config, weights, and the tokenizer and chat templates if it has
+/// them.
 ///
 /// # Errors
-/// It is neither in the cache nor to be had from the Hub.
+/// Fails if the model is not in the cache and cannot be fetched from the Hub.
 pub fn fetch(id: &str, revision: &str) -> Result<PathBuf, Error> {
-    Hub::of_environment(id, revision)?.fetch(Kind::Model)
+    HubRevision::from_environment(id, revision)?.fetch(RequestedFiles::Model)
 }
 
-/// The path of a model's `config.json`, of which nothing else need be there.
+/// Returns the local path of a model's `config.json`. Other files of the model need not be in the cache.
 ///
 /// # Errors
-/// It is neither in the cache nor to be had from the Hub.
+/// Fails if the file is not in the cache and cannot be fetched from the Hub.
 pub fn fetch_config(id: &str, revision: &str) -> Result<PathBuf, Error> {
-    Ok(Hub::of_environment(id, revision)?.fetch(Kind::Config)?.join(CONFIG))
+    Ok(HubRevision::from_environment(id, revision)?.fetch(RequestedFiles::Config)?.join(CONFIG))
 }
 
-/// The local folder of the snapshot of an adapter, which is two files.
+/// Returns the local folder of an adapter's snapshot. `config` and `weights` are the names of its two files.
 ///
 /// # Errors
-/// It is neither in the cache nor to be had from the Hub.
+/// Fails if a file is not in the cache and cannot be fetched from the Hub.
 pub fn fetch_adapter(
     id: &str,
     revision: &str,
     config: &str,
     weights: &str,
 ) -> Result<PathBuf, Error> {
-    Hub::of_environment(id, revision)?.fetch(Kind::Adapter { config, weights })
+    HubRevision::from_environment(id, revision)?.fetch(RequestedFiles::Adapter { config, weights })
 }
 
-/// A revision of a repository, in the cache and on the Hub.
-struct Hub<'a> {
-    settings: Settings,
-    repository: Repository,
+/// One revision of a repository, in the cache and on the Hub.
+struct HubRevision<'a> {
+    settings: HubSettings,
+    repository: CachedRepository,
     id: &'a str,
     revision: &'a str,
 }
 
-impl<'a> Hub<'a> {
-    /// With the settings of the program's environment.
-    fn of_environment(id: &'a str, revision: &'a str) -> Result<Self, Error> {
-        Ok(Self::new(Settings::from_environment()?, id, revision))
+impl<'a> HubRevision<'a> {
+    /// Reads the settings from the environment of the process.
+    fn from_environment(id: &'a str, revision: &'a str) -> Result<Self, Error> {
+        Ok(Self::new(HubSettings::from_environment()?, id, revision))
     }
 
-    fn new(settings: Settings, id: &'a str, revision: &'a str) -> Self {
-        let repository = Repository::new(&settings.cache, id);
+    fn new(settings: HubSettings, id: &'a str, revision: &'a str) -> Self {
+        let repository = CachedRepository::new(&settings.cache, id);
         Self { settings, repository, id, revision }
     }
 
-    /// The folder that holds what is wanted.
-    fn fetch(&self, kind: Kind<'_>) -> Result<PathBuf, Error> {
+    /// Returns the folder of the snapshot with the requested files, and downloads those that are missing.
+    fn fetch(&self, kind: RequestedFiles<'_>) -> Result<PathBuf, Error> {
         let snapshot = self.repository.snapshot(self.revision);
         let missing = match &snapshot {
             Some(folder) => kind.missing(folder)?,
             None => Vec::new(),
         };
         if let Some(folder) = snapshot.as_ref().filter(|_| missing.is_empty()) {
-            if matches!(kind, Kind::Model) {
-                self.complete(folder);
+            if matches!(kind, RequestedFiles::Model) {
+                self.fetch_missing_tokenizer(folder);
             }
             return Ok(folder.clone());
         }
@@ -105,17 +117,20 @@ impl<'a> Hub<'a> {
             None => self.download(kind),
         };
         fetched.map_err(|cause| match cause {
-            Cause::Failure(failure) => {
-                Error::NotFound(self.sentence(kind, snapshot.as_deref(), &missing, &failure))
-            }
-            Cause::File(error) => error,
+            DownloadError::Failure(failure) => Error::NotFound(self.describe_failure(
+                kind,
+                snapshot.as_deref(),
+                &missing,
+                &failure,
+            )),
+            DownloadError::File(error) => error,
         })
     }
 
-    /// Why nothing can be fetched.
+    /// Returns the failure for an environment variable that forbids the network.
     fn offline(&self, variable: &'static str, snapshot: Option<&Path>) -> Failure {
         let (cache, known) = (self.settings.cache.clone(), self.repository.revisions());
-        match snapshot.map(gguf_in) {
+        match snapshot.map(find_gguf) {
             Some(Some(file)) => Failure::OnlyGguf { variable, file },
             Some(None) => Failure::Forbids { variable },
             None if known.is_empty() => Failure::NotCached { variable, cache },
@@ -123,10 +138,10 @@ impl<'a> Hub<'a> {
         }
     }
 
-    /// A failure in one sentence, with what was to be had.
-    fn sentence(
+    /// Describes a failure in one sentence, with the repository and the missing files.
+    fn describe_failure(
         &self,
-        kind: Kind<'_>,
+        kind: RequestedFiles<'_>,
         snapshot: Option<&Path>,
         missing: &[String],
         failure: &Failure,
@@ -136,7 +151,7 @@ impl<'a> Hub<'a> {
             Failure::NoPublicRepository { .. } | Failure::NoRepository { .. } => {
                 format!("no {noun} '{id}': {failure}")
             }
-            // Most who give a name without an owner mean a folder.
+            // A name without an owner is usually meant to be a local folder.
             Failure::Unreachable { .. } | Failure::NotCached { .. } if !id.contains('/') => {
                 format!("no {noun} '{id}': no folder here is called that, and {failure}")
             }
@@ -144,60 +159,61 @@ impl<'a> Hub<'a> {
                 Some(folder) => format!(
                     "{id}@{revision} is not complete, for {} lacks {}: {failure}",
                     folder.display(),
-                    listed(missing.iter().map(String::as_str))
+                    list_names(missing.iter().map(String::as_str))
                 ),
                 None => format!("cannot fetch {id}@{revision}: {failure}"),
             },
         }
     }
 
-    /// Fetches what a snapshot with weights lacks beside them, if the Hub has it at the same commit: some programs fetch
-    /// weights and tokenizer apart. Where that fails, the snapshot stays as it is.
-    fn complete(&self, snapshot: &Path) {
+    /// Fetches the tokenizer and other optional files of a snapshot that has weights but no tokenizer. Some programs
+    /// fetch weights and tokenizer separately. If this fails, it logs a warning and leaves the snapshot as it is.
+    fn fetch_missing_tokenizer(&self, snapshot: &Path) {
         let Some(commit) = commit_of(snapshot) else { return };
-        let is_known =
-            snapshot.join(TOKENIZER).is_file() || self.repository.knows_absent(commit, TOKENIZER);
+        let is_known = snapshot.join(TOKENIZER_FILE).is_file()
+            || self.repository.is_known_absent(commit, TOKENIZER_FILE);
         if is_known || self.settings.offline.is_some() {
             return;
         }
         let client = Client::new(&self.settings, self.id);
         let fetched = client
             .listing(commit)
-            .and_then(|listing| self.fetch_beside(&client, &listing, Vec::new()));
+            .and_then(|listing| self.fetch_with_optional(&client, &listing, Vec::new()));
         if let Err(failure) = fetched {
             tracing::warn!(
-                "{} has no {TOKENIZER} in the Hub cache, and none can be fetched: {failure}",
+                "{} has no {TOKENIZER_FILE} in the Hub cache, and none can be fetched: {failure}",
                 self.id
             );
         }
     }
 
-    /// Brings what is wanted into the cache, at the commit that the revision stands for now.
-    fn download(&self, kind: Kind<'_>) -> Result<PathBuf, Cause> {
+    /// Downloads the requested files into the cache, at the commit to which the revision points now. Returns the folder
+    /// of the snapshot.
+    fn download(&self, kind: RequestedFiles<'_>) -> Result<PathBuf, DownloadError> {
         let client = Client::new(&self.settings, self.id);
         let listing = client.listing(self.revision)?;
         let snapshot = self.repository.snapshot_of(&listing.commit);
         self.repository
-            .keep_ref(self.revision, &listing.commit)
+            .write_ref(self.revision, &listing.commit)
             .map_err(Failure::storage(self.repository.cache()))?;
-        let downloads = self.downloads(&client, &listing);
+        let downloader = self.downloader(&client, &listing);
         match kind {
-            Kind::Config => downloads.fetch(&[required(&listing, CONFIG)?])?,
-            Kind::Adapter { config, weights } => {
-                downloads.fetch(&[required(&listing, config)?, required(&listing, weights)?])?;
+            RequestedFiles::Config => downloader.fetch(&[require(&listing, CONFIG)?])?,
+            RequestedFiles::Adapter { config, weights } => {
+                downloader.fetch(&[require(&listing, config)?, require(&listing, weights)?])?;
             }
-            Kind::Model => {
+            RequestedFiles::Model => {
                 let has = |name: &str| listing.names.contains(name);
-                let mut small = vec![required(&listing, CONFIG)?];
+                let mut small = vec![require(&listing, CONFIG)?];
                 let weights = match has(INDEX) && !has(SINGLE) {
                     true => {
                         small.push(INDEX);
-                        self.fetch_beside(&client, &listing, small)?;
-                        file_names(&snapshot.join(INDEX)).map_err(Cause::File)?
+                        self.fetch_with_optional(&client, &listing, small)?;
+                        file_names(&snapshot.join(INDEX)).map_err(DownloadError::File)?
                     }
                     false => {
-                        let weights = vec![required(&listing, SINGLE)?.to_owned()];
-                        self.fetch_beside(&client, &listing, small)?;
+                        let weights = vec![require(&listing, SINGLE)?.to_owned()];
+                        self.fetch_with_optional(&client, &listing, small)?;
                         weights
                     }
                 };
@@ -208,38 +224,40 @@ impl<'a> Hub<'a> {
                     );
                     return Err(Failure::NoFile(reason).into());
                 }
-                downloads.fetch(&weights)?;
+                downloader.fetch(&weights)?;
             }
         }
         Ok(snapshot)
     }
 
-    /// Fetches these files and what else lies beside the weights, and notes what the Hub has not, so that it is asked once.
-    fn fetch_beside<'b>(
+    /// Fetches these files and the optional files of a model. Records in the cache which optional files the Hub does
+    /// not have, so that it is asked only once.
+    fn fetch_with_optional<'b>(
         &self,
         client: &Client<'_>,
         listing: &'b Listing,
         mut names: Vec<&'b str>,
     ) -> Result<(), Failure> {
         let has = |name: &&str| listing.names.contains(*name);
-        let read = if has(&TOKENIZER) { 1 } else { VOCABULARIES.len() };
-        let names_beside = BESIDE.iter().chain(SETTINGS).chain(&VOCABULARIES[..read]).copied();
-        let (present, absent): (Vec<_>, Vec<_>) = names_beside.partition(has);
+        let read = if has(&TOKENIZER_FILE) { 1 } else { VOCABULARY_FILES.len() };
+        let optional =
+            OPTIONAL_FILES.iter().chain(&SETTINGS_FILES).chain(&VOCABULARY_FILES[..read]).copied();
+        let (present, absent): (Vec<_>, Vec<_>) = optional.partition(has);
         let templates = listing.names.iter().filter(|name| {
             name.strip_prefix(TEMPLATES).is_some_and(|rest| rest.ends_with(".jinja"))
         });
         names.extend(present);
         names.extend(templates.map(String::as_str));
-        self.downloads(client, listing).fetch(&names)?;
+        self.downloader(client, listing).fetch(&names)?;
         for name in absent {
-            // A cache that cannot be written to is asked for again.
-            let _ = self.repository.note_absent(&listing.commit, name);
+            // If the cache cannot be written to, the Hub is asked again the next time.
+            let _ = self.repository.record_absent(&listing.commit, name);
         }
         Ok(())
     }
 
-    fn downloads<'b>(&'b self, client: &'b Client<'b>, listing: &'b Listing) -> Downloads<'b> {
-        Downloads {
+    fn downloader<'b>(&'b self, client: &'b Client<'b>, listing: &'b Listing) -> Downloader<'b> {
+        Downloader {
             client,
             repository: &self.repository,
             settings: &self.settings,
@@ -249,20 +267,20 @@ impl<'a> Hub<'a> {
     }
 }
 
-/// Why a download came to nothing.
-enum Cause {
+/// Why a download failed.
+enum DownloadError {
     Failure(Failure),
-    /// A file that was fetched is not what it should be.
+    /// A fetched file is invalid.
     File(Error),
 }
 
-impl From<Failure> for Cause {
+impl From<Failure> for DownloadError {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
 }
 
-/// The commit that a snapshot's folder is called after.
+/// Returns the commit after which the folder of a snapshot is named.
 fn commit_of(snapshot: &Path) -> Option<&str> {
     snapshot.file_name()?.to_str()
 }

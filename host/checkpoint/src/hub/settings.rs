@@ -1,19 +1,20 @@
-//! What the environment says of the Hub: the variables of huggingface_hub, with the meanings of its `constants.py`.
+//! Environment variables that configure the Hub and its cache. Names and meanings are those of huggingface_hub
+//! (`constants.py`).
 //!
-//! | variable | what it says |
+//! | variable | meaning |
 //! |---|---|
 //! | `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE` | the cache's folder; otherwise `hub` in `HF_HOME` |
 //! | `HF_HOME` | where the cache and the token are; otherwise `huggingface` in `XDG_CACHE_HOME` or `~/.cache` |
 //! | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN` | the token; otherwise the file `HF_TOKEN_PATH`, or `token` in `HF_HOME` |
 //! | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | no token is sent |
 //! | `HF_ENDPOINT` | the Hub's address; otherwise `https://huggingface.co` |
-//! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | nothing is asked of the network |
-//! | `HF_HUB_ETAG_TIMEOUT` | s until the Hub must have answered; otherwise 10 |
-//! | `HF_HUB_DOWNLOAD_TIMEOUT` | s that a download may stand still; otherwise 10 |
-//! | `HF_HUB_DISABLE_PROGRESS_BARS` | downloads are not shown |
-//! | `HF_HUB_DISABLE_SYMLINKS` | files are put into the snapshot itself |
+//! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | the network is not used |
+//! | `HF_HUB_ETAG_TIMEOUT` | seconds within which the Hub must answer; otherwise 10 |
+//! | `HF_HUB_DOWNLOAD_TIMEOUT` | seconds that a download may receive nothing; otherwise 10 |
+//! | `HF_HUB_DISABLE_PROGRESS_BARS` | progress is not shown |
+//! | `HF_HUB_DISABLE_SYMLINKS` | snapshots contain files instead of symbolic links |
 //!
-//! A variable that is empty says nothing.
+//! An empty variable counts as not set.
 
 use crate::{Error, Result};
 use std::{
@@ -25,42 +26,41 @@ use std::{
 };
 use url::Url;
 
-/// The public Hub.
-pub const PUBLIC_HUB: &str = "https://huggingface.co";
+/// The address of the public Hub.
+pub(super) const PUBLIC_HUB: &str = "https://huggingface.co";
 
-/// huggingface_hub's `DEFAULT_ETAG_TIMEOUT` and `DEFAULT_DOWNLOAD_TIMEOUT`.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of both timeouts: huggingface_hub's `DEFAULT_ETAG_TIMEOUT` and `DEFAULT_DOWNLOAD_TIMEOUT`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the Hub and its cache are used.
-pub struct Settings {
-    /// Where repositories are kept.
-    pub cache: PathBuf,
-    /// The Hub's address, which may have a path.
-    pub endpoint: Url,
-    /// Who asks.
-    pub token: Option<Token>,
-    /// The variable that forbids the network.
-    pub offline: Option<&'static str>,
-    /// How long the Hub may take to answer.
-    pub answer_timeout: Duration,
-    /// How long a download may stand still.
-    pub stall_timeout: Duration,
-    /// Whether downloads are shown.
-    pub is_shown: bool,
-    /// Whether snapshots are made of symbolic links.
-    pub has_symlinks: bool,
+pub(super) struct HubSettings {
+    /// The folder of the cache.
+    pub(super) cache: PathBuf,
+    /// The address of the Hub, which may have a path.
+    pub(super) endpoint: Url,
+    /// The access token, if there is one.
+    pub(super) token: Option<HubToken>,
+    /// The name of the variable that forbids the network. `None` if the network may be used.
+    pub(super) offline: Option<&'static str>,
+    /// How long the Hub may take to answer a request.
+    pub(super) answer_timeout: Duration,
+    /// How long a download may receive nothing.
+    pub(super) stall_timeout: Duration,
+    /// Whether the progress of downloads is shown.
+    pub(super) is_shown: bool,
+    /// Whether snapshots contain symbolic links to blobs.
+    pub(super) has_symlinks: bool,
 }
 
-/// What tells the Hub who asks. Never shown.
-pub struct Token {
-    /// The token itself.
-    pub text: String,
-    /// Where it came from, for sentences about it.
-    pub origin: String,
+/// An access token of the Hub. It is never printed.
+pub(super) struct HubToken {
+    pub(super) text: String,
+    /// The variable or file that contains the token, for error messages.
+    pub(super) origin: String,
 }
 
-impl Token {
-    /// Refuses what no header can carry.
+impl HubToken {
+    /// Fails if the token has characters that an HTTP header cannot contain.
     fn check(self) -> Result<Self> {
         match self.text.bytes().all(|c| c.is_ascii_graphic()) {
             true => Ok(self),
@@ -72,17 +72,17 @@ impl Token {
     }
 }
 
-impl Settings {
-    /// As the program's environment says.
+impl HubSettings {
+    /// Reads the settings from the environment of the process.
     ///
     /// # Errors
-    /// A variable holds what it cannot.
-    pub fn from_environment() -> Result<Self> {
-        Self::of(&|name| env::var_os(name))
+    /// Fails if a variable has an invalid value.
+    pub(super) fn from_environment() -> Result<Self> {
+        Self::from_variables(&|name| env::var_os(name))
     }
 
-    /// As these variables say.
-    pub fn of(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
+    /// Reads the settings from these variables. Tests pass their own.
+    pub(super) fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
         let variables = Variables { variable };
         let home = match variables.folder("HF_HOME") {
             Some(home) => home,
@@ -102,7 +102,7 @@ impl Settings {
             token: has_token
                 .then(|| variables.token(&home))
                 .flatten()
-                .map(Token::check)
+                .map(HubToken::check)
                 .transpose()?,
             offline: variables.offline(),
             answer_timeout: variables.seconds("HF_HUB_ETAG_TIMEOUT")?,
@@ -112,28 +112,29 @@ impl Settings {
         })
     }
 
-    /// The Hub's address, without what may be secret in it.
-    pub fn hub(&self) -> String {
+    /// The scheme, host and port of the Hub, for messages. It leaves out a password in the address.
+    pub(super) fn hub(&self) -> String {
         self.endpoint.origin().ascii_serialization()
     }
 
-    /// The address of something of the Hub. Each part is one segment of its path, whatever is in it.
-    pub fn address<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Url {
+    /// Appends parts to the address of the Hub. Each part becomes one segment of the path, with special characters
+    /// escaped.
+    pub(super) fn address<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.endpoint.clone();
-        // Addresses of a host, which are all that `endpoint` takes, have segments.
+        // Only an address without a host has no segments, and `endpoint` refuses those.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(parts);
         }
         url
     }
 
-    /// The page of a repository, for people.
-    pub fn page(&self, id: &str) -> String {
+    /// The address of a repository's web page.
+    pub(super) fn page(&self, id: &str) -> String {
         format!("{}{}", self.hub(), self.address(id.split('/')).path())
     }
 }
 
-/// The environment.
+/// Access to environment variables.
 struct Variables<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
@@ -153,17 +154,17 @@ impl Variables<'_> {
         })
     }
 
-    /// The newer name says it where both are set.
+    /// If both variables are set, the newer one counts.
     fn offline(&self) -> Option<&'static str> {
         let names = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
-        let said = names.into_iter().find(|name| self.get(name).is_some())?;
-        self.is_true(said).then_some(said)
+        let set = names.into_iter().find(|name| self.get(name).is_some())?;
+        self.is_true(set).then_some(set)
     }
 
     fn seconds(&self, name: &str) -> Result<Duration> {
-        let Some(text) = self.text(name) else { return Ok(TIMEOUT) };
+        let Some(text) = self.text(name) else { return Ok(DEFAULT_TIMEOUT) };
         match text.trim().parse() {
-            Ok(0) => Ok(TIMEOUT),
+            Ok(0) => Ok(DEFAULT_TIMEOUT),
             Ok(seconds) => Ok(Duration::from_secs(seconds)),
             Err(_) => Err(Error::Invalid(format!(
                 "{name} is '{text}': give a whole number of seconds, or unset it"
@@ -176,7 +177,7 @@ impl Variables<'_> {
         let url = Url::parse(text.trim_end_matches('/')).ok();
         url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
             || {
-                // It may hold a password, so it is not repeated.
+                // The value may contain a password, so the message does not repeat it.
                 Error::Invalid(format!(
                     "HF_ENDPOINT is no address of a Hub: give one such as {PUBLIC_HUB}, or unset it"
                 ))
@@ -184,10 +185,10 @@ impl Variables<'_> {
         )
     }
 
-    fn token(&self, home: &Path) -> Option<Token> {
+    fn token(&self, home: &Path) -> Option<HubToken> {
         let clean = |text: &str, origin: String| {
             let text = text.trim();
-            (!text.is_empty()).then(|| Token { text: text.to_owned(), origin })
+            (!text.is_empty()).then(|| HubToken { text: text.to_owned(), origin })
         };
         let given = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
             .into_iter()
@@ -199,7 +200,7 @@ impl Variables<'_> {
         })
     }
 
-    /// A path, with a leading `~` and variables in it replaced by what they stand for.
+    /// Reads a path, and replaces a leading `~` and the variables in it.
     fn folder(&self, name: &str) -> Option<PathBuf> {
         Some(self.expand(self.get(name)?))
     }
@@ -220,7 +221,7 @@ impl Variables<'_> {
         self.substitute(&path).into()
     }
 
-    /// Replaces `$NAME` and `${NAME}` by the variable's value; one that is not set stays as it is.
+    /// Replaces `$NAME` and `${NAME}` by the value of the variable. A variable that is not set stays as it is.
     fn substitute(&self, text: &str) -> String {
         let mut parts = text.split('$');
         let mut out = parts.next().unwrap_or_default().to_owned();
@@ -247,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    fn settings(given: &[(&str, &str)]) -> Result<Settings> {
-        Settings::of(&|name| {
+    fn settings(given: &[(&str, &str)]) -> Result<HubSettings> {
+        HubSettings::from_variables(&|name| {
             let value = given.iter().find(|(given, _)| *given == name).map(|(_, value)| value);
             value.map(Into::into)
         })
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_where_huggingface_hub_has_it() {
+    fn the_cache_is_in_the_same_folder_as_huggingface_hubs() {
         let home = ("HOME", "/home/me");
         assert_eq!(cache(&[home]), Path::new("/home/me/.cache/huggingface/hub"));
         let caches = ("XDG_CACHE_HOME", "~/caches");
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_the_environments_before_the_files() {
+    fn a_token_in_the_environment_takes_precedence_over_files() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_str().unwrap();
         fs::write(folder.path().join("token"), "  hf_file\n").unwrap();
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_variable_cannot_hold_is_refused_by_its_name() {
+    fn an_invalid_value_is_refused_with_the_name_of_its_variable() {
         for (name, value) in [
             ("HF_HUB_DOWNLOAD_TIMEOUT", "soon"),
             ("HF_HUB_ETAG_TIMEOUT", "-1"),
@@ -325,11 +326,12 @@ mod tests {
             let sentence = settings(&[(name, value)]).err().unwrap().to_string();
             assert!(sentence.starts_with(name) && !sentence.contains("secret"), "{sentence}");
         }
-        let of = settings(&[("HF_HUB_ETAG_TIMEOUT", "3"), ("HF_ENDPOINT", "http://mirror/hf/")]);
-        let of = of.unwrap();
-        assert_eq!(of.answer_timeout, Duration::from_secs(3));
+        let parsed =
+            settings(&[("HF_HUB_ETAG_TIMEOUT", "3"), ("HF_ENDPOINT", "http://mirror/hf/")]);
+        let parsed = parsed.unwrap();
+        assert_eq!(parsed.answer_timeout, Duration::from_secs(3));
         assert_eq!(
-            (of.endpoint.as_str(), of.hub().as_str()),
+            (parsed.endpoint.as_str(), parsed.hub().as_str()),
             ("http://mirror/hf", "http://mirror")
         );
     }

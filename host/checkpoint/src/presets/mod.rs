@@ -1,4 +1,4 @@
-//! Shapes that models are made of in memory: those that come along by name, and any `config.json`.
+//! The configs of synthetic models, which are made in memory: built-in presets, and any `config.json`.
 
 use crate::{
     Config, Error, Result,
@@ -11,16 +11,27 @@ use std::{
     str::FromStr,
 };
 
-/// A shape to make.
+/// The config of a synthetic model.
+///
+/// ```
+/// use llem_checkpoint::Preset;
+///
+/// let (config, shape) = Preset::from_name("smollm2-135m").unwrap().config()?;
+/// assert_eq!(config.architecture, "LlamaForCausalLM");
+/// assert_eq!((shape.layers, shape.hidden, shape.heads, shape.kv_heads), (30, 576, 9, 3));
+/// assert_eq!(shape.head_dim, 64);
+/// assert_eq!(shape.embedding_parameters(), 49_152 * 576);
+/// # Ok::<(), llem_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Preset {
-    /// One of those that come along.
+    /// A preset that is built into the program, by its name.
     Named(&'static str),
-    /// The shape of a `config.json`.
+    /// The path of a `config.json`.
     ConfigFile(PathBuf),
 }
 
-/// The presets: name and config. Real models' shapes are their own config.json's, as on the Hub.
+/// The built-in presets: name and config. The configs of real models are copies of their `config.json` on the Hub.
 const PRESETS: &[(&str, &str)] = &[
     ("tiny", include_str!("tiny.json")),
     ("fixed-latency", include_str!("fixed-latency.json")),
@@ -30,29 +41,29 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 impl Preset {
-    /// The one of those that come along that has this name.
-    pub fn named(name: &str) -> Option<Self> {
+    /// Returns the built-in preset with this name, or `None` if there is none.
+    pub fn from_name(name: &str) -> Option<Self> {
         PRESETS.iter().find(|(known, _)| *known == name).map(|(known, _)| Self::Named(known))
     }
 
-    /// The config to build, and the shape that it describes.
+    /// Parses the config and derives the decoder's shape from it.
     pub fn config(&self) -> Result<(Config, Shape)> {
         families::parse(&self.text()?, self.path())
     }
 
-    /// Whether the CPU computes it whatever device is asked for, where its config holds `"llem_stand_in": true`. It
-    /// counts as being on that device: what is measured of it can be tried where there is none.
-    pub fn stands_in(&self) -> Result<bool> {
+    /// Returns `true` if the config says `"llem_stand_in": true`. Such a model is computed by the CPU whatever device
+    /// is requested, but is reported as being on that device, so that a measurement can be tried without the hardware.
+    pub fn is_cpu_stand_in(&self) -> Result<bool> {
         #[derive(serde::Deserialize)]
-        struct Config {
+        struct StandInField {
             #[serde(default)]
             llem_stand_in: bool,
         }
-        let config: Config = text_file::parse(&self.text()?, self.path())?;
-        Ok(config.llem_stand_in)
+        let field: StandInField = text_file::parse(&self.text()?, self.path())?;
+        Ok(field.llem_stand_in)
     }
 
-    /// The name or file of the config, for messages.
+    /// Returns the preset's name or the config's file, for messages.
     pub fn path(&self) -> &Path {
         match self {
             Self::Named(name) => name.as_ref(),
@@ -60,7 +71,7 @@ impl Preset {
         }
     }
 
-    /// The config's text, for the model's digest.
+    /// Returns the config's text. The digest of a synthetic model is made from it.
     pub fn text(&self) -> Result<String> {
         match self {
             Self::Named(name) => PRESETS
@@ -77,7 +88,7 @@ impl FromStr for Preset {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        if let Some(preset) = Self::named(name) {
+        if let Some(preset) = Self::from_name(name) {
             return Ok(preset);
         }
         let path = PathBuf::from(name);

@@ -1,9 +1,9 @@
-//! One safetensors file, mapped into memory, and the numbers of its tensors.
+//! A safetensors file, mapped into memory, and the numbers of its tensors.
 
 use crate::{
     Error, Result,
-    mapped::{self, Lease},
-    stand_in,
+    mapped::{self, MappedBytes},
+    placeholder,
 };
 use half::{bf16, f16};
 use memmap2::Mmap;
@@ -13,42 +13,42 @@ use safetensors::{
 };
 use std::{ops::Range, path::PathBuf, sync::Arc};
 
-/// A safetensors file begins with the length of its JSON header, 8 bytes (the format's README).
+/// The size in bytes of the header's length, with which a safetensors file begins (README of the format).
 const LENGTH_BYTES: usize = 8;
 
-/// Longer headers are refused by the format, bytes.
-const LARGEST_HEADER: usize = 100_000_000;
+/// The largest JSON header that the format allows, in bytes.
+const MAX_HEADER_BYTES: usize = 100_000_000;
 
-/// A safetensors file.
+/// A safetensors file, mapped into memory.
 pub struct TensorFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Its bytes.
-    pub bytes: Arc<Mmap>,
-    /// Its table of contents, whose offsets count from `data`.
+    /// All bytes of the file.
+    pub(crate) bytes: Arc<Mmap>,
+    /// The table of contents. Its offsets count from `data_start`.
     contents: Metadata,
-    /// Where the tensors' bytes begin.
-    data: usize,
+    /// The offset of the tensors' data in the file, in bytes.
+    data_start: usize,
 }
 
-/// Numbers of a tensor in a mapped file.
+/// The numbers of a tensor, or of a slice of it, in a mapped file.
 #[derive(Clone)]
-pub struct Raw {
-    kept: Kept,
-    bytes: Arc<Lease>,
+pub struct TensorData {
+    format: StoredFloat,
+    bytes: Arc<MappedBytes>,
 }
 
-/// How a tensor's numbers are kept.
+/// The number format of a stored tensor.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum StoredFloat {
     F64,
     F32,
     Bf16,
     F16,
 }
 
-impl Kept {
-    fn of(dtype: Dtype) -> Option<Self> {
+impl StoredFloat {
+    fn from_dtype(dtype: Dtype) -> Option<Self> {
         match dtype {
             Dtype::F64 => Some(Self::F64),
             Dtype::F32 => Some(Self::F32),
@@ -59,9 +59,12 @@ impl Kept {
     }
 }
 
-impl Raw {
-    /// Numbers of row `row` from column `first` on, of a matrix `[rows, columns]` that is kept so, or
-    /// transposed.
+impl TensorData {
+    /// Reads a row of a matrix into `out`, as f32, until `out` is full.
+    ///
+    /// # Shapes
+    /// - the matrix: `[rows, columns]`, or `[columns, rows]` in the file if `transposed`
+    /// - `out`: the numbers of row `row` from column `first` on
     pub fn read_row(
         &self,
         row: usize,
@@ -76,27 +79,29 @@ impl Raw {
         }
     }
 
-    /// What holds the file's pages.
-    pub fn lease(&self) -> &Arc<Lease> {
+    /// Returns the mapped bytes of the numbers.
+    pub fn mapped_bytes(&self) -> &Arc<MappedBytes> {
         &self.bytes
     }
 
-    /// Whether both are the same numbers in the same format.
-    pub fn equals(&self, other: &Self) -> bool {
-        let is_equal = self.kept == other.kept && **self.bytes == **other.bytes;
+    /// Returns `true` if both have the same numbers in the same format. The pages of both are released.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let is_equal = self.format == other.format && **self.bytes == **other.bytes;
         self.bytes.release();
         other.bytes.release();
         is_equal
     }
 
-    /// All of its numbers, of which there are `len`.
+    /// Reads all numbers, as f32. `len` is how many there are.
     pub fn vector(&self, len: usize) -> Vec<f32> {
         let mut numbers = vec![0f32; len];
         self.read(0, 1, &mut numbers);
         numbers
     }
 
-    /// Numbers `start, start + stride, ...`, as f32: F64 is rounded, as torch rounds it before it rounds further.
+    /// Reads the numbers with the indices `start`, `start + stride`, and so on into `out`, until `out` is full.
+    ///
+    /// The numbers become f32. F64 is rounded to f32, as torch does before it converts to narrower formats.
     pub fn read(&self, start: usize, stride: usize, out: &mut [f32]) {
         fn each<const N: usize>(
             bytes: &[u8],
@@ -110,15 +115,15 @@ impl Raw {
                 *out = widen(*number);
             }
         }
-        match self.kept {
-            Kept::F64 => {
+        match self.format {
+            StoredFloat::F64 => {
                 each(&self.bytes, start, stride, out, |bytes| f64::from_le_bytes(bytes) as f32);
             }
-            Kept::F32 => each(&self.bytes, start, stride, out, f32::from_le_bytes),
-            Kept::Bf16 => {
+            StoredFloat::F32 => each(&self.bytes, start, stride, out, f32::from_le_bytes),
+            StoredFloat::Bf16 => {
                 each(&self.bytes, start, stride, out, |bytes| bf16::from_le_bytes(bytes).to_f32());
             }
-            Kept::F16 => {
+            StoredFloat::F16 => {
                 each(&self.bytes, start, stride, out, |bytes| f16::from_le_bytes(bytes).to_f32());
             }
         }
@@ -129,79 +134,82 @@ impl TensorFile {
     /// Maps a file and reads its table of contents.
     ///
     /// # Errors
-    /// It is not a safetensors file, or not all of one.
+    /// Returns an error if the file is no safetensors file, is damaged, or has been downloaded only in part.
     pub fn open(path: PathBuf) -> Result<Self> {
         let bytes = mapped::map(&path)?;
-        if let Some(control) = stand_in::control_file(&path) {
+        if let Some(control) = placeholder::control_file(&path) {
             let reason =
                 format!("{control} beside it says that its download has not finished: resume it");
             return Err(Error::file(&path, reason));
         }
-        // Also checks that the file is as long as its table of contents says.
+        // This also checks that the file has the length that its table of contents implies.
         let (header, contents) = SafeTensors::read_metadata(&bytes)
-            .map_err(|error| Error::file(&path, damage(&bytes, &error.to_string())))?;
-        Ok(Self { path, bytes, contents, data: LENGTH_BYTES + header })
+            .map_err(|error| Error::file(&path, explain_damage(&bytes, &error.to_string())))?;
+        Ok(Self { path, bytes, contents, data_start: LENGTH_BYTES + header })
     }
 
-    /// Names of its tensors.
+    /// Returns the names of the tensors.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.contents.tensors().into_keys()
     }
 
-    /// Numbers of all of its tensors.
-    pub fn numbers(&self) -> usize {
+    /// Returns how many numbers all tensors have together.
+    pub(super) fn element_count(&self) -> usize {
         let sizes = self.contents.tensors().into_values().map(|info| info.shape.iter().product());
         sizes.fold(0, usize::saturating_add)
     }
 
-    /// The shape of a tensor.
+    /// Returns the shape of a tensor, or `None` if there is no such tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.contents.info(name).map(|info| &info.shape[..])
     }
 
-    /// The format of a tensor's numbers.
-    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+    /// Returns the number format of a tensor, or `None` if there is no such tensor.
+    pub(super) fn dtype(&self, name: &str) -> Option<Dtype> {
         self.contents.info(name).map(|info| info.dtype)
     }
 
-    /// A tensor that must have exactly the shape `dims`, as `origin` would have it.
+    /// Finds a tensor, which must have exactly the shape `dims`. `origin` says in messages who expects that shape,
+    /// such as "config.json implies".
     ///
     /// # Errors
-    /// There is none, or it has another shape or numbers of a format that is not read.
-    pub fn find(&self, name: &str, dims: &[usize], origin: &str) -> Result<Raw> {
+    /// Returns an error if the tensor is missing, has another shape, or has a number format that is not read.
+    pub fn find(&self, name: &str, dims: &[usize], origin: &str) -> Result<TensorData> {
         self.find_slice(name, dims, 0..dims.iter().product(), origin)
     }
 
-    /// Numbers `part` of such a tensor.
+    /// Finds a tensor as [`Self::find`] does, and returns only the numbers with the indices `part`.
     ///
     /// # Errors
-    /// As [`Self::find`].
-    pub fn find_slice(
+    /// Returns the errors of [`Self::find`].
+    pub(super) fn find_slice(
         &self,
         name: &str,
         dims: &[usize],
         part: Range<usize>,
         origin: &str,
-    ) -> Result<Raw> {
+    ) -> Result<TensorData> {
         let bad = |reason: String| Error::file(&self.path, format!("tensor {name} {reason}"));
         let info = self.contents.info(name).ok_or_else(|| bad("is missing".to_owned()))?;
         if info.shape != dims {
             return Err(bad(format!("has shape {:?}, but {origin} {dims:?}", info.shape)));
         }
-        let kept = Kept::of(info.dtype).ok_or_else(|| bad(unread_format(info)))?;
-        let (begin, size) = (self.data + info.data_offsets.0, info.dtype.bitsize() / 8);
-        let lease = Lease::new(&self.bytes, begin + part.start * size..begin + part.end * size);
-        Ok(Raw { kept, bytes: Arc::new(lease) })
+        let format =
+            StoredFloat::from_dtype(info.dtype).ok_or_else(|| bad(explain_unread_format(info)))?;
+        let (begin, size) = (self.data_start + info.data_offsets.0, info.dtype.bitsize() / 8);
+        let bytes =
+            MappedBytes::new(&self.bytes, begin + part.start * size..begin + part.end * size);
+        Ok(TensorData { format, bytes: Arc::new(bytes) })
     }
 
-    /// Where within the file the tensors' numbers begin.
-    pub fn data_start(&self) -> usize {
-        self.data
+    /// Returns the offset of the tensors' data in the file, in bytes.
+    pub(crate) fn data_start(&self) -> usize {
+        self.data_start
     }
 }
 
-/// Why a tensor's numbers are not read.
-fn unread_format(info: &TensorInfo) -> String {
+/// Explains why a tensor's number format is not read.
+fn explain_unread_format(info: &TensorInfo) -> String {
     let kind = match info.dtype {
         Dtype::F4 | Dtype::F6_E2M3 | Dtype::F6_E3M2 | Dtype::F8_E5M2 | Dtype::F8_E4M3 => {
             ", of weights that are quantised"
@@ -216,8 +224,8 @@ fn unread_format(info: &TensorInfo) -> String {
     )
 }
 
-/// What is wrong with a file that cannot be read as safetensors because of `error`.
-fn damage(bytes: &[u8], error: &str) -> String {
+/// Explains what is wrong with a file that the safetensors crate refuses with `error`.
+fn explain_damage(bytes: &[u8], error: &str) -> String {
     // torch.save writes a zip archive, and wrote a pickle before torch 1.6.
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x80, 2]) {
         return "is a file of torch.save (pickle), not safetensors: load it with transformers and save it with \
@@ -227,8 +235,8 @@ fn damage(bytes: &[u8], error: &str) -> String {
     if bytes.starts_with(b"GGUF") {
         return "is a GGUF file, not safetensors: give that file as the model".to_owned();
     }
-    let (have, told) = (bytes.len(), needed(bytes));
-    match told {
+    let have = bytes.len();
+    match described_size(bytes) {
         Some(0) => "begins with zeros: its download has not finished; fetch it again".to_owned(),
         Some(need) if need > have => format!(
             "truncated safetensors file: {have} of {need} bytes are there, {} are missing; fetch it again",
@@ -242,15 +250,16 @@ fn damage(bytes: &[u8], error: &str) -> String {
     }
 }
 
-/// Bytes that a file should have by its header: of what can be read, at least those of the header; 0 where the header's
-/// length is 0. `None` if it does not begin as a safetensors file.
-fn needed(bytes: &[u8]) -> Option<usize> {
+/// Returns the size in bytes that a file should have by its header. If the header is cut off, it is the size of the
+/// header alone. It is 0 if the header's length is 0. Returns `None` if the file does not begin like a safetensors
+/// file.
+fn described_size(bytes: &[u8]) -> Option<usize> {
     let length = u64::from_le_bytes(*bytes.first_chunk()?);
     if length == 0 {
         return Some(0);
     }
     let header = LENGTH_BYTES.checked_add(usize::try_from(length).ok()?)?;
-    if header > LARGEST_HEADER || bytes.get(LENGTH_BYTES).is_some_and(|&byte| byte != b'{') {
+    if header > MAX_HEADER_BYTES || bytes.get(LENGTH_BYTES).is_some_and(|&byte| byte != b'{') {
         return None;
     }
     let Some(text) = bytes.get(LENGTH_BYTES..header) else { return Some(header) };

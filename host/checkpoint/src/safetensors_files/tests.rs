@@ -13,7 +13,7 @@ use safetensors::Dtype;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs};
 
-/// transformers wrote these folders: what it saves is what a model is made of.
+/// Compares the expected tensors with folders that transformers saved.
 #[test]
 fn a_models_tensors_are_those_that_transformers_saves() {
     let mut checked = 0;
@@ -23,7 +23,8 @@ fn a_models_tensors_are_those_that_transformers_saves() {
             crate::families::parse(&text_file::read(&config).unwrap(), &config).unwrap();
         let saved: BTreeSet<String> =
             changed_folders::read(&family.path().join("model.safetensors")).into_keys().collect();
-        let wanted: BTreeSet<String> = wanted::names(&shape).into_iter().collect();
+        let wanted: BTreeSet<String> =
+            expected_tensors::expected_tensors(&shape).into_iter().collect();
         assert_eq!(wanted, saved, "{}", config.display());
         assert!(open(&family.path()).unwrap().warnings.is_empty());
         checked += 1;
@@ -31,8 +32,8 @@ fn a_models_tensors_are_those_that_transformers_saves() {
     assert!(checked > 20);
 }
 
-/// What stands in a file's place, and what is said of it.
-const STAND_INS: [(&str, &str); 8] = [
+/// Placeholders, each with words of the message.
+const PLACEHOLDERS: [(&str, &str); 8] = [
     (
         "version https://git-lfs.github.com/spec/v1\noid sha256:abababab\nsize 2200119864\n",
         "is a Git LFS pointer, not the file: run 'git lfs pull'",
@@ -48,7 +49,7 @@ const STAND_INS: [(&str, &str); 8] = [
 
 #[test]
 fn what_is_saved_in_place_of_a_file_is_called_what_it_is() {
-    for (text, words) in STAND_INS {
+    for (text, words) in PLACEHOLDERS {
         for name in ["config.json", "generation_config.json", "model.safetensors.index.json"] {
             let copy = copied("llama/sharded-linear");
             fs::write(copy.path().join(name), text).unwrap();
@@ -76,7 +77,7 @@ fn what_is_saved_in_place_of_a_file_is_called_what_it_is() {
     }
 }
 
-/// Windows' editors write this mark; UTF-16 is another matter.
+/// A byte order mark, which editors on Windows write, is accepted. UTF-16 is refused.
 #[test]
 fn a_byte_order_mark_does_no_harm() {
     let copy = copied("llama/tied");
@@ -181,10 +182,10 @@ fn other_weights_are_called_what_they_are() {
     refused(copy.path(), &["config.json", "is not there; it says how the model is built"]);
 }
 
-/// An index of the fixture's four files, changed.
+/// Changes the index of a fixture with four files.
 fn with_index(change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> tempfile::TempDir {
     let copy = copied("llama/sharded-linear");
-    let path = copy.path().join(INDEX);
+    let path = copy.path().join(INDEX_FILE);
     let mut index: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     change(index["weight_map"].as_object_mut().unwrap());
     fs::write(path, index.to_string()).unwrap();
@@ -206,11 +207,11 @@ fn an_index_that_is_wrong_is_put_right_or_refused() {
     refused(lost.path(), &["missing from its safetensors files", SECOND, "does not name it"]);
     let gone = with_index(|_| ());
     fs::remove_file(gone.path().join(SECOND)).unwrap();
-    refused(gone.path(), &[INDEX, "names 4 files, of which 1 are not there", SECOND]);
+    refused(gone.path(), &[INDEX_FILE, "names 4 files, of which 1 are not there", SECOND]);
     fs::write(gone.path().join(format!("{SECOND}.crdownload")), "").unwrap();
     refused(gone.path(), &[SECOND, "a download that has not finished"]);
     let empty = with_index(serde_json::Map::clear);
-    refused(empty.path(), &[INDEX, "names no tensor"]);
+    refused(empty.path(), &[INDEX_FILE, "names no tensor"]);
 }
 
 #[test]
@@ -220,15 +221,15 @@ fn a_tensor_that_the_index_promises_is_asked_for_in_its_file() {
     let mut tensors = changed_folders::read(&path);
     let (name, _) = tensors.pop_first().unwrap();
     write(&tensors, &path);
-    refused(copy.path(), &[&name, &format!("by {INDEX} it is in {SECOND}, which lacks it")]);
+    refused(copy.path(), &[&name, &format!("by {INDEX_FILE} it is in {SECOND}, which lacks it")]);
 }
 
-/// As transformers: `model.safetensors` goes before an index, and the last of several files before the others.
+/// As in transformers, `model.safetensors` wins over an index, and the last of several files wins over the others.
 #[test]
 fn an_index_beside_a_single_file_and_tensors_in_two_files_are_told() {
     let copy = copied("llama/tied");
-    fs::write(copy.path().join(INDEX), "{}").unwrap();
-    assert!(open(copy.path()).unwrap().warnings[0].contains(INDEX));
+    fs::write(copy.path().join(INDEX_FILE), "{}").unwrap();
+    assert!(open(copy.path()).unwrap().warnings[0].contains(INDEX_FILE));
     let copy = with_index(|_| ());
     let [first, last] = ["model-00001-of-00004.safetensors", "model-00004-of-00004.safetensors"]
         .map(|name| copy.path().join(name));
@@ -240,7 +241,7 @@ fn an_index_beside_a_single_file_and_tensors_in_two_files_are_told() {
     let opened = open(copy.path()).unwrap();
     assert!(opened.warnings[0].contains(&format!("several files hold the same tensors ({name})")));
     let Tensors::Safetensors(files) = &opened.tensors else { panic!() };
-    assert_eq!(&files.find(&name, &tensor.shape).unwrap().lease()[..], twice.bytes);
+    assert_eq!(&files.find(&name, &tensor.shape).unwrap().mapped_bytes()[..], twice.bytes);
 }
 
 #[test]

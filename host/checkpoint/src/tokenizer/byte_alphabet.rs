@@ -1,10 +1,10 @@
-//! How byte-level BPE spells bytes: each as a printable character of its own.
+//! The alphabet of byte-level BPE, which spells each byte as one printable character.
 
 use std::collections::HashMap;
 
-/// The character that stands for a byte, as GPT-2's `bytes_to_unicode` has it: printable Latin-1 stands for itself, the
-/// rest for characters from U+0100 on.
-pub fn letter(byte: u8) -> char {
+/// Returns the character that stands for a byte, like GPT-2's `bytes_to_unicode`. Printable characters of Latin-1 stand
+/// for themselves. The other bytes are represented by characters from U+0100 on.
+pub(super) fn byte_to_char(byte: u8) -> char {
     let stays = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     if stays(byte) {
         char::from(byte)
@@ -14,27 +14,28 @@ pub fn letter(byte: u8) -> char {
     }
 }
 
-/// The characters of all bytes.
+/// The characters of all bytes, in both directions.
 #[derive(Clone)]
-pub struct ByteAlphabet {
+pub(super) struct ByteAlphabet {
     letters: [char; 256],
     bytes: HashMap<char, u8>,
 }
 
 impl ByteAlphabet {
-    /// GPT-2's.
-    pub fn new() -> Self {
-        let letters = std::array::from_fn(|byte| letter(byte as u8));
+    /// Makes GPT-2's alphabet.
+    pub(super) fn new() -> Self {
+        let letters = std::array::from_fn(|byte| byte_to_char(byte as u8));
         Self { letters, bytes: letters.into_iter().zip(0..=255).collect() }
     }
 
-    /// A text as the vocabulary spells it.
-    pub fn spell(&self, text: &str) -> String {
+    /// Spells the UTF-8 bytes of a text.
+    pub(super) fn spell(&self, text: &str) -> String {
         text.bytes().map(|byte| self.letters[usize::from(byte)]).collect()
     }
 
-    /// The bytes of what the vocabulary spells. A token that has other characters was added, and stands for itself.
-    pub fn bytes(&self, token: &str) -> Vec<u8> {
+    /// Returns the bytes of a token. A token with a character outside the alphabet was added to the vocabulary and
+    /// stands for its own text.
+    pub(super) fn bytes(&self, token: &str) -> Vec<u8> {
         let bytes: Option<_> =
             token.chars().map(|letter| self.bytes.get(&letter).copied()).collect();
         bytes.unwrap_or_else(|| token.as_bytes().to_vec())

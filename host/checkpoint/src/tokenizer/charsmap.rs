@@ -1,32 +1,34 @@
-//! SentencePiece's map of characters, which its normalizer replaces before it looks for pieces: a trie in a compact
-//! double array (Kanda et al., 2017, "Compressed double-array tries for string dictionaries"), then the replacements.
+//! SentencePiece's map of characters, with which the normalizer replaces parts of a text before it looks for pieces.
+//! The map is a trie in a compact double array (Kanda et al., 2017, "Compressed double-array tries for string
+//! dictionaries"), followed by the replacements.
 
 use crate::{Error, Result};
 
-/// Bits of the byte that leads to a node; the highest is set where a node holds a replacement's place instead.
+/// The bits of a node that contain the byte that leads to it. The highest bit is set in a node that contains the
+/// position of a replacement instead.
 const LABEL: u32 = 1 << 31 | 0xff;
 
-/// The bit of a node where a replacement ends.
+/// The bit of a node at which a key of the map ends.
 const LEAF: u32 = 1 << 8;
 
-/// Where the nodes are that a node leads to.
+/// Returns the offset of the child nodes of a node.
 fn base(node: u32) -> u32 {
     (node >> 10) << ((node & (1 << 9)) >> 6)
 }
 
 /// A map of characters.
 #[derive(Clone)]
-pub struct Charsmap {
-    /// Nodes of the trie: bits 10 to 30 are the base, bit 9 says that the base is in units of 256, bit 8 that a
-    /// replacement ends here, and bits 0 to 7 are the byte that leads here.
+pub(super) struct Charsmap {
+    /// The nodes of the trie. Bits 10 to 30 are the offset of the children, in units of 256 if bit 9 is set. Bit 8 is
+    /// set if a key ends here. Bits 0 to 7 are the byte that leads here.
     nodes: Vec<u32>,
-    /// Texts, each with a zero behind it.
+    /// The replacement texts, each followed by a zero byte.
     replacements: Vec<u8>,
 }
 
 impl Charsmap {
-    /// Reads the map as files have it: the trie's length in bytes in the first four, the trie, the replacements.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
+    /// Parses the map: the length of the trie in bytes (4 bytes, little-endian), the trie, and the replacements.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let bad = || Error::Invalid("the map of characters is truncated".to_owned());
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(bad)?;
         let length = u32::from_le_bytes(*length) as usize;
@@ -38,8 +40,8 @@ impl Charsmap {
         Ok(Self { nodes: nodes.collect(), replacements: replacements.to_vec() })
     }
 
-    /// Whether no text leads out of the map. Hugging Face's library takes that for granted.
-    pub fn is_sound(&self) -> bool {
+    /// Whether no text can lead to a position outside the map. Hugging Face's library panics if one does.
+    pub(super) fn is_sound(&self) -> bool {
         let Ok(replacements) = std::str::from_utf8(&self.replacements) else { return false };
         let mut is_seen = vec![false; self.nodes.len()];
         let mut open = vec![base(self.nodes.first().copied().unwrap_or_default())];
@@ -63,11 +65,12 @@ impl Charsmap {
         true
     }
 
-    /// What replaces the longest beginning of a text that the map has, and how many bytes that is.
+    /// Finds the longest key of the map with which a text begins. Returns its replacement and its length in bytes, or
+    /// `None` if there is no such key.
     ///
     /// # Errors
-    /// The map leads out of itself.
-    pub fn replacement(&self, text: &str) -> Result<Option<(&str, usize)>> {
+    /// Fails if the map leads to a position outside itself.
+    pub(super) fn replacement(&self, text: &str) -> Result<Option<(&str, usize)>> {
         let bad = || Error::Invalid("the map of characters leads out of itself".to_owned());
         let node = |index: u32| self.nodes.get(index as usize).copied().ok_or_else(bad);
         let mut index = base(node(0)?);
@@ -90,7 +93,7 @@ impl Charsmap {
         let rest = self.replacements.get(start as usize..).ok_or_else(bad)?;
         let end = rest.iter().position(|&byte| byte == 0).ok_or_else(bad)?;
         let replacement = std::str::from_utf8(&rest[..end]).map_err(|_| bad())?;
-        // A map may end within a character, and a text is cut at none.
+        // A key may end inside a character. The text cannot be cut there.
         Ok(text.is_char_boundary(length).then_some((replacement, length)))
     }
 }

@@ -1,9 +1,9 @@
-//! Reads SentencePiece's `tokenizer.model` (`sentencepiece_model.proto`) as transformers converts it
-//! (`convert_slow_tokenizer.py`).
+//! Reads SentencePiece's `tokenizer.model` (`sentencepiece_model.proto`), and converts it to a `tokenizer.json` as
+//! transformers does (`convert_slow_tokenizer.py`).
 
 use super::{
-    class::{Class, sentencepiece_decoder},
-    special_tokens::text,
+    special_tokens::token_text,
+    tokenizer_class::{TokenizerClass, sentencepiece_decoder},
 };
 use crate::{Error, Result, mapped};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -15,41 +15,41 @@ use std::{
     path::Path,
 };
 
-/// The file's usual name.
-pub const FILE: &str = "tokenizer.model";
+/// The usual name of the file.
+pub(super) const FILE: &str = "tokenizer.model";
 
-/// Mistral's name for its third vocabulary.
-pub const MISTRAL_FILE: &str = "tokenizer.model.v3";
+/// The name that Mistral gives the file of its third vocabulary.
+pub(super) const MISTRAL_FILE: &str = "tokenizer.model.v3";
 
-/// Bytes of the longest piece. SentencePiece's own have 16 characters unless one asks for more, and all ways to part a
-/// piece are tried.
-const LONGEST_PIECE: usize = 4096;
+/// Longest piece that is accepted, in bytes. SentencePiece trains pieces of up to 16 characters by default. The limit
+/// keeps a damaged file from costing much time, because all ways to divide a piece into two are tried.
+const MAX_PIECE_BYTES: usize = 4096;
 
-/// What stands for a space in a piece.
+/// The character that stands for a space in a piece.
 const SPACE: &str = "▁";
 
-/// Kinds of pieces: `SentencePiece.Type`.
+/// Types of pieces (`SentencePiece.Type` of the proto).
 const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 
-/// Kinds of models: `TrainerSpec.ModelType`.
+/// Types of models (`TrainerSpec.ModelType` of the proto).
 const UNIGRAM: i32 = 1;
 const BPE: i32 = 2;
 
-/// A model, of which only what changes tokens is read.
+/// The message `ModelProto`. Here and below, only the fields that influence tokens are declared.
 #[derive(Clone, PartialEq, Message)]
-struct Model {
+struct ModelProto {
     #[prost(message, repeated, tag = "1")]
-    pieces: Vec<Piece>,
+    pieces: Vec<PieceProto>,
     #[prost(message, optional, tag = "2")]
-    trainer: Option<Trainer>,
+    trainer: Option<TrainerSpec>,
     #[prost(message, optional, tag = "3")]
-    normalizer: Option<Normalizer>,
+    normalizer: Option<NormalizerSpec>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Piece {
+struct PieceProto {
     #[prost(string, tag = "1")]
     text: String,
     #[prost(float, tag = "2")]
@@ -59,7 +59,7 @@ struct Piece {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Trainer {
+struct TrainerSpec {
     #[prost(int32, tag = "3", optional)]
     model_type: Option<i32>,
     #[prost(bool, tag = "24")]
@@ -81,7 +81,7 @@ struct Trainer {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Normalizer {
+struct NormalizerSpec {
     #[prost(bytes = "vec", tag = "2")]
     precompiled_charsmap: Vec<u8>,
     #[prost(bool, tag = "3", optional)]
@@ -92,20 +92,20 @@ struct Normalizer {
     escape_whitespaces: Option<bool>,
 }
 
-/// A model's pieces, and how a text is prepared for them.
-pub struct Pieces {
-    pieces: Vec<Piece>,
-    trainer: Trainer,
-    normalizer: Normalizer,
+/// A SentencePiece model: its pieces, and how a text is normalized before it is split into pieces.
+pub(super) struct SentencePieceModel {
+    pieces: Vec<PieceProto>,
+    trainer: TrainerSpec,
+    normalizer: NormalizerSpec,
 }
 
-impl Pieces {
-    /// Reads a model; none if the file is no such model.
+impl SentencePieceModel {
+    /// Reads a model. Returns `None` if the file is not a SentencePiece model.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
-        let Ok(model) = Model::decode(&mapped::map(path)?[..]) else { return Ok(None) };
+    /// Fails if the file cannot be read.
+    pub(super) fn from_file(path: &Path) -> Result<Option<Self>> {
+        let Ok(model) = ModelProto::decode(&mapped::map(path)?[..]) else { return Ok(None) };
         let has_pieces = model.pieces.iter().any(|piece| !piece.text.is_empty());
         Ok(has_pieces.then(|| Self {
             pieces: model.pieces,
@@ -114,11 +114,11 @@ impl Pieces {
         }))
     }
 
-    /// The tokenizer as a `tokenizer.json` has it, and what the model names in the config.
+    /// Converts the model to a `tokenizer.json`, and adds the special tokens of the model to `config`.
     ///
     /// # Errors
-    /// The model is of a kind that is not read.
-    pub fn tokenizer(&self, class: Class, config: &mut Json) -> Result<Json> {
+    /// Fails if the model is of a type that is not supported or has a very long piece.
+    pub(super) fn to_json(&self, class: TokenizerClass, config: &mut Json) -> Result<Json> {
         let kind = self.trainer.model_type.unwrap_or(UNIGRAM);
         if ![UNIGRAM, BPE].contains(&kind) || self.trainer.treat_whitespace_as_suffix {
             return Err(Error::Unsupported(
@@ -126,16 +126,16 @@ impl Pieces {
                     .to_owned(),
             ));
         }
-        if let Some(piece) = self.pieces.iter().find(|piece| piece.text.len() > LONGEST_PIECE) {
+        if let Some(piece) = self.pieces.iter().find(|piece| piece.text.len() > MAX_PIECE_BYTES) {
             return Err(Error::Invalid(format!(
                 "has a piece of {} bytes, more than any such model: fetch it again",
                 piece.text.len()
             )));
         }
-        let saved = class == Class::Saved;
-        self.name_tokens(saved, config);
+        let saved = class == TokenizerClass::Saved;
+        self.add_special_tokens(saved, config);
         let model = match (saved, kind) {
-            // The class puts the rest together.
+            // The tokenizer class builds the other parts.
             (false, _) => {
                 json!({ "type": "BPE", "vocab": self.vocabulary(&Map::new()), "merges": self.merges_by_id() })
             }
@@ -149,7 +149,7 @@ impl Pieces {
                     "type": "BPE", "vocab": self.vocabulary(&names), "merges": self.merges_by_score(),
                     "unk_token": self.trainer.unk_piece.as_deref().unwrap_or("<unk>"), "fuse_unk": true,
                     "byte_fallback": self.trainer.byte_fallback,
-                    "ignore_merges": self.of_kind(USER_DEFINED).next().is_some(),
+                    "ignore_merges": self.pieces_of_kind(USER_DEFINED).next().is_some(),
                 })
             }
         };
@@ -164,16 +164,16 @@ impl Pieces {
         Ok(json)
     }
 
-    fn of_kind(&self, kind: i32) -> impl Iterator<Item = &str> {
+    fn pieces_of_kind(&self, kind: i32) -> impl Iterator<Item = &str> {
         let pieces = self.pieces.iter().filter(move |piece| piece.kind.unwrap_or(NORMAL) == kind);
         pieces.map(|piece| &piece.text[..])
     }
 
-    /// Puts special tokens into the config, where that does not have them.
-    fn name_tokens(&self, saved: bool, config: &mut Json) {
+    /// Adds the special tokens of the model to the config, unless the config has them already.
+    fn add_special_tokens(&self, saved: bool, config: &mut Json) {
         let lists = ["extra_special_tokens", "additional_special_tokens"];
         if lists.iter().all(|list| config.get(list).is_none()) {
-            // Tokens that the pre-tokenizer finds by itself are not added.
+            // User-defined tokens that the pre-tokenizer finds by itself are not added.
             let is_added = |kind: i32| kind == CONTROL || (kind == USER_DEFINED && !saved);
             let added = self.pieces.iter().map(|piece| (piece, piece.kind.unwrap_or(NORMAL)));
             let added = added.filter(|(_, kind)| is_added(*kind)).map(|(piece, kind)| {
@@ -197,7 +197,7 @@ impl Pieces {
             && adds_space
             && let Some(tokens) = config["added_tokens_decoder"].as_object_mut()
         {
-            // They are looked for in the text as it was given, so that each part between them gets its own space.
+            // These tokens are searched in the original text, so that each part between them gets its own space.
             tokens
                 .values_mut()
                 .filter(|token| token.is_object())
@@ -205,9 +205,9 @@ impl Pieces {
         }
     }
 
-    /// Ids by piece; `names` are what added tokens call some of them, by id.
+    /// Returns the ids by piece. `names` are the added tokens by id; their texts replace those of the pieces.
     fn vocabulary(&self, names: &Map<String, Json>) -> Map<String, Json> {
-        let named = |id: usize| names.get(&id.to_string()).and_then(text);
+        let named = |id: usize| names.get(&id.to_string()).and_then(token_text);
         let kept: HashSet<&str> = (self.pieces.iter().enumerate())
             .filter(|(id, _)| named(*id).is_none())
             .map(|(_, piece)| &piece.text[..])
@@ -220,10 +220,11 @@ impl Pieces {
         pieces.collect()
     }
 
-    /// All pairs of pieces that are a piece together, with what they sort by.
+    /// Returns all pairs of pieces that form another piece, sorted by `key`. Only pieces for which `is_part` is true
+    /// count.
     fn merges<'a, K: Ord>(
         &'a self,
-        is_part: impl Fn(&Piece) -> bool,
+        is_part: impl Fn(&PieceProto) -> bool,
         key: impl Fn(usize, &'a str, &'a str, &HashMap<&'a str, usize>) -> K,
     ) -> Vec<[&'a str; 2]> {
         let pieces = self.pieces.iter().enumerate().filter(|(_, piece)| is_part(piece));
@@ -241,7 +242,7 @@ impl Pieces {
         merges.into_iter().map(|(_, pair)| pair).collect()
     }
 
-    /// Merges as transformers' own classes rank them: by the id of what they make.
+    /// Returns the merges in the order of transformers' own classes: by the id of the merged piece.
     fn merges_by_id(&self) -> Vec<[&str; 2]> {
         let length = |piece: &str| piece.chars().count();
         self.merges(
@@ -250,9 +251,9 @@ impl Pieces {
         )
     }
 
-    /// Merges as SentencePiece ranks them: by the score of what they make, of normal pieces.
+    /// Returns the merges of normal pieces in the order of SentencePiece: by the score of the merged piece.
     fn merges_by_score(&self) -> Vec<[&str; 2]> {
-        // Numbers of either sign in one order, the highest first.
+        // Maps a float to an integer with the same order, and reverses it, so that the highest score comes first.
         let rank = |score: f32| {
             let bits = (score + 0.0).to_bits() as i32;
             Reverse(bits ^ (((bits >> 31) as u32) >> 1) as i32)
@@ -280,7 +281,7 @@ impl Pieces {
                 .push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": SPACE }));
         }
         if legacy && normalizer.add_dummy_prefix.unwrap_or(true) {
-            // What comes next would add no space where the text has one.
+            // The pre-tokenizer `Metaspace` would not add a space to a text that begins with one.
             steps.push(replace(r"\A▁", "▁▁"));
         }
         json!({ "type": "Sequence", "normalizers": steps })
@@ -294,10 +295,10 @@ impl Pieces {
                 "type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": false,
             }));
         }
-        let mut whole: Vec<&str> = self.of_kind(USER_DEFINED).collect();
+        let mut whole: Vec<&str> = self.pieces_of_kind(USER_DEFINED).collect();
         whole.sort_by_key(|piece| Reverse(piece.chars().count()));
         if !whole.is_empty() {
-            // They are never part of anything else.
+            // User-defined pieces are never part of another piece.
             let pattern: Vec<_> = whole.into_iter().map(fancy_regex::escape).collect();
             steps.push(json!({
                 "type": "Split", "pattern": { "Regex": pattern.join("|") }, "behavior": "Isolated", "invert": false,

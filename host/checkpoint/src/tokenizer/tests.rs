@@ -2,7 +2,7 @@ use super::*;
 use crate::text_file;
 use serde_json::{Value as Json, json};
 
-/// The refusal of the fixture with a part replaced.
+/// Replaces a part of the fixture, and returns the error message of the tokenizer.
 fn refusal(part: &str, value: Json) -> String {
     let fixture =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tokenizer/tokenizer.json");
@@ -12,7 +12,7 @@ fn refusal(part: &str, value: Json) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tokenizer.json");
     std::fs::write(&path, json.to_string()).expect("written");
-    Tokenizer::read(&path).err().expect("refused").to_string()
+    Tokenizer::from_json_file(&path).err().expect("refused").to_string()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn fixtures() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
-/// What transformers' AutoTokenizer says (`tests/fixtures/make-special-tokens`).
+/// The expected values come from transformers' `AutoTokenizer` (`tests/fixtures/make-special-tokens`).
 #[test]
 fn special_tokens_are_those_that_transformers_knows() {
     let text = text_file::read(&fixtures().join("special-tokens/expected.json"));
@@ -49,7 +49,8 @@ fn special_tokens_are_those_that_transformers_knows() {
             "tokenizer" => fixtures().join(name),
             _ => fixtures().join("special-tokens").join(name),
         };
-        let tokenizer = Tokenizer::read(&folder.join("tokenizer.json")).expect("readable");
+        let tokenizer =
+            Tokenizer::from_json_file(&folder.join("tokenizer.json")).expect("readable");
         let facts = tokenizer.facts();
         let role = |token: &Option<SpecialToken>| {
             token.as_ref().map_or(Json::Null, |token| json!({ "id": token.id, "text": token.text }))
@@ -89,12 +90,12 @@ fn special_tokens_are_those_that_transformers_knows() {
 #[test]
 fn tokens_that_the_vocabulary_alone_marks_are_told_apart() {
     let path = fixtures().join("special-tokens/listed/tokenizer.json");
-    let facts = Tokenizer::read(&path).expect("readable").facts();
+    let facts = Tokenizer::from_json_file(&path).expect("readable").facts();
     let marked = facts.special.iter().filter(|token| !token.is_named);
     let marked: Vec<_> = marked.map(|token| (token.id, &token.text[..])).collect();
     assert_eq!(marked, [(262, "<|reserved|>")]);
-    // The byte-level tokenizer, and a GGUF file that says so of its first two tokens.
-    let bytes = Tokenizer::bytes().expect("made").facts();
+    // The byte tokenizer, and a GGUF file whose first two tokens have roles.
+    let bytes = Tokenizer::with_byte_tokens().expect("made").facts();
     let gguf = Gguf::open(&fixtures().join("gguf/vocabulary-qwen2.gguf")).expect("a file");
     let gguf = Tokenizer::from_gguf(&gguf).expect("readable").expect("a vocabulary").facts();
     for (facts, ids, texts, length) in
@@ -118,7 +119,7 @@ fn a_decoder_that_is_no_json_is_refused() {
     let path = folder.path().join("tokenizer.json");
     for decoder in ["nul", &"[".repeat(100_000)] {
         std::fs::write(&path, format!("{{\"decoder\": {decoder}")).expect("written");
-        let refusal = Tokenizer::read(&path).err().expect("refused").to_string();
+        let refusal = Tokenizer::from_json_file(&path).err().expect("refused").to_string();
         assert!(refusal.contains("tokenizer.json"), "{refusal}");
     }
 }

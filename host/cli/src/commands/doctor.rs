@@ -1,18 +1,17 @@
-//! `llem doctor`: what this machine can measure, and what it lacks.
+//! The command `llem doctor`: what this machine can measure, and what is missing.
 
 use super::{
     MeterArgs, cache,
     output::{print, print_json},
 };
 use crate::{build_info, untrusted::line};
-use llem_engine::cpu::simd::{Path, VARIABLE};
+use llem_engine::cpu::{INSTRUCTION_SET_VARIABLE, InstructionSet};
 use llem_meter::{
-    Device, DeviceKind, DeviceState, Meter, Resolution,
-    clock::unix_seconds,
-    peaks::{self, Measured, MeasuredPeaks},
+    DatasheetPeaks, Device, DeviceKind, DeviceState, Meter, PeakMeasurement, PeakStore, Resolution,
+    unix_seconds,
 };
 use llem_quantity::{Quantity, Reading, Source, significant};
-use llem_runtime::Metering;
+use llem_runtime::MeterSetup;
 use serde_json::json;
 use std::{
     io::{self, Write},
@@ -20,12 +19,12 @@ use std::{
     time::Duration,
 };
 
-/// How long counters are watched, so that their own periods are told: fifteen ticks of a slow one.
+/// How long counters are watched to measure their update periods: fifteen ticks of a slow one.
 const WATCHED: Duration = Duration::from_millis(1500);
 
 /// Show devices, energy sources, and what is missing with its remedy.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct DoctorArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -36,9 +35,8 @@ pub struct Args {
     meter_args: MeterArgs,
 }
 
-impl Args {
-    /// Looks and tells.
-    pub fn run(self) -> anyhow::Result<()> {
+impl DoctorArgs {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let meter = Meter::discover(&self.meter_args.options());
         let devices = meter.devices();
         if self.peaks {
@@ -59,7 +57,12 @@ impl Args {
                 writeln!(out, "{} {}", console::style("note:").yellow(), line(note))?;
             }
             if let Some(reason) = meter.gpus_missing() {
-                writeln!(out, "{} {}", console::style("no GPU:").bold(), line(reason))?;
+                writeln!(
+                    out,
+                    "{} {}",
+                    console::style("no GPU:").bold(),
+                    line(&reason.to_string())
+                )?;
             }
             writeln!(out, "{} {}", console::style("kernels:").bold(), kernels())?;
             for library in llem_engine::gpu_libraries() {
@@ -78,21 +81,25 @@ impl Args {
     }
 }
 
-/// The instruction set that the CPU's kernels use, and those that they could.
+/// The instruction set that the CPU's kernels use, and all that they could use.
 fn kernels() -> String {
-    let names: Vec<_> = Path::available().iter().map(Path::to_string).collect();
-    format!("{} of {}; {VARIABLE} chooses", Path::chosen(), names.join(", "))
+    let names: Vec<_> = InstructionSet::available().iter().map(InstructionSet::to_string).collect();
+    format!(
+        "{} of {}; {INSTRUCTION_SET_VARIABLE} chooses",
+        InstructionSet::chosen(),
+        names.join(", ")
+    )
 }
 
-/// Measures a device that this build can use, and keeps what it reached.
+/// Measures the peak rates of a device that this build can use, and stores them for later runs.
 fn measure_peaks(device: &Device) -> anyhow::Result<()> {
-    let ordinal: llem_engine::Device = device.id.parse()?;
-    let reached = llem_engine::peaks::measure(ordinal)?;
-    let quantity = |rate: llem_engine::peaks::Rate, unit: &str| {
+    let ordinal: llem_engine::DeviceId = device.id.parse()?;
+    let reached = llem_engine::measure_peaks(ordinal)?;
+    let quantity = |rate: llem_engine::PeakRate, unit: &str| {
         Quantity::new(rate.best, rate.spread, unit, Source::Derived)
     };
     let products = reached.products.iter();
-    let measured = Measured {
+    let measured = PeakMeasurement {
         device: device.key(),
         measured_at: unix_seconds(),
         products: products
@@ -101,18 +108,18 @@ fn measure_peaks(device: &Device) -> anyhow::Result<()> {
         bandwidth: quantity(reached.bandwidth, "By/s"),
     };
     if let Some(kept) = kept_peaks()
-        && let Err(reason) = kept.keep(measured)
+        && let Err(reason) = kept.insert(measured)
     {
         eprintln!("{}", line(&format!("the peaks are not kept for later runs: {reason}")));
     }
     Ok(())
 }
 
-fn kept_peaks() -> Option<MeasuredPeaks> {
-    Metering { kept: cache(), ..Metering::default() }.peaks()
+fn kept_peaks() -> Option<PeakStore> {
+    MeterSetup { kept: cache(), ..MeterSetup::default() }.peaks()
 }
 
-fn measured(device: &Device) -> Option<Measured> {
+fn measured(device: &Device) -> Option<PeakMeasurement> {
     kept_peaks()?.find(&device.key())
 }
 
@@ -124,12 +131,12 @@ fn print_device(
 ) -> io::Result<()> {
     let head = format!("{}:", device.id);
     writeln!(out, "{} {}", console::style(head).bold(), line(&device.name))?;
-    let mut tell = |name: &str, text: String| writeln!(out, "  {name:<12} {}", line(&text));
+    let mut print_field = |name: &str, text: String| writeln!(out, "  {name:<12} {}", line(&text));
     if let Some(bytes) = device.memory_bytes {
-        tell("memory", format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)))?;
+        print_field("memory", format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)))?;
     }
     if let Some((major, minor)) = device.compute_capability {
-        tell("capability", format!("{major}.{minor}"))?;
+        print_field("capability", format!("{major}.{minor}"))?;
     }
     if let Some(state) = state {
         let readings = [
@@ -141,25 +148,25 @@ fn print_device(
         ];
         for (name, reading) in readings {
             if let Ok(quantity) = reading {
-                tell(name, quantity.to_string())?;
+                print_field(name, quantity.to_string())?;
             }
         }
         if !state.throttle_reasons.is_empty() {
-            tell("throttled", state.throttle_reasons.join(", "))?;
+            print_field("throttled", state.throttle_reasons.join(", "))?;
         }
     }
-    for resolution in resolutions.iter().filter(|resolution| resolution.device == device.id) {
+    for resolution in resolutions.iter().filter(|resolution| resolution.id.device == device.id) {
         let text = match &resolution.source {
-            Ok(source) => format!("{} by {source}{}", resolution.domain, period(resolution)),
+            Ok(source) => format!("{} by {source}{}", resolution.id.domain, period(resolution)),
             Err(reason) => format!("none: {reason}"),
         };
-        tell("energy", text)?;
+        print_field("energy", text)?;
     }
-    if let Some(peaks) = peaks::of(&device.name) {
+    if let Some(peaks) = DatasheetPeaks::from_name(&device.name) {
         let (f32, bandwidth) = (peaks.f32 / 1e12, peaks.bandwidth / 1e12);
         let half = peaks.bf16.or(peaks.f16).unwrap_or_default() / 1e12;
         let source = peaks.source;
-        tell(
+        print_field(
             "peaks",
             format!("{f32} TFLOP/s f32, {half} in 16 bits, {bandwidth} TB/s ({source})"),
         )?;
@@ -175,16 +182,16 @@ fn print_device(
             significant(measured.bandwidth.value / 1e9),
             llem_record::date(measured.measured_at)
         );
-        tell("reached", text)?;
+        print_field("reached", text)?;
     }
     if !device.settings.is_empty() {
         let settings = device.settings.iter().map(|(name, value)| format!("{name} {value}"));
-        tell("settings", settings.collect::<Vec<_>>().join(", "))?;
+        print_field("settings", settings.collect::<Vec<_>>().join(", "))?;
     }
-    device.notes.iter().try_for_each(|note| tell("note", note.clone()))
+    device.notes.iter().try_for_each(|note| print_field("note", note.clone()))
 }
 
-/// How often a gauge is updated, as it was seen or as it is known of its kind.
+/// How often a counter is updated: as it was observed, or as it is known for its kind.
 fn period(resolution: &Resolution) -> String {
     let Ok(period) = &resolution.update_period else { return String::new() };
     let in_ms = |seconds: f64| significant(seconds * 1e3);
@@ -212,11 +219,11 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
             "memory_bytes": device.memory_bytes,
             "compute_capability": device.compute_capability,
             "energy_source": device.energy_source.as_ref().ok(),
-            "energy_unavailable": device.energy_source.as_ref().err(),
+            "energy_unavailable": device.energy_source.as_ref().err().map(ToString::to_string),
             "uuid": device.uuid,
             "notes": device.notes,
             "settings": device.settings,
-            "peaks": peaks::of(&device.name).map(|peaks| json!({
+            "peaks": DatasheetPeaks::from_name(&device.name).map(|peaks| json!({
                 "f32": peaks.f32, "bf16": peaks.bf16, "f16": peaks.f16, "bandwidth": peaks.bandwidth, "source": peaks.source,
             })),
             "measured_peaks": measured(device),
@@ -232,18 +239,18 @@ fn to_object(meter: &Meter, devices: &[Device], resolutions: &[Resolution]) -> s
     });
     let counters = resolutions.iter().map(|resolution| {
         json!({
-            "device": resolution.device,
-            "domain": resolution.domain,
+            "device": resolution.id.device,
+            "domain": resolution.id.domain,
             "source": resolution.source.as_ref().ok(),
-            "at": meter.place_of(&resolution.device, &resolution.domain),
-            "unavailable": resolution.source.as_ref().err(),
+            "at": meter.location(&resolution.id),
+            "unavailable": resolution.source.as_ref().err().map(ToString::to_string),
             "update_period": known(&resolution.update_period),
         })
     });
     json!({
         "devices": devices.collect::<Vec<_>>(),
         "counters": counters.collect::<Vec<_>>(),
-        "gpus_missing": meter.gpus_missing(),
+        "gpus_missing": meter.gpus_missing().map(ToString::to_string),
         "build": build_info::build(),
     })
 }

@@ -1,24 +1,24 @@
-//! `llem exec`: run an experiment.
+//! The command `llem exec`: runs an experiment.
 
 use super::{
-    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, limits::LimitArgs, models::GrantArgs,
-    output::print_record, read_component, within,
+    MeterArgs, ModelArgs, TIMES, cache, compiled_cache, grant_args::GrantArgs,
+    limit_args::LimitArgs, output::print_record, read_component, within,
 };
 use crate::{build_info, signals::Signals, watch};
 use llem_checkpoint::chat;
 use llem_meter::Clock;
 use llem_runtime::{
-    Error, Metering, Options, Script, Stop, compose::Role, exec::exec, grants::Settings,
-    plan::Given,
+    ComponentRole, Error, ExecOptions, GivenInputs, MeterSetup, RunSettings, Script, StopSignal,
+    exec,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-/// How long an interrupted engine may take until other processes are told that the run is over.
+/// How long an interrupted engine may take before the other processes are told that the run is over.
 const LEAVE: Duration = Duration::from_secs(10);
 
 /// Run an experiment, or policies through the standard runner.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct ExecArgs {
     /// Components: one experiment (`quickstart` ships with llem), or policies; shipped ones stand in for those that are
     /// not given
     #[arg(required_unless_present_any = ["warmup", "workload", "metrics"])]
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = within(TIMES, "s"), help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
-    watchers: watch::Watchers,
+    watchers: watch::WatchArgs,
     /// Set a parameter that the experiment declares
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Parameters and datasets")]
     parameters: Vec<(String, String)>,
@@ -73,28 +73,27 @@ pub struct Args {
     limits: LimitArgs,
 }
 
-impl Args {
-    /// Runs it and shows what came of it.
-    pub fn run(self) -> anyhow::Result<()> {
+impl ExecArgs {
+    /// Executes the run and prints its result.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let json = self.json;
         let watchers = self.watchers.clone();
-        // Of several processes, only the one that leads comes back from here: before, none may bind a port.
+        // If several processes form the run, only the leading one returns from here. Ports must not be bound before.
         let options = self.options()?;
-        let world = options.settings.models.default().world.clone();
+        let world = options.settings().models.default_model().world.clone();
         let clock = Clock::start();
-        let observers = watch::all(&watchers, clock)?;
+        let observers = watch::observers(&watchers, clock)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(StopSignal::default());
         let signals = Signals::watch(Arc::clone(&stop))?;
         let outcome = runtime.block_on(exec(options, clock, Box::new(observers), stop));
-        // An engine that is still loading is not waited for.
+        // The program does not wait for an engine that is still loading.
         runtime.shutdown_background();
         if let Some(world) = world {
             world.leave(LEAVE);
         }
-        // From here on a closed pipe or a signal ends the program, as it does every other; before, it must not
-        // end a run.
+        // From here on, a closed pipe or a signal ends the program as usual. Before, it must not end a run.
         sigpipe::reset();
         signals.end_the_program();
         if let Some(record) = &outcome.record {
@@ -103,11 +102,11 @@ impl Args {
         outcome.error.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn options(self) -> anyhow::Result<Options> {
+    fn options(self) -> anyhow::Result<ExecOptions> {
         let given = [
-            (Some(Role::Warmup), self.warmup),
-            (Some(Role::Workload), self.workload),
-            (Some(Role::Metrics), self.metrics),
+            (Some(ComponentRole::Warmup), self.warmup),
+            (Some(ComponentRole::Workload), self.workload),
+            (Some(ComponentRole::Metrics), self.metrics),
         ];
         let files = self.components.into_iter().map(|file| (None, Some(file))).chain(given);
         let scripts = files
@@ -116,33 +115,30 @@ impl Args {
             .collect::<Result<Vec<_>, Error>>()?;
         let datasets = unique("dataset", self.datasets)?;
         let models = self.grants.models(&self.model_args)?;
-        Ok(Options {
-            scripts,
-            given: Given {
-                parameters: unique("parameter", self.parameters)?,
-                datasets: datasets
-                    .into_iter()
-                    .map(|(name, file)| (name, PathBuf::from(file)))
-                    .collect(),
-            },
-            baseline: self.baseline.map(Duration::from_secs_f64),
-            settings: Settings {
-                models,
-                seed: self.model_args.seed,
-                date: self.date.unwrap_or_else(chat::local_now),
-                limits: self.limits.limits(),
-                metering: Metering {
-                    options: self.meter_args.options(),
-                    timeline: !self.no_timeline,
-                    kept: cache(),
-                },
-                keep_prompts: self.keep_prompts,
-            },
-            out: self.out,
-            cache: compiled_cache(),
-            command: std::env::args().collect(),
-            build: build_info::build(),
-        })
+        let mut settings = RunSettings::new(models);
+        settings.seed = self.model_args.seed;
+        settings.date = self.date.unwrap_or_else(chat::local_now);
+        settings.limits = self.limits.limits();
+        settings.meter = MeterSetup {
+            options: self.meter_args.options(),
+            timeline: !self.no_timeline,
+            kept: cache(),
+        };
+        settings.keep_prompts = self.keep_prompts;
+        let given = GivenInputs {
+            parameters: unique("parameter", self.parameters)?,
+            datasets: datasets
+                .into_iter()
+                .map(|(name, file)| (name, PathBuf::from(file)))
+                .collect(),
+        };
+        Ok(ExecOptions::new(scripts, settings)
+            .inputs(given)
+            .baseline(self.baseline.map(Duration::from_secs_f64))
+            .folder(self.out)
+            .cache(compiled_cache())
+            .command(std::env::args().collect())
+            .build(build_info::build()))
     }
 }
 
@@ -161,4 +157,26 @@ fn unique(what: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, S
         }
     }
     Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_has_a_name_and_a_value() {
+        let pair = |text| pair(text).map(|(name, value)| format!("{name} {value}"));
+        assert_eq!(pair("a=b=c"), Ok("a b=c".to_owned()));
+        assert_eq!(pair("a="), Ok("a ".to_owned()));
+        assert!(pair("=b").is_err() && pair("ab").is_err());
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let text = |text: &str| text.to_owned();
+        let given = unique("parameter", vec![(text("a"), text("1")), (text("b"), text("2"))]);
+        assert_eq!(given.expect("two names").len(), 2);
+        let twice = unique("parameter", vec![(text("a"), text("1")), (text("a"), text("2"))]);
+        assert_eq!(twice.expect_err("one name").to_string(), "parameter 'a' is given twice");
+    }
 }

@@ -1,14 +1,16 @@
-//! `llem flops`: what a request costs, counted from the model's shape.
+//! The command `llem flops`: the operations of a request, counted from the model's shape.
 
 use super::{
     output::{print, print_json},
     parse, positive,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
-use llem_checkpoint::{checkpoint, families::Shape};
+use llem_checkpoint::{Checkpoint, Shape};
 use llem_engine::{
     AdapterSource, DigestOptions, LoadOptions, Model, ModelSource,
-    flops::{Components, Estimated, Logits, Phases, Workload, active_parameters},
+    flops::{
+        ComponentFlops, FlopEstimate, LogitPositions, PhaseFlops, RequestShape, active_parameters,
+    },
 };
 use llem_quantity::significant;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use std::io::{self, Write};
 
 /// Count a model's floating-point operations, from its shape.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct FlopsArgs {
     /// The model: a folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
     #[arg(value_parser = parse::<ModelSource>)]
     model: ModelSource,
@@ -48,16 +50,16 @@ enum LogitsArg {
     All,
 }
 
-impl Args {
+impl FlopsArgs {
     /// Counts and prints.
-    pub fn run(self) -> anyhow::Result<()> {
-        let shape = checkpoint::shape(&self.model)?;
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let shape = Checkpoint::read_shape(&self.model)?;
         self.check(&shape)?;
         let adapter = match &self.adapter {
             None => Default::default(),
             Some(adapter) => {
                 let options = LoadOptions {
-                    digests: DigestOptions::nothing(),
+                    digests: DigestOptions::disabled(),
                     ..LoadOptions::new(self.model.clone())
                 };
                 let mut model = Model::load(&options)?;
@@ -82,19 +84,19 @@ impl Args {
         Ok(())
     }
 
-    fn workload(&self) -> Workload {
-        Workload {
+    fn workload(&self) -> RequestShape {
+        RequestShape {
             batch: self.batch,
             prompt: self.prompt_tokens,
             output: self.new_tokens,
             logits: match self.logits {
-                LogitsArg::Last => Logits::Last,
-                LogitsArg::All => Logits::All,
+                LogitsArg::Last => LogitPositions::Last,
+                LogitsArg::All => LogitPositions::All,
             },
         }
     }
 
-    fn to_json(&self, shape: &Shape, estimated: &Estimated) -> Value {
+    fn to_json(&self, shape: &Shape, estimated: &FlopEstimate) -> Value {
         let [input, output] = self.workload().tokens();
         let sums = |[prefill, decode]: [f64; 2]| {
             json!({
@@ -105,7 +107,7 @@ impl Args {
                 "flops_per_output_token": (output > 0.0).then(|| decode / output),
             })
         };
-        let count = |phases: &Phases| {
+        let count = |phases: &PhaseFlops| {
             let mut object = sums([phases.prefill.total(), phases.decode.total()]);
             object["prefill"] = components(&phases.prefill);
             object["decode"] = components(&phases.decode);
@@ -129,8 +131,13 @@ impl Args {
         })
     }
 
-    fn print(&self, shape: &Shape, estimated: &Estimated, out: &mut dyn Write) -> io::Result<()> {
-        let Estimated { needed, executed, .. } = estimated;
+    fn print(
+        &self,
+        shape: &Shape,
+        estimated: &FlopEstimate,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let FlopEstimate { needed, executed, .. } = estimated;
         let mut table = Table::new();
         table.load_preset(NOTHING);
         table.set_header([
@@ -151,7 +158,7 @@ impl Args {
         for (index, (name, _)) in parts(&needed.prefill).iter().enumerate() {
             row(name, phases.map(|phase| Some(parts(phase)[index].1)));
         }
-        let totals = phases.map(Components::total);
+        let totals = phases.map(ComponentFlops::total);
         let [input, output] = self.workload().tokens();
         row("total", totals.map(Some));
         let each = [input, input, output, output];
@@ -170,7 +177,7 @@ impl Args {
     }
 }
 
-fn parts(count: &Components) -> [(&'static str, f64); 5] {
+fn parts(count: &ComponentFlops) -> [(&'static str, f64); 5] {
     [
         ("attention_projections", count.attention_projections),
         ("attention", count.attention),
@@ -180,7 +187,7 @@ fn parts(count: &Components) -> [(&'static str, f64); 5] {
     ]
 }
 
-fn components(count: &Components) -> Value {
+fn components(count: &ComponentFlops) -> Value {
     parts(count)
         .into_iter()
         .map(|(name, flops)| (name.to_owned(), flops.into()))

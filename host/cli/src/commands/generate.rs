@@ -1,4 +1,4 @@
-//! `llem generate`: a model without an experiment, and the way to check the engine against others.
+//! The command `llem generate`: runs a model without an experiment. It is used to compare the engine with others.
 
 use super::{
     ModelArgs,
@@ -7,8 +7,8 @@ use super::{
 };
 use crate::untrusted;
 use llem_engine::{
-    AdapterSource, Completion, Control, DType, Device, Generation, Model, ModelSource, Prompt,
-    Request, Sampling, adapters::Adapted,
+    ActiveAdapter, AdapterSource, Completion, Control, DType, DeviceId, Generation, Model,
+    ModelSource, Prompt, Request, Sampling,
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
@@ -19,11 +19,11 @@ use std::{
 
 /// Generate text or tokens with a model, without an experiment.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct GenerateArgs {
     /// A folder, a .gguf file, a Hub id (org/name[@revision]) or synthetic:PRESET
     #[arg(value_parser = parse::<ModelSource>)]
     model: ModelSource,
-    /// The prompt
+    /// The text to continue
     #[arg(required_unless_present = "tokens", conflicts_with = "tokens")]
     prompt: Option<String>,
     /// The prompt as token ids; needs no tokenizer
@@ -33,8 +33,8 @@ pub struct Args {
     #[arg(long, value_parser = parse::<DType>)]
     dtype: Option<DType>,
     /// Device that the model runs on: cpu, cuda:N
-    #[arg(long, default_value = "cpu", value_parser = parse::<Device>)]
-    device: Device,
+    #[arg(long, default_value = "cpu", value_parser = parse::<DeviceId>)]
+    device: DeviceId,
     #[command(flatten)]
     model_args: ModelArgs,
 
@@ -76,9 +76,8 @@ pub struct Args {
     logits: Option<PathBuf>,
 }
 
-impl Args {
-    /// Generates and prints.
-    pub fn run(self) -> anyhow::Result<()> {
+impl GenerateArgs {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let options = self.model_args.load_options(self.model.clone(), self.dtype, self.device)?;
         let mut model = Model::load(&options)?;
         let merge_time = match &self.adapter {
@@ -109,7 +108,7 @@ impl Args {
             keep_logits: self.logits.is_some(),
             ..Request::default()
         };
-        let mut generation = model.generate(request, &Control::none())?;
+        let mut generation = model.generate(request, &Control::default())?;
         if let Some(error) = generation.failure.take() {
             return Err(error.into());
         }
@@ -128,11 +127,11 @@ impl Args {
                 print_text(&ids.join(","))?;
             }
         }
-        tell_timings(&model, &generation, completion);
+        print_timings(&model, &generation, completion);
         Ok(())
     }
 
-    /// Attaches the adapter, and merges it if that was asked; returns how long merging took.
+    /// Attaches the adapter, and merges it if that was asked. Returns how long merging took.
     fn attach(
         &self,
         model: &mut Model,
@@ -151,8 +150,8 @@ fn write_logits(path: &Path, completion: &Completion, vocab: usize) -> anyhow::R
         .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
 }
 
-/// What a generation took, s. TTFT counts from the request being handed over, tokenization included, as in an
-/// experiment's record.
+/// The times of a generation, in seconds. TTFT starts when the request is handed over and includes tokenization, as in
+/// an experiment's record.
 struct Timings {
     ttft: f64,
     tokenize: f64,
@@ -161,7 +160,7 @@ struct Timings {
 }
 
 impl Timings {
-    fn of(generation: &Generation) -> Self {
+    fn from_generation(generation: &Generation) -> Self {
         let first = generation.completions[0].token_times.first();
         Self {
             ttft: first.map_or(0.0, |first| (*first - generation.submitted).as_secs_f64()),
@@ -171,7 +170,7 @@ impl Timings {
         }
     }
 
-    /// Tokens after the first per second; none where there were none.
+    /// The decode rate in tokens per second, without the first token. `None` if there is only one token.
     fn decode_rate(&self, completion: &Completion) -> Option<f64> {
         (completion.tokens.len() > 1).then(|| (completion.tokens.len() - 1) as f64 / self.decode)
     }
@@ -184,7 +183,7 @@ fn to_json(
     merge_time: Option<Duration>,
 ) -> serde_json::Value {
     let info = model.info();
-    let timings = Timings::of(generation);
+    let timings = Timings::from_generation(generation);
     let token_times: Vec<f64> = completion
         .token_times
         .iter()
@@ -194,8 +193,8 @@ fn to_json(
         "model": { "source": info.source, "digest": info.digest, "files": info.files, "dtype": info.dtype.to_string(), "quantization": info.quantization, "device": info.device.to_string(),
             "weight_bytes": info.weight_bytes, "decode_weight_bytes": info.decode_weight_bytes, "kv_bytes_per_token": info.kv_bytes_per_token, "warnings": info.warnings,
             "parallelism": { "tensor": info.split.tensor, "pipeline": info.split.pipeline, "data": info.split.data, "experts": info.split.experts },
-            "ranks": info.ranks.iter().map(|rank| json!({ "device": rank.place(), "layers": [rank.layers.start, rank.layers.end], "weight_bytes": rank.weight_bytes })).collect::<Vec<_>>() },
-        "adapter": completion.adapter.as_ref().map(|Adapted { adapter, mode }| json!({
+            "ranks": info.ranks.iter().map(|rank| json!({ "device": rank.device_name(), "layers": [rank.layers.start, rank.layers.end], "weight_bytes": rank.weight_bytes })).collect::<Vec<_>>() },
+        "adapter": completion.adapter.as_ref().map(|ActiveAdapter { adapter, mode }| json!({
             "name": adapter.name, "source": adapter.source, "digest": adapter.digest, "mode": mode.to_string(),
             "rank": adapter.rank, "modules": adapter.modules, "parameters": adapter.parameters, "weight_bytes": adapter.bytes,
             "flops_per_token": adapter.flops.per_token, "flops_per_logits": adapter.flops.per_logits,
@@ -220,17 +219,17 @@ fn to_json(
     })
 }
 
-/// On standard error, for the text stands alone on standard output.
-fn tell_timings(model: &Model, generation: &Generation, completion: &Completion) {
-    let timings = Timings::of(generation);
+/// Prints to standard error, because standard output contains only the text.
+fn print_timings(model: &Model, generation: &Generation, completion: &Completion) {
+    let timings = Timings::from_generation(generation);
     let decode = timings
         .decode_rate(completion)
         .map_or_else(String::new, |rate| format!(", decode {rate:.1} tok/s"));
     let adapter =
-        completion.adapter.as_ref().map_or_else(String::new, |Adapted { adapter, mode }| {
+        completion.adapter.as_ref().map_or_else(String::new, |ActiveAdapter { adapter, mode }| {
             format!(" with {} ({mode}, rank {})", adapter.name, adapter.rank)
         });
-    let told = format!(
+    let text = format!(
         "{}{adapter} in {}: {} + {} tokens; TTFT {:.1} ms, prefill {:.1} tok/s{decode}",
         model.info().source,
         model.info().dtype,
@@ -239,5 +238,5 @@ fn tell_timings(model: &Model, generation: &Generation, completion: &Completion)
         timings.ttft * 1e3,
         completion.prompt_tokens as f64 / timings.prefill,
     );
-    eprintln!("{}", untrusted::line(&told));
+    eprintln!("{}", untrusted::line(&text));
 }

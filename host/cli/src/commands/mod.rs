@@ -1,63 +1,69 @@
-//! The commands.
+//! The commands of the program.
 
 mod doctor;
 mod exec;
 mod flops;
 mod generate;
+mod grant_args;
 mod inspect;
-mod limits;
-mod models;
+mod limit_args;
+mod number_args;
 mod output;
 mod recover;
 mod schema;
+mod shipped_components;
 mod tokenize;
 
-use crate::{signals::Signals, untrusted::line};
+use self::{
+    number_args::{positive, within},
+    shipped_components::read_component,
+};
+use crate::{env, signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
-use llem_checkpoint::digest::Coverage;
+use llem_checkpoint::Coverage;
 use llem_engine::{
-    DType, Device, DigestOptions, LoadOptions, ModelSource, Split, cpu::simd::Path,
-    load::RANK_TIMEOUT, parallel::World,
+    DType, DeviceId, DigestOptions, LoadOptions, ModelSource, RANK_TIMEOUT, Split, World,
+    cpu::InstructionSet,
 };
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
-/// More often costs more than it tells; less often, a counter may wrap in between. ms.
+/// The allowed sample periods in milliseconds. A shorter one costs more than it tells, and with a longer one a counter
+/// may wrap unseen.
 const SAMPLE_PERIODS: RangeInclusive<f64> = 1.0..=10_000.0;
 
-/// What an option takes that is a time, s: thirty years stand for ever.
+/// The allowed values of an option that is a time, in seconds. The longest, thirty years, means for ever.
 const TIMES: RangeInclusive<f64> = 1e-3..=1e9;
 
-/// What llem can do.
+/// The commands. The first line of each doc is its help.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub(crate) enum CliCommand {
     /// Run an experiment, or policies through the standard runner
-    Exec(exec::Args),
+    Exec(exec::ExecArgs),
     /// Generate text or tokens with a model, without an experiment
-    Generate(generate::Args),
+    Generate(generate::GenerateArgs),
     /// Show the tokens of a text, or of a conversation rendered by the model's chat template
-    Tokenize(tokenize::Args),
+    Tokenize(tokenize::TokenizeArgs),
     /// Show what a component is: exports, imports, parameters, digest
-    Inspect(inspect::Args),
+    Inspect(inspect::InspectArgs),
     /// Count a model's floating-point operations, from its shape
-    Flops(flops::Args),
+    Flops(flops::FlopsArgs),
     /// Show devices, energy sources, and what is missing with its remedy
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Rebuild the record of a run that was killed, from its journal
-    Recover(recover::Args),
+    Recover(recover::RecoverArgs),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
-    Schema(schema::Args),
+    Schema(schema::SchemaArgs),
 }
 
-impl Command {
-    /// Does it.
-    pub fn run(self) -> anyhow::Result<()> {
+impl CliCommand {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         if !matches!(self, Self::Exec(_)) {
-            // `llem schema | head` is no failure.
+            // A closed pipe, as in `llem schema | head`, is not an error.
             sigpipe::reset();
         }
-        // What the environment asks of the engine is refused before any work.
-        Path::check().map_err(llem_engine::Error::from)?;
+        // A wrong environment variable of the engine is refused before any work.
+        InstructionSet::check().map_err(llem_engine::Error::from)?;
         match self {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
@@ -71,9 +77,9 @@ impl Command {
     }
 }
 
-/// How any model is loaded.
+/// The options that all commands which load a model have.
 #[derive(clap::Args)]
-pub struct ModelArgs {
+pub(crate) struct ModelArgs {
     /// Seed of everything random: synthetic weights, sampling, the script's random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -85,10 +91,10 @@ pub struct ModelArgs {
     split: SplitArgs,
 }
 
-/// How the model is split over ranks: GPUs from the device on, or threads of the CPU.
+/// The options that split a model over ranks, which are GPUs (from the given device on) or threads of the CPU.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Parallelism")]
-pub struct SplitArgs {
+pub(crate) struct SplitArgs {
     /// Tensor-parallel ranks, which share every product
     #[arg(long = "tp", value_name = "RANKS", default_value_t = 1, value_parser = positive)]
     tensor: usize,
@@ -113,10 +119,10 @@ pub struct SplitArgs {
     rank_timeout: f64,
 }
 
-/// How energy is metered.
+/// The options of the meter.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Metering")]
-pub struct MeterArgs {
+pub(crate) struct MeterArgs {
     /// What the processor draws with all and with no threads busy, for a machine where nothing measures it; its
     /// results are marked `modelled`
     #[arg(long, value_name = "tdp=W,idle=W[,uncertainty=%]")]
@@ -130,8 +136,8 @@ pub struct MeterArgs {
 }
 
 impl MeterArgs {
-    fn options(&self) -> llem_meter::Options {
-        llem_meter::Options {
+    fn options(&self) -> llem_meter::MeterOptions {
+        llem_meter::MeterOptions {
             power_model: self.power_model,
             period: Duration::from_secs_f64(self.sample_period * 1e-3),
             align: self.align_windows,
@@ -158,24 +164,25 @@ impl SplitArgs {
 }
 
 impl ModelArgs {
-    /// The processes that were launched together to be the model's ranks, if they are processes. Those
-    /// that do not lead serve here until the run is over, and then end.
-    fn world(&self, device: Device) -> anyhow::Result<Option<Arc<World>>> {
+    /// Joins the processes that were launched together to be the model's ranks, if there are any. All processes but the
+    /// leading one serve here until the run is over, and then exit.
+    fn join_world(&self, device: DeviceId) -> anyhow::Result<Option<Arc<World>>> {
         let (split, timeout) = (self.split.split(), self.split.rank_timeout());
-        let world = World::join(&split, timeout, device, llem_meter::sources::nvml::identities)?;
-        let Some(world) = world.as_ref().filter(|world| !world.leads()) else { return Ok(world) };
-        // A launcher signals every rank; when the run ends is for the one that leads to say.
+        let world = World::join(&split, timeout, device, llem_meter::cuda_device_uuids)?;
+        let Some(world) = world.as_ref().filter(|world| !world.is_leader()) else {
+            return Ok(world);
+        };
+        // A launcher sends signals to every rank, but only the leading rank ends the run.
         let _signals = Signals::watch(Arc::default())?;
         world.serve()?;
         std::process::exit(0);
     }
 
-    /// What to load.
     fn load_options(
         &self,
         source: ModelSource,
         dtype: Option<DType>,
-        device: Device,
+        device: DeviceId,
     ) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             dtype,
@@ -183,65 +190,33 @@ impl ModelArgs {
             seed: self.seed,
             split: self.split.split(),
             rank_timeout: self.split.rank_timeout(),
-            world: self.world(device)?,
+            world: self.join_world(device)?,
             digests: self.digests(),
             ..LoadOptions::new(source)
         })
     }
 
-    /// How it is identified. Hashes of large files are kept, so that each is read for that once.
+    /// The options of digests, which identify models. Digests of large files are cached, so that each file is hashed once.
     fn digests(&self) -> DigestOptions {
         let coverage = if self.quick_digest { Coverage::Headers } else { Coverage::Whole };
         DigestOptions { coverage, cache: cache().map(|folder| folder.join("digests.json")) }
     }
 }
 
-/// What is kept from run to run, compiled components among it: `LLEM_CACHE`, or the user's cache folder.
+/// The folder for what later runs reuse, such as compiled components: `LLEM_CACHE`, otherwise `llem` in the user's
+/// cache folder.
 fn cache() -> Option<PathBuf> {
-    match std::env::var_os("LLEM_CACHE").filter(|folder| !folder.is_empty()) {
+    match env::cache() {
         Some(folder) => Some(folder.into()),
         None => Some(choose_base_strategy().ok()?.cache_dir().join("llem")),
     }
 }
 
-/// Where compiled components are kept.
+/// The folder of compiled components.
 fn compiled_cache() -> Option<PathBuf> {
     cache().map(|folder| folder.join("compiled"))
 }
 
-/// A component by its file, or the one that ships with this program by its name.
-fn read_component(name: &str) -> Result<Vec<u8>, llem_runtime::Error> {
-    if name == "quickstart" {
-        return Ok(include_bytes!("../../../../scripts/quickstart/quickstart.wasm").to_vec());
-    }
-    std::fs::read(name).map_err(|error| {
-        llem_runtime::Error::Input(format!(
-            "cannot read {name}: {error}; give a .wasm file, or quickstart"
-        ))
-    })
-}
-
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| line(&error.to_string()))
-}
-
-/// Reads a number of an option that takes those from one to another.
-fn within(
-    range: RangeInclusive<f64>,
-    unit: &'static str,
-) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| {
-            format!("give a number from {} to {} {unit}", range.start(), range.end())
-        })
-    }
-}
-
-/// Reads how many of something there are to be.
-fn positive(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|count| *count > 0)
-        .ok_or_else(|| "give a whole number, at least 1".to_owned())
 }

@@ -1,21 +1,20 @@
-//! `llem schema`: the record's form, for whoever reads it by program.
+//! The command `llem schema`: the JSON Schema of the record.
 
 use super::output::print_json;
-use llem_record::{Line, RunRecord};
+use llem_record::{JournalLine, RunRecord};
 
 /// Print the JSON Schema of run.json, or of a line of events.jsonl.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct SchemaArgs {
     /// Of a line of events.jsonl instead
     #[arg(long)]
     events: bool,
 }
 
-impl Args {
-    /// Prints it.
-    pub fn run(self) -> anyhow::Result<()> {
+impl SchemaArgs {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let schema = if self.events {
-            schemars::schema_for!(Line)
+            schemars::schema_for!(JournalLine)
         } else {
             schemars::schema_for!(RunRecord)
         };

@@ -1,10 +1,11 @@
-//! `llem tokenize`: what text or a conversation becomes before the model sees it.
+//! The command `llem tokenize`: the tokens of a text or of a conversation.
 
 use super::output::{print_json, print_text};
 use crate::untrusted;
 use llem_checkpoint::{
+    Gguf,
     chat::{self, ChatTemplate, Conversation},
-    gguf::{self, Gguf},
+    is_gguf,
     tokenizer::Tokenizer,
 };
 use serde_json::json;
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 /// Show the tokens of a text, or of a conversation rendered by the model's chat template.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct TokenizeArgs {
     /// A model's folder or .gguf file; its weights are not read
     model: PathBuf,
-    /// The text
+    /// The text to tokenize
     #[arg(required_unless_present = "chat", conflicts_with = "chat")]
     text: Option<String>,
     /// A JSON file with a list of messages: [{"role": "user", "content": "..."}]; or with an object of messages, tools,
@@ -30,15 +31,14 @@ pub struct Args {
     json: bool,
 }
 
-impl Args {
-    /// Renders, tokenizes and prints.
-    pub fn run(self) -> anyhow::Result<()> {
+impl TokenizeArgs {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let (tokenizer, template) = self.read()?;
         let text = match &self.chat {
             Some(path) => self.render(path, template)?,
             None => self.text.clone().unwrap_or_default(),
         };
-        // A template writes the special tokens itself.
+        // A chat template writes the special tokens itself.
         let special = self.chat.is_none();
         let tokens = tokenizer.map(|tokenizer| tokenizer.encode(&text, special)).transpose()?;
         if self.json {
@@ -66,18 +66,18 @@ impl Args {
             let gguf = Gguf::open(&self.model)?;
             return Ok((Tokenizer::from_gguf(&gguf)?, ChatTemplate::from_gguf(&gguf)));
         }
-        Ok((Tokenizer::in_folder(&self.model)?, ChatTemplate::read(&self.model)?))
+        Ok((Tokenizer::from_folder(&self.model)?, ChatTemplate::from_folder(&self.model)?))
     }
 
     fn is_gguf(&self) -> bool {
-        gguf::is_gguf(&self.model)
+        is_gguf(&self.model)
     }
 
-    /// Why a vocabulary that is there is not read.
+    /// Why the tokenizer cannot be read although there is one.
     fn refusal(&self) -> llem_engine::Result<Option<String>> {
         Ok(match self.is_gguf() {
-            true => Tokenizer::refusal(&Gguf::open(&self.model)?),
-            false => Tokenizer::refusal_in(&self.model),
+            true => Tokenizer::gguf_refusal(&Gguf::open(&self.model)?),
+            false => Tokenizer::folder_refusal(&self.model),
         })
     }
 
@@ -86,7 +86,7 @@ impl Args {
         path: &Path,
         template: Option<ChatTemplate>,
     ) -> llem_checkpoint::Result<String> {
-        let conversation = Conversation::read(path)?;
+        let conversation = Conversation::from_file(path)?;
         let template = template.ok_or_else(|| {
             let reason = "it has no chat template: no chat_template.jinja, nor one in tokenizer_config.json \
                           or in a .gguf file's metadata";

@@ -1,16 +1,18 @@
-//! What energy a run took, and how that is known.
+//! Prints the energy of a run, and how it was measured.
 
-use super::{LINES, ROWS, bold, first, group_row::group_row, left_out, lines, plain_table};
+use super::{
+    LINES, ROWS, bold, group_row::group_row, lines, plain_table, print_left_out, split_shown,
+};
 use crate::untrusted::line;
 use llem_quantity::{ReadingRecord, Source, significant};
-use llem_record::{Distribution, RunRecord, energy::DomainRecord, statistics::RequestGroup};
+use llem_record::{Distribution, DomainRecord, RequestGroup, RunRecord};
 use std::{
     collections::HashSet,
     io::{self, Write},
 };
 
-/// The energy of requests by what it went into; nothing where none is known.
-pub fn print_table(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+/// Prints the energy of requests by what it was used for. Prints nothing if no energy is known.
+pub(super) fn print_table(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let is_known = |group: &&RequestGroup| group.energy.reading().is_ok();
     let groups: Vec<&RequestGroup> = record.groups.iter().filter(is_known).collect();
     if groups.is_empty() {
@@ -26,28 +28,28 @@ pub fn print_table(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         "decode J/token",
         "J/sequence",
     ]);
-    let (groups, more) = first(&groups, ROWS);
+    let (groups, more) = split_shown(&groups, ROWS);
     for group in groups {
-        let part = |part: &Option<ReadingRecord>| part.as_ref().map_or_else(none, energy);
+        let part = |part: &Option<ReadingRecord>| part.as_ref().map_or_else(absent, energy);
         let numbers = [
             energy(&group.energy),
             part(&group.energy_cpu),
             part(&group.energy_accelerators),
             part(&group.prefill_energy_per_input_token),
             part(&group.decode_energy_per_output_token),
-            group.energy_per_sequence_j.as_ref().map_or_else(none, spread),
+            group.energy_per_sequence_j.as_ref().map_or_else(absent, spread),
         ];
         table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("energy"), table.trim_fmt())?;
-    left_out(out, more.len(), "rows of energy")?;
+    print_left_out(out, more.len(), "rows of energy")?;
     writeln!(
         out,
         "  ±: one standard uncertainty; sequences: median, 99th percentile of their shares"
     )
 }
 
-fn none() -> String {
+fn absent() -> String {
     "-".to_owned()
 }
 
@@ -55,8 +57,8 @@ fn spread(distribution: &Distribution) -> String {
     format!("{} {}", significant(distribution.p50), significant(distribution.p99))
 }
 
-/// A number with its uncertainty, in four digits.
-pub fn energy(energy: &ReadingRecord) -> String {
+/// An energy with its uncertainty, each in four digits.
+pub(super) fn energy(energy: &ReadingRecord) -> String {
     match energy {
         ReadingRecord::Known(joules) => {
             format!("{} ± {}", significant(joules.value), significant(joules.uncertainty))
@@ -66,36 +68,36 @@ pub fn energy(energy: &ReadingRecord) -> String {
 }
 
 /// The devices that a total covers.
-pub fn covered(covers: &[DomainRecord]) -> String {
+pub(super) fn covered(covers: &[DomainRecord]) -> String {
     let mut devices: Vec<&str> = covers.iter().map(|covered| covered.device.as_str()).collect();
     devices.dedup();
     if devices.is_empty() { "-".to_owned() } else { devices.join("+") }
 }
 
-/// Where a number came from.
-pub fn energy_source(energy: &ReadingRecord) -> String {
+/// The source of an energy.
+pub(super) fn energy_source(energy: &ReadingRecord) -> String {
     match energy {
         ReadingRecord::Known(joules) => joules.source.to_string(),
         ReadingRecord::Unavailable { .. } => "-".to_owned(),
     }
 }
 
-/// Why energies are not known, each reason once.
-pub fn print_reasons(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+/// Prints why energies are not known, each reason once.
+pub(super) fn print_reasons(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let generated = record.groups.iter().map(|group| &group.energy);
     let scored = record.score_groups.iter().map(|group| &group.energy);
-    let mut told = HashSet::new();
+    let mut printed = HashSet::new();
     let reasons = generated.chain(scored).filter_map(|energy| match energy {
-        ReadingRecord::Unavailable { unavailable } => {
-            told.insert(unavailable).then(|| format!("not measured: {unavailable}"))
+        ReadingRecord::Unavailable { unavailable, .. } => {
+            printed.insert(unavailable).then(|| format!("not measured: {unavailable}"))
         }
         ReadingRecord::Known(_) => None,
     });
     lines(out, bold("energy"), "reasons", reasons)
 }
 
-/// What meters each device, what it drew at rest, and what watching it cost.
-pub fn print_metering(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+/// Prints what meters each device, its idle power, and the cost of sampling.
+pub(super) fn print_metering(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let gauges = record.devices.iter().flat_map(|device| {
         device.gauges.iter().filter_map(|gauge| {
             Some(match gauge.source? {

@@ -1,11 +1,11 @@
-//! What all tables of groups begin with.
+//! The first cells of every table of groups.
 
 use crate::untrusted::cell;
 use comfy_table::{Cell, CellAlignment};
 use llem_record::RunRecord;
 
-/// A group's row: its phase, its label, with its model where there are several, then its numbers.
-pub fn group_row<const N: usize>(
+/// A group's row: its phase, its label (with its model if there are several), and its numbers.
+pub(super) fn group_row<const N: usize>(
     record: &RunRecord,
     phase: &str,
     label: &str,

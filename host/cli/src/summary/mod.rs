@@ -1,4 +1,4 @@
-//! The end of a run, at a glance: it fits a screen or a few, whatever the record holds.
+//! The summary of a run. It fits on a screen or a few, even if the record is large.
 
 mod energy;
 mod group_row;
@@ -7,31 +7,34 @@ mod requests;
 use crate::untrusted::{cell, line};
 use comfy_table::{Attribute, Cell, CellAlignment, Table, presets::NOTHING};
 use llem_record::{
-    RunRecord, Status,
-    event::{self, AdapterChange, AdapterRecord, ModelRecord, Parallelism},
-    schema::{Phase, Recovery},
+    AdapterChange, AdapterRecord, ModelRecord, Parallelism, PhaseRecord, Recovery, RunRecord,
+    RunStatus,
 };
 use std::{
     io::{self, Write},
     path::Path,
 };
 
-/// Most rows of a table that are shown.
+/// The most rows of a table that are printed.
 const ROWS: usize = 100;
-/// Most columns of a script's table that are shown.
+/// The most columns of a script's table that are printed.
 const COLUMNS: usize = 16;
-/// Most tables of a script that are shown.
+/// The most tables of a script that are printed.
 const TABLES: usize = 10;
-/// Most lines of a kind, or parts of one line, that are shown: warnings, models, phases.
+/// The most lines of a kind, or parts of one line, that are printed: warnings, models, phases.
 const LINES: usize = 20;
 
-/// Prints phases, requests, metrics, warnings, and where the record is.
-pub fn print(record: &RunRecord, folder: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
+/// Prints phases, requests, metrics, warnings, and the folder of the record.
+pub(crate) fn print(
+    record: &RunRecord,
+    folder: Option<&Path>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let status = match record.status {
-        Status::Completed => console::style("completed").green(),
-        Status::Interrupted => console::style("interrupted").yellow(),
-        Status::Killed => console::style("killed").red(),
-        Status::Failed | Status::Running => console::style("failed").red(),
+        RunStatus::Completed => console::style("completed").green(),
+        RunStatus::Interrupted => console::style("interrupted").yellow(),
+        RunStatus::Killed => console::style("killed").red(),
+        RunStatus::Failed | RunStatus::Running => console::style("failed").red(),
     };
     let took = duration(record.wall_ns as f64 * 1e-9);
     writeln!(out, "{} {status} in {took}", bold(&cell(&record.id)))?;
@@ -40,7 +43,7 @@ pub fn print(record: &RunRecord, folder: Option<&Path>, out: &mut dyn Write) -> 
     }
     let models = record.models.iter().map(model);
     lines(out, bold("model"), "models", models)?;
-    // What was merged and detached on the way stands in the record.
+    // Adapters that were merged or detached during the run are in the record only.
     let is_attached = |adapter: &&AdapterRecord| adapter.change == AdapterChange::Attached;
     let adapters = record.adapters.iter().filter(is_attached).map(adapter);
     lines(out, bold("adapter"), "adapters", adapters)?;
@@ -53,11 +56,11 @@ pub fn print(record: &RunRecord, folder: Option<&Path>, out: &mut dyn Write) -> 
     energy::print_reasons(record, out)?;
     energy::print_metering(record, out)?;
     print_metrics(record, out)?;
-    let (tables, more) = first(&record.tables, TABLES);
+    let (tables, more) = split_shown(&record.tables, TABLES);
     for table in tables {
         print_text_table(table, out)?;
     }
-    left_out(out, more.len(), "tables of the script")?;
+    print_left_out(out, more.len(), "tables of the script")?;
     let warning = console::style("warning").yellow().bold();
     lines(out, warning, "warnings", record.warnings.iter().map(String::as_str))?;
     if let Some(folder) = folder {
@@ -70,20 +73,20 @@ fn bold(text: &str) -> console::StyledObject<&str> {
     console::style(text).bold()
 }
 
-/// As many of them as are shown, and the rest.
-fn first<T>(items: &[T], most: usize) -> (&[T], &[T]) {
+/// Splits items into those that are printed, at most `most`, and the rest.
+fn split_shown<T>(items: &[T], most: usize) -> (&[T], &[T]) {
     items.split_at(items.len().min(most))
 }
 
-/// Says how many there are that are not shown.
-fn left_out(out: &mut dyn Write, count: usize, what: &str) -> io::Result<()> {
+/// Prints how many items are left out.
+fn print_left_out(out: &mut dyn Write, count: usize, what: &str) -> io::Result<()> {
     match count {
         0 => Ok(()),
         count => writeln!(out, "  … {count} more {what} in run.json"),
     }
 }
 
-/// A line each, behind the same head.
+/// Prints one line for each text, each after the same head.
 fn lines<T: AsRef<str>>(
     out: &mut dyn Write,
     head: console::StyledObject<&str>,
@@ -93,10 +96,10 @@ fn lines<T: AsRef<str>>(
     for text in texts.by_ref().take(LINES) {
         writeln!(out, "{head} {}", line(text.as_ref()))?;
     }
-    left_out(out, texts.count(), what)
+    print_left_out(out, texts.count(), what)
 }
 
-/// How a record was rebuilt, and what it lacks.
+/// How a record was recovered, and what it lacks.
 fn recovered(recovery: &Recovery) -> String {
     let mut text = format!("{} lines", recovery.lines);
     if recovery.skipped_lines > 0 {
@@ -120,7 +123,7 @@ fn model(model: &ModelRecord) -> String {
     )
 }
 
-/// How a model is split, where it is.
+/// How a model is split over ranks, or nothing if it is not split.
 fn split(model: &ModelRecord) -> String {
     let Parallelism { tensor, pipeline, data, experts, .. } = model.parallelism;
     if tensor * pipeline * data == 1 {
@@ -141,8 +144,8 @@ fn adapter(adapter: &AdapterRecord) -> String {
     )
 }
 
-/// Phases by name, with what those of one name took together.
-fn phases(phases: &[Phase]) -> String {
+/// The phases by name, each with the total time of all phases of that name.
+fn phases(phases: &[PhaseRecord]) -> String {
     let mut sums: Vec<(&str, u64, u32)> = Vec::new();
     let mut more = 0;
     for phase in phases {
@@ -168,7 +171,7 @@ fn print_metrics(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     let mut table = plain_table(["metric", "labels", "value", "source"]);
-    let (metrics, more) = first(&record.metrics, ROWS);
+    let (metrics, more) = split_shown(&record.metrics, ROWS);
     for metric in metrics {
         let labels = metric.labels.iter().take(LINES);
         let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
@@ -180,24 +183,24 @@ fn print_metrics(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     writeln!(out, "\n{}\n{}", bold("metrics"), table.trim_fmt())?;
-    left_out(out, more.len(), "metrics")?;
+    print_left_out(out, more.len(), "metrics")?;
     writeln!(out, "  ±: one standard uncertainty")
 }
 
-/// A table of the script. The host has only the script's word for what stands in it.
-fn print_text_table(table: &event::Table, out: &mut dyn Write) -> io::Result<()> {
-    let (heads, more_columns) = first(&table.columns, COLUMNS);
+/// Prints a table of the script. The host cannot check its content.
+fn print_text_table(table: &llem_record::Table, out: &mut dyn Write) -> io::Result<()> {
+    let (heads, more_columns) = split_shown(&table.columns, COLUMNS);
     let mut shown = plain_table(heads.iter().map(|head| cell(head)));
-    let (rows, more_rows) = first(&table.rows, ROWS);
+    let (rows, more_rows) = split_shown(&table.rows, ROWS);
     for row in rows {
         shown.add_row(row.iter().take(COLUMNS).map(|text| cell(text)));
     }
     let head = format!("table of the script: {}", cell(&table.name));
     writeln!(out, "\n{}\n{}", bold(&head), shown.trim_fmt())?;
     match (more_columns.len(), more_rows.len()) {
-        (0, rows) => left_out(out, rows, "rows"),
-        (columns, 0) => left_out(out, columns, "columns"),
-        (columns, rows) => left_out(out, columns, &format!("columns and {rows} more rows")),
+        (0, rows) => print_left_out(out, rows, "rows"),
+        (columns, 0) => print_left_out(out, columns, "columns"),
+        (columns, rows) => print_left_out(out, columns, &format!("columns and {rows} more rows")),
     }
 }
 

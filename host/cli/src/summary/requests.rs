@@ -1,12 +1,12 @@
-//! What requests took: those that generate, and those that score.
+//! Prints the tables of requests: those that generate, and those that score.
 
-use super::{ROWS, bold, energy, first, group_row::group_row, left_out, plain_table};
+use super::{ROWS, bold, energy, group_row::group_row, plain_table, print_left_out, split_shown};
 use llem_quantity::{Quantity, significant};
 use llem_record::{Distribution, RunRecord};
 use std::io::{self, Write};
 
-/// Requests by phase and label. Warm-up is shown too: that it differs is what it is for.
-pub fn print_groups(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+/// Prints requests by phase and label. Warm-up is included, so that readers see how it differs.
+pub(super) fn print_groups(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     if record.groups.is_empty() {
         return Ok(());
     }
@@ -25,7 +25,7 @@ pub fn print_groups(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         "energy of",
         "energy by",
     ]);
-    let (groups, more) = first(&record.groups, ROWS);
+    let (groups, more) = split_shown(&record.groups, ROWS);
     for group in groups {
         let numbers = [
             group.requests.to_string(),
@@ -43,12 +43,12 @@ pub fn print_groups(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("requests"), table.trim_fmt())?;
-    left_out(out, more.len(), "rows of requests")?;
+    print_left_out(out, more.len(), "rows of requests")?;
     writeln!(out, "  latencies: median, 99th percentile")
 }
 
-/// Scoring by phase and kind.
-pub fn print_scores(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+/// Prints scoring by phase and kind.
+pub(super) fn print_scores(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     if record.score_groups.is_empty() {
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub fn print_scores(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         "energy of",
         "energy by",
     ]);
-    let (groups, more) = first(&record.score_groups, ROWS);
+    let (groups, more) = split_shown(&record.score_groups, ROWS);
     for group in groups {
         let numbers = [
             group.calls.to_string(),
@@ -81,7 +81,7 @@ pub fn print_scores(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         table.add_row(group_row(record, &group.phase, &group.label, group.model, numbers));
     }
     writeln!(out, "\n{}\n{}", bold("scores"), table.trim_fmt())?;
-    left_out(out, more.len(), "rows of scores")
+    print_left_out(out, more.len(), "rows of scores")
 }
 
 fn milliseconds(distribution: Option<&Distribution>) -> String {

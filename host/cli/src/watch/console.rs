@@ -1,12 +1,12 @@
-//! What a person sees while a run goes on: one line that moves, and what they should not miss.
+//! The console of a run that goes on: one line that shows the progress, and messages that stay.
 //!
 //! ```text
-//! engine's thread ──a number──► counter ─┐
-//! run ──┬─what goes on──► line ──────────┤ ten times a second
-//!       └─warnings, log lines──► queue ──┴──► drawing thread ──► standard error
+//! engine's thread ──a number──► counter ───┐
+//! run ──┬─progress──► status line ─────────┤ ten times a second
+//!       └─warnings, log lines──► queue ────┴──► drawing thread ──► standard error
 //! ```
 //!
-//! Only the drawing thread writes, so that a terminal that is slow, or that nobody reads, holds up nothing of the run.
+//! Only the drawing thread writes. So a terminal that is slow, or that nobody reads, does not delay the run.
 
 use crate::untrusted::{cell, line};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,48 +23,49 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The moving line is redrawn at most this often.
+/// The shortest time between two drawings of the status line.
 const REDRAW: Duration = Duration::from_millis(100);
-/// Lines that may wait for a slow terminal. All of them are in the record, too.
+/// The most messages that may wait for a slow terminal. All of them are in the record too.
 const QUEUE: usize = 1024;
-/// How long the end of a run waits for a terminal that is slow.
+/// How long the end of a run waits for a slow terminal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A console on standard error; silent where that is not a terminal, but for warnings.
-pub struct Console {
-    shown: Arc<Shown>,
-    /// None once the run has ended.
-    drawing: Mutex<Option<Drawing>>,
-    /// Whether the moving line, and what is only for somebody who watches, is shown.
+/// The console on standard error. If that is not a terminal, it prints only warnings and the script's errors and
+/// warnings.
+pub(crate) struct Console {
+    shown: Arc<DisplayState>,
+    /// `None` once the run has ended.
+    drawing: Mutex<Option<DrawingThread>>,
+    /// Whether standard error is a terminal. If not, the status line and informational messages are left out.
     is_attended: bool,
 }
 
-/// What the moving line says.
+/// What the status line shows.
 #[derive(Default)]
-struct Shown {
-    /// The drawing thread only copies it: nobody waits for this lock while a terminal is written to.
-    line: Mutex<Line>,
-    /// Tokens of the request that goes on. All that the engine's thread touches between two tokens.
+struct DisplayState {
+    /// The drawing thread only copies it, so nobody waits for this lock while the terminal is written to.
+    line: Mutex<StatusLine>,
+    /// The tokens of the current request. It is all that the engine's thread changes between two tokens.
     generated: AtomicU64,
 }
 
 #[derive(Clone, Default)]
-struct Line {
+struct StatusLine {
     phase: String,
-    doing: Doing,
+    doing: CurrentWork,
 }
 
 #[derive(Clone, Default)]
-enum Doing {
+enum CurrentWork {
     #[default]
     Nothing,
-    /// So many are done; a total of 0 is unknown.
+    /// `done` units of work are finished. A `total` of 0 means unknown.
     Counting { done: u64, total: u64, label: String },
-    /// A request generates at most so many tokens.
+    /// A request generates at most `most` tokens.
     Generating { most: u64, label: String },
 }
 
-impl Doing {
+impl CurrentWork {
     fn text(&self, generated: u64) -> String {
         match self {
             Self::Nothing => String::new(),
@@ -75,21 +76,21 @@ impl Doing {
     }
 }
 
-/// A line that stays.
-struct Said {
-    kind: Kind,
-    /// In the form that a terminal may have it, and no longer than that: many may wait.
+/// A message that stays on the terminal.
+struct ConsoleMessage {
+    kind: MessageKind,
+    /// The text, made safe and short, because many messages may wait.
     message: String,
 }
 
-enum Kind {
+enum MessageKind {
     Warning,
     ScriptError,
     ScriptWarning,
     ScriptInfo,
 }
 
-impl Kind {
+impl MessageKind {
     fn styled(&self) -> console::StyledObject<&'static str> {
         let plain = match self {
             Self::Warning => console::style("warning:").yellow(),
@@ -101,22 +102,21 @@ impl Kind {
     }
 }
 
-/// The way to the thread that draws.
-struct Drawing {
-    queue: SyncSender<Said>,
+/// The thread that draws, and the queue to it.
+struct DrawingThread {
+    queue: SyncSender<ConsoleMessage>,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
     _thread: JoinHandle<()>,
 }
 
 impl Console {
-    /// A console with nothing on it yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}{msg}") {
             bar.set_style(style);
         }
-        let (shown, is_attended) = (Arc::new(Shown::default()), !bar.is_hidden());
+        let (shown, is_attended) = (Arc::new(DisplayState::default()), !bar.is_hidden());
         let (queue, said) = mpsc::sync_channel(QUEUE);
         let (alive, ended) = mpsc::channel();
         let drawn = Arc::clone(&shown);
@@ -124,20 +124,20 @@ impl Console {
             let _alive: mpsc::Sender<()> = alive;
             draw(&bar, &drawn, &said, is_attended);
         });
-        let drawing = thread.ok().map(|thread| Drawing { queue, ended, _thread: thread });
+        let drawing = thread.ok().map(|thread| DrawingThread { queue, ended, _thread: thread });
         Self { shown, drawing: Mutex::new(drawing), is_attended }
     }
 
-    fn say(&self, kind: Kind, message: &str) {
+    fn show(&self, kind: MessageKind, message: &str) {
         if let Some(drawing) = &*lock(&self.drawing) {
-            // A line for which there is no room is in the record all the same.
-            let _ = drawing.queue.try_send(Said { kind, message: line(message) });
+            // A message that does not fit into the queue is still in the record.
+            let _ = drawing.queue.try_send(ConsoleMessage { kind, message: line(message) });
         }
     }
 
-    /// Has the rest written and the moving line taken away, unless the terminal takes too long.
+    /// Waits until the remaining messages are written and the status line is removed, but not longer than [`PATIENCE`].
     fn end(&self) {
-        if let Some(Drawing { queue, ended, .. }) = lock(&self.drawing).take() {
+        if let Some(DrawingThread { queue, ended, .. }) = lock(&self.drawing).take() {
             drop(queue);
             let _ = ended.recv_timeout(PATIENCE);
         }
@@ -148,17 +148,18 @@ impl Observer for Console {
     fn event(&self, event: &Event) {
         match event {
             Event::PhaseBegan { phase } => {
-                *lock(&self.shown.line) = Line { phase: cell(phase), doing: Doing::Nothing };
+                *lock(&self.shown.line) =
+                    StatusLine { phase: cell(phase), doing: CurrentWork::Nothing };
             }
             Event::Warning { .. } | Event::ScriptWarning { .. } => {
                 if let Some(message) = event.warning() {
-                    self.say(Kind::Warning, &message);
+                    self.show(MessageKind::Warning, &message);
                 }
             }
             Event::Log { level, message } => match level.as_str() {
-                "error" => self.say(Kind::ScriptError, message),
-                "warn" => self.say(Kind::ScriptWarning, message),
-                "info" if self.is_attended => self.say(Kind::ScriptInfo, message),
+                "error" => self.show(MessageKind::ScriptError, message),
+                "warn" => self.show(MessageKind::ScriptWarning, message),
+                "info" if self.is_attended => self.show(MessageKind::ScriptInfo, message),
                 _ => {}
             },
             Event::Ended { .. } => self.end(),
@@ -167,12 +168,12 @@ impl Observer for Console {
     }
 
     fn progress(&self, done: u64, total: u64, label: &str) {
-        lock(&self.shown.line).doing = Doing::Counting { done, total, label: cell(label) };
+        lock(&self.shown.line).doing = CurrentWork::Counting { done, total, label: cell(label) };
     }
 
     fn request(&self, label: &str, most: u64) {
         self.shown.generated.store(0, Ordering::Relaxed);
-        lock(&self.shown.line).doing = Doing::Generating { most, label: cell(label) };
+        lock(&self.shown.line).doing = CurrentWork::Generating { most, label: cell(label) };
     }
 
     fn tokens(&self, generated: u64) {
@@ -190,18 +191,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes what is said, and the moving line where somebody sees it, until the console ends.
-fn draw(bar: &ProgressBar, shown: &Shown, queue: &Receiver<Said>, is_attended: bool) {
+/// Writes the messages, and the status line if standard error is a terminal, until the console ends.
+fn draw(
+    bar: &ProgressBar,
+    shown: &DisplayState,
+    queue: &Receiver<ConsoleMessage>,
+    is_attended: bool,
+) {
     let (mut due, mut last) = (Instant::now(), (String::new(), String::new()));
     loop {
         let said = match is_attended {
             true => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
-            // Nobody sees a line move: nothing to wake up for.
+            // There is no status line to draw, so the thread waits for messages only.
             false => queue.recv().map_err(RecvTimeoutError::from),
         };
         match said {
-            Ok(Said { kind, message }) => bar.suspend(|| {
-                // Where standard error is closed there is nobody to tell.
+            Ok(ConsoleMessage { kind, message }) => bar.suspend(|| {
+                // If standard error is closed, the message cannot be shown.
                 let _ = writeln!(io::stderr(), "{} {}", kind.styled(), message);
             }),
             Err(RecvTimeoutError::Timeout) => {}
@@ -228,13 +234,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_shown_as_they_were_told() {
-        let text =
-            |done, total| Doing::Counting { done, total, label: "requests".to_owned() }.text(0);
+    fn counts_are_shown() {
+        let text = |done, total| {
+            CurrentWork::Counting { done, total, label: "requests".to_owned() }.text(0)
+        };
         assert_eq!(text(3, 0), " 3 requests");
         assert_eq!(text(0, 12), " 0/12 requests");
         assert_eq!(text(u64::MAX, u64::MAX), format!(" {0}/{0} requests", u64::MAX));
-        let generating = Doing::Generating { most: 8, label: "short".to_owned() };
+        let generating = CurrentWork::Generating { most: 8, label: "short".to_owned() };
         assert_eq!(generating.text(5), " short: 5/8 tokens");
     }
 }

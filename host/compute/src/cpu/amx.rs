@@ -1,6 +1,8 @@
-//! Intel's tile registers (AMX; Sapphire Rapids and later): products of bf16, sixteen rows by sixteen
-//! outputs at a time. Source of instructions and layouts: Intel's Software Developer's Manual, volume 1,
-//! chapter 18, and volume 2, `LDTILECFG`, `TDPBF16PS`.
+//! Intel's tile registers (AMX, in Sapphire Rapids and later): products of bf16, sixteen rows by sixteen outputs at a
+//! time.
+//!
+//! Instructions and layouts are described in Intel's Software Developer's Manual, volume 1, chapter 18, and volume 2,
+//! `LDTILECFG` and `TDPBF16PS`.
 //!
 //! ```text
 //! x [32 rows, 64 bytes] · panel [16 steps, 2 x 64 bytes]  ->  sums [32 rows, 32 outputs]
@@ -8,29 +10,30 @@
 //!    tmm5                                                        tmm2  tmm3
 //! ```
 //!
-//! The layout of the panels is what tiles want as it is. Rust has no stable intrinsics for tiles yet, so
-//! the inner loops are assembly.
+//! Panels already have the layout that tiles need. Rust has no stable intrinsics for tiles yet, so the inner loops are
+//! assembly.
 
-/// Rows of a tile.
-pub const TILE_ROWS: usize = 16;
-/// Bytes of a tile's row.
-pub const TILE_BYTES: usize = 64;
+/// Rows of a tile register.
+pub(super) const TILE_ROWS: usize = 16;
+/// Bytes of a row of a tile register.
+pub(super) const TILE_BYTES: usize = 64;
 
-pub use tiles::{Tiles, available};
+pub(super) use tiles::{TileRegisters, is_available};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tiles {
     use super::{TILE_BYTES, TILE_ROWS};
     use std::{arch::asm, sync::OnceLock};
 
-    /// Whether the processor has tiles and the kernel lets this process use them.
-    pub fn available() -> bool {
+    /// Returns true if the processor has tile registers and the operating system lets this process use them. The first
+    /// call asks for permission.
+    pub(crate) fn is_available() -> bool {
         static AVAILABLE: OnceLock<bool> = OnceLock::new();
         *AVAILABLE.get_or_init(|| {
-            // CPUID leaf 7: AMX-BF16, AMX-TILE.
+            // CPUID leaf 7, EDX: AMX-BF16 is bit 22, AMX-TILE is bit 24.
             const NEEDED: u32 = 1 << 22 | 1 << 24;
             let has = std::arch::x86_64::__cpuid_count(7, 0).edx & NEEDED == NEEDED;
-            // Linux asks programs to ask (Documentation/arch/x86/xstate.rst).
+            // Linux requires that a process asks for permission (Documentation/arch/x86/xstate.rst).
             const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
             const XFEATURE_XTILEDATA: libc::c_long = 18;
             // SAFETY: the call changes nothing but this permission.
@@ -40,8 +43,9 @@ mod tiles {
         })
     }
 
-    /// The tile registers of this thread: sixteen rows of 64 bytes each.
-    pub struct Tiles(());
+    /// The tile registers of this thread, configured as eight full tiles of sixteen rows by 64 bytes. Dropping it
+    /// releases them.
+    pub(crate) struct TileRegisters(());
 
     #[repr(C, align(64))]
     struct Palette {
@@ -52,10 +56,10 @@ mod tiles {
         rows: [u8; 16],
     }
 
-    impl Tiles {
-        /// Sets them up, where they are [`available`].
-        pub fn set_up() -> Self {
-            debug_assert!(available());
+    impl TileRegisters {
+        /// Configures the tile registers. Only call it where [`is_available`] returns true.
+        pub(crate) fn with_full_tiles() -> Self {
+            debug_assert!(is_available());
             let mut palette = Palette {
                 palette: 1,
                 start_row: 0,
@@ -70,13 +74,16 @@ mod tiles {
             Self(())
         }
 
-        /// `TWO`: 32 rows of x, else 16. They lie block by block, each 32 rows of 64 bytes. The sums go
-        /// to as many rows of `width` numbers.
+        /// Multiplies rows of x with a panel and writes the sums.
+        ///
+        /// # Shapes
+        /// - `panel`: `[16 * blocks, 2, 64 bytes]` of bf16 pairs
+        /// - `x`: `[blocks, 32 rows, 64 bytes]` of bf16, of which the first 32 rows are used with `TWO`, otherwise 16
+        /// - `sums`: f32 `[32 or 16, 32]`, written, with `width` numbers from row to row
         ///
         /// # Safety
-        /// The panel holds `16 * blocks` steps of 128 bytes, x `blocks` blocks, and `sums` may be
-        /// written.
-        pub unsafe fn multiply_bf16<const TWO: bool>(
+        /// The pointers are valid for these shapes, and `blocks` is at least 1.
+        pub(crate) unsafe fn multiply_bf16<const TWO: bool>(
             &self,
             panel: *const u8,
             blocks: usize,
@@ -85,7 +92,7 @@ mod tiles {
             width: usize,
         ) {
             if TWO {
-                // SAFETY: the caller's; the loop reads what it says and writes all of the sums.
+                // SAFETY: the caller keeps the contract; the loop reads what it says and writes all of the sums.
                 unsafe {
                     asm!(
                         "tilezero tmm0",
@@ -152,7 +159,7 @@ mod tiles {
         }
     }
 
-    impl Drop for Tiles {
+    impl Drop for TileRegisters {
         fn drop(&mut self) {
             // SAFETY: back to how threads begin, so that switching between them is cheap again.
             unsafe { asm!("tilerelease", options(nostack, nomem)) };
@@ -162,24 +169,24 @@ mod tiles {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod tiles {
-    /// Whether the processor has tiles and the kernel lets this process use them.
-    pub fn available() -> bool {
+    /// Returns false: this platform has no tile registers that llem can use.
+    pub fn is_available() -> bool {
         false
     }
 
-    /// Tile registers, which this machine has not got.
-    pub enum Tiles {}
+    /// Stands in for the tile registers, which this platform does not have. It has no value.
+    pub enum TileRegisters {}
 
-    impl Tiles {
-        /// Never called where there are none.
-        pub fn set_up() -> Self {
+    impl TileRegisters {
+        /// Panics: [`is_available`] returns false on this platform.
+        pub fn with_full_tiles() -> Self {
             unreachable!("no tile registers on this platform")
         }
 
-        /// Never called where there are none.
+        /// Cannot be called, because the type has no value.
         ///
         /// # Safety
-        /// None.
+        /// No requirement.
         pub unsafe fn multiply_bf16<const TWO: bool>(
             &self,
             _: *const u8,

@@ -1,33 +1,34 @@
-//! Norms, activations and sums: what is done to each row or number by itself.
+//! Norms, activation functions and sums: operations on each row or number by itself.
 
 use super::{
-    parallel::{SharedRows, share},
-    simd::{self, LANES, Simd, Task},
+    simd::{self, LANES, Simd, SimdTask},
+    threads::{SharedRows, share},
 };
+use crate::ActivationFunction;
 use std::ops::Range;
 
-/// How a row is normalised.
+/// A norm and its weights.
 #[derive(Clone, Copy)]
-pub enum Normalise<'a> {
-    /// `x / sqrt(mean(x²) + eps) · gain` (arXiv 1910.07467)
+pub enum Normalisation<'a> {
+    /// RMSNorm: `x / sqrt(mean(x²) + eps) · gain` (arXiv 1910.07467).
     Rms {
         /// `[width]`
         gain: &'a [f32],
-        /// Added to the mean square.
+        /// Number that is added to the mean square.
         eps: f32,
     },
-    /// `(x - mean) / sqrt(variance + eps) · gain + bias` (arXiv 1607.06450)
+    /// LayerNorm: `(x - mean) / sqrt(variance + eps) · gain + bias` (arXiv 1607.06450).
     Layer {
         /// `[width]`
         gain: &'a [f32],
         /// `[width]`
         bias: &'a [f32],
-        /// Added to the variance.
+        /// Number that is added to the variance.
         eps: f32,
     },
 }
 
-impl Normalise<'_> {
+impl Normalisation<'_> {
     fn gain(&self) -> &[f32] {
         match self {
             Self::Rms { gain, .. } | Self::Layer { gain, .. } => gain,
@@ -35,29 +36,43 @@ impl Normalise<'_> {
     }
 }
 
-/// Normalises each row of `x`, `[rows, gain.len()]`.
-pub fn normalise(x: &[f32], how: Normalise<'_>) -> Vec<f32> {
+/// Normalises each row of `x`.
+///
+/// ```
+/// use llem_compute::cpu::pointwise::{Normalisation, normalise};
+///
+/// let norm = Normalisation::Layer { gain: &[1.0, 1.0], bias: &[0.0, 10.0], eps: 0.0 };
+/// assert_eq!(normalise(&[1.0, 3.0, 6.0, 2.0], norm), [-1.0, 11.0, 1.0, 9.0]);
+/// ```
+///
+/// # Shapes
+/// - `x`: `[rows, width]`, where `width` is the length of the gain
+/// - returns: `[rows, width]`
+pub fn normalise(x: &[f32], how: Normalisation<'_>) -> Vec<f32> {
     let width = how.gain().len();
-    rows(x.len(), width, |range, out| simd::run(Norm { x, how, width, range, out }))
+    rows(x.len(), width, |range, out| simd::run(NormTask { x, how, width, range, out }))
 }
 
-/// Normalises the rows of `x` where they lie.
-pub fn normalise_in_place(x: &mut [f32], how: Normalise<'_>) {
+/// Normalises each row of `x` in place, one row after another.
+///
+/// # Shapes
+/// - `x`: `[rows, width]`, read and written
+pub fn normalise_in_place(x: &mut [f32], how: Normalisation<'_>) {
     for row in x.chunks_exact_mut(how.gain().len()) {
         let normal = normalise(row, how);
         row.copy_from_slice(&normal);
     }
 }
 
-struct Norm<'a> {
+struct NormTask<'a> {
     x: &'a [f32],
-    how: Normalise<'a>,
+    how: Normalisation<'a>,
     width: usize,
     range: Range<usize>,
     out: &'a SharedRows<'a, f32>,
 }
 
-impl Task for Norm<'_> {
+impl SimdTask for NormTask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let width = self.width as f32;
@@ -67,14 +82,14 @@ impl Task for Norm<'_> {
             unsafe {
                 let out = self.out.row(row);
                 match self.how {
-                    Normalise::Rms { gain, eps } => {
+                    Normalisation::Rms { gain, eps } => {
                         let squares = sum::<S>(x, |x| S::mul(x, x), |x| x * x);
                         let factor = 1.0 / (squares / width + eps).sqrt();
                         for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
                             out.write(x * factor * gain);
                         }
                     }
-                    Normalise::Layer { gain, bias, eps } => {
+                    Normalisation::Layer { gain, bias, eps } => {
                         let mean = sum::<S>(x, |x| x, |x| x) / width;
                         let shift = S::splat(-mean);
                         let square = |x| {
@@ -93,7 +108,8 @@ impl Task for Norm<'_> {
     }
 }
 
-/// The sum over a row of a function of its numbers, given for vectors and for what is left over.
+/// Returns the sum of a function over a row. `vector` is the function of sixteen numbers at a time, `one` the same
+/// function of one number, for what is left at the end of the row.
 ///
 /// # Safety
 /// The processor has `S`.
@@ -110,77 +126,76 @@ unsafe fn sum<S: Simd>(x: &[f32], vector: impl Fn(S::V) -> S::V, one: impl Fn(f3
     }
 }
 
-/// The functions between an MLP's products, by the names that configs give them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x / (1 + e^-x)`: `silu`, `swish`
-    Silu,
-    /// `x Φ(x)`: `gelu`
-    Gelu,
-    /// `x / 2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: `gelu_new`, `gelu_pytorch_tanh`
-    GeluTanh,
-}
-
-impl Activation {
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(self, x: S::V) -> S::V {
-        // SAFETY: the caller's.
-        unsafe {
-            match self {
-                Self::Silu => {
-                    let power = S::exp(S::min(S::mul(x, S::splat(-1.0)), S::splat(88.0)));
-                    S::div(x, S::add(power, S::splat(1.0)))
+/// Applies the activation function to each of sixteen numbers.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+unsafe fn apply<S: Simd>(function: ActivationFunction, x: S::V) -> S::V {
+    // SAFETY: the caller keeps this function's contract.
+    unsafe {
+        match function {
+            ActivationFunction::Silu => {
+                let power = S::exp(S::min(S::mul(x, S::splat(-1.0)), S::splat(88.0)));
+                S::div(x, S::add(power, S::splat(1.0)))
+            }
+            ActivationFunction::Gelu => {
+                let mut lanes = [0f32; LANES];
+                S::store(x, lanes.as_mut_ptr());
+                for x in &mut lanes {
+                    *x = gelu(*x);
                 }
-                Self::Gelu => {
-                    let mut lanes = [0f32; LANES];
-                    S::store(x, lanes.as_mut_ptr());
-                    for x in &mut lanes {
-                        *x = gelu(*x);
-                    }
-                    S::load(lanes.as_ptr())
-                }
-                Self::GeluTanh => {
-                    let cube = S::mul(S::mul(x, x), S::mul(x, S::splat(0.044_715)));
-                    let root = S::splat((2.0 / std::f32::consts::PI).sqrt());
-                    let bend = S::tanh(S::mul(root, S::add(x, cube)));
-                    S::mul(S::mul(x, S::splat(0.5)), S::add(bend, S::splat(1.0)))
-                }
+                S::load(lanes.as_ptr())
+            }
+            ActivationFunction::GeluTanh => {
+                let cube = S::mul(S::mul(x, x), S::mul(x, S::splat(0.044_715)));
+                let root = S::splat((2.0 / std::f32::consts::PI).sqrt());
+                let bend = S::tanh(S::mul(root, S::add(x, cube)));
+                S::mul(S::mul(x, S::splat(0.5)), S::add(bend, S::splat(1.0)))
             }
         }
     }
 }
 
-/// `x Φ(x)` with candle's erf.
+/// Computes `x Φ(x)` in f64 with candle's `erf`.
 fn gelu(x: f32) -> f32 {
     let x = f64::from(x);
     (0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x / std::f64::consts::SQRT_2))) as f32
 }
 
-/// `activation(x)` number by number.
-pub fn activate(x: &[f32], activation: Activation) -> Vec<f32> {
+/// Applies the activation function to each number.
+///
+/// # Shapes
+/// - `x`: `[count]`
+/// - returns: `[count]`
+pub fn activate(x: &[f32], activation: ActivationFunction) -> Vec<f32> {
     rows(x.len(), LANES, |range, out| {
-        simd::run(Activate { gate: x, up: None, activation, width: LANES, range, out });
+        simd::run(ActivateTask { gate: x, up: None, activation, width: LANES, range, out });
     })
 }
 
-/// `activation(gate) · up`, where each row of `x` is `[gate, up]` of `width` numbers each.
-pub fn gate(x: &[f32], width: usize, activation: Activation) -> Vec<f32> {
+/// Computes `activation(gate) · up`, where each row of `x` is `[gate, up]`.
+///
+/// # Shapes
+/// - `x`: `[rows, 2 * width]`
+/// - returns: `[rows, width]`
+pub fn gate(x: &[f32], width: usize, activation: ActivationFunction) -> Vec<f32> {
     rows(x.len() / 2, width, |range, out| {
-        simd::run(Activate { gate: x, up: Some(width), activation, width, range, out });
+        simd::run(ActivateTask { gate: x, up: Some(width), activation, width, range, out });
     })
 }
 
-struct Activate<'a> {
+struct ActivateTask<'a> {
     gate: &'a [f32],
-    /// Where a row's other half begins.
+    /// Offset of a row's second half, or `None` without a gate.
     up: Option<usize>,
-    activation: Activation,
+    activation: ActivationFunction,
     width: usize,
     range: Range<usize>,
     out: &'a SharedRows<'a, f32>,
 }
 
-impl Task for Activate<'_> {
+impl SimdTask for ActivateTask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let stride = self.width + self.up.unwrap_or(0);
@@ -198,7 +213,7 @@ impl Task for Activate<'_> {
                 let mut numbers = [0f32; LANES];
                 // SAFETY: as above, and a row belongs to one range.
                 unsafe {
-                    let mut value = self.activation.apply::<S>(vector(start));
+                    let mut value = apply::<S>(self.activation, vector(start));
                     if let Some(up) = self.up {
                         value = S::mul(value, vector(start + up));
                     }
@@ -210,7 +225,11 @@ impl Task for Activate<'_> {
     }
 }
 
-/// `a + b`
+/// Computes `a + b`.
+///
+/// # Shapes
+/// - `a`, `b`: `[count]`
+/// - returns: `[count]`
 pub fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
     const WIDTH: usize = 1024;
     rows(a.len(), WIDTH, |range, out| {
@@ -222,8 +241,8 @@ pub fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Makes `count` numbers in rows of `width`, of which the last may be short. `fill` writes every
-/// number of the rows in its range.
+/// Makes `count` numbers in rows of `width`. The last row may be shorter. Several threads call `fill`, which writes
+/// every number of the rows in its range.
 fn rows(
     count: usize,
     width: usize,

@@ -1,14 +1,15 @@
-//! A bias added to a product after it (`kernels/bias.cu`), where cuBLASLt cannot do it in one.
+//! The bias of a product, added by a kernel of our own (`kernels/bias.cu`) where cuBLASLt cannot add it within the
+//! product.
 
-use crate::{Device, Grid, Parameters, Product, Result, Source};
+use crate::{ComputeDevice, KernelParameters, KernelSource, LaunchGrid, MatrixProduct, Result};
 
 /// Threads of a block.
 const THREADS: usize = 128;
 
-/// Rows that are added to side by side: a grid has at most 65535 blocks in y.
+/// Most blocks in y. Each block adds the bias to every 1024th row. A grid has at most 65535 blocks in y.
 const ROWS: usize = 1024;
 
-/// The kernel's parameters.
+/// Mirrors `struct AddBias` of `kernels/bias.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct AddBias {
@@ -20,12 +21,12 @@ struct AddBias {
     unused: u32,
 }
 
-/// Queues it.
+/// Queues the addition of a product's bias to every row of its `y`, one launch. Shapes are those of [`MatrixProduct`].
 ///
 /// # Safety
-/// As [`Device::product`].
-pub unsafe fn add(device: &dyn Device, product: &Product) -> Result<()> {
-    let source = Source {
+/// The contract of [`ComputeDevice::product`].
+pub(super) unsafe fn add(device: &dyn ComputeDevice, product: &MatrixProduct) -> Result<()> {
+    let source = KernelSource {
         file: "bias",
         text: include_str!("../../kernels/bias.cu"),
         defines: vec![
@@ -44,7 +45,7 @@ pub unsafe fn add(device: &dyn Device, product: &Product) -> Result<()> {
     };
     let columns = product.outputs.div_ceil(THREADS) as u32;
     let blocks = [columns, product.rows.min(ROWS) as u32, 1];
-    let grid = Grid { blocks, threads: THREADS as u32, shared: 0 };
-    // SAFETY: the caller's: the matrices have these sizes.
-    unsafe { device.launch(kernel, grid, Parameters::of(&parameters)) }
+    let grid = LaunchGrid { blocks, threads: THREADS as u32, shared: 0 };
+    // SAFETY: the caller promises that the matrices have these sizes.
+    unsafe { device.launch(kernel, grid, KernelParameters::new(&parameters)) }
 }

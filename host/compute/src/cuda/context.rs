@@ -1,30 +1,30 @@
-//! A card's primary context: what is common to all that use the card in this process.
+//! The primary context of a GPU, which everything in this process that uses the GPU shares.
 
 use super::functions::{Driver, driver};
 use crate::{Error, Result};
-use cudarc::driver::sys::{CUctx_st, CUdevice, CUdevice_attribute, CUuuid};
-use std::{cell::Cell, fmt::Write, ptr};
+use cudarc::driver::sys::{CUctx_st, CUdevice, CUdevice_attribute};
+use std::{cell::Cell, ptr};
 
-/// `CUDA_ERROR_NO_DEVICE`, also where `CUDA_VISIBLE_DEVICES` hides all there are.
+/// `CUDA_ERROR_NO_DEVICE`. Drivers also return it if `CUDA_VISIBLE_DEVICES` hides all GPUs.
 const NO_DEVICE: u32 = 100;
 
-/// A handle of NVIDIA's, which any thread may use.
-pub struct Handle<T>(pub *mut T);
+/// A handle of an NVIDIA library, usable from any thread.
+pub(super) struct CudaHandle<T>(pub *mut T);
 
-impl<T> Clone for Handle<T> {
+impl<T> Clone for CudaHandle<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Handle<T> {}
+impl<T> Copy for CudaHandle<T> {}
 
 // SAFETY: the driver and cuBLASLt are made to be called from several threads; NCCL's handle is locked by its owner.
-unsafe impl<T> Send for Handle<T> {}
+unsafe impl<T> Send for CudaHandle<T> {}
 // SAFETY: as above.
-unsafe impl<T> Sync for Handle<T> {}
+unsafe impl<T> Sync for CudaHandle<T> {}
 
-/// Calls a function of the driver's, and turns its status into a result.
+/// Calls a function of the driver and turns its status into a `Result`.
 macro_rules! call {
     ($context:expr, $name:ident($($argument:expr),* $(,)?)) => {
         $context.check(stringify!($name), ($context.driver.$name)($($argument),*))
@@ -32,15 +32,15 @@ macro_rules! call {
 }
 pub(super) use call;
 
-/// A card's context. It is never given back: threads may have it as their current one.
-pub struct Context {
-    /// What is called.
+/// The primary context of a GPU. It is never released, because threads may have it as their current context.
+pub(super) struct Context {
+    /// The driver's functions.
     pub driver: &'static Driver,
-    /// `cuda:0`.
+    /// Name of the device, for example `cuda:0`.
     pub name: String,
-    /// The driver's own number.
+    /// The driver's handle of the GPU.
     pub device: CUdevice,
-    handle: Handle<CUctx_st>,
+    handle: CudaHandle<CUctx_st>,
 }
 
 thread_local! {
@@ -49,21 +49,22 @@ thread_local! {
 }
 
 impl Context {
-    /// That of the card with an ordinal.
-    pub fn new(ordinal: usize) -> Result<Self> {
-        let (driver, device) = find(ordinal)?;
+    /// Opens the context of a GPU. `ordinal` is CUDA's number of the GPU in this process.
+    pub(super) fn new(ordinal: usize) -> Result<Self> {
+        let (driver, device) = find_device(ordinal)?;
         let mut context =
-            Self { driver, name: name(ordinal), device, handle: Handle(ptr::null_mut()) };
+            Self { driver, name: name(ordinal), device, handle: CudaHandle(ptr::null_mut()) };
         let mut handle = ptr::null_mut();
-        // SAFETY: it writes a handle.
+        // SAFETY: the call writes a handle.
         unsafe { call!(context, cuDevicePrimaryCtxRetain(&raw mut handle, device)) }?;
         context.handle.0 = handle;
         context.bind()?;
         Ok(context)
     }
 
-    /// Makes it this thread's current one, without a call if it is already.
-    pub fn bind(&self) -> Result<()> {
+    /// Makes this the current context of the thread. Without effect, and without a call to the driver, if it is
+    /// already.
+    pub(super) fn bind(&self) -> Result<()> {
         if CURRENT.get() != self.handle.0 {
             // SAFETY: the context is never given back.
             unsafe { call!(self, cuCtxSetCurrent(self.handle.0)) }?;
@@ -72,36 +73,36 @@ impl Context {
         Ok(())
     }
 
-    /// What a call's status means.
-    pub fn check(&self, call: &'static str, status: u32) -> Result<()> {
+    /// Returns an error if the status of a call is not 0.
+    pub(super) fn check(&self, call: &'static str, status: u32) -> Result<()> {
         match status {
             0 => Ok(()),
-            status => Err(self.failed(call, self.driver.described(status))),
+            status => Err(self.failed(call, self.driver.describe(status))),
         }
     }
 
-    /// A call that failed.
-    pub fn failed(&self, call: &'static str, reason: String) -> Error {
+    /// Returns the error of a failed call.
+    pub(super) fn failed(&self, call: &'static str, reason: String) -> Error {
         Error::Failed { device: self.name.clone(), call, reason }
     }
 
-    /// A number that the driver tells of the card.
-    pub fn attribute(&self, attribute: CUdevice_attribute) -> Result<usize> {
+    /// Reads an attribute of the GPU. A negative value counts as 0.
+    pub(super) fn attribute(&self, attribute: CUdevice_attribute) -> Result<usize> {
         let mut value = 0;
-        // SAFETY: it writes one number.
+        // SAFETY: the call writes one number.
         unsafe { call!(self, cuDeviceGetAttribute(&raw mut value, attribute, self.device)) }?;
         Ok(usize::try_from(value).unwrap_or(0))
     }
 }
 
-/// How many cards this process is shown.
+/// Returns the number of GPUs that this process can see.
 ///
 /// # Errors
-/// [`Error::Missing`] without a driver, or if it does not work.
-pub fn cards() -> Result<usize> {
+/// [`Error::Missing`] if there is no driver, or if it does not work.
+pub(super) fn device_count() -> Result<usize> {
     let driver = driver()?;
     let problem = |call: &str, status: u32| {
-        let (path, reason) = (driver.path.display(), driver.described(status));
+        let (path, reason) = (driver.path.display(), driver.describe(status));
         Error::Missing(format!(
             "`--device cuda` needs a driver that works, and {call} of {path} says {reason}: see what nvidia-smi says"
         ))
@@ -113,16 +114,16 @@ pub fn cards() -> Result<usize> {
         status => return Err(problem("cuInit", status)),
     }
     let mut count = 0;
-    // SAFETY: it writes one number.
+    // SAFETY: the call writes one number.
     match unsafe { (driver.cuDeviceGetCount)(&raw mut count) } {
         0 => Ok(usize::try_from(count).unwrap_or(0)),
         status => Err(problem("cuDeviceGetCount", status)),
     }
 }
 
-/// The driver, and its own number of a card.
-fn find(ordinal: usize) -> Result<(&'static Driver, CUdevice)> {
-    let (count, driver) = (cards()?, driver()?);
+/// Returns the driver's functions and its handle of a GPU.
+fn find_device(ordinal: usize) -> Result<(&'static Driver, CUdevice)> {
+    let (count, driver) = (device_count()?, driver()?);
     let missing = || {
         Error::Missing(format!(
             "there is no {}: CUDA shows {count} to this process, and CUDA_VISIBLE_DEVICES says which; see nvidia-smi",
@@ -134,60 +135,17 @@ fn find(ordinal: usize) -> Result<(&'static Driver, CUdevice)> {
     }
     let mut device = 0;
     let number = i32::try_from(ordinal).map_err(|_| missing())?;
-    // SAFETY: it writes one number.
+    // SAFETY: the call writes one number.
     match unsafe { (driver.cuDeviceGet)(&raw mut device, number) } {
         0 => Ok((driver, device)),
         status => Err(Error::Failed {
             device: name(ordinal),
             call: "cuDeviceGet",
-            reason: driver.described(status),
-        }),
-    }
-}
-
-/// The digits of a card's UUID in groups, as RFC 9562 (section 4) writes them: those of a MIG instance if that is what CUDA
-/// shows.
-///
-/// # Errors
-/// [`Error::Missing`] without a driver or the card.
-pub fn uuid(ordinal: usize) -> Result<String> {
-    let (driver, device) = find(ordinal)?;
-    let mut uuid = CUuuid { bytes: [0; 16] };
-    // SAFETY: it writes a UUID.
-    match unsafe { (driver.cuDeviceGetUuid_v2)(&raw mut uuid, device) } {
-        0 => Ok(grouped(uuid.bytes.map(|byte| byte as u8))),
-        status => Err(Error::Failed {
-            device: name(ordinal),
-            call: "cuDeviceGetUuid_v2",
-            reason: driver.described(status),
+            reason: driver.describe(status),
         }),
     }
 }
 
 fn name(ordinal: usize) -> String {
     format!("cuda:{ordinal}")
-}
-
-fn grouped(octets: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, octet) in octets.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a string does not fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // The example of RFC 9562, section 4.
-    #[test]
-    fn a_uuid_is_written_as_nvml_does() {
-        let octets = 0xf81d_4fae_7dec_11d0_a765_00a0_c91e_6bf6_u128.to_be_bytes();
-        assert_eq!(grouped(octets), "f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
-    }
 }

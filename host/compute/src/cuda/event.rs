@@ -1,53 +1,54 @@
-//! Points in the work of a stream.
+//! Events: points in the work of a stream.
 
-use super::context::{Context, Handle, call};
+use super::context::{Context, CudaHandle, call};
 use crate::Result;
 use cudarc::driver::sys::{CUevent_st, CUstream_st};
 use std::{ptr, sync::Arc, time::Duration};
 
-/// `CU_EVENT_DISABLE_TIMING`: to wait for such an event is quicker.
+/// `CU_EVENT_DISABLE_TIMING`: waiting for such an event is faster.
 const UNTIMED: u32 = 2;
 
-/// A point that can be waited for, and from which time can be taken.
-pub struct Event {
+/// A point in the work of a stream that the host can wait for. A timed event also records the GPU's time.
+pub(super) struct CudaEvent {
     context: Arc<Context>,
-    handle: Handle<CUevent_st>,
+    handle: CudaHandle<CUevent_st>,
 }
 
-impl Event {
-    /// One that only is waited for.
-    pub fn new(context: &Arc<Context>) -> Result<Self> {
-        Self::with(context, UNTIMED)
+impl CudaEvent {
+    /// Creates an event without time.
+    pub(super) fn new(context: &Arc<Context>) -> Result<Self> {
+        Self::with_flags(context, UNTIMED)
     }
 
-    /// One that tells the time.
-    pub fn timed(context: &Arc<Context>) -> Result<Self> {
-        Self::with(context, 0)
+    /// Creates an event that records the GPU's time.
+    pub(super) fn with_timing(context: &Arc<Context>) -> Result<Self> {
+        Self::with_flags(context, 0)
     }
 
-    fn with(context: &Arc<Context>, flags: u32) -> Result<Self> {
+    fn with_flags(context: &Arc<Context>, flags: u32) -> Result<Self> {
         let mut handle = ptr::null_mut();
-        // SAFETY: it writes a handle.
+        // SAFETY: the call writes a handle.
         unsafe { call!(context, cuEventCreate(&raw mut handle, flags)) }?;
-        Ok(Self { context: Arc::clone(context), handle: Handle(handle) })
+        Ok(Self { context: Arc::clone(context), handle: CudaHandle(handle) })
     }
 
-    /// Puts it behind what was queued so far.
-    pub fn record(&self, stream: Handle<CUstream_st>) -> Result<()> {
+    /// Queues the event after the work that was queued so far.
+    pub(super) fn record(&self, stream: CudaHandle<CUstream_st>) -> Result<()> {
         // SAFETY: both handles are of this context and live.
         unsafe { call!(self.context, cuEventRecord(self.handle.0, stream.0)) }
     }
 
-    /// Waits until the stream has come to it; not at all if it was never recorded.
-    pub fn wait(&self) -> Result<()> {
+    /// Waits until the stream has reached the event. Returns at once if the event was never queued.
+    pub(super) fn wait(&self) -> Result<()> {
         // SAFETY: the handle lives.
         unsafe { call!(self.context, cuEventSynchronize(self.handle.0)) }
     }
 
-    /// The card's time since an earlier event; both have been recorded, and this one waited for.
-    pub fn since(&self, earlier: &Event) -> Result<Duration> {
+    /// Returns the GPU's time between an earlier event and this one. Both are timed and have been queued, and the host
+    /// has waited for this one.
+    pub(super) fn since(&self, earlier: &CudaEvent) -> Result<Duration> {
         let mut milliseconds = 0f32;
-        // SAFETY: it writes one number; both handles live.
+        // SAFETY: the call writes one number; both handles live.
         unsafe {
             call!(
                 self.context,
@@ -58,9 +59,9 @@ impl Event {
     }
 }
 
-impl Drop for Event {
+impl Drop for CudaEvent {
     fn drop(&mut self) {
-        // A device that has failed cannot even give back.
+        // On a device that has failed, destroying fails too.
         let _ = self.context.bind();
         // SAFETY: nobody has the handle but this; the driver keeps an event that is still waited for.
         let _ = unsafe { call!(self.context, cuEventDestroy_v2(self.handle.0)) };

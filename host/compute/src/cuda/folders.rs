@@ -1,5 +1,5 @@
-//! Where CUDA's libraries may lie besides the folders that the system's loader knows: a function of the environment and of
-//! the file system.
+//! The folders in which CUDA's libraries may be, apart from those that the system's loader knows. They depend only on
+//! the environment and the file system, so tests can replace both.
 
 use std::{
     ffi::OsString,
@@ -7,30 +7,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders with CUDA's libraries, colon-separated. They come before all others.
-pub const ASKED: &str = "LLEM_CUDA_LIBS";
+/// Name of the environment variable that lists folders with CUDA's libraries, separated by colons. They are searched
+/// before all others.
+pub(super) const FOLDERS_VARIABLE: &str = "LLEM_CUDA_LIBS";
 
-/// Where drivers put their library on machines whose loader does not know it: containers, WSL, NixOS.
+/// Folders of the driver's library on machines whose loader does not know them: containers, WSL, NixOS.
 const DRIVER: [&str; 4] =
     ["usr/local/nvidia/lib64", "usr/lib/wsl/lib", "run/opengl-driver/lib", "usr/lib64/nvidia"];
 
-/// Folders to look into, those that exist, in order.
-pub struct Folders {
-    /// What [`ASKED`] names, before what the system's loader finds.
-    pub asked: Vec<PathBuf>,
-    /// The driver's, after it.
+/// Folders to search, in order. All of them exist.
+pub(super) struct Folders {
+    /// The folders of [`FOLDERS_VARIABLE`], which are searched before the system's loader.
+    pub requested: Vec<PathBuf>,
+    /// Folders of the driver, which are searched after the system's loader.
     pub driver: Vec<PathBuf>,
-    /// Of toolkits and of Python environments, after it.
+    /// Folders of toolkits and Python environments, which are searched after the system's loader.
     pub toolkits: Vec<PathBuf>,
 }
 
 impl Folders {
-    /// Those of this process. `variable` tells an environment variable, and `root` is where the file system begins.
-    pub fn find(variable: impl Fn(&str) -> Option<OsString>, root: &Path) -> Self {
+    /// Finds the folders. `variable` returns an environment variable, and `root` is the root of the file system.
+    pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>, root: &Path) -> Self {
         let all = |name: &str| -> Vec<PathBuf> {
             variable(name).iter().flat_map(std::env::split_paths).collect()
         };
-        let asked = existing(all(ASKED));
+        let requested = existing(all(FOLDERS_VARIABLE));
         let driver = existing(DRIVER.map(|folder| root.join(folder)));
 
         let mut toolkits = Vec::new();
@@ -44,7 +45,7 @@ impl Folders {
         if let Some(python) =
             all("PATH").iter().map(|folder| folder.join("python3")).find(|path| path.is_file())
         {
-            // An environment's python3 is a link to that of the installation which it was made from.
+            // In a virtual environment, python3 is a link to the python3 that the environment was made from.
             let resolved = python.canonicalize().ok();
             prefixes.extend(
                 [Some(python), resolved].into_iter().flatten().filter_map(|path| prefix(&path)),
@@ -61,13 +62,13 @@ impl Folders {
                 }
             }
         }
-        // A conda environment has the toolkit's libraries beside all others.
+        // A conda environment has the toolkit's libraries in the same folder as all others.
         toolkits.extend(all("CONDA_PREFIX").iter().map(|prefix| prefix.join("lib")));
-        Self { asked, driver, toolkits: existing(toolkits) }
+        Self { requested, driver, toolkits: existing(toolkits) }
     }
 }
 
-/// `PREFIX` of `PREFIX/bin/python3`.
+/// Returns `PREFIX` of `PREFIX/bin/python3`.
 fn prefix(python: &Path) -> Option<PathBuf> {
     Some(python.parent()?.parent()?.to_owned())
 }
@@ -82,7 +83,7 @@ fn existing(folders: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     found
 }
 
-/// What is in a folder and begins with `start`, the highest version first.
+/// Returns the entries of a folder whose names begin with `start`, the highest version first.
 fn children(folder: &Path, start: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries
@@ -93,8 +94,9 @@ fn children(folder: &Path, start: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The file of a library in a folder: `libX.so` or `libX.so.VERSION`, the highest version if there are several.
-pub fn file(folder: &Path, library: &str) -> Option<PathBuf> {
+/// Returns a library's file in a folder: `libX.so` or `libX.so.VERSION`. If there are several, the one with the highest
+/// version.
+pub(super) fn file(folder: &Path, library: &str) -> Option<PathBuf> {
     let name = format!("{library}.so");
     let is_it = |path: &PathBuf| {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -103,7 +105,7 @@ pub fn file(folder: &Path, library: &str) -> Option<PathBuf> {
     children(folder, &name).into_iter().find(is_it)
 }
 
-/// The numbers in a file's name, then the name.
+/// Returns the numbers in a file's name, then the name, as a key for sorting.
 fn version(path: &Path) -> (Vec<u64>, OsString) {
     let name = path.file_name().unwrap_or_default();
     let text = name.to_string_lossy();
@@ -117,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    /// A file system with empty files.
+    /// Makes a file system with empty files.
     fn root(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for file in files {
@@ -147,8 +149,9 @@ mod tests {
     #[test]
     fn nothing_is_found_on_an_empty_machine() {
         let root = root(&[]);
-        let folders = find(&root, &[(ASKED, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")]);
-        assert!(folders.asked.is_empty() && folders.driver.is_empty());
+        let folders =
+            find(&root, &[(FOLDERS_VARIABLE, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")]);
+        assert!(folders.requested.is_empty() && folders.driver.is_empty());
         assert!(folders.toolkits.is_empty());
     }
 
@@ -160,13 +163,16 @@ mod tests {
             "usr/local/cuda-12.4/lib64/libnvrtc.so",
             "env/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13",
             "env/lib/python3.12/site-packages/nvidia/nccl/lib/libnccl.so.2",
-            "asked/libnvrtc.so.12",
+            "requested/libnvrtc.so.12",
             "usr/local/nvidia/lib64/libcuda.so.1",
         ]);
-        let variables =
-            [("CUDA_HOME", "opt/cuda"), ("VIRTUAL_ENV", "env"), (ASKED, "asked:gone:asked")];
+        let variables = [
+            ("CUDA_HOME", "opt/cuda"),
+            ("VIRTUAL_ENV", "env"),
+            (FOLDERS_VARIABLE, "requested:gone:requested"),
+        ];
         let folders = find(&root, &variables);
-        assert_eq!(relative(&root, &folders.asked), ["asked"]);
+        assert_eq!(relative(&root, &folders.requested), ["requested"]);
         assert_eq!(relative(&root, &folders.driver), ["usr/local/nvidia/lib64"]);
         let expected = [
             "opt/cuda/lib64",

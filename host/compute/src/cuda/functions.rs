@@ -1,10 +1,12 @@
-//! The functions of CUDA's libraries that are called, each looked up once.
+//! Tables of the functions that are called in CUDA's libraries. Each function is looked up once.
 //!
-//! cudarc declares them, and each declaration here is checked against its own. It is not used to call them: it stops the
-//! program if a library or a function is missing, and takes libraries by fewer names than they have (no `libnccl.so.2`).
-//! A function returns its status as a number, since a newer library may have one that cudarc does not know.
+//! cudarc declares the same functions, and the compiler checks each declaration here against it. cudarc is not used to
+//! call them, because it stops the program if a library or a function is missing, and because it tries fewer file names (not
+//! `libnccl.so.2`).
+//!
+//! A function returns its status as a number, because a newer library may return one that cudarc's enum does not have.
 
-use super::libraries::{BLAS, DRIVER, NCCL, NVRTC, Opened, Wanted};
+use super::libraries::{BLAS, DRIVER, LibrarySpec, LoadedLibrary, NCCL, NVRTC};
 use crate::{Error, Result};
 use std::{
     ffi::{CStr, c_char},
@@ -12,8 +14,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// A table of functions, and the function that loads it once. `checked` ones are declared by cudarc too, `newer` ones may be
-/// missing in a library.
+/// Declares a table of functions and a function that loads the table once. cudarc declares the functions under
+/// `checked` and `newer` too. Those under `newer` may be missing in older libraries.
 macro_rules! table {
     (
         $(#[$doc:meta])* $table:ident, $load:ident, $wanted:ident, $sys:ident, $status:ident;
@@ -28,11 +30,11 @@ macro_rules! table {
             use std::{ffi::*, path::PathBuf};
 
             $(#[$doc])*
-            pub struct $table {
+            pub(crate) struct $table {
                 $(pub $name: unsafe extern "C" fn($($argument),*) -> u32,)*
                 $(pub $other: $signature,)*
                 $(pub $newer: Option<unsafe extern "C" fn($($newer_argument),*) -> u32>,)*
-                /// The library's file.
+                /// File of the library.
                 pub path: PathBuf,
             }
 
@@ -40,27 +42,27 @@ macro_rules! table {
             $(const _: unsafe fn($($newer_argument),*) -> $status = $newer;)*
 
             impl $table {
-                pub(super) fn load(opened: super::Opened, wanted: &super::Wanted) -> crate::Result<Self> {
-                    let super::Opened { library, path } = opened;
+                pub(super) fn load(opened: super::LoadedLibrary, wanted: &super::LibrarySpec) -> crate::Result<Self> {
+                    let super::LoadedLibrary { library, path } = opened;
                     let table = Self {
                         $($name: super::function(&library, stringify!($name), &path, wanted)?,)*
                         $($other: super::function(&library, stringify!($other), &path, wanted)?,)*
                         $($newer: super::function(&library, stringify!($newer), &path, wanted).ok(),)*
                         path,
                     };
-                    // CUDA does not bear to be unloaded.
+                    // CUDA's libraries must not be unloaded.
                     std::mem::forget(library);
                     Ok(table)
                 }
             }
         }
-        pub use $sys::$table;
+        pub(super) use $sys::$table;
 
-        /// The table.
+        /// Returns the table, and loads the library on the first call.
         ///
         /// # Errors
-        /// [`Error::Missing`] without the library or one of its functions.
-        pub fn $load() -> Result<&'static $table> {
+        /// [`Error::Missing`] if the library or one of its functions is missing.
+        pub(super) fn $load() -> Result<&'static $table> {
             static TABLE: OnceLock<Result<$table>> = OnceLock::new();
             let table = TABLE.get_or_init(|| $table::load($wanted.open()?, &$wanted));
             table.as_ref().map_err(Error::clone)
@@ -68,31 +70,30 @@ macro_rules! table {
     };
 }
 
-/// A function of a library.
+/// Looks up a function in a library.
 fn function<T: Copy>(
     library: &libloading::Library,
     name: &str,
     path: &Path,
-    wanted: &Wanted,
+    wanted: &LibrarySpec,
 ) -> Result<T> {
     // SAFETY: `T` is the function's type, as the tables below say.
     match unsafe { library.get::<T>(name.as_bytes()) } {
         Ok(function) => Ok(*function),
-        Err(_) => Err(Error::Missing(wanted.outdated(path, name))),
+        Err(_) => Err(Error::Missing(wanted.outdated_message(path, name))),
     }
 }
 
-/// A status that its library describes.
-type Described = unsafe extern "C" fn(u32) -> *const c_char;
+/// A library's function that describes a status.
+type DescribeStatus = unsafe extern "C" fn(u32) -> *const c_char;
 
 table! {
-    /// CUDA's driver.
+    /// Functions of CUDA's driver.
     Driver, driver, DRIVER, driver, CUresult;
     checked {
         cuInit(c_uint);
         cuDeviceGetCount(*mut c_int);
         cuDeviceGet(*mut CUdevice, c_int);
-        cuDeviceGetUuid_v2(*mut CUuuid, CUdevice);
         cuDeviceGetAttribute(*mut c_int, CUdevice_attribute, CUdevice);
         cuDeviceGetDefaultMemPool(*mut CUmemoryPool, CUdevice);
         cuDevicePrimaryCtxRetain(*mut CUcontext, CUdevice);
@@ -140,7 +141,7 @@ table! {
 }
 
 table! {
-    /// The compiler of kernels.
+    /// Functions of NVRTC, the compiler of kernels.
     Nvrtc, nvrtc, NVRTC, nvrtc, nvrtcResult;
     checked {
         nvrtcVersion(*mut c_int, *mut c_int);
@@ -154,12 +155,12 @@ table! {
         nvrtcGetCUBIN(nvrtcProgram, *mut c_char);
         nvrtcDestroyProgram(*mut nvrtcProgram);
     }
-    unchecked { nvrtcGetErrorString: super::Described; }
+    unchecked { nvrtcGetErrorString: super::DescribeStatus; }
     newer {}
 }
 
 table! {
-    /// Matrix products.
+    /// Functions of cuBLASLt, for matrix products.
     Blas, blas, BLAS, cublaslt, cublasStatus_t;
     checked {
         cublasLtCreate(*mut cublasLtHandle_t);
@@ -187,12 +188,12 @@ table! {
             *mut c_void, cublasLtMatrixLayout_t, *const cublasLtMatmulAlgo_t, *mut c_void, usize, cudaStream_t,
         );
     }
-    unchecked { cublasLtGetStatusString: super::Described; }
+    unchecked { cublasLtGetStatusString: super::DescribeStatus; }
     newer {}
 }
 
 table! {
-    /// Communication between cards.
+    /// Functions of NCCL, for communication between GPUs.
     Nccl, nccl, NCCL, nccl, ncclResult_t;
     checked {
         ncclGetUniqueId(*mut ncclUniqueId);
@@ -204,31 +205,31 @@ table! {
         ncclSend(*const c_void, usize, ncclDataType_t, c_int, ncclComm_t, cudaStream_t);
         ncclRecv(*mut c_void, usize, ncclDataType_t, c_int, ncclComm_t, cudaStream_t);
     }
-    unchecked { ncclGetErrorString: super::Described; }
+    unchecked { ncclGetErrorString: super::DescribeStatus; }
     newer {}
 }
 
-/// What a library says of a status.
+/// Returns a library's description of a status.
 ///
 /// # Safety
-/// The function is the library's own.
-pub unsafe fn described(describe: Described, status: u32) -> String {
+/// `describe` is the function of that library.
+pub(super) unsafe fn describe(describe: DescribeStatus, status: u32) -> String {
     // SAFETY: it takes any number, and gives a text that stays, or none.
     unsafe { text(describe(status)) }.unwrap_or_else(|| format!("status {status}"))
 }
 
-/// A text of a library's.
+/// Copies a text of a library. Returns `None` if the pointer is null.
 ///
 /// # Safety
-/// It is null, or a text with its end that stays while it is read.
+/// The pointer is null, or the text ends with a zero byte and lives during the call.
 unsafe fn text(text: *const c_char) -> Option<String> {
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps this function's contract.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
 impl Driver {
-    /// What the driver says of a status.
-    pub fn described(&self, status: u32) -> String {
+    /// Returns the driver's name and description of a status.
+    pub(super) fn describe(&self, status: u32) -> String {
         let mut parts = [std::ptr::null(); 2];
         // SAFETY: each writes the address of a text that stays, or null.
         let parts = unsafe {

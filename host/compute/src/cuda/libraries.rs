@@ -1,11 +1,11 @@
-//! CUDA's libraries: which are needed, where each is found, and what to install if it is not.
+//! CUDA's libraries: which ones are needed, where each is found, and what to install if it is missing.
 //!
 //! ```text
 //! LLEM_CUDA_LIBS ──► the system's loader ──► the driver's folders, or those of toolkits and Python environments
 //! ```
 //!
-//! A library is opened by its path, and stays open. Others that need it then find it by its name: the loader knows what is
-//! loaded already.
+//! A library is opened by its path and stays open. Other libraries that need it then find it by its name, because the
+//! loader knows which libraries are loaded.
 
 use super::{
     folders::{self, Folders},
@@ -18,19 +18,20 @@ use std::{
     sync::OnceLock,
 };
 
-/// One of the libraries that a card is used through.
+/// One of CUDA's libraries, and where it was found.
 #[derive(Clone, Debug)]
-pub struct Library {
-    /// What it is called: `libcuda`.
+pub struct CudaLibrary {
+    /// File name without `.so`, for example `libcuda`.
     pub name: &'static str,
-    /// What it is for.
+    /// What the library does, for example `drives cards`.
     pub purpose: &'static str,
-    /// Its path, or [`Error::Missing`] with where it was looked for and what to install.
+    /// Path of the library. Otherwise [`Error::Missing`] says where llem looked and what to install.
     pub path: Result<PathBuf>,
 }
 
-/// Loads each library and tells where it is, or why it cannot be had. NCCL is only needed by several cards.
-pub fn libraries() -> Vec<Library> {
+/// Loads each of CUDA's libraries and returns where it is, or why it cannot be loaded. NCCL is only needed with several
+/// GPUs.
+pub fn load_libraries() -> Vec<CudaLibrary> {
     let paths = [
         functions::driver().map(|table| table.path.clone()),
         functions::nvrtc().map(|table| table.path.clone()),
@@ -40,28 +41,28 @@ pub fn libraries() -> Vec<Library> {
     [&DRIVER, &NVRTC, &BLAS, &NCCL]
         .into_iter()
         .zip(paths)
-        .map(|(wanted, path)| Library { name: wanted.name, purpose: wanted.purpose, path })
+        .map(|(wanted, path)| CudaLibrary { name: wanted.name, purpose: wanted.purpose, path })
         .collect()
 }
 
 /// A library to look for.
-pub struct Wanted {
-    /// Its file's name before `.so`.
+pub(super) struct LibrarySpec {
+    /// File name before `.so`.
     name: &'static str,
-    /// Versions of its interface that the loader is asked for, before the file without one.
+    /// Interface versions to try, in order, before the file without a version.
     versions: &'static [&'static str],
-    /// What it is for, as the end of a sentence.
+    /// What the library does, as the end of a sentence.
     purpose: &'static str,
-    /// What to do if it is missing, as a sentence's end.
+    /// What to do if the library is missing, as the end of a sentence.
     remedy: &'static str,
-    /// A library that it opens by name from its own folder.
+    /// A library that this one opens by name from its own folder.
     companion: Option<&'static str>,
-    /// Whether it comes with the driver rather than with a toolkit.
+    /// Whether the library comes with the driver. Otherwise it comes with a toolkit.
     is_driver: bool,
 }
 
 /// CUDA's driver.
-pub const DRIVER: Wanted = Wanted {
+pub(super) const DRIVER: LibrarySpec = LibrarySpec {
     name: "libcuda",
     versions: &["1"],
     purpose: "drives cards",
@@ -70,8 +71,8 @@ pub const DRIVER: Wanted = Wanted {
     is_driver: true,
 };
 
-/// The compiler of kernels.
-pub const NVRTC: Wanted = Wanted {
+/// NVRTC, the compiler of kernels.
+pub(super) const NVRTC: LibrarySpec = LibrarySpec {
     name: "libnvrtc",
     versions: &["13", "12"],
     purpose: "compiles kernels",
@@ -81,8 +82,8 @@ pub const NVRTC: Wanted = Wanted {
     is_driver: false,
 };
 
-/// Matrix products.
-pub const BLAS: Wanted = Wanted {
+/// cuBLASLt, for matrix products.
+pub(super) const BLAS: LibrarySpec = LibrarySpec {
     name: "libcublasLt",
     versions: &["13", "12"],
     purpose: "multiplies matrices",
@@ -91,8 +92,8 @@ pub const BLAS: Wanted = Wanted {
     is_driver: false,
 };
 
-/// Communication between cards.
-pub const NCCL: Wanted = Wanted {
+/// NCCL, for communication between GPUs.
+pub(super) const NCCL: LibrarySpec = LibrarySpec {
     name: "libnccl",
     versions: &["2"],
     purpose: "lets several cards work together",
@@ -101,42 +102,42 @@ pub const NCCL: Wanted = Wanted {
     is_driver: false,
 };
 
-/// A library that is loaded.
-pub struct Opened {
-    /// Its functions.
+/// A library that has been loaded.
+pub(super) struct LoadedLibrary {
+    /// The open library.
     pub library: libloading::Library,
-    /// Its file.
+    /// File of the library.
     pub path: PathBuf,
 }
 
-impl Wanted {
-    /// Loads it.
+impl LibrarySpec {
+    /// Finds and loads the library.
     ///
     /// # Errors
-    /// [`Error::Missing`].
-    pub fn open(&self) -> Result<Opened> {
+    /// [`Error::Missing`] says where llem looked and what to install.
+    pub(super) fn open(&self) -> Result<LoadedLibrary> {
         static FOLDERS: OnceLock<Folders> = OnceLock::new();
         let folders =
             FOLDERS.get_or_init(|| Folders::find(|name| std::env::var_os(name), Path::new("/")));
         self.open_in(folders)
     }
 
-    fn open_in(&self, folders: &Folders) -> Result<Opened> {
+    fn open_in(&self, folders: &Folders) -> Result<LoadedLibrary> {
         let mut problems = Vec::new();
         let others = if self.is_driver { &folders.driver } else { &folders.toolkits };
         let opened = self
-            .open_from(&folders.asked, &mut problems)
+            .open_from(&folders.requested, &mut problems)
             .or_else(|| self.open_by_name(&mut problems))
             .or_else(|| self.open_from(others, &mut problems));
         opened.ok_or_else(|| {
-            let mut looked: Vec<_> = folders.asked.iter().chain(others).collect();
+            let mut looked: Vec<_> = folders.requested.iter().chain(others).collect();
             looked.dedup();
-            Error::Missing(self.sentence(&looked, &problems))
+            Error::Missing(self.missing_message(&looked, &problems))
         })
     }
 
-    /// What is said if it is missing.
-    fn sentence(&self, looked: &[&PathBuf], problems: &[String]) -> String {
+    /// Returns the message for a library that is missing.
+    fn missing_message(&self, looked: &[&PathBuf], problems: &[String]) -> String {
         let mut places = vec!["by the system's loader".to_owned()];
         places.extend(looked.iter().map(|folder| format!("in {}", folder.display())));
         let problems: String = problems.iter().map(|problem| format!(" ({problem})")).collect();
@@ -148,8 +149,8 @@ impl Wanted {
         )
     }
 
-    /// What is said if it has not a function that is called.
-    pub fn outdated(&self, path: &Path, function: &str) -> String {
+    /// Returns the message for a library that lacks a function.
+    pub(super) fn outdated_message(&self, path: &Path, function: &str) -> String {
         format!(
             "`--device cuda` needs {function} of {}, which {} does not have: install a newer one, of CUDA 12 at least",
             self.name,
@@ -157,7 +158,7 @@ impl Wanted {
         )
     }
 
-    fn open_by_name(&self, problems: &mut Vec<String>) -> Option<Opened> {
+    fn open_by_name(&self, problems: &mut Vec<String>) -> Option<LoadedLibrary> {
         let versions = self.versions.iter().map(|version| format!("{}.so.{version}", self.name));
         versions.chain([format!("{}.so", self.name)]).find_map(|name| {
             let absent = format!("{name}: cannot open");
@@ -165,7 +166,7 @@ impl Wanted {
             match unsafe { libloading::Library::new(&name) } {
                 Ok(library) => {
                     let path = loaded_path(self.name).unwrap_or_else(|| PathBuf::from(&name));
-                    Some(Opened { library, path })
+                    Some(LoadedLibrary { library, path })
                 }
                 Err(error) => {
                     let problem = error.to_string();
@@ -178,12 +179,12 @@ impl Wanted {
         })
     }
 
-    fn open_from(&self, folders: &[PathBuf], problems: &mut Vec<String>) -> Option<Opened> {
+    fn open_from(&self, folders: &[PathBuf], problems: &mut Vec<String>) -> Option<LoadedLibrary> {
         folders.iter().filter_map(|folder| folders::file(folder, self.name)).find_map(|path| {
             self.open_companion(&path);
             // SAFETY: as above.
             match unsafe { libloading::Library::new(&path) } {
-                Ok(library) => Some(Opened { library, path }),
+                Ok(library) => Some(LoadedLibrary { library, path }),
                 Err(error) => {
                     problems.push(error.to_string());
                     None
@@ -192,7 +193,8 @@ impl Wanted {
         })
     }
 
-    /// Loads what the library opens by its name alone, for good. If it cannot be, the library itself says so when it needs it.
+    /// Loads the library that this one opens by name, and never unloads it. A failure is ignored, because the library
+    /// itself reports it when it needs its companion.
     fn open_companion(&self, path: &Path) {
         let file = self.companion.zip(path.parent());
         if let Some(file) = file.and_then(|(name, folder)| folders::file(folder, name)) {
@@ -204,7 +206,7 @@ impl Wanted {
     }
 }
 
-/// The file of a loaded library, as the kernel lists it.
+/// Returns the file of a loaded library from `/proc/self/maps`.
 fn loaded_path(name: &str) -> Option<PathBuf> {
     let start = format!("{name}.so");
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
@@ -222,13 +224,16 @@ mod tests {
     use super::*;
 
     /// A library that no machine has.
-    const ABSENT: Wanted = Wanted { name: "libllem-absent", ..NVRTC };
+    const ABSENT: LibrarySpec = LibrarySpec { name: "libllem-absent", ..NVRTC };
 
     #[test]
     fn what_is_missing_is_said_with_where_it_was_looked_for_and_what_to_install() {
         let folder = tempfile::tempdir().unwrap();
-        let folders =
-            |asked| Folders { asked, driver: Vec::new(), toolkits: vec![folder.path().to_owned()] };
+        let folders = |requested| Folders {
+            requested,
+            driver: Vec::new(),
+            toolkits: vec![folder.path().to_owned()],
+        };
         let error = ABSENT.open_in(&folders(Vec::new())).err().unwrap();
         assert!(matches!(error, Error::Missing(_)));
         let sentence = error.to_string();
@@ -243,7 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("libllem-absent.so.12"), "not a library").unwrap();
         let folders = Folders {
-            asked: vec![folder.path().to_owned()],
+            requested: vec![folder.path().to_owned()],
             driver: Vec::new(),
             toolkits: Vec::new(),
         };

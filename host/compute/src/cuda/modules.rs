@@ -1,10 +1,10 @@
-//! Kernels that are loaded on a card.
+//! Kernels that are loaded on a GPU.
 
 use super::{
-    compile::{Cache, Compiled},
-    context::{Context, Handle, call},
+    context::{Context, CudaHandle, call},
+    kernel_cache::{CompiledKernels, KernelCache},
 };
-use crate::{Error, Grid, Kernel, Parameters, Result, Source};
+use crate::{Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result};
 use cudarc::driver::sys::{
     CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
     CUfunc_st,
@@ -23,51 +23,51 @@ use std::{
 /// `CUDA_ERROR_NOT_FOUND`.
 const NOT_FOUND: u32 = 500;
 
-/// A kernel, ready to be launched.
-struct Function {
-    handle: Handle<CUfunc_st>,
-    /// Bytes of its parameter, where the driver can tell.
+/// A kernel that is ready to be launched.
+struct KernelFunction {
+    handle: CudaHandle<CUfunc_st>,
+    /// Size of the kernel's parameter, in bytes. `None` if the driver is too old to tell it.
     parameter: Option<usize>,
     /// `FILE::KERNEL`, for errors.
     name: String,
 }
 
-/// A compiled source, and the numbers of its kernels.
-struct Module {
-    handle: Handle<CUmod_st>,
+/// The loaded machine code of a source, and those of its kernels that were looked up.
+struct LoadedModule {
+    handle: CudaHandle<CUmod_st>,
     kernels: HashMap<String, Kernel>,
 }
 
-/// What is loaded so far.
-pub struct Modules {
+/// All kernels that are loaded on a GPU. They are unloaded on drop.
+pub(super) struct LoadedModules {
     context: Arc<Context>,
-    cache: Cache,
+    cache: KernelCache,
     most_shared: usize,
-    modules: Mutex<HashMap<Source, Module>>,
-    functions: RwLock<Vec<Function>>,
+    modules: Mutex<HashMap<KernelSource, LoadedModule>>,
+    functions: RwLock<Vec<KernelFunction>>,
 }
 
-impl Modules {
-    /// Nothing yet.
-    pub fn new(context: &Arc<Context>, architecture: String) -> Result<Self> {
+impl LoadedModules {
+    /// Starts without any kernel. `architecture` is the GPU's, as NVRTC names it.
+    pub(super) fn new(context: &Arc<Context>, architecture: String) -> Result<Self> {
         let most_shared =
             context.attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         Ok(Self {
             context: Arc::clone(context),
-            cache: Cache::new(architecture),
+            cache: KernelCache::new(architecture),
             most_shared,
             modules: Mutex::default(),
             functions: RwLock::default(),
         })
     }
 
-    /// The kernel of a source, loaded if it is not yet.
-    pub fn kernel(&self, source: &Source, name: &str) -> Result<Kernel> {
+    /// Returns a kernel of a source. Loads the source and looks up the kernel on the first call.
+    pub(super) fn kernel(&self, source: &KernelSource, name: &str) -> Result<Kernel> {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         let module = match modules.entry(source.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                entry.insert(Module { handle: self.module(source)?, kernels: HashMap::new() })
+                entry.insert(LoadedModule { handle: self.module(source)?, kernels: HashMap::new() })
             }
         };
         if let Some(kernel) = module.kernels.get(name) {
@@ -81,34 +81,40 @@ impl Modules {
         Ok(kernel)
     }
 
-    /// A source's machine code on the card. What the cache holds may be of a compiler that is too new for this driver.
-    fn module(&self, source: &Source) -> Result<Handle<CUmod_st>> {
-        let Compiled { cubin, is_cached } = self.cache.get(source)?;
+    /// Loads the machine code of a source. If the driver refuses what the cache holds, the source is compiled again:
+    /// the cached code may come from a compiler that is too new for the driver.
+    fn module(&self, source: &KernelSource) -> Result<CudaHandle<CUmod_st>> {
+        let CompiledKernels { cubin, is_cached } = self.cache.get(source)?;
         match self.load(&cubin) {
             Err(_) if is_cached => self.load(&self.cache.compile(source)?.cubin),
             loaded => loaded,
         }
     }
 
-    fn load(&self, cubin: &[u8]) -> Result<Handle<CUmod_st>> {
+    fn load(&self, cubin: &[u8]) -> Result<CudaHandle<CUmod_st>> {
         let mut module = ptr::null_mut();
         // SAFETY: the image is whole and NVRTC's: its header tells the driver its size.
         unsafe { call!(self.context, cuModuleLoadData(&raw mut module, cubin.as_ptr().cast())) }?;
-        Ok(Handle(module))
+        Ok(CudaHandle(module))
     }
 
-    fn function(&self, module: Handle<CUmod_st>, source: &Source, name: &str) -> Result<Function> {
+    fn function(
+        &self,
+        module: CudaHandle<CUmod_st>,
+        source: &KernelSource,
+        name: &str,
+    ) -> Result<KernelFunction> {
         let (context, driver) = (&self.context, self.context.driver);
         let full_name = format!("{}::{name}", source.file);
         let absent = || Error::Bug(format!("there is no kernel {full_name}"));
         let text = CString::new(name).map_err(|_| absent())?;
         let mut handle = ptr::null_mut();
-        // SAFETY: it writes a handle; the module lives as long as the device.
+        // SAFETY: the call writes a handle; the module lives as long as the device.
         match unsafe { (driver.cuModuleGetFunction)(&raw mut handle, module.0, text.as_ptr()) } {
             NOT_FOUND => return Err(absent()),
             status => context.check("cuModuleGetFunction", status)?,
         }
-        // Dynamic shared memory may be all that a block can have, less what the kernel declares.
+        // Lets the kernel use all shared memory that a block can have, except what the kernel declares itself.
         let mut declared = 0;
         // SAFETY: the first writes a number; the function is of this context.
         unsafe {
@@ -120,23 +126,23 @@ impl Modules {
         }
         let (mut offset, mut bytes) = (0, 0);
         let parameter = driver.cuFuncGetParamInfo.and_then(|info| {
-            // SAFETY: it writes two numbers.
+            // SAFETY: the call writes two numbers.
             let status = unsafe { info(handle, 0, &raw mut offset, &raw mut bytes) };
             (status == 0).then_some(bytes)
         });
-        Ok(Function { handle: Handle(handle), parameter, name: full_name })
+        Ok(KernelFunction { handle: CudaHandle(handle), parameter, name: full_name })
     }
 
     /// Queues a kernel.
     ///
     /// # Safety
-    /// As [`Device::launch`](crate::Device::launch).
-    pub unsafe fn launch(
+    /// The contract of [`ComputeDevice::launch`](crate::ComputeDevice::launch).
+    pub(super) unsafe fn launch(
         &self,
-        stream: Handle<CUstream_st>,
+        stream: CudaHandle<CUstream_st>,
         kernel: Kernel,
-        grid: Grid,
-        parameters: Parameters<'_>,
+        grid: LaunchGrid,
+        parameters: KernelParameters<'_>,
     ) -> Result<()> {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
         let Some(function) = functions.get(kernel.0) else {
@@ -150,9 +156,9 @@ impl Modules {
                 function.name, parameters.bytes
             )));
         }
-        let Grid { blocks: [x, y, z], threads, shared } = grid;
+        let LaunchGrid { blocks: [x, y, z], threads, shared } = grid;
         let mut list = [parameters.pointer.cast_mut()];
-        // SAFETY: the parameters are the caller's, and the driver copies them before it returns.
+        // SAFETY: the caller answers for the parameters, and the driver copies them before it returns.
         let status = unsafe {
             (self.context.driver.cuLaunchKernel)(
                 function.handle.0,
@@ -171,7 +177,7 @@ impl Modules {
         match status {
             0 => Ok(()),
             status => {
-                let reason = self.context.driver.described(status);
+                let reason = self.context.driver.describe(status);
                 let reason = format!("{} with {grid:?}: {reason}", function.name);
                 Err(self.context.failed("cuLaunchKernel", reason))
             }
@@ -179,9 +185,9 @@ impl Modules {
     }
 }
 
-impl Drop for Modules {
+impl Drop for LoadedModules {
     fn drop(&mut self) {
-        // A device that has failed cannot even give back.
+        // On a device that has failed, unloading fails too.
         let _ = self.context.bind();
         let modules = self.modules.get_mut().unwrap_or_else(PoisonError::into_inner);
         for module in modules.values() {

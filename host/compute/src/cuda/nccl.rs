@@ -1,11 +1,12 @@
-//! Groups of cards, each with a rank, over NCCL. Calls are queued on the rank's stream: the host does not wait for them.
+//! Communication between GPUs with NCCL. Each GPU of a group has a rank. Calls are queued on the rank's stream, and the
+//! host does not wait for them.
 
 use super::{
-    Cuda,
-    context::Handle,
-    functions::{self, Nccl, described},
+    CudaDevice,
+    context::CudaHandle,
+    functions::{self, Nccl, describe},
 };
-use crate::{Collective, DType, Device, Error, Result, View};
+use crate::{Collective, ComputeDevice, DType, Error, Result, View};
 use cudarc::nccl::sys::{
     CUstream_st, ncclComm,
     ncclDataType_t::{self, ncclBfloat16, ncclFloat16, ncclFloat32},
@@ -19,14 +20,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What ranks need to find each other. One rank makes it for all.
+/// Makes an id by which the ranks of a new group find each other. One rank makes it and passes it to all others.
 ///
 /// # Errors
-/// [`Error::Missing`] without NCCL.
+/// [`Error::Missing`] if NCCL cannot be found.
 pub fn new_id() -> Result<Vec<u8>> {
     let nccl = functions::nccl()?;
     let mut id = ncclUniqueId { internal: [0; 128] };
-    // SAFETY: it writes an id.
+    // SAFETY: the call writes an id.
     match unsafe { (nccl.ncclGetUniqueId)(&raw mut id) } {
         0 => Ok(id.internal.map(|byte| byte as u8).to_vec()),
         status => Err(failed(nccl, "cuda", "ncclGetUniqueId", status)),
@@ -35,59 +36,65 @@ pub fn new_id() -> Result<Vec<u8>> {
 
 fn failed(nccl: &Nccl, device: &str, call: &'static str, status: u32) -> Error {
     // SAFETY: the function is NCCL's.
-    let reason = unsafe { described(nccl.ncclGetErrorString, status) };
+    let reason = unsafe { describe(nccl.ncclGetErrorString, status) };
     Error::Failed { device: device.to_owned(), call, reason }
 }
 
-/// A group, as one of its ranks sees it.
-pub struct Group {
-    device: Arc<Cuda>,
+/// A group of GPUs, seen from one of its ranks.
+pub struct NcclCommunicator {
+    device: Arc<CudaDevice>,
     nccl: &'static Nccl,
     size: usize,
-    /// Locked, since NCCL takes one call at a time.
-    handle: Mutex<Handle<ncclComm>>,
+    /// Locked, because NCCL takes only one call at a time.
+    handle: Mutex<CudaHandle<ncclComm>>,
 }
 
-impl Group {
-    /// Joins as rank `index` of `size`. Returns when all ranks have joined, each with a card of its own.
+impl NcclCommunicator {
+    /// Joins the group `id` as rank `index` of `size`. Returns when all ranks have joined. Each rank has a GPU of its
+    /// own.
     ///
     /// # Errors
-    /// [`Error::Missing`] without NCCL, and [`Error::Unsupported`] for a device that is no card.
-    pub fn new(device: &Arc<dyn Device>, id: &[u8], index: usize, size: usize) -> Result<Self> {
+    /// [`Error::Missing`] if NCCL cannot be found, and [`Error::Unsupported`] if the device is not a GPU.
+    pub fn new(
+        device: &Arc<dyn ComputeDevice>,
+        id: &[u8],
+        index: usize,
+        size: usize,
+    ) -> Result<Self> {
         let any: Arc<dyn Any + Send + Sync> = Arc::clone(device) as _;
-        let Ok(device) = any.downcast::<Cuda>() else {
+        let Ok(device) = any.downcast::<CudaDevice>() else {
             return Err(Error::Unsupported(format!(
                 "NCCL is for cards, not for {}",
                 device.name()
             )));
         };
         let nccl = functions::nccl()?;
-        device.bound()?;
+        device.bind()?;
         let id = <[u8; 128]>::try_from(id)
             .map_err(|_| Error::Bug(format!("NCCL's id has 128 bytes and not {}", id.len())))?;
         let id = ncclUniqueId { internal: id.map(|byte| byte as _) };
         let mut handle = ptr::null_mut();
-        // SAFETY: it writes a handle; the card's context is current on this thread.
+        // SAFETY: the call writes a handle; the GPU's context is current on this thread.
         let status =
             unsafe { (nccl.ncclCommInitRank)(&raw mut handle, size as i32, id, index as i32) };
         match status {
             0 => {
-                let handle = Mutex::new(Handle(handle));
+                let handle = Mutex::new(CudaHandle(handle));
                 Ok(Self { device, nccl, size, handle })
             }
             status => Err(failed(nccl, device.name(), "ncclCommInitRank", status)),
         }
     }
 
-    /// Whether the stream has come to the end of what was queued so far. To be asked again and again up to a deadline: a rank
-    /// that never comes leaves the others' streams waiting.
+    /// Returns true if all work that was queued so far is complete. The caller polls this up to a deadline: if a rank
+    /// never makes its call, the streams of the others wait forever.
     ///
     /// # Errors
-    /// What NCCL has found out about the group since: a connection that broke.
+    /// [`Error::Failed`] if NCCL has detected a failure of the group, for example a broken connection.
     pub fn is_done(&self) -> Result<bool> {
         let mut failure = 0u32;
         self.call("ncclCommGetAsyncError", |handle, _| {
-            // SAFETY: it writes one number; the handle lives.
+            // SAFETY: the call writes one number; the handle lives.
             unsafe { (self.nccl.ncclCommGetAsyncError)(handle, (&raw mut failure).cast()) }
         })?;
         match failure {
@@ -101,7 +108,7 @@ impl Group {
         name: &'static str,
         call: impl FnOnce(*mut ncclComm, *mut CUstream_st) -> u32,
     ) -> Result<()> {
-        self.device.bound()?;
+        self.device.bind()?;
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match call(handle.0, self.device.stream().0.cast()) {
             0 => Ok(()),
@@ -110,9 +117,9 @@ impl Group {
     }
 }
 
-impl Collective for Group {
+impl Collective for NcclCommunicator {
     fn all_reduce(&self, numbers: View<'_>, count: usize, dtype: DType) -> Result<()> {
-        let at = numbers.holds("a sum over ranks", count * dtype.size())? as *mut c_void;
+        let at = numbers.checked_address("a sum over ranks", count * dtype.size())? as *mut c_void;
         self.call("ncclAllReduce", |handle, stream| {
             // SAFETY: there is so much memory at the address, and it stays until the stream has come by.
             unsafe {
@@ -123,8 +130,8 @@ impl Collective for Group {
 
     fn all_gather(&self, from: View<'_>, to: View<'_>, count: usize, dtype: DType) -> Result<()> {
         let bytes = count * dtype.size();
-        let from = from.holds("a rank's numbers", bytes)? as *const c_void;
-        let to = to.holds("all ranks' numbers", bytes * self.size)? as *mut c_void;
+        let from = from.checked_address("a rank's numbers", bytes)? as *const c_void;
+        let to = to.checked_address("all ranks' numbers", bytes * self.size)? as *mut c_void;
         self.call("ncclAllGather", |handle, stream| {
             // SAFETY: as above.
             unsafe { (self.nccl.ncclAllGather)(from, to, count, data_type(dtype), handle, stream) }
@@ -132,7 +139,7 @@ impl Collective for Group {
     }
 
     fn send(&self, numbers: View<'_>, count: usize, dtype: DType, to: usize) -> Result<()> {
-        let at = numbers.holds("what is sent", count * dtype.size())? as *const c_void;
+        let at = numbers.checked_address("what is sent", count * dtype.size())? as *const c_void;
         self.call("ncclSend", |handle, stream| {
             // SAFETY: as above.
             unsafe { (self.nccl.ncclSend)(at, count, data_type(dtype), to as i32, handle, stream) }
@@ -140,7 +147,7 @@ impl Collective for Group {
     }
 
     fn recv(&self, numbers: View<'_>, count: usize, dtype: DType, from: usize) -> Result<()> {
-        let at = numbers.holds("what is received", count * dtype.size())? as *mut c_void;
+        let at = numbers.checked_address("what is received", count * dtype.size())? as *mut c_void;
         self.call("ncclRecv", |handle, stream| {
             // SAFETY: as above.
             unsafe {
@@ -150,10 +157,10 @@ impl Collective for Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for NcclCommunicator {
     fn drop(&mut self) {
-        // Aborted rather than destroyed: that would wait for ranks that may be gone. A device that has failed cannot even give
-        // back.
+        // Aborted, because destroying would wait for ranks that may be gone. On a device that has failed, this fails
+        // too.
         let _ = self.call("ncclCommAbort", |handle, _| {
             // SAFETY: nobody uses the handle after this.
             unsafe { (self.nccl.ncclCommAbort)(handle) }
@@ -178,7 +185,7 @@ mod tests {
     #[test]
     fn an_emulated_device_joins_no_group_of_cards() {
         let device = crate::emulated::open().unwrap();
-        let error = Group::new(&device, &[0; 128], 0, 1).err().unwrap();
+        let error = NcclCommunicator::new(&device, &[0; 128], 0, 1).err().unwrap();
         assert!(matches!(error, Error::Unsupported(_)));
     }
 

@@ -1,41 +1,42 @@
-//! What a card can do at most: copies within its memory, and products of large matrices.
+//! Measured peak rates of a GPU: copies within its memory, and products of large matrices.
 
-use super::Cuda;
-use crate::{Buffer, DType, Device, Product, Result};
+use super::CudaDevice;
+use crate::{Buffer, ComputeDevice, DType, MatrixProduct, Result};
 use std::{sync::Arc, time::Duration};
 
 /// Samples of a rate.
 const SAMPLES: usize = 6;
 
-/// How long a sample is, so that all together take longer than 2 s: clocks and temperature have settled then.
+/// Duration of a sample. All samples together take longer than 2 s, in which clocks and temperature settle.
 const SAMPLE: Duration = Duration::from_millis(400);
 
-/// Bytes of a copy.
+/// Size of a copy, in bytes.
 const COPY: usize = 1 << 30;
 
 /// Rows and columns of the matrices.
 const SIZE: usize = 8192;
 
-/// Bytes a second of a copy within the card's memory, those read and those written: the best of several samples, and how far
-/// the better half was from it.
-pub fn copy_rate(ordinal: usize) -> Result<(f64, f64)> {
-    let card = Cuda::open(ordinal)?;
-    let device: Arc<dyn Device> = Arc::clone(&card) as _;
-    // A card with little memory copies less at a time.
+/// Measures copies within the GPU's memory. Returns the rate of the best sample, in bytes per second, and its distance
+/// to the upper median. Bytes that are read and bytes that are written both count.
+pub fn measure_copy_rate(ordinal: usize) -> Result<(f64, f64)> {
+    let card = CudaDevice::open(ordinal)?;
+    let device: Arc<dyn ComputeDevice> = Arc::clone(&card) as _;
+    // On a GPU with little memory a copy is smaller.
     let bytes = COPY.min(device.memory()?.free / 4).max(1);
     let [from, to] = [Buffer::zeros(&device, bytes)?, Buffer::zeros(&device, bytes)?];
     measure(&card, 2.0 * bytes as f64, || card.copy(from.view().address, to.view().address, bytes))
 }
 
-/// Floating-point operations a second of a product of matrices with 8192 rows and columns each, the best of several samples and
-/// how far the better half was from it. The numbers are random: zeros take less power, and so run faster.
-pub fn product_rate(ordinal: usize, dtype: DType) -> Result<(f64, f64)> {
-    let card = Cuda::open(ordinal)?;
-    let device: Arc<dyn Device> = Arc::clone(&card) as _;
+/// Measures products of matrices with 8192 rows and columns. Returns the rate of the best sample, in floating-point
+/// operations per second, and its distance to the upper median. The numbers are random, because zeros take less power
+/// and so run faster.
+pub fn measure_product_rate(ordinal: usize, dtype: DType) -> Result<(f64, f64)> {
+    let card = CudaDevice::open(ordinal)?;
+    let device: Arc<dyn ComputeDevice> = Arc::clone(&card) as _;
     let x = random(&device, dtype, 1)?;
     let weight = random(&device, dtype, 2)?;
     let y = Buffer::zeros(&device, SIZE * SIZE * dtype.size())?;
-    let product = Product {
+    let product = MatrixProduct {
         rows: SIZE,
         inputs: SIZE,
         outputs: SIZE,
@@ -53,8 +54,8 @@ pub fn product_rate(ordinal: usize, dtype: DType) -> Result<(f64, f64)> {
     measure(&card, operations, || unsafe { card.product(&product) })
 }
 
-/// A square matrix of numbers in [-1, 1): 2^20 random ones, again and again.
-fn random(device: &Arc<dyn Device>, dtype: DType, seed: u64) -> Result<Buffer> {
+/// Makes a square matrix of numbers in [-1, 1). It repeats 2^20 random numbers.
+fn random(device: &Arc<dyn ComputeDevice>, dtype: DType, seed: u64) -> Result<Buffer> {
     let mut state = seed;
     // SplitMix64 (Steele, Lea and Flood, 2014).
     let mut next = || {
@@ -64,7 +65,7 @@ fn random(device: &Arc<dyn Device>, dtype: DType, seed: u64) -> Result<Buffer> {
         ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     let numbers: Vec<f32> = (0..1 << 20).map(|_| next()).collect();
-    let part = Buffer::of_numbers(device, &numbers, dtype)?;
+    let part = Buffer::from_numbers(device, &numbers, dtype)?;
     let all = Buffer::new(device, SIZE * SIZE * dtype.size())?;
     for start in (0..all.bytes()).step_by(part.bytes()) {
         device.copy(part.view().address, all.view().address + start as u64, part.bytes())?;
@@ -72,8 +73,8 @@ fn random(device: &Arc<dyn Device>, dtype: DType, seed: u64) -> Result<Buffer> {
     Ok(all)
 }
 
-/// Times work by events on the card, many repetitions between two. `amount` is done by each.
-fn measure(card: &Cuda, amount: f64, work: impl Fn() -> Result<()>) -> Result<(f64, f64)> {
+/// Times `work` with events on the GPU, with many repetitions between two events. Each call does `amount` of work.
+fn measure(card: &CudaDevice, amount: f64, work: impl Fn() -> Result<()>) -> Result<(f64, f64)> {
     let timed = |repetitions: usize| -> Result<Duration> {
         let begin = card.timed_event()?;
         for _ in 0..repetitions {
@@ -83,7 +84,7 @@ fn measure(card: &Cuda, amount: f64, work: impl Fn() -> Result<()>) -> Result<(f
         end.wait()?;
         end.since(&begin)
     };
-    // The first one loads and plans.
+    // The first call loads the kernel and makes the plan.
     work()?;
     let one = timed(3)?.as_secs_f64() / 3.0;
     let repetitions = (SAMPLE.as_secs_f64() / one.max(1e-6)).ceil() as usize;
@@ -93,7 +94,7 @@ fn measure(card: &Cuda, amount: f64, work: impl Fn() -> Result<()>) -> Result<(f
     Ok(best_and_spread(samples))
 }
 
-/// The best sample, and how far the better half was from it.
+/// Returns the best sample, and its distance to the upper median.
 fn best_and_spread(mut samples: Vec<f64>) -> (f64, f64) {
     samples.sort_by(f64::total_cmp);
     let best = samples.last().copied().unwrap_or(0.0);

@@ -1,13 +1,13 @@
-//! Copies between the host's memory and a card's through page-locked memory, so that the card reads and writes it while the
-//! host goes on.
+//! Copies between the host and a GPU. They go through page-locked memory, which the GPU reads and writes while the host
+//! goes on.
 //!
 //! ```text
-//! upload: host ──copied──► a slot of a ring ──queued──► card       a slot is used again when its event has come
+//! upload: host ──copied──► a slot of a ring ──queued──► GPU       a slot is used again after its event
 //! ```
 
 use super::{
-    context::{Context, Handle, call},
-    event::Event,
+    context::{Context, CudaHandle, call},
+    event::CudaEvent,
 };
 use crate::Result;
 use cudarc::driver::sys::CUstream_st;
@@ -20,55 +20,55 @@ use std::{
     },
 };
 
-/// Up to this many bytes are small: ids, positions, tables.
+/// Size up to which an upload counts as small, in bytes: ids, positions, tables.
 const SMALL: usize = 64 << 10;
 
-/// Slots of small uploads: a few steps' worth, so that none waits.
+/// Slots for small uploads: enough for a few decode steps, so that none of them waits.
 const SMALL_SLOTS: usize = 32;
 
-/// Bytes of a large slot: with several, the host fills one while the card reads another.
+/// Size of a large slot, in bytes. With several slots, the host fills one while the GPU reads another.
 const LARGE: usize = 16 << 20;
 
-/// Large slots: as many threads can fill one each.
+/// Slots for large uploads. As many threads can fill one each.
 const LARGE_SLOTS: usize = 4;
 
-/// Page-locked memory.
-struct Pinned {
+/// Page-locked memory of the host. It is freed on drop.
+struct PinnedMemory {
     context: Arc<Context>,
-    pointer: Handle<c_void>,
+    pointer: CudaHandle<c_void>,
 }
 
-impl Pinned {
+impl PinnedMemory {
     fn new(context: &Arc<Context>, bytes: usize) -> Result<Self> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: it writes an address.
+        // SAFETY: the call writes an address.
         unsafe { call!(context, cuMemHostAlloc(&raw mut pointer, bytes, 0)) }?;
-        Ok(Self { context: Arc::clone(context), pointer: Handle(pointer) })
+        Ok(Self { context: Arc::clone(context), pointer: CudaHandle(pointer) })
     }
 }
 
-impl Drop for Pinned {
+impl Drop for PinnedMemory {
     fn drop(&mut self) {
-        // A device that has failed cannot even give back.
+        // On a device that has failed, freeing fails too.
         let _ = self.context.bind();
         // SAFETY: the device has waited for all work before it drops this.
         let _ = unsafe { call!(self.context, cuMemFreeHost(self.pointer.0)) };
     }
 }
 
-/// Page-locked memory, and when the card is done with it.
+/// Page-locked memory, and an event after which the GPU no longer uses it.
 struct Slot {
-    memory: Pinned,
-    done: Event,
+    memory: PinnedMemory,
+    done: CudaEvent,
 }
 
 impl Slot {
     fn new(context: &Arc<Context>, bytes: usize) -> Result<Self> {
-        Ok(Self { memory: Pinned::new(context, bytes)?, done: Event::new(context)? })
+        Ok(Self { memory: PinnedMemory::new(context, bytes)?, done: CudaEvent::new(context)? })
     }
 }
 
-/// Slots that are used in turn, each made when it is first used.
+/// Slots that are used in turn. Each is allocated when it is first used.
 struct Ring {
     slots: Vec<Mutex<Option<Slot>>>,
     bytes: usize,
@@ -83,16 +83,16 @@ impl Ring {
 
     fn next(&self) -> MutexGuard<'_, Option<Slot>> {
         let index = self.next.fetch_add(1, Relaxed) % self.slots.len();
-        locked(&self.slots[index])
+        lock(&self.slots[index])
     }
 }
 
-fn locked(slot: &Mutex<Option<Slot>>) -> MutexGuard<'_, Option<Slot>> {
+fn lock(slot: &Mutex<Option<Slot>>) -> MutexGuard<'_, Option<Slot>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The slot, made if it is not there yet.
-fn made<'a>(
+/// Returns the slot, and allocates it on the first call.
+fn get_or_create<'a>(
     slot: &'a mut Option<Slot>,
     context: &Arc<Context>,
     bytes: usize,
@@ -103,18 +103,18 @@ fn made<'a>(
     }
 }
 
-/// What copies.
-pub struct Staging {
+/// The page-locked memory through which uploads and downloads go.
+pub(super) struct StagingBuffers {
     context: Arc<Context>,
-    stream: Handle<CUstream_st>,
+    stream: CudaHandle<CUstream_st>,
     small: Ring,
     large: Ring,
     downloads: Mutex<Option<Slot>>,
 }
 
-impl Staging {
-    /// Nothing is allocated before it is needed.
-    pub fn new(context: &Arc<Context>, stream: Handle<CUstream_st>) -> Self {
+impl StagingBuffers {
+    /// Starts without memory. Slots are allocated when they are first used.
+    pub(super) fn new(context: &Arc<Context>, stream: CudaHandle<CUstream_st>) -> Self {
         Self {
             context: Arc::clone(context),
             stream,
@@ -124,16 +124,17 @@ impl Staging {
         }
     }
 
-    /// Queues a copy to the card. `from` may be reused when it returns. Several threads copy at the same time.
-    pub fn upload(&self, from: &[u8], to: u64) -> Result<()> {
+    /// Queues a copy to the GPU. The caller may reuse `from` as soon as the call returns. Several threads can copy at
+    /// the same time.
+    pub(super) fn upload(&self, from: &[u8], to: u64) -> Result<()> {
         let ring = if from.len() <= SMALL { &self.small } else { &self.large };
         let mut to = to;
         for part in from.chunks(ring.bytes) {
             let mut slot = ring.next();
-            let slot = made(&mut slot, &self.context, ring.bytes)?;
+            let slot = get_or_create(&mut slot, &self.context, ring.bytes)?;
             slot.done.wait()?;
             let memory = slot.memory.pointer.0;
-            // SAFETY: the slot has room for the part, and the card has read what was in it before; the caller's address has
+            // SAFETY: the slot has room for the part, and the GPU has read its earlier contents; the caller's address has
             // room for the bytes.
             unsafe {
                 ptr::copy_nonoverlapping(part.as_ptr(), memory.cast::<u8>(), part.len());
@@ -148,10 +149,10 @@ impl Staging {
         Ok(())
     }
 
-    /// Copies to the host, and waits for it.
-    pub fn download(&self, from: u64, to: &mut [u8]) -> Result<()> {
-        let mut slot = locked(&self.downloads);
-        let slot = made(&mut slot, &self.context, SMALL)?;
+    /// Copies to the host and waits until the copy is complete.
+    pub(super) fn download(&self, from: u64, to: &mut [u8]) -> Result<()> {
+        let mut slot = lock(&self.downloads);
+        let slot = get_or_create(&mut slot, &self.context, SMALL)?;
         let is_small = to.len() <= SMALL;
         let target = if is_small { slot.memory.pointer.0 } else { to.as_mut_ptr().cast() };
         // SAFETY: the target has room for the bytes, and lives until the event has come.
@@ -161,7 +162,7 @@ impl Staging {
         slot.done.record(self.stream)?;
         slot.done.wait()?;
         if is_small {
-            // SAFETY: the card has written so many bytes there.
+            // SAFETY: the GPU has written so many bytes there.
             unsafe {
                 ptr::copy_nonoverlapping(target.cast::<u8>(), to.as_mut_ptr(), to.len());
             }

@@ -1,16 +1,16 @@
-//! Runs the blocks of a launch, on more than one OS thread where that takes long.
+//! Runs the blocks of a launch, on several OS threads if it takes long.
 
-use super::library::Entry;
-use crate::Grid;
+use super::kernel_library::KernelEntry;
+use crate::LaunchGrid;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a kernel's entry is given, as `Launch` of `kernels/fibers.h`.
+/// What a kernel's entry point is called with. Mirrors `struct Launch` of `kernels/fibers.h`.
 #[repr(C)]
-pub(super) struct Launch {
+pub(super) struct BlockLaunch {
     parameters: *const c_void,
     memory: *mut u8,
     blocks: [u32; 3],
@@ -21,20 +21,20 @@ pub(super) struct Launch {
     in_warp: u32,
 }
 
-/// What it returns, as `Outcome` there.
+/// What an entry point returns: the values of `enum Outcome` of `kernels/fibers.h`.
 const DONE: u32 = 0;
 const DEADLOCK: u32 = 1;
 
-/// Bytes of the memory of a block, and their alignment: `MEMORY` there.
+/// Size of a block's memory and its alignment, in bytes: `MEMORY` of `kernels/fibers.h`.
 const MEMORY: usize = 1 << 27;
 
-/// After so long the rest of the blocks is shared with other threads: many times what it takes to start one.
+/// Time after which other threads help with the remaining blocks: many times what it takes to start a thread.
 const ALONE: Duration = Duration::from_micros(300);
 
-/// Threads that run a launch, at most.
+/// Most threads that run a launch.
 const MOST_THREADS: usize = 4;
 
-/// Memory of a block: its state, shared memory and stacks. Pages that are never used cost nothing.
+/// The memory of a block: its state, shared memory and stacks. Pages that are never used cost nothing.
 struct BlockMemory {
     allocated: *mut u8,
 }
@@ -43,13 +43,13 @@ struct BlockMemory {
 unsafe impl Send for BlockMemory {}
 
 impl BlockMemory {
-    // Twice as much, so that there is an aligned part: allocators refuse alignments of this size.
+    // Twice the size, so that it contains an aligned part: allocators refuse alignments of this size.
     const LAYOUT: Layout = match Layout::from_size_align(2 * MEMORY, 4096) {
         Ok(layout) => layout,
         Err(_) => unreachable!(),
     };
 
-    /// Memory that was given back, or new.
+    /// Returns memory that an earlier block gave back, or allocates some.
     fn take() -> Self {
         if let Some(memory) = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return memory;
@@ -79,44 +79,49 @@ impl Drop for BlockMemory {
     }
 }
 
-/// What no launch uses now.
+/// Memory that no launch uses now.
 static IDLE: Mutex<Vec<BlockMemory>> = Mutex::new(Vec::new());
 
-/// A launch's blocks, dealt out one by one.
-struct Blocks {
-    entry: Entry,
-    grid: Grid,
+/// The blocks of a launch. Each thread takes the next one when it has finished one.
+struct LaunchBlocks {
+    entry: KernelEntry,
+    grid: LaunchGrid,
     parameters: *const c_void,
     next: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
 // SAFETY: the parameters are only read.
-unsafe impl Sync for Blocks {}
+unsafe impl Sync for LaunchBlocks {}
 
-/// Runs all blocks, and gives why one of them could not end.
+/// Runs all blocks. If a block cannot end, returns the reason.
 ///
 /// # Safety
-/// As for [`crate::Device::launch`], with a grid of at most 1,024 threads and 227 KiB a block.
+/// The contract of [`crate::ComputeDevice::launch`]. A block has at most 1024 threads and 227 KiB of shared memory.
 pub(super) unsafe fn run(
-    entry: Entry,
-    grid: Grid,
+    entry: KernelEntry,
+    grid: LaunchGrid,
     parameters: *const c_void,
 ) -> Result<(), String> {
-    let blocks =
-        Blocks { entry, grid, parameters, next: AtomicU64::new(0), failure: Mutex::new(None) };
-    // SAFETY: the caller's.
-    let left = unsafe { blocks.run_some(Some(ALONE)) };
+    let blocks = LaunchBlocks {
+        entry,
+        grid,
+        parameters,
+        next: AtomicU64::new(0),
+        failure: Mutex::new(None),
+    };
+    // SAFETY: the caller keeps this function's contract.
+    let left = unsafe { blocks.run_until(Some(ALONE)) };
     if left > 0 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let helpers = (cores.min(MOST_THREADS) - 1).min(left as usize - 1);
         std::thread::scope(|scope| {
             for _ in 0..helpers {
-                // SAFETY: the caller's.
-                scope.spawn(|| unsafe { blocks.run_some(None) });
+                // SAFETY: the caller keeps this function's contract.
+                scope.spawn(|| unsafe { blocks.run_until(None) });
             }
-            // SAFETY: the caller's.
-            unsafe { blocks.run_some(None) };
+            // SAFETY: the caller keeps this function's contract.
+            unsafe { blocks.run_until(None) };
         });
     }
     match blocks.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -125,12 +130,12 @@ pub(super) unsafe fn run(
     }
 }
 
-impl Blocks {
-    /// Runs blocks until none is left or the time is over; gives how many are left.
+impl LaunchBlocks {
+    /// Runs blocks until none is left or the time is over. Returns how many are left.
     ///
     /// # Safety
-    /// As for [`run`].
-    unsafe fn run_some(&self, limit: Option<Duration>) -> u64 {
+    /// The contract of [`run`].
+    unsafe fn run_until(&self, limit: Option<Duration>) -> u64 {
         let [x, y, z] = self.grid.blocks.map(u64::from);
         let total = x * y * z;
         let memory = BlockMemory::take();
@@ -143,7 +148,7 @@ impl Blocks {
             if block >= total {
                 break 0;
             }
-            let mut launch = Launch {
+            let mut launch = BlockLaunch {
                 parameters: self.parameters,
                 memory: memory.aligned(),
                 blocks: self.grid.blocks,
@@ -153,7 +158,7 @@ impl Blocks {
                 at_barrier: 0,
                 in_warp: 0,
             };
-            // SAFETY: the entry is of a library that is loaded, the memory is this thread's, and the rest is the caller's.
+            // SAFETY: the entry is of a library that is loaded, the memory belongs to this thread, and the caller keeps the contract.
             let outcome = unsafe { (self.entry)(&mut launch) };
             if outcome != DONE {
                 let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +171,7 @@ impl Blocks {
     }
 }
 
-fn reason(outcome: u32, launch: &Launch) -> String {
+fn reason(outcome: u32, launch: &BlockLaunch) -> String {
     let [x, y, z] = launch.index;
     match outcome {
         DEADLOCK => format!(

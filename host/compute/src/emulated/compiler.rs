@@ -1,13 +1,13 @@
-//! The machine's C++ compiler.
+//! The machine's C++ compiler, which compiles kernels for the emulated device.
 
-use crate::{Error, Result, Source, kernels::HEADERS};
+use crate::{Error, KernelSource, Result, kernel_headers::HEADERS};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Without exceptions and run-time types the library needs none of C++'s own. Contraction and errno as in CUDA. A frame that
-/// does not fit a fiber's stack is an error.
+/// Options of the compiler. Without exceptions and run-time types, a library needs nothing of C++'s own. Contraction
+/// and errno are as in CUDA. A frame that does not fit the stack of a fiber is an error.
 const FLAGS: &[&str] = &[
     "-std=c++17",
     "-O2",
@@ -20,18 +20,22 @@ const FLAGS: &[&str] = &[
     "-fPIC",
 ];
 
-/// The compiler that is used.
-pub(super) struct Compiler {
+/// A C++ compiler that works.
+pub(super) struct CppCompiler {
     program: OsString,
-    /// Whether it takes this machine's instructions.
+    /// Whether the compiler takes `-march=native`.
     native: bool,
-    /// What it is and for which instructions, so that a library in the cache is never another's.
+    /// The compiler's macros. They identify its version and the machine's instructions, so that the cache never returns
+    /// a library of another compiler.
     pub(super) identity: Vec<u8>,
 }
 
-/// Finds it, once.
-pub(super) fn find() -> Result<&'static Compiler> {
-    static COMPILER: OnceLock<Option<Compiler>> = OnceLock::new();
+/// Finds a compiler, once in a process.
+///
+/// # Errors
+/// [`Error::Missing`] if none can be run.
+pub(super) fn find() -> Result<&'static CppCompiler> {
+    static COMPILER: OnceLock<Option<CppCompiler>> = OnceLock::new();
     let found = COMPILER.get_or_init(|| candidates().into_iter().find_map(probe));
     found.as_ref().ok_or_else(|| {
         let tried: Vec<_> =
@@ -49,8 +53,8 @@ fn candidates() -> Vec<OsString> {
     named.into_iter().chain(["c++", "g++", "clang++"].map(OsString::from)).collect()
 }
 
-/// Asks a compiler for its macros, which tell its version and the machine's instructions.
-fn probe(program: OsString) -> Option<Compiler> {
+/// Runs a compiler to get its macros. Returns `None` if it cannot be run.
+fn probe(program: OsString) -> Option<CppCompiler> {
     [true, false].into_iter().find_map(|native| {
         let output = Command::new(&program)
             .args(native.then_some("-march=native"))
@@ -60,13 +64,18 @@ fn probe(program: OsString) -> Option<Compiler> {
             .output()
             .ok()
             .filter(|output| output.status.success())?;
-        Some(Compiler { program: program.clone(), native, identity: output.stdout })
+        Some(CppCompiler { program: program.clone(), native, identity: output.stdout })
     })
 }
 
-impl Compiler {
-    /// Compiles a source to a shared library. Its files are put beside it.
-    pub(super) fn compile(&self, source: &Source, folder: &Path, library: &Path) -> Result<()> {
+impl CppCompiler {
+    /// Compiles a source to a shared library. Writes the source and the headers to `folder`.
+    pub(super) fn compile(
+        &self,
+        source: &KernelSource,
+        folder: &Path,
+        library: &Path,
+    ) -> Result<()> {
         let failed = |error: std::io::Error| Error::Failed {
             device: super::NAME.to_owned(),
             call: "compiling a kernel",

@@ -1,44 +1,48 @@
-//! A device on the CPU that runs the kernels' own source, so that every path above the seam can be tested without a card.
+//! A device on the CPU that runs the source of the GPU kernels, so that everything above [`ComputeDevice`] can be
+//! tested without a GPU.
 //!
 //! ```text
-//! Source ──► compiler (the machine's C++ compiler, `kernels/emulation.h` for CUDA) ──► library ──► blocks (fibers)
+//! KernelSource ──► compiler (the machine's C++ compiler; `kernels/emulation.h` imitates CUDA) ──► kernel_library ──► blocks (fibers)
 //! ```
 //!
-//! What is queued is done before the call returns. Addresses are the host's, and `memory` knows which are allocated.
+//! A call returns when its work is complete. Addresses are those of the host, and `allocations` knows which are valid.
+//!
+//! Start at [`open`].
 
+mod allocations;
 mod blocks;
 mod compiler;
-mod library;
-mod memory;
-mod product;
+mod kernel_library;
+mod matmul;
 
 use crate::{
-    Counts, DType, Device, Error, Grid, Kernel, MemoryInfo, Parameters, Product, Result, Source,
+    ComputeDevice, Counts, DType, Error, Kernel, KernelParameters, KernelSource, LaunchGrid,
+    MatrixProduct, MemoryInfo, Result,
 };
-use library::{Entry, Library};
-use memory::Memory;
+use allocations::Allocations;
+use kernel_library::{KernelEntry, KernelLibrary};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What people call it, in errors too.
+/// Name of the device, also in errors.
 const NAME: &str = "emulated";
 
-/// Bytes of dynamic shared memory that a block may have: a card's of compute capability 9.0.
+/// Most dynamic shared memory of a block, in bytes: that of GPUs with compute capability 9.0.
 const MOST_SHARED: u32 = 227 << 10;
 
-/// Opens one. Each has its own memory and counts.
+/// Opens an emulated device. Each has its own memory and counts.
 ///
 /// # Errors
-/// [`Error::Missing`] without a C++ compiler.
-pub fn open() -> Result<Arc<dyn Device>> {
+/// [`Error::Missing`] if there is no C++ compiler.
+pub fn open() -> Result<Arc<dyn ComputeDevice>> {
     compiler::find()?;
-    Ok(Arc::new(Emulated::default()))
+    Ok(Arc::new(EmulatedDevice::default()))
 }
 
 #[derive(Default)]
-struct Emulated {
-    memory: Memory,
+struct EmulatedDevice {
+    memory: Allocations,
     kernels: Mutex<Kernels>,
     launches: AtomicU64,
     allocations: AtomicU64,
@@ -47,27 +51,27 @@ struct Emulated {
     synchronizations: AtomicU64,
 }
 
-/// Kernels by their numbers, and the numbers by source and name.
+/// The loaded kernels by number, and the numbers by source and name.
 #[derive(Default)]
 struct Kernels {
-    found: Vec<Found>,
-    numbers: HashMap<(Source, String), usize>,
+    loaded: Vec<LoadedKernel>,
+    numbers: HashMap<(KernelSource, String), usize>,
 }
 
 #[derive(Clone)]
-struct Found {
+struct LoadedKernel {
     name: Arc<str>,
-    entry: Entry,
-    _library: Arc<Library>,
+    entry: KernelEntry,
+    _library: Arc<KernelLibrary>,
 }
 
-impl Emulated {
+impl EmulatedDevice {
     fn kernels(&self) -> MutexGuard<'_, Kernels> {
         self.kernels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Device for Emulated {
+impl ComputeDevice for EmulatedDevice {
     fn name(&self) -> &str {
         NAME
     }
@@ -81,7 +85,7 @@ impl Device for Emulated {
     }
 
     fn memory(&self) -> Result<MemoryInfo> {
-        memory::info()
+        allocations::info()
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64> {
@@ -113,24 +117,29 @@ impl Device for Emulated {
         self.memory.clear(at, bytes)
     }
 
-    fn kernel(&self, source: &Source, name: &str) -> Result<Kernel> {
+    fn kernel(&self, source: &KernelSource, name: &str) -> Result<Kernel> {
         let key = (source.clone(), name.to_owned());
         if let Some(&number) = self.kernels().numbers.get(&key) {
             return Ok(Kernel(number));
         }
-        // Without the lock, so that several threads can compile at the same time.
-        let library = library::of(source)?;
+        // Not locked, so that several threads can compile at the same time.
+        let library = kernel_library::load(source)?;
         let entry = library.entry(source.file, name)?;
-        let Kernels { found, numbers } = &mut *self.kernels();
+        let Kernels { loaded, numbers } = &mut *self.kernels();
         let number = *numbers.entry(key).or_insert_with(|| {
-            found.push(Found { name: name.into(), entry, _library: library });
-            found.len() - 1
+            loaded.push(LoadedKernel { name: name.into(), entry, _library: library });
+            loaded.len() - 1
         });
         Ok(Kernel(number))
     }
 
-    unsafe fn launch(&self, kernel: Kernel, grid: Grid, parameters: Parameters<'_>) -> Result<()> {
-        let Grid { blocks, threads, shared } = grid;
+    unsafe fn launch(
+        &self,
+        kernel: Kernel,
+        grid: LaunchGrid,
+        parameters: KernelParameters<'_>,
+    ) -> Result<()> {
+        let LaunchGrid { blocks, threads, shared } = grid;
         if blocks.contains(&0) || blocks[1] > 65535 || blocks[2] > 65535 {
             return Err(Error::Bug(format!("a grid of {blocks:?} blocks")));
         }
@@ -142,22 +151,22 @@ impl Device for Emulated {
                 "a block has at most {MOST_SHARED} bytes of shared memory, and {shared} are asked for"
             )));
         }
-        let found =
-            self.kernels().found.get(kernel.0).cloned().ok_or_else(|| {
+        let loaded =
+            self.kernels().loaded.get(kernel.0).cloned().ok_or_else(|| {
                 Error::Bug(format!("kernel {} is not one of this device", kernel.0))
             })?;
         self.launches.fetch_add(1, Relaxed);
-        // SAFETY: the caller's, and the grid is one that blocks have room for.
-        unsafe { blocks::run(found.entry, grid, parameters.pointer) }.map_err(|reason| {
+        // SAFETY: the caller keeps the contract, and the grid is one that blocks have room for.
+        unsafe { blocks::run(loaded.entry, grid, parameters.pointer) }.map_err(|reason| {
             Error::Failed {
                 device: NAME.to_owned(),
                 call: "a launch",
-                reason: format!("kernel {}: {reason}", found.name),
+                reason: format!("kernel {}: {reason}", loaded.name),
             }
         })
     }
 
-    unsafe fn product(&self, product: &Product) -> Result<()> {
+    unsafe fn product(&self, product: &MatrixProduct) -> Result<()> {
         if product.y_dtype != product.dtype && product.y_dtype != DType::F32 {
             return Err(Error::Bug(format!(
                 "a product of {} that gives {}",
@@ -165,19 +174,19 @@ impl Device for Emulated {
             )));
         }
         self.launches.fetch_add(1, Relaxed);
-        let Product { rows, inputs, outputs, .. } = *product;
+        let MatrixProduct { rows, inputs, outputs, .. } = *product;
         let (size, y_size) = (product.dtype.size(), product.y_dtype.size());
         if rows == 0 || outputs == 0 {
             return Ok(());
         }
-        self.memory.holds(product.x, rows * inputs * size)?;
-        self.memory.holds(product.weight, outputs * inputs * size)?;
+        self.memory.check(product.x, rows * inputs * size)?;
+        self.memory.check(product.weight, outputs * inputs * size)?;
         if product.bias != 0 {
-            self.memory.holds(product.bias, outputs * size)?;
+            self.memory.check(product.bias, outputs * size)?;
         }
-        self.memory.holds(product.y, ((rows - 1) * product.y_stride + outputs) * y_size)?;
+        self.memory.check(product.y, ((rows - 1) * product.y_stride + outputs) * y_size)?;
         // SAFETY: the matrices are in memory of this device, and nothing else is done with it until this returns.
-        unsafe { product::compute(product) };
+        unsafe { matmul::multiply(product) };
         Ok(())
     }
 

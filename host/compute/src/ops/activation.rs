@@ -1,31 +1,22 @@
-//! What is between an MLP's products (`kernels/activation.cu`).
+//! The activation functions between an MLP's products (`kernels/activation.cu`).
 
-use super::launch::{VectorKernel, over_rows, product, size};
-use crate::{DType, Device, Parameters, Result, Source, View};
+use super::launch::{VectorKernel, checked_product, row_grid, to_u32};
+use crate::{
+    ActivationFunction, ComputeDevice, DType, KernelParameters, KernelSource, Result, View,
+};
 use std::sync::Arc;
 
-/// The function, by the number that the kernel knows it by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x / (1 + exp(-x))`
-    Silu,
-    /// `x/2 (1 + erf(x / sqrt 2))`
-    Gelu,
-    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³)))`
-    GeluTanh,
-}
-
-/// The kernels, compiled for a device and a format.
-pub struct Activations {
-    device: Arc<dyn Device>,
+/// The activation kernels, compiled for one device and number format.
+pub struct ActivationKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     activate: VectorKernel,
 }
 
-/// `struct Activate` of the kernel.
+/// Mirrors `struct Activate` of `kernels/activation.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelActivate {
+struct ActivateParameters {
     x: u64,
     out: u64,
     inner: u32,
@@ -34,10 +25,10 @@ struct KernelActivate {
     unused: u32,
 }
 
-impl Activations {
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>, dtype: DType) -> Result<Self> {
-        let source = Source {
+impl ActivationKernels {
+    /// Compiles the kernels for numbers of format `dtype`, or takes them from the cache.
+    pub fn new(device: &Arc<dyn ComputeDevice>, dtype: DType) -> Result<Self> {
+        let source = KernelSource {
             file: "activation",
             text: include_str!("../../kernels/activation.cu"),
             defines: vec![("REAL", dtype.kernel_type().to_owned())],
@@ -47,11 +38,18 @@ impl Activations {
         Ok(Self { device: Arc::clone(device), dtype, activate })
     }
 
-    /// `out = f(x[.., ..inner]) · x[.., inner..]` with a gate (`x` is `[rows, 2 inner]`), `out = f(x)` without; `out` is
-    /// `[rows, inner]`. One launch.
+    /// Queues an activation function, one launch. Without a gate, `out = f(x)`. With a gate, `out = f(gate) · up`,
+    /// where each row of `x` is `[gate, up]`.
+    ///
+    /// # Shapes
+    /// - `x`: `[rows, inner]`, or `[rows, 2 * inner]` with a gate
+    /// - `out`: `[rows, inner]`, written
+    ///
+    /// # Errors
+    /// [`Error::Bug`](crate::Error::Bug) if a view is too small.
     pub fn activate(
         &self,
-        activation: Activation,
+        activation: ActivationFunction,
         gated: bool,
         rows: usize,
         inner: usize,
@@ -61,19 +59,19 @@ impl Activations {
         if rows == 0 || inner == 0 {
             return Ok(());
         }
-        let bytes = product(&[rows, inner, self.dtype.size()])?;
+        let bytes = checked_product(&[rows, inner, self.dtype.size()])?;
         let parts = 1 + usize::from(gated);
-        let parameters = KernelActivate {
-            x: x.holds("an activation's input", product(&[bytes, parts])?)?,
-            out: out.holds("an activation's output", bytes)?,
-            inner: size(inner)?,
+        let parameters = ActivateParameters {
+            x: x.checked_address("an activation's input", checked_product(&[bytes, parts])?)?,
+            out: out.checked_address("an activation's output", bytes)?,
+            inner: to_u32(inner)?,
             activation: activation as u32,
             gated: gated.into(),
             unused: 0,
         };
-        let (kernel, numbers) = self.activate.of(&[inner], &[parameters.x, parameters.out]);
-        let grid = over_rows(rows, inner / numbers)?;
-        // SAFETY: the struct is the kernel's, and both views hold as many rows as it reads and writes.
-        unsafe { self.device.launch(kernel, grid, Parameters::of(&parameters)) }
+        let (kernel, numbers) = self.activate.select(&[inner], &[parameters.x, parameters.out]);
+        let grid = row_grid(rows, inner / numbers)?;
+        // SAFETY: the struct has the kernel's layout, and both views hold as many rows as it reads and writes.
+        unsafe { self.device.launch(kernel, grid, KernelParameters::new(&parameters)) }
     }
 }

@@ -1,76 +1,85 @@
-//! Attention over KV caches: splits of the keys for decode, tiles of queries for prefill.
+//! Attention over KV caches on a device. Decode splits a sequence's keys among blocks; prefill takes tiles of queries.
 //!
-//! | | any formats, any head width | caches of the model's 16-bit format, head widths that 16 divides |
+//! | | any formats, any head width | caches in the model's 16-bit format, head widths that 16 divides |
 //! |---|---|---|
-//! | decode | `kernels/attention_decode.cu` | `kernels/attention_decode_mma.cu` |
-//! | what its splits give | `kernels/attention_combine.cu` | the same |
+//! | decode, each split | `kernels/attention_decode.cu` | `kernels/attention_decode_mma.cu` |
+//! | decode, joining the splits | `kernels/attention_combine.cu` | `kernels/attention_combine.cu` |
 //! | prefill | `kernels/attention_prefill.cu` | `kernels/attention_prefill_mma.cu` |
 
-use crate::{DType, Device, Error, Grid, Kernel, Parameters, Result, Source, View};
+use crate::{
+    ComputeDevice, DType, Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result, View,
+};
 use std::f32::consts::LOG2_E;
 use std::sync::Arc;
 
-/// Keys of a decode split at least: a step for each warp of a block.
+/// Fewest keys of a decode split: with fewer, a warp of the block would have no step of 16 keys.
 const SPLIT_KEYS: usize = 64;
 
-/// Decode blocks for each multiprocessor before keys are split no further: as many run side by side.
+/// Decode blocks that a multiprocessor runs side by side. Keys are not split into more blocks than all multiprocessors
+/// can run at the same time.
 const DECODE_BLOCKS: usize = 4;
 
 /// Threads of a decode block.
 const DECODE_THREADS: u32 = 128;
 
-/// The widest head.
+/// The widest head that the kernels take.
 const MOST_DIM: usize = 256;
 
-/// One layer's attention of a pass, after keys and values of the pass are in the caches. Scores and sums are f32.
+/// The attention of one layer in a forward pass. Keys and values of the pass are already in the caches. Scores and sums
+/// are f32.
+///
+/// # Shapes
+/// - `queries`: `[rows, heads * dim]`
+/// - `out`: `[rows, heads * dim]`, written
+/// - `sequences`: `[sequences]` of [`super::SequenceEntry`]
 #[derive(Clone, Copy)]
-pub struct Attend<'a> {
-    /// Rows of the pass.
+pub struct LayerAttention<'a> {
+    /// Number of rows of the pass.
     pub rows: usize,
-    /// This rank's query heads.
+    /// Query heads of this rank.
     pub heads: usize,
-    /// This rank's key and value heads, of which `heads` is a multiple.
+    /// Key and value heads of this rank. `heads` is a multiple of it.
     pub kv_heads: usize,
-    /// The layer's place in the caches.
+    /// Index of the layer in the caches.
     pub layer: usize,
-    /// Scores are multiplied by this.
+    /// Factor of the scores, usually `1 / sqrt(dim)`.
     pub scale: f32,
-    /// Scores become `cap · tanh(score / cap)`.
+    /// If set, a score becomes `cap · tanh(score / cap)`.
     pub softcap: Option<f32>,
-    /// Keys that a query sees at most, itself included.
+    /// If set, the number of keys that a query sees at most, its own included.
     pub window: Option<usize>,
-    /// `[rows, heads * dim]`.
+    /// Queries, rotated.
     pub queries: View<'a>,
-    /// `[rows, heads * dim]`, written.
+    /// Receives the result.
     pub out: View<'a>,
-    /// Table of [`super::Sequence`].
+    /// Table of the pass' sequences.
     pub sequences: View<'a>,
 }
 
-/// Sequences that have one row each.
+/// The sequences of a pass that have one row each.
 #[derive(Clone, Copy)]
-pub struct Decode<'a> {
-    /// u32 `[count]`: their places in the table.
+pub struct DecodeRows<'a> {
+    /// u32 `[count]`: indices of the sequences in the table.
     pub list: View<'a>,
-    /// How many.
+    /// Number of sequences.
     pub count: usize,
-    /// The most keys that any of them has, this pass' included.
+    /// Most keys of any of the sequences, including the key of this pass.
     pub longest: usize,
-    /// At least [`Attention::decode_scratch`] bytes of as many sequences and keys or more.
+    /// Scratch memory: at least [`AttentionKernels::decode_scratch`] bytes for these sequences and keys, or for more.
     pub scratch: View<'a>,
 }
 
-/// Tiles of at most [`Attention::tile`] queries of one sequence.
+/// Tiles of queries: each has at most [`AttentionKernels::tile`] queries of one sequence.
 #[derive(Clone, Copy)]
-pub struct Prefill<'a> {
-    /// u32 `[count, 2]`: a sequence's place in the table, and the first of its rows (from 0) in the tile. The last tiles are
-    /// taken first, so those that see the most keys belong at the end.
+pub struct PrefillTiles<'a> {
+    /// u32 `[count, 2]`: index of the sequence in the table, and index of the tile's first query among the sequence's
+    /// rows. Blocks take the last tiles first, so the tiles with the most keys belong at the end.
     pub tiles: View<'a>,
-    /// How many.
+    /// Number of tiles in the list.
     pub count: usize,
 }
 
-/// `struct Attend` of `kernels/attention.h`.
+/// Mirrors `struct Attend` of `kernels/attention.h`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct AttendParameters {
@@ -91,25 +100,25 @@ struct AttendParameters {
 
 /// The kernels of decode.
 enum DecodeKernels {
-    /// At most four heads of a group a block.
+    /// For any formats: a block takes at most four heads of a group.
     Any(Kernel),
-    /// At most 8, and at most 16.
+    /// With tensor cores: a block takes at most 8 heads of a group (the first kernel) or at most 16 (the second).
     TensorCores(Kernel, Kernel),
 }
 
-/// The kernel of prefill, and its blocks.
+/// The kernel of prefill and the size of its blocks.
 struct PrefillKernel {
     kernel: Kernel,
-    /// Queries.
+    /// Number of queries of a tile.
     tile: usize,
     threads: u32,
-    /// Bytes of shared memory.
+    /// Dynamic shared memory of a block, in bytes.
     shared: usize,
 }
 
-/// The kernels, compiled for a device, formats and a width of heads.
-pub struct Attention {
-    device: Arc<dyn Device>,
+/// The attention kernels, compiled for one device, two number formats and one head width.
+pub struct AttentionKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     dim: usize,
     decode: DecodeKernels,
@@ -117,13 +126,14 @@ pub struct Attention {
     prefill: PrefillKernel,
 }
 
-impl Attention {
-    /// Compiles them, for any `dim` up to 256.
+impl AttentionKernels {
+    /// Compiles the kernels, or takes them from the cache. `dtype` is the format of queries and results, `kv_dtype` the
+    /// format of the caches, `dim` the head width, at most 256.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another `dim`; otherwise what the device's compiler says.
+    /// [`Error::Unsupported`] if `dim` is 0 or larger than 256. Otherwise the errors of [`ComputeDevice::kernel`].
     pub fn new(
-        device: &Arc<dyn Device>,
+        device: &Arc<dyn ComputeDevice>,
         dtype: DType,
         kv_dtype: DType,
         dim: usize,
@@ -140,7 +150,7 @@ impl Attention {
                 ("DIM", dim.to_string()),
             ];
             defines.extend(constants.iter().map(|&(name, value)| (name, value.to_string())));
-            device.kernel(&Source { file, text, defines }, name)
+            device.kernel(&KernelSource { file, text, defines }, name)
         };
         let combine = kernel(
             "attention_combine",
@@ -154,7 +164,7 @@ impl Attention {
                 let text = include_str!("../../kernels/attention_decode_mma.cu");
                 kernel("attention_decode_mma", text, name, &[])
             };
-            // Queries of a tile and keys of a step: as many as a thread's 255 registers have room for without spills.
+            // Queries of a tile and keys of a step: as many as fit a thread's 255 registers without spills.
             let (tile, keys) = match dim {
                 0..=64 => (128, 64),
                 65..=128 => (128, 48),
@@ -169,15 +179,15 @@ impl Attention {
                 )?,
                 tile,
                 threads: 128,
-                // Rows are eight numbers longer than a head.
+                // A row in shared memory is eight numbers longer than a head, so that rows start in different banks.
                 shared: (tile + 2 * keys) * (dim + 8) * dtype.size(),
             };
             (DecodeKernels::TensorCores(decode("decode_8")?, decode("decode_16")?), prefill)
         } else {
             let text = include_str!("../../kernels/attention_decode.cu");
             let decode = kernel("attention_decode", text, "decode", &[])?;
-            // As the kernel has them: rows of queries, and of keys or values, of whole pairs and one pair more; and the tile's
-            // powers.
+            // Shared memory of the kernel: rows of queries and of keys or values, each an even number of numbers and
+            // two more, and the exponentials of the tile's scores.
             let (tile, keys, row) = (32, 32, dim.next_multiple_of(2) + 2);
             let prefill = PrefillKernel {
                 kernel: kernel(
@@ -195,33 +205,34 @@ impl Attention {
         Ok(Self { device: Arc::clone(device), dtype, dim, decode, combine, prefill })
     }
 
-    /// Queries of a prefill tile.
+    /// Returns the number of queries of a prefill tile.
     pub fn tile(&self) -> usize {
         self.prefill.tile
     }
 
-    /// Bytes that decode needs at most for what its splits give, with so many sequences and keys or fewer.
+    /// Returns the bytes of scratch memory that decode needs at most for the results of its splits. They suffice for
+    /// fewer sequences and fewer keys too.
     pub fn decode_scratch(&self, sequences: usize, heads: usize, longest: usize) -> usize {
-        // Keys are split only as far as the blocks of all sequences have room side by side.
+        // Keys are split only until the blocks of all sequences fill the device.
         let splits = (sequences * longest.div_ceil(SPLIT_KEYS)).min(self.resident_blocks());
         splits * heads * self.record()
     }
 
-    /// Bytes of `struct Record` of `kernels/attention_split.h`.
+    /// Size of `struct Record` of `kernels/attention_split.h`, in bytes.
     fn record(&self) -> usize {
         (self.dim + 2) * size_of::<f32>()
     }
 
-    /// Decode blocks that run side by side, about.
+    /// Number of decode blocks that run side by side on the whole device, estimated.
     fn resident_blocks(&self) -> usize {
         DECODE_BLOCKS * self.device.multiprocessors()
     }
 
-    /// Queues decode: two launches at most.
+    /// Queues decode: one launch, or two if keys are split. Shapes are those of [`LayerAttention`] and [`DecodeRows`].
     ///
     /// # Errors
-    /// [`Error::Bug`] if a view is too small or heads do not fit the groups.
-    pub fn decode(&self, attend: &Attend<'_>, decode: &Decode<'_>) -> Result<()> {
+    /// [`Error::Bug`] if a view is too small, is not aligned to 16 bytes, or if `kv_heads` does not divide `heads`.
+    pub fn decode(&self, attend: &LayerAttention<'_>, decode: &DecodeRows<'_>) -> Result<()> {
         if decode.count == 0 {
             return Ok(());
         }
@@ -230,7 +241,7 @@ impl Attention {
         let (kernel, chunks, shared) = match &self.decode {
             DecodeKernels::Any(kernel) => (*kernel, group.div_ceil(4), 0),
             DecodeKernels::TensorCores(eight, sixteen) => {
-                // Four warps' rings of three slots of 16 keys or values.
+                // Each of the four warps has a ring of three slots, and a slot holds 16 keys or values.
                 let shared = 4 * 3 * 16 * self.dim * self.dtype.size();
                 match group <= 8 {
                     true => (*eight, 1, shared),
@@ -244,60 +255,60 @@ impl Attention {
         parameters.splits = splits as u32;
         if splits > 1 {
             let bytes = decode.count * attend.heads * splits * self.record();
-            parameters.records = decode.scratch.holds("decode's scratch", bytes)?;
+            parameters.records = decode.scratch.checked_address("decode's scratch", bytes)?;
         }
-        let parameters = Parameters::of(&parameters);
-        let grid = Grid {
+        let parameters = KernelParameters::new(&parameters);
+        let grid = LaunchGrid {
             blocks: [splits as u32, (attend.kv_heads * chunks) as u32, decode.count as u32],
             threads: DECODE_THREADS,
             shared: shared as u32,
         };
-        // SAFETY: the parameters are the kernel's; queries, results and records have the size that is asked of their views. The
-        // table's caches are the caller's.
+        // SAFETY: the parameters have the kernel's layout, and the views are large enough for queries, results and
+        // records. The caller answers for the caches in the table.
         unsafe { self.device.launch(kernel, grid, parameters) }?;
         if splits > 1 {
             let blocks = [attend.heads as u32, decode.count as u32, 1];
-            let grid = Grid { blocks, threads: DECODE_THREADS, shared: 0 };
-            // SAFETY: as above; the records were written by the launch before.
+            let grid = LaunchGrid { blocks, threads: DECODE_THREADS, shared: 0 };
+            // SAFETY: as for the launch above, which writes the records.
             unsafe { self.device.launch(self.combine, grid, parameters) }?;
         }
         Ok(())
     }
 
-    /// Queues prefill: one launch.
+    /// Queues prefill: one launch. Shapes are those of [`LayerAttention`] and [`PrefillTiles`].
     ///
     /// # Errors
-    /// [`Error::Bug`] if a view is too small or heads do not fit the groups.
-    pub fn prefill(&self, attend: &Attend<'_>, prefill: &Prefill<'_>) -> Result<()> {
+    /// [`Error::Bug`] if a view is too small, is not aligned to 16 bytes, or if `kv_heads` does not divide `heads`.
+    pub fn prefill(&self, attend: &LayerAttention<'_>, prefill: &PrefillTiles<'_>) -> Result<()> {
         if prefill.count == 0 {
             return Ok(());
         }
         let parameters = self.parameters(attend, prefill.tiles, prefill.count, 2)?;
-        let grid = Grid {
+        let grid = LaunchGrid {
             blocks: [attend.heads as u32, prefill.count as u32, 1],
             threads: self.prefill.threads,
             shared: self.prefill.shared as u32,
         };
-        // SAFETY: the parameters are the kernel's; queries and results have the size that is asked of their views. The table's
-        // caches are the caller's.
-        unsafe { self.device.launch(self.prefill.kernel, grid, Parameters::of(&parameters)) }
+        // SAFETY: the parameters have the kernel's layout, and the views are large enough for queries and results. The
+        // caller answers for the caches in the table.
+        unsafe { self.device.launch(self.prefill.kernel, grid, KernelParameters::new(&parameters)) }
     }
 
-    /// What all kernels take, of a list of `count` entries of `each` numbers.
+    /// Checks the views and fills the parameters that all kernels take. `list` has `count` entries of `each` integers.
     fn parameters(
         &self,
-        attend: &Attend<'_>,
+        attend: &LayerAttention<'_>,
         list: View<'_>,
         count: usize,
         each: usize,
     ) -> Result<AttendParameters> {
-        let Attend { rows, heads, kv_heads, layer, scale, softcap, window, .. } = *attend;
+        let LayerAttention { rows, heads, kv_heads, layer, scale, softcap, window, .. } = *attend;
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
             return Err(Error::Bug(format!("{heads} query heads for {kv_heads} KV heads")));
         }
         let bytes = rows * heads * self.dim * self.dtype.size();
-        let queries = attend.queries.holds("attention's queries", bytes)?;
-        let out = attend.out.holds("attention's result", bytes)?;
+        let queries = attend.queries.checked_address("attention's queries", bytes)?;
+        let out = attend.out.checked_address("attention's result", bytes)?;
         if !queries.is_multiple_of(16) || !out.is_multiple_of(16) {
             return Err(Error::Bug(
                 "attention's queries and result begin at multiples of 16 bytes".to_owned(),
@@ -308,8 +319,8 @@ impl Attention {
             out,
             sequences: attend
                 .sequences
-                .holds("the table of sequences", size_of::<super::Sequence>())?,
-            list: list.holds("attention's list", count * each * size_of::<u32>())?,
+                .checked_address("the table of sequences", size_of::<super::SequenceEntry>())?,
+            list: list.checked_address("attention's list", count * each * size_of::<u32>())?,
             records: 0,
             heads: heads as u32,
             kv_heads: kv_heads as u32,

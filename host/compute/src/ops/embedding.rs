@@ -1,64 +1,73 @@
-//! Lookup of tokens and positions (`kernels/embedding.cu`).
+//! Lookup of token and position embeddings (`kernels/embedding.cu`).
 
-use super::launch::{VectorKernel, over_rows, product, size};
-use crate::{DType, Device, Kernel, Parameters, Result, Source, View};
+use super::launch::{VectorKernel, checked_product, row_grid, to_u32};
+use crate::{ComputeDevice, DType, Kernel, KernelParameters, KernelSource, Result, View};
 use std::sync::Arc;
 
-/// `out[row] = (accumulate ? out[row] : 0) + scale · table[ids[row]]`, zeros for ids that this rank does not have.
+/// A lookup: `out[row] = scale · table[ids[row]]`, added to `out[row]` with `accumulate`. Ids of rows that another rank
+/// has give zeros.
+///
+/// # Shapes
+/// - `ids`: u32 `[rows]`
+/// - `table`: `[kept, width]`
+/// - `changes`: u64 `[adapters]`
+/// - `adapters`: u32 `[rows]`
+/// - `out`: `[rows, width]`, written
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
-    /// Rows.
+    /// Number of rows to look up.
     pub rows: usize,
-    /// Numbers of a row.
+    /// Numbers in each row.
     pub width: usize,
-    /// u32 `[rows]`.
+    /// Id of each row in the whole table.
     pub ids: View<'a>,
-    /// `[kept, width]`: rows `first..first + kept` of the whole table.
+    /// Rows `first..first + kept` of the whole table, which this rank has.
     pub table: View<'a>,
-    /// The first row that this rank has.
+    /// Index of this rank's first row in the whole table.
     pub first: usize,
-    /// How many rows it has.
+    /// Number of rows that this rank has.
     pub kept: usize,
-    /// u64 addresses, multiples of 16, by adapter index of tables in place of that one, 0 leaves it; with `adapters`.
+    /// For each adapter the address of a table to use instead, a multiple of 16, or 0 for the base table. Only read
+    /// together with `adapters`.
     pub changes: Option<View<'a>>,
-    /// u32 `[rows]`: each row's adapter index or `NONE`.
+    /// Adapter index of each row, or [`NONE`](super::NONE).
     pub adapters: Option<View<'a>>,
-    /// What is looked up is multiplied by this.
+    /// Factor of what is looked up.
     pub scale: f32,
-    /// Whether it is added to what is there.
+    /// Whether the rows are added to `out` instead of replacing it.
     pub accumulate: bool,
-    /// `[rows, width]`.
+    /// Receives the result.
     pub out: View<'a>,
 }
 
-/// What an adapter makes of a table's rows: `gain · (row + B A[:, id])`. As kernels read it.
+/// A low-rank change of a table by an adapter, as kernels read it: a row becomes `gain · (row + B A[:, id])`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LowRankTable {
-    /// Address of A transposed, f32 `[vocabulary, rank]`; 0 for none.
+    /// Address of A transposed, f32 `[vocabulary, rank]`. 0 means no low-rank change.
     pub down: u64,
-    /// Address of B, scaled, f32 `[width, rank]`.
+    /// Address of B, which includes the adapter's scale, f32 `[width, rank]`.
     pub up: u64,
-    /// Address of f32 `[width]`, or 0.
+    /// Address of the gain, f32 `[width]`. 0 means no gain.
     pub gain: u64,
-    /// The rank.
+    /// Rank of the change.
     pub rank: u32,
     /// Padding, 0.
     pub unused: u32,
 }
 
-/// The kernels, compiled for a device and a format.
-pub struct Embeddings {
-    device: Arc<dyn Device>,
+/// The embedding kernels, compiled for one device and number format.
+pub struct EmbeddingKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     lookup: VectorKernel,
     low_rank: Kernel,
 }
 
-/// `struct Lookup` of the kernel.
+/// Mirrors `struct Lookup` of `kernels/embedding.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelLookup {
+struct LookupParameters {
     ids: u64,
     table: u64,
     changes: u64,
@@ -72,10 +81,10 @@ struct KernelLookup {
     unused: u32,
 }
 
-/// `struct LowRank` of the kernel.
+/// Mirrors `struct LowRank` of `kernels/embedding.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelLowRank {
+struct LowRankParameters {
     ids: u64,
     adapters: u64,
     tables: u64,
@@ -84,10 +93,10 @@ struct KernelLowRank {
     scale: f32,
 }
 
-impl Embeddings {
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>, dtype: DType) -> Result<Self> {
-        let source = Source {
+impl EmbeddingKernels {
+    /// Compiles the kernels for numbers of format `dtype`, or takes them from the cache.
+    pub fn new(device: &Arc<dyn ComputeDevice>, dtype: DType) -> Result<Self> {
+        let source = KernelSource {
             file: "embedding",
             text: include_str!("../../kernels/embedding.cu"),
             defines: vec![("REAL", dtype.kernel_type().to_owned())],
@@ -98,40 +107,55 @@ impl Embeddings {
         Ok(Self { device: Arc::clone(device), dtype, lookup, low_rank })
     }
 
-    /// Queues a lookup; one launch.
+    /// Queues a lookup, one launch. Shapes are those of [`Lookup`].
+    ///
+    /// # Errors
+    /// [`Error::Bug`](crate::Error::Bug) if a view is too small.
     pub fn lookup(&self, op: &Lookup<'_>) -> Result<()> {
         let (rows, width) = (op.rows, op.width);
         if rows == 0 || width == 0 {
             return Ok(());
         }
-        let (indices, number) = (product(&[rows, 4])?, self.dtype.size());
+        let (indices, number) = (checked_product(&[rows, 4])?, self.dtype.size());
         let (changes, adapters) = match (op.changes, op.adapters) {
             (Some(changes), Some(rows)) => {
-                (changes.address, rows.holds("rows' adapters", indices)?)
+                (changes.address, rows.checked_address("rows' adapters", indices)?)
             }
             _ => (0, 0),
         };
-        let parameters = KernelLookup {
-            ids: op.ids.holds("ids", indices)?,
-            table: op.table.holds("an embedding", product(&[op.kept, width, number])?)?,
+        let parameters = LookupParameters {
+            ids: op.ids.checked_address("ids", indices)?,
+            table: op
+                .table
+                .checked_address("an embedding", checked_product(&[op.kept, width, number])?)?,
             changes,
             adapters,
-            out: op.out.holds("what is looked up", product(&[rows, width, number])?)?,
-            width: size(width)?,
-            first: size(op.first)?,
-            kept: size(op.kept)?,
+            out: op
+                .out
+                .checked_address("what is looked up", checked_product(&[rows, width, number])?)?,
+            width: to_u32(width)?,
+            first: to_u32(op.first)?,
+            kept: to_u32(op.kept)?,
             accumulate: op.accumulate.into(),
             scale: op.scale,
             unused: 0,
         };
-        let (kernel, numbers) = self.lookup.of(&[width], &[parameters.table, parameters.out]);
-        let grid = over_rows(rows, width / numbers)?;
-        // SAFETY: the struct is the kernel's, which reads no row beyond `kept` and writes `rows` rows.
-        unsafe { self.device.launch(kernel, grid, Parameters::of(&parameters)) }
+        let (kernel, numbers) = self.lookup.select(&[width], &[parameters.table, parameters.out]);
+        let grid = row_grid(rows, width / numbers)?;
+        // SAFETY: the struct has the kernel's layout, which reads no row beyond `kept` and writes `rows` rows.
+        unsafe { self.device.launch(kernel, grid, KernelParameters::new(&parameters)) }
     }
 
-    /// `x[row] = scale · changed(x[row])` for every row, those without an adapter unchanged but for the scale. `tables` is a
-    /// table of [`LowRankTable`] by adapter index. One launch.
+    /// Applies each row's low-rank change in place and multiplies every row by `scale`. One launch.
+    ///
+    /// # Shapes
+    /// - `ids`: u32 `[rows]`
+    /// - `adapters`: u32 `[rows]`, adapter index of each row or [`NONE`](super::NONE)
+    /// - `tables`: `[adapters]` of [`LowRankTable`]
+    /// - `x`: `[rows, width]`, read and written
+    ///
+    /// # Errors
+    /// [`Error::Bug`](crate::Error::Bug) if a view is too small.
     #[allow(clippy::too_many_arguments, reason = "a kernel's own list")]
     pub fn low_rank(
         &self,
@@ -146,17 +170,20 @@ impl Embeddings {
         if rows == 0 || width == 0 {
             return Ok(());
         }
-        let indices = product(&[rows, 4])?;
-        let parameters = KernelLowRank {
-            ids: ids.holds("ids", indices)?,
-            adapters: adapters.holds("rows' adapters", indices)?,
+        let indices = checked_product(&[rows, 4])?;
+        let parameters = LowRankParameters {
+            ids: ids.checked_address("ids", indices)?,
+            adapters: adapters.checked_address("rows' adapters", indices)?,
             tables: tables.address,
-            x: x.holds("rows of an embedding", product(&[rows, width, self.dtype.size()])?)?,
-            width: size(width)?,
+            x: x.checked_address(
+                "rows of an embedding",
+                checked_product(&[rows, width, self.dtype.size()])?,
+            )?,
+            width: to_u32(width)?,
             scale,
         };
-        let grid = over_rows(rows, width)?;
-        // SAFETY: the struct is the kernel's, and the views hold `rows` rows; the tables are the caller's.
-        unsafe { self.device.launch(self.low_rank, grid, Parameters::of(&parameters)) }
+        let grid = row_grid(rows, width)?;
+        // SAFETY: the struct has the kernel's layout, and the views hold `rows` rows. The caller answers for the tables.
+        unsafe { self.device.launch(self.low_rank, grid, KernelParameters::new(&parameters)) }
     }
 }

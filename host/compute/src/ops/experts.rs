@@ -1,62 +1,77 @@
-//! Routing, and products of the experts that rows go to (`kernels/experts.cu`, `grouped.cu`, `grouped_f32.cu`).
+//! Mixture of experts: routing of rows to experts, and products with the experts' weights (`kernels/experts.cu`,
+//! `grouped.cu`, `grouped_f32.cu`).
 //!
-//! A *pair* is a row and one of its experts: pair `row · active + k`. Pairs are sorted by expert on the device, and cut into tiles
-//! of pairs of one expert, so that each block of a grouped product reads one expert's weights.
+//! A *pair* is a row and one of its experts: pair `row · active + k`. The device sorts pairs by expert and cuts them
+//! into tiles. All pairs of a tile have the same expert, so each block of a grouped product reads the weights of one
+//! expert.
+//!
+//! ```text
+//! router logits [rows, count] ──route──► pairs, shares, tiles ──product──► [pairs, outputs] ──combine──► [rows, width]
+//! ```
 
-use crate::{DType, Device, Error, Grid, Kernel, Parameters, Result, Source, View};
+use crate::{
+    ComputeDevice, DType, Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result, View,
+};
 use std::sync::Arc;
 
-/// How rows are dealt out.
+/// How rows are routed to experts.
 #[derive(Clone, Copy, Debug)]
 pub struct Routing {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Experts on all ranks.
+    /// Number of experts on all ranks.
     pub count: usize,
-    /// Experts of a row.
+    /// Number of experts that each row goes to.
     pub active: usize,
-    /// Whether the shares of the chosen ones are made to sum to 1.
+    /// Whether the shares of a row's chosen experts are divided by their sum, so that they sum to 1.
     pub renormalise: bool,
-    /// The first expert that this rank has.
+    /// Index of this rank's first expert.
     pub first: usize,
-    /// How many it has.
+    /// Number of this rank's experts.
     pub own: usize,
 }
 
-/// What routing writes.
+/// The result of routing: which pairs this rank computes, and in which order.
 #[derive(Clone, Copy)]
-pub struct Routed<'a> {
-    /// u32 `[rows · active]`: each pair's expert, counted from this rank's first, or `NONE` if it is another rank's.
+pub struct RoutedPairs<'a> {
+    /// u32 `[rows · active]`: expert of each pair, counted from this rank's first expert, or [`NONE`](super::NONE) for
+    /// another rank's expert.
     pub experts: View<'a>,
-    /// f32 `[rows · active]`: each pair's share.
+    /// f32 `[rows · active]`: share of each pair, the factor of its expert's output.
     pub shares: View<'a>,
-    /// u32 `[rows · active]`: pairs of this rank in the order of their experts.
+    /// u32 `[rows · active]`: this rank's pairs, sorted by expert.
     pub order: View<'a>,
-    /// u32 `[1 + 3 · Experts::most_tiles]`: how many tiles, and of each expert, first place in `order`, pairs.
+    /// u32 `[1 + 3 * most_tiles]` (see [`ExpertKernels::most_tiles`]): the number of tiles. Then for each tile its
+    /// expert, the index of its first pair in `order`, and its number of pairs.
     pub tiles: View<'a>,
 }
 
-/// A product of pairs with their experts' weights.
+/// A product of each pair's row with the weight of the pair's expert.
+///
+/// # Shapes
+/// - `x`: `[rows, inputs]`, or `[pairs, inputs]` without `by_row`
+/// - `weights`: u64 `[own]`
+/// - `y`: `[pairs, outputs]`, written for pairs of this rank's experts
 #[derive(Clone, Copy)]
-pub struct Grouped<'a> {
-    /// `[rows, inputs]`, or `[pairs, inputs]`.
+pub struct GroupedProduct<'a> {
+    /// The rows to multiply.
     pub x: View<'a>,
-    /// Whether `x` has a row for each row rather than for each pair.
+    /// Whether `x` has one row for each row of the pass. Otherwise it has one row for each pair.
     pub by_row: bool,
-    /// u64 `[own]`: addresses of weights, `[outputs, inputs]` each. Multiples of 16 bytes are read faster.
+    /// Address of each expert's weight, `[outputs, inputs]`. Weights at multiples of 16 bytes are read faster.
     pub weights: View<'a>,
-    /// Columns.
+    /// Columns of a weight.
     pub inputs: usize,
-    /// Rows of a weight.
+    /// Rows of each expert's weight.
     pub outputs: usize,
-    /// `[pairs, outputs]`: only those of this rank's experts are written.
+    /// Receives the products.
     pub y: View<'a>,
 }
 
-/// The kernels' parameters.
+/// Mirrors `struct Choose` of `kernels/experts.cu`. The structs below mirror `Sort`, `Grouped` and `Combine`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Choose {
+struct ChooseParameters {
     logits: u64,
     experts: u64,
     shares: u64,
@@ -70,7 +85,7 @@ struct Choose {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Sort {
+struct SortParameters {
     experts: u64,
     order: u64,
     tiles: u64,
@@ -80,7 +95,7 @@ struct Sort {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Multiply {
+struct MultiplyParameters {
     x: u64,
     weights: u64,
     order: u64,
@@ -93,7 +108,7 @@ struct Multiply {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Combine {
+struct CombineParameters {
     experts: u64,
     shares: u64,
     x: u64,
@@ -102,42 +117,42 @@ struct Combine {
     active: u64,
 }
 
-/// A kernel of grouped products, and what one of its blocks multiplies.
+/// A kernel for grouped products, and the largest tile that one of its blocks multiplies.
 #[derive(Clone, Copy)]
-struct Shape {
+struct GroupedKernel {
     kernel: Kernel,
-    /// Pairs at most.
+    /// Most pairs of a block.
     pairs: usize,
-    /// Rows of a weight at most.
+    /// Most rows of a weight of a block.
     outputs: usize,
 }
 
 /// Pairs of the smallest tile.
 const FEWEST_PAIRS: usize = 16;
 
-/// Pairs an expert from which on large tiles are used: half of such a tile.
+/// Average number of pairs per expert from which on large tiles are used: half a large tile.
 const MANY_PAIRS: usize = 32;
 
-/// Threads of a block that sorts, that sums, and that does anything else.
+/// Threads of a block of the kernels `sort`, `combine` and all others.
 const SORTING: usize = 512;
 const SUMMING: usize = 256;
 const THREADS: usize = 128;
 
-/// The kernels, compiled for a device and a format.
-pub struct Experts {
-    device: Arc<dyn Device>,
+/// The kernels of experts, compiled for one device and number format.
+pub struct ExpertKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     choose: Kernel,
     sort: Kernel,
     combine: Kernel,
-    few: Shape,
-    many: Shape,
+    few: GroupedKernel,
+    many: GroupedKernel,
 }
 
-impl Experts {
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>, dtype: DType) -> Result<Self> {
-        let source = |file, text| Source {
+impl ExpertKernels {
+    /// Compiles the kernels for numbers of format `dtype`, or takes them from the cache.
+    pub fn new(device: &Arc<dyn ComputeDevice>, dtype: DType) -> Result<Self> {
+        let source = |file, text| KernelSource {
             file,
             text,
             defines: vec![("REAL", dtype.kernel_type().to_owned())],
@@ -147,13 +162,13 @@ impl Experts {
             DType::F32 => {
                 let grouped = source("grouped_f32", include_str!("../../kernels/grouped_f32.cu"));
                 let kernel = device.kernel(&grouped, "grouped")?;
-                let shape = Shape { kernel, pairs: FEWEST_PAIRS, outputs: 32 };
+                let shape = GroupedKernel { kernel, pairs: FEWEST_PAIRS, outputs: 32 };
                 (shape, shape)
             }
             DType::Bf16 | DType::F16 => {
                 let grouped = source("grouped", include_str!("../../kernels/grouped.cu"));
                 let shape = |name, pairs, outputs| {
-                    Ok(Shape { kernel: device.kernel(&grouped, name)?, pairs, outputs })
+                    Ok(GroupedKernel { kernel: device.kernel(&grouped, name)?, pairs, outputs })
                 };
                 (shape("grouped", FEWEST_PAIRS, 32)?, shape("grouped_many", 64, 64)?)
             }
@@ -169,24 +184,36 @@ impl Experts {
         })
     }
 
-    /// Tiles that the pairs of so many rows, or fewer, can make at most: what [`Routed::tiles`] has to have room for.
+    /// Returns the most tiles that the pairs of this many rows, or of fewer, can make. [`RoutedPairs::tiles`] needs
+    /// room for them.
     pub fn most_tiles(&self, routing: &Routing) -> usize {
         most_tiles(routing, FEWEST_PAIRS)
     }
 
-    fn shape(&self, routing: &Routing) -> Shape {
+    fn shape(&self, routing: &Routing) -> GroupedKernel {
         match routing.rows * routing.active >= MANY_PAIRS * routing.count {
             true => self.many,
             false => self.few,
         }
     }
 
-    /// From router logits `[rows, count]` to pairs: a softmax over all in f32, then the largest, the first of equal ones first.
-    /// Where a logit is not a number, neither are the row's shares. Two launches.
+    /// Queues the routing of rows to experts, two launches.
+    ///
+    /// A row's probabilities are the softmax over all experts in f32. The experts with the largest ones are chosen; of
+    /// equal ones, those with the lowest index. If a logit of a row is NaN, the row's shares are NaN.
+    ///
+    /// # Shapes
+    /// - `logits`: `[rows, count]`
+    /// - `routed`: see [`RoutedPairs`], written
     ///
     /// # Errors
-    /// [`Error::Bug`] if a view is too small, or experts do not add up.
-    pub fn route(&self, routing: &Routing, logits: View<'_>, routed: &Routed<'_>) -> Result<()> {
+    /// [`Error::Bug`] if a view is too small, or if the numbers of `routing` contradict each other.
+    pub fn route(
+        &self,
+        routing: &Routing,
+        logits: View<'_>,
+        routed: &RoutedPairs<'_>,
+    ) -> Result<()> {
         let Routing { rows, count, active, renormalise, first, own } = *routing;
         if active == 0 || active > count || own == 0 || first + own > count {
             return Err(Error::Bug(format!("rows cannot be dealt out so: {routing:?}")));
@@ -195,10 +222,10 @@ impl Experts {
             return Ok(());
         }
         let pairs = rows * active;
-        let choose = Choose {
-            logits: logits.holds("router logits", rows * count * self.dtype.size())?,
-            experts: routed.experts.holds("experts of pairs", 4 * pairs)?,
-            shares: routed.shares.holds("shares of pairs", 4 * pairs)?,
+        let choose = ChooseParameters {
+            logits: logits.checked_address("router logits", rows * count * self.dtype.size())?,
+            experts: routed.experts.checked_address("experts of pairs", 4 * pairs)?,
+            shares: routed.shares.checked_address("shares of pairs", 4 * pairs)?,
             rows: rows as u32,
             count: count as u32,
             active: active as u32,
@@ -206,69 +233,80 @@ impl Experts {
             first: first as u32,
             own: own as u32,
         };
-        let sort = Sort {
+        let sort = SortParameters {
             experts: choose.experts,
-            order: routed.order.holds("the order of pairs", 4 * pairs)?,
-            tiles: routed.tiles.holds("tiles", 4 + 12 * self.most_tiles(routing))?,
+            order: routed.order.checked_address("the order of pairs", 4 * pairs)?,
+            tiles: routed.tiles.checked_address("tiles", 4 + 12 * self.most_tiles(routing))?,
             pairs: pairs as u32,
             tile: self.shape(routing).pairs as u32,
         };
-        let choosing = Grid {
+        let choosing = LaunchGrid {
             blocks: [rows.div_ceil(THREADS / 32) as u32, 1, 1],
             threads: THREADS as u32,
             shared: 0,
         };
-        let sorting =
-            Grid { blocks: [own as u32, 1, 1], threads: SORTING as u32, shared: 4 * own as u32 };
+        let sorting = LaunchGrid {
+            blocks: [own as u32, 1, 1],
+            threads: SORTING as u32,
+            shared: 4 * own as u32,
+        };
         // SAFETY: the views hold what the kernels read and write.
         unsafe {
-            self.device.launch(self.choose, choosing, Parameters::of(&choose))?;
-            self.device.launch(self.sort, sorting, Parameters::of(&sort))
+            self.device.launch(self.choose, choosing, KernelParameters::new(&choose))?;
+            self.device.launch(self.sort, sorting, KernelParameters::new(&sort))
         }
     }
 
-    /// The product of each pair of this rank with its expert's weight. One launch.
+    /// Queues the product of each of this rank's pairs with its expert's weight, one launch. Shapes are those of
+    /// [`GroupedProduct`].
     ///
     /// # Errors
     /// [`Error::Bug`] if a view is too small.
     pub fn product(
         &self,
         routing: &Routing,
-        routed: &Routed<'_>,
-        grouped: &Grouped<'_>,
+        routed: &RoutedPairs<'_>,
+        grouped: &GroupedProduct<'_>,
     ) -> Result<()> {
-        let Grouped { inputs, outputs, .. } = *grouped;
+        let GroupedProduct { inputs, outputs, .. } = *grouped;
         let pairs = routing.rows * routing.active;
         if pairs == 0 || outputs == 0 {
             return Ok(());
         }
         let x_rows = if grouped.by_row { routing.rows } else { pairs };
         let shape = self.shape(routing);
-        let parameters = Multiply {
-            x: grouped.x.holds("rows of pairs", x_rows * inputs * self.dtype.size())?,
-            weights: grouped.weights.holds("addresses of weights", 8 * routing.own)?,
-            order: routed.order.holds("the order of pairs", 4 * pairs)?,
-            tiles: routed.tiles.holds("tiles", 4 + 12 * self.most_tiles(routing))?,
-            y: grouped.y.holds("products of pairs", pairs * outputs * self.dtype.size())?,
+        let parameters = MultiplyParameters {
+            x: grouped.x.checked_address("rows of pairs", x_rows * inputs * self.dtype.size())?,
+            weights: grouped.weights.checked_address("addresses of weights", 8 * routing.own)?,
+            order: routed.order.checked_address("the order of pairs", 4 * pairs)?,
+            tiles: routed.tiles.checked_address("tiles", 4 + 12 * self.most_tiles(routing))?,
+            y: grouped
+                .y
+                .checked_address("products of pairs", pairs * outputs * self.dtype.size())?,
             inputs: inputs as u32,
             outputs: outputs as u32,
             per_row: if grouped.by_row { routing.active as u64 } else { 1 },
         };
         let tiles = most_tiles(routing, shape.pairs) as u32;
         let blocks = [tiles, outputs.div_ceil(shape.outputs) as u32, 1];
-        let grid = Grid { blocks, threads: THREADS as u32, shared: 0 };
+        let grid = LaunchGrid { blocks, threads: THREADS as u32, shared: 0 };
         // SAFETY: the views hold what the kernel reads and writes; the addresses are those of weights of this size.
-        unsafe { self.device.launch(shape.kernel, grid, Parameters::of(&parameters)) }
+        unsafe { self.device.launch(shape.kernel, grid, KernelParameters::new(&parameters)) }
     }
 
-    /// `y[row] = Σ share · x[pair]` over this rank's pairs, zeros where it has none; `x` is `[pairs, width]`. One launch.
+    /// Queues the weighted sum of the experts' outputs: `y[row] = Σ share · x[pair]` over this rank's pairs, and zeros
+    /// for rows without any. One launch.
+    ///
+    /// # Shapes
+    /// - `x`: `[pairs, width]`
+    /// - `y`: `[rows, width]`, written
     ///
     /// # Errors
     /// [`Error::Bug`] if a view is too small.
     pub fn combine(
         &self,
         routing: &Routing,
-        routed: &Routed<'_>,
+        routed: &RoutedPairs<'_>,
         width: usize,
         x: View<'_>,
         y: View<'_>,
@@ -277,22 +315,22 @@ impl Experts {
         if rows == 0 || width == 0 {
             return Ok(());
         }
-        let parameters = Combine {
-            experts: routed.experts.holds("experts of pairs", 4 * pairs)?,
-            shares: routed.shares.holds("shares of pairs", 4 * pairs)?,
-            x: x.holds("what experts give", pairs * width * self.dtype.size())?,
-            y: y.holds("sums of experts", rows * width * self.dtype.size())?,
+        let parameters = CombineParameters {
+            experts: routed.experts.checked_address("experts of pairs", 4 * pairs)?,
+            shares: routed.shares.checked_address("shares of pairs", 4 * pairs)?,
+            x: x.checked_address("what experts give", pairs * width * self.dtype.size())?,
+            y: y.checked_address("sums of experts", rows * width * self.dtype.size())?,
             width: width as u64,
             active: routing.active as u64,
         };
         let blocks = [rows as u32, width.div_ceil(SUMMING) as u32, 1];
-        let grid = Grid { blocks, threads: SUMMING as u32, shared: 0 };
+        let grid = LaunchGrid { blocks, threads: SUMMING as u32, shared: 0 };
         // SAFETY: the views hold what the kernel reads and writes.
-        unsafe { self.device.launch(self.combine, grid, Parameters::of(&parameters)) }
+        unsafe { self.device.launch(self.combine, grid, KernelParameters::new(&parameters)) }
     }
 }
 
-/// The most tiles of `tile` pairs: each expert of this rank that has any may have one that is not full.
+/// Returns the most tiles of `tile` pairs. Every expert of this rank that has pairs may have one tile that is not full.
 fn most_tiles(routing: &Routing, tile: usize) -> usize {
     let pairs = routing.rows * routing.active;
     (pairs + (tile - 1) * routing.own.min(pairs)) / tile

@@ -1,23 +1,24 @@
-//! What the operations share: sizes as kernels take them, grids over rows, and kernels that move several numbers at a time.
+//! What all launchers share: checked sizes, grids over rows, and kernels that move several numbers at a time.
 
-use crate::{Device, Error, Grid, Kernel, Result, Source};
+use crate::{ComputeDevice, Error, Kernel, KernelSource, LaunchGrid, Result};
 use std::sync::Arc;
 
-/// The most threads of a block over a row's columns.
+/// Most threads of a block over the columns of a row: enough for a multiprocessor to hold several blocks.
 const THREADS: usize = 256;
 
-/// A kernel in two forms: one number a thread at a time, and several of them.
-pub struct VectorKernel {
+/// A kernel in two forms: one moves a single number at a time, the other a vector of numbers.
+pub(super) struct VectorKernel {
     single: Kernel,
     vector: Kernel,
     numbers: usize,
 }
 
 impl VectorKernel {
-    /// From a source that has both; the second moves `numbers` numbers at a time, of at most 16 bytes.
-    pub fn new(
-        device: &Arc<dyn Device>,
-        source: &Source,
+    /// Loads both forms, named `names`, from a source. The second one moves `numbers` numbers at a time, together at
+    /// most 16 bytes.
+    pub(super) fn new(
+        device: &Arc<dyn ComputeDevice>,
+        source: &KernelSource,
         names: [&str; 2],
         numbers: usize,
     ) -> Result<Self> {
@@ -26,38 +27,41 @@ impl VectorKernel {
         Ok(Self { single, vector, numbers })
     }
 
-    /// The form for rows whose widths and parts are these and that begin at these addresses, and how many numbers it moves.
-    pub fn of(&self, widths: &[usize], addresses: &[u64]) -> (Kernel, usize) {
+    /// Returns a form of the kernel, and how many numbers it moves at a time.
+    ///
+    /// The vector form is chosen if it divides every one of `widths` (row widths and column offsets, in numbers) and if
+    /// every address is a multiple of 16.
+    pub(super) fn select(&self, widths: &[usize], addresses: &[u64]) -> (Kernel, usize) {
         let fits = widths.iter().all(|width| width.is_multiple_of(self.numbers))
             && addresses.iter().all(|address| address.is_multiple_of(16));
         if fits { (self.vector, self.numbers) } else { (self.single, 1) }
     }
 }
 
-/// The product of sizes.
+/// Multiplies sizes with a check for overflow.
 ///
 /// # Errors
-/// [`Error::Bug`] if it is too large.
-pub fn product(sizes: &[usize]) -> Result<usize> {
+/// [`Error::Bug`] if the result does not fit a `usize`.
+pub(super) fn checked_product(sizes: &[usize]) -> Result<usize> {
     sizes
         .iter()
         .try_fold(1usize, |all, &size| all.checked_mul(size))
         .ok_or_else(|| Error::Bug(format!("a kernel is given the sizes {sizes:?}")))
 }
 
-/// A size as kernels take it.
+/// Converts a size to the 32 bits in which kernels take it.
 ///
 /// # Errors
-/// [`Error::Bug`] if it is too large.
-pub fn size(number: usize) -> Result<u32> {
+/// [`Error::Bug`] if the size does not fit.
+pub(super) fn to_u32(number: usize) -> Result<u32> {
     u32::try_from(number).map_err(|_| {
         Error::Bug(format!("a kernel is given the size {number}, more than it counts"))
     })
 }
 
-/// Blocks in x for rows, blocks in y for the columns of a row, a thread for each of them.
-pub fn over_rows(rows: usize, columns: usize) -> Result<Grid> {
+/// Returns a grid with one thread for each column of each row: blocks in x are rows, blocks in y are columns.
+pub(super) fn row_grid(rows: usize, columns: usize) -> Result<LaunchGrid> {
     let threads = columns.next_multiple_of(32).min(THREADS);
-    let blocks = [size(rows)?, size(columns.div_ceil(threads))?, 1];
-    Ok(Grid { blocks, threads: threads as u32, shared: 0 })
+    let blocks = [to_u32(rows)?, to_u32(columns.div_ceil(threads))?, 1];
+    Ok(LaunchGrid { blocks, threads: threads as u32, shared: 0 })
 }

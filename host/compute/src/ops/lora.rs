@@ -1,84 +1,90 @@
-//! Low-rank adapters of rows that have each their own (`kernels/lora.cu`): Punica's shrink and expand (arXiv 2310.18547).
+//! Low-rank adapters, where each row may have an adapter of its own (`kernels/lora.cu`). The kernels are shrink (`A x`)
+//! and expand (`B h`), after Punica (arXiv 2310.18547).
 
-use super::launch::{VectorKernel, product, size};
-use crate::{DType, Device, Error, Grid, Kernel, Parameters, Result, Source, View};
+use super::launch::{VectorKernel, checked_product, to_u32};
+use crate::{
+    ComputeDevice, DType, Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result, View,
+};
 use std::sync::Arc;
 
-/// Modules of a product that may have factors of their own (Q, K and V; gate and up).
+/// Most modules that one product joins, each with low-rank factors of its own (Q, K and V; gate and up).
 pub const PARTS: usize = 4;
 
-/// What one adapter changes about one product: `y = gain · (y + B A x) + rest`. As kernels read it.
+/// The change of one product by one adapter, as kernels read it: `y = gain · (y + B A x) + rest`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entry {
-    /// Address, a multiple of 16, of all modules' A below one another, `[ranks, inputs]` in the model's format; 0 without factors.
+pub struct LoraEntry {
+    /// Address of A, a multiple of 16: `[ranks, inputs]` in the model's format, all modules' A below one another. 0
+    /// means no low-rank factors.
     pub down: u64,
-    /// Address of f32 `[outputs]`, DoRA's magnitudes over norms; 0 for none.
+    /// Address of the gain, f32 `[outputs]`: DoRA's magnitudes divided by norms. 0 means no gain.
     pub gain: u64,
-    /// Address of f32 `[outputs]`, what is added in the end; 0 for none.
+    /// Address of f32 `[outputs]`, which is added last. 0 means nothing is added.
     pub rest: u64,
-    /// Rows of `down` that this rank has.
+    /// Number of rows of A that this rank has.
     pub ranks: u32,
-    /// Where in a row of the scratch what they give begins, of as many as all ranks have.
+    /// Column of the scratch matrix `h` at which this rank's results begin. `h` has columns for the rows of all ranks.
     pub first: u32,
-    /// B of each module.
-    pub parts: [Part; PARTS],
+    /// The factor B of each module of the product.
+    pub parts: [LoraPart; PARTS],
 }
 
-/// B of one module.
+/// The factor B of one module.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Part {
-    /// Address of `[end - start, inner]`, scaled, in the model's format; 0 for none.
+pub struct LoraPart {
+    /// Address of B, which includes the adapter's scale: `[end - start, inner]` in the model's format. 0 means no
+    /// factor.
     pub up: u64,
-    /// The outputs that it gives.
+    /// First output of the module.
     pub start: u32,
-    /// One past the last.
+    /// One past the last output of the module.
     pub end: u32,
-    /// The first number of the scratch that it takes.
+    /// First column of `h` that the module's B multiplies.
     pub from: u32,
-    /// How many.
+    /// Number of columns of `h` that the module's B multiplies.
     pub inner: u32,
 }
 
-/// A product's rows and their adapters.
+/// The rows of a product and their adapters.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    /// Rows of `y`.
+pub struct LoraRows<'a> {
+    /// Number of rows of `y`.
     pub rows: usize,
-    /// Rows of `y` for each row of `x`: 1, or the experts that a token goes to.
+    /// Rows of `y` for each input row: 1, or the number of experts that a token goes to.
     pub per_input: usize,
-    /// u32 `[rows / per_input]`: each input row's adapter index or `NONE`.
+    /// u32 `[rows / per_input]`: adapter index of each input row, or [`NONE`](super::NONE).
     pub adapters: View<'a>,
-    /// Adapters that indices count: the table has so many entries for each expert.
+    /// Number of adapters: the length of a row of `table`.
     pub adapter_count: usize,
-    /// u32 `[rows]`: each row's expert, counted from this rank's first, or `NONE`; none where there are no experts.
+    /// u32 `[rows]`: expert of each row, counted from this rank's first expert, or [`NONE`](super::NONE). `None` if the
+    /// product has no experts.
     pub experts: Option<View<'a>>,
-    /// Table of [`Entry`], `[experts or 1, adapter_count]`.
+    /// `[experts, adapter_count]` of [`LoraEntry`]. One row if the product has no experts.
     pub table: View<'a>,
 }
 
-/// The kernels, compiled for a device and a format.
-pub struct Lora {
-    device: Arc<dyn Device>,
+/// The kernels of low-rank adapters, compiled for one device and number format.
+pub struct LoraKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     shrink: VectorKernel,
     expand: Kernel,
 }
 
-/// Rows of a block.
+/// Rows that a block computes.
 const BLOCK_ROWS: usize = 8;
 
-/// Warps of a block that shrinks.
+/// Warps of a block of the kernel `shrink`.
 const WARPS: usize = 8;
 
-/// Threads of a block that expands, one for each output.
+/// Threads of a block of the kernel `expand`: one for each output.
 const THREADS: usize = 128;
 
-/// `struct Rows` of the kernel.
+/// Mirrors `struct Rows` of `kernels/lora.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelRows {
+struct RowsParameters {
     adapters: u64,
     experts: u64,
     table: u64,
@@ -87,11 +93,11 @@ struct KernelRows {
     adapter_count: u64,
 }
 
-/// `struct Shrink` of the kernel.
+/// Mirrors `struct Shrink` of `kernels/lora.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelShrink {
-    rows: KernelRows,
+struct ShrinkParameters {
+    rows: RowsParameters,
     x: u64,
     h: u64,
     inputs: u32,
@@ -100,40 +106,43 @@ struct KernelShrink {
     shared_input: u32,
 }
 
-/// `struct Expand` of the kernel.
+/// Mirrors `struct Expand` of `kernels/lora.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelExpand {
-    rows: KernelRows,
+struct ExpandParameters {
+    rows: RowsParameters,
     h: u64,
     y: u64,
     outputs: u32,
     stride: u32,
 }
 
-impl KernelRows {
-    fn new(rows: &Rows<'_>) -> Result<Self> {
-        let Rows { rows, per_input, adapters, adapter_count, experts, table } = *rows;
+impl RowsParameters {
+    fn new(rows: &LoraRows<'_>) -> Result<Self> {
+        let LoraRows { rows, per_input, adapters, adapter_count, experts, table } = *rows;
         if per_input == 0 || !rows.is_multiple_of(per_input) {
             return Err(Error::Bug(format!("{rows} rows are {per_input} for each input")));
         }
-        let bytes = product(&[rows, 4])?;
+        let bytes = checked_product(&[rows, 4])?;
         Ok(Self {
-            adapters: adapters.holds("rows' adapters", bytes / per_input)?,
-            experts: experts.map_or(Ok(0), |experts| experts.holds("rows' experts", bytes))?,
-            table: table
-                .holds("adapters' entries", product(&[adapter_count, size_of::<Entry>()])?)?,
-            rows: size(rows)?,
-            per_input: size(per_input)?,
-            adapter_count: size(adapter_count)?.into(),
+            adapters: adapters.checked_address("rows' adapters", bytes / per_input)?,
+            experts: experts
+                .map_or(Ok(0), |experts| experts.checked_address("rows' experts", bytes))?,
+            table: table.checked_address(
+                "adapters' entries",
+                checked_product(&[adapter_count, size_of::<LoraEntry>()])?,
+            )?,
+            rows: to_u32(rows)?,
+            per_input: to_u32(per_input)?,
+            adapter_count: to_u32(adapter_count)?.into(),
         })
     }
 }
 
-impl Lora {
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>, dtype: DType) -> Result<Self> {
-        let source = Source {
+impl LoraKernels {
+    /// Compiles the kernels for numbers of format `dtype`, or takes them from the cache.
+    pub fn new(device: &Arc<dyn ComputeDevice>, dtype: DType) -> Result<Self> {
+        let source = KernelSource {
             file: "lora",
             text: include_str!("../../kernels/lora.cu"),
             defines: vec![("REAL", dtype.kernel_type().to_owned())],
@@ -144,11 +153,19 @@ impl Lora {
         Ok(Self { device: Arc::clone(device), dtype, shrink, expand })
     }
 
-    /// `h[row, first..first + ranks] = A x`, f32 `[rows, stride]`, which is cleared before by whoever sums it over ranks. `x` is
-    /// `[x_rows, inputs]`, row / per_input of it if `shared_input`, or else `[rows, inputs]`. One launch.
+    /// Queues `h[row, first..first + ranks] = A x`, one launch. If several ranks share an adapter, the caller clears
+    /// `h` before and sums it over the ranks afterwards.
+    ///
+    /// # Shapes
+    /// - `rows`: see [`LoraRows`]
+    /// - `x`: `[rows / per_input, inputs]` with `shared_input`, otherwise `[rows, inputs]`
+    /// - `h`: f32 `[rows, stride]`, written
+    ///
+    /// # Errors
+    /// [`Error::Bug`] if a view is too small.
     pub fn shrink(
         &self,
-        rows: &Rows<'_>,
+        rows: &LoraRows<'_>,
         inputs: usize,
         shared_input: bool,
         x: View<'_>,
@@ -158,33 +175,44 @@ impl Lora {
         if rows.rows == 0 || inputs == 0 || stride == 0 {
             return Ok(());
         }
-        let kernel_rows = KernelRows::new(rows)?;
+        let kernel_rows = RowsParameters::new(rows)?;
         let x_rows = if shared_input { rows.rows / rows.per_input } else { rows.rows };
         let row_blocks = rows.rows.div_ceil(BLOCK_ROWS);
-        // One warp for each row of A keeps a card busy only if there are rows enough.
+        // One warp for each row of A keeps a GPU busy only if there are many rows.
         let is_small = row_blocks * stride.div_ceil(WARPS) < 4 * self.device.multiprocessors();
         let warps_per_rank = if is_small { WARPS } else { 1 };
-        let parameters = KernelShrink {
+        let parameters = ShrinkParameters {
             rows: kernel_rows,
-            x: x.holds("an adapter's input", product(&[x_rows, inputs, self.dtype.size()])?)?,
-            h: h.holds("what A gives", product(&[rows.rows, stride, 4])?)?,
-            inputs: size(inputs)?,
-            stride: size(stride)?,
-            warps_per_rank: size(warps_per_rank)?,
+            x: x.checked_address(
+                "an adapter's input",
+                checked_product(&[x_rows, inputs, self.dtype.size()])?,
+            )?,
+            h: h.checked_address("what A gives", checked_product(&[rows.rows, stride, 4])?)?,
+            inputs: to_u32(inputs)?,
+            stride: to_u32(stride)?,
+            warps_per_rank: to_u32(warps_per_rank)?,
             shared_input: shared_input.into(),
         };
-        let (kernel, _) = self.shrink.of(&[inputs], &[parameters.x]);
+        let (kernel, _) = self.shrink.select(&[inputs], &[parameters.x]);
         let rank_blocks = stride.div_ceil(WARPS / warps_per_rank);
-        let blocks = [size(row_blocks)?, size(rank_blocks)?, 1];
-        let grid = Grid { blocks, threads: 32 * WARPS as u32, shared: 0 };
-        // SAFETY: the struct is the kernel's, and the views hold its rows; the entries and what they point to are the caller's.
-        unsafe { self.device.launch(kernel, grid, Parameters::of(&parameters)) }
+        let blocks = [to_u32(row_blocks)?, to_u32(rank_blocks)?, 1];
+        let grid = LaunchGrid { blocks, threads: 32 * WARPS as u32, shared: 0 };
+        // SAFETY: the struct has the kernel's layout, and the views hold its rows. The caller answers for the entries.
+        unsafe { self.device.launch(kernel, grid, KernelParameters::new(&parameters)) }
     }
 
-    /// `y = gain · (y + B h) + rest`, `[rows, outputs]`. One launch.
+    /// Queues `y = gain · (y + B h) + rest`, one launch.
+    ///
+    /// # Shapes
+    /// - `rows`: see [`LoraRows`]
+    /// - `h`: f32 `[rows, stride]`
+    /// - `y`: `[rows, outputs]`, read and written
+    ///
+    /// # Errors
+    /// [`Error::Bug`] if a view is too small.
     pub fn expand(
         &self,
-        rows: &Rows<'_>,
+        rows: &LoraRows<'_>,
         outputs: usize,
         h: View<'_>,
         stride: usize,
@@ -193,17 +221,21 @@ impl Lora {
         if rows.rows == 0 || outputs == 0 {
             return Ok(());
         }
-        let parameters = KernelExpand {
-            rows: KernelRows::new(rows)?,
-            h: h.holds("what A gives", product(&[rows.rows, stride, 4])?)?,
-            y: y.holds("a product", product(&[rows.rows, outputs, self.dtype.size()])?)?,
-            outputs: size(outputs)?,
-            stride: size(stride)?,
+        let parameters = ExpandParameters {
+            rows: RowsParameters::new(rows)?,
+            h: h.checked_address("what A gives", checked_product(&[rows.rows, stride, 4])?)?,
+            y: y.checked_address(
+                "a product",
+                checked_product(&[rows.rows, outputs, self.dtype.size()])?,
+            )?,
+            outputs: to_u32(outputs)?,
+            stride: to_u32(stride)?,
         };
         let threads = outputs.next_multiple_of(32).min(THREADS);
-        let blocks = [size(rows.rows.div_ceil(BLOCK_ROWS))?, size(outputs.div_ceil(threads))?, 1];
-        let grid = Grid { blocks, threads: threads as u32, shared: 0 };
-        // SAFETY: the struct is the kernel's, and the views hold its rows; the entries and what they point to are the caller's.
-        unsafe { self.device.launch(self.expand, grid, Parameters::of(&parameters)) }
+        let blocks =
+            [to_u32(rows.rows.div_ceil(BLOCK_ROWS))?, to_u32(outputs.div_ceil(threads))?, 1];
+        let grid = LaunchGrid { blocks, threads: threads as u32, shared: 0 };
+        // SAFETY: the struct has the kernel's layout, and the views hold its rows. The caller answers for the entries.
+        unsafe { self.device.launch(self.expand, grid, KernelParameters::new(&parameters)) }
     }
 }

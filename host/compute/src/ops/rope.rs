@@ -1,89 +1,100 @@
-//! From a row of Q, K and V to rotated queries and the KV cache (`kernels/rope.cu`).
+//! Rotary embedding: from rows of Q, K and V to rotated queries and the KV cache (`kernels/rope.cu`).
 
-use super::launch::{VectorKernel, product, size};
-use crate::{DType, Device, Error, Grid, Kernel, Parameters, Result, Source, View};
+use super::launch::{VectorKernel, checked_product, to_u32};
+use crate::{
+    ComputeDevice, DType, Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result, View,
+};
 use std::sync::Arc;
 
-/// Norms of queries and keys, RMS.
+/// The RMS norm of queries and keys before they are rotated. Gains are in the order queries, keys; the number is added
+/// to the mean square.
 #[derive(Clone, Copy)]
-pub enum QueryNorm<'a> {
-    /// None.
+pub enum QueryKeyNorm<'a> {
+    /// Queries and keys are not normalised.
     None,
-    /// Of each head by itself: gains f32 `[head_dim]` of queries and of keys.
+    /// Each head is normalised by itself. Gains: f32 `[dim]` each.
     EachHead([View<'a>; 2], f32),
-    /// Of all heads of a row together: gains f32 `[heads * head_dim]` and `[kv_heads * head_dim]` of this rank's heads. With
-    /// the mean squares of all ranks' heads, f32 `[rows, 2]`, where there are several ranks.
+    /// All heads of a row are normalised together. Gains: f32 `[heads * dim]` and `[kv_heads * dim]` of this rank's
+    /// heads. The last view is needed if several ranks share the heads: the mean squares over all ranks' heads, f32
+    /// `[rows, 2]`, from [`AppendKernels::squares`].
     AllHeads([View<'a>; 2], f32, Option<View<'a>>),
 }
 
-/// A rotary embedding.
+/// The rotation of a rotary embedding. Dimension i of a head is rotated with dimension i + pairs.
 #[derive(Clone, Copy)]
 pub struct Rotary<'a> {
-    /// f32 `[pairs]`, or `[sequences, pairs]` where each sequence has its own; radians per position. Dimension i is rotated
-    /// with dimension i + pairs.
+    /// f32 `[pairs]`, or `[sequences, pairs]` with `by_sequence`: radians per position.
     pub inverse_frequencies: View<'a>,
-    /// Whether each sequence has its own.
+    /// Whether each sequence has frequencies of its own.
     pub by_sequence: bool,
-    /// Pairs of dimensions that are rotated; the others stay.
+    /// Pairs of dimensions that are rotated. The other dimensions stay as they are.
     pub pairs: usize,
-    /// Cosines and sines are multiplied by this.
+    /// Factor of cosines and sines.
     pub factor: f32,
 }
 
-/// Norm, rotate, write queries, and append keys and values to the caches. Angles are `position as f32 * frequency` in f32.
+/// Normalises and rotates queries and keys, writes the queries, and appends keys and values to the caches. An angle is
+/// `position as f32 * frequency`, computed in f32.
+///
+/// # Shapes
+/// - `qkv`: `[rows, (heads + 2 * kv_heads) * dim]`
+/// - `queries`: `[rows, heads * dim]`, written
+/// - `sequences`: `[sequences]` of [`super::SequenceEntry`], whose caches are written
+/// - `row_sequences`: u32 `[rows]`
+/// - `positions`: u32 `[rows]`
 #[derive(Clone, Copy)]
-pub struct Append<'a> {
-    /// Rows.
+pub struct KvAppend<'a> {
+    /// Number of rows.
     pub rows: usize,
-    /// This rank's query heads.
+    /// Query heads of this rank.
     pub heads: usize,
-    /// This rank's key and value heads.
+    /// Key and value heads of this rank.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// Width of a head, in numbers.
     pub dim: usize,
-    /// The layer's place in the caches.
+    /// Index of the layer in the caches.
     pub layer: usize,
-    /// `[rows, (heads + 2 kv_heads) * dim]`: Q, K, V.
+    /// Queries, keys and values of each row, one after another.
     pub qkv: View<'a>,
-    /// `[rows, heads * dim]`, written.
+    /// The rotated queries.
     pub queries: View<'a>,
-    /// Table of [`super::Sequence`], whose caches' addresses are multiples of 16.
+    /// Table of the pass' sequences. Addresses of caches are multiples of 16.
     pub sequences: View<'a>,
-    /// u32 `[rows]`: each row's sequence.
+    /// Index of each row's sequence in the table.
     pub row_sequences: View<'a>,
-    /// u32 `[rows]`: each row's position, `past` and up.
+    /// Position of each row in its sequence: the sequence's `past` and up.
     pub positions: View<'a>,
-    /// None leaves queries and keys as they are.
+    /// The rotation. `None` leaves queries and keys unrotated.
     pub rotary: Option<Rotary<'a>>,
-    /// Before it.
-    pub norm: QueryNorm<'a>,
+    /// The norm before the rotation.
+    pub norm: QueryKeyNorm<'a>,
 }
 
-/// The kernels, compiled for a device and formats.
-pub struct Appends {
-    device: Arc<dyn Device>,
+/// The kernels of the rotary embedding, compiled for one device and two number formats.
+pub struct AppendKernels {
+    device: Arc<dyn ComputeDevice>,
     dtype: DType,
     append: VectorKernel,
     squares: Kernel,
 }
 
-/// Warps of a block.
+/// Warps of each block.
 const WARPS: usize = 8;
 
-/// The widest head part that is rotated: a lane keeps the angles of 4 pairs.
+/// Most pairs of dimensions that are rotated: each of a warp's 32 lanes holds the angles of 4 pairs.
 const MOST_PAIRS: usize = 128;
 
-/// `struct Append` of the kernel.
+/// Mirrors `struct Append` of `kernels/rope.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelAppend {
+struct AppendParameters {
     qkv: u64,
     queries: u64,
     sequences: u64,
     row_sequences: u64,
     positions: u64,
     frequencies: u64,
-    /// Numbers from those of a sequence to those of the next; 0 where all have the same.
+    /// Numbers from one sequence's frequencies to the next. 0 if all sequences share them.
     frequency_stride: u64,
     gains: [u64; 2],
     squares: u64,
@@ -99,10 +110,10 @@ struct KernelAppend {
     width: u32,
 }
 
-/// `struct Squares` of the kernel.
+/// Mirrors `struct Squares` of `kernels/rope.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct KernelSquares {
+struct SquaresParameters {
     qkv: u64,
     out: u64,
     factors: [f32; 2],
@@ -110,39 +121,42 @@ struct KernelSquares {
     width: u64,
 }
 
-/// A norm as the kernel takes it: which, its gains, what is added to the mean square, and given mean squares.
-type KernelNorm = (u32, [u64; 2], f32, u64);
+/// A norm in the kernel's terms: its kind, the addresses of its gains, the number added to the mean square, and the
+/// address of given mean squares.
+type NormParameters = (u32, [u64; 2], f32, u64);
 
-impl Append<'_> {
-    /// Numbers of a row of Q, K and V.
+impl KvAppend<'_> {
+    /// Returns the numbers of a row of Q, K and V.
     fn width(&self) -> Result<usize> {
-        product(&[self.heads + 2 * self.kv_heads, self.dim])
+        checked_product(&[self.heads + 2 * self.kv_heads, self.dim])
     }
 
-    fn kernel_norm(&self) -> Result<KernelNorm> {
+    fn kernel_norm(&self) -> Result<NormParameters> {
         let gains = |[queries, keys]: [View<'_>; 2], numbers: [usize; 2]| -> Result<[u64; 2]> {
             Ok([
-                queries.holds("gains of queries", product(&[numbers[0], 4])?)?,
-                keys.holds("gains of keys", product(&[numbers[1], 4])?)?,
+                queries.checked_address("gains of queries", checked_product(&[numbers[0], 4])?)?,
+                keys.checked_address("gains of keys", checked_product(&[numbers[1], 4])?)?,
             ])
         };
         Ok(match self.norm {
-            QueryNorm::None => (0, [0; 2], 0.0, 0),
-            QueryNorm::EachHead(views, eps) => (1, gains(views, [self.dim; 2])?, eps, 0),
-            QueryNorm::AllHeads(views, eps, squares) => {
+            QueryKeyNorm::None => (0, [0; 2], 0.0, 0),
+            QueryKeyNorm::EachHead(views, eps) => (1, gains(views, [self.dim; 2])?, eps, 0),
+            QueryKeyNorm::AllHeads(views, eps, squares) => {
                 let numbers = [self.heads, self.kv_heads].map(|heads| heads * self.dim);
-                let bytes = product(&[self.rows, 8])?;
-                let squares = squares.map_or(Ok(0), |it| it.holds("mean squares", bytes))?;
+                let bytes = checked_product(&[self.rows, 8])?;
+                let squares =
+                    squares.map_or(Ok(0), |it| it.checked_address("mean squares", bytes))?;
                 (2, gains(views, numbers)?, eps, squares)
             }
         })
     }
 }
 
-impl Appends {
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>, dtype: DType, kv_dtype: DType) -> Result<Self> {
-        let source = Source {
+impl AppendKernels {
+    /// Compiles the kernels, or takes them from the cache. `dtype` is the format of Q, K and V, `kv_dtype` the format
+    /// of the caches.
+    pub fn new(device: &Arc<dyn ComputeDevice>, dtype: DType, kv_dtype: DType) -> Result<Self> {
+        let source = KernelSource {
             file: "rope",
             text: include_str!("../../kernels/rope.cu"),
             defines: vec![
@@ -155,8 +169,11 @@ impl Appends {
         Ok(Self { device: Arc::clone(device), dtype, append, squares })
     }
 
-    /// Queues it; one launch.
-    pub fn append(&self, op: &Append<'_>) -> Result<()> {
+    /// Queues the operation, one launch. Shapes are those of [`KvAppend`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if more than 128 pairs are rotated, and [`Error::Bug`] if a view is too small.
+    pub fn append(&self, op: &KvAppend<'_>) -> Result<()> {
         let (rows, number) = (op.rows, self.dtype.size());
         if rows == 0 {
             return Ok(());
@@ -170,61 +187,77 @@ impl Appends {
             )));
         }
         let frequencies = op.rotary.map_or(Ok(0), |rotary| {
-            rotary.inverse_frequencies.holds("inverse frequencies", pairs * 4)
+            rotary.inverse_frequencies.checked_address("inverse frequencies", pairs * 4)
         });
         let is_own = op.rotary.is_some_and(|rotary| rotary.by_sequence);
         let frequency_stride = if is_own { pairs as u64 } else { 0 };
-        let (width, indices) = (op.width()?, product(&[rows, 4])?);
+        let (width, indices) = (op.width()?, checked_product(&[rows, 4])?);
         let (norm, gains, eps, squares) = op.kernel_norm()?;
         let all_heads = op.heads + 2 * op.kv_heads;
-        // Few rows spread their heads over the card; many compute their angles once for several heads.
+        // With few rows, each head gets a warp, so that the GPU is busy. With many rows, a warp computes its angles
+        // once for several heads.
         let is_small = rows < 4 * self.device.multiprocessors();
         let heads_per_warp = if is_small { 1 } else { all_heads.div_ceil(WARPS) };
-        let parameters = KernelAppend {
-            qkv: op.qkv.holds("Q, K and V", product(&[rows, width, number])?)?,
-            queries: op.queries.holds("queries", product(&[rows, op.heads, op.dim, number])?)?,
-            sequences: op.sequences.holds("sequences", size_of::<super::Sequence>())?,
-            row_sequences: op.row_sequences.holds("rows' sequences", indices)?,
-            positions: op.positions.holds("positions", indices)?,
+        let parameters = AppendParameters {
+            qkv: op.qkv.checked_address("Q, K and V", checked_product(&[rows, width, number])?)?,
+            queries: op
+                .queries
+                .checked_address("queries", checked_product(&[rows, op.heads, op.dim, number])?)?,
+            sequences: op
+                .sequences
+                .checked_address("sequences", size_of::<super::SequenceEntry>())?,
+            row_sequences: op.row_sequences.checked_address("rows' sequences", indices)?,
+            positions: op.positions.checked_address("positions", indices)?,
             frequencies: frequencies?,
             frequency_stride,
             gains,
             squares,
-            heads: size(op.heads)?,
-            kv_heads: size(op.kv_heads)?,
-            dim: size(op.dim)?,
-            layer: size(op.layer)?,
-            pairs: size(pairs)?,
+            heads: to_u32(op.heads)?,
+            kv_heads: to_u32(op.kv_heads)?,
+            dim: to_u32(op.dim)?,
+            layer: to_u32(op.layer)?,
+            pairs: to_u32(pairs)?,
             norm,
-            heads_per_warp: size(heads_per_warp)?,
+            heads_per_warp: to_u32(heads_per_warp)?,
             eps,
             factor,
-            width: size(width)?,
+            width: to_u32(width)?,
         };
         let addresses = [parameters.qkv, parameters.queries, gains[0], gains[1]];
-        let (kernel, _) = self.append.of(&[op.dim, pairs], &addresses);
-        let blocks = [size(rows)?, size(all_heads.div_ceil(WARPS * heads_per_warp))?, 1];
-        let grid = Grid { blocks, threads: 32 * WARPS as u32, shared: 0 };
-        // SAFETY: the struct is the kernel's, and the views hold its rows; the sequences and what they point to are the caller's.
-        unsafe { self.device.launch(kernel, grid, Parameters::of(&parameters)) }
+        let (kernel, _) = self.append.select(&[op.dim, pairs], &addresses);
+        let blocks = [to_u32(rows)?, to_u32(all_heads.div_ceil(WARPS * heads_per_warp))?, 1];
+        let grid = LaunchGrid { blocks, threads: 32 * WARPS as u32, shared: 0 };
+        // SAFETY: the struct has the kernel's layout, and the views hold its rows. The caller answers for the sequences.
+        unsafe { self.device.launch(kernel, grid, KernelParameters::new(&parameters)) }
     }
 
-    /// This rank's share of the mean squares: `out[row] = [sum q² · factors[0], sum k² · factors[1]]`, f32 `[rows, 2]`.
-    pub fn squares(&self, op: &Append<'_>, factors: [f32; 2], out: View<'_>) -> Result<()> {
+    /// Queues this rank's part of the mean squares for [`QueryKeyNorm::AllHeads`], one launch. The caller sums it over
+    /// ranks. `out[row] = [Σ q² · factors[0], Σ k² · factors[1]]`.
+    ///
+    /// # Shapes
+    /// - `op.qkv`: `[rows, (heads + 2 * kv_heads) * dim]`
+    /// - `out`: f32 `[rows, 2]`, written
+    ///
+    /// # Errors
+    /// [`Error::Bug`] if a view is too small.
+    pub fn squares(&self, op: &KvAppend<'_>, factors: [f32; 2], out: View<'_>) -> Result<()> {
         if op.rows == 0 {
             return Ok(());
         }
         let width = op.width()?;
-        let parameters = KernelSquares {
-            qkv: op.qkv.holds("Q, K and V", product(&[op.rows, width, self.dtype.size()])?)?,
-            out: out.holds("mean squares", product(&[op.rows, 8])?)?,
+        let parameters = SquaresParameters {
+            qkv: op.qkv.checked_address(
+                "Q, K and V",
+                checked_product(&[op.rows, width, self.dtype.size()])?,
+            )?,
+            out: out.checked_address("mean squares", checked_product(&[op.rows, 8])?)?,
             factors,
-            numbers: [size(op.heads * op.dim)?, size(op.kv_heads * op.dim)?],
-            width: size(width)?.into(),
+            numbers: [to_u32(op.heads * op.dim)?, to_u32(op.kv_heads * op.dim)?],
+            width: to_u32(width)?.into(),
         };
-        let blocks = [size(op.rows)?, 1, 1];
-        let grid = Grid { blocks, threads: 32 * WARPS as u32, shared: 0 };
-        // SAFETY: the struct is the kernel's, and the views hold its rows.
-        unsafe { self.device.launch(self.squares, grid, Parameters::of(&parameters)) }
+        let blocks = [to_u32(op.rows)?, 1, 1];
+        let grid = LaunchGrid { blocks, threads: 32 * WARPS as u32, shared: 0 };
+        // SAFETY: the struct has the kernel's layout, and the views hold its rows.
+        unsafe { self.device.launch(self.squares, grid, KernelParameters::new(&parameters)) }
     }
 }

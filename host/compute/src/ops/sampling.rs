@@ -1,31 +1,33 @@
-//! Drawing tokens on the device with the host's random numbers (`kernels/sampling.cu`).
+//! Sampling of tokens on the device with the host's random numbers (`kernels/sampling.cu`).
 
-use crate::{Device, Error, Grid, Kernel, Parameters, Result, Source, View};
+use crate::{
+    ComputeDevice, Error, Kernel, KernelParameters, KernelSource, LaunchGrid, Result, View,
+};
 use std::sync::Arc;
 
-/// Threads of a block, which the kernel knows: as many tokens are sorted at most.
+/// Threads of a block. The kernel has the same constant, and sorts at most this many tokens.
 const THREADS: u32 = 512;
 
 /// How a row's token is drawn, as the kernel reads it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Draw {
-    /// A uniform number in [0, 1), of the sequence's own stream.
+    /// A uniform random number in [0, 1), from the sequence's own random stream.
     pub share: f64,
-    /// Above 0; 0 takes the most likely token.
+    /// Temperature. 0 takes the most likely token.
     pub temperature: f32,
-    /// At least 1 and at most the vocabulary, which keeps all.
+    /// Number of most likely tokens that are kept: at least 1. The size of the vocabulary keeps all.
     pub top_k: u32,
-    /// In (0, 1]; 1 keeps all.
+    /// Probability mass that is kept, in (0, 1]. 1 keeps all tokens.
     pub top_p: f32,
-    /// In [0, 1]; 0 keeps all.
+    /// Smallest kept probability as a share of the largest one, in [0, 1]. 0 keeps all tokens.
     pub min_p: f32,
 }
 
-/// The kernel's parameters.
+/// Mirrors `struct Sample` of `kernels/sampling.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Sample {
+struct SampleParameters {
     logits: u64,
     index: u64,
     draws: u64,
@@ -33,19 +35,19 @@ struct Sample {
     vocab: u64,
 }
 
-/// The kernels, compiled for a device.
-pub struct Sampling {
-    device: Arc<dyn Device>,
+/// The sampling kernel, compiled for one device.
+pub struct SamplingKernel {
+    device: Arc<dyn ComputeDevice>,
     sample: Kernel,
 }
 
-impl Sampling {
-    /// What stands for the token of a row with a logit that is not a number.
+impl SamplingKernel {
+    /// The token that the kernel writes for a row with a NaN among its logits.
     pub const NOT_A_NUMBER: u32 = u32::MAX;
 
-    /// Compiles them.
-    pub fn new(device: &Arc<dyn Device>) -> Result<Self> {
-        let source = Source {
+    /// Compiles the kernel, or takes it from the cache.
+    pub fn new(device: &Arc<dyn ComputeDevice>) -> Result<Self> {
+        let source = KernelSource {
             file: "sampling",
             text: include_str!("../../kernels/sampling.cu"),
             defines: Vec::new(),
@@ -53,13 +55,20 @@ impl Sampling {
         Ok(Self { device: Arc::clone(device), sample: device.kernel(&source, "sample")? })
     }
 
-    /// Of logits f32 `[.., vocab]` (row `index[i]`, u32, for draw i) and `[rows]` of [`Draw`] to u32 `[rows]`: the token that the
-    /// CPU's sampler (`host/engine/src/sampling`) chooses with the same draw. Sums of probabilities are rounded in another order
-    /// there: the tokens differ only where a share or a top-p is within that rounding of where one token ends and the next
-    /// begins. A row with a logit that is not a number gives [`Sampling::NOT_A_NUMBER`]. One launch.
+    /// Queues one draw for each row, one launch. A row with a NaN gives [`SamplingKernel::NOT_A_NUMBER`].
+    ///
+    /// The CPU's sampler (`host/engine/src/sampling`) chooses the same token with the same draw, with one exception.
+    /// Both sum probabilities in f64 but in a different order. So the tokens can differ if a share or a top-p lies
+    /// within that rounding error of the boundary between two tokens.
+    ///
+    /// # Shapes
+    /// - `logits`: f32 `[.., vocab]`
+    /// - `index`: u32 `[rows]`, row of `logits` for each draw
+    /// - `draws`: `[rows]` of [`Draw`]
+    /// - `out`: u32 `[rows]`, written
     ///
     /// # Errors
-    /// [`Error::Bug`] if a view is too small.
+    /// [`Error::Bug`] if a view is too small or `vocab` is 0.
     pub fn sample(
         &self,
         rows: usize,
@@ -75,15 +84,15 @@ impl Sampling {
         if vocab == 0 {
             return Err(Error::Bug("one of no tokens is to be drawn".to_owned()));
         }
-        let parameters = Sample {
-            logits: logits.holds("logits", 4 * vocab)?,
-            index: index.holds("indices of logits", 4 * rows)?,
-            draws: draws.holds("draws", rows * size_of::<Draw>())?,
-            out: out.holds("drawn tokens", 4 * rows)?,
+        let parameters = SampleParameters {
+            logits: logits.checked_address("logits", 4 * vocab)?,
+            index: index.checked_address("indices of logits", 4 * rows)?,
+            draws: draws.checked_address("draws", rows * size_of::<Draw>())?,
+            out: out.checked_address("drawn tokens", 4 * rows)?,
             vocab: vocab as u64,
         };
-        let grid = Grid { blocks: [rows as u32, 1, 1], threads: THREADS, shared: 0 };
+        let grid = LaunchGrid { blocks: [rows as u32, 1, 1], threads: THREADS, shared: 0 };
         // SAFETY: the views hold what the kernel reads and writes; the indices name rows of the logits.
-        unsafe { self.device.launch(self.sample, grid, Parameters::of(&parameters)) }
+        unsafe { self.device.launch(self.sample, grid, KernelParameters::new(&parameters)) }
     }
 }

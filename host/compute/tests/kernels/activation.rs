@@ -1,10 +1,7 @@
-//! Activations, with and without a gate.
+//! Activation functions, with and without a gate.
 
 use crate::support::{FORMATS, assert_rounded, device, poisoned, random, rounded};
-use llem_compute::{
-    Buffer,
-    ops::activation::{Activation, Activations},
-};
+use llem_compute::{ActivationFunction, Buffer, ops::activation::ActivationKernels};
 
 /// erf by its series (Abramowitz and Stegun 7.1.6), exact to double precision for the small arguments here.
 fn erf(x: f64) -> f64 {
@@ -16,11 +13,11 @@ fn erf(x: f64) -> f64 {
     2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
-fn reference(activation: Activation, x: f64) -> f64 {
+fn reference(activation: ActivationFunction, x: f64) -> f64 {
     match activation {
-        Activation::Silu => x / (1.0 + (-x).exp()),
-        Activation::Gelu => 0.5 * x * (1.0 + erf(x / 2f64.sqrt())),
-        Activation::GeluTanh => {
+        ActivationFunction::Silu => x / (1.0 + (-x).exp()),
+        ActivationFunction::Gelu => 0.5 * x * (1.0 + erf(x / 2f64.sqrt())),
+        ActivationFunction::GeluTanh => {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + inner.tanh())
         }
@@ -31,8 +28,10 @@ fn reference(activation: Activation, x: f64) -> f64 {
 fn every_activation_is_that_of_double_precision() {
     let device = device();
     for dtype in FORMATS {
-        let activations = Activations::new(&device, dtype).unwrap();
-        for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh] {
+        let activations = ActivationKernels::new(&device, dtype).unwrap();
+        for activation in
+            [ActivationFunction::Silu, ActivationFunction::Gelu, ActivationFunction::GeluTanh]
+        {
             for (gated, rows, inner) in [
                 (true, 1, 1),
                 (true, 3, 72),
@@ -45,7 +44,7 @@ fn every_activation_is_that_of_double_precision() {
                 let numbers: Vec<f32> =
                     random(inner as u64, rows * inner * parts).iter().map(|x| 6.0 * x).collect();
                 let numbers = rounded(&numbers, dtype);
-                let x = Buffer::of_numbers(&device, &numbers, dtype).unwrap();
+                let x = Buffer::from_numbers(&device, &numbers, dtype).unwrap();
                 let out = poisoned(&device, rows * inner, dtype);
                 activations.activate(activation, gated, rows, inner, x.view(), out.view()).unwrap();
                 let expected: Vec<f64> = numbers
@@ -69,9 +68,11 @@ fn every_activation_is_that_of_double_precision() {
 fn large_numbers_stay_numbers() {
     let device = device();
     for dtype in FORMATS {
-        let activations = Activations::new(&device, dtype).unwrap();
-        for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh] {
-            let x = Buffer::of_numbers(&device, &[-1024.0, 1024.0, 0.0], dtype).unwrap();
+        let activations = ActivationKernels::new(&device, dtype).unwrap();
+        for activation in
+            [ActivationFunction::Silu, ActivationFunction::Gelu, ActivationFunction::GeluTanh]
+        {
+            let x = Buffer::from_numbers(&device, &[-1024.0, 1024.0, 0.0], dtype).unwrap();
             let out = poisoned(&device, 3, dtype);
             activations.activate(activation, false, 3, 1, x.view(), out.view()).unwrap();
             assert_eq!(out.to_f32(dtype).unwrap(), [0.0, 1024.0, 0.0]);

@@ -1,11 +1,11 @@
-//! Against `ops::attention`: softmax over every visible key, in double precision.
+//! Attention on a device against a softmax over every visible key in double precision.
 
 use crate::support::{FORMATS, assert_close, device, poisoned, random, rounded};
-use llem_compute::ops::attention::{Attend, Attention, Decode, Prefill};
-use llem_compute::ops::{Sequence, bytes_of};
+use llem_compute::ops::attention::{AttentionKernels, DecodeRows, LayerAttention, PrefillTiles};
+use llem_compute::ops::{SequenceEntry, bytes_of};
 use llem_compute::{Buffer, DType};
 
-/// Some sequences and how they attend.
+/// Some sequences, and the parameters of their attention.
 #[derive(Clone)]
 struct Case {
     dtype: DType,
@@ -15,9 +15,9 @@ struct Case {
     kv_heads: usize,
     window: Option<usize>,
     softcap: Option<f32>,
-    /// Tokens in the cache before, and rows.
+    /// For each sequence the tokens in its cache before the pass, and its rows.
     sequences: Vec<(usize, usize)>,
-    /// Whether sequences of one row go through decode.
+    /// Whether sequences with one row go through decode.
     decodes: bool,
 }
 
@@ -36,14 +36,14 @@ impl Case {
         }
     }
 
-    /// Runs it on the device under test and asserts every number of the result, and that other rows are left alone.
+    /// Runs the case on the device under test. Asserts every number of the result, and that other rows keep theirs.
     #[track_caller]
     fn check(&self) {
         let Self { dtype, kv_dtype, dim, heads, kv_heads, .. } = *self;
         let device = device();
         let (layers, layer, scale) = (3, 1, 1.5 / (dim as f32).sqrt());
-        // One row before all sequences that is nobody's, and a sequence in the table that is in no list.
-        let mut table = vec![Sequence::default()];
+        // The first row belongs to no sequence, and the first sequence of the table is in no list.
+        let mut table = vec![SequenceEntry::default()];
         let (mut caches, mut numbers, mut rows) = (Vec::new(), Vec::new(), 1);
         for (index, &(past, len)) in self.sequences.iter().enumerate() {
             let (capacity, used) = (past + len + 3, past + len);
@@ -53,9 +53,9 @@ impl Case {
                 let values = rounded(&random((index * 64 + part + 1) as u64, used * dim), kv_dtype);
                 cache[at..at + used * dim].copy_from_slice(&values);
             }
-            caches.push(Buffer::of_numbers(&device, &cache, kv_dtype).unwrap());
+            caches.push(Buffer::from_numbers(&device, &cache, kv_dtype).unwrap());
             numbers.push(cache);
-            table.push(Sequence {
+            table.push(SequenceEntry {
                 cache: caches[index].view().address,
                 capacity: capacity as u32,
                 past: past as u32,
@@ -68,7 +68,7 @@ impl Case {
         let scaled: Vec<f32> = random(77, rows * width).iter().map(|x| 3.0 * x).collect();
         let queries = rounded(&scaled, dtype);
 
-        let attention = Attention::new(&device, dtype, kv_dtype, dim).unwrap();
+        let attention = AttentionKernels::new(&device, dtype, kv_dtype, dim).unwrap();
         let (mut list, mut tiles, mut longest) = (Vec::new(), Vec::new(), 0);
         for (index, &(past, len)) in self.sequences.iter().enumerate() {
             if len == 1 && self.decodes {
@@ -82,10 +82,10 @@ impl Case {
         let scratch = attention.decode_scratch(list.len(), heads, longest);
         let scratch = poisoned(&device, scratch.div_ceil(4), DType::F32);
         let out = poisoned(&device, rows * width, dtype);
-        // SAFETY: `Sequence` has neither padding nor pointers.
-        let table_buffer = Buffer::of_bytes(&device, unsafe { bytes_of(&table) }).unwrap();
-        let query_buffer = Buffer::of_numbers(&device, &queries, dtype).unwrap();
-        let attend = Attend {
+        // SAFETY: `SequenceEntry` has neither padding nor pointers.
+        let table_buffer = Buffer::from_bytes(&device, unsafe { bytes_of(&table) }).unwrap();
+        let query_buffer = Buffer::from_numbers(&device, &queries, dtype).unwrap();
+        let attend = LayerAttention {
             rows,
             heads,
             kv_heads,
@@ -97,16 +97,16 @@ impl Case {
             out: out.view(),
             sequences: table_buffer.view(),
         };
-        let list_buffer = Buffer::of_u32(&device, &list).unwrap();
-        let decode = Decode {
+        let list_buffer = Buffer::from_u32(&device, &list).unwrap();
+        let decode = DecodeRows {
             list: list_buffer.view(),
             count: list.len(),
             longest,
             scratch: scratch.view(),
         };
         attention.decode(&attend, &decode).unwrap();
-        let tile_buffer = Buffer::of_u32(&device, &tiles).unwrap();
-        let prefill = Prefill { tiles: tile_buffer.view(), count: tiles.len() / 2 };
+        let tile_buffer = Buffer::from_u32(&device, &tiles).unwrap();
+        let prefill = PrefillTiles { tiles: tile_buffer.view(), count: tiles.len() / 2 };
         attention.prefill(&attend, &prefill).unwrap();
 
         let ours = out.to_f32(dtype).unwrap();
@@ -135,7 +135,7 @@ impl Case {
         assert_close(&ours[width..], &expected, tolerance);
     }
 
-    /// One head of one row.
+    /// Computes one head of one row.
     fn expected(
         &self,
         query: &[f32],
@@ -168,7 +168,8 @@ impl Case {
     }
 }
 
-/// A pass with everything in it: a prompt of several tiles, a continued one, single tokens with and without a past.
+/// A pass with everything in it: a prompt of several tiles, a continued prompt, and single tokens with and without a
+/// past.
 const MIXED: &[(usize, usize)] = &[(0, 1), (37, 33), (0, 140), (70, 1), (517, 1), (3, 2)];
 
 #[test]
@@ -248,7 +249,7 @@ fn caches_may_have_another_format() {
 #[test]
 fn heads_that_are_too_wide_are_refused() {
     for dim in [0, 257] {
-        let error = Attention::new(&device(), DType::F32, DType::F32, dim).err().unwrap();
+        let error = AttentionKernels::new(&device(), DType::F32, DType::F32, dim).err().unwrap();
         assert!(error.to_string().contains(&format!("these are {dim} wide")), "{error}");
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::support::{FORMATS, assert_close, device, random, rounded, tolerance};
 use crate::threads::{grid, run, source, u32s};
-use llem_compute::{Buffer, Counts, DType, Device, Error, Product, emulated};
+use llem_compute::{Buffer, ComputeDevice, Counts, DType, Error, MatrixProduct, emulated};
 use std::sync::Arc;
 
 #[test]
 fn memory_is_copied_and_cleared_in_order() {
     let device = device();
     let bytes: Vec<u8> = (0..1001u32).map(|i| (i % 251) as u8).collect();
-    let first = Buffer::of_bytes(&device, &bytes).unwrap();
+    let first = Buffer::from_bytes(&device, &bytes).unwrap();
     let second = Buffer::zeros(&device, 1001).unwrap();
     assert_ne!(first.view().address, second.view().address);
     assert_eq!((first.view().address % 256, second.view().address % 256), (0, 0));
@@ -24,8 +24,8 @@ fn memory_is_copied_and_cleared_in_order() {
     assert_eq!(read, [&bytes[..3], &[0; 7], &bytes[10..]].concat());
 
     let part = first.view().part(990, 11).unwrap();
-    assert_eq!(part.holds("a test", 11).unwrap(), first.view().address + 990);
-    assert!(matches!(part.holds("a test", 12), Err(Error::Bug(_))));
+    assert_eq!(part.checked_address("a test", 11).unwrap(), first.view().address + 990);
+    assert!(matches!(part.checked_address("a test", 12), Err(Error::Bug(_))));
     assert!(matches!(first.view().part(990, 12), Err(Error::Bug(_))));
 }
 
@@ -43,13 +43,13 @@ fn what_is_asked_is_counted() {
     let device = device();
     assert_eq!(device.counts(), Counts::default());
     let source = source("count", "KERNEL(nothing, Test) {}");
-    let x = Buffer::of_f32(&device, &[1.0, 2.0]).unwrap();
+    let x = Buffer::from_f32(&device, &[1.0, 2.0]).unwrap();
     let y = Buffer::zeros(&device, 4).unwrap();
     for _ in 0..3 {
         run(&device, &source, "nothing", grid(1, 32, 0), &x, &y, 0).unwrap();
     }
     let [x_address, y_address] = [&x, &y].map(|buffer| buffer.view().address);
-    let product = Product {
+    let product = MatrixProduct {
         rows: 1,
         inputs: 2,
         outputs: 1,
@@ -88,9 +88,9 @@ fn products_are_those_in_double_precision() {
     }
 }
 
-/// Rows of `y` are wider than the product, and what lies between them stays as it is.
+/// The rows of `y` are wider than the product, and the columns beyond it must keep their numbers.
 fn check_product(
-    device: &Arc<dyn Device>,
+    device: &Arc<dyn ComputeDevice>,
     [rows, inputs, outputs]: [usize; 3],
     dtype: DType,
     y_dtype: DType,
@@ -113,11 +113,11 @@ fn check_product(
             *y = if accumulate { *y + sum } else { sum };
         }
     }
-    let x = Buffer::of_numbers(device, &x, dtype).unwrap();
-    let weight = Buffer::of_numbers(device, &weight, dtype).unwrap();
-    let bias = Buffer::of_numbers(device, &bias, dtype).unwrap();
-    let y = Buffer::of_numbers(device, &before, y_dtype).unwrap();
-    let product = Product {
+    let x = Buffer::from_numbers(device, &x, dtype).unwrap();
+    let weight = Buffer::from_numbers(device, &weight, dtype).unwrap();
+    let bias = Buffer::from_numbers(device, &bias, dtype).unwrap();
+    let y = Buffer::from_numbers(device, &before, y_dtype).unwrap();
+    let product = MatrixProduct {
         rows,
         inputs,
         outputs,

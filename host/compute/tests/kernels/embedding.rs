@@ -2,10 +2,10 @@
 
 use crate::support::{FORMATS, assert_rounded, device, poisoned, random, rounded};
 use llem_compute::{
-    Buffer, DType, Device,
+    Buffer, ComputeDevice, DType,
     ops::{
         NONE, bytes_of,
-        embedding::{Embeddings, Lookup, LowRankTable},
+        embedding::{EmbeddingKernels, Lookup, LowRankTable},
     },
 };
 use std::sync::Arc;
@@ -14,22 +14,28 @@ const VOCABULARY: usize = 11;
 const IDS: [u32; 6] = [0, 10, 3, 7, 3, 6];
 const ADAPTERS: [u32; 6] = [NONE, 1, 0, 1, 1, NONE];
 
-fn check_lookup(device: &Arc<dyn Device>, dtype: DType, width: usize, first: usize, kept: usize) {
-    let embeddings = Embeddings::new(device, dtype).unwrap();
+fn check_lookup(
+    device: &Arc<dyn ComputeDevice>,
+    dtype: DType,
+    width: usize,
+    first: usize,
+    kept: usize,
+) {
+    let embeddings = EmbeddingKernels::new(device, dtype).unwrap();
     let tables = [1, 2].map(|seed| rounded(&random(seed, kept * width), dtype));
     let [table, other] =
-        tables.each_ref().map(|numbers| Buffer::of_numbers(device, numbers, dtype).unwrap());
+        tables.each_ref().map(|numbers| Buffer::from_numbers(device, numbers, dtype).unwrap());
     let changes = [0, other.view().address];
     // SAFETY: plain numbers.
-    let changes = Buffer::of_bytes(device, unsafe { bytes_of(&changes) }).unwrap();
+    let changes = Buffer::from_bytes(device, unsafe { bytes_of(&changes) }).unwrap();
     let (ids, adapters) =
-        (Buffer::of_u32(device, &IDS).unwrap(), Buffer::of_u32(device, &ADAPTERS).unwrap());
+        (Buffer::from_u32(device, &IDS).unwrap(), Buffer::from_u32(device, &ADAPTERS).unwrap());
     let before = rounded(&random(3, IDS.len() * width), dtype);
     for (is_changed, accumulate, scale) in
         [(false, false, 1.0), (true, false, 7.5), (false, true, 1.0), (true, true, 0.3)]
     {
         let out = if accumulate {
-            Buffer::of_numbers(device, &before, dtype).unwrap()
+            Buffer::from_numbers(device, &before, dtype).unwrap()
         } else {
             poisoned(device, IDS.len() * width, dtype)
         };
@@ -85,7 +91,7 @@ fn a_low_rank_change_is_that_of_double_precision() {
     let (width, rank) = (37, 3);
     let [down, up, gain] =
         [(1, VOCABULARY * rank), (2, width * rank), (3, width)].map(|(seed, n)| random(seed, n));
-    let buffers = [&down, &up, &gain].map(|numbers| Buffer::of_f32(&device, numbers).unwrap());
+    let buffers = [&down, &up, &gain].map(|numbers| Buffer::from_f32(&device, numbers).unwrap());
     let [at_down, at_up, at_gain] = buffers.each_ref().map(|buffer| buffer.view().address);
     let (rank32, unused) = (rank as u32, 0);
     let tables = [
@@ -94,14 +100,14 @@ fn a_low_rank_change_is_that_of_double_precision() {
         LowRankTable::default(),
     ];
     // SAFETY: plain numbers, and the padding is a field.
-    let tables = Buffer::of_bytes(&device, unsafe { bytes_of(&tables) }).unwrap();
+    let tables = Buffer::from_bytes(&device, unsafe { bytes_of(&tables) }).unwrap();
     let adapters = [NONE, 1, 0, 2, 1, NONE];
-    let rows = Buffer::of_u32(&device, &adapters).unwrap();
-    let ids = Buffer::of_u32(&device, &IDS).unwrap();
+    let rows = Buffer::from_u32(&device, &adapters).unwrap();
+    let ids = Buffer::from_u32(&device, &IDS).unwrap();
     for (dtype, scale) in FORMATS.into_iter().flat_map(|dtype| [(dtype, 1.0), (dtype, 5.5)]) {
-        let embeddings = Embeddings::new(&device, dtype).unwrap();
+        let embeddings = EmbeddingKernels::new(&device, dtype).unwrap();
         let before = rounded(&random(4, IDS.len() * width), dtype);
-        let x = Buffer::of_numbers(&device, &before, dtype).unwrap();
+        let x = Buffer::from_numbers(&device, &before, dtype).unwrap();
         let (ids, rows, tables) = (ids.view(), rows.view(), tables.view());
         embeddings.low_rank(IDS.len(), width, ids, rows, tables, scale, x.view()).unwrap();
         let number = |at: usize| {

@@ -1,16 +1,16 @@
-//! Against `ops::experts`.
+//! Routing to experts and grouped products against double precision.
 
 use crate::support::{FORMATS, assert_close, device, poisoned, random, rounded, tolerance};
 use llem_compute::{
-    Buffer, DType, Device,
+    Buffer, ComputeDevice, DType,
     ops::{
         NONE,
-        experts::{Experts, Grouped, Routed, Routing},
+        experts::{ExpertKernels, GroupedProduct, RoutedPairs, Routing},
     },
 };
 use std::sync::Arc;
 
-/// What routing writes, and its memory.
+/// The memory that routing writes.
 struct Tables {
     experts: Buffer,
     shares: Buffer,
@@ -19,7 +19,7 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(device: &Arc<dyn Device>, kernels: &Experts, routing: &Routing) -> Self {
+    fn new(device: &Arc<dyn ComputeDevice>, kernels: &ExpertKernels, routing: &Routing) -> Self {
         let pairs = routing.rows * routing.active;
         let poisoned = |count| poisoned(device, count, DType::F32);
         Self {
@@ -30,8 +30,8 @@ impl Tables {
         }
     }
 
-    fn views(&self) -> Routed<'_> {
-        Routed {
+    fn views(&self) -> RoutedPairs<'_> {
+        RoutedPairs {
             experts: self.experts.view(),
             shares: self.shares.view(),
             order: self.order.view(),
@@ -40,7 +40,7 @@ impl Tables {
     }
 }
 
-/// Experts and shares of a row's pairs.
+/// Returns the experts and shares of a row's pairs.
 fn reference(routing: &Routing, logits: &[f32]) -> Vec<(u32, f64)> {
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).unwrap().then(a.cmp(&b)));
@@ -58,14 +58,19 @@ fn reference(routing: &Routing, logits: &[f32]) -> Vec<(u32, f64)> {
     chosen.iter().map(|&expert| (own(expert), weight(expert) / total)).collect()
 }
 
-/// Routes, and checks all that is written.
-fn route(device: &Arc<dyn Device>, kernels: &Experts, routing: &Routing, dtype: DType) -> Tables {
+/// Routes rows, and checks all that is written.
+fn route(
+    device: &Arc<dyn ComputeDevice>,
+    kernels: &ExpertKernels,
+    routing: &Routing,
+    dtype: DType,
+) -> Tables {
     let Routing { rows, count, active, .. } = *routing;
     let mut logits = random(rows as u64 + 31, rows * count);
-    // Steps of a quarter make some logits equal; both zeros are among them.
+    // Steps of a quarter make some logits equal. Both zeros are among them.
     logits.iter_mut().for_each(|logit| *logit = (*logit * 12.0).round() / 4.0);
     let tables = Tables::new(device, kernels, routing);
-    let uploaded = Buffer::of_numbers(device, &logits, dtype).unwrap();
+    let uploaded = Buffer::from_numbers(device, &logits, dtype).unwrap();
     kernels.route(routing, uploaded.view(), &tables.views()).unwrap();
 
     let expected: Vec<_> = logits.chunks(count).flat_map(|row| reference(routing, row)).collect();
@@ -75,7 +80,7 @@ fn route(device: &Arc<dyn Device>, kernels: &Experts, routing: &Routing, dtype: 
     let shares: Vec<f64> = expected.iter().map(|&(_, share)| share).collect();
     assert_close(&tables.shares.to_f32(DType::F32).unwrap(), &shares, 1e-6);
 
-    // Each expert's pairs in their order, in tiles of which only the last one is not full.
+    // Each expert's pairs are in their order. Only the last of its tiles may not be full.
     let (order, tiles) = (tables.order.to_u32().unwrap(), tables.tiles.to_u32().unwrap());
     let (mut place, mut tile) = (0, 0);
     let (tiles, count_of_tiles) = (&tiles[1..], tiles[0] as usize);
@@ -105,7 +110,7 @@ fn routing(rows: usize, count: usize, active: usize, first: usize, own: usize) -
 fn rows_go_to_their_experts() {
     let device = device();
     for dtype in FORMATS {
-        let kernels = Experts::new(&device, dtype).unwrap();
+        let kernels = ExpertKernels::new(&device, dtype).unwrap();
         for routing in [
             routing(1, 1, 1, 0, 1),
             routing(1, 128, 8, 0, 128),
@@ -124,12 +129,12 @@ fn rows_go_to_their_experts() {
 #[test]
 fn a_router_logit_that_is_not_a_number_spoils_its_row_only() {
     let device = device();
-    let kernels = Experts::new(&device, DType::F32).unwrap();
+    let kernels = ExpertKernels::new(&device, DType::F32).unwrap();
     let routing = routing(2, 40, 3, 0, 40);
     let mut logits = random(5, 80);
     logits[39] = f32::NAN;
     let tables = Tables::new(&device, &kernels, &routing);
-    let uploaded = Buffer::of_f32(&device, &logits).unwrap();
+    let uploaded = Buffer::from_f32(&device, &logits).unwrap();
     kernels.route(&routing, uploaded.view(), &tables.views()).unwrap();
     let shares = tables.shares.to_f32(DType::F32).unwrap();
     assert!(shares[..3].iter().all(|share| share.is_nan()));
@@ -137,10 +142,10 @@ fn a_router_logit_that_is_not_a_number_spoils_its_row_only() {
     assert!(tables.experts.to_u32().unwrap().iter().all(|&expert| expert < 40));
 }
 
-/// Multiplies pairs with weights that begin at `moved` numbers from an aligned address, and sums what comes of it.
+/// Multiplies pairs with weights that begin `moved` numbers after an aligned address, and sums the results.
 fn multiply(dtype: DType, routing: Routing, inputs: usize, outputs: usize, moved: usize) {
     let device = device();
-    let kernels = Experts::new(&device, dtype).unwrap();
+    let kernels = ExpertKernels::new(&device, dtype).unwrap();
     let tables = route(&device, &kernels, &routing, dtype);
     let Routing { rows, active, own, .. } = routing;
     let pairs = rows * active;
@@ -148,21 +153,21 @@ fn multiply(dtype: DType, routing: Routing, inputs: usize, outputs: usize, moved
         (tables.experts.to_u32().unwrap(), tables.shares.to_f32(DType::F32).unwrap());
     let size = outputs * inputs;
     let weights = rounded(&random(11, moved + own * size), dtype);
-    let of_weights = Buffer::of_numbers(&device, &weights, dtype).unwrap();
+    let of_weights = Buffer::from_numbers(&device, &weights, dtype).unwrap();
     let weights = &weights[moved..];
     let addresses: Vec<u8> = (0..own)
         .map(|expert| of_weights.view().address + ((moved + expert * size) * dtype.size()) as u64)
         .flat_map(u64::to_ne_bytes)
         .collect();
-    let addresses = Buffer::of_bytes(&device, &addresses).unwrap();
+    let addresses = Buffer::from_bytes(&device, &addresses).unwrap();
 
     let mut last = None;
     for by_row in [true, false] {
         let x = rounded(&random(12, pairs * inputs), dtype);
         let x = &x[..if by_row { rows } else { pairs } * inputs];
-        let of_x = Buffer::of_numbers(&device, x, dtype).unwrap();
+        let of_x = Buffer::from_numbers(&device, x, dtype).unwrap();
         let y = poisoned(&device, pairs * outputs, dtype);
-        let grouped = Grouped {
+        let grouped = GroupedProduct {
             x: of_x.view(),
             by_row,
             weights: addresses.view(),

@@ -1,9 +1,9 @@
-//! Against `ops::logits`.
+//! Summaries of logits against double precision.
 
 use crate::support::{device, random};
-use llem_compute::{Buffer, ops::logits::Logits};
+use llem_compute::{Buffer, ops::logits::LogitKernels};
 
-/// The first of the largest, whether any is not a number, and ln softmax of the target; 0 without one.
+/// Returns the first token of the largest logit, whether any logit is NaN, and ln softmax of the target or 0.
 fn reference(row: &[f32], target: Option<u32>) -> (u32, bool, f64) {
     let mut best = 0;
     for (id, &logit) in row.iter().enumerate() {
@@ -21,15 +21,15 @@ fn reference(row: &[f32], target: Option<u32>) -> (u32, bool, f64) {
     (best as u32, false, f64::from(row[target as usize]) - top - sum.ln())
 }
 
-/// Finds, and compares with the reference.
+/// Runs the kernel, and compares the result with the reference.
 fn check(rows: &[Vec<f32>], index: Option<&[u32]>, targets: Option<&[u32]>) {
     let device = device();
     let (vocab, count) = (rows[0].len(), index.map_or(rows.len(), <[u32]>::len));
-    let logits = Buffer::of_f32(&device, &rows.concat()).unwrap();
+    let logits = Buffer::from_f32(&device, &rows.concat()).unwrap();
     let [of_index, of_targets] =
-        [index, targets].map(|ids| ids.map(|ids| Buffer::of_u32(&device, ids).unwrap()));
-    let out = Buffer::of_bytes(&device, &vec![0xff; 16 * count]).unwrap();
-    Logits::new(&device)
+        [index, targets].map(|ids| ids.map(|ids| Buffer::from_u32(&device, ids).unwrap()));
+    let out = Buffer::from_bytes(&device, &vec![0xff; 16 * count]).unwrap();
+    LogitKernels::new(&device)
         .unwrap()
         .find(
             count,

@@ -1,16 +1,16 @@
-//! Low-rank adapters of rows that have each their own.
+//! Low-rank adapters, where each row may have an adapter of its own.
 
 use crate::support::{FORMATS, assert_rounded, device, poisoned, random, rounded};
 use llem_compute::{
-    Buffer, DType, Device,
+    Buffer, ComputeDevice, DType,
     ops::{
         NONE, bytes_of,
-        lora::{Entry, Lora, PARTS, Part, Rows},
+        lora::{LoraEntry, LoraKernels, LoraPart, LoraRows, PARTS},
     },
 };
 use std::sync::Arc;
 
-/// An entry on the host: A, the modules' outputs with the numbers of h that they take and B, gain and rest.
+/// An entry on the host: A; for each module its outputs, its columns of h and its B; gain and rest.
 #[derive(Default)]
 struct Change {
     ranks: usize,
@@ -21,7 +21,7 @@ struct Change {
     rest: Option<Vec<f32>>,
 }
 
-/// Changes as a table on a device, with the memory that it points to.
+/// A table of entries on a device, with the memory that it points to.
 struct Table {
     changes: Vec<Change>,
     table: Buffer,
@@ -29,21 +29,21 @@ struct Table {
 }
 
 impl Table {
-    fn new(device: &Arc<dyn Device>, dtype: DType, changes: Vec<Change>) -> Self {
+    fn new(device: &Arc<dyn ComputeDevice>, dtype: DType, changes: Vec<Change>) -> Self {
         let mut memory = Vec::new();
         let mut put = |numbers: &[f32], dtype: DType| {
             if numbers.is_empty() {
                 return 0;
             }
-            memory.push(Buffer::of_numbers(device, numbers, dtype).unwrap());
+            memory.push(Buffer::from_numbers(device, numbers, dtype).unwrap());
             memory[memory.len() - 1].view().address
         };
-        let entries: Vec<Entry> = changes
+        let entries: Vec<LoraEntry> = changes
             .iter()
             .map(|change| {
-                let mut parts = [Part::default(); PARTS];
+                let mut parts = [LoraPart::default(); PARTS];
                 for (part, (outputs, inner, up)) in parts.iter_mut().zip(&change.parts) {
-                    *part = Part {
+                    *part = LoraPart {
                         up: put(up, dtype),
                         start: outputs.start as u32,
                         end: outputs.end as u32,
@@ -51,7 +51,7 @@ impl Table {
                         inner: inner.len() as u32,
                     };
                 }
-                Entry {
+                LoraEntry {
                     down: put(&change.down, dtype),
                     gain: put(change.gain.as_deref().unwrap_or_default(), DType::F32),
                     rest: put(change.rest.as_deref().unwrap_or_default(), DType::F32),
@@ -62,12 +62,13 @@ impl Table {
             })
             .collect();
         // SAFETY: plain numbers without padding.
-        let table = Buffer::of_bytes(device, unsafe { bytes_of(&entries) }).unwrap();
+        let table = Buffer::from_bytes(device, unsafe { bytes_of(&entries) }).unwrap();
         Self { changes, table, _memory: memory }
     }
 }
 
-/// Two modules' factors, of which the first has `ranks[0]` rows of A; outputs between them and after them have none.
+/// Factors of two modules. The first one has `ranks[0]` rows of A. Outputs between and after the modules have no
+/// factors.
 fn two_modules(
     dtype: DType,
     seed: u64,
@@ -95,15 +96,15 @@ struct Case {
     stride: usize,
     per_input: usize,
     adapters: Vec<u32>,
-    /// Each row's expert of three.
+    /// The expert of each row, of three.
     experts: Option<Vec<u32>>,
     shared_input: bool,
 }
 
-fn check(device: &Arc<dyn Device>, case: &Case) {
+fn check(device: &Arc<dyn ComputeDevice>, case: &Case) {
     let Case { dtype, inputs, outputs, ranks, stride, per_input, .. } = *case;
     let (rows, shared_input) = (case.adapters.len() * per_input, case.shared_input);
-    // By index: factors; factors with gain and rest; gain alone; nothing; B without A, as a rank may have it.
+    // Adapters by index: factors; factors with gain and rest; gain alone; nothing; B without A, which a rank may have.
     const ADAPTERS: usize = 5;
     let experts = if case.experts.is_some() { 3 } else { 1 };
     let entry = |index: usize| {
@@ -128,10 +129,10 @@ fn check(device: &Arc<dyn Device>, case: &Case) {
         let is_changed = adapter != NONE && expert != NONE;
         is_changed.then(|| &table.changes[expert as usize * ADAPTERS + adapter as usize])
     };
-    let u32s = |numbers: &[u32]| Buffer::of_u32(device, numbers).unwrap();
+    let u32s = |numbers: &[u32]| Buffer::from_u32(device, numbers).unwrap();
     let adapters = u32s(&case.adapters);
     let experts = case.experts.as_deref().map(u32s);
-    let kernel_rows = Rows {
+    let kernel_rows = LoraRows {
         rows,
         per_input,
         adapters: adapters.view(),
@@ -139,11 +140,11 @@ fn check(device: &Arc<dyn Device>, case: &Case) {
         experts: experts.as_ref().map(Buffer::view),
         table: table.table.view(),
     };
-    let lora = Lora::new(device, dtype).unwrap();
+    let lora = LoraKernels::new(device, dtype).unwrap();
 
     let x_rows = if shared_input { case.adapters.len() } else { rows };
     let x = rounded(&random(1, x_rows * inputs), dtype);
-    let on_device = Buffer::of_numbers(device, &x, dtype).unwrap();
+    let on_device = Buffer::from_numbers(device, &x, dtype).unwrap();
     let h = poisoned(device, rows * stride, DType::F32);
     lora.shrink(&kernel_rows, inputs, shared_input, on_device.view(), h.view(), stride).unwrap();
     let ours = h.to_f32(DType::F32).unwrap();
@@ -162,9 +163,9 @@ fn check(device: &Arc<dyn Device>, case: &Case) {
     }
 
     let h = random(2, rows * stride);
-    let on_device = Buffer::of_f32(device, &h).unwrap();
+    let on_device = Buffer::from_f32(device, &h).unwrap();
     let before = rounded(&random(3, rows * outputs), dtype);
-    let y = Buffer::of_numbers(device, &before, dtype).unwrap();
+    let y = Buffer::from_numbers(device, &before, dtype).unwrap();
     lora.expand(&kernel_rows, outputs, on_device.view(), stride, y.view()).unwrap();
     let number = |at: usize| {
         let (row, column) = (at / outputs, at % outputs);

@@ -1,5 +1,6 @@
-//! Each kernel alone against a plain double-precision reference of the test's own, on odd sizes. `LLEM_TEST_DEVICE` names the
-//! device: `emulated`, the default, or `cuda:0`.
+//! Each kernel against a plain reference in double precision that the test itself computes, on odd sizes.
+//!
+//! `LLEM_TEST_DEVICE` names the device: `emulated`, which is the default, or `cuda:0`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,10 +10,10 @@ mod copies;
 mod device;
 mod embedding;
 mod experts;
+mod gemv;
 mod logits;
 mod lora;
 mod norm;
-mod product;
 mod rope;
 mod rows;
 mod sampling;

@@ -1,22 +1,22 @@
-//! Residual sums and norms.
+//! Residual sums and norms against double precision.
 
 use crate::support::{
     FORMATS, assert_close, assert_mostly_rounded, assert_rounded, device, poisoned, random,
     rounded, tolerance,
 };
 use llem_compute::{
-    Buffer, DType, Device,
+    Buffer, ComputeDevice, DType,
     ops::{
         NONE, bytes_of,
-        norm::{AddNorm, NormChange, NormWeights, Norms},
+        norm::{AddNorm, NormChange, NormKernels, NormWeights},
     },
 };
 use std::sync::Arc;
 
 const EPS: f32 = 1e-3;
 
-/// A norm's weights on the host and on the device, with what three adapters put in their place: the first nothing, the second
-/// a gain, the third a gain and, in a LayerNorm, a bias.
+/// The weights of a norm on the host and on the device, and what three adapters put in their place. The first adapter
+/// changes nothing, the second the gain, the third the gain and, in a LayerNorm, the bias.
 struct Weights {
     layer: bool,
     gains: [Vec<f32>; 3],
@@ -26,11 +26,11 @@ struct Weights {
 }
 
 impl Weights {
-    fn new(device: &Arc<dyn Device>, seed: u64, width: usize, layer: bool) -> Self {
+    fn new(device: &Arc<dyn ComputeDevice>, seed: u64, width: usize, layer: bool) -> Self {
         let gains = [seed, seed + 1, seed + 2].map(|seed| random(seed, width));
         let biases = [seed + 3, seed + 3, seed + 4].map(|seed| random(seed, width));
         let on_device: Vec<Buffer> =
-            gains.iter().chain(&biases).map(|x| Buffer::of_f32(device, x).unwrap()).collect();
+            gains.iter().chain(&biases).map(|x| Buffer::from_f32(device, x).unwrap()).collect();
         let at = |index: usize| on_device[index].view().address;
         let table = [
             NormChange::default(),
@@ -38,7 +38,7 @@ impl Weights {
             NormChange { gain: at(2), bias: if layer { at(5) } else { 0 } },
         ];
         // SAFETY: two u64 without padding.
-        let table = Buffer::of_bytes(device, unsafe { bytes_of(&table) }).unwrap();
+        let table = Buffer::from_bytes(device, unsafe { bytes_of(&table) }).unwrap();
         Self { layer, gains, biases, on_device, table }
     }
 
@@ -83,24 +83,24 @@ fn wide(numbers: &[f32]) -> Vec<f64> {
     numbers.iter().map(|&x| x.into()).collect()
 }
 
-/// One number as a format holds it.
+/// Rounds one number to a format.
 fn round(x: f64, dtype: DType) -> f64 {
     rounded(&[x as f32], dtype)[0].into()
 }
 
-fn check(device: &Arc<dyn Device>, norms: &Norms, case: &Case) {
+fn check(device: &Arc<dyn ComputeDevice>, norms: &NormKernels, case: &Case) {
     let Case { dtype, width, .. } = *case;
     let rows = case.index.as_ref().map_or(ROWS, Vec::len);
     let x = rounded(&random(1, ROWS * width), dtype);
     let deltas = [2, 3].map(|seed| rounded(&random(seed, ROWS * width), dtype));
     let [first, second] =
-        deltas.each_ref().map(|delta| Buffer::of_numbers(device, delta, dtype).unwrap());
-    let on_device = Buffer::of_numbers(device, &x, dtype).unwrap();
+        deltas.each_ref().map(|delta| Buffer::from_numbers(device, delta, dtype).unwrap());
+    let on_device = Buffer::from_numbers(device, &x, dtype).unwrap();
     let out = poisoned(device, rows * width, dtype);
     let post = case.post.map(|layer| Weights::new(device, 10, width, layer));
     let norm = case.norm.map(|layer| Weights::new(device, 20, width, layer));
-    let index = case.index.as_ref().map(|index| Buffer::of_u32(device, index).unwrap());
-    let adapters = case.adapters.as_ref().map(|rows| Buffer::of_u32(device, rows).unwrap());
+    let index = case.index.as_ref().map(|index| Buffer::from_u32(device, index).unwrap());
+    let adapters = case.adapters.as_ref().map(|rows| Buffer::from_u32(device, rows).unwrap());
     let operation = AddNorm {
         rows,
         width,
@@ -135,7 +135,7 @@ fn check(device: &Arc<dyn Device>, norms: &Norms, case: &Case) {
         assert_eq!(written, x);
     } else {
         assert_mostly_rounded(&written, &sums, dtype);
-        // What the norm is of, where a rounding may have fallen to the other side.
+        // The norm is computed from what was written, because a number may have been rounded to the other side.
         taken = wide(&written);
     }
     let normal = out.to_f32(dtype).unwrap();
@@ -146,7 +146,7 @@ fn check(device: &Arc<dyn Device>, norms: &Norms, case: &Case) {
             let rows = taken.chunks_exact(width).enumerate();
             let expected: Vec<f64> =
                 rows.flat_map(|(row, x)| norm.apply(x, adapter(row))).collect();
-            // The norm is of the rounded sum: that of the sum before would be further off.
+            // The norm is computed from the rounded sum. The norm of the sum before rounding would be further off.
             if index.is_none() || is_exact {
                 assert_rounded(&normal, &expected, dtype);
             } else {
@@ -161,7 +161,7 @@ fn sums_and_norms_of_every_kind_are_those_of_double_precision() {
     let device = device();
     let kinds = [None, Some(false), Some(true)];
     for dtype in FORMATS {
-        let norms = Norms::new(&device, dtype).unwrap();
+        let norms = NormKernels::new(&device, dtype).unwrap();
         for width in [1, 40, 77] {
             for (deltas, post, norm) in (0..3usize)
                 .flat_map(|deltas| kinds.map(|post| (deltas, post)))
@@ -190,7 +190,7 @@ fn sums_and_norms_of_every_kind_are_those_of_double_precision() {
 fn a_row_may_be_wider_than_a_block() {
     let device = device();
     for dtype in FORMATS {
-        let norms = Norms::new(&device, dtype).unwrap();
+        let norms = NormKernels::new(&device, dtype).unwrap();
         for width in [4104, 1029] {
             for norm in [Some(false), Some(true)] {
                 let (post, index, adapters) = (Some(false), None, None);
@@ -207,7 +207,7 @@ fn a_row_may_be_wider_than_a_block() {
 #[test]
 fn a_view_that_is_too_small_is_refused() {
     let device = device();
-    let norms = Norms::new(&device, DType::F32).unwrap();
+    let norms = NormKernels::new(&device, DType::F32).unwrap();
     let weights = Weights::new(&device, 1, 8, false);
     let small = Buffer::zeros(&device, 7 * 4).unwrap();
     let right = Buffer::zeros(&device, 8 * 4).unwrap();

@@ -1,14 +1,14 @@
-//! Norms of queries and keys, rotation, and what is appended to the KV cache.
+//! Norms of queries and keys, rotation, and what is appended to the KV cache, against double precision.
 
 use crate::support::{
     FORMATS, assert_close, assert_mostly_rounded, assert_rounded, device, poisoned, random,
     rounded, tolerance,
 };
 use llem_compute::{
-    Buffer, DType, Device,
+    Buffer, ComputeDevice, DType,
     ops::{
-        Sequence, bytes_of,
-        rope::{Append, Appends, QueryNorm, Rotary},
+        SequenceEntry, bytes_of,
+        rope::{AppendKernels, KvAppend, QueryKeyNorm, Rotary},
     },
 };
 use std::sync::Arc;
@@ -39,19 +39,19 @@ struct Case {
     by_sequence: bool,
 }
 
-/// The sequences of a pass: tokens in the cache, room in it, and rows of the pass.
+/// For each sequence of a pass the tokens in its cache, the cache's capacity, and its rows.
 type Spans<'a> = &'a [(u32, u32, u32)];
 
 const SPANS: Spans<'static> = &[(0, 4, 2), (5, 6, 1), (3, 9, 4)];
 
-/// What is expected of one row: its queries, keys and values before the last rounding.
+/// The expected queries, keys and values of one row, before the last rounding.
 struct Row {
     position: usize,
     sequence: usize,
     parts: [Vec<f64>; 3],
 }
 
-/// One number as a format holds it.
+/// Rounds one number to a format.
 fn round(x: f64, dtype: DType) -> f64 {
     rounded(&[x as f32], dtype)[0].into()
 }
@@ -65,7 +65,7 @@ impl Case {
         (self.heads + 2 * self.kv_heads) * self.dim
     }
 
-    /// Queries, keys and values of a row.
+    /// Splits a row into queries, keys and values.
     fn split(&self, row: &[f32]) -> [Vec<f64>; 3] {
         let (queries, rest) = row.split_at(self.heads * self.dim);
         let (keys, values) = rest.split_at(self.kv_heads * self.dim);
@@ -98,7 +98,7 @@ impl Case {
     }
 }
 
-fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
+fn check(device: &Arc<dyn ComputeDevice>, case: Case, spans: Spans<'_>) {
     let Case { dtype, kv_dtype, heads, kv_heads, dim, norm, .. } = case;
     let rows: usize = spans.iter().map(|span| span.2 as usize).sum();
     let numbers = rounded(&random(1, rows * case.width()), dtype);
@@ -120,12 +120,12 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
         .map(|span| poisoned(device, LAYERS * 2 * kv_heads * span.1 as usize * dim, kv_dtype))
         .collect();
     let mut start = 0;
-    let sequences: Vec<Sequence> = spans
+    let sequences: Vec<SequenceEntry> = spans
         .iter()
         .zip(&caches)
         .map(|(&(past, capacity, len), cache)| {
             start += len;
-            Sequence { cache: cache.view().address, capacity, past, start: start - len, len }
+            SequenceEntry { cache: cache.view().address, capacity, past, start: start - len, len }
         })
         .collect();
     let of_row = |row: usize| {
@@ -135,17 +135,17 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
     let row_sequences: Vec<u32> = (0..rows).map(|row| of_row(row).0 as u32).collect();
     let positions: Vec<u32> = (0..rows).map(|row| of_row(row).1 as u32).collect();
 
-    let u32s = |numbers: &[u32]| Buffer::of_u32(device, numbers).unwrap();
-    let f32s = |numbers: &[f32]| Buffer::of_f32(device, numbers).unwrap();
+    let u32s = |numbers: &[u32]| Buffer::from_u32(device, numbers).unwrap();
+    let f32s = |numbers: &[f32]| Buffer::from_f32(device, numbers).unwrap();
     // SAFETY: plain numbers without padding.
-    let table = Buffer::of_bytes(device, unsafe { bytes_of(&sequences) }).unwrap();
+    let table = Buffer::from_bytes(device, unsafe { bytes_of(&sequences) }).unwrap();
     let (row_table, position_table) = (u32s(&row_sequences), u32s(&positions));
     let (query_gain, key_gain) = (f32s(&gains[0]), f32s(&gains[1]));
     let (given, inverse) = (f32s(&squares), f32s(&frequencies));
-    let qkv = Buffer::of_numbers(device, &numbers, dtype).unwrap();
+    let qkv = Buffer::from_numbers(device, &numbers, dtype).unwrap();
     let queries = poisoned(device, rows * heads * dim, dtype);
     let views = [query_gain.view(), key_gain.view()];
-    let operation = Append {
+    let operation = KvAppend {
         rows,
         heads,
         kv_heads,
@@ -163,13 +163,13 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
             factor: FACTOR,
         }),
         norm: match norm {
-            Norm::None => QueryNorm::None,
-            Norm::EachHead => QueryNorm::EachHead(views, EPS),
-            Norm::AllHeads => QueryNorm::AllHeads(views, EPS, None),
-            Norm::AllHeadsOfRanks => QueryNorm::AllHeads(views, EPS, Some(given.view())),
+            Norm::None => QueryKeyNorm::None,
+            Norm::EachHead => QueryKeyNorm::EachHead(views, EPS),
+            Norm::AllHeads => QueryKeyNorm::AllHeads(views, EPS, None),
+            Norm::AllHeadsOfRanks => QueryKeyNorm::AllHeads(views, EPS, Some(given.view())),
         },
     };
-    Appends::new(device, dtype, kv_dtype).unwrap().append(&operation).unwrap();
+    AppendKernels::new(device, dtype, kv_dtype).unwrap().append(&operation).unwrap();
 
     let expected: Vec<Row> = numbers
         .chunks_exact(case.width())
@@ -190,7 +190,7 @@ fn check(device: &Arc<dyn Device>, case: Case, spans: Spans<'_>) {
     let ours = queries.to_f32(dtype).unwrap();
     match norm {
         Norm::None => assert_rounded(&ours, &all, dtype),
-        // What is rotated may have been rounded to the other side.
+        // A rotated number may have been rounded to the other side.
         _ => assert_mostly_rounded(&ours, &all, dtype),
     }
     for (sequence, cache) in caches.iter().enumerate() {
@@ -321,9 +321,9 @@ fn squares_are_a_ranks_share_of_the_mean() {
                 by_sequence: false,
             };
             let numbers = rounded(&random(1, rows * case.width()), dtype);
-            let qkv = Buffer::of_numbers(&device, &numbers, dtype).unwrap();
+            let qkv = Buffer::from_numbers(&device, &numbers, dtype).unwrap();
             let out = poisoned(&device, 2 * rows, DType::F32);
-            let operation = Append {
+            let operation = KvAppend {
                 rows,
                 heads,
                 kv_heads,
@@ -335,9 +335,9 @@ fn squares_are_a_ranks_share_of_the_mean() {
                 row_sequences: qkv.view(),
                 positions: qkv.view(),
                 rotary: None,
-                norm: QueryNorm::None,
+                norm: QueryKeyNorm::None,
             };
-            let appends = Appends::new(&device, dtype, kv_dtype).unwrap();
+            let appends = AppendKernels::new(&device, dtype, kv_dtype).unwrap();
             appends.squares(&operation, factors, out.view()).unwrap();
             let expected: Vec<f64> = numbers
                 .chunks_exact(case.width())
@@ -357,13 +357,13 @@ fn squares_are_a_ranks_share_of_the_mean() {
 #[test]
 fn a_head_that_is_too_wide_is_refused() {
     let device = device();
-    let appends = Appends::new(&device, DType::F32, DType::F32).unwrap();
+    let appends = AppendKernels::new(&device, DType::F32, DType::F32).unwrap();
     let memory = Buffer::zeros(&device, 4096).unwrap();
     let view = memory.view();
     for (dim, pairs) in [(258, 129), (6, 4)] {
         let rotary =
             Some(Rotary { inverse_frequencies: view, by_sequence: false, pairs, factor: 1.0 });
-        let operation = Append {
+        let operation = KvAppend {
             rows: 1,
             heads: 1,
             kv_heads: 1,
@@ -375,7 +375,7 @@ fn a_head_that_is_too_wide_is_refused() {
             row_sequences: view,
             positions: view,
             rotary,
-            norm: QueryNorm::None,
+            norm: QueryKeyNorm::None,
         };
         assert!(appends.append(&operation).is_err());
     }

@@ -1,15 +1,15 @@
-//! Against `ops::sampling`.
+//! Sampling on a device against a reference that sorts the row.
 
 use crate::support::{device, random};
 use llem_compute::{
     Buffer,
     ops::{
         bytes_of,
-        sampling::{Draw, Sampling},
+        sampling::{Draw, SamplingKernel},
     },
 };
 
-/// A row of logits and its tokens, the most likely first, and the lower id of equally likely ones.
+/// A row of logits and its tokens, the most likely first. Of equally likely tokens the lower id is first.
 struct Row {
     logits: Vec<f32>,
     order: Vec<u32>,
@@ -23,7 +23,7 @@ impl Row {
         Self { logits, order }
     }
 
-    /// The token of a draw as `host/engine/src/sampling` chooses it, by a row that is sorted.
+    /// Returns the token that `host/engine/src/sampling` chooses with a draw.
     fn draw(&self, draw: &Draw) -> u32 {
         let logits = &self.logits;
         let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -68,7 +68,7 @@ impl Row {
         last
     }
 
-    /// Whether a share that is off by the rounding of a sum can give this token.
+    /// Returns true if a share that is off by the rounding of a sum can give this token.
     fn is_boundary(&self, draw: &Draw, token: u32) -> bool {
         let place = |token: u32| match is_cut(draw, self.logits.len()) {
             true => self.order.iter().position(|&id| id == token).unwrap(),
@@ -80,28 +80,28 @@ impl Row {
     }
 }
 
-/// Whether a draw leaves any of so many tokens out.
+/// Returns true if a draw leaves out any of `vocab` tokens.
 fn is_cut(draw: &Draw, vocab: usize) -> bool {
     (draw.top_k as usize) < vocab || draw.top_p < 1.0 || draw.min_p > 0.0
 }
 
-/// The largest share below 1: within rounding of where the last token ends.
+/// The largest share below 1. It is within rounding of the end of the last token.
 const LARGEST: f64 = 1.0 - f64::EPSILON / 2.0;
 
-/// Draws from rows, and compares with the reference. Other tokens are allowed within rounding of the largest share only: of
-/// shares that are taken at random, none is so near to a boundary.
+/// Draws from rows, and compares with the reference. Only the largest share may give other tokens, because it is within
+/// rounding of a boundary. No random share is.
 fn check(rows: &[Row], draws: &[(u32, Draw)]) {
     let device = device();
     let logits: Vec<f32> = rows.iter().flat_map(|row| row.logits.iter().copied()).collect();
-    let logits = Buffer::of_f32(&device, &logits).unwrap();
+    let logits = Buffer::from_f32(&device, &logits).unwrap();
     let index: Vec<u32> = draws.iter().map(|&(row, _)| row).collect();
-    let index = Buffer::of_u32(&device, &index).unwrap();
+    let index = Buffer::from_u32(&device, &index).unwrap();
     let of_draws: Vec<Draw> = draws.iter().map(|&(_, draw)| draw).collect();
     // SAFETY: plain numbers without padding.
-    let of_draws = Buffer::of_bytes(&device, unsafe { bytes_of(&of_draws) }).unwrap();
-    let out = Buffer::of_u32(&device, &vec![0xdead_beef; draws.len()]).unwrap();
+    let of_draws = Buffer::from_bytes(&device, unsafe { bytes_of(&of_draws) }).unwrap();
+    let out = Buffer::from_u32(&device, &vec![0xdead_beef; draws.len()]).unwrap();
     let vocab = rows[0].logits.len();
-    Sampling::new(&device)
+    SamplingKernel::new(&device)
         .unwrap()
         .sample(draws.len(), vocab, logits.view(), index.view(), of_draws.view(), out.view())
         .unwrap();
@@ -115,12 +115,12 @@ fn check(rows: &[Row], draws: &[(u32, Draw)]) {
     }
 }
 
-/// Logits of which few are large, as a model's.
+/// Logits of which few are large, as those of a model.
 fn peaked(seed: u64, vocab: usize, spread: f32) -> Vec<f32> {
     random(seed, vocab).iter().map(|&x| x * x * x * spread - spread / 3.0).collect()
 }
 
-/// Draws of a row with every combination of options.
+/// Draws from a row with every combination of options.
 fn draws(row: u32, vocab: usize, seed: u64, every: usize) -> Vec<(u32, Draw)> {
     let vocab = vocab as u32;
     let mut draws = Vec::new();
@@ -146,14 +146,14 @@ fn draws(row: u32, vocab: usize, seed: u64, every: usize) -> Vec<(u32, Draw)> {
     draws
 }
 
-/// Draws from rows of several kinds, by one of so many combinations of options.
+/// Draws from rows of several kinds with every `every`-th combination of options.
 fn check_all(vocab: usize, every: usize) {
     let seed = vocab as u64;
     let rows = [
         peaked(seed, vocab, 30.0),
         peaked(seed + 1, vocab, 6.0),
         peaked(seed + 2, vocab, 1e-3),
-        // Many equal ones, both zeros among them, and tokens that are ruled out.
+        // Many equal logits, both zeros among them, and tokens that are ruled out.
         random(seed + 3, vocab)
             .iter()
             .map(|x| if *x < -0.8 { f32::NEG_INFINITY } else { (x * 6.0).round() })
@@ -200,14 +200,14 @@ fn rows_without_end_and_rows_that_are_not_numbers() {
 
     let device = device();
     let logits: Vec<f32> = rows.iter().flat_map(|row| row.logits.iter().copied()).collect();
-    let logits = Buffer::of_f32(&device, &logits).unwrap();
-    let index = Buffer::of_u32(&device, &[2, 3, 2, 3]).unwrap();
+    let logits = Buffer::from_f32(&device, &logits).unwrap();
+    let index = Buffer::from_u32(&device, &[2, 3, 2, 3]).unwrap();
     let draw = |temperature| Draw { temperature, top_k: 5, top_p: 0.9, ..Draw::default() };
     let draws = [draw(0.0), draw(0.0), draw(1.0), draw(1.0)];
     // SAFETY: plain numbers without padding.
-    let draws = Buffer::of_bytes(&device, unsafe { bytes_of(&draws) }).unwrap();
-    let out = Buffer::of_u32(&device, &[0; 4]).unwrap();
-    let kernels = Sampling::new(&device).unwrap();
+    let draws = Buffer::from_bytes(&device, unsafe { bytes_of(&draws) }).unwrap();
+    let out = Buffer::from_u32(&device, &[0; 4]).unwrap();
+    let kernels = SamplingKernel::new(&device).unwrap();
     kernels.sample(4, vocab, logits.view(), index.view(), draws.view(), out.view()).unwrap();
-    assert_eq!(out.to_u32().unwrap(), [Sampling::NOT_A_NUMBER; 4]);
+    assert_eq!(out.to_u32().unwrap(), [SamplingKernel::NOT_A_NUMBER; 4]);
 }

@@ -1,10 +1,10 @@
-//! The device under test, random numbers, memory that shows what was not written, and how far numbers may be off.
+//! The device under test, random numbers, memory that shows what was not written, and tolerances.
 
-use llem_compute::{Buffer, DType, Device, cuda, emulated};
+use llem_compute::{Buffer, ComputeDevice, DType, cuda, emulated};
 use std::sync::Arc;
 
-/// A fresh device.
-pub fn device() -> Arc<dyn Device> {
+/// Opens the device under test.
+pub(crate) fn device() -> Arc<dyn ComputeDevice> {
     let name = std::env::var("LLEM_TEST_DEVICE").unwrap_or_else(|_| "emulated".to_owned());
     match name.strip_prefix("cuda:") {
         Some(ordinal) => cuda::open(ordinal.parse().unwrap()).unwrap(),
@@ -12,8 +12,8 @@ pub fn device() -> Arc<dyn Device> {
     }
 }
 
-/// Numbers in [-1, 1), the same for a seed: SplitMix64.
-pub fn random(seed: u64, count: usize) -> Vec<f32> {
+/// Random numbers in [-1, 1) from a seed: SplitMix64.
+pub(crate) fn random(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -24,8 +24,8 @@ pub fn random(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| (next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
 }
 
-/// The numbers as a format holds them.
-pub fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
+/// Rounds numbers to a format.
+pub(crate) fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
     let round = |&x: &f32| match dtype {
         DType::F32 => x,
         DType::Bf16 => half::bf16::from_f32(x).to_f32(),
@@ -34,14 +34,14 @@ pub fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
     numbers.iter().map(round).collect()
 }
 
-/// Room for `count` numbers that are not numbers until they are written.
-pub fn poisoned(device: &Arc<dyn Device>, count: usize, dtype: DType) -> Buffer {
-    Buffer::of_bytes(device, &vec![0xffu8; count * dtype.size()]).unwrap()
+/// Memory for `count` numbers that are NaN until they are written.
+pub(crate) fn poisoned(device: &Arc<dyn ComputeDevice>, count: usize, dtype: DType) -> Buffer {
+    Buffer::from_bytes(device, &vec![0xffu8; count * dtype.size()]).unwrap()
 }
 
-/// Every number is there and within `tolerance` of the largest expected one's size.
+/// Asserts that every number is within `tolerance` of the expected one, relative to the largest expected number.
 #[track_caller]
-pub fn assert_close(ours: &[f32], expected: &[f64], tolerance: f64) {
+pub(crate) fn assert_close(ours: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), expected.len());
     let largest = expected.iter().fold(1e-30f64, |largest, x| largest.max(x.abs()));
     for (index, (&ours, &expected)) in ours.iter().zip(expected).enumerate() {
@@ -53,8 +53,8 @@ pub fn assert_close(ours: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// How far one rounding to a format may be off, and the sum before it in f32.
-pub fn tolerance(dtype: DType) -> f64 {
+/// Returns the error of one rounding to a format and of the f32 sum before it.
+pub(crate) fn tolerance(dtype: DType) -> f64 {
     match dtype {
         DType::F32 => 3e-6,
         DType::F16 => 1e-3,
@@ -62,12 +62,12 @@ pub fn tolerance(dtype: DType) -> f64 {
     }
 }
 
-/// All formats.
-pub const FORMATS: [DType; 3] = [DType::F32, DType::Bf16, DType::F16];
+/// All number formats.
+pub(crate) const FORMATS: [DType; 3] = [DType::F32, DType::Bf16, DType::F16];
 
-/// Every number is the expected one after one rounding to a format, and the sum before it in f32.
+/// Asserts that every number is the expected one, except for one rounding to a format and the f32 sum before it.
 #[track_caller]
-pub fn assert_rounded(ours: &[f32], expected: &[f64], dtype: DType) {
+pub(crate) fn assert_rounded(ours: &[f32], expected: &[f64], dtype: DType) {
     assert_eq!(ours.len(), expected.len());
     let off: Vec<usize> = beyond_one_rounding(ours, expected, dtype).collect();
     if let Some(&index) = off.first() {
@@ -76,16 +76,16 @@ pub fn assert_rounded(ours: &[f32], expected: &[f64], dtype: DType) {
     }
 }
 
-/// The same of all but a few numbers, where what was expected has been rounded itself: a number near the middle between two
-/// of the format may have fallen to the other side.
+/// Asserts the same of all but a few numbers. It is for expected numbers that have been rounded before: a number near
+/// the middle between two numbers of the format may have been rounded to the other side.
 #[track_caller]
-pub fn assert_mostly_rounded(ours: &[f32], expected: &[f64], dtype: DType) {
+pub(crate) fn assert_mostly_rounded(ours: &[f32], expected: &[f64], dtype: DType) {
     assert_close(ours, expected, 2.0 * tolerance(dtype));
     let off = beyond_one_rounding(ours, expected, dtype).count();
     assert!(off <= 1 + ours.len() / 50, "{off} of {} numbers are off", ours.len());
 }
 
-/// Which numbers are off by more than one rounding to a format.
+/// Returns the indices of the numbers that are off by more than one rounding to a format.
 fn beyond_one_rounding(
     ours: &[f32],
     expected: &[f64],

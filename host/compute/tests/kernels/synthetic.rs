@@ -1,15 +1,15 @@
-//! Against `ops::synthetic`.
+//! Random weights on a device against the same computation on the host.
 
 use crate::support::{FORMATS, device, poisoned, rounded};
 use llem_compute::{
     Buffer,
     ops::{
         bytes_of,
-        synthetic::{Synthetic, SyntheticRow},
+        synthetic::{SyntheticKernel, SyntheticRow},
     },
 };
 
-/// As `host/engine/src/load/synthetic.rs` has it.
+/// Repeats `host/engine/src/load/synthetic_weights.rs`.
 fn reference(row: SyntheticRow, column: u64, half_width: f32) -> f32 {
     let z = row.key.wrapping_add(row.start + column).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ fn reference(row: SyntheticRow, column: u64, half_width: f32) -> f32 {
 fn every_bit_is_the_cpus() {
     let device = device();
     for dtype in FORMATS {
-        let synthetic = Synthetic::new(&device, dtype).unwrap();
+        let synthetic = SyntheticKernel::new(&device, dtype).unwrap();
         for (count, columns, half_width) in
             [(1, 1, 0.5), (3, 255, 0.02 * 3f32.sqrt()), (2, 2049, 0.1), (1, 70_001, 1.0)]
         {
@@ -34,7 +34,7 @@ fn every_bit_is_the_cpus() {
                 })
                 .collect();
             // SAFETY: plain numbers without padding.
-            let uploaded = Buffer::of_bytes(&device, unsafe { bytes_of(&rows) }).unwrap();
+            let uploaded = Buffer::from_bytes(&device, unsafe { bytes_of(&rows) }).unwrap();
             let out = poisoned(&device, count * columns, dtype);
             synthetic.fill(uploaded.view(), count, columns, half_width, out.view()).unwrap();
             let expected: Vec<f32> = rows

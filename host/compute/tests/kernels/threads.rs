@@ -1,10 +1,12 @@
-//! What kernels use of CUDA: barriers, exchanges of a warp, atomics, shared memory, formats.
+//! What kernels use of CUDA: barriers, exchanges within a warp, atomics, shared memory, number formats.
 
 use crate::support::{device, poisoned, rounded};
-use llem_compute::{Buffer, DType, Device, Error, Grid, Parameters, Source, emulated};
+use llem_compute::{
+    Buffer, ComputeDevice, DType, Error, KernelParameters, KernelSource, LaunchGrid, emulated,
+};
 use std::sync::Arc;
 
-/// The parameters of all kernels here.
+/// The parameters of all kernels in this file.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Test {
@@ -19,17 +21,17 @@ const TEST: &str = r#"
 struct Test { u64 x, y; u32 count, unused; };
 "#;
 
-/// A source of kernels.
-pub fn source(file: &'static str, kernels: &str) -> Source {
-    Source { file, text: format!("{TEST}{kernels}").leak(), defines: vec![] }
+/// Returns a source of kernels.
+pub(crate) fn source(file: &'static str, kernels: &str) -> KernelSource {
+    KernelSource { file, text: format!("{TEST}{kernels}").leak(), defines: vec![] }
 }
 
 /// Runs a kernel of a source.
-pub fn run(
-    device: &Arc<dyn Device>,
-    source: &Source,
+pub(crate) fn run(
+    device: &Arc<dyn ComputeDevice>,
+    source: &KernelSource,
     name: &str,
-    grid: Grid,
+    grid: LaunchGrid,
     x: &Buffer,
     y: &Buffer,
     count: u32,
@@ -37,16 +39,16 @@ pub fn run(
     let kernel = device.kernel(source, name)?;
     let parameters = Test { x: x.view().address, y: y.view().address, count, unused: 0 };
     // SAFETY: each test below gives its kernels the memory that they use.
-    unsafe { device.launch(kernel, grid, Parameters::of(&parameters)) }
+    unsafe { device.launch(kernel, grid, KernelParameters::new(&parameters)) }
 }
 
-/// Blocks in x only.
-pub fn grid(blocks: u32, threads: u32, shared: u32) -> Grid {
-    Grid { blocks: [blocks, 1, 1], threads, shared }
+/// Returns a grid with blocks in x only.
+pub(crate) fn grid(blocks: u32, threads: u32, shared: u32) -> LaunchGrid {
+    LaunchGrid { blocks: [blocks, 1, 1], threads, shared }
 }
 
-/// Room for numbers that are `u32::MAX` until they are written.
-pub fn u32s(device: &Arc<dyn Device>, count: usize) -> Buffer {
+/// Memory for integers that are `u32::MAX` until they are written.
+pub(crate) fn u32s(device: &Arc<dyn ComputeDevice>, count: usize) -> Buffer {
     poisoned(device, count, DType::F32)
 }
 
@@ -81,7 +83,7 @@ KERNEL(sums, Test)
     );
     for (blocks, threads) in [(1, 32), (3, 96), (70, 256)] {
         let numbers: Vec<f32> = (0..blocks * threads).map(|i| (i % 1000) as f32).collect();
-        let x = Buffer::of_f32(&device, &numbers).unwrap();
+        let x = Buffer::from_f32(&device, &numbers).unwrap();
         let y = poisoned(&device, numbers.len(), DType::F32);
         run(&device, &source, "sums", grid(blocks, threads, threads * 4), &x, &y, 5).unwrap();
         let threads = threads as usize;
@@ -112,7 +114,7 @@ KERNEL(lanes, Test)
     y[3] = __shfl_up_sync(0xffffffff, mine, 2);
     y[4] = __ballot_sync(0xffffffff, lane % 3 == 0);
     y[5] = __any_sync(0xffffffff, threadIdx.x == 40);
-    // Two groups that do not wait for each other.
+    // Two groups of lanes that do not wait for each other.
     u32 mask = lane < 12 ? 0xfff : 0xfffff000;
     y[6] = 0;
     for (u32 turn = 0; turn < (lane < 12 ? 3 : 1); turn++) y[6] += __shfl_sync(mask, mine + turn, lane < 12 ? 11 : 20);
@@ -164,7 +166,7 @@ KERNEL(add, Test)
 }
 "#,
     );
-    let grid = Grid { blocks: [5, 7, 11], threads: 64, shared: 0 };
+    let grid = LaunchGrid { blocks: [5, 7, 11], threads: 64, shared: 0 };
     let threads = 5 * 7 * 11 * 64;
     let x = u32s(&device, threads);
     let y = Buffer::zeros(&device, 12).unwrap();
@@ -178,7 +180,8 @@ KERNEL(add, Test)
 #[test]
 fn numbers_are_rounded_as_formats_have_it() {
     let device = device();
-    // Around every 16-bit number: itself, the middle to the next one, and a little more and less than that.
+    // Around each 16-bit number: the number itself, the middle to the next one, and a little more and less than the
+    // middle.
     let middles = (0..=u16::MAX).flat_map(|bits| {
         let bf16 = u32::from(bits) << 16;
         let f16 = half::f16::from_bits(bits).to_f32().to_bits();
@@ -216,7 +219,7 @@ KERNEL(widen, Test)
         );
         source.defines.push(("REAL", dtype.kernel_type().to_owned()));
         let count = numbers.len() as u32;
-        let x = Buffer::of_f32(&device, &numbers).unwrap();
+        let x = Buffer::from_f32(&device, &numbers).unwrap();
         let y = poisoned(&device, numbers.len(), dtype);
         let back = poisoned(&device, numbers.len(), DType::F32);
         run(&device, &source, "rounded", grid(9, 256, 0), &x, &y, count).unwrap();
@@ -250,7 +253,7 @@ KERNEL(fill, Test)
 }
 "#,
     );
-    // More than what needs no opting in.
+    // More than a kernel may use without opting in.
     let bytes = 96 << 10;
     let y = u32s(&device, 2);
     run(&device, &source, "fill", grid(2, 1024, bytes), &y, &y, bytes / 4).unwrap();

@@ -1,7 +1,7 @@
-//! Attaching, merging, unmerging and detaching: what happens to a model as a whole.
+//! Attaching, merging, unmerging and detaching adapters of a model.
 
-use super::{Adapted, Adapter, AdapterFlops, AdapterSource};
-use crate::{Error, Model, Result, parallel::command::Command};
+use super::{ActiveAdapter, Adapter, AdapterFlops, AdapterSource};
+use crate::{Error, Model, Result, parallel::rank_command::RankCommand};
 use llem_checkpoint::DigestOptions;
 use std::{
     sync::Arc,
@@ -9,8 +9,11 @@ use std::{
 };
 
 impl Model {
-    /// Attaches an adapter, unmerged, under `name` or its source's own; a number is added where
-    /// that is taken. `seed` is for a synthetic one that names none. On an error nothing is attached.
+    /// Attaches an adapter without merging it. Its name is `name`, or else the source's own name. If the name is
+    /// taken, a number is added. `seed` is used by synthetic adapters that name no seed.
+    ///
+    /// # Errors
+    /// The adapter cannot be read, does not fit the model, or another one is merged. Nothing is attached then.
     pub fn attach(
         &mut self,
         source: &AdapterSource,
@@ -32,13 +35,13 @@ impl Model {
             match self.replicas[index].attach(id, source, seed, &mut opened) {
                 Ok(attached) => taken = taken.or(Some(attached)),
                 Err(error) => {
-                    // What went wrong is told, rather than that undoing it did.
-                    let _ = self.all(&Command::Detach(id));
+                    // The first error is reported, even if the cleanup fails too.
+                    let _ = self.all(&RankCommand::Detach(id));
                     return Err(error);
                 }
             }
             if index + 1 < self.replicas.len() {
-                opened = source.open(seed, &DigestOptions::nothing())?;
+                opened = source.open(seed, &DigestOptions::disabled())?;
             }
         }
         let taken = taken.unwrap_or_default();
@@ -63,9 +66,12 @@ impl Model {
         }))
     }
 
-    /// Puts an attached adapter into the weights: W becomes W + B A, computed in f32 from the
-    /// checkpoint's numbers and rounded once. All sequences run with it from then on. Returns how long it
-    /// took. On an error the weights are the base model's.
+    /// Merges an attached adapter into the weights and returns how long that took. W becomes W + B A, computed in f32
+    /// from the checkpoint's numbers and rounded once. From then on all sequences run with the adapter.
+    ///
+    /// # Errors
+    /// No such adapter is attached, another one is merged, a batch is open, or the weights are quantised. The weights
+    /// are the base model's then.
     pub fn merge(&mut self, name: &str) -> Result<Duration> {
         self.check_no_batch("merged")?;
         let adapter = self.adapters.find(name)?;
@@ -76,15 +82,18 @@ impl Model {
             )));
         }
         let started = Instant::now();
-        if let Err(error) = self.all(&Command::Merge(adapter.id)) {
-            self.all(&Command::Unmerge)?;
+        if let Err(error) = self.all(&RankCommand::Merge(adapter.id)) {
+            self.all(&RankCommand::Unmerge)?;
             return Err(error);
         }
         self.adapters.set_merged(Some(adapter));
         Ok(started.elapsed())
     }
 
-    /// Makes the weights the base model's again, bit by bit; the adapter stays attached.
+    /// Restores the base model's weights bit by bit, and returns how long that took. The adapter stays attached.
+    ///
+    /// # Errors
+    /// The adapter is not merged, or a batch is open.
     pub fn unmerge(&mut self, name: &str) -> Result<Duration> {
         self.check_no_batch("unmerged")?;
         let adapter = self.adapters.find(name)?;
@@ -92,42 +101,52 @@ impl Model {
             return Err(Error::Invalid(format!("'{name}' is attached, but not merged")));
         }
         let started = Instant::now();
-        self.all(&Command::Unmerge)?;
+        self.all(&RankCommand::Unmerge)?;
         self.adapters.set_merged(None);
         Ok(started.elapsed())
     }
 
-    /// Takes an adapter off again, merged or not.
+    /// Detaches an adapter. If it is merged, it is unmerged first.
+    ///
+    /// # Errors
+    /// No such adapter is attached, or a batch is open.
     pub fn detach(&mut self, name: &str) -> Result<()> {
         self.check_no_batch("detached")?;
         let adapter = self.adapters.find(name)?;
         if self.adapters.merged().is_some_and(|merged| merged.id == adapter.id) {
             self.unmerge(name)?;
         }
-        self.all(&Command::Detach(adapter.id))?;
+        self.all(&RankCommand::Detach(adapter.id))?;
         self.adapters.remove(adapter.id);
         Ok(())
     }
 
-    /// Sets what sequences run with whose request says nothing, and scores: an attached adapter, or
-    /// the base weights.
+    /// Sets the model's default: an attached adapter, or `None` for the base weights. Scores and requests that select
+    /// no adapter use it.
+    ///
+    /// # Errors
+    /// No such adapter is attached.
     pub fn use_adapter(&mut self, name: Option<&str>) -> Result<()> {
         let adapter = name.map(|name| self.adapters.find(name)).transpose()?;
         self.adapters.set_default(adapter);
         Ok(())
     }
 
-    /// The attached adapter of that name.
+    /// Returns the attached adapter with this name.
+    ///
+    /// # Errors
+    /// No such adapter is attached.
     pub fn adapter(&self, name: &str) -> Result<Arc<Adapter>> {
         self.adapters.find(name)
     }
 
-    /// Every attached adapter, and how it takes part.
-    pub fn adapters(&self) -> impl Iterator<Item = Adapted> {
+    /// Returns every attached adapter and its mode.
+    pub fn adapters(&self) -> impl Iterator<Item = ActiveAdapter> {
         self.adapters.all()
     }
 
-    /// Sequences of an open batch have keys and values that were computed with the weights as they are.
+    /// Refuses a change of weights while a batch is open, because the keys and values of its sequences were computed
+    /// with the present weights.
     fn check_no_batch(&self, what: &str) -> Result<()> {
         match self.has_open_batch() {
             true => Err(Error::Invalid(format!(

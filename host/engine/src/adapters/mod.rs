@@ -1,81 +1,82 @@
-//! LoRA adapters (arXiv 2106.09685) as PEFT saves them: what they are, where they come from, and which
-//! of a model's sequences run with which.
+//! LoRA adapters (arXiv 2106.09685) in PEFT's format: where they come from, what they change, and which sequences run
+//! with which adapter.
 //!
 //! ```text
-//! source ──► config + tensors ──► every part of the decoder takes what is its own (`layers::Adapt`)
+//! source ──► config + tensors ──► every part of the decoder takes what is its own (`layers::AdapterTarget`)
 //!                                     attached: rows with the adapter add B A x to W x
 //!                                     merged:   W becomes W + B A; unmerged, it is read again
 //! ```
 
+pub(crate) mod adapter_source;
 mod lifecycle;
 mod registry;
-pub mod source;
-pub mod synthetic;
+pub(crate) mod synthetic_adapter;
 mod tensors;
 
-pub use registry::{Choice, Registry};
-pub use source::AdapterSource;
-pub use tensors::{
-    AdapterTensors, BaseRows, Factors, Leftovers, Tie, Tokens, Whole, WholeModule, is_same,
+pub use adapter_source::AdapterSource;
+pub(crate) use registry::AdapterRegistry;
+pub use registry::AdapterSelection;
+pub(crate) use tensors::{
+    AdapterTensors, BaseRows, Factors, Leftovers, Tie, WholeModule, WholeWeight, is_same,
 };
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// An adapter of a model, for as long as that is loaded.
+/// Identifies an adapter among those of a loaded model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AdapterId(pub u32);
 
 /// An attached adapter.
 #[derive(Debug)]
 pub struct Adapter {
-    /// Tells it from the model's others.
+    /// The id of the adapter among those of its model.
     pub id: AdapterId,
-    /// What requests call it.
+    /// The name by which requests refer to the adapter.
     pub name: String,
-    /// Where it came from, as it was resolved.
+    /// The resolved source.
     pub source: String,
-    /// What identifies its config and tensors.
+    /// Digest of the config and the tensors.
     pub digest: String,
-    /// The model that its config says it was trained on.
+    /// The model that the adapter was trained on, as its config says.
     pub base_model: Option<String>,
-    /// The highest rank of its factors; 0 where it only brings whole weights.
+    /// The highest rank of the adapter's factors. 0 if it has only whole weights.
     pub rank: usize,
-    /// Whether its weights are split into magnitude and direction (DoRA).
+    /// Whether the adapter splits weights into magnitude and direction (DoRA).
     pub dora: bool,
-    /// Modules that it changes.
+    /// Number of modules that the adapter changes.
     pub modules: usize,
-    /// Numbers that it brings.
+    /// Number of parameters of the adapter.
     pub parameters: u64,
-    /// Bytes of them in memory.
+    /// Bytes of these parameters in memory.
     pub bytes: u64,
-    /// What running it unmerged costs.
+    /// FLOP that the adapter adds while it is not merged.
     pub flops: AdapterFlops,
-    /// From the call to its being attached, without the digest.
+    /// Time to attach the adapter, without computing the digest.
     pub attach_time: Duration,
-    /// What the run's record is to say of it: what was left out, and what PEFT would not have found.
+    /// Sentences for the run record: tensors that were left out, and tensors that PEFT would not have found.
     pub warnings: Vec<String>,
 }
 
-/// Operations that an unmerged adapter adds, a multiply-add counted as two.
+/// FLOP that an adapter adds while it is not merged. A multiply-add counts as two.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AdapterFlops {
-    /// For each token that is run.
+    /// FLOP for each token that is run.
     pub per_token: f64,
-    /// For each position whose logits are needed.
+    /// FLOP for each position whose logits are needed.
     pub per_logits: f64,
 }
 
-/// How an adapter takes part.
+/// How an adapter changes the model's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Its factors are multiplied beside the base weights, for the rows that run with it.
+pub enum AdapterMode {
+    /// The factors are multiplied next to the base weights, for the rows that run with the adapter.
     Attached,
-    /// It is part of the weights, for all rows.
+    /// The adapter is part of the weights, for all rows.
     Merged,
 }
 
-impl fmt::Display for Mode {
+impl fmt::Display for AdapterMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Attached => "attached",
@@ -86,16 +87,16 @@ impl fmt::Display for Mode {
 
 /// The adapter that a sequence runs with.
 #[derive(Clone, Debug)]
-pub struct Adapted {
-    /// Which.
+pub struct ActiveAdapter {
+    /// The adapter itself.
     pub adapter: Arc<Adapter>,
-    /// How.
-    pub mode: Mode,
+    /// Whether the adapter is attached or merged.
+    pub mode: AdapterMode,
 }
 
-impl Adapted {
-    /// The adapter whose factors are multiplied; none where it is merged.
+impl ActiveAdapter {
+    /// Returns the adapter if its factors are multiplied, and `None` if it is merged.
     pub fn attached(&self) -> Option<&Adapter> {
-        (self.mode == Mode::Attached).then_some(&*self.adapter)
+        (self.mode == AdapterMode::Attached).then_some(&*self.adapter)
     }
 }

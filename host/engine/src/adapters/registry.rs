@@ -1,40 +1,40 @@
-//! The adapters of a model: which are attached, which one is merged, and which a request means.
+//! The adapters of a model: which ones are attached, which one is merged, and which one a request selects.
 
-use super::{Adapted, Adapter, AdapterId, Mode};
+use super::{ActiveAdapter, Adapter, AdapterId, AdapterMode};
 use crate::{Error, Result};
 use std::sync::Arc;
 
-/// What a request wants for its sequences. A name is an adapter's, and none means the base weights.
+/// The adapters that a request selects for its sequences, by their names. `None` in place of a name means the base
+/// weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// What the model says, for all.
+pub enum AdapterSelection {
+    /// All sequences use the model's default.
     #[default]
     OfModel,
-    /// The same for all.
+    /// All sequences use the same adapter.
     Same(Option<String>),
-    /// One for each.
+    /// Each sequence uses its own adapter. There is one entry for each prompt.
     Each(Vec<Option<String>>),
 }
 
-/// The adapters of a model.
 #[derive(Default)]
-pub struct Registry {
+pub(crate) struct AdapterRegistry {
     attached: Vec<Arc<Adapter>>,
     merged: Option<Arc<Adapter>>,
-    /// What sequences run with whose request says nothing.
+    /// The adapter of sequences whose request selects none.
     default: Option<Arc<Adapter>>,
     next: u32,
 }
 
-impl Registry {
-    /// An id that no adapter has had.
-    pub fn next_id(&mut self) -> AdapterId {
+impl AdapterRegistry {
+    /// Returns an id that no adapter has had before.
+    pub(crate) fn next_id(&mut self) -> AdapterId {
         self.next += 1;
         AdapterId(self.next)
     }
 
-    /// A name like `wanted` that no adapter has.
-    pub fn free_name(&self, wanted: &str) -> String {
+    /// Returns `wanted`, or `wanted` with a number if that name is taken.
+    pub(crate) fn free_name(&self, wanted: &str) -> String {
         let is_taken = |name: &str| self.attached.iter().any(|adapter| adapter.name == name);
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
         std::iter::once(wanted.to_owned())
@@ -43,22 +43,20 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Adds an adapter.
-    pub fn add(&mut self, adapter: Adapter) -> Arc<Adapter> {
+    pub(crate) fn add(&mut self, adapter: Adapter) -> Arc<Adapter> {
         let adapter = Arc::new(adapter);
         self.attached.push(Arc::clone(&adapter));
         adapter
     }
 
-    /// Takes an adapter out.
-    pub fn remove(&mut self, id: AdapterId) {
+    pub(crate) fn remove(&mut self, id: AdapterId) {
         self.attached.retain(|adapter| adapter.id != id);
         self.default.take_if(|adapter| adapter.id == id);
         self.merged.take_if(|adapter| adapter.id == id);
     }
 
-    /// The adapter of that name.
-    pub fn find(&self, name: &str) -> Result<Arc<Adapter>> {
+    /// Returns the attached adapter with this name.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Adapter>> {
         let found = self.attached.iter().find(|adapter| adapter.name == name);
         found.cloned().ok_or_else(|| {
             let known: Vec<&str> =
@@ -68,50 +66,53 @@ impl Registry {
         })
     }
 
-    /// All of them, and how they take part.
-    pub fn all(&self) -> impl Iterator<Item = Adapted> {
+    /// Returns every attached adapter and its mode.
+    pub(crate) fn all(&self) -> impl Iterator<Item = ActiveAdapter> {
         self.attached
             .iter()
-            .map(|adapter| Adapted { adapter: Arc::clone(adapter), mode: self.mode(adapter) })
+            .map(|adapter| ActiveAdapter { adapter: Arc::clone(adapter), mode: self.mode(adapter) })
     }
 
-    /// The one that is part of the weights.
-    pub fn merged(&self) -> Option<&Arc<Adapter>> {
+    /// Returns the merged adapter.
+    pub(crate) fn merged(&self) -> Option<&Arc<Adapter>> {
         self.merged.as_ref()
     }
 
-    /// Notes which one is part of the weights.
-    pub fn set_merged(&mut self, adapter: Option<Arc<Adapter>>) {
+    pub(crate) fn set_merged(&mut self, adapter: Option<Arc<Adapter>>) {
         self.merged = adapter;
     }
 
-    /// Sets what sequences run with whose request says nothing.
-    pub fn set_default(&mut self, adapter: Option<Arc<Adapter>>) {
+    /// Sets the adapter of sequences whose request selects none.
+    pub(crate) fn set_default(&mut self, adapter: Option<Arc<Adapter>>) {
         self.default = adapter;
     }
 
-    /// What each of `count` sequences runs with.
-    pub fn choose(&self, choice: &Choice, count: usize) -> Result<Vec<Option<Adapted>>> {
+    /// Returns the adapter of each of `count` sequences.
+    pub(crate) fn choose(
+        &self,
+        choice: &AdapterSelection,
+        count: usize,
+    ) -> Result<Vec<Option<ActiveAdapter>>> {
         match choice {
-            Choice::OfModel => Ok(vec![self.by_default(); count]),
-            Choice::Same(one) => Ok(vec![self.named(one.as_deref())?; count]),
-            Choice::Each(each) if each.len() == count => {
+            AdapterSelection::OfModel => Ok(vec![self.by_default(); count]),
+            AdapterSelection::Same(one) => Ok(vec![self.named(one.as_deref())?; count]),
+            AdapterSelection::Each(each) if each.len() == count => {
                 each.iter().map(|name| self.named(name.as_deref())).collect()
             }
-            Choice::Each(each) => Err(Error::Invalid(format!(
+            AdapterSelection::Each(each) => Err(Error::Invalid(format!(
                 "the request names {} adapters for {count} prompts: name one for each",
                 each.len()
             ))),
         }
     }
 
-    /// What sequences run with whose request says nothing.
-    pub fn by_default(&self) -> Option<Adapted> {
+    /// Returns the adapter of sequences whose request selects none: the merged adapter, or else the default.
+    pub(crate) fn by_default(&self) -> Option<ActiveAdapter> {
         let adapter = self.merged.as_ref().or(self.default.as_ref())?;
-        Some(Adapted { adapter: Arc::clone(adapter), mode: self.mode(adapter) })
+        Some(ActiveAdapter { adapter: Arc::clone(adapter), mode: self.mode(adapter) })
     }
 
-    fn named(&self, name: Option<&str>) -> Result<Option<Adapted>> {
+    fn named(&self, name: Option<&str>) -> Result<Option<ActiveAdapter>> {
         if let Some(merged) = &self.merged
             && name != Some(&merged.name)
         {
@@ -124,13 +125,13 @@ impl Registry {
         }
         let find = |name: &str| {
             let adapter = self.find(name)?;
-            Ok(Adapted { mode: self.mode(&adapter), adapter })
+            Ok(ActiveAdapter { mode: self.mode(&adapter), adapter })
         };
         name.map(find).transpose()
     }
 
-    fn mode(&self, adapter: &Adapter) -> Mode {
+    fn mode(&self, adapter: &Adapter) -> AdapterMode {
         let is_merged = self.merged.as_ref().is_some_and(|merged| merged.id == adapter.id);
-        if is_merged { Mode::Merged } else { Mode::Attached }
+        if is_merged { AdapterMode::Merged } else { AdapterMode::Attached }
     }
 }

@@ -1,34 +1,38 @@
-//! When sequences arrive, and when their batch takes them in.
+//! When sequences arrive, and when their batch admits them.
 //!
 //! ```text
 //! submit ── arrival lies ahead ──► scheduled ── its time comes ─┐  admitted
 //!    └───── otherwise ──────────────────────────────────────────┴─► waiting ── KV memory ──► running
 //! ```
 
-use super::{Batch, Sequence, Submitted, WhenFull, check, continuous::check_pass, reuse::Origin};
-use crate::{Error, Model, Request, Result, flops::Logits};
-use llem_checkpoint::families::Shape;
+use super::{
+    Batch, Sequence, SubmittedSequence, WhenFull, check_request, continuous_batch::check_pass,
+    kv_reuse::CacheOrigin,
+};
+use crate::{Error, Model, Request, Result, flops::LogitPositions};
+use llem_checkpoint::Shape;
 use std::time::Instant;
 
-/// When a sequence arrived, and when its batch took it in.
+/// When a sequence arrived, and when its batch admitted it.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission {
-    /// When it arrived: as it was scheduled, or else when it was handed over.
+    /// When the sequence arrived: its scheduled time, or else the time of its submission.
     pub arrival: Instant,
-    /// When its batch took it in: from then on it waits for KV memory or runs. None if it ended before that.
-    /// The time since its arrival is how late the batch was.
+    /// When the batch admitted the sequence. From then on it waits for KV memory or runs. `None` if it ended before.
+    /// The time since the arrival is how late the batch was.
     pub admitted: Option<Instant>,
-    /// Whether a step was running when it came due, which had to end before the batch could take it in.
+    /// Whether a step was running when the sequence arrived. The step had to end before the batch could admit the
+    /// sequence.
     pub due_in_step: bool,
 }
 
 impl Admission {
-    /// Of a sequence that arrives at `arrival`.
+    /// Creates the admission of a sequence that arrives at `arrival` and has not been admitted.
     pub(super) fn new(arrival: Instant) -> Self {
         Self { arrival, admitted: None, due_in_step: false }
     }
 
-    /// Notes that it is taken in now; `step` is when the last step began and ended.
+    /// Records that the sequence is admitted now. `step` is when the last step began and ended.
     pub(super) fn admit(&mut self, now: Instant, step: Option<(Instant, Instant)>) {
         self.admitted = Some(now);
         self.due_in_step =
@@ -37,27 +41,31 @@ impl Admission {
 }
 
 impl Batch {
-    /// Adds every prompt of a request, which was handed over at `submitted`, and returns its sequences, whose
-    /// names are counted from 0. Where `arrival` lies ahead they are checked and tokenized now and arrive then, those of one
-    /// moment in the order in which they were submitted.
+    /// Adds every prompt of a request, which was handed over at `submitted`. Returns the new sequences, whose names
+    /// count up from 0.
+    ///
+    /// If `arrival` is in the future, the prompts are checked and tokenized now and arrive then. Sequences that
+    /// arrive at the same time keep the order of their submission.
     ///
     /// # Errors
-    /// The request cannot be run, or, as the batch was opened to refuse then, KV memory is taken.
+    /// The request cannot be run. Also if the batch was opened with [`WhenFull::Refuse`] and there is no free KV
+    /// memory.
     pub fn submit(
         &mut self,
         model: &Model,
         request: &Request,
         submitted: Instant,
         arrival: Option<Instant>,
-    ) -> Result<Vec<Submitted>> {
+    ) -> Result<Vec<SubmittedSequence>> {
         let prompts = model.tokens_of(&request.prompts)?;
-        let sequences = self.made(model, request, prompts, [submitted, Instant::now()])?;
-        self.check_free(sequences.len())?;
-        Ok(self.take(sequences, arrival))
+        let sequences =
+            self.make_sequences(model, request, prompts, [submitted, Instant::now()])?;
+        self.check_free_memory(sequences.len())?;
+        Ok(self.accept(sequences, arrival))
     }
 
-    /// The sequences of a request, which was submitted and tokenized at two moments, once they have been checked.
-    pub(super) fn made(
+    /// Checks a request and makes its sequences. `at` is when the request was submitted and when it was tokenized.
+    pub(super) fn make_sequences(
         &mut self,
         model: &Model,
         request: &Request,
@@ -65,7 +73,7 @@ impl Batch {
         at: [Instant; 2],
     ) -> Result<Vec<Sequence>> {
         let (parts, most) = (model.parts(), self.max_tokens);
-        check(request, &prompts, parts.shape, parts.tokenizer.is_some())?;
+        check_request(request, &prompts, parts.shape, parts.tokenizer.is_some())?;
         let adapters = model.adapters.choose(&request.adapters, prompts.len())?;
         let sequences: Vec<Sequence> = prompts
             .into_iter()
@@ -76,10 +84,10 @@ impl Batch {
             })
             .collect();
         for (index, sequence) in sequences.iter().enumerate() {
-            if sequence.room() > most {
+            if sequence.max_positions() > most {
                 return Err(Error::Invalid(format!(
                     "prompt {index} and its max-new-tokens come to {} tokens, but the batch was opened with max-tokens {most}",
-                    sequence.room()
+                    sequence.max_positions()
                 )));
             }
         }
@@ -87,8 +95,9 @@ impl Batch {
         Ok(sequences)
     }
 
-    /// Refuses `count` more sequences that need KV memory, if that is asked for and there is none.
-    pub(super) fn check_free(&self, count: usize) -> Result<()> {
+    /// Refuses `count` more sequences that need KV memory, if the batch is to refuse them and there is no free
+    /// memory.
+    pub(super) fn check_free_memory(&self, count: usize) -> Result<()> {
         let free: usize = self.lanes.iter().map(|lane| lane.free.len()).sum();
         let needs = |sequence: &&Sequence| !sequence.takes_over();
         let free = free.saturating_sub(self.queued().filter(needs).count());
@@ -101,13 +110,13 @@ impl Batch {
         Ok(())
     }
 
-    /// Names sequences, and schedules them or takes them in.
-    pub(super) fn take(
+    /// Names sequences, and then schedules or admits them.
+    pub(super) fn accept(
         &mut self,
         sequences: Vec<Sequence>,
         arrival: Option<Instant>,
-    ) -> Vec<Submitted> {
-        self.take_due();
+    ) -> Vec<SubmittedSequence> {
+        self.accept_due();
         let now = Instant::now();
         let mut submitted = Vec::with_capacity(sequences.len());
         for mut sequence in sequences {
@@ -126,18 +135,19 @@ impl Batch {
         submitted
     }
 
-    /// Refuses sequences with which the largest pass to come is one that no memory holds.
+    /// Refuses sequences with which the largest possible pass would not fit into memory.
     fn check_pass(&mut self, new: &[Sequence], shape: &Shape) -> Result<()> {
         let most = self.options.rows(self.options.max_sequences);
-        if new.iter().any(|sequence| sequence.prompt_logits() == Logits::All) {
-            let rows = new.iter().map(Sequence::room).fold(0, usize::saturating_add).min(most);
+        if new.iter().any(|sequence| sequence.prompt_logits() == LogitPositions::All) {
+            let rows =
+                new.iter().map(Sequence::max_positions).fold(0, usize::saturating_add).min(most);
             check_pass(shape, rows, rows)?;
         }
         if self.rows >= most {
             return Ok(());
         }
         let known = self.running().chain(self.queued()).chain(new);
-        let rows = known.map(Sequence::room).fold(0, usize::saturating_add).min(most);
+        let rows = known.map(Sequence::max_positions).fold(0, usize::saturating_add).min(most);
         if rows > self.rows {
             check_pass(shape, rows, self.options.max_sequences)?;
             self.rows = rows;
@@ -145,14 +155,14 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes in what has arrived, and gives free KV caches to the sequences that have waited longest, on the replica that
-    /// runs fewest. A fork waits for the replica of what it is forked from.
+    /// Admits the sequences that have arrived, and gives free KV caches to those that have waited longest, on the
+    /// replica that runs the fewest sequences. A fork waits for the replica of the sequence that it is forked from.
     pub(super) fn admit(&mut self) {
-        self.take_due();
+        self.accept_due();
         let mut place = 0;
         while place < self.waiting.len() {
             let bound = match self.waiting[place].origin {
-                Some(Origin::Fork { lane, .. }) => Some(lane),
+                Some(CacheOrigin::Fork { lane, .. }) => Some(lane),
                 _ => None,
             };
             let lanes = self.lanes.iter_mut().enumerate();
@@ -169,15 +179,15 @@ impl Batch {
                         lane.start(sequence);
                     }
                 }
-                // Those after it may find room on another replica.
+                // Later sequences may find a free cache on another replica.
                 (None, Some(_)) => place += 1,
                 (None, None) => break,
             }
         }
     }
 
-    /// Takes in the scheduled sequences that have arrived.
-    pub(super) fn take_due(&mut self) {
+    /// Admits the scheduled sequences that have arrived.
+    pub(super) fn accept_due(&mut self) {
         let now = Instant::now();
         while let Some(first) = self.scheduled.first_entry().filter(|one| one.key().0 <= now) {
             let sequence = first.remove();
@@ -185,10 +195,10 @@ impl Batch {
         }
     }
 
-    /// Takes in a sequence that has arrived: it waits, unless it has its KV cache already.
+    /// Admits one sequence that has arrived. It waits, unless it has its KV cache already.
     fn enter(&mut self, mut sequence: Sequence, now: Instant) {
         sequence.admission.admit(now, self.last_step);
-        if let Some(Origin::TakesOver { lane }) = sequence.origin {
+        if let Some(CacheOrigin::TakeOver { lane }) = sequence.origin {
             self.waiting_tokens -= sequence.waiting_tokens();
             self.lanes[lane].running.push(sequence);
         } else {

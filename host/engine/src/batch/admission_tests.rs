@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use super::super::{BatchOptions, Ended, FinishReason, Outcome, Step, Until, test_models::*};
+use super::super::{
+    BatchOptions, BatchStep, EndedSequence, FinishReason, RunOutcome, Until, test_models::*,
+};
 use super::*;
 use crate::{Control, Split};
 use std::{
@@ -14,13 +16,13 @@ fn open(model: &mut Model, options: BatchOptions) -> Batch {
     Batch::open(model, BatchOptions { max_tokens: Some(128), ..options }).unwrap()
 }
 
-/// A step, if there is anything for one.
-fn step(batch: &mut Batch, model: &mut Model) -> Step {
+/// Runs one step.
+fn step(batch: &mut Batch, model: &mut Model) -> BatchStep {
     batch.step(model, &|| false).unwrap()
 }
 
-/// Sequences by when they were taken in.
-fn by_admission(mut ended: Vec<Ended>) -> Vec<Ended> {
+/// Orders sequences by the time of their admission.
+fn by_admission(mut ended: Vec<EndedSequence>) -> Vec<EndedSequence> {
     ended.sort_by_key(|one| (one.admission.admitted, one.completion.started));
     ended
 }
@@ -31,7 +33,7 @@ fn scheduled_sequences_are_taken_in_at_their_times_and_in_their_order() {
     let options = BatchOptions { max_sequences: 1, ..Default::default() };
     let mut batch = open(&mut model, options);
     let start = Instant::now() + 20 * MS;
-    // Not in order, and three at one moment.
+    // The arrivals are out of order, and three are at the same time.
     let offsets = [60, 20, 40, 20, 0, 20];
     let arrivals: Vec<Instant> = offsets.iter().map(|&ms| start + ms * MS).collect();
     for (index, &arrival) in arrivals.iter().enumerate() {
@@ -82,7 +84,8 @@ fn an_arrival_that_lies_behind_is_taken_in_at_once() {
     }
 }
 
-/// A pass with prompt takes 50 ms and another 7 ms, so that some arrive in a step and some do not.
+/// A pass with prompt tokens takes 50 ms and any other pass takes 7 ms, so that some sequences arrive during a step
+/// and some do not.
 #[test]
 fn an_arrival_says_whether_a_step_held_it_up() {
     let mut model = model("synthetic:fixed-latency", Split::default());
@@ -96,7 +99,7 @@ fn an_arrival_says_whether_a_step_held_it_up() {
     let mut steps = drained(&mut batch, &mut model);
     let spans: Vec<_> = steps.iter().map(|step| (step.started, step.finished)).collect();
     let mut held_up = 0;
-    for Ended { admission, .. } in ended(&mut steps) {
+    for EndedSequence { admission, .. } in ended(&mut steps) {
         let of = spans.iter().find(|(began, ended)| (*began..=*ended).contains(&admission.arrival));
         assert_eq!(admission.due_in_step, of.is_some());
         if let Some((_, ended)) = of {
@@ -114,29 +117,29 @@ fn running_until_something_ends_when_it_has_come() {
     let mut steps = Vec::new();
     let mut run = |batch: &mut Batch, model: &mut Model, until| {
         steps.clear();
-        let none = Control::none();
+        let none = Control::default();
         let outcome = batch.run_until(model, &none, until, |step| steps.push(step)).unwrap();
         let tokens: Vec<usize> = steps.iter().map(|step| step.tokens.len()).collect();
         let ended: Vec<usize> = steps.iter().map(|step| step.ended.len()).collect();
         (outcome, tokens, ended)
     };
-    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, Outcome::Idle);
+    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, RunOutcome::Idle);
     let far = Instant::now() + Duration::from_secs(600);
-    assert_eq!(run(&mut batch, &mut model, Until::Time(far)).0, Outcome::Idle);
+    assert_eq!(run(&mut batch, &mut model, Until::Time(far)).0, RunOutcome::Idle);
 
-    // Ten tokens of prompt in chunks of four, and three tokens in all.
+    // Ten prompt tokens in chunks of four, and three generated tokens.
     batch.submit(&model, &request(&[tokens(1, 10)], 3), Instant::now(), None).unwrap();
     let until_token = run(&mut batch, &mut model, Until::NextToken);
-    assert_eq!(until_token, (Outcome::Reached, vec![0, 0, 1], vec![0, 0, 0]));
+    assert_eq!(until_token, (RunOutcome::Reached, vec![0, 0, 1], vec![0, 0, 0]));
     let until_end = run(&mut batch, &mut model, Until::NextEnd);
-    assert_eq!(until_end, (Outcome::Reached, vec![1, 1], vec![0, 1]));
+    assert_eq!(until_end, (RunOutcome::Reached, vec![1, 1], vec![0, 1]));
 
-    // Nothing runs until the time comes, nor after it.
+    // Nothing runs before the time comes, and nothing runs after it.
     let (at, after) = (Instant::now() + 15 * MS, Instant::now() + 40 * MS);
     batch.submit(&model, &request(&[tokens(1, 3)], 1), Instant::now(), Some(after)).unwrap();
-    assert_eq!(run(&mut batch, &mut model, Until::Time(at)), (Outcome::Reached, vec![], vec![]));
+    assert_eq!(run(&mut batch, &mut model, Until::Time(at)), (RunOutcome::Reached, vec![], vec![]));
     assert!((at..after).contains(&Instant::now()), "it waited to the time and no longer");
-    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, Outcome::Reached);
+    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, RunOutcome::Reached);
     assert!(Instant::now() >= after);
 }
 
@@ -155,7 +158,7 @@ fn waiting_for_an_arrival_ends_when_it_is_asked_to() {
         let control = Control { cancelled: &|| stop.load(Ordering::Relaxed), progress: &|_| () };
         batch.run_until(&mut model, &control, Until::NextToken, |_| ()).unwrap()
     });
-    assert_eq!((outcome, batch.status().scheduled), (Outcome::Cancelled, 1));
+    assert_eq!((outcome, batch.status().scheduled), (RunOutcome::Cancelled, 1));
     let ended = batch.end_all(FinishReason::Interrupted);
     assert_eq!((ended.len(), ended[0].completion.finish), (1, FinishReason::Interrupted));
     assert!(batch.is_empty());
@@ -195,7 +198,7 @@ fn a_step_has_no_more_rows_than_its_budget_and_no_decode_row_waits() {
         let all = request(&prompts, 12);
         batch.submit(&model, &all, Instant::now(), None).unwrap();
         let mut steps = drained(&mut batch, &mut model);
-        // Sequences that have a token and have not ended.
+        // These sequences have a token and have not ended.
         let mut decoding: Vec<u64> = Vec::new();
         for step in &steps {
             let rows: usize = step.scheduled.iter().map(|rows| rows.new).sum();
@@ -219,8 +222,8 @@ fn a_step_has_no_more_rows_than_its_budget_and_no_decode_row_waits() {
     }
 }
 
-/// `cargo test --release -p llem-engine lateness -- --ignored --nocapture` prints how late arrivals are taken in: those
-/// that come while nothing runs, and those that a step holds up.
+/// `cargo test --release -p llem-engine lateness -- --ignored --nocapture` prints how late sequences are admitted:
+/// those that arrive while nothing runs, and those that a step delays.
 #[test]
 #[ignore = "it prints a measurement, of which a busy machine makes another"]
 fn lateness_of_scheduled_arrivals() {

@@ -1,5 +1,5 @@
-//! Sequences that share forward passes, whether they all start together ([`crate::generate`]) or
-//! join and leave as a script likes ([`Batch`]).
+//! Sequences that share forward passes, whether they all start together ([`crate::Model::generate`]) or join and
+//! leave at any step ([`Batch`]).
 //!
 //! ```text
 //! pass   a a a a a a b b b b c      prompt chunks of a and b, one decode row of c
@@ -8,29 +8,29 @@
 //! ```
 
 mod admission;
-mod caller;
-mod check;
-mod choose;
-mod continuous;
-mod lane;
-mod options;
-mod pass;
-mod reuse;
+mod batch_options;
+mod batch_step;
+mod caller_choice;
+mod continuous_batch;
+mod forward_pass;
+mod kv_reuse;
+mod replica_batch;
+mod request_check;
 mod run_until;
+mod select_tokens;
 mod sequence;
-mod step;
 mod stop_strings;
 
 pub use admission::Admission;
-pub(crate) use check::check;
-pub use continuous::Batch;
-pub use options::{BatchOptions, WhenFull};
-pub use pass::ScheduledTokens;
-pub(crate) use pass::{Work, run as run_pass};
-pub use run_until::{Outcome, Until};
-pub use sequence::{Completion, FinishReason, Submitted, TokenLogProbabilities};
-pub(crate) use sequence::{Parts, Sequence};
-pub use step::{Ended, Status, Step, StepToken};
+pub use batch_options::{BatchOptions, WhenFull};
+pub use batch_step::{BatchStatus, BatchStep, EndedSequence, StepToken};
+pub use continuous_batch::Batch;
+pub use forward_pass::ScheduledTokens;
+pub(crate) use forward_pass::{PassKind, run_pass};
+pub(crate) use request_check::check_request;
+pub use run_until::{RunOutcome, Until};
+pub use sequence::{Completion, FinishReason, SubmittedSequence, TokenLogProbabilities};
+pub(crate) use sequence::{ModelParts, Sequence};
 
 #[cfg(test)]
 mod test_models;

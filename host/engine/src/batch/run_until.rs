@@ -1,72 +1,75 @@
-//! Steps on the engine's thread until a condition holds. While nothing runs it waits for the next arrival, so that no
-//! caller's clock or message lies between an arrival's time and the batch.
+//! Runs steps on the engine's thread until a condition holds. If nothing runs, it waits for the next arrival on the
+//! same thread. So no message or clock of the caller comes between an arrival time and the batch.
 
-use super::{Batch, Step, caller};
-use crate::{Control, Error, Model, Result, cpu::parallel::Stop};
+use super::{Batch, BatchStep, caller_choice};
+use crate::{Control, Error, Model, Result, cpu::threads::StopCheck};
 use std::{
     hint, thread,
     time::{Duration, Instant},
 };
 
-/// What ends [`Batch::run_until`].
+/// The condition that ends [`Batch::run_until`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// The time: no step begins after it.
+    /// A point in time. No step begins after it.
     Time(Instant),
-    /// A step with which a sequence ended.
+    /// The first step with which a sequence ends.
     NextEnd,
-    /// A step that produced a token.
+    /// The first step that produces a token.
     NextToken,
 }
 
 /// Why [`Batch::run_until`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// What it ran until has come.
+pub enum RunOutcome {
+    /// The condition holds.
     Reached,
     /// Nothing is left to run, and nothing is scheduled.
     Idle,
-    /// All that is left to run waits for the caller to choose.
+    /// All remaining sequences wait for the caller to choose a token.
     Awaiting,
-    /// It was asked to stop.
+    /// The work was cancelled.
     Cancelled,
 }
 
-/// A sleeping thread may be woken this much too late; the rest of a wait is spent asking the clock.
-const LATE: Duration = Duration::from_millis(1);
+/// A sleeping thread may be woken this much too late. The rest of a wait is spent polling the clock.
+const WAKE_UP_DELAY: Duration = Duration::from_millis(1);
 
-/// How long it sleeps before it asks whether to stop.
-const ASK_AFTER: Duration = Duration::from_millis(10);
+/// How long a waiting thread sleeps before it checks again whether to stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Batch {
-    /// Runs steps, and waits for scheduled arrivals where nothing runs, until the condition holds; `each` is told of every
-    /// step. An arrival that comes due while a step runs is taken in when that step ends.
+    /// Runs steps until the condition holds, and waits for scheduled arrivals if nothing runs. Calls `each` with
+    /// every step. A sequence that arrives during a step is admitted when that step ends.
     ///
     /// # Errors
-    /// As [`Batch::step`]; [`Error::Full`] where sequences wait for KV memory and all of it is held by ended ones.
+    /// The errors of [`Batch::step`], and [`Error::Full`] if sequences wait for KV memory and ended sequences hold
+    /// all of it.
     pub fn run_until(
         &mut self,
         model: &mut Model,
         control: &Control<'_>,
         until: Until,
-        each: impl FnMut(Step),
-    ) -> Result<Outcome> {
+        each: impl FnMut(BatchStep),
+    ) -> Result<RunOutcome> {
         self.run(model, control, Some(until), each)
     }
 
-    /// Steps until no sequence is left, scheduled ones included, or the work is cancelled; `each` is told of every step.
+    /// Runs steps until no sequence is left, scheduled ones included, or until the work is cancelled. Calls `each`
+    /// with every step.
     ///
     /// # Errors
-    /// As [`Batch::run_until`]; [`Error::Invalid`] once all that is left waits for the caller to choose.
+    /// The errors of [`Batch::run_until`], and [`Error::Invalid`] if all remaining sequences wait for the caller to
+    /// choose a token.
     pub fn drain(
         &mut self,
         model: &mut Model,
         control: &Control<'_>,
-        each: impl FnMut(Step),
+        each: impl FnMut(BatchStep),
     ) -> Result<()> {
         match self.run(model, control, None, each)? {
-            Outcome::Awaiting => Err(caller::all_await(&self.awaiting())),
-            Outcome::Reached | Outcome::Idle | Outcome::Cancelled => Ok(()),
+            RunOutcome::Awaiting => Err(caller_choice::all_await(&self.awaiting())),
+            RunOutcome::Reached | RunOutcome::Idle | RunOutcome::Cancelled => Ok(()),
         }
     }
 
@@ -75,16 +78,16 @@ impl Batch {
         model: &mut Model,
         control: &Control<'_>,
         until: Option<Until>,
-        mut each: impl FnMut(Step),
-    ) -> Result<Outcome> {
+        mut each: impl FnMut(BatchStep),
+    ) -> Result<RunOutcome> {
         let end = if let Some(Until::Time(end)) = until { Some(end) } else { None };
         let mut generated = 0;
         loop {
             if (control.cancelled)() {
-                return Ok(Outcome::Cancelled);
+                return Ok(RunOutcome::Cancelled);
             }
             if end.is_some_and(|end| end <= Instant::now()) {
-                return Ok(Outcome::Reached);
+                return Ok(RunOutcome::Reached);
             }
             self.admit();
             if self.has_work() {
@@ -98,21 +101,21 @@ impl Batch {
                 };
                 each(step);
                 if is_reached {
-                    return Ok(Outcome::Reached);
+                    return Ok(RunOutcome::Reached);
                 }
             } else if self.running().next().is_some() {
-                return Ok(Outcome::Awaiting);
+                return Ok(RunOutcome::Awaiting);
             } else if let Some(arrival) = self.next_arrival() {
                 wait(end.map_or(arrival, |end| end.min(arrival)), control.cancelled);
             } else if self.is_empty() {
-                return Ok(Outcome::Idle);
+                return Ok(RunOutcome::Idle);
             } else {
                 return Err(self.blocked());
             }
         }
     }
 
-    /// Why sequences wait although nothing runs.
+    /// Returns the error that explains why sequences wait although nothing runs.
     fn blocked(&self) -> Error {
         let status = self.status();
         Error::Full(format!(
@@ -122,15 +125,15 @@ impl Batch {
     }
 }
 
-/// Waits until a moment, or until `stop` says so.
-fn wait(until: Instant, stop: &Stop<'_>) {
+/// Waits until a point in time, or until `stop` returns true.
+fn wait(until: Instant, stop: &StopCheck<'_>) {
     while !stop() {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
         }
-        match left.checked_sub(LATE) {
-            Some(early) if !early.is_zero() => thread::sleep(early.min(ASK_AFTER)),
+        match left.checked_sub(WAKE_UP_DELAY) {
+            Some(early) if !early.is_zero() => thread::sleep(early.min(STOP_CHECK_INTERVAL)),
             _ => hint::spin_loop(),
         }
     }

@@ -1,54 +1,51 @@
-//! One sequence on its way from prompt to completion.
+//! One sequence, from its prompt to its completion.
 
 mod chooser;
 mod end_tokens;
 
-pub use chooser::Takes;
+pub(super) use chooser::RowUse;
 
-use super::{admission::Admission, reuse::Origin, stop_strings::StopStrings};
-use crate::{Error, Request, Result, adapters::Adapted, flops::Logits};
+use super::{admission::Admission, kv_reuse::CacheOrigin, stop_strings::StopStrings};
+use crate::{Error, Request, Result, adapters::ActiveAdapter, flops::LogitPositions};
 use chooser::Chooser;
 use end_tokens::EndTokens;
-use llem_checkpoint::{
-    families::{RopeRange, Shape},
-    tokenizer::Tokenizer,
-};
+use llem_checkpoint::{RopeRange, Shape, tokenizer::Tokenizer};
 use std::{
     fmt,
     time::{Duration, Instant},
 };
 
-/// What is known of a model that sequences run on.
+/// The parts of a model that sequences refer to.
 #[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
+pub(crate) struct ModelParts<'a> {
     pub shape: &'a Shape,
     pub tokenizer: Option<&'a Tokenizer>,
     pub eos: &'a [u32],
 }
 
-/// A sequence that was submitted.
+/// A sequence that was submitted to a batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Submitted {
-    /// Its name in the batch.
+pub struct SubmittedSequence {
+    /// The sequence's name in the batch.
     pub name: u64,
-    /// Prompt length, without what a continued sequence has in its KV cache.
+    /// Number of prompt tokens to run, without those that a continued sequence has in its KV cache.
     pub prompt_tokens: usize,
 }
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// An end-of-sequence token, the last of its tokens.
+    /// The last token is an end-of-sequence token.
     Eos,
-    /// As many tokens as asked for, or given.
+    /// The sequence has as many tokens as requested or given.
     Length,
-    /// A stop string appeared, or a stop token, the last of its tokens.
+    /// The text contains a stop string, or the last token is a stop token.
     Stop,
-    /// The context is full.
+    /// The model's context is full.
     Context,
     /// The run was interrupted.
     Interrupted,
-    /// It was taken out of its batch.
+    /// The sequence was cancelled.
     Cancelled,
 }
 
@@ -65,76 +62,77 @@ impl fmt::Display for FinishReason {
     }
 }
 
-/// What became of one prompt.
+/// The result for one prompt.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Prompt tokens that are run for it: all but those that were cached.
+    /// Number of prompt tokens that were run, without the cached ones.
     pub prompt_tokens: usize,
-    /// Tokens before those, whose keys and values were taken over from a KV cache.
+    /// Number of tokens before these whose keys and values came from a KV cache.
     pub cached_tokens: usize,
-    /// Positions of the prompt whose logits were computed, which its operations are counted by
-    /// ([`crate::flops::Counted::generation`]).
-    pub prompt_logits: Logits,
-    /// Generated tokens.
+    /// Positions of the prompt whose logits were computed. The FLOP count depends on them
+    /// ([`crate::flops::FlopCounter::generation`]).
+    pub prompt_logits: LogitPositions,
+    /// The generated tokens.
     pub tokens: Vec<u32>,
-    /// Their text; none without a tokenizer, and until [`crate::Model::detokenize_all`] has made it.
+    /// The text of the generated tokens. `None` without a tokenizer, and until [`crate::Model::detokenize_all`] has
+    /// been called.
     pub text: Option<String>,
-    /// What making it took.
+    /// Time that it took to turn the tokens into text.
     pub detokenize_time: Duration,
-    /// Why it ended.
+    /// Why the sequence ended.
     pub finish: FinishReason,
-    /// When it was handed over: the clock of its request started.
+    /// When the prompt was handed over. The request's clock starts then.
     pub submitted: Instant,
-    /// When its prompt was tokens.
+    /// When the prompt had been tokenized.
     pub tokenized: Instant,
-    /// When the pass began that ran the first of its prompt; none if it never ran.
+    /// When the pass began that ran the first token of the prompt. `None` if the sequence never ran.
     pub started: Option<Instant>,
     /// When each token was on the host.
     pub token_times: Vec<Instant>,
-    /// With `keep_logits`: f32 rows, `[prompt + generated - 1, vocab]`, or `[prompt, vocab]` where none was generated. Row
-    /// i is the distribution of token i + 1.
+    /// Logits in f32 if [`Request::keep_logits`] is set: `[prompt + generated - 1, vocab]`, or `[prompt, vocab]` if
+    /// no token was generated. Row i is the distribution of token i + 1.
     pub logits: Vec<f32>,
-    /// With `log_probabilities`: one for each generated token; otherwise empty.
+    /// One entry for each generated token if [`Request::log_probabilities`] is set, and otherwise empty.
     pub log_probabilities: Vec<TokenLogProbabilities>,
-    /// What it ran with; none means the base weights.
-    pub adapter: Option<Adapted>,
+    /// The adapter that the sequence ran with. `None` means the base weights.
+    pub adapter: Option<ActiveAdapter>,
 }
 
-/// How likely a generated token was, and what else was: natural logarithms of probabilities by the model's logits as they
-/// are, before bias, penalties and temperature (vLLM's `raw_logprobs`).
+/// How likely a generated token and the most likely tokens were, as natural logarithms of probabilities. They come
+/// from the model's unchanged logits, before bias, penalties and temperature (vLLM's `raw_logprobs`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenLogProbabilities {
-    /// Of the token that was chosen.
+    /// The log-probability of the chosen token.
     pub chosen: f64,
-    /// The most likely tokens with theirs, as many as were asked for, the most likely first.
+    /// The most likely tokens with their log-probabilities, the most likely first. There are as many as requested.
     pub top: Vec<(u32, f64)>,
 }
 
-/// Tokens for which a sequence makes room before it has any: many sequences may wait that ask for a whole context.
-const MADE_ROOM_FOR: usize = 4096;
+/// Most tokens for which a new sequence allocates memory at once. Many sequences that ask for a whole context may be
+/// waiting.
+const INITIAL_CAPACITY: usize = 4096;
 
-/// A sequence that is waiting, running or has just ended.
+/// A sequence that waits, runs, or has just ended.
 pub(crate) struct Sequence {
     prompt: Vec<u32>,
-    /// Prompt tokens that have been run or taken over.
+    /// Number of prompt tokens that have been run or taken over.
     prefilled: usize,
-    /// Prompt tokens that were taken over.
+    /// Number of prompt tokens that were taken over.
     cached: usize,
-    /// What its batch calls it.
+    /// The sequence's name in its batch.
     pub name: u64,
-    /// Which KV cache is its own.
+    /// Index of the sequence's KV cache.
     pub slot: usize,
-    /// What it runs with.
-    pub adapter: Option<Adapted>,
-    /// Which frequencies its keys are rotated with.
+    /// The adapter that the sequence runs with.
+    pub adapter: Option<ActiveAdapter>,
+    /// The rotary frequencies of the sequence's keys.
     pub rope_range: RopeRange,
-    /// Whether its KV memory is kept when it has ended.
+    /// Whether the KV memory is kept after the sequence has ended.
     pub hold: bool,
-    /// The sequence that it continues.
-    pub origin: Option<Origin>,
-    /// When its batch took it in.
+    /// The cache from which the sequence continues.
+    pub origin: Option<CacheOrigin>,
     pub admission: Admission,
-    /// Most tokens it may generate, and whether the context sets that.
+    /// Most tokens to generate. The next field is true if the context sets this limit.
     limit: usize,
     limit_is_context: bool,
     end_tokens: EndTokens,
@@ -146,22 +144,22 @@ pub(crate) struct Sequence {
     started: Option<Instant>,
     times: Vec<Instant>,
     keep_logits: bool,
-    prompt_logits: Logits,
+    prompt_logits: LogitPositions,
     logits: Vec<f32>,
-    /// How many of the most likely tokens are told beside each chosen one.
-    told: Option<usize>,
+    /// How many of the most likely tokens are returned with each chosen token.
+    top_count: Option<usize>,
     log_probabilities: Vec<TokenLogProbabilities>,
     finish: Option<FinishReason>,
 }
 
 impl Sequence {
-    /// The sequence of the request's prompt `index`, which has been checked, submitted and tokenized at two moments. Its name and KV cache are
-    /// those of its index until it is given others.
-    pub fn new(
+    /// Creates the sequence of the request's prompt `index`, which has been checked. The pair of times is when it was
+    /// submitted and tokenized. Its name and its slot are its index until others are set.
+    pub(crate) fn new(
         request: &Request,
         prompt: Vec<u32>,
         index: usize,
-        adapter: Option<Adapted>,
+        adapter: Option<ActiveAdapter>,
         shape: &Shape,
         [submitted, tokenized]: [Instant; 2],
     ) -> Self {
@@ -183,99 +181,100 @@ impl Sequence {
             rope_range,
             end_tokens: EndTokens::new(request),
             stop: StopStrings::new(&request.stop),
-            tokens: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
+            tokens: Vec::with_capacity(limit.min(INITIAL_CAPACITY)),
             submitted,
             tokenized,
             started: None,
-            times: Vec::with_capacity(limit.min(MADE_ROOM_FOR)),
+            times: Vec::with_capacity(limit.min(INITIAL_CAPACITY)),
             keep_logits: request.keep_logits,
-            prompt_logits: if request.keep_logits { Logits::All } else { request.prompt_logits },
+            prompt_logits: if request.keep_logits {
+                LogitPositions::All
+            } else {
+                request.prompt_logits
+            },
             logits: Vec::new(),
-            told: request.log_probabilities,
+            top_count: request.log_probabilities,
             log_probabilities: Vec::new(),
             finish: None,
             prompt,
         }
     }
 
-    /// What its submitter is told.
-    pub fn submitted(&self) -> Submitted {
-        Submitted { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
+    /// Returns what the submitter learns of the sequence.
+    pub(crate) fn submitted(&self) -> SubmittedSequence {
+        SubmittedSequence { name: self.name, prompt_tokens: self.prompt.len() - self.cached }
     }
 
-    /// Notes that keys and values of the first `tokens` of its prompt are taken over.
-    pub fn take_over(&mut self, tokens: usize) {
+    /// Records that the keys and values of the first `tokens` tokens of the prompt are taken over.
+    pub(crate) fn take_over(&mut self, tokens: usize) {
         (self.cached, self.prefilled) = (tokens, tokens);
     }
 
-    /// Whether it goes on in the KV cache of the sequence that it continues.
-    pub fn takes_over(&self) -> bool {
-        matches!(self.origin, Some(Origin::TakesOver { .. }))
+    /// Returns true if the sequence continues in the KV cache of the held sequence, and not in a copy.
+    pub(crate) fn takes_over(&self) -> bool {
+        matches!(self.origin, Some(CacheOrigin::TakeOver { .. }))
     }
 
-    /// Its prompt, and then what it has generated.
-    pub fn context(&self) -> impl Iterator<Item = u32> {
+    /// Returns the prompt, and then the generated tokens.
+    pub(crate) fn context(&self) -> impl Iterator<Item = u32> {
         self.prompt.iter().chain(&self.tokens).copied()
     }
 
-    /// Length of its prompt, with what is taken over.
-    pub fn prompt_tokens(&self) -> usize {
+    /// Returns the number of prompt tokens, including those taken over.
+    pub(crate) fn prompt_tokens(&self) -> usize {
         self.prompt.len()
     }
 
-    /// Tokens that it holds before it runs.
-    pub fn waiting_tokens(&self) -> usize {
+    /// Returns the number of tokens that are in memory while the sequence waits.
+    pub(crate) fn waiting_tokens(&self) -> usize {
         self.prompt.len() + self.chooser.given_tokens()
     }
 
-    /// Notes that a pass with some of its tokens began.
-    pub fn runs_from(&mut self, began: Instant) {
+    /// Records when the first pass with the sequence's tokens began.
+    pub(crate) fn record_start(&mut self, began: Instant) {
         self.started.get_or_insert(began);
     }
 
-    /// KV-cache positions that it may come to need.
-    pub fn room(&self) -> usize {
+    /// Returns the most KV-cache positions that the sequence may need.
+    pub(crate) fn max_positions(&self) -> usize {
         self.prompt.len() + self.limit
     }
 
-    /// Whether part of its prompt has not been run.
-    pub fn is_prefilling(&self) -> bool {
+    /// Returns true if a part of the prompt has not been run.
+    pub(crate) fn is_prefilling(&self) -> bool {
         self.prefilled < self.prompt.len()
     }
 
-    /// Whether it still runs.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.finish.is_none()
     }
 
-    /// Whether the logits of all its rows are kept.
-    pub fn keeps_logits(&self) -> bool {
+    pub(crate) fn keeps_logits(&self) -> bool {
         self.keep_logits
     }
 
-    /// Of `new` rows that it runs next, for how many logits are computed.
-    pub fn logits_of(&self, new: usize) -> usize {
+    /// Returns for how many of the next `new` rows logits are computed.
+    pub(crate) fn logits_count(&self, new: usize) -> usize {
         match self.prompt_logits {
-            Logits::All => new,
-            Logits::Last => usize::from(self.completes_prompt(new)),
+            LogitPositions::All => new,
+            LogitPositions::Last => usize::from(self.completes_prompt(new)),
         }
     }
 
-    /// Positions of its prompt whose logits are computed.
-    pub fn prompt_logits(&self) -> Logits {
+    pub(crate) fn prompt_logits(&self) -> LogitPositions {
         self.prompt_logits
     }
 
-    /// Tokens that are in its KV cache.
-    pub fn past(&self) -> usize {
+    /// Returns the number of tokens in the KV cache.
+    pub(crate) fn past(&self) -> usize {
         let generated = self.tokens.len();
-        // The last one has been run where the logits that came of it are there.
+        // If the last token's logits are there, it has been run.
         let to_run = usize::from(generated > 0 && !self.awaits_choice());
         self.prefilled + generated - to_run
     }
 
-    /// The tokens to run next, at most `room` of them.
-    pub fn next(&self, room: usize) -> &[u32] {
+    /// Returns the tokens to run next, at most `room` of them.
+    pub(crate) fn next_tokens(&self, room: usize) -> &[u32] {
         if self.is_prefilling() {
             let end = self.prompt.len().min(self.prefilled.saturating_add(room));
             &self.prompt[self.prefilled..end]
@@ -284,23 +283,23 @@ impl Sequence {
         }
     }
 
-    /// Whether `count` more tokens leave only tokens of its own to come.
-    pub fn completes_prompt(&self, count: usize) -> bool {
+    /// Returns true if the prompt is complete after `count` more tokens.
+    pub(crate) fn completes_prompt(&self, count: usize) -> bool {
         self.prefilled + count >= self.prompt.len()
     }
 
-    /// Notes that `count` tokens have been run.
-    pub fn ran(&mut self, count: usize) {
+    /// Records that `count` tokens have been run.
+    pub(crate) fn record_run(&mut self, count: usize) {
         self.prefilled = self.prompt.len().min(self.prefilled + count);
     }
 
-    /// Keeps rows of logits.
-    pub fn keep(&mut self, rows: &[f32]) {
+    /// Adds rows of logits, `[rows, vocab]`.
+    pub(crate) fn push_logits(&mut self, rows: &[f32]) {
         self.logits.extend_from_slice(rows);
     }
 
-    /// An error in choosing its next token, which names the sequence.
-    pub fn blamed(&self, error: Error) -> Error {
+    /// Adds the sequence's name to an error about its next token.
+    pub(crate) fn with_name(&self, error: Error) -> Error {
         match error {
             Error::NotANumber(reason) => Error::NotANumber(format!(
                 "sequence {}, token {}: {reason}",
@@ -311,8 +310,13 @@ impl Sequence {
         }
     }
 
-    /// Takes a token that is on the host now, and ends the sequence if it is the last.
-    pub fn take(&mut self, token: u32, now: Instant, parts: Parts<'_>) -> Result<()> {
+    /// Adds a token that came to the host now, and ends the sequence if it is the last one.
+    pub(crate) fn push_token(
+        &mut self,
+        token: u32,
+        now: Instant,
+        parts: ModelParts<'_>,
+    ) -> Result<()> {
         self.tokens.push(token);
         self.times.push(now);
         self.finish = self.end_with(token, parts)?;
@@ -322,8 +326,8 @@ impl Sequence {
         Ok(())
     }
 
-    /// Why it ends with a token for what that is. Tokens that are given end nothing.
-    fn end_with(&mut self, token: u32, parts: Parts<'_>) -> Result<Option<FinishReason>> {
+    /// Returns why the sequence ends with this token, if it does. Given tokens never end a sequence.
+    fn end_with(&mut self, token: u32, parts: ModelParts<'_>) -> Result<Option<FinishReason>> {
         if matches!(self.chooser, Chooser::Given(_)) {
             return Ok(None);
         }
@@ -333,40 +337,39 @@ impl Sequence {
         let (Some(tokenizer), Some(stop)) = (parts.tokenizer, &mut self.stop) else {
             return Ok(None);
         };
-        let has_stop = stop.appear_with(token, tokenizer)?;
+        let has_stop = stop.push(token, tokenizer)?;
         let ends = has_stop && self.end_tokens.may_end(self.tokens.len());
         Ok(ends.then_some(FinishReason::Stop))
     }
 
-    /// Ends it because it has as many tokens as it may have.
-    pub fn end_at_limit(&mut self) {
+    /// Ends the sequence because it has the most tokens that it may have.
+    pub(crate) fn end_at_limit(&mut self) {
         let reason =
             if self.limit_is_context { FinishReason::Context } else { FinishReason::Length };
         self.end(reason);
     }
 
-    /// Ends it, unless it has ended.
-    pub fn end(&mut self, reason: FinishReason) {
+    /// Ends the sequence unless it has ended already.
+    pub(crate) fn end(&mut self, reason: FinishReason) {
         self.finish.get_or_insert(reason);
     }
 
-    /// Why it ended.
-    pub fn finish(&self) -> Option<FinishReason> {
+    /// Returns why the sequence ended, or `None` while it runs.
+    pub(crate) fn finish(&self) -> Option<FinishReason> {
         self.finish
     }
 
-    /// Its last token and when that was on the host.
-    pub fn last(&self) -> Option<(u32, Instant)> {
+    /// Returns the last token and when it was on the host.
+    pub(crate) fn last(&self) -> Option<(u32, Instant)> {
         Some((*self.tokens.last()?, *self.times.last()?))
     }
 
-    /// Tokens generated so far.
-    pub fn generated(&self) -> usize {
+    pub(crate) fn generated(&self) -> usize {
         self.tokens.len()
     }
 
-    /// What became of it.
-    pub fn complete(self) -> Completion {
+    /// Returns the sequence's result.
+    pub(crate) fn into_completion(self) -> Completion {
         Completion {
             prompt_tokens: self.prompt.len() - self.cached,
             cached_tokens: self.cached,

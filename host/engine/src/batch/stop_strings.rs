@@ -1,23 +1,23 @@
-//! Strings that end a sequence when its text contains one of them.
+//! Strings that end a sequence as soon as its text contains one of them.
 
 use crate::{Error, Result};
-use llem_checkpoint::{tokenizer::TextStream, tokenizer::Tokenizer};
+use llem_checkpoint::tokenizer::{TextStream, Tokenizer};
 
 /// The stop strings of a sequence, and the end of its text.
-pub struct StopStrings {
+pub(super) struct StopStrings {
     strings: Vec<String>,
-    /// None before the first token.
+    /// `None` before the first token.
     stream: Option<TextStream>,
 }
 
 impl StopStrings {
-    /// None if there are no strings.
-    pub fn new(strings: &[String]) -> Option<Self> {
+    /// Returns `None` if there are no stop strings.
+    pub(super) fn new(strings: &[String]) -> Option<Self> {
         (!strings.is_empty()).then(|| Self { strings: strings.to_vec(), stream: None })
     }
 
-    /// Refuses strings that say nothing of where to end.
-    pub fn check(strings: &[String]) -> Result<()> {
+    /// Refuses an empty string, because every text contains it.
+    pub(super) fn check(strings: &[String]) -> Result<()> {
         match strings.iter().position(String::is_empty) {
             Some(index) => Err(Error::Invalid(format!(
                 "stop string {index} is empty, and every text contains it: leave it out"
@@ -26,9 +26,9 @@ impl StopStrings {
         }
     }
 
-    /// Adds a token; whether the text contains one of the strings now. Takes the same time however long
-    /// the text is.
-    pub fn appear_with(&mut self, token: u32, tokenizer: &Tokenizer) -> Result<bool> {
+    /// Adds a token, and returns true if the text contains a stop string now. The time does not depend on the length
+    /// of the text.
+    pub(super) fn push(&mut self, token: u32, tokenizer: &Tokenizer) -> Result<bool> {
         let stream = self.stream.get_or_insert_with(|| {
             let longest = self.strings.iter().map(String::len).max().unwrap_or_default();
             tokenizer.stream(longest.saturating_sub(1))

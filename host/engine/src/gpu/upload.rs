@@ -1,19 +1,23 @@
-//! Weights on their way to a device.
+//! Copying weights to a device.
 
 use super::Gpu;
 use crate::{
     DType, Result,
-    cpu::parallel::{SharedRows, for_each_chunk},
+    cpu::threads::{SharedRows, for_each_chunk},
     load::matrix::Matrix,
 };
 use half::{bf16, f16};
 use llem_compute::{Buffer, View, ops::bytes_of};
 
-/// Bytes that are made on the host before they are copied.
+/// The bytes that are converted on the CPU before they are copied.
 const CHUNK: usize = 64 << 20;
 
-/// Matrices of one width below one another, in the model's format; quantised ones are widened.
-pub fn of_matrices(gpu: &Gpu, parts: &[Matrix]) -> Result<Buffer> {
+/// Stacks matrices of one width on a device, in the model's format. Quantised matrices are widened.
+///
+/// # Shapes
+/// - `parts`: `[rows_i, width]` each
+/// - returns: `[sum of rows_i, width]`
+pub(crate) fn upload_matrices(gpu: &Gpu, parts: &[Matrix]) -> Result<Buffer> {
     let size = gpu.dtype.size();
     let bytes: usize = parts.iter().map(|part| part.rows * part.columns * size).sum();
     let buffer = Buffer::new(&gpu.device, bytes)?;
@@ -26,9 +30,9 @@ pub fn of_matrices(gpu: &Gpu, parts: &[Matrix]) -> Result<Buffer> {
     Ok(buffer)
 }
 
-/// A matrix of numbers that the host has.
-pub fn of_numbers(gpu: &Gpu, numbers: &[f32]) -> Result<Buffer> {
-    Ok(Buffer::of_numbers(&gpu.device, numbers, gpu.dtype)?)
+/// Copies a vector to a device, in the model's format.
+pub(crate) fn upload_numbers(gpu: &Gpu, numbers: &[f32]) -> Result<Buffer> {
+    Ok(Buffer::from_numbers(&gpu.device, numbers, gpu.dtype)?)
 }
 
 fn fill(gpu: &Gpu, matrix: &Matrix, to: View<'_>) -> Result<()> {
@@ -37,7 +41,7 @@ fn fill(gpu: &Gpu, matrix: &Matrix, to: View<'_>) -> Result<()> {
     }
     if let Some((rows, half_width)) = matrix.synthetic_rows() {
         // SAFETY: rows are plain numbers without padding.
-        let table = Buffer::of_bytes(&gpu.device, unsafe { bytes_of(&rows) })?;
+        let table = Buffer::from_bytes(&gpu.device, unsafe { bytes_of(&rows) })?;
         let (count, columns) = (matrix.rows, matrix.columns);
         return Ok(gpu.synthetic.fill(table.view(), count, columns, half_width, to)?);
     }
@@ -47,7 +51,7 @@ fn fill(gpu: &Gpu, matrix: &Matrix, to: View<'_>) -> Result<()> {
     let mut bytes = vec![0u8; rows.min(matrix.rows) * row_bytes];
     for first in (0..matrix.rows).step_by(rows) {
         let count = rows.min(matrix.rows - first);
-        let target = SharedRows::over(&mut bytes, row_bytes);
+        let target = SharedRows::from_slice(&mut bytes, row_bytes);
         for_each_chunk(count, |range| {
             let mut numbers = vec![0f32; matrix.columns];
             for row in range {
@@ -63,7 +67,7 @@ fn fill(gpu: &Gpu, matrix: &Matrix, to: View<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Numbers as a format's bytes, rounded to nearest even.
+/// Converts numbers to a format's bytes, rounded to nearest even.
 fn store(numbers: &[f32], dtype: DType, out: &mut [u8]) {
     let numbers = numbers.iter();
     match dtype {

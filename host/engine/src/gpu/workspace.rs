@@ -1,35 +1,35 @@
-//! What a rank keeps from one pass to the next so that a pass allocates nothing.
+//! The memory on a device that a rank reuses from one pass to the next, so that a pass allocates nothing.
 
-use super::{Arena, DeviceLogits, Gpu, Plan};
+use super::{Arena, DeviceLogits, Gpu, PassTables};
 use crate::Result;
 use llem_compute::{
     Buffer,
-    ops::{logits::Found, sampling::Draw},
+    ops::{logits::LogitSummary, sampling::Draw},
 };
 use std::sync::Arc;
 
-/// Bytes of scratch for each row of logits: what is found of it, its draw, which it is, and its target or token.
-const SCRATCH: usize = size_of::<Found>() + size_of::<Draw>() + 2 * size_of::<u32>();
+/// The bytes of scratch memory for each row of logits: its statistics, its draw, its index, and its target or token.
+const SCRATCH: usize = size_of::<LogitSummary>() + size_of::<Draw>() + 2 * size_of::<u32>();
 
-/// Tables, memory for what layers pass on, and logits. They grow when a pass is larger than all before.
-pub struct Workspace {
+/// The tables, intermediate results and logits of a rank's passes. They grow when a pass is larger than all before.
+pub(crate) struct Workspace {
     gpu: Arc<Gpu>,
     /// The tables of the pass.
-    pub plan: Plan,
-    /// What layers pass on.
+    pub tables: PassTables,
+    /// Memory for the intermediate results of layers.
     pub arena: Arena,
-    /// Hidden states of the rows whose logits are wanted, where they come from several parts of a pass.
+    /// The hidden states of the rows whose logits are wanted, if they come from several parts of a pass.
     hidden: Buffer,
     logits: Arc<Buffer>,
     scratch: Arc<Buffer>,
 }
 
 impl Workspace {
-    /// Room for nothing yet.
-    pub fn new(gpu: &Arc<Gpu>) -> Result<Self> {
+    /// Makes an empty workspace.
+    pub(crate) fn new(gpu: &Arc<Gpu>) -> Result<Self> {
         let empty = || Ok::<_, crate::Error>(Buffer::new(&gpu.device, 1)?);
         Ok(Self {
-            plan: Plan::new(gpu)?,
+            tables: PassTables::new(gpu)?,
             arena: Arena::new(&gpu.device, 1)?,
             hidden: empty()?,
             logits: Arc::new(empty()?),
@@ -38,18 +38,23 @@ impl Workspace {
         })
     }
 
-    /// Makes room for what layers pass on.
-    pub fn reserve_arena(&mut self, bytes: usize) -> Result<()> {
+    /// Grows the memory for intermediate results to at least `bytes`.
+    pub(crate) fn reserve_arena(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.arena.bytes() {
-            // The old one goes first: the two together may not fit.
+            // The old arena is freed first, because the two together may not fit.
             self.arena = Arena::new(&self.gpu.device, 1)?;
             self.arena = Arena::new(&self.gpu.device, bytes)?;
         }
         Ok(())
     }
 
-    /// Makes room for the logits of so many rows, and for their hidden states of so many bytes.
-    pub fn reserve_logits(&mut self, rows: usize, vocab: usize, hidden: usize) -> Result<()> {
+    /// Grows the memory for the logits of `rows` rows, and for their hidden states of `hidden` bytes.
+    pub(crate) fn reserve_logits(
+        &mut self,
+        rows: usize,
+        vocab: usize,
+        hidden: usize,
+    ) -> Result<()> {
         let device = &self.gpu.device;
         let reserve = |buffer: &mut Arc<Buffer>, bytes: usize| -> Result<()> {
             if bytes > buffer.bytes() {
@@ -66,13 +71,16 @@ impl Workspace {
         Ok(())
     }
 
-    /// Hidden states, `[wanted, hidden]`.
-    pub fn hidden(&self) -> &Buffer {
+    /// Returns the hidden states of the rows whose logits are wanted, `[wanted, hidden]`.
+    pub(crate) fn hidden(&self) -> &Buffer {
         &self.hidden
     }
 
-    /// The logits of so many rows.
-    pub fn logits(&self, rows: usize, vocab: usize) -> DeviceLogits {
+    /// Returns the logits of the pass.
+    ///
+    /// # Shapes
+    /// - returns: `[rows, vocab]`
+    pub(crate) fn logits(&self, rows: usize, vocab: usize) -> DeviceLogits {
         DeviceLogits {
             gpu: Arc::clone(&self.gpu),
             buffer: Arc::clone(&self.logits),

@@ -1,224 +1,114 @@
-//! Keys and values of one sequence, reserved before the first token and written in place.
+//! The keys and values of sequences. Their memory is reserved before the first token.
+//!
+//! ```text
+//! CachePool ──► KvCache, one a sequence ──► LayerCache, one a layer (CPU), or one range of a buffer (device)
+//! ```
+//!
+//! Start at [`KvCache`] and [`CachePool`].
 
-mod pool;
+mod cache_layout;
+mod cache_pool;
+mod layer_cache;
 
-pub use pool::CachePool;
+pub(crate) use cache_layout::CacheLayout;
+pub(crate) use cache_pool::CachePool;
+pub(crate) use layer_cache::{LayerCache, TypedCache};
 
-use crate::{
-    DType, Error, Result,
-    cpu::attention::{Cache, KEY_BLOCK},
-    gpu::Place,
-    memory::{self, Held},
-};
-use half::{bf16, f16};
+use crate::{Error, Result, memory::MemoryReservation};
 use llem_compute::Buffer;
 use std::sync::Arc;
 
-/// What a rank keeps of a token.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Its layers.
-    pub layers: usize,
-    /// Its key and value heads.
-    pub heads: usize,
-    /// Width of a head.
-    pub dim: usize,
-    /// Number format.
-    pub dtype: DType,
-    /// Where.
-    pub place: Place,
-    /// Ranks that reserve as much of the same memory at the same time.
-    pub sharing: usize,
-}
-
-impl Layout {
-    /// Bytes of keys and values of one token, as they are kept: on the CPU values are padded to whole vectors. Layers
-    /// with a window count as others do, for their caches keep every token.
-    pub fn bytes_per_token(&self) -> usize {
-        let &Self { layers, heads, dim, dtype, ref place, .. } = self;
-        let of_layer = match dtype {
-            _ if !place.is_host() => 2 * heads * dim * dtype.size(),
-            DType::F32 => Cache::<f32>::bytes_per_position(heads, dim),
-            DType::Bf16 => Cache::<bf16>::bytes_per_position(heads, dim),
-            DType::F16 => Cache::<f16>::bytes_per_position(heads, dim),
-        };
-        layers * of_layer
-    }
-
-    /// Bytes that are free where it is; none where that is not known.
-    pub fn available(&self) -> Option<usize> {
-        match self.place.gpu() {
-            Some(gpu) if gpu.device.is_real() => Some(gpu.device.memory().ok()?.free),
-            _ => memory::available(),
-        }
-    }
-
-    /// Bytes that a cache with room for `capacity` tokens takes, what is noted of it included; as many as there are
-    /// numbers for where that is more.
-    pub fn bytes_of(&self, capacity: usize) -> usize {
-        let rounded = match self.place.is_host() {
-            true => capacity.checked_next_multiple_of(KEY_BLOCK).unwrap_or(usize::MAX),
-            false => capacity,
-        };
-        let noted = size_of::<KvCache>() + self.layers * size_of::<LayerCache>();
-        self.bytes_per_token().saturating_mul(rounded).saturating_add(noted)
-    }
-}
-
-/// One layer's part in the CPU's memory, as its kernels want it.
-pub enum LayerCache {
-    /// f32.
-    F32(Cache<f32>),
-    /// bf16.
-    Bf16(Cache<bf16>),
-    /// f16.
-    F16(Cache<f16>),
-}
-
-impl LayerCache {
-    fn new(layout: &Layout, capacity: usize) -> Self {
-        let &Layout { heads, dim, dtype, .. } = layout;
-        match dtype {
-            DType::F32 => Self::F32(Cache::new(heads, dim, capacity)),
-            DType::Bf16 => Self::Bf16(Cache::new(heads, dim, capacity)),
-            DType::F16 => Self::F16(Cache::new(heads, dim, capacity)),
-        }
-    }
-
-    /// Bytes that it holds.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::F32(cache) => cache.bytes(),
-            Self::Bf16(cache) => cache.bytes(),
-            Self::F16(cache) => cache.bytes(),
-        }
-    }
-
-    /// Takes over the first `positions` of a cache of the same layer.
-    fn copy_from(&mut self, from: &Self, positions: usize) -> Result<()> {
-        match (&mut *self, from) {
-            (Self::F32(to), Self::F32(from)) => to.copy_from(from, positions),
-            (Self::Bf16(to), Self::Bf16(from)) => to.copy_from(from, positions),
-            (Self::F16(to), Self::F16(from)) => to.copy_from(from, positions),
-            _ => return Err(elsewhere()),
-        }
-        Ok(())
-    }
-}
-
-fn elsewhere() -> Error {
-    Error::Bug("the KV cache is not where its layer is".to_owned())
-}
-
-/// A layer's cache as the kernels want it.
-pub trait AsHost<T> {
-    /// To write to.
-    fn host(&mut self) -> Result<&mut Cache<T>>;
-    /// To read from.
-    fn shared(&self) -> Result<&Cache<T>>;
-}
-
-macro_rules! as_host {
-    ($number:ty, $variant:ident) => {
-        impl AsHost<$number> for LayerCache {
-            fn host(&mut self) -> Result<&mut Cache<$number>> {
-                if let Self::$variant(cache) = self { Ok(cache) } else { Err(elsewhere()) }
-            }
-            fn shared(&self) -> Result<&Cache<$number>> {
-                if let Self::$variant(cache) = self { Ok(cache) } else { Err(elsewhere()) }
-            }
-        }
-    };
-}
-
-as_host!(f32, F32);
-as_host!(bf16, Bf16);
-as_host!(f16, F16);
-
-/// A rank's layers of one sequence: room for tokens, whoever knows how many it holds.
-pub struct KvCache {
-    memory: Memory,
+/// The keys and values of one sequence in this rank's layers. The cache has room for a number of tokens. Its user
+/// knows how many of them it has.
+pub(crate) struct KvCache {
+    memory: CacheMemory,
     capacity: usize,
-    /// Its part of the machine's memory.
-    _held: Held,
+    /// This cache's part of the machine's memory, for the process's account of it.
+    _held: MemoryReservation,
 }
 
-/// Where a cache lies.
-enum Memory {
-    /// By layer, on the CPU.
-    Host(Vec<LayerCache>),
-    /// On a device: from the byte `start` of memory that caches share, `[layers, 2, kv_heads, capacity, head_dim]`, keys before
-    /// values.
-    Device { buffer: Arc<Buffer>, start: usize, layout: Layout },
+/// The memory of a cache.
+enum CacheMemory {
+    /// One cache for each layer, on the CPU.
+    Cpu(Vec<LayerCache>),
+    /// A part of a buffer on a device that several caches share. It begins at the byte `start` and is
+    /// `[layers, 2, kv_heads, capacity, head_dim]`, with keys before values.
+    DeviceId { buffer: Arc<Buffer>, start: usize, layout: CacheLayout },
 }
 
 impl KvCache {
-    /// Reserves room for `capacity` tokens.
-    pub fn new(layout: &Layout, capacity: usize) -> Result<Self> {
-        let mut one = Self::several(layout, 1, capacity)?;
-        one.pop().ok_or_else(elsewhere)
+    /// Reserves a cache for `capacity` tokens.
+    pub(crate) fn new(layout: &CacheLayout, capacity: usize) -> Result<Self> {
+        let mut one = Self::with_count(layout, 1, capacity)?;
+        one.pop().ok_or_else(wrong_device)
     }
 
-    /// Reserves `count` times room for `capacity` tokens; on a device in one piece.
-    pub fn several(layout: &Layout, count: usize, capacity: usize) -> Result<Vec<Self>> {
-        let is_held = layout.place.is_in_machine();
-        let held = || Held::new(if is_held { layout.bytes_of(capacity) } else { 0 });
-        let Some(gpu) = layout.place.gpu() else {
+    /// Reserves `count` caches for `capacity` tokens each. On a device they share one buffer.
+    pub(crate) fn with_count(
+        layout: &CacheLayout,
+        count: usize,
+        capacity: usize,
+    ) -> Result<Vec<Self>> {
+        let is_held = layout.backend.is_in_system_memory();
+        let held = || MemoryReservation::new(if is_held { layout.bytes_of(capacity) } else { 0 });
+        let Some(gpu) = layout.backend.gpu() else {
             let host = || (0..layout.layers).map(|_| LayerCache::new(layout, capacity)).collect();
-            let cache = |_| Self { memory: Memory::Host(host()), capacity, _held: held() };
+            let cache = |_| Self { memory: CacheMemory::Cpu(host()), capacity, _held: held() };
             return Ok((0..count).map(cache).collect());
         };
         let bytes = (layout.bytes_per_token() * capacity).next_multiple_of(256);
         let buffer = Arc::new(Buffer::zeros(&gpu.device, bytes * count)?);
         let cache = |index: usize| {
             let (buffer, layout) = (Arc::clone(&buffer), layout.clone());
-            let memory = Memory::Device { buffer, start: index * bytes, layout };
+            let memory = CacheMemory::DeviceId { buffer, start: index * bytes, layout };
             Self { memory, capacity, _held: held() }
         };
         Ok((0..count).map(cache).collect())
     }
 
-    /// A layer's part on the CPU.
-    pub fn layer(&mut self, index: usize) -> Result<&mut LayerCache> {
+    /// Returns the cache of one layer. It must be on the CPU.
+    pub(crate) fn layer(&mut self, index: usize) -> Result<&mut LayerCache> {
         match &mut self.memory {
-            Memory::Host(layers) => layers.get_mut(index).ok_or_else(elsewhere),
-            Memory::Device { .. } => Err(elsewhere()),
+            CacheMemory::Cpu(layers) => layers.get_mut(index).ok_or_else(wrong_device),
+            CacheMemory::DeviceId { .. } => Err(wrong_device()),
         }
     }
 
-    /// Where it is on a device.
-    pub fn address(&self) -> Option<u64> {
+    /// Returns the address on the device, or `None` on the CPU.
+    pub(crate) fn address(&self) -> Option<u64> {
         match &self.memory {
-            Memory::Host(_) => None,
-            Memory::Device { buffer, start, .. } => Some(buffer.view().address + *start as u64),
+            CacheMemory::Cpu(_) => None,
+            CacheMemory::DeviceId { buffer, start, .. } => {
+                Some(buffer.view().address + *start as u64)
+            }
         }
     }
 
-    /// Tokens that it has room for.
-    pub fn capacity(&self) -> usize {
+    /// Returns the number of tokens that the cache has room for.
+    pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Takes over the first `tokens` of another cache of the same layers.
+    /// Copies the first `tokens` tokens of another cache of the same layers.
     ///
     /// # Errors
-    /// [`Error::Bug`] if either has no room for so many.
-    pub fn copy_from(&mut self, from: &Self, tokens: usize) -> Result<()> {
+    /// Returns [`Error::Bug`] if one of the caches has no room for so many tokens.
+    pub(crate) fn copy_from(&mut self, from: &Self, tokens: usize) -> Result<()> {
         if tokens > self.capacity.min(from.capacity) {
             return Err(Error::Bug(format!(
                 "{tokens} tokens are copied between KV caches that are smaller"
             )));
         }
         match (&mut self.memory, &from.memory) {
-            (Memory::Host(to), Memory::Host(from)) => {
+            (CacheMemory::Cpu(to), CacheMemory::Cpu(from)) => {
                 let layers = to.iter_mut().zip(from);
                 layers.into_iter().try_for_each(|(to, from)| to.copy_from(from, tokens))
             }
             (
-                Memory::Device { buffer: to, start: to_start, layout },
-                Memory::Device { buffer: other, start: other_start, .. },
+                CacheMemory::DeviceId { buffer: to, start: to_start, layout },
+                CacheMemory::DeviceId { buffer: other, start: other_start, .. },
             ) => {
-                // Keys and values of a head lie together, a head's after another's.
+                // The keys, or the values, of a head are contiguous. One head follows another.
                 let row = layout.dim * layout.dtype.size();
                 for part in 0..layout.layers * 2 * layout.heads {
                     let target =
@@ -230,51 +120,56 @@ impl KvCache {
                 }
                 Ok(())
             }
-            _ => Err(elsewhere()),
+            _ => Err(wrong_device()),
         }
     }
 
-    /// Bytes it holds.
-    pub fn bytes(&self) -> usize {
+    /// Returns the memory of the cache, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
         match &self.memory {
-            Memory::Host(layers) => layers.iter().map(LayerCache::bytes).sum(),
-            Memory::Device { layout, .. } => layout.bytes_per_token() * self.capacity,
+            CacheMemory::Cpu(layers) => layers.iter().map(LayerCache::bytes).sum(),
+            CacheMemory::DeviceId { layout, .. } => layout.bytes_per_token() * self.capacity,
         }
     }
+}
+
+fn wrong_device() -> Error {
+    Error::Bug("the KV cache is not where its layer is".to_owned())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
-    use crate::Device;
+    use crate::{DType, DeviceId};
 
     const LAYERS: usize = 2;
     const HEADS: usize = 2;
     const DIM: usize = 3;
 
-    /// A cache with room for `capacity` tokens and numbers that say where they are.
-    fn cache(layout: &Layout, capacity: usize, sign: f32) -> KvCache {
+    /// Makes a cache whose numbers tell their positions.
+    fn cache(layout: &CacheLayout, capacity: usize, sign: f32) -> KvCache {
         let cache = KvCache::new(layout, capacity).unwrap();
         let count = LAYERS * 2 * HEADS * capacity * DIM;
         let bytes: Vec<u8> =
             (0..count).flat_map(|index| (sign * index as f32).to_ne_bytes()).collect();
-        layout.place.gpu().unwrap().device.upload(&bytes, cache.address().unwrap()).unwrap();
+        layout.backend.gpu().unwrap().device.upload(&bytes, cache.address().unwrap()).unwrap();
         cache
     }
 
-    fn numbers(layout: &Layout, cache: &KvCache) -> Vec<f32> {
+    fn numbers(layout: &CacheLayout, cache: &KvCache) -> Vec<f32> {
         let mut bytes = vec![0u8; LAYERS * 2 * HEADS * cache.capacity() * DIM * 4];
-        let device = &layout.place.gpu().unwrap().device;
+        let device = &layout.backend.gpu().unwrap().device;
         device.download(cache.address().unwrap(), &mut bytes).unwrap();
         bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect()
     }
 
     #[test]
     fn a_copy_on_a_device_takes_the_first_tokens_of_every_head_and_no_other() {
-        let place = Device::Emulated.open(DType::F32, DType::F32, 4).unwrap();
+        let backend = DeviceId::Emulated.open(DType::F32, DType::F32, 4).unwrap();
         let dtype = DType::F32;
-        let layout = Layout { layers: LAYERS, heads: HEADS, dim: DIM, dtype, place, sharing: 1 };
+        let layout =
+            CacheLayout { layers: LAYERS, heads: HEADS, dim: DIM, dtype, backend, sharing: 1 };
         let (mut to, from) = (cache(&layout, 7, -1.0), cache(&layout, 9, 1.0));
         let (before, source) = (numbers(&layout, &to), numbers(&layout, &from));
         to.copy_from(&from, 4).unwrap();

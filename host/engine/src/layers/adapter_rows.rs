@@ -1,29 +1,30 @@
-//! Which rows of a pass run with which adapter: rows of one adapter are taken together, so that its
-//! weights are read once for all of them (the idea of Punica, arXiv 2310.18547).
+//! The rows of a pass by the adapter that they run with.
+//!
+//! Rows of one adapter are taken together, so that its weights are read once for all of them (the idea of Punica,
+//! arXiv 2310.18547).
 
 use crate::{Result, adapters::AdapterId};
 use candle_core::Tensor;
 
-/// The rows of a pass that run with an adapter. All others run on the base weights.
+/// The rows of a pass that run with an adapter. All other rows run on the base weights.
 #[derive(Clone, Debug, Default)]
-pub struct AdapterRows {
+pub(crate) struct AdapterRows {
     subsets: Vec<RowSubset>,
 }
 
 /// The rows of a pass that run with one adapter.
 #[derive(Clone, Debug)]
-pub struct RowSubset {
-    /// The adapter.
+pub(crate) struct RowSubset {
     pub adapter: AdapterId,
-    /// Its rows, ascending.
+    /// The row indices, ascending.
     pub rows: Vec<u32>,
-    /// Whether those are all rows of the pass.
+    /// True if these are all rows of the pass.
     pub is_whole: bool,
 }
 
 impl AdapterRows {
-    /// Of runs of rows one after another: their adapter and how many there are.
-    pub fn of(runs: impl IntoIterator<Item = (Option<AdapterId>, usize)>) -> Self {
+    /// Collects the rows from runs of consecutive rows. Each run is its adapter and its number of rows.
+    pub(crate) fn from_runs(runs: impl IntoIterator<Item = (Option<AdapterId>, usize)>) -> Self {
         let mut subsets: Vec<RowSubset> = Vec::new();
         let mut start = 0;
         for (adapter, len) in runs {
@@ -42,20 +43,20 @@ impl AdapterRows {
         Self::complete(subsets, start as usize)
     }
 
-    /// Of a selection of these rows, which ascend.
-    pub fn select(&self, selected: &[u32]) -> Self {
+    /// Returns the adapters of a pass that has only the `selected` rows of this one. The row indices must ascend.
+    pub(crate) fn select(&self, selected: &[u32]) -> Self {
         let subsets = self.subsets.iter().map(|subset| {
             let rows = (0u32..)
                 .zip(selected)
                 .filter(|(_, row)| subset.is_whole || subset.rows.binary_search(row).is_ok())
-                .map(|(place, _)| place);
+                .map(|(index, _)| index);
             RowSubset::new(subset.adapter, rows.collect())
         });
         Self::complete(subsets.filter(|subset| !subset.rows.is_empty()).collect(), selected.len())
     }
 
-    /// The rows of each adapter that takes part.
-    pub fn subsets(&self) -> &[RowSubset] {
+    /// Returns the rows of each adapter, one entry an adapter.
+    pub(crate) fn subsets(&self) -> &[RowSubset] {
         &self.subsets
     }
 
@@ -72,26 +73,35 @@ impl RowSubset {
         Self { adapter, rows, is_whole: false }
     }
 
-    /// Its rows of a tensor.
-    pub fn of(&self, x: &Tensor) -> Result<Tensor> {
+    /// Returns the adapter's rows of a tensor.
+    ///
+    /// # Shapes
+    /// - `x`: `[rows, width]`
+    /// - returns: `[adapter's rows, width]`
+    pub(crate) fn gather(&self, x: &Tensor) -> Result<Tensor> {
         if self.is_whole {
             return Ok(x.clone());
         }
         Ok(x.index_select(&Tensor::new(&self.rows[..], x.device())?, 0)?)
     }
 
-    /// A tensor with these in place of its rows.
-    pub fn put(&self, y: Tensor, rows: Tensor) -> Result<Tensor> {
+    /// Returns `y` with the adapter's rows replaced by `rows`.
+    ///
+    /// # Shapes
+    /// - `y`: `[rows, width]`
+    /// - `rows`: `[adapter's rows, width]`
+    /// - returns: `[rows, width]`
+    pub(crate) fn replace_in(&self, y: Tensor, rows: Tensor) -> Result<Tensor> {
         if self.is_whole {
             return Ok(rows);
         }
         let count = y.dim(0)? as u32;
-        let mut places: Vec<u32> = (0..count).collect();
-        for (place, &row) in (count..).zip(&self.rows) {
-            places[row as usize] = place;
+        let mut order: Vec<u32> = (0..count).collect();
+        for (index, &row) in (count..).zip(&self.rows) {
+            order[row as usize] = index;
         }
-        let places = Tensor::new(places, y.device())?;
-        Ok(Tensor::cat(&[y, rows], 0)?.index_select(&places, 0)?)
+        let order = Tensor::new(order, y.device())?;
+        Ok(Tensor::cat(&[y, rows], 0)?.index_select(&order, 0)?)
     }
 }
 
@@ -102,7 +112,7 @@ mod tests {
     #[test]
     fn rows_of_one_adapter_are_taken_together() {
         let [a, b] = [AdapterId(1), AdapterId(2)];
-        let rows = AdapterRows::of([(Some(a), 2), (None, 1), (Some(b), 1), (Some(a), 1)]);
+        let rows = AdapterRows::from_runs([(Some(a), 2), (None, 1), (Some(b), 1), (Some(a), 1)]);
         let of = |rows: &AdapterRows| -> Vec<_> {
             rows.subsets().iter().map(|subset| (subset.adapter, subset.rows.clone())).collect()
         };

@@ -1,54 +1,57 @@
-//! Grouped-query attention (arXiv 2305.13245) of packed sequences, each on its own KV cache.
+//! Grouped-query attention (arXiv 2305.13245) of packed sequences, each with its own KV cache.
+//!
+//! ```text
+//! x ─► qkv ─► norms of q and k ─► rotary embedding ─► q ─────────────────► attend ─► output ─► y
+//!                                                     k, v ─► KV cache ─┘
+//! ```
+//!
+//! Start at [`Attention::load`] and [`Attention::forward`].
 
 use super::{
-    Adapt, Linear, Norm, Packing,
-    all_heads::AllHeads,
-    features::{Inputs, Module, Order, Part, Product},
-    host,
+    AdapterTarget, Linear, Norm, Packing, cpu_tensor,
+    linear_spec::{InputFeatures, LinearModule, LinearSpec, ModuleSlice, RowOrder},
     rope::Angles,
+    sharded_head_norm::ShardedHeadNorm,
 };
 use crate::{
     Result,
     cpu::{
-        attention::{self, Cached, Heads, Queries, Rows},
-        parallel::{SharedRows, share},
+        attention::{self, CacheElement, Heads, KvRows, Queries},
+        threads::{SharedRows, share},
     },
-    kv_cache::{AsHost, LayerCache},
+    kv_cache::{LayerCache, TypedCache},
     load::Weights,
     parallel::Shard,
 };
 use candle_core::Tensor;
-use llem_checkpoint::{
-    adapters::Role,
-    families::{LayerKind, Qkv, QueryNorm, Shape},
-};
+use llem_checkpoint::{LayerKind, ModuleKind, Qkv, QueryKeyNorm, Shape};
 use std::{ops::Range, sync::Arc};
 
-/// Q, K, V and O projections, norms of Q and K, and a rotary embedding.
-pub struct Attention {
-    /// Q above K above V.
+/// An attention layer: its projections, the norms of queries and keys, and its rotary embedding.
+pub(crate) struct Attention {
+    /// The query, key and value projections, stacked in this order.
     pub(super) qkv: Linear,
     pub(super) output: Linear,
     pub(super) norms: Option<[Norm; 2]>,
-    pub(super) query_norm: QueryNorm,
-    /// Where those are over all heads, of which this rank has some.
-    pub(super) all_heads: Option<AllHeads>,
+    pub(super) query_norm: QueryKeyNorm,
+    /// The sums over ranks that a norm over all heads needs, if this rank has only some heads.
+    pub(super) sharded_norm: Option<ShardedHeadNorm>,
     pub(super) heads: Heads,
     pub(super) rope: Option<usize>,
 }
 
 impl Attention {
-    /// Loads a layer's attention.
-    pub fn load(layer: &Weights, shape: &Shape, kind: LayerKind) -> Result<Self> {
+    /// Loads the attention of one decoder layer. `kind` gives its window and its rotary embedding.
+    pub(crate) fn load(layer: &Weights, shape: &Shape, kind: LayerKind) -> Result<Self> {
         let (names, dim) = (&shape.names, shape.head_dim);
         let (heads, keys) = (shape.heads, shape.kv_heads);
-        let own = OwnHeads::of(shape, layer.shard());
+        let own = OwnHeads::new(shape, layer.shard());
         let part = |name, heads: usize, own: &Range<usize>| {
-            Part::some(name, heads * dim, own.start * dim..own.end * dim)
+            ModuleSlice::with_range(name, heads * dim, own.start * dim..own.end * dim)
         };
-        let load = |parts| {
-            let (inputs, bias) = (Inputs::whole(shape.hidden), shape.qkv_bias);
-            Linear::load(layer, Product { parts, inputs, bias, transposed: names.transposed })
+        let load = |modules| {
+            let (inputs, bias) = (InputFeatures::new(shape.hidden), shape.qkv_bias);
+            Linear::load(layer, LinearSpec { modules, inputs, bias, transposed: names.transposed })
         };
         let qkv = match names.qkv {
             Qkv::Separate([q, k, v]) => load(vec![
@@ -62,11 +65,11 @@ impl Attention {
                 };
                 let kept =
                     vec![at(0, &own.queries), at(heads, &own.keys), at(heads + keys, &own.keys)];
-                load(vec![Part { name, outputs: (heads + 2 * keys) * dim, kept }])?
+                load(vec![ModuleSlice { name, outputs: (heads + 2 * keys) * dim, kept }])?
             }
-            Qkv::ByHead(all) => by_head(&layer.at(all), shape, &own.queries)?,
+            Qkv::ByHead(all) => load_by_head(&layer.at(all), shape, &own.queries)?,
         };
-        let all_heads = shape.query_norm == QueryNorm::AllHeads;
+        let all_heads = shape.query_norm == QueryKeyNorm::AllHeads;
         let norm = |name: &str, heads: usize, own: &Range<usize>| {
             let (width, kept) = match all_heads {
                 true => (heads * dim, own.start * dim..own.end * dim),
@@ -75,13 +78,16 @@ impl Attention {
             Norm::load_part(&layer.at(name), width, kept, shape.norm, shape.norm_eps)
         };
         let [query_norm, key_norm] = names.query_key_norms;
-        let norms = (shape.query_norm != QueryNorm::None)
+        let norms = (shape.query_norm != QueryKeyNorm::None)
             .then(|| Ok([norm(query_norm, heads, &own.queries)?, norm(key_norm, keys, &own.keys)?]))
             .transpose()
             .map_err(|error: crate::Error| error)?;
-        let output = Product {
-            parts: vec![Part::whole(names.output, shape.hidden)],
-            inputs: Inputs::summed(heads * dim, own.queries.start * dim..own.queries.end * dim),
+        let output = LinearSpec {
+            modules: vec![ModuleSlice::new(names.output, shape.hidden)],
+            inputs: InputFeatures::with_summed_shard(
+                heads * dim,
+                own.queries.start * dim..own.queries.end * dim,
+            ),
             bias: shape.output_bias,
             transposed: names.transposed,
         };
@@ -90,7 +96,7 @@ impl Attention {
             output: Linear::load(layer, output)?,
             norms,
             query_norm: shape.query_norm,
-            all_heads: AllHeads::of(shape, layer.shard()).filter(|_| all_heads),
+            sharded_norm: ShardedHeadNorm::from_shape(shape, layer.shard()).filter(|_| all_heads),
             heads: Heads {
                 queries: own.queries.len(),
                 keys: own.keys.len(),
@@ -103,25 +109,31 @@ impl Attention {
         })
     }
 
-    /// `[tokens, hidden]` to the same. `caches[slot]` takes the new keys and values.
-    pub fn forward(
+    /// Computes attention on the CPU. `caches[slot]` takes the new keys and values of the sequence with this slot.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, hidden]`
+    /// - returns: `[tokens, hidden]`
+    pub(crate) fn forward(
         &self,
         x: &Tensor,
         packing: &Packing,
         caches: &mut [&mut LayerCache],
     ) -> Result<Tensor> {
         let qkv = self.qkv.forward(x, &packing.adapters)?;
-        let mixed = host::with_slice(&qkv, |qkv| self.on_host(qkv, packing, caches))??;
-        let mixed = host::rows(mixed, self.heads.queries * self.heads.dim)?;
+        let mixed =
+            cpu_tensor::with_slice(&qkv, |qkv| self.attend_in_cache_type(qkv, packing, caches))??;
+        let mixed = cpu_tensor::from_rows(mixed, self.heads.queries * self.heads.dim)?;
         self.output.forward(&mixed, &packing.adapters)
     }
 
-    /// The parts that adapters change.
-    pub fn adapted(&mut self) -> [&mut dyn Adapt; 2] {
+    /// Returns the projections, which adapters can change.
+    pub(crate) fn adapter_targets(&mut self) -> [&mut dyn AdapterTarget; 2] {
         [&mut self.qkv, &mut self.output]
     }
 
-    fn on_host(
+    /// Chooses the number type of the KV cache, and attends.
+    fn attend_in_cache_type(
         &self,
         qkv: &[f32],
         packing: &Packing,
@@ -135,61 +147,66 @@ impl Attention {
         }
     }
 
-    fn attend<T: Cached>(
+    /// Prepares queries and keys, writes keys and values to the caches, and attends.
+    ///
+    /// # Shapes
+    /// - `qkv`: `[tokens, (queries + 2 keys) * head_dim]`, flat
+    /// - returns: `[tokens, queries * head_dim]`, flat
+    fn attend<T: CacheElement>(
         &self,
         qkv: &[f32],
         packing: &Packing,
         caches: &mut [&mut LayerCache],
     ) -> Result<Vec<f32>>
     where
-        LayerCache: AsHost<T>,
+        LayerCache: TypedCache<T>,
     {
         let Heads { queries, keys, dim, .. } = self.heads;
         let angles = self.rope.map(|index| &packing.angles[index]);
-        // A row of `qkv` is queries, keys and values; of `prepared`, queries and keys.
+        // A row of `qkv` has queries, keys and values. A row of `prepared` has queries and keys.
         let (width, used) = ((queries + 2 * keys) * dim, (queries + keys) * dim);
         let rows = qkv.len() / width;
         let squares = self
-            .all_heads
+            .sharded_norm
             .as_ref()
-            .map(|norm| norm.on_host(qkv, width, [queries * dim, keys * dim]))
+            .map(|norm| norm.mean_squares(qkv, width, [queries * dim, keys * dim]))
             .transpose()?;
         let squares = squares.as_deref();
         let mut prepared: Vec<f32> = vec![0.0; rows * used];
-        let target = SharedRows::over(&mut prepared, used);
+        let target = SharedRows::from_slice(&mut prepared, used);
         share(rows * used, rows, |range| {
             for row in range {
-                let place = row * used;
-                // SAFETY: a row belongs to one range.
+                let start = row * used;
+                // SAFETY: a row belongs to one range only.
                 let out = unsafe {
-                    target.copy(place, &qkv[row * width..][..used]);
-                    target.numbers(place, used)
+                    target.copy(start, &qkv[row * width..][..used]);
+                    target.numbers(start, used)
                 };
                 let (query, key) = out.split_at_mut(queries * dim);
                 self.prepare(query, 0, row, squares, angles);
                 self.prepare(key, 1, row, squares, angles);
             }
         });
-        for span in &packing.spans {
-            let at = |stride: usize| span.start * stride..(span.start + span.len) * stride;
-            let keys = Rows { numbers: &prepared[at(used)], stride: used, start: queries * dim };
-            let values = Rows { numbers: &qkv[at(width)], stride: width, start: used };
-            caches[span.slot].host()?.write(span.past, keys, values);
+        for range in &packing.ranges {
+            let at = |stride: usize| range.start * stride..(range.start + range.len) * stride;
+            let keys = KvRows { numbers: &prepared[at(used)], stride: used, start: queries * dim };
+            let values = KvRows { numbers: &qkv[at(width)], stride: width, start: used };
+            caches[range.slot].cache_mut()?.write(range.past, keys, values);
         }
-        let mut sequences = Vec::with_capacity(packing.spans.len());
-        for span in &packing.spans {
+        let mut sequences = Vec::with_capacity(packing.ranges.len());
+        for range in &packing.ranges {
             sequences.push(Queries {
-                rows: &prepared[span.start * used..][..span.len * used],
+                rows: &prepared[range.start * used..][..range.len * used],
                 stride: used,
-                past: span.past,
-                cache: AsHost::<T>::shared(&*caches[span.slot])?,
+                past: range.past,
+                cache: TypedCache::<T>::cache(&*caches[range.slot])?,
             });
         }
         Ok(attention::attend(&self.heads, &sequences)?)
     }
 
-    /// Normalises and rotates the heads of one token; `which` is 0 for queries and 1 for keys, whose
-    /// mean squares over all ranks are known where they are needed.
+    /// Normalises and rotates the heads of one token in place. `which` is 0 for queries and 1 for keys. `squares` are
+    /// the mean squares over all ranks, if the norm is over all heads and these are spread over ranks.
     fn prepare(
         &self,
         heads: &mut [f32],
@@ -199,9 +216,9 @@ impl Attention {
         angles: Option<&Angles>,
     ) {
         match (&self.norms, squares) {
-            (Some(norms), None) => norms[which].in_place(heads),
+            (Some(norms), None) => norms[which].normalise_in_place(heads),
             (Some(norms), Some(squares)) => {
-                norms[which].in_place_with(heads, squares[2 * row + which]);
+                norms[which].normalise_part_in_place(heads, squares[2 * row + which]);
             }
             (None, _) => {}
         }
@@ -216,33 +233,33 @@ impl Attention {
 /// The heads that a rank has.
 struct OwnHeads {
     queries: Range<usize>,
-    /// With fewer key heads than ranks, one that it shares with others.
+    /// The key heads. With fewer key heads than ranks, a rank shares its key head with others.
     keys: Range<usize>,
 }
 
 impl OwnHeads {
-    fn of(shape: &Shape, shard: &Shard) -> Self {
-        Self { queries: shard.of(shape.heads), keys: shard.of_heads(shape.kv_heads) }
+    fn new(shape: &Shape, shard: &Shard) -> Self {
+        Self { queries: shard.range_of(shape.heads), keys: shard.range_of_heads(shape.kv_heads) }
     }
 }
 
-/// `query_key_value` of GPT-NeoX: Q, K and V of each head in turn, as Q above K above V of the heads
-/// that this rank has.
-fn by_head(place: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear> {
+/// Loads GPT-NeoX's `query_key_value`, which has Q, K and V of each head in turn. The rows are reordered to Q, K and
+/// V of all heads that this rank has.
+fn load_by_head(module: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear> {
     let (dim, first, count) = (shape.head_dim, own.start, own.len());
     let (whole, rows) = (3 * shape.heads * dim, 3 * count * dim);
-    let order: Order = Arc::new(move |row: usize| {
+    let order: RowOrder = Arc::new(move |row: usize| {
         let (part, head, index) = (row / (count * dim), row / dim % count, row % dim);
         ((first + head) * 3 + part) * dim + index
     });
     let select = Arc::clone(&order);
     let matrix =
-        place.matrix("weight", whole, shape.hidden, false)?.select(rows, move |row| select(row));
-    let module = Module {
-        name: place.module(),
-        role: Role::Projection,
+        module.matrix("weight", whole, shape.hidden, false)?.select(rows, move |row| select(row));
+    let parts = LinearModule {
+        name: module.module(),
+        role: ModuleKind::Projection,
         outputs: 0..rows,
-        whole,
+        checkpoint_outputs: whole,
         order: Some(Arc::clone(&order)),
         transposed: false,
         tie: None,
@@ -250,10 +267,10 @@ fn by_head(place: &Weights, shape: &Shape, own: &Range<usize>) -> Result<Linear>
     let bias = shape
         .qkv_bias
         .then(|| {
-            let bias = place.vector("bias", whole)?;
+            let bias = module.vector("bias", whole)?;
             Ok((0..rows).map(|row| bias[order(row)]).collect())
         })
         .transpose()
         .map_err(|error: crate::Error| error)?;
-    Linear::new(place, vec![module], &[matrix], vec![bias], Inputs::whole(shape.hidden))
+    Linear::new(module, vec![parts], &[matrix], vec![bias], InputFeatures::new(shape.hidden))
 }

@@ -1,114 +1,128 @@
-//! The same attention on a device: rotate and append, then attend over all sequences at once.
+//! Attention on a device: one kernel rotates and appends to the caches, then all sequences attend at once.
 
 use super::Attention;
 use crate::{
     DType, Result,
-    gpu::{Plan, Run},
+    gpu::{KernelContext, PassTables},
     layers::Norm,
 };
-use llem_checkpoint::families::QueryNorm;
+use llem_checkpoint::QueryKeyNorm;
 use llem_compute::{
     View,
     ops::{
-        attention::{Attend, Decode, Prefill},
-        rope::{self, Append, Rotary},
+        attention::{DecodeRows, LayerAttention, PrefillTiles},
+        rope::{self, KvAppend, Rotary},
     },
 };
 
-/// What the layers of a pass share.
+/// The tables and the memory that the attention layers of a pass share.
 #[derive(Clone, Copy)]
-pub struct Shared<'a> {
-    /// The pass' tables.
-    pub plan: &'a Plan,
-    /// Each of the model's rotary embeddings.
+pub(crate) struct AttentionContext<'a> {
+    /// The tables of the pass.
+    pub tables: &'a PassTables,
+    /// The rotary embeddings of the model.
     pub rotaries: &'a [Rotary<'a>],
-    /// Memory for what decode's splits give.
+    /// Scratch memory for the partial results of decode.
     pub scratch: View<'a>,
 }
 
 impl Attention {
-    /// `[rows, hidden]` to the same; `layer` is the layer's place in the caches, which take the new keys and values.
-    pub fn run(
+    /// Queues attention on a device. The caches' layer `layer` takes the new keys and values.
+    ///
+    /// # Shapes
+    /// - `x`: `[rows, hidden]`
+    /// - `y`: `[rows, hidden]`, overwritten
+    pub(crate) fn forward_on_device(
         &self,
-        run: &Run<'_>,
-        shared: &Shared<'_>,
+        context: &KernelContext<'_>,
+        pass: &AttentionContext<'_>,
         layer: usize,
         x: View<'_>,
         y: View<'_>,
     ) -> Result<()> {
-        run.arena.scoped(|| {
+        context.arena.scoped(|| {
             let heads = &self.heads;
-            let qkv = run.take(run.rows, (heads.queries + 2 * heads.keys) * heads.dim)?;
-            self.qkv.run(run, x, qkv)?;
-            let queries = run.take(run.rows, heads.queries * heads.dim)?;
-            self.append(run, shared, layer, qkv, queries)?;
-            let mixed = run.take(run.rows, heads.queries * heads.dim)?;
-            self.attend_on_device(run, shared, layer, queries, mixed)?;
-            self.output.run(run, mixed, y)
+            let qkv = context.take(context.rows, (heads.queries + 2 * heads.keys) * heads.dim)?;
+            self.qkv.forward_on_device(context, x, qkv)?;
+            let queries = context.take(context.rows, heads.queries * heads.dim)?;
+            self.append_keys(context, pass, layer, qkv, queries)?;
+            let mixed = context.take(context.rows, heads.queries * heads.dim)?;
+            self.attend_on_device(context, pass, layer, queries, mixed)?;
+            self.output.forward_on_device(context, mixed, y)
         })
     }
 
-    fn append(
+    /// Queues the norms and the rotation of queries and keys, and the writing of keys and values to the caches.
+    ///
+    /// # Shapes
+    /// - `qkv`: `[rows, (queries + 2 keys) * head_dim]`
+    /// - `queries`: `[rows, queries * head_dim]`, overwritten
+    fn append_keys(
         &self,
-        run: &Run<'_>,
-        shared: &Shared<'_>,
+        context: &KernelContext<'_>,
+        pass: &AttentionContext<'_>,
         layer: usize,
         qkv: View<'_>,
         queries: View<'_>,
     ) -> Result<()> {
-        let (heads, plan) = (&self.heads, shared.plan);
-        let mut append = Append {
-            rows: run.rows,
+        let (heads, tables) = (&self.heads, pass.tables);
+        let mut append = KvAppend {
+            rows: context.rows,
             heads: heads.queries,
             kv_heads: heads.keys,
             dim: heads.dim,
             layer,
             qkv,
             queries,
-            sequences: plan.sequences()?,
-            row_sequences: plan.row_sequences()?,
-            positions: plan.positions()?,
-            rotary: self.rope.map(|index| shared.rotaries[index]),
-            norm: rope::QueryNorm::None,
+            sequences: tables.sequences()?,
+            row_sequences: tables.row_sequences()?,
+            positions: tables.positions()?,
+            rotary: self.rope.map(|index| pass.rotaries[index]),
+            norm: rope::QueryKeyNorm::None,
         };
         if let Some([query, key]) = &self.norms {
             let gains = [query.gain()?, key.gain()?];
             append.norm = match self.query_norm {
-                QueryNorm::EachHead => rope::QueryNorm::EachHead(gains, query.eps()),
-                _ => self.over_all_heads(run, &append, gains, query)?,
+                QueryKeyNorm::EachHead => rope::QueryKeyNorm::EachHead(gains, query.eps()),
+                _ => self.norm_over_all_heads(context, &append, gains, query)?,
             };
         }
-        Ok(run.gpu.appends.append(&append)?)
+        Ok(context.gpu.appends.append(&append)?)
     }
 
-    /// The norm over all heads, for which ranks add up their squares first.
-    fn over_all_heads<'a>(
+    /// Prepares the norm over all heads. If the heads are spread over ranks, the ranks sum their squares first.
+    fn norm_over_all_heads<'a>(
         &'a self,
-        run: &Run<'a>,
-        append: &Append<'_>,
+        context: &KernelContext<'a>,
+        append: &KvAppend<'_>,
         gains: [View<'a>; 2],
         query: &Norm,
-    ) -> Result<rope::QueryNorm<'a>> {
-        let Some(all_heads) = &self.all_heads else {
-            return Ok(rope::QueryNorm::AllHeads(gains, query.eps(), None));
+    ) -> Result<rope::QueryKeyNorm<'a>> {
+        let Some(norm) = &self.sharded_norm else {
+            return Ok(rope::QueryKeyNorm::AllHeads(gains, query.eps(), None));
         };
-        let squares = run.arena.take(run.rows * 2 * size_of::<f32>())?;
-        run.gpu.appends.squares(append, all_heads.factors(), squares)?;
-        run.group.all_reduce(squares, run.rows * 2, DType::F32)?;
-        Ok(rope::QueryNorm::AllHeads(gains, query.eps(), Some(squares)))
+        let squares = context.arena.take(context.rows * 2 * size_of::<f32>())?;
+        context.gpu.appends.squares(append, norm.factors(), squares)?;
+        context.group.all_reduce(squares, context.rows * 2, DType::F32)?;
+        Ok(rope::QueryKeyNorm::AllHeads(gains, query.eps(), Some(squares)))
     }
 
+    /// Queues attention of the prepared queries over the caches.
+    ///
+    /// # Shapes
+    /// - `queries`: `[rows, queries * head_dim]`
+    /// - `out`: `[rows, queries * head_dim]`, overwritten
     fn attend_on_device(
         &self,
-        run: &Run<'_>,
-        shared: &Shared<'_>,
+        context: &KernelContext<'_>,
+        pass: &AttentionContext<'_>,
         layer: usize,
         queries: View<'_>,
         out: View<'_>,
     ) -> Result<()> {
-        let (heads, plan) = (&self.heads, shared.plan);
-        let attend = Attend {
-            rows: run.rows,
+        let (heads, tables) = (&self.heads, pass.tables);
+        let attend = LayerAttention {
+            rows: context.rows,
             heads: heads.queries,
             kv_heads: heads.keys,
             layer,
@@ -117,20 +131,20 @@ impl Attention {
             window: heads.window,
             queries,
             out,
-            sequences: plan.sequences()?,
+            sequences: tables.sequences()?,
         };
-        if plan.decodes > 0 {
-            let decode = Decode {
-                list: plan.decode_list()?,
-                count: plan.decodes,
-                longest: plan.longest,
-                scratch: shared.scratch,
+        if tables.decodes > 0 {
+            let decode = DecodeRows {
+                list: tables.decode_list()?,
+                count: tables.decodes,
+                longest: tables.longest,
+                scratch: pass.scratch,
             };
-            run.gpu.attention.decode(&attend, &decode)?;
+            context.gpu.attention.decode(&attend, &decode)?;
         }
-        if plan.tiles > 0 {
-            let prefill = Prefill { tiles: plan.tile_list()?, count: plan.tiles };
-            run.gpu.attention.prefill(&attend, &prefill)?;
+        if tables.tiles > 0 {
+            let prefill = PrefillTiles { tiles: tables.tile_list()?, count: tables.tiles };
+            context.gpu.attention.prefill(&attend, &prefill)?;
         }
         Ok(())
     }

@@ -1,77 +1,77 @@
-//! A sparse mixture of experts (arXiv 1701.06538, 2101.03961): each row goes to the few experts that
-//! its router likes best.
+//! A sparse mixture of experts (arXiv 1701.06538, 2101.03961): the router sends each row to a few experts.
 
 use super::{
-    Adapt, AdapterRows, Linear, Use,
-    experts_device::Group,
-    features::{Inputs, Part, Product},
+    AdapterRows, AdapterTarget, Linear, ModuleUsage,
+    experts_device::ExpertTables,
+    linear_spec::{InputFeatures, LinearSpec, ModuleSlice},
     mlp::Mlp,
 };
-use crate::{Result, gpu::Place, load::Weights, parallel::Shard, sampling::argmax};
+use crate::{Result, gpu::Backend, load::Weights, parallel::Shard, sampling::argmax};
 use candle_core::Tensor;
-use llem_checkpoint::{
-    adapters::Role,
-    families::{self, Shape},
-};
+use llem_checkpoint::{ExpertShape, ModuleKind, Shape};
 
-/// The router and the experts that this rank has: all, each of them cut, or some, each whole. As every
-/// rank has all rows, none are sent about: what the ranks' experts give is summed.
-pub struct Experts {
+/// The router and this rank's experts. A rank has a slice of every expert, or some experts whole (expert
+/// parallelism). Every rank has all rows, so no rows are exchanged, and the ranks sum their experts' results.
+pub(crate) struct Experts {
     pub(super) router: Linear,
-    /// The first that this rank has, and those after it.
+    /// The index of this rank's first expert. The rank has consecutive experts.
     pub(super) first: usize,
     pub(super) experts: Vec<Mlp>,
-    /// On all ranks.
+    /// The number of experts on all ranks together.
     pub(super) count: usize,
     pub(super) active: usize,
     pub(super) renormalise: bool,
     pub(super) hidden: usize,
     shard: Shard,
-    pub(super) place: Place,
-    /// On a device: what kernels are told of the products into the middle, and of those out of it.
-    pub(super) groups: [Option<Group>; 2],
+    pub(super) backend: Backend,
+    /// On a device: the tables of the input projections and of the output projections.
+    pub(super) tables: [Option<ExpertTables>; 2],
 }
 
 impl Experts {
-    /// Loads a layer's router and experts.
-    pub fn load(layer: &Weights, shape: &Shape, spec: &families::Experts) -> Result<Self> {
+    /// Loads the router and the experts of one decoder layer.
+    pub(crate) fn load(layer: &Weights, shape: &Shape, spec: &ExpertShape) -> Result<Self> {
         let shard = layer.shard().clone();
-        let place = layer.at(shape.names.experts);
-        let (place, own) = match shard.experts {
-            true => (place.owned(), shard.of(spec.count)),
-            false => (place, 0..spec.count),
+        let prefix = layer.at(shape.names.experts);
+        let (prefix, own) = match shard.experts {
+            true => (prefix.without_sharding(), shard.range_of(spec.count)),
+            false => (prefix, 0..spec.count),
         };
-        let router = Product {
-            parts: vec![Part::whole(shape.names.router, spec.count)],
-            inputs: Inputs::whole(shape.hidden),
+        let router = LinearSpec {
+            modules: vec![ModuleSlice::new(shape.names.router, spec.count)],
+            inputs: InputFeatures::new(shape.hidden),
             bias: false,
             transposed: false,
         };
         let mut loaded = Self {
-            router: Linear::load(layer, router)?.with_roles([Role::Router]),
+            router: Linear::load(layer, router)?.with_roles([ModuleKind::Router]),
             first: own.start,
             experts: own
-                .map(|index| Mlp::load_expert(&place.at(&index.to_string()), shape, spec, index))
+                .map(|index| Mlp::load_expert(&prefix.at(&index.to_string()), shape, spec, index))
                 .collect::<Result<_>>()?,
             count: spec.count,
             active: spec.active,
             renormalise: spec.renormalise,
             hidden: shape.hidden,
             shard,
-            place: layer.place().clone(),
-            groups: [None, None],
+            backend: layer.place().clone(),
+            tables: [None, None],
         };
         loaded.publish(&[])?;
         Ok(loaded)
     }
 
-    /// `[rows, hidden]` to the same.
-    pub fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
+    /// Computes the mixture on the CPU. `adapters` names the rows that run with adapters.
+    ///
+    /// # Shapes
+    /// - `x`: `[rows, hidden]`
+    /// - returns: `[rows, hidden]`, summed over ranks
+    pub(crate) fn forward(&self, x: &Tensor, adapters: &AdapterRows) -> Result<Tensor> {
         let logits: Vec<Vec<f32>> = self.router.forward(x, adapters)?.to_vec2()?;
         let mut rows = vec![Vec::new(); self.count];
         let mut shares = vec![Vec::new(); self.count];
         for (row, logits) in logits.iter().enumerate() {
-            for (expert, share) in self.choose(logits)? {
+            for (expert, share) in self.choose_experts(logits)? {
                 rows[expert].push(row as u32);
                 shares[expert].push(share);
             }
@@ -92,16 +92,20 @@ impl Experts {
         self.shard.sum(sum)
     }
 
-    /// The parts that adapters change, with how often a token runs them.
-    pub fn adapted(&mut self) -> impl Iterator<Item = (Use, &mut dyn Adapt)> {
-        let share = Use::Tokens(self.active as f64 / self.count as f64);
-        let router: (Use, &mut dyn Adapt) = (Use::Tokens(1.0), &mut self.router);
-        let experts = self.experts.iter_mut().flat_map(Mlp::adapted).map(move |part| (share, part));
+    /// Returns the router and the experts' projections, which adapters can change, with their usage.
+    pub(crate) fn adapter_targets(
+        &mut self,
+    ) -> impl Iterator<Item = (ModuleUsage, &mut dyn AdapterTarget)> {
+        let share = ModuleUsage::Tokens(self.active as f64 / self.count as f64);
+        let router: (ModuleUsage, &mut dyn AdapterTarget) =
+            (ModuleUsage::Tokens(1.0), &mut self.router);
+        let experts =
+            self.experts.iter_mut().flat_map(Mlp::adapter_targets).map(move |part| (share, part));
         std::iter::once(router).chain(experts)
     }
 
-    /// The best experts of a row and their shares: a softmax over all, then the largest.
-    fn choose(&self, logits: &[f32]) -> Result<Vec<(usize, f32)>> {
+    /// Returns the experts of one row with their shares: the largest values of a softmax over all experts.
+    fn choose_experts(&self, logits: &[f32]) -> Result<Vec<(usize, f32)>> {
         let mut left = logits.to_vec();
         let top = left[argmax(&left)? as usize];
         let total: f32 = left.iter().map(|logit| (logit - top).exp()).sum();

@@ -1,4 +1,4 @@
-//! The change `B A x` of an adapter, and the matrix `B A` itself.
+//! The low-rank change `B A x` of an adapter (LoRA, arXiv 2106.09685), and the matrix `B A`.
 //!
 //! ```text
 //! x ──► A (all modules' below one another) ──► [ h_q h_k h_v ]
@@ -8,157 +8,164 @@
 //! ```
 
 use super::{
-    adapter_rows::RowSubset,
-    features::Inputs,
-    weight::{Placement, Weight},
+    adapter_rows::RowSubset, linear_spec::InputFeatures, placement::Placement, weight::Weight,
 };
 use crate::{
     DType, Error, Result,
-    cpu::{Activations, Packed, PackedFormat, parallel::SharedRows},
+    cpu::{PackedFormat, PackedWeight, ProductInput, threads::SharedRows},
     load::matrix::Matrix,
     parallel::Shard,
 };
 use candle_core::{Device, Tensor};
 use half::f16;
-use llem_compute::ops::lora::{Entry, PARTS, Part};
+use llem_compute::ops::lora::{LoraEntry, LoraPart, PARTS};
 use std::{ops::Range, sync::Arc};
 
-/// The factors of some output features, before they are brought to where they are used.
-pub struct Block {
-    /// The output features.
+/// The low-rank factors of one module, in the CPU's memory.
+pub(super) struct ModuleFactors {
+    /// The layer's output features that the factors change.
     pub outputs: Range<usize>,
-    /// A, `[rank, inputs]`.
+    /// The factor A, `[rank, inputs]`.
     pub down: Vec<f32>,
-    /// B, scaled, `[outputs, rank]`.
+    /// The factor B with the adapter's scale, `[outputs, rank]`.
     pub up: Vec<f32>,
 }
 
-/// How ranks share the factors of a product, where both are cut.
+/// How the ranks share the factors of a layer whose weight is cut (fully sharded LoRA).
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sharing {
-    /// They do not: A is whole beside a column-parallel product, B beside a row-parallel one.
-    Nothing,
-    /// Beside a column-parallel product: each rank has some rows of A, and gathers what the others'
-    /// give.
+pub(super) enum FactorSharding {
+    /// Every rank has all of A beside a column-parallel layer, and all of B beside a row-parallel one.
+    Unsharded,
+    /// Beside a column-parallel layer: each rank has some rows of A, and the ranks gather `A x`.
     Down,
-    /// Beside a row-parallel product: what A gives is summed, and each rank has B for these outputs.
+    /// Beside a row-parallel layer: the ranks sum `A x`, and each rank has the rows of B for these outputs.
     Up(Range<usize>),
 }
 
-impl Sharing {
-    /// How a product with these inputs and so many outputs shares its factors.
-    pub fn of(inputs: &Inputs, outputs: usize, place: &Placement) -> Self {
-        let shard = &place.shard;
-        if shard.is_whole() || !shard.sharded_adapters {
-            Self::Nothing
-        } else if inputs.taken == (0..inputs.all) {
+impl FactorSharding {
+    /// Chooses the sharing for a layer with these inputs and `outputs` output features.
+    pub(super) fn new(inputs: &InputFeatures, outputs: usize, placement: &Placement) -> Self {
+        let shard = &placement.shard;
+        if shard.is_unsplit() || !shard.sharded_adapters {
+            Self::Unsharded
+        } else if inputs.own == (0..inputs.total) {
             Self::Down
         } else {
-            Self::Up(shard.of(outputs))
+            Self::Up(shard.range_of(outputs))
         }
     }
 }
 
-/// The factors of a product's modules.
-pub struct LowRank {
-    /// The modules' A below one another, `[ranks, inputs]`, or this rank's rows of it.
+/// The low-rank factors of all modules of a layer, ready to be multiplied with.
+pub(super) struct LowRank {
+    /// The modules' A stacked first to last, `[ranks, inputs]`, or this rank's rows of it.
     down: Option<Weight>,
-    ups: Vec<Up>,
+    ups: Vec<UpProjection>,
     ranks: usize,
     inputs: usize,
-    /// Format of what is on a device.
+    /// The number format of weights on a device.
     dtype: DType,
-    sharing: Sharing,
+    sharing: FactorSharding,
     shard: Shard,
-    /// All of the factors, where this rank has cut them: merging needs them.
-    blocks: Vec<Block>,
+    /// The whole factors. They are kept only if this rank has cut them, because merging needs them whole.
+    blocks: Vec<ModuleFactors>,
 }
 
-/// B of one module.
-struct Up {
+/// The factor B of one module.
+struct UpProjection {
     outputs: Range<usize>,
-    /// The columns of what A gives that it takes.
+    /// The columns of `A x` that this module takes.
     inner: Range<usize>,
     weight: Weight,
 }
 
-/// Ranks below this are kept in f16 rather than bf16 on the CPU, whose products with bf16 go by steps of 32
-/// inputs; f16 has as many bits, fewer of them for the exponent and more for the number.
+/// The rank below which B is stored in f16 instead of bf16 on the CPU. Products with bf16 go in steps of 32 inputs,
+/// so that a smaller rank would waste most of a step. Both formats have 16 bits, and f16 has more of them for the
+/// fraction. It is used only if all numbers fit its smaller range.
 const NARROW: usize = 32;
 
 impl LowRank {
-    /// Brings factors to where they are used.
-    pub fn new(
-        blocks: Vec<Block>,
+    /// Moves factors to the memory of their backend, and cuts them as `sharing` says.
+    pub(super) fn new(
+        blocks: Vec<ModuleFactors>,
         inputs: usize,
         outputs: usize,
-        sharing: Sharing,
-        place: &Placement,
+        sharing: FactorSharding,
+        placement: &Placement,
     ) -> Result<Self> {
         let mut down: Vec<f32> = blocks.iter().flat_map(|block| &block.down).copied().collect();
         let ranks = down.len() / inputs;
-        let shard = place.shard.clone();
-        if sharing == Sharing::Down {
-            let own = shard.of(ranks);
+        let shard = placement.shard.clone();
+        if sharing == FactorSharding::Down {
+            let own = shard.range_of(ranks);
             down = down[own.start * inputs..own.end * inputs].to_vec();
         }
         let cut = match &sharing {
-            Sharing::Up(own) => own.clone(),
-            Sharing::Down | Sharing::Nothing => 0..outputs,
+            FactorSharding::Up(own) => own.clone(),
+            FactorSharding::Down | FactorSharding::Unsharded => 0..outputs,
         };
-        let weight =
-            |numbers: Vec<f32>, columns: usize| Weight::new(&matrix(numbers, columns), place);
+        let weight = |numbers: Vec<f32>, columns: usize| {
+            Weight::new(&matrix_from_numbers(numbers, columns), placement)
+        };
         let mut start = 0;
         let inners = blocks.iter().map(|block| {
             let inner = start..start + block.down.len() / inputs;
             start = inner.end;
             inner
         });
-        let is_host = place.place.is_host();
-        let up = |(block, inner): (&Block, Range<usize>)| {
+        let is_host = placement.backend.is_cpu();
+        let up = |(block, inner): (&ModuleFactors, Range<usize>)| {
             let start = block.outputs.start.max(cut.start);
             let outputs = start..block.outputs.end.min(cut.end).max(start);
             let first = (outputs.start - block.outputs.start) * inner.len();
             let up = block.up[first..][..outputs.len() * inner.len()].to_vec();
             let fits = up.iter().all(|number| number.abs() <= f16::MAX.to_f32());
-            let narrow = is_host && inner.len() < NARROW && place.dtype == DType::Bf16 && fits;
-            let dtype = if narrow { DType::F16 } else { place.dtype };
-            let matrix = matrix(up, inner.len());
-            let weight = Weight::new(&matrix, &Placement { dtype, ..place.clone() })?;
-            Ok(Up { outputs, inner, weight })
+            let narrow = is_host && inner.len() < NARROW && placement.dtype == DType::Bf16 && fits;
+            let dtype = if narrow { DType::F16 } else { placement.dtype };
+            let matrix = matrix_from_numbers(up, inner.len());
+            let weight = Weight::new(&matrix, &Placement { dtype, ..placement.clone() })?;
+            Ok(UpProjection { outputs, inner, weight })
         };
         let ups = blocks.iter().zip(inners).map(up).collect::<Result<Vec<_>>>()?;
         let down = (!down.is_empty()).then(|| weight(down, inputs)).transpose()?;
-        let blocks = if sharing == Sharing::Nothing { Vec::new() } else { blocks };
-        let dtype = place.dtype;
+        let blocks = if sharing == FactorSharding::Unsharded { Vec::new() } else { blocks };
+        let dtype = placement.dtype;
         Ok(Self { down, ups, ranks, inputs, dtype, sharing, shard, blocks })
     }
 
-    /// Whether ranks work on it together.
-    pub fn is_shared(&self) -> bool {
-        self.sharing != Sharing::Nothing
+    /// Returns true if ranks share the factors.
+    pub(super) fn is_shared(&self) -> bool {
+        self.sharing != FactorSharding::Unsharded
     }
 
-    /// What the ranks' A give together, from what this one's gives.
+    /// Combines the `A x` of all ranks, given this rank's.
+    ///
+    /// # Shapes
+    /// - `inner`: `[rows, this rank's rows of A]`
+    /// - returns: `[rows, ranks]`
     fn shared(&self, inner: Tensor) -> Result<Tensor> {
         match self.sharing {
-            Sharing::Nothing => Ok(inner),
-            Sharing::Down => self.shard.gather(inner, self.ranks),
-            Sharing::Up(_) => self.shard.sum(inner),
+            FactorSharding::Unsharded => Ok(inner),
+            FactorSharding::Down => self.shard.gather(inner, self.ranks),
+            FactorSharding::Up(_) => self.shard.sum(inner),
         }
     }
 
-    /// Adds `B A x` to the rows of `y` that `subset` names; `x` holds only those.
+    /// Adds `B A x` to the rows of `y` that `subset` names, on the CPU.
+    ///
+    /// # Shapes
+    /// - `x`: `[subset's rows, inputs]`
+    /// - `y`: `[all rows, outputs]`
     ///
     /// # Safety
-    /// `y` holds numbers, and no other thread touches those rows meanwhile.
-    pub unsafe fn add_on_host(
+    /// `y` is initialised, and no other thread reads or writes these rows at the same time.
+    pub(super) unsafe fn add_product_on_cpu(
         &self,
-        x: &Activations<'_>,
+        x: &ProductInput<'_>,
         y: &SharedRows<'_, f32>,
         subset: &RowSubset,
     ) -> Result<()> {
-        let down = self.down.as_ref().map(|down| down.on_host(x, None)).transpose()?;
+        let down = self.down.as_ref().map(|down| down.product_on_cpu(x, None)).transpose()?;
         let mut inner = down.unwrap_or_default();
         if self.is_shared() {
             let rows = x.rows();
@@ -174,15 +181,15 @@ impl LowRank {
                 columns = rows.flat_map(|row| &row[up.inner.clone()]).copied().collect();
                 &columns
             };
-            let inner = Activations::new(inner, up.inner.len());
-            // SAFETY: the caller's.
-            unsafe { up.weight.add_on_host(&inner, y, up.outputs.start, &subset.rows)? };
+            let inner = ProductInput::new(inner, up.inner.len());
+            // SAFETY: the caller keeps the contract of this function, which is the same.
+            unsafe { up.weight.add_product_on_cpu(&inner, y, up.outputs.start, &subset.rows)? };
         }
         Ok(())
     }
 
-    /// What kernels are told of it.
-    pub fn entry(&self) -> Result<Entry> {
+    /// Describes the factors to the kernels.
+    pub(super) fn entry(&self) -> Result<LoraEntry> {
         if self.ups.len() > PARTS {
             return Err(Error::Bug(format!(
                 "a product of {} modules has more than kernels take",
@@ -190,19 +197,19 @@ impl LowRank {
             )));
         }
         let own = match self.sharing {
-            Sharing::Down => self.shard.of(self.ranks),
-            Sharing::Nothing | Sharing::Up(_) => 0..self.ranks,
+            FactorSharding::Down => self.shard.range_of(self.ranks),
+            FactorSharding::Unsharded | FactorSharding::Up(_) => 0..self.ranks,
         };
-        let down = self.down.as_ref().map(Weight::on_device).transpose()?;
-        let mut entry = Entry {
+        let down = self.down.as_ref().map(Weight::device_view).transpose()?;
+        let mut entry = LoraEntry {
             down: down.map_or(0, |down| down.address),
             ranks: own.len() as u32,
             first: own.start as u32,
-            ..Entry::default()
+            ..LoraEntry::default()
         };
         for (part, up) in entry.parts.iter_mut().zip(&self.ups) {
-            *part = Part {
-                up: up.weight.on_device()?.address,
+            *part = LoraPart {
+                up: up.weight.device_view()?.address,
                 start: up.outputs.start as u32,
                 end: up.outputs.end as u32,
                 from: up.inner.start as u32,
@@ -212,27 +219,30 @@ impl LowRank {
         Ok(entry)
     }
 
-    /// Rows of A on all ranks.
-    pub fn ranks(&self) -> usize {
+    /// Returns the rows of A on all ranks together.
+    pub(super) fn ranks(&self) -> usize {
         self.ranks
     }
 
-    /// Rows of A that this rank has.
+    /// Returns the number of rows of A that this rank has.
     fn own_ranks(&self) -> usize {
         match self.sharing {
-            Sharing::Down => self.shard.of(self.ranks).len(),
-            Sharing::Nothing | Sharing::Up(_) => self.ranks,
+            FactorSharding::Down => self.shard.range_of(self.ranks).len(),
+            FactorSharding::Unsharded | FactorSharding::Up(_) => self.ranks,
         }
     }
 
-    /// `B A` of some output features, `[outputs, inputs]`.
-    pub fn matrix(&self, outputs: Range<usize>) -> Result<Vec<f32>> {
+    /// Computes `B A` for some output features.
+    ///
+    /// # Shapes
+    /// - returns: `[outputs, inputs]`, flat
+    pub(super) fn matrix(&self, outputs: Range<usize>) -> Result<Vec<f32>> {
         let mut up = vec![0f32; outputs.len() * self.ranks];
         let mut put = |of: &Range<usize>, inner: Range<usize>, rows: &[f32]| {
             for (row, numbers) in of.clone().zip(rows.chunks_exact(inner.len())) {
                 if outputs.contains(&row) {
-                    let place = (row - outputs.start) * self.ranks;
-                    up[place..][inner.clone()].copy_from_slice(numbers);
+                    let start = (row - outputs.start) * self.ranks;
+                    up[start..][inner.clone()].copy_from_slice(numbers);
                 }
             }
         };
@@ -254,39 +264,43 @@ impl LowRank {
                 self.blocks.iter().flat_map(|block| &block.down).copied().collect()
             }
         };
-        Expansion::new(&down, self.ranks, self.inputs).rows(&up)
+        PackedFactor::new(&down, self.ranks, self.inputs).rows(&up)
     }
 }
 
-/// A, ready to be multiplied with rows of B; or the other way about.
-pub struct Expansion(Packed);
+/// One low-rank factor, packed so that rows can be multiplied with it.
+pub(super) struct PackedFactor(PackedWeight);
 
-impl Expansion {
-    /// From A, `[rank, inputs]`.
-    pub fn new(down: &[f32], rank: usize, inputs: usize) -> Self {
+impl PackedFactor {
+    /// Packs A, `[rank, inputs]`, to be multiplied with rows of B.
+    pub(super) fn new(down: &[f32], rank: usize, inputs: usize) -> Self {
         let column = |input: usize, out: &mut [f32]| {
             out.iter_mut().enumerate().for_each(|(row, out)| *out = down[row * inputs + input]);
         };
-        Self(Packed::new(inputs, rank, PackedFormat::F32, &column))
+        Self(PackedWeight::new(inputs, rank, PackedFormat::F32, &column))
     }
 
-    /// From the rows themselves, `[inputs, rank]`.
-    pub fn of_rows(rows: &[f32], rank: usize) -> Self {
+    /// Packs the rows of a matrix `[inputs, rank]`, such as B, to be multiplied with columns of A.
+    pub(super) fn from_rows(rows: &[f32], rank: usize) -> Self {
         let read = |row: usize, out: &mut [f32]| out.copy_from_slice(&rows[row * rank..][..rank]);
-        Self(Packed::new(rows.len() / rank, rank, PackedFormat::F32, &read))
+        Self(PackedWeight::new(rows.len() / rank, rank, PackedFormat::F32, &read))
     }
 
-    /// Rows of `B A`, `[rows, inputs]`, from rows of B, `[rows, rank]`.
-    pub fn rows(&self, up: &[f32]) -> Result<Vec<f32>> {
-        Ok(self.0.product(&Activations::new(up, self.0.inputs()), None)?)
+    /// Multiplies rows with the factor.
+    ///
+    /// # Shapes
+    /// - `up`: `[rows, rank]`, flat
+    /// - returns: `[rows, inputs]`, flat
+    pub(super) fn rows(&self, up: &[f32]) -> Result<Vec<f32>> {
+        Ok(self.0.product(&ProductInput::new(up, self.0.inputs()), None)?)
     }
 }
 
-/// A matrix of numbers that are in memory.
-pub fn matrix(numbers: Vec<f32>, columns: usize) -> Matrix {
+/// Makes a matrix from numbers in memory, `[numbers / columns, columns]`.
+pub(super) fn matrix_from_numbers(numbers: Vec<f32>, columns: usize) -> Matrix {
     let rows = numbers.len() / columns;
     let read = move |row: usize, first: usize, out: &mut [f32]| {
         out.copy_from_slice(&numbers[row * columns + first..][..out.len()]);
     };
-    Matrix::of_numbers(rows, columns, Arc::new(read))
+    Matrix::from_numbers(rows, columns, Arc::new(read))
 }

@@ -1,68 +1,74 @@
-//! How the tokens of several sequences lie in one packed batch.
+//! The layout of several sequences' tokens in one packed batch.
+//!
+//! ```text
+//! rows        0  1  2 │ 3 │ 4  5
+//! sequence    a  a  a │ b │ c  c        a RowRange each
+//! position    0  1  2 │ 9 │ 4  5        c has 4 tokens in its KV cache already
+//! ```
 
 use super::{AdapterRows, rope::Angles};
 use crate::adapters::AdapterId;
-use llem_checkpoint::families::Rope;
+use llem_checkpoint::Rope;
 
-/// New tokens of one sequence.
+/// The new tokens of one sequence in a forward pass.
 #[derive(Clone, Copy, Debug)]
-pub struct Segment<'a> {
-    /// Which KV cache is the sequence's.
+pub(crate) struct PassSegment<'a> {
+    /// The index of the sequence's KV cache.
     pub slot: usize,
-    /// Tokens that are in it already.
+    /// The tokens that the KV cache has already.
     pub past: usize,
-    /// The tokens; at least one.
+    /// The new tokens. There is at least one.
     pub tokens: &'a [u32],
-    /// Tokens of the sequence after this pass, or all of its prompt while that is being run: what a rotary embedding may
-    /// depend on.
+    /// The length of the sequence after this pass, in tokens. While a prompt runs in several passes, it is the length
+    /// of the whole prompt. The frequencies of some rotary embeddings depend on it.
     pub length: usize,
-    /// What they run with.
+    /// The adapter that the tokens run with. `None` means the base weights.
     pub adapter: Option<AdapterId>,
 }
 
-/// A sequence's rows within the packed batch.
-pub struct Span {
-    /// Which KV cache is the sequence's.
+/// The rows of one sequence within the packed batch.
+pub(crate) struct RowRange {
+    /// The index of the sequence's KV cache.
     pub slot: usize,
-    /// First row.
+    /// The first row.
     pub start: usize,
-    /// Rows.
+    /// The number of rows.
     pub len: usize,
-    /// Tokens already in the KV cache.
+    /// The tokens that the KV cache has already.
     pub past: usize,
-    /// As of its [`Segment`].
+    /// The length of the sequence, as [`PassSegment::length`] defines it.
     pub length: usize,
 }
 
-/// What every layer of a forward pass shares.
-pub struct Packing {
-    /// The sequences, in row order.
-    pub spans: Vec<Span>,
-    /// The position of each row.
+/// The layout of a forward pass, which all layers share.
+pub(crate) struct Packing {
+    /// The rows of each sequence, in row order.
+    pub ranges: Vec<RowRange>,
+    /// The position of each row in its sequence.
     pub positions: Vec<usize>,
-    /// Of each of the model's rotary embeddings.
+    /// The angles of each row, one entry for each of the model's rotary embeddings.
     pub angles: Vec<Angles>,
     /// The rows that run with adapters.
     pub adapters: AdapterRows,
 }
 
 impl Packing {
-    /// Lays out segments.
-    pub fn new(segments: &[Segment<'_>], ropes: &[Rope]) -> Self {
+    /// Lays out the segments one after another.
+    pub(crate) fn new(segments: &[PassSegment<'_>], ropes: &[Rope]) -> Self {
         let mut start = 0;
-        let spans: Vec<Span> = segments
+        let ranges: Vec<RowRange> = segments
             .iter()
             .map(|segment| {
                 let len = segment.tokens.len();
                 start += len;
-                let Segment { slot, past, length, .. } = *segment;
-                Span { slot, start: start - len, len, past, length }
+                let PassSegment { slot, past, length, .. } = *segment;
+                RowRange { slot, start: start - len, len, past, length }
             })
             .collect();
         let positions: Vec<usize> =
-            spans.iter().flat_map(|span| span.past..span.past + span.len).collect();
-        let angles = ropes.iter().map(|rope| Angles::new(rope, &spans)).collect();
+            ranges.iter().flat_map(|range| range.past..range.past + range.len).collect();
+        let angles = ropes.iter().map(|rope| Angles::new(rope, &ranges)).collect();
         let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
-        Self { spans, positions, angles, adapters: AdapterRows::of(runs) }
+        Self { ranges, positions, angles, adapters: AdapterRows::from_runs(runs) }
     }
 }

@@ -1,82 +1,91 @@
-//! A weight of two dimensions as rows that can be read, wherever and however they are kept. It can be
-//! turned, stacked and reordered before a single number is copied.
+//! A two-dimensional weight whose rows can be read, wherever they are stored. It can be transposed, stacked and
+//! reordered before a single number is copied.
 
-use super::{gguf_weights, synthetic};
+use super::{gguf_weights, synthetic_weights};
 use crate::{
     Error, Result,
-    cpu::{Packed, PackedFormat},
+    cpu::{PackedFormat, PackedWeight},
 };
 use candle_core::{
     Device,
     quantized::{QMatMul, QStorage, QTensor},
 };
-use llem_checkpoint::{gguf::BlockFormat, mapped::Lease};
+use llem_checkpoint::{BlockFormat, MappedBytes};
 use llem_compute::ops::synthetic::SyntheticRow;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
-/// Reads numbers of row `index` from column `first` on, as f32.
-pub type ReadRow = Arc<dyn Fn(usize, usize, &mut [f32]) + Send + Sync>;
-/// The bytes of row `index`, whole blocks of a quantised format.
-pub type RowBytes = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
+/// Reads numbers of row `index` as f32, from column `first` on.
+pub(crate) type ReadRow = Arc<dyn Fn(usize, usize, &mut [f32]) + Send + Sync>;
+/// Returns the bytes of row `index`: whole blocks of a quantised format.
+pub(crate) type RowBytes = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
 
-/// `[rows, columns]`: output features by input features.
+/// A weight `[rows, columns]`: output features by input features.
 #[derive(Clone)]
-pub struct Matrix {
-    /// Output features.
+pub(crate) struct Matrix {
+    /// Number of output features.
     pub rows: usize,
-    /// Input features.
+    /// Number of input features.
     pub columns: usize,
-    source: Source,
-    /// What is mapped of it.
-    leases: Vec<Arc<Lease>>,
+    source: MatrixSource,
+    /// The mapped parts of files that the rows are read from.
+    leases: Vec<Arc<MappedBytes>>,
 }
 
-/// What row `index` is made of, where it is random.
-type RowOf = Arc<dyn Fn(usize) -> SyntheticRow + Send + Sync>;
+/// Returns the seed position of row `index` of a random weight.
+type SyntheticRows = Arc<dyn Fn(usize) -> SyntheticRow + Send + Sync>;
 
 #[derive(Clone)]
-enum Source {
+enum MatrixSource {
     Numbers(ReadRow),
-    Synthetic(RowOf),
+    Synthetic(SyntheticRows),
     Blocks(BlockFormat, RowBytes),
 }
 
 impl Matrix {
-    /// Rows of numbers.
-    pub fn of_numbers(rows: usize, columns: usize, read: ReadRow) -> Self {
-        Self { rows, columns, source: Source::Numbers(read), leases: Vec::new() }
+    /// Creates a matrix whose rows are read as numbers.
+    pub(crate) fn from_numbers(rows: usize, columns: usize, read: ReadRow) -> Self {
+        Self { rows, columns, source: MatrixSource::Numbers(read), leases: Vec::new() }
     }
 
-    /// Rows of random numbers, as [`synthetic::fill`] makes those of a tensor with a key.
-    pub fn synthetic(rows: usize, columns: usize, key: u64) -> Self {
+    /// Creates a matrix of random numbers: those that [`synthetic_weights::fill`] makes for `key`.
+    pub(crate) fn synthetic(rows: usize, columns: usize, key: u64) -> Self {
         let row = move |row: usize| SyntheticRow { key, start: (row * columns) as u64 };
-        Self { rows, columns, source: Source::Synthetic(Arc::new(row)), leases: Vec::new() }
+        Self { rows, columns, source: MatrixSource::Synthetic(Arc::new(row)), leases: Vec::new() }
     }
 
-    /// What its rows are made of, and half the width of their numbers' range, where they are random.
-    pub fn synthetic_rows(&self) -> Option<(Vec<SyntheticRow>, f32)> {
-        let Source::Synthetic(row) = &self.source else { return None };
-        Some(((0..self.rows).map(|index| row(index)).collect(), synthetic::half_width()))
+    /// Returns the seed position of each row, and half the width of the numbers' range. Returns `None` if the matrix
+    /// is not random.
+    pub(crate) fn synthetic_rows(&self) -> Option<(Vec<SyntheticRow>, f32)> {
+        let MatrixSource::Synthetic(row) = &self.source else { return None };
+        Some(((0..self.rows).map(|index| row(index)).collect(), synthetic_weights::half_width()))
     }
 
-    /// Rows of quantised blocks.
-    pub fn of_blocks(rows: usize, columns: usize, format: BlockFormat, bytes: RowBytes) -> Self {
-        Self { rows, columns, source: Source::Blocks(format, bytes), leases: Vec::new() }
+    /// Creates a matrix whose rows are quantised blocks.
+    pub(crate) fn from_blocks(
+        rows: usize,
+        columns: usize,
+        format: BlockFormat,
+        bytes: RowBytes,
+    ) -> Self {
+        Self { rows, columns, source: MatrixSource::Blocks(format, bytes), leases: Vec::new() }
     }
 
-    /// The same, of which this much of a file is mapped.
-    pub fn mapped(mut self, lease: Arc<Lease>) -> Self {
+    /// Adds a mapped part of a file from which the rows are read.
+    pub(crate) fn with_lease(mut self, lease: Arc<MappedBytes>) -> Self {
         self.leases.push(lease);
         self
     }
 
-    /// Gives the pages back that reading it has brought in. It can be read again.
-    pub fn release(&self) {
+    /// Gives the memory pages back that reading the mapped files has filled. The matrix can be read again.
+    pub(crate) fn release(&self) {
         self.leases.iter().for_each(|lease| lease.release());
     }
 
-    /// `gain (self + difference)`, row by row; refused for quantised blocks, which could not hold it.
-    pub fn plus(&self, difference: Vec<f32>, gain: Option<Vec<f32>>) -> Result<Self> {
+    /// Returns `gain (self + difference)`, with one gain for each row.
+    ///
+    /// # Errors
+    /// The matrix is quantised, because its blocks cannot represent the sum.
+    pub(crate) fn plus(&self, difference: Vec<f32>, gain: Option<Vec<f32>>) -> Result<Self> {
         let (read, columns) = (self.unquantised()?, self.columns);
         let sum = move |row: usize, first: usize, out: &mut [f32]| {
             read(row, first, out);
@@ -85,11 +94,11 @@ impl Matrix {
                 *out = gain * (*out + difference);
             }
         };
-        Ok(Self { source: Source::Numbers(Arc::new(sum)), ..self.clone() })
+        Ok(Self { source: MatrixSource::Numbers(Arc::new(sum)), ..self.clone() })
     }
 
-    /// The same with another's rows in place of those from `start` on.
-    pub fn with_rows(&self, start: usize, other: &Self) -> Result<Self> {
+    /// Returns this matrix with the rows of `other` in place of the rows from `start` on.
+    pub(crate) fn with_rows(&self, start: usize, other: &Self) -> Result<Self> {
         let (below, above) = (self.unquantised()?, other.unquantised()?);
         let replaced = start..start + other.rows;
         let read = move |row: usize, first: usize, out: &mut [f32]| match replaced.contains(&row) {
@@ -97,31 +106,31 @@ impl Matrix {
             false => below(row, first, out),
         };
         let leases = [&self.leases[..], &other.leases].concat();
-        Ok(Self { source: Source::Numbers(Arc::new(read)), leases, ..*self })
+        Ok(Self { source: MatrixSource::Numbers(Arc::new(read)), leases, ..*self })
     }
 
-    /// Whether it is kept in quantised blocks.
-    pub fn is_quantised(&self) -> bool {
-        matches!(self.source, Source::Blocks(..))
+    /// Returns true if the matrix is stored in quantised blocks.
+    pub(crate) fn is_quantised(&self) -> bool {
+        matches!(self.source, MatrixSource::Blocks(..))
     }
 
     fn unquantised(&self) -> Result<ReadRow> {
         match &self.source {
-            Source::Numbers(read) => Ok(Arc::clone(read)),
-            Source::Synthetic(row) => Ok(read_synthetic(row)),
-            Source::Blocks(..) => Err(Error::Unsupported(
+            MatrixSource::Numbers(read) => Ok(Arc::clone(read)),
+            MatrixSource::Synthetic(row) => Ok(read_synthetic(row)),
+            MatrixSource::Blocks(..) => Err(Error::Unsupported(
                 "an adapter cannot be merged into quantised weights without losing what it changes: attach it unmerged, or merge it into the checkpoint before quantising"
                     .to_owned(),
             )),
         }
     }
 
-    /// How its rows are read, whatever they are kept in.
-    pub fn widened(&self) -> Result<ReadRow> {
+    /// Returns a function that reads rows as f32, from any source.
+    pub(crate) fn widened(&self) -> Result<ReadRow> {
         match &self.source {
-            Source::Numbers(read) => Ok(Arc::clone(read)),
-            Source::Synthetic(row) => Ok(read_synthetic(row)),
-            Source::Blocks(..) => match self.to_host(PackedFormat::F32)? {
+            MatrixSource::Numbers(read) => Ok(Arc::clone(read)),
+            MatrixSource::Synthetic(row) => Ok(read_synthetic(row)),
+            MatrixSource::Blocks(..) => match self.to_host(PackedFormat::F32)? {
                 HostWeight::Packed(packed) => {
                     let columns = self.columns;
                     Ok(Arc::new(move |row, first, out: &mut [f32]| {
@@ -145,44 +154,49 @@ impl Matrix {
         }
     }
 
-    /// Rows `order(0), order(1), ...`, `count` of them.
-    pub fn select(
+    /// Returns a matrix of the `count` rows `order(0), order(1), ...`.
+    pub(crate) fn select(
         &self,
         count: usize,
         order: impl Fn(usize) -> usize + Send + Sync + 'static,
     ) -> Self {
         let source = match self.source.clone() {
-            Source::Numbers(read) => {
-                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
+            MatrixSource::Numbers(read) => {
+                MatrixSource::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
                     read(order(row), first, out);
                 }))
             }
-            Source::Synthetic(of) => Source::Synthetic(Arc::new(move |row| of(order(row)))),
-            Source::Blocks(format, bytes) => {
-                Source::Blocks(format, Arc::new(move |row| bytes(order(row))))
+            MatrixSource::Synthetic(of) => {
+                MatrixSource::Synthetic(Arc::new(move |row| of(order(row))))
+            }
+            MatrixSource::Blocks(format, bytes) => {
+                MatrixSource::Blocks(format, Arc::new(move |row| bytes(order(row))))
             }
         };
         Self { rows: count, columns: self.columns, source, leases: self.leases.clone() }
     }
 
-    /// Some of its columns. Quantised blocks are not cut.
-    pub fn columns(&self, kept: Range<usize>) -> Result<Self> {
+    /// Returns a matrix of some columns.
+    ///
+    /// # Errors
+    /// A quantised block would be cut.
+    pub(crate) fn columns(&self, kept: Range<usize>) -> Result<Self> {
         if kept == (0..self.columns) {
             return Ok(self.clone());
         }
         let start = kept.start;
         let source = match self.source.clone() {
-            Source::Numbers(read) => {
-                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
+            MatrixSource::Numbers(read) => {
+                MatrixSource::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
                     read(row, start + first, out);
                 }))
             }
-            Source::Synthetic(of) => Source::Synthetic(Arc::new(move |row| {
+            MatrixSource::Synthetic(of) => MatrixSource::Synthetic(Arc::new(move |row| {
                 let SyntheticRow { key, start: first } = of(row);
                 SyntheticRow { key, start: first + start as u64 }
             })),
-            Source::Blocks(format, bytes) => {
-                let (block, size) = (format.block(), format.block_bytes());
+            MatrixSource::Blocks(format, bytes) => {
+                let (block, size) = (format.block_len(), format.block_bytes());
                 if !start.is_multiple_of(block) || !kept.end.is_multiple_of(block) {
                     return Err(Error::Invalid(format!(
                         "inputs {start} to {} of a weight are not whole {format} blocks of {block}: split the model over fewer ranks, or use a checkpoint that is not quantised",
@@ -190,23 +204,24 @@ impl Matrix {
                     )));
                 }
                 let part = start / block * size..kept.end / block * size;
-                Source::Blocks(format, Arc::new(move |row| bytes(row)[part.clone()].to_vec()))
+                MatrixSource::Blocks(format, Arc::new(move |row| bytes(row)[part.clone()].to_vec()))
             }
         };
         Ok(Self { rows: self.rows, columns: kept.len(), source, leases: self.leases.clone() })
     }
 
-    /// Bytes that it takes in memory, at `size` bytes a number that is not quantised.
-    pub fn bytes(&self, size: usize) -> usize {
+    /// Returns the bytes of the matrix in memory, with `size` bytes for each number that is not quantised.
+    pub(crate) fn bytes(&self, size: usize) -> usize {
         let numbers = self.rows * self.columns;
         match &self.source {
-            Source::Numbers(_) | Source::Synthetic(_) => numbers * size,
-            Source::Blocks(format, _) => gguf_weights::kept_bytes(*format, numbers),
+            MatrixSource::Numbers(_) | MatrixSource::Synthetic(_) => numbers * size,
+            MatrixSource::Blocks(format, _) => gguf_weights::kept_bytes(*format, numbers),
         }
     }
 
-    /// The rows of several below one another. They have one width and, if quantised, one format.
-    pub fn stack(parts: &[Self]) -> Option<Self> {
+    /// Stacks the rows of several matrices of the same width. Returns `None` if quantised parts do not all have the
+    /// same format.
+    pub(crate) fn stack(parts: &[Self]) -> Option<Self> {
         let first = parts.first()?;
         let ends: Vec<usize> = parts
             .iter()
@@ -221,24 +236,24 @@ impl Matrix {
             (part, if part == 0 { row } else { row - ends[part - 1] })
         };
         let source = match &first.source {
-            Source::Synthetic(_) if parts.iter().all(|part| part.row_of().is_some()) => {
-                let all: Vec<RowOf> = parts.iter().filter_map(Self::row_of).collect();
-                Source::Synthetic(Arc::new(move |row| {
+            MatrixSource::Synthetic(_) if parts.iter().all(|part| part.row_of().is_some()) => {
+                let all: Vec<SyntheticRows> = parts.iter().filter_map(Self::row_of).collect();
+                MatrixSource::Synthetic(Arc::new(move |row| {
                     let (part, row) = place(row);
                     all[part](row)
                 }))
             }
-            Source::Numbers(_) | Source::Synthetic(_) => {
+            MatrixSource::Numbers(_) | MatrixSource::Synthetic(_) => {
                 let reads: Vec<ReadRow> = parts.iter().map(Self::numbers).collect::<Option<_>>()?;
-                Source::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
+                MatrixSource::Numbers(Arc::new(move |row, first, out: &mut [f32]| {
                     let (part, row) = place(row);
                     reads[part](row, first, out);
                 }))
             }
-            Source::Blocks(format, _) => {
+            MatrixSource::Blocks(format, _) => {
                 let all: Vec<RowBytes> =
                     parts.iter().map(|part| part.blocks(*format)).collect::<Option<_>>()?;
-                Source::Blocks(
+                MatrixSource::Blocks(
                     *format,
                     Arc::new(move |row| {
                         let (part, row) = place(row);
@@ -253,45 +268,46 @@ impl Matrix {
 
     fn numbers(&self) -> Option<ReadRow> {
         match &self.source {
-            Source::Numbers(read) => Some(Arc::clone(read)),
-            Source::Synthetic(row) => Some(read_synthetic(row)),
-            Source::Blocks(..) => None,
+            MatrixSource::Numbers(read) => Some(Arc::clone(read)),
+            MatrixSource::Synthetic(row) => Some(read_synthetic(row)),
+            MatrixSource::Blocks(..) => None,
         }
     }
 
-    fn row_of(&self) -> Option<RowOf> {
+    fn row_of(&self) -> Option<SyntheticRows> {
         match &self.source {
-            Source::Synthetic(row) => Some(Arc::clone(row)),
-            Source::Numbers(_) | Source::Blocks(..) => None,
+            MatrixSource::Synthetic(row) => Some(Arc::clone(row)),
+            MatrixSource::Numbers(_) | MatrixSource::Blocks(..) => None,
         }
     }
 
     fn blocks(&self, wanted: BlockFormat) -> Option<RowBytes> {
         match &self.source {
-            Source::Blocks(format, bytes) if *format == wanted => Some(Arc::clone(bytes)),
+            MatrixSource::Blocks(format, bytes) if *format == wanted => Some(Arc::clone(bytes)),
             _ => None,
         }
     }
 
-    /// Packs it for the CPU's kernels; blocks other than Q8_0 and the IQ4 formats stay as candle multiplies them.
-    pub fn to_host(&self, format: PackedFormat) -> Result<HostWeight> {
+    /// Packs the matrix for the CPU's kernels. Blocks other than Q8_0 and the IQ4 formats stay in the form that
+    /// candle multiplies.
+    pub(crate) fn to_host(&self, format: PackedFormat) -> Result<HostWeight> {
         Ok(match &self.source {
-            Source::Numbers(read) => {
+            MatrixSource::Numbers(read) => {
                 let read = |row: usize, out: &mut [f32]| read(row, 0, out);
-                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
+                HostWeight::Packed(PackedWeight::new(self.rows, self.columns, format, &read))
             }
-            Source::Synthetic(of) => {
+            MatrixSource::Synthetic(of) => {
                 let read = read_synthetic(of);
                 let read = |row: usize, out: &mut [f32]| read(row, 0, out);
-                HostWeight::Packed(Packed::new(self.rows, self.columns, format, &read))
+                HostWeight::Packed(PackedWeight::new(self.rows, self.columns, format, &read))
             }
-            Source::Blocks(BlockFormat::Q8_0, bytes) => {
-                HostWeight::Packed(Packed::from_q8_rows(self.rows, self.columns, &**bytes))
+            MatrixSource::Blocks(BlockFormat::Q8_0, bytes) => {
+                HostWeight::Packed(PackedWeight::from_q8_rows(self.rows, self.columns, &**bytes))
             }
-            Source::Blocks(format, bytes) => {
+            MatrixSource::Blocks(format, bytes) => {
                 if let Some(layout) = gguf_weights::iq4_layout(*format) {
                     let (rows, columns) = (self.rows, self.columns);
-                    let packed = Packed::from_iq4_rows(rows, columns, layout, &**bytes);
+                    let packed = PackedWeight::from_iq4_rows(rows, columns, layout, &**bytes);
                     return Ok(HostWeight::Packed(packed));
                 }
                 let dtype = gguf_weights::candle_dtype(*format).ok_or_else(|| {
@@ -306,26 +322,26 @@ impl Matrix {
     }
 }
 
-/// How rows of random numbers are read.
-fn read_synthetic(row: &RowOf) -> ReadRow {
+/// Returns a function that reads rows of random numbers.
+fn read_synthetic(row: &SyntheticRows) -> ReadRow {
     let row = Arc::clone(row);
     Arc::new(move |index, first, out: &mut [f32]| {
         let SyntheticRow { key, start } = row(index);
-        synthetic::fill(key, start + first as u64, out);
+        synthetic_weights::fill(key, start + first as u64, out);
     })
 }
 
-/// A weight in the CPU's memory, ready to multiply with.
-pub enum HostWeight {
-    /// For our own kernels.
-    Packed(Packed),
-    /// For candle's quantised products, with the tensor behind them.
+/// A weight in the CPU's memory, ready for matrix products.
+pub(crate) enum HostWeight {
+    /// A weight for this project's own kernels.
+    Packed(PackedWeight),
+    /// A weight for candle's quantised products, and the tensor that it is made of.
     Blocks(QMatMul, Arc<QTensor>),
 }
 
 impl HostWeight {
-    /// One row, as f32.
-    pub fn row(&self, index: usize, out: &mut [f32]) -> Result<()> {
+    /// Reads row `index` as f32 into `out`.
+    pub(crate) fn row(&self, index: usize, out: &mut [f32]) -> Result<()> {
         match self {
             Self::Packed(packed) => packed.row(index, out),
             Self::Blocks(_, tensor) => {
@@ -340,8 +356,8 @@ impl HostWeight {
         Ok(())
     }
 
-    /// Input features.
-    pub fn inputs(&self) -> usize {
+    /// Returns the number of input features.
+    pub(crate) fn inputs(&self) -> usize {
         match self {
             Self::Packed(packed) => packed.inputs(),
             Self::Blocks(_, tensor) => tensor.shape().dims()[1],

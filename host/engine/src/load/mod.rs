@@ -1,62 +1,64 @@
-//! From what a person typed to weights in memory.
+//! Loading a model: from the source that a person names to weights in memory.
 
+pub(crate) mod fixed_latency;
 mod gguf_weights;
-pub mod latency;
-pub mod matrix;
-pub mod opened_model;
-pub mod size;
-pub mod synthetic;
-pub mod weights;
+pub(crate) mod matrix;
+pub(crate) mod opened_model;
+pub(crate) mod size_check;
+pub(crate) mod synthetic_weights;
+pub(crate) mod weights;
 
-pub use weights::Weights;
+pub(crate) use weights::Weights;
 
-use crate::{DType, Device, Error, Result, Split, parallel::World};
+use crate::{DType, DeviceId, Error, Result, Split, parallel::World};
 use llem_checkpoint::{
     DigestOptions, ModelSource,
     chat::{self, DateTime},
 };
 use std::{sync::Arc, time::Duration};
 
-/// What to load, where and how.
+/// What to load, where, and how.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// Which model.
+    /// Where the model comes from.
     pub source: ModelSource,
-    /// Number format; none means the checkpoint's own.
+    /// Number format of the weights. `None` means the checkpoint's own format.
     pub dtype: Option<DType>,
-    /// Number format of keys and values; none means that of the weights. The CPU widens them to f32 as it reads them, a
-    /// device turns them into the format of its activations.
+    /// Number format of keys and values. `None` means the format of the weights. The CPU converts keys and values to
+    /// f32 when it reads them. A device converts them to the format of its activations.
     pub kv_dtype: Option<DType>,
-    /// Where it is to live; of a split model, where its first rank is, the others following.
-    pub device: Device,
+    /// The device of the model. For a split model, this is the device of the first rank, and the other ranks use the
+    /// next devices.
+    pub device: DeviceId,
     /// Seed of synthetic weights.
     pub seed: u64,
-    /// How it is split.
+    /// How the model is split over ranks.
     pub split: Split,
-    /// Threads of the CPU that its ranks on a machine share, for products, attention and the choice of tokens; none
-    /// means all that [`pool_threads`](crate::cpu::parallel::pool_threads) tells. What candle multiplies by itself
-    /// (weights in GGUF's k-quants) goes by `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` all the same.
+    /// CPU threads that the ranks of one machine share for matrix products, attention and the choice of tokens.
+    /// `None` means all that [`pool_threads`](crate::cpu::threads::pool_threads) returns. The products that candle
+    /// computes itself (weights in GGUF's k-quants) follow `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` in any case.
     pub threads: Option<usize>,
     /// How long ranks wait for one another before they give up.
     pub rank_timeout: Duration,
-    /// The processes that are its ranks; none means that they are threads.
+    /// The processes that are the ranks. `None` means that the ranks are threads of this process.
     pub world: Option<Arc<World>>,
-    /// How it and its adapters are identified.
+    /// How the model and its adapters are identified.
     pub digests: DigestOptions,
-    /// The date and time that its chat template is told if it asks.
+    /// The date and time that the chat template sees if it asks.
     pub date: DateTime,
 }
 
-/// How long ranks wait for one another unless they are told: more than a slow pass takes.
+/// The default of [`LoadOptions::rank_timeout`], which is longer than a slow pass takes.
 pub const RANK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Most ranks of a model: more than the GPUs of the largest systems that serve one.
+/// The most ranks of a model. The largest systems that serve one model have fewer GPUs.
 const MOST_RANKS: usize = 1 << 14;
 
 impl LoadOptions {
-    /// A model on the CPU, in the checkpoint's number format. Its chat template is told the date of now.
+    /// Creates options that load a model on the CPU, on one rank, in the checkpoint's number format, with seed 0, all
+    /// threads and the current date.
     pub fn new(source: ModelSource) -> Self {
-        let (device, split) = (Device::Cpu, Split::default());
+        let (device, split) = (DeviceId::Cpu, Split::default());
         Self {
             source,
             dtype: None,
@@ -72,13 +74,16 @@ impl LoadOptions {
         }
     }
 
-    /// Whether the CPU computes the model, though it counts as being on another device ([`Preset::stands_in`]).
+    /// Returns true if the CPU computes the model although the model counts as being on another device
+    /// (`Preset::stands_in`).
     ///
     /// # Errors
-    /// Its config cannot be read.
-    pub fn stands_in(&self) -> Result<bool> {
+    /// The config cannot be read.
+    pub(crate) fn stands_in(&self) -> Result<bool> {
         match &self.source {
-            ModelSource::Synthetic(preset) if self.device != Device::Cpu => Ok(preset.stands_in()?),
+            ModelSource::Synthetic(preset) if self.device != DeviceId::Cpu => {
+                Ok(preset.is_cpu_stand_in()?)
+            }
             _ => Ok(false),
         }
     }
@@ -86,8 +91,8 @@ impl LoadOptions {
     /// Refuses a number of threads that `ranks` ranks on this machine cannot share.
     ///
     /// # Errors
-    /// There are fewer than the ranks, or more than the machine runs at a time.
-    pub fn check_threads(&self, ranks: usize) -> Result<()> {
+    /// There are fewer threads than ranks, or more than the machine runs at the same time.
+    pub(crate) fn check_threads(&self, ranks: usize) -> Result<()> {
         let Some(threads) = self.threads else { return Ok(()) };
         let most = std::thread::available_parallelism().map_or(1, usize::from);
         if (ranks.max(1)..=most).contains(&threads) {
@@ -99,11 +104,11 @@ impl LoadOptions {
         )))
     }
 
-    /// How many ranks the split makes.
+    /// Returns the number of ranks that the split makes.
     ///
     /// # Errors
-    /// More than any machine runs.
-    pub fn ranks(&self) -> Result<usize> {
+    /// The split makes more ranks than any system has.
+    pub(crate) fn ranks(&self) -> Result<usize> {
         let Split { tensor, pipeline, data, .. } = self.split;
         let ranks = tensor.checked_mul(pipeline).and_then(|ranks| ranks.checked_mul(data));
         ranks.filter(|&ranks| ranks <= MOST_RANKS).ok_or_else(|| {
@@ -114,11 +119,14 @@ impl LoadOptions {
         })
     }
 
-    /// The device of each rank: the CPU for all, or GPUs one after another.
-    pub fn devices(&self) -> Result<Vec<Device>> {
+    /// Returns the device of each rank: the same device for all ranks, or GPUs one after another.
+    ///
+    /// # Errors
+    /// The machine has too few GPUs.
+    pub fn devices(&self) -> Result<Vec<DeviceId>> {
         let ranks = self.ranks()?;
-        let Device::Cuda(first) = self.device else { return Ok(vec![self.device; ranks]) };
-        let present = Device::cuda_count();
+        let DeviceId::Cuda(first) = self.device else { return Ok(vec![self.device; ranks]) };
+        let present = DeviceId::cuda_count();
         if ranks > 1 && first + ranks > present && !self.stands_in()? {
             return Err(Error::Invalid(format!(
                 "{} needs {ranks} GPUs from {} on, and this machine has {present}: split over at most {}",
@@ -127,6 +135,6 @@ impl LoadOptions {
                 present.saturating_sub(first)
             )));
         }
-        Ok((first..first + ranks).map(Device::Cuda).collect())
+        Ok((first..first + ranks).map(DeviceId::Cuda).collect())
     }
 }

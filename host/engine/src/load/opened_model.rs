@@ -1,60 +1,55 @@
-//! A checkpoint with its weights where an engine wants them, before the decoder is built of it.
+//! A checkpoint whose weights are ready to be read, before the decoder is built from it.
 
-use super::{LoadOptions, Weights, gguf_weights, latency::FixedLatency};
-use crate::{DType, ModelSource, Result, dtype::of_format, gpu::Place};
+use super::{LoadOptions, Weights, fixed_latency::FixedLatency, gguf_weights};
+use crate::{DType, ModelSource, Result, dtype::from_format, gpu::Backend};
 use llem_checkpoint::{
-    chat::ChatTemplate,
-    checkpoint::{Checkpoint, Tensors},
-    digest::Identity,
-    families::Shape,
-    tokenizer::Tokenizer,
+    Checkpoint, Identity, Shape, Tensors, chat::ChatTemplate, tokenizer::Tokenizer,
 };
 
-/// A model's parts.
-pub struct OpenedModel {
-    /// The source as it was resolved.
+/// The parts of a model, before they are loaded.
+pub(crate) struct OpenedModel {
+    /// The resolved source.
     pub source: String,
     /// The architecture's name in config.json.
     pub architecture: String,
-    /// How the decoder is built.
+    /// The dimensions and kinds of layers from which the decoder is built.
     pub shape: Shape,
-    /// Of what.
     pub weights: Weights,
-    /// Number format of what is not quantised.
+    /// Number format of the weights that are not quantised.
     pub dtype: DType,
-    /// Formats of quantised weights.
+    /// Formats of the quantised weights, if there are any.
     pub quantization: Option<String>,
-    /// What identifies it.
+    /// The digest that identifies the model.
     pub identity: Identity,
-    /// How long its passes take, where that is given.
+    /// How long passes take, for a model with a fixed latency.
     pub latency: Option<FixedLatency>,
-    /// Tokens that end a sequence.
+    /// End-of-sequence tokens.
     pub eos: Vec<u32>,
-    /// Text to tokens, where the source says how.
+    /// The tokenizer, if the source has one.
     pub tokenizer: Option<Tokenizer>,
-    /// Conversations to text, where the source says how.
+    /// The chat template, if the source has one.
     pub chat_template: Option<ChatTemplate>,
-    /// What its files say that has no effect here and may have had one elsewhere: a sentence each.
+    /// One sentence for each setting in the model's files that has no effect here and may have one in other programs.
     pub warnings: Vec<String>,
 }
 
 impl OpenedModel {
-    /// Resolves a source and maps or makes its weights.
+    /// Resolves a source, and maps its weights or prepares random ones.
     ///
     /// # Errors
-    /// There is no such model, or a file of it is missing or not what it should be.
-    pub fn open(options: &LoadOptions, place: &Place) -> Result<Self> {
+    /// The model does not exist, or one of its files is missing or malformed.
+    pub(crate) fn open(options: &LoadOptions, place: &Backend) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.source, options.seed, &options.digests)?;
         if let Tensors::Gguf(gguf) = &checkpoint.tensors {
             gguf_weights::check(gguf)?;
         }
         let latency = match &options.source {
             ModelSource::Synthetic(preset) => {
-                FixedLatency::of_config(&preset.text()?, preset.path())?
+                FixedLatency::from_config(&preset.text()?, preset.path())?
             }
             _ => None,
         };
-        let dtype = options.dtype.unwrap_or_else(|| of_format(checkpoint.format));
+        let dtype = options.dtype.unwrap_or_else(|| from_format(checkpoint.format));
         Ok(Self {
             source: checkpoint.source,
             architecture: checkpoint.architecture,

@@ -1,4 +1,4 @@
-//! What the control groups of this process leave of its memory (cgroups(7), versions 1 and 2).
+//! How much memory the control groups of this process leave (cgroups(7), versions 1 and 2).
 //!
 //! ```text
 //! /proc/self/cgroup      the group within each hierarchy     4:memory:/docker/abc, 0::/system.slice/run.scope
@@ -16,41 +16,45 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a version calls the figures of a group.
-struct Names {
+/// The file names of a group's figures in one version of cgroups.
+struct GroupFiles {
     limit: &'static str,
     usage: &'static str,
-    /// In `memory.stat`: file cache of the group and of those below it, which the kernel drops before it refuses.
+    /// Keys in `memory.stat` of the file cache of the group and of the groups below it. The kernel drops this cache
+    /// before it refuses memory.
     cache: [&'static str; 2],
 }
 
-const VERSION_1: Names = Names {
+const VERSION_1: GroupFiles = GroupFiles {
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
     cache: ["total_inactive_file", "total_active_file"],
 };
-const VERSION_2: Names =
-    Names { limit: "memory.max", usage: "memory.current", cache: ["inactive_file", "active_file"] };
+const VERSION_2: GroupFiles = GroupFiles {
+    limit: "memory.max",
+    usage: "memory.current",
+    cache: ["inactive_file", "active_file"],
+};
 
-/// Bytes that the tightest group leaves; none without groups that limit memory.
-pub fn left(proc: &Path) -> Option<u64> {
+/// Returns the bytes that the tightest group leaves, or `None` if no group limits memory.
+pub(super) fn left(proc: &Path) -> Option<u64> {
     let of = |controller, names| {
         control_groups(proc, controller).into_iter().filter_map(move |group| left_in(&group, names))
     };
     of("", &VERSION_2).chain(of("memory", &VERSION_1)).min()
 }
 
-fn left_in(group: &Path, names: &Names) -> Option<u64> {
+fn left_in(group: &Path, names: &GroupFiles) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-    // Version 2 says `max` where there is no limit.
+    // Version 2 has `max` in place of a number if there is no limit.
     let (limit, usage) = (number(names.limit)?, number(names.usage)?);
     let cache = names.cache.iter().filter_map(|key| entry(&group.join("memory.stat"), key));
     Some(limit.saturating_sub(usage.saturating_sub(cache.sum())))
 }
 
-/// The folders of this process' group in a hierarchy, and of those above it, innermost first. The hierarchy is that
-/// of a controller of version 1, or with no name that of version 2. `proc` is where `/proc` is.
-pub fn control_groups(proc: &Path, controller: &str) -> Vec<PathBuf> {
+/// Returns the folders of this process's group and of the groups above it, innermost first. `controller` names a
+/// hierarchy of version 1, and an empty name means version 2. `proc` is the folder of procfs.
+pub(super) fn control_groups(proc: &Path, controller: &str) -> Vec<PathBuf> {
     find(proc, controller).unwrap_or_default()
 }
 
@@ -66,7 +70,8 @@ fn find(proc: &Path, controller: &str) -> Option<Vec<PathBuf>> {
             "" => mount.fs_type == "cgroup2",
             name => mount.fs_type == "cgroup" && mount.super_options.contains_key(name),
         })?;
-    // In a container the group may be told by its name outside, of which the mount shows the end.
+    // In a container, the group may have its name outside of the container, and the mount contains the end of that
+    // path.
     let within = Path::new(&group.pathname).strip_prefix(&root).unwrap_or(Path::new(""));
     let within = if within.starts_with("..") { Path::new("") } else { within };
     let folder = mount_point.join(within);

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 const GIB: u64 = 1 << 30;
 
-/// What is left in a system with these files, `MOUNT` in them being the folder of its control groups. Its machine
-/// has 8 GiB left.
+/// Returns the bytes left in a system with these files. `MOUNT` in a file stands for the folder of the control
+/// groups. The machine has 8 GiB left.
 fn left(files: &[(&str, &str)], address_space: Option<u64>, held: u64) -> Option<u64> {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let groups = folder.path().join("groups");

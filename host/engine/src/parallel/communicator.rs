@@ -1,59 +1,44 @@
-//! What ranks of a group do together.
+//! The calls with which the ranks of a group exchange tensors.
 
 use crate::Result;
 use candle_core::Tensor;
 use std::time::Duration;
 
-/// A group of ranks, as one of them sees it. All ranks of a group make the same calls in the same order,
-/// except for [`send`](Self::send) and [`recv`](Self::recv), which come in pairs.
+/// A group of ranks, as seen by one of them. All ranks of a group make the same calls in the same order, except for
+/// [`send`](Self::send) and [`recv`](Self::recv), which come in pairs.
 ///
-/// Fails when a rank of the model has failed, or has not come within the deadline: the error names it.
-pub trait Communicator: Send + Sync {
-    /// This rank's place in the group.
-    fn index(&self) -> usize;
-
-    /// Ranks in the group.
-    fn size(&self) -> usize;
-
-    /// The sum of every rank's `x`, which all have one shape. Every rank gets the same bits.
+/// Every call fails if a rank of the model has failed, or has not come within the deadline. The error names that
+/// rank.
+pub(crate) trait Communicator: Send + Sync {
+    /// Sums `x` over all ranks. Every rank gets the same bits.
+    ///
+    /// # Shapes
+    /// - `x`: any shape, the same on all ranks
+    /// - returns: the shape of `x`
     fn all_reduce(&self, x: Tensor) -> Result<Tensor>;
 
-    /// Every rank's `x`, which all have one shape, in the order of the group.
+    /// Returns the `x` of every rank, in the order of the group. All have one shape.
     fn all_gather(&self, x: &Tensor) -> Result<Vec<Tensor>>;
 
-    /// The `x` of rank `root`, of the shape and format that every rank gives.
-    fn broadcast(&self, x: &Tensor, root: usize) -> Result<Tensor>;
-
-    /// Hands `x` to rank `to`, without waiting until that has taken it.
+    /// Sends `x` to rank `to` without waiting until it is received.
     fn send(&self, x: &Tensor, to: usize) -> Result<()>;
 
-    /// What rank `from` sent.
+    /// Waits for the tensor that rank `from` sends.
     fn recv(&self, from: usize) -> Result<Tensor>;
 
-    /// Waits for every rank.
-    fn barrier(&self) -> Result<()>;
-
-    /// Whether there is nobody else, nor anything to try out.
+    /// Returns true if the group needs no calls, because there is only one rank.
     fn is_solo(&self) -> bool {
         false
     }
 
-    /// Time spent in these calls so far, waiting for others included.
+    /// Returns the time spent in these calls so far, including the time spent waiting for others.
     fn time(&self) -> Result<Duration>;
 }
 
-/// The group of one rank.
-pub struct Solo;
+/// A group of one rank.
+pub(crate) struct Solo;
 
 impl Communicator for Solo {
-    fn index(&self) -> usize {
-        0
-    }
-
-    fn size(&self) -> usize {
-        1
-    }
-
     fn all_reduce(&self, x: Tensor) -> Result<Tensor> {
         Ok(x)
     }
@@ -62,20 +47,12 @@ impl Communicator for Solo {
         Ok(vec![x.clone()])
     }
 
-    fn broadcast(&self, x: &Tensor, _: usize) -> Result<Tensor> {
-        Ok(x.clone())
-    }
-
     fn send(&self, _: &Tensor, _: usize) -> Result<()> {
         Err(nobody())
     }
 
     fn recv(&self, _: usize) -> Result<Tensor> {
         Err(nobody())
-    }
-
-    fn barrier(&self) -> Result<()> {
-        Ok(())
     }
 
     fn is_solo(&self) -> bool {

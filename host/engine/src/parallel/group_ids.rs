@@ -1,18 +1,18 @@
-//! How ranks on GPUs find each other.
+//! NCCL's ids of the groups that a rank belongs to.
 
 use serde::{Deserialize, Serialize};
 
-/// What ranks on GPUs need to find each other's groups, as NCCL makes it.
+/// NCCL's ids of a rank's two groups. The rank needs them to find the other ranks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct GroupIds {
-    /// Of the ranks of a stage; none where that is one rank.
+pub(crate) struct GroupIds {
+    /// Id of the group of ranks of one stage. `None` if the stage has only one rank.
     pub tensor: Option<Vec<u8>>,
-    /// Of the ranks that have the same part of all stages.
+    /// Id of the group of ranks that have the same part of all stages. `None` if there is only one stage.
     pub pipeline: Option<Vec<u8>>,
 }
 
-/// Whether even a rank that is alone is to go through NCCL: `LLEM_COMMUNICATOR=nccl`, to try it on a
-/// machine with one GPU.
-pub fn is_nccl_asked() -> bool {
+/// Returns true if `LLEM_COMMUNICATOR=nccl` is set: then even a single rank uses NCCL, to try it on a machine with
+/// one GPU.
+pub(super) fn is_nccl_asked() -> bool {
     std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
 }

@@ -1,25 +1,25 @@
-//! A pass in parts, so that the stages of a pipeline work at the same time.
+//! Splits a forward pass into parts, so that the stages of a pipeline work at the same time.
 
-use super::split::part;
-use crate::layers::Segment;
+use super::split::part_range;
+use crate::layers::PassSegment;
 
-/// Rows that a pass is worth cutting at for the sake of several stages: with fewer, a product takes as
-/// long as its weights take to be read, and reading them once for all rows is best.
-pub const WORTH_CUTTING: usize = 64;
+/// Number of rows for each part that makes it worthwhile to split a pass. With fewer rows, a matrix product takes as
+/// long as its weights take to be read, and it is best to read them once for all rows.
+pub(super) const WORTH_CUTTING: usize = 64;
 
-/// The rows of a pass in `count` parts of nearly one size, a segment being cut where a part ends.
-pub fn microbatches<'a>(
-    segments: &[Segment<'a>],
+/// Splits the rows of a pass into `count` parts of nearly equal size. A segment is cut where a part ends.
+pub(super) fn microbatches<'a>(
+    segments: &[PassSegment<'a>],
     rows: usize,
     count: usize,
-) -> Vec<Vec<Segment<'a>>> {
+) -> Vec<Vec<PassSegment<'a>>> {
     let count = count.clamp(1, rows.max(1));
     if count == 1 {
         return vec![segments.to_vec()];
     }
     (0..count)
         .map(|index| {
-            let part = part(rows, index, count);
+            let part = part_range(rows, index, count);
             let mut start = 0;
             let cut = segments.iter().filter_map(|segment| {
                 let len = segment.tokens.len();
@@ -28,7 +28,7 @@ pub fn microbatches<'a>(
                 start += len;
                 let tokens = segment.tokens.get(first..first + own.len())?;
                 let past = segment.past + first;
-                (!tokens.is_empty()).then_some(Segment { past, tokens, ..*segment })
+                (!tokens.is_empty()).then_some(PassSegment { past, tokens, ..*segment })
             });
             cut.collect()
         })
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn microbatches_cut_segments_and_keep_their_order() {
         let tokens: Vec<u32> = (0..10).collect();
-        let segment = |slot, past, range: std::ops::Range<usize>| Segment {
+        let segment = |slot, past, range: std::ops::Range<usize>| PassSegment {
             slot,
             past,
             length: past + range.len(),

@@ -1,42 +1,46 @@
-//! A model on several ranks: tensor- and pipeline-parallel, and as replicas that share requests.
+//! A model on several ranks: tensor and pipeline parallelism, and replicas that share the requests.
 //!
 //! ```text
 //! Model ─┬─ Replica 0 ── leader ──────┐ stage 0 ┐
-//!        │      │ Command             │ tensor  │ pipeline      each rank: Rank = Decoder (its layers,
+//!        │      │ RankCommand         │ tensor  │ pipeline      each rank: Rank = Decoder (its layers,
 //!        │      └───► rank 1 ─────────┘ group   │ groups        its shard of each) + KV caches
 //!        │      └───► rank 2, 3 ──────  stage 1 ┘
 //!        └─ Replica 1 ── ...
 //! ```
 //!
-//! The leader decides what is run and the others are told; in between ranks meet only in their groups'
-//! [`Communicator`]s, and run the same code whatever those are: threads of this process, processes over
-//! sockets, or GPUs over NCCL.
+//! The leader decides what is run and sends commands to the other ranks. During a command, ranks meet only in the
+//! [`Communicator`]s of their groups. They run the same code whether the group is made of threads of this process, of
+//! processes over sockets, or of GPUs over NCCL.
+//!
+//! Start at [`Split`] (how a model is split), [`Replica`] (one copy of a model on its ranks), [`rank::Rank`] (one
+//! rank's part), [`World`] (ranks that are processes) and [`failure::FailureState`] (what happens when a rank fails
+//! or hangs).
 
-pub mod command;
 mod communicator;
 mod cpu_group;
 mod device_group;
-pub mod fate;
+pub(crate) mod failure;
 mod group_ids;
-mod launch;
+mod group_membership;
+mod launch_environment;
 mod microbatches;
-mod nccl;
-pub mod rank;
+mod nccl_init;
+pub(crate) mod rank;
+pub(crate) mod rank_command;
 mod rank_device;
 mod rendezvous;
-pub mod replica;
-mod seat;
+pub(crate) mod replica;
 mod shard;
-mod sockets;
-pub mod split;
-mod threads;
+mod socket_transport;
+pub(crate) mod split;
+mod thread_transport;
 mod worker;
-pub mod world;
+pub(crate) mod world;
 
-pub use communicator::{Communicator, Solo};
-pub use device_group::DeviceGroup;
-pub use launch::launcher_variables;
-pub use replica::{BatchRoom, Replica, ReplicaConfig};
-pub use shard::Shard;
+pub(crate) use communicator::{Communicator, Solo};
+pub(crate) use device_group::DeviceGroup;
+pub use launch_environment::launcher_variables;
+pub(crate) use replica::{BatchMemory, Replica, ReplicaConfig};
+pub(crate) use shard::Shard;
 pub use split::Split;
 pub use world::World;

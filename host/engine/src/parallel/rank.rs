@@ -1,86 +1,83 @@
-//! One rank: its part of the decoder, its KV caches, and what it does on command.
+//! One rank: its part of the decoder, its KV caches, and the commands that it runs.
 
 use super::{
     Communicator, DeviceGroup, Shard,
-    command::{Attach, Attached, Command, KvCopy, Loaded, Reply},
     microbatches::{WORTH_CUTTING, microbatches},
-    nccl::Invitation,
+    nccl_init::NcclInit,
+    rank_command::{Attach, AttachedPart, KvCopy, LoadedPart, RankCommand, Reply},
     rank_device::DevicePart,
 };
 use crate::{
-    AdapterSource, Device, Error, Result,
+    AdapterSource, DeviceId, Error, Result,
     adapters::{AdapterId, AdapterTensors},
     decoder::{Decoder, Stage},
-    gpu::{Logits, OnDevice, Workspace},
-    kv_cache::{CachePool, KvCache, Layout},
-    layers::{AdapterRows, Packing, Segment, Use},
-    load::{Weights, latency::FixedLatency},
+    gpu::{DecoderTables, Logits, Workspace},
+    kv_cache::{CacheLayout, CachePool, KvCache},
+    layers::{AdapterRows, ModuleUsage, Packing, PassSegment},
+    load::{Weights, fixed_latency::FixedLatency},
 };
 use candle_core::Tensor;
-use llem_checkpoint::{DigestOptions, families::Shape};
+use llem_checkpoint::{DigestOptions, Shape};
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// What a rank is made of.
-pub struct RankConfig {
-    /// The checkpoint.
+/// What a rank needs to load its part of a model.
+pub(crate) struct RankConfig {
     pub weights: Weights,
-    /// The model's shape.
     pub shape: Shape,
-    /// Its layers.
+    /// The rank's pipeline stage, with its layers.
     pub stage: Stage,
-    /// Its part of them.
+    /// The rank's part of these layers.
     pub shard: Shard,
     /// The ranks that have the same part of the other stages.
     pub pipeline: Arc<dyn Communicator>,
-    /// Where it lives.
-    pub device: Device,
-    /// How its groups form, where they are of GPUs.
-    pub invitation: Option<Invitation>,
-    /// Parts that a pass is cut into, where that was asked.
+    pub device: DeviceId,
+    /// How the rank's groups form over NCCL, if the ranks are on GPUs.
+    pub nccl_init: Option<NcclInit>,
+    /// Number of parts that a pass is split into, if the user set it.
     pub microbatches: Option<usize>,
-    /// Number format of keys and values; none means that of the weights.
+    /// Number format of keys and values. `None` means the format of the weights.
     pub kv_dtype: Option<crate::DType>,
-    /// Ranks that use the same memory.
-    pub sharing: usize,
-    /// How long passes take, where that is given.
+    /// Number of ranks on this machine, which share its memory.
+    pub local_ranks: usize,
+    /// How long passes take, for a model with a fixed latency.
     pub latency: Option<FixedLatency>,
 }
 
-/// A rank with its part of a model.
-pub struct Rank {
+/// A rank with its loaded part of a model.
+pub(crate) struct Rank {
     pub(super) decoder: Decoder,
     pub(super) shard: Shard,
     pub(super) pipeline: Arc<dyn Communicator>,
     pub(super) microbatches: Option<usize>,
     latency: Option<FixedLatency>,
-    /// What it has on its device, unless that is the CPU.
+    /// The rank's state on its device, or `None` if the rank computes on the CPU.
     pub(super) device: Option<DevicePart>,
-    /// The adapters that are attached, by their slots, and the highest rank of each.
+    /// The attached adapters in the order of their slots, each with the highest rank of its factors.
     pub(super) attached: Vec<(AdapterId, usize)>,
-    pub(super) layout: Layout,
+    pub(super) layout: CacheLayout,
     pub(super) pool: CachePool,
     pub(super) batches: BTreeMap<u64, Vec<KvCache>>,
-    loaded: Loaded,
+    loaded: LoadedPart,
 }
 
 impl Rank {
-    /// Loads its part.
-    pub fn load(config: RankConfig) -> Result<Self> {
+    /// Loads the rank's part of the model. Waits for the other ranks if their groups form over NCCL.
+    pub(crate) fn load(config: RankConfig) -> Result<Self> {
         let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
-        let RankConfig { device, microbatches, kv_dtype, sharing, latency, .. } = config;
+        let RankConfig { device, microbatches, kv_dtype, local_ranks, latency, .. } = config;
         let dtype = weights.dtype();
         let place = device.open(dtype, kv_dtype.unwrap_or(dtype), shape.head_dim)?;
         let weights = weights.for_rank(shard.clone(), &place);
         let mut decoder = Decoder::load(&weights, shape, stage.clone())?;
         decoder.publish(&[])?;
         place.synchronize()?;
-        let layout = decoder.cache_layout(kv_dtype, sharing);
-        let on_device = OnDevice::of(&decoder)?;
-        let invited = config.invitation.map(|invitation| invitation.accept(&place)).transpose()?;
+        let layout = decoder.cache_layout(kv_dtype, local_ranks);
+        let on_device = DecoderTables::from_decoder(&decoder)?;
+        let invited = config.nccl_init.map(|nccl_init| nccl_init.join(&place)).transpose()?;
         let device_part = on_device.map(|on_device| {
             let gpu = &on_device.gpu;
             let staged = || [&shard.group, &pipeline].map(|g| DeviceGroup::staged(g, &gpu.device));
@@ -93,7 +90,7 @@ impl Rank {
             })
         });
         Ok(Self {
-            loaded: Loaded {
+            loaded: LoadedPart {
                 parameters: weights.parameters(),
                 bytes: weights.bytes(),
                 decode_bytes: weights.bytes().saturating_sub(decoder.lookup_bytes() as u64),
@@ -114,58 +111,57 @@ impl Rank {
         })
     }
 
-    /// What whoever has a rank load is told of it.
-    pub fn load_reply(loaded: &Result<Self>) -> Reply {
-        loaded.as_ref().map_or_else(Reply::failed, |rank| Reply::Loaded(rank.loaded()))
+    /// Returns the reply to a load command.
+    pub(crate) fn load_reply(loaded: &Result<Self>) -> Reply {
+        loaded.as_ref().map_or_else(Reply::from, |rank| Reply::Loaded(rank.loaded()))
     }
 
-    /// What it has loaded.
-    pub fn loaded(&self) -> Loaded {
+    /// Returns what this rank has loaded.
+    pub(crate) fn loaded(&self) -> LoadedPart {
         self.loaded.clone()
     }
 
-    /// Whether it computes on the CPU.
-    pub fn is_on_cpu(&self) -> bool {
-        self.decoder.place().is_host()
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        self.decoder.backend().is_cpu()
     }
 
-    /// Does what it is told.
-    pub fn execute(&mut self, command: &Command) -> Result<Reply> {
+    /// Runs a command.
+    pub(crate) fn execute(&mut self, command: &RankCommand) -> Result<Reply> {
         match command {
-            Command::Reserve(capacities) => {
+            RankCommand::Reserve(capacities) => {
                 let made = self.pool.reserve(&self.layout, capacities)?;
                 tracing::debug!(made, held_bytes = self.pool.bytes(), "KV caches reserved");
             }
-            &Command::Open(batch, count, capacity) => {
+            &RankCommand::Open(batch, count, capacity) => {
                 let caches = self.pool.reserve_apart(&self.layout, count, capacity)?;
                 let bytes = caches.iter().map(KvCache::bytes).sum();
                 self.batches.insert(batch, caches);
                 return Ok(Reply::Reserved(bytes));
             }
-            Command::Close(batch) => drop(self.batches.remove(batch)),
-            Command::Copy(batch, copies) => self.copy(*batch, copies)?,
-            Command::Pass(pass) => {
+            RankCommand::Close(batch) => drop(self.batches.remove(batch)),
+            RankCommand::Copy(batch, copies) => self.copy(*batch, copies)?,
+            RankCommand::Pass(pass) => {
                 let segments: Vec<_> =
                     pass.segments.iter().map(|segment| segment.segment()).collect();
                 self.pass(pass.batch, &segments, &pass.wanted)?;
             }
-            Command::Attach(Attach { id, source, seed }) => {
-                // The leader tells what the adapter is.
-                let digests = DigestOptions::nothing();
+            RankCommand::Attach(Attach { id, source, seed }) => {
+                // The leader computes the digests.
+                let digests = DigestOptions::disabled();
                 let mut opened = source.parse::<AdapterSource>()?.open(*seed, &digests)?;
                 return Ok(Reply::Attached(self.attach(*id, &mut opened.tensors)?));
             }
-            Command::Detach(id) => self.detach(*id)?,
-            Command::Merge(id) => {
-                self.decoder.for_each_adapted(|_, part| part.merge(*id))?;
+            RankCommand::Detach(id) => self.detach(*id)?,
+            RankCommand::Merge(id) => {
+                self.decoder.for_each_adapter_target(|_, part| part.merge(*id))?;
                 self.publish()?;
             }
-            Command::Unmerge => {
-                self.decoder.for_each_adapted(|_, part| part.unmerge())?;
+            RankCommand::Unmerge => {
+                self.decoder.for_each_adapter_target(|_, part| part.unmerge())?;
                 self.publish()?;
             }
-            Command::Synchronize => self.synchronize()?,
-            Command::Tell => {
+            RankCommand::Synchronize => self.synchronize()?,
+            RankCommand::CommunicationTime => {
                 let time = self.communication_time().map(|time| time.as_nanos() as u64);
                 return Ok(Reply::Time(time.map_err(|error| error.to_string())));
             }
@@ -173,18 +169,22 @@ impl Rank {
         Ok(Reply::Done)
     }
 
-    /// Runs new tokens of several sequences, whose caches take their keys and values. The logits of the
-    /// `wanted` rows, `[wanted, vocab]`, come to the first rank of the first stage; to others none do.
-    pub fn pass(
+    /// Runs new tokens of several sequences and stores their keys and values in their caches.
+    ///
+    /// # Shapes
+    /// - `segments`: the new tokens, `[rows]` in all
+    /// - `wanted`: the rows whose logits are needed
+    /// - returns: `[wanted, vocab]` on the first rank of the first stage, and `None` on all other ranks
+    pub(crate) fn pass(
         &mut self,
         batch: Option<u64>,
-        segments: &[Segment<'_>],
+        segments: &[PassSegment<'_>],
         wanted: &[u32],
     ) -> Result<Option<Logits>> {
         let began = Instant::now();
         let logits = match self.device {
             Some(_) => self.run_on_device(batch, segments, wanted)?.map(Logits::Device),
-            None => self.run(batch, segments, wanted)?.map(Logits::Host),
+            None => self.run(batch, segments, wanted)?.map(Logits::Cpu),
         };
         if let Some(latency) = self.latency {
             latency.wait(began, segments)?;
@@ -199,7 +199,7 @@ impl Rank {
     fn run(
         &mut self,
         batch: Option<u64>,
-        segments: &[Segment<'_>],
+        segments: &[PassSegment<'_>],
         wanted: &[u32],
     ) -> Result<Option<Tensor>> {
         let stage = self.decoder.stage().clone();
@@ -234,7 +234,7 @@ impl Rank {
         let leads = self.shard.index == 0;
         if stage.is_last() {
             let runs = segments.iter().map(|segment| (segment.adapter, segment.tokens.len()));
-            let adapters = AdapterRows::of(runs).select(wanted);
+            let adapters = AdapterRows::from_runs(runs).select(wanted);
             let hidden = if kept.len() == 1 { kept.remove(0) } else { Tensor::cat(&kept, 0)? };
             let logits = self.decoder.logits(&hidden, &adapters)?;
             if stage.is_first() {
@@ -249,7 +249,6 @@ impl Rank {
         Ok(None)
     }
 
-    /// Copies keys and values between the caches of a continuous batch.
     fn copy(&mut self, batch: u64, copies: &[KvCopy]) -> Result<()> {
         let caches = self.batches.get_mut(&batch).map_or(&mut [][..], |caches| caches);
         copies.iter().try_for_each(|&KvCopy { from, to, tokens }| {
@@ -260,23 +259,29 @@ impl Rank {
         })
     }
 
-    /// Takes from an adapter what is its own.
-    pub fn attach(&mut self, id: AdapterId, tensors: &mut AdapterTensors) -> Result<Attached> {
-        let mut total = Attached::default();
-        let attached = self.decoder.for_each_adapted(|used, part| {
+    /// Loads this rank's part of an adapter. If that fails, nothing of the adapter stays attached.
+    pub(crate) fn attach(
+        &mut self,
+        id: AdapterId,
+        tensors: &mut AdapterTensors,
+    ) -> Result<AttachedPart> {
+        let mut total = AttachedPart::default();
+        let attached = self.decoder.for_each_adapter_target(|used, part| {
             let added = part.attach(id, tensors)?;
-            if part.tells() {
-                total.added.and(&added);
+            if part.reports_totals() {
+                total.added.add(&added);
                 match used {
-                    Use::Tokens(share) => total.flops_per_token += share * added.flops_per_row,
-                    Use::Logits => total.flops_per_logits += added.flops_per_row,
+                    ModuleUsage::Tokens(share) => {
+                        total.flops_per_token += share * added.flops_per_row
+                    }
+                    ModuleUsage::Logits => total.flops_per_logits += added.flops_per_row,
                 }
             }
             Ok(())
         });
         self.attached.push((id, total.added.rank));
         if let Err(error) = attached.and_then(|()| self.publish()) {
-            // What went wrong is told, rather than that undoing it did.
+            // The first error is reported, even if the cleanup fails too.
             let _ = self.detach(id);
             return Err(error);
         }
@@ -284,18 +289,18 @@ impl Rank {
         Ok(total)
     }
 
-    /// Forgets an adapter.
-    pub fn detach(&mut self, id: AdapterId) -> Result<()> {
+    /// Drops an adapter.
+    pub(crate) fn detach(&mut self, id: AdapterId) -> Result<()> {
         self.attached.retain(|&(attached, _)| attached != id);
-        // Tables that name it go before what they name.
+        // Device tables that refer to the adapter are rewritten before its factors are freed.
         self.publish()?;
-        self.decoder.for_each_adapted(|_, part| {
+        self.decoder.for_each_adapter_target(|_, part| {
             part.detach(id);
             Ok(())
         })
     }
 
-    /// Tells a device what has changed about adapters and weights.
+    /// Uploads the tables of attached adapters and changed weights to the device.
     fn publish(&mut self) -> Result<()> {
         let slots: Vec<AdapterId> = self.attached.iter().map(|&(id, _)| id).collect();
         self.decoder.publish(&slots)?;
@@ -303,7 +308,7 @@ impl Rank {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.decoder.place().synchronize()
+        self.decoder.backend().synchronize()
     }
 
     fn communication_time(&self) -> Result<Duration> {
@@ -314,7 +319,11 @@ impl Rank {
     }
 }
 
-/// The wanted rows of those that begin with row `start` of a pass.
+/// Selects the wanted rows of `x`, whose first row is row `start` of the pass.
+///
+/// # Shapes
+/// - `x`: `[rows, hidden]`
+/// - returns: `[wanted rows in x, hidden]`, or `None` if no row of `x` is wanted
 fn select(x: Tensor, wanted: &[u32], start: usize) -> Result<Option<Tensor>> {
     let rows = x.dim(0)?;
     let here: Vec<u32> = wanted

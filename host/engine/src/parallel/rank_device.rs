@@ -1,4 +1,4 @@
-//! A rank's pass on its device.
+//! A rank's forward pass on its device.
 
 use super::{
     DeviceGroup,
@@ -8,31 +8,35 @@ use super::{
 use crate::{
     DType, Error, Result,
     adapters::AdapterId,
-    gpu::{DeviceLogits, OnDevice, PassSize, Stream, Workspace},
-    layers::Segment,
+    gpu::{DecoderTables, DeviceLogits, PassSize, ResidualStream, Workspace},
+    layers::PassSegment,
 };
 
-/// What a rank has on its device besides its part of the model.
-pub struct DevicePart {
-    /// Kept from one pass to the next.
+/// A rank's state on its device, besides its part of the model.
+pub(super) struct DevicePart {
+    /// Memory that is reused from pass to pass.
     pub workspace: Workspace,
-    /// The decoder's tables.
-    pub on_device: OnDevice,
-    /// The ranks of its stage.
+    pub on_device: DecoderTables,
+    /// The ranks of this rank's stage.
     pub tensor: DeviceGroup,
-    /// The ranks that have its part of the other stages.
+    /// The ranks that have this rank's part of the other stages.
     pub stages: DeviceGroup,
 }
 
-/// Modules of one product that an adapter may have factors for, which lie side by side.
+/// Most modules of one matrix product that an adapter may have factors for, side by side.
 const MODULES: usize = 4;
 
 impl Rank {
-    /// Runs new tokens of several sequences. The logits of the `wanted` rows come to the first rank of the first stage.
+    /// Runs new tokens of several sequences.
+    ///
+    /// # Shapes
+    /// - `segments`: the new tokens, `[rows]` in all
+    /// - `wanted`: the rows whose logits are needed
+    /// - returns: `[wanted, vocab]` on the first rank of the first stage, and `None` on all other ranks
     pub(super) fn run_on_device(
         &mut self,
         batch: Option<u64>,
-        segments: &[Segment<'_>],
+        segments: &[PassSegment<'_>],
         wanted: &[u32],
     ) -> Result<Option<DeviceLogits>> {
         let Self { decoder, device, attached, batches, pool, shard, microbatches: asked, .. } =
@@ -56,9 +60,9 @@ impl Rank {
         let size = PassSize {
             rows,
             wanted: wanted.len(),
-            // A cut may leave one row of a segment.
+            // Cutting a pass may leave segments of a single row.
             decodes: segments.len() + parts.len(),
-            // As many as there may be: a step that is longer than the last one allocates nothing.
+            // The capacity of the caches, so that a step that is longer than the last one allocates nothing.
             longest: segments
                 .iter()
                 .filter_map(|segment| Some(caches.get(segment.slot)?.capacity()))
@@ -82,48 +86,56 @@ impl Rank {
                 .map(|&row| row - start as u32)
                 .collect();
             start += len;
-            workspace.plan.fill(gpu, &segments, caches, &decoder.shape().ropes, &slots, &wanted)?;
-            let Workspace { plan, arena, .. } = &*workspace;
+            workspace.tables.fill(
+                gpu,
+                &segments,
+                caches,
+                &decoder.shape().ropes,
+                &slots,
+                &wanted,
+            )?;
+            let Workspace { tables, arena, .. } = &*workspace;
             arena.scoped(|| {
-                let run = plan.run(gpu, arena, tensor)?;
+                let context = tables.row_context(gpu, arena, tensor)?;
                 let stream = if stage.is_first() {
-                    decoder.embed_on_device(&run, plan)?
+                    decoder.embed_on_device(&context, tables)?
                 } else {
-                    let x = run.take(len, hidden)?;
+                    let x = context.take(len, hidden)?;
                     stages.recv(x, len * hidden, gpu.dtype, stage.index - 1)?;
-                    Stream::new(x)
+                    ResidualStream::new(x)
                 };
-                let mut stream = decoder.run_layers(&run, plan, on_device, stream)?;
+                let mut stream =
+                    decoder.forward_layers_on_device(&context, tables, on_device, stream)?;
                 if !stage.is_last() {
-                    stream.settle(&run, hidden)?;
+                    stream.add_pending(&context, hidden)?;
                     return stages.send(stream.x, len * hidden, gpu.dtype, stage.index + 1);
                 }
                 if wanted.is_empty() {
                     return Ok(());
                 }
-                let rows = plan.wanted_rows()?;
+                let rows = tables.wanted_rows()?;
                 if is_cut {
-                    stream.settle(&run, hidden)?;
+                    stream.add_pending(&context, hidden)?;
                     let to = workspace.hidden().view().part(kept * row, wanted.len() * row)?;
                     kept += wanted.len();
                     return Ok(gpu.rows.gather(wanted.len(), hidden, rows, stream.x, to)?);
                 }
-                let run = plan.run_of_wanted(gpu, arena, tensor)?;
+                let context = tables.wanted_context(gpu, arena, tensor)?;
                 let out = workspace.logits(wanted.len(), vocab);
-                decoder.logits_on_device(&run, on_device, &stream, Some(rows), &out)
+                decoder.logits_on_device(&context, on_device, &stream, Some(rows), &out)
             })?;
         }
         if !has_logits {
             return Ok(None);
         }
         if stage.is_last() && is_cut {
-            workspace.plan.fill_wanted(gpu, segments, &slots, wanted)?;
-            let Workspace { plan, arena, .. } = &*workspace;
+            workspace.tables.fill_wanted(gpu, segments, &slots, wanted)?;
+            let Workspace { tables, arena, .. } = &*workspace;
             arena.scoped(|| {
-                let run = plan.run_of_wanted(gpu, arena, tensor)?;
-                let stream = Stream::new(workspace.hidden().view());
+                let context = tables.wanted_context(gpu, arena, tensor)?;
+                let stream = ResidualStream::new(workspace.hidden().view());
                 let out = workspace.logits(wanted.len(), vocab);
-                decoder.logits_on_device(&run, on_device, &stream, None, &out)
+                decoder.logits_on_device(&context, on_device, &stream, None, &out)
             })?;
         }
         let logits = workspace.logits(wanted.len(), vocab);

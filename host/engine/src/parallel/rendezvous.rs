@@ -1,9 +1,9 @@
 //! How the processes of a launch find one another.
 //!
-//! What they say here is JSON, which every version of llem can read, so that rank 0 can tell which version another is
-//! of before they go on in postcard, which only one version can.
+//! Messages here are JSON, which every version of llem can read. So rank 0 can tell which version another process
+//! has. After that the processes speak postcard, which only equal versions understand.
 
-use super::{fate::Fate, launch::Launch, sockets::Peer};
+use super::{failure::FailureState, launch_environment::LaunchEnvironment, socket_transport::Peer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -14,30 +14,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often who waits looks.
-const POLL: Duration = Duration::from_millis(50);
+/// Time between two attempts to accept or make a connection.
+const ACCEPT_INTERVAL: Duration = Duration::from_millis(50);
 
-impl Launch {
-    /// Finds all others and connects with each, and tells rank 0 the UUID of this process' GPU. Fails when one has not
-    /// come within `deadline`.
-    pub fn join(
+impl LaunchEnvironment {
+    /// Finds all other processes and connects to each. Tells rank 0 the UUID of this process's GPU. Fails if a
+    /// process has not come within `deadline`.
+    pub(super) fn join(
         &self,
         deadline: Duration,
-        fate: &Arc<Fate>,
+        failure: &Arc<FailureState>,
         identity: Option<&str>,
     ) -> Result<Vec<Arc<Peer>>> {
         let until = Instant::now() + deadline;
         let arrived = if self.rank == 0 { self.gather(until) } else { self.come(until, identity) }?;
         let peers = arrived.into_iter().map(|Arrived { rank, identity, stream }| {
             let mut peer =
-                Peer::new(rank, stream, fate).map_err(|error| self.broken(rank, &error))?;
+                Peer::new(rank, stream, failure).map_err(|error| self.broken(rank, &error))?;
             peer.identity = identity;
             Ok(Arc::new(peer))
         });
         peers.collect()
     }
 
-    /// Rank 0: waits for the others and tells each where those are.
+    /// On rank 0: waits for the others and tells each of them where the others listen.
     fn gather(&self, until: Instant) -> Result<Vec<Arrived>> {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)).map_err(|error| {
             Error::Invalid(format!(
@@ -65,8 +65,8 @@ impl Launch {
                     self.size,
                     version()
                 );
-                // If it cannot hear it, rank 0 says it all the same.
-                let _ = say(&mut stream, &Answer::Err(refusal.clone()));
+                // The other process may be too old to read the message, so rank 0 reports it too.
+                let _ = write_message(&mut stream, &PeerAddresses::Err(refusal.clone()));
                 return Err(Error::Invalid(refusal));
             }
             if hello.rank == 0 || arrived.iter().any(|(other, ..)| other.rank == hello.rank) {
@@ -80,17 +80,18 @@ impl Launch {
             arrived.push((hello, place, stream));
         }
         arrived.sort_by_key(|(hello, ..)| hello.rank);
-        let table = Answer::Ok(arrived.iter().map(|(_, place, _)| *place).collect());
+        let table = PeerAddresses::Ok(arrived.iter().map(|(_, place, _)| *place).collect());
         arrived
             .into_iter()
             .map(|(hello, _, mut stream)| {
-                say(&mut stream, &table).map_err(|error| self.broken(hello.rank, &error))?;
+                write_message(&mut stream, &table)
+                    .map_err(|error| self.broken(hello.rank, &error))?;
                 Ok(Arrived { rank: hello.rank, identity: hello.identity, stream })
             })
             .collect()
     }
 
-    /// Any other rank: goes to rank 0, then to those before it, and waits for those after it.
+    /// On any other rank: connects to rank 0 and to the ranks before this one, and waits for the ranks after it.
     fn come(&self, until: Instant, identity: Option<&str>) -> Result<Vec<Arrived>> {
         let nobody = |error: &io::Error| self.late("rank 0 has", error);
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|e| nobody(&e))?;
@@ -98,18 +99,18 @@ impl Launch {
         let (version, identity) = (version().to_owned(), identity.map(str::to_owned));
         let hello = Hello { rank: self.rank, size: self.size, port, version, identity };
         let mut first = connect((self.host.as_str(), self.port), until).map_err(|e| nobody(&e))?;
-        say(&mut first, &hello).map_err(|error| nobody(&error))?;
+        write_message(&mut first, &hello).map_err(|error| nobody(&error))?;
         first.set_read_timeout(Some(left(until))).map_err(|error| nobody(&error))?;
         // Rank 0 answers once all have come.
-        let answer: Answer = hear(&mut first).map_err(|error| nobody(&error))?;
+        let answer: PeerAddresses = read_message(&mut first).map_err(|error| nobody(&error))?;
         let table = answer.map_err(Error::Invalid)?;
-        // Who the others are is for rank 0 to know.
+        // Only rank 0 needs to know the GPUs of the others.
         let arrived = |rank, stream| Arrived { rank, identity: None, stream };
         let mut streams = vec![arrived(0, first)];
         for (rank, place) in (1..self.rank).zip(&table) {
             let late = |error: &io::Error| self.late(&format!("rank {rank} has"), error);
             let mut stream = connect(place, until).map_err(|error| late(&error))?;
-            say(&mut stream, &hello).map_err(|error| late(&error))?;
+            write_message(&mut stream, &hello).map_err(|error| late(&error))?;
             streams.push(arrived(rank, stream));
         }
         while streams.len() + 1 < self.size {
@@ -132,25 +133,25 @@ impl Launch {
     }
 }
 
-/// What a process says of itself first.
+/// The first message of a process.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hello {
     rank: usize,
     size: usize,
-    /// Where it waits for others.
+    /// The port on which the process listens for others.
     port: u16,
     version: String,
-    /// The UUID of its GPU, where it is on one.
+    /// UUID of the process's GPU, or `None` if it is not on a GPU.
     identity: Option<String>,
 }
 
-/// What rank 0 answers once all have come: where the others wait, from rank 1 on. Or why it refuses.
-type Answer = std::result::Result<Vec<SocketAddr>, String>;
+/// The answer of rank 0 once all have come: where the other ranks listen, from rank 1 on, or why rank 0 refuses.
+type PeerAddresses = std::result::Result<Vec<SocketAddr>, String>;
 
-/// A process that has come.
+/// A process that has connected.
 struct Arrived {
     rank: usize,
-    /// The UUID of its GPU, as it told rank 0.
+    /// UUID of the process's GPU, as it told rank 0.
     identity: Option<String>,
     stream: TcpStream,
 }
@@ -168,13 +169,14 @@ fn connect(place: impl ToSocketAddrs, until: Instant) -> io::Result<TcpStream> {
         match TcpStream::connect(&place) {
             Ok(stream) => return Ok(stream),
             Err(error) if Instant::now() > until => return Err(error),
-            // It may not have begun to listen yet.
-            Err(_) => thread::sleep(POLL),
+            // The other process may not listen yet.
+            Err(_) => thread::sleep(ACCEPT_INTERVAL),
         }
     }
 }
 
-/// The next to come, and what it says of itself; nothing where that is no rank of ours.
+/// Accepts the next connection and reads its first message. The message is `None` if the connection is not from a
+/// rank.
 fn accept(listener: &TcpListener, until: Instant) -> io::Result<(TcpStream, Option<Hello>)> {
     listener.set_nonblocking(true)?;
     loop {
@@ -182,34 +184,34 @@ fn accept(listener: &TcpListener, until: Instant) -> io::Result<(TcpStream, Opti
             Ok((mut stream, _)) => {
                 stream.set_nonblocking(false)?;
                 stream.set_read_timeout(Some(left(until).min(Duration::from_secs(5))))?;
-                let hello = hear(&mut stream).ok();
+                let hello = read_message(&mut stream).ok();
                 return Ok((stream, hello));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if Instant::now() > until {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                thread::sleep(POLL);
+                thread::sleep(ACCEPT_INTERVAL);
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// The longest greeting that is believed.
-const GREETING: u32 = 1 << 20;
+/// Bytes of the longest first message that is accepted.
+const LONGEST_HELLO: u32 = 1 << 20;
 
-fn say(stream: &mut TcpStream, what: &impl Serialize) -> io::Result<()> {
+fn write_message(stream: &mut TcpStream, what: &impl Serialize) -> io::Result<()> {
     let body = serde_json::to_vec(what)?;
     stream.write_all(&(body.len() as u32).to_le_bytes())?;
     stream.write_all(&body)
 }
 
-fn hear<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Result<T> {
+fn read_message<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Result<T> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
-    if length > GREETING {
+    if length > LONGEST_HELLO {
         return Err(io::Error::other("not a greeting of llem"));
     }
     let mut body = vec![0; length as usize];
@@ -228,9 +230,9 @@ mod tests {
         drop(free);
         let join = move |rank: usize, identity: Option<&str>| {
             let host = "127.0.0.1".to_owned();
-            let launch = Launch { rank, size: 3, host, port, local: 0 };
+            let launch = LaunchEnvironment { rank, size: 3, host, port, local: 0 };
             let deadline = Duration::from_secs(20);
-            let peers = launch.join(deadline, &Arc::new(Fate::new(deadline)), identity)?;
+            let peers = launch.join(deadline, &Arc::new(FailureState::new(deadline)), identity)?;
             let told = |peer: &Arc<Peer>| (peer.rank, peer.identity.clone());
             Ok::<_, Error>(peers.iter().map(told).collect::<Vec<_>>())
         };
@@ -254,13 +256,15 @@ mod tests {
                 let mut stream = connect(("127.0.0.1", port), until).expect("rank 0 waits");
                 let version = "0.0.9".to_owned();
                 let hello = Hello { rank: 1, size: 2, port: 1, version, identity: None };
-                say(&mut stream, &hello).expect("said");
-                hear::<Answer>(&mut stream).expect("an answer").expect_err("it is refused")
+                write_message(&mut stream, &hello).expect("said");
+                read_message::<PeerAddresses>(&mut stream)
+                    .expect("an answer")
+                    .expect_err("it is refused")
             });
             let host = "127.0.0.1".to_owned();
-            let launch = Launch { rank: 0, size: 2, host, port, local: 0 };
+            let launch = LaunchEnvironment { rank: 0, size: 2, host, port, local: 0 };
             let deadline = Duration::from_secs(20);
-            let refused = launch.join(deadline, &Arc::new(Fate::new(deadline)), None);
+            let refused = launch.join(deadline, &Arc::new(FailureState::new(deadline)), None);
             (other.join().expect("it ends"), refused)
         });
         let sentence = refused.err().expect("it is of another version").to_string();

@@ -1,72 +1,80 @@
-//! Which part of a stage's weights a tensor-parallel rank has, and with whom it shares the rest.
+//! Which part of a stage's weights a tensor-parallel rank has.
 
-use super::{Communicator, Solo, split::part};
+use super::{Communicator, Solo, split::part_range};
 use crate::Result;
 use candle_core::Tensor;
 use std::{ops::Range, sync::Arc};
 
-/// A tensor-parallel rank's part.
+/// The part of one tensor-parallel rank, and the group of ranks that have the other parts.
 #[derive(Clone)]
-pub struct Shard {
-    /// Its place in the group.
+pub(crate) struct Shard {
+    /// Index of this rank in the group.
     pub index: usize,
-    /// Ranks in the group.
+    /// Number of ranks in the group.
     pub count: usize,
-    /// Whether whole experts are dealt out.
+    /// Whether each rank has whole experts (expert parallelism), instead of a part of every expert.
     pub experts: bool,
-    /// Whether both factors of an adapter are cut.
+    /// Whether both factors of an adapter are split over the ranks.
     pub sharded_adapters: bool,
-    /// The group.
     pub group: Arc<dyn Communicator>,
 }
 
 impl Shard {
-    /// All of everything, alone.
-    pub fn whole() -> Self {
+    /// Returns the shard of a rank that has all weights alone.
+    pub(crate) fn unsplit() -> Self {
         let group = Arc::new(Solo);
         Self { index: 0, count: 1, experts: false, sharded_adapters: false, group }
     }
 
-    /// Whether there is nobody to share with.
-    pub fn is_whole(&self) -> bool {
+    /// Returns true if there are no other ranks in the group.
+    pub(crate) fn is_unsplit(&self) -> bool {
         self.count == 1
     }
 
-    /// Its part of `total` things.
-    pub fn of(&self, total: usize) -> Range<usize> {
-        part(total, self.index, self.count)
+    /// Returns this rank's part of `total` items.
+    pub(crate) fn range_of(&self, total: usize) -> Range<usize> {
+        part_range(total, self.index, self.count)
     }
 
-    /// Its part of `total` numbers that come in whole blocks, as far as they do.
-    pub fn of_blocks(&self, total: usize, block: usize) -> Range<usize> {
+    /// Returns this rank's part of `total` numbers without cutting a block. If `total` is not a whole number of
+    /// blocks, blocks may be cut.
+    pub(crate) fn range_of_blocks(&self, total: usize, block: usize) -> Range<usize> {
         if !total.is_multiple_of(block) {
-            return self.of(total);
+            return self.range_of(total);
         }
-        let blocks = self.of(total / block);
+        let blocks = self.range_of(total / block);
         blocks.start * block..blocks.end * block
     }
 
-    /// Its part of `heads` key heads that all ranks together need: some of its own, or one that it has
-    /// in common with others.
-    pub fn of_heads(&self, heads: usize) -> Range<usize> {
+    /// Returns the key heads that this rank needs of `heads` in all: its own part, or one head that it shares with
+    /// other ranks if there are fewer heads than ranks.
+    pub(crate) fn range_of_heads(&self, heads: usize) -> Range<usize> {
         if heads >= self.count {
-            return self.of(heads);
+            return self.range_of(heads);
         }
         let head = self.index * heads / self.count;
         head..head + 1
     }
 
-    /// The sum of every rank's `x`.
-    pub fn sum(&self, x: Tensor) -> Result<Tensor> {
+    /// Sums `x` over all ranks.
+    ///
+    /// # Shapes
+    /// - `x`: any shape, the same on all ranks
+    /// - returns: the shape of `x`
+    pub(crate) fn sum(&self, x: Tensor) -> Result<Tensor> {
         if self.group.is_solo() { Ok(x) } else { self.group.all_reduce(x) }
     }
 
-    /// Every rank's columns side by side, where this rank has its part of `total`.
-    pub fn gather(&self, x: Tensor, total: usize) -> Result<Tensor> {
+    /// Puts the columns of all ranks side by side.
+    ///
+    /// # Shapes
+    /// - `x`: `[rows, columns]` with this rank's part of `total` columns
+    /// - returns: `[rows, total]`
+    pub(crate) fn gather(&self, x: Tensor, total: usize) -> Result<Tensor> {
         if self.group.is_solo() {
             return Ok(x);
         }
-        // Every rank sends as much as the one with the most.
+        // All ranks send tensors of one shape, as wide as the widest part.
         let widest = total.div_ceil(self.count);
         let padded = match widest - x.dim(1)? {
             0 => x,
@@ -76,7 +84,7 @@ impl Shard {
         let kept = parts
             .iter()
             .enumerate()
-            .map(|(index, x)| Ok(x.narrow(1, 0, part(total, index, self.count).len())?))
+            .map(|(index, x)| Ok(x.narrow(1, 0, part_range(total, index, self.count).len())?))
             .collect::<Result<Vec<_>>>()?;
         Ok(Tensor::cat(&kept, 1)?)
     }

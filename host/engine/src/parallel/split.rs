@@ -1,59 +1,73 @@
-//! How a model is split over ranks, and which splits a model can have.
+//! How a model is split over ranks, and which splits a model allows.
 
 use crate::{Error, Result};
-use llem_checkpoint::families::Shape;
+use llem_checkpoint::Shape;
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::Range};
 
-/// How a model is split. Rank `(d · pipeline + p) · tensor + t` is tensor rank `t` of stage `p` of
-/// replica `d`: ranks that talk most are neighbours, as Megatron-LM orders them (arXiv 2104.04473).
+/// How a model is split over ranks. Rank `(d · pipeline + p) · tensor + t` is tensor rank `t` of stage `p` of replica
+/// `d`: the ranks that communicate most are next to each other, as in Megatron-LM (arXiv 2104.04473).
+///
+/// ```
+/// use llem_engine::Split;
+///
+/// let split = Split::new(2, 3, 1);
+/// assert_eq!(split.ranks(), 6);
+/// // Ten layers in three stages.
+/// assert_eq!([0, 1, 2].map(|stage| split.layers_of(stage, 10)), [0..3, 3..6, 6..10]);
+/// assert_eq!(split.to_string(), "tp2 pp3 dp1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
-    /// Ranks that share every product (Megatron-LM, arXiv 1909.08053).
+    /// Number of ranks that share every matrix product (Megatron-LM, arXiv 1909.08053).
     pub tensor: usize,
-    /// Stages that share the layers (GPipe, arXiv 1811.06965).
+    /// Number of stages that share the layers (GPipe, arXiv 1811.06965).
     pub pipeline: usize,
-    /// Copies of the model that share the requests.
+    /// Number of copies of the model, which share the requests.
     pub data: usize,
-    /// Whether whole experts are dealt out among the tensor ranks, rather than each being cut.
+    /// Whether each tensor rank has whole experts (expert parallelism), instead of a part of every expert.
     pub experts: bool,
-    /// Whether both factors of an adapter are cut (S-LoRA, arXiv 2311.03285, section 6), rather than the
-    /// one that is multiplied with what is cut already.
+    /// Whether both factors of an adapter are split (S-LoRA, arXiv 2311.03285, section 6), instead of only the factor
+    /// next to a split weight.
     pub sharded_adapters: bool,
-    /// Parts that a pass is cut into, so that stages work at the same time; none means as many as stages.
+    /// Number of parts that a pass is split into, so that stages work at the same time. `None` means as many as
+    /// stages.
     pub microbatches: Option<usize>,
 }
 
 impl Default for Split {
     fn default() -> Self {
-        Self::of(1, 1, 1)
+        Self::new(1, 1, 1)
     }
 }
 
 impl Split {
-    /// With everything but the three sizes as it usually is.
-    pub fn of(tensor: usize, pipeline: usize, data: usize) -> Self {
+    /// Creates a split into tensor ranks, stages and replicas, with defaults for the other fields.
+    pub fn new(tensor: usize, pipeline: usize, data: usize) -> Self {
         let (experts, sharded_adapters, microbatches) = (false, false, None);
         Self { tensor, pipeline, data, experts, sharded_adapters, microbatches }
     }
 
-    /// Ranks of one copy of the model.
-    pub fn ranks_of_replica(&self) -> usize {
+    /// Returns the number of ranks of one copy of the model.
+    pub(crate) fn ranks_of_replica(&self) -> usize {
         self.tensor * self.pipeline
     }
 
-    /// All ranks.
+    /// Returns the number of ranks of all copies.
     pub fn ranks(&self) -> usize {
         self.ranks_of_replica() * self.data
     }
 
-    /// The layers of a stage.
+    /// Returns the layers of stage `stage` if the model has `layers` of them.
     pub fn layers_of(&self, stage: usize, layers: usize) -> Range<usize> {
-        part(layers, stage, self.pipeline)
+        part_range(layers, stage, self.pipeline)
     }
 
-    /// Refuses a split that this model cannot have, and says which it can. `block` inputs of a weight are
-    /// kept together.
+    /// Refuses a split that the model does not allow, and says which splits it allows. `block` is the number of
+    /// inputs of a quantised weight that must stay together.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`], which names the flag to change.
     pub fn check(&self, shape: &Shape, block: usize) -> Result<()> {
         let refuse = |message: String| Err(Error::Invalid(message));
         if self.tensor == 0 || self.pipeline == 0 || self.data == 0 || self.microbatches == Some(0)
@@ -62,21 +76,21 @@ impl Split {
                 "tensor, pipeline, data and microbatches of a split must be at least 1".to_owned(),
             );
         }
-        if !takes_tensor(shape, self.tensor) {
+        if !can_split_heads(shape, self.tensor) {
             return refuse(format!(
                 "--tp {} cannot split {} query and {} key heads evenly: use --tp {}",
                 self.tensor,
                 shape.heads,
                 shape.kv_heads,
-                listed((1..=shape.heads).filter(|&count| takes_tensor(shape, count)))
+                listed((1..=shape.heads).filter(|&count| can_split_heads(shape, count)))
             ));
         }
-        if !cuts_no_block(shape, self.tensor, block) {
+        if !has_no_cut_block(shape, self.tensor, block) {
             return refuse(format!(
                 "--tp {} would cut the checkpoint's blocks of {block} numbers: use --tp {}, or weights that are not quantised",
                 self.tensor,
                 listed((1..=shape.heads).filter(|&count| {
-                    takes_tensor(shape, count) && cuts_no_block(shape, count, block)
+                    can_split_heads(shape, count) && has_no_cut_block(shape, count, block)
                 }))
             ));
         }
@@ -95,23 +109,23 @@ impl Split {
                 "--ep with --tp {} leaves ranks without any of the model's {} experts: use --tp {}",
                 self.tensor,
                 experts.count,
-                listed((1..=experts.count).filter(|&count| takes_tensor(shape, count)))
+                listed((1..=experts.count).filter(|&count| can_split_heads(shape, count)))
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether so many ranks can share the attention: each has as many query heads as the others, and either
-/// as many key heads, or one that it shares with the same number of others.
-fn takes_tensor(shape: &Shape, ranks: usize) -> bool {
+/// Returns true if so many ranks can share the attention: every rank has the same number of query heads, and either
+/// the same number of key heads or one key head that it shares with as many ranks as the others do.
+fn can_split_heads(shape: &Shape, ranks: usize) -> bool {
     let keys = shape.kv_heads;
     shape.heads.is_multiple_of(ranks) && (keys.is_multiple_of(ranks) || ranks.is_multiple_of(keys))
 }
 
-/// Whether a rank's inputs of O, which are its heads', are whole blocks, and there are blocks enough for
-/// each to have some of the MLP's.
-fn cuts_no_block(shape: &Shape, ranks: usize, block: usize) -> bool {
+/// Returns true if no block is cut: each rank's inputs of the output projection, which belong to its heads, are whole
+/// blocks, and the MLP has at least one block for each rank.
+fn has_no_cut_block(shape: &Shape, ranks: usize, block: usize) -> bool {
     let heads = shape.heads / ranks * shape.head_dim;
     let width = shape.experts.map_or(shape.intermediate, |experts| experts.intermediate);
     ranks == 1 || (heads.is_multiple_of(block) && (width / block >= ranks))
@@ -125,8 +139,8 @@ fn listed(counts: impl Iterator<Item = usize>) -> String {
     }
 }
 
-/// The part `index` of `total` in `count` parts that differ by at most one.
-pub fn part(total: usize, index: usize, count: usize) -> Range<usize> {
+/// Returns part `index` of `total` items in `count` parts whose sizes differ by at most one.
+pub(crate) fn part_range(total: usize, index: usize, count: usize) -> Range<usize> {
     total * index / count..total * (index + 1) / count
 }
 

@@ -1,11 +1,11 @@
-//! A rank on a thread of its own, and the way to tell it what to do.
+//! A rank on a thread of its own, and the trait that sends commands to any rank.
 
 use super::{
-    command::{Command, Reply},
-    fate::{Fate, LOOK},
+    failure::{FailureState, POLL_INTERVAL},
     rank::Rank,
+    rank_command::{RankCommand, Reply},
 };
-use crate::{Error, Result, cpu::parallel::Team};
+use crate::{Error, Result, cpu::threads::Team};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -16,36 +16,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The way to another rank.
-pub trait Link: Send {
-    /// Whether it is a thread of this process, which learns at once where another fails in the middle of a pass.
+/// Sends commands to another rank and receives its replies.
+pub(crate) trait RankLink: Send {
+    /// Returns true if the rank is a thread of this process. A thread notices at once if another rank fails in the
+    /// middle of a pass.
     fn is_thread(&self) -> bool;
-    /// Tells it what to do next.
-    fn tell(&mut self, command: &Command) -> Result<()>;
-    /// Waits for what that came to, `more` than the deadline at most.
-    fn reply(&mut self, more: Duration) -> Result<Reply>;
+    /// Sends the next command.
+    fn send(&mut self, command: &RankCommand) -> Result<()>;
+    /// Waits for the reply to the last command, at most `more` longer than the deadline.
+    fn wait_for_reply(&mut self, more: Duration) -> Result<Reply>;
 }
 
-/// The way to a rank that is a thread.
-pub struct Worker {
+/// The link to a rank that is a thread of this process.
+pub(super) struct Worker {
     rank: usize,
-    commands: Option<Sender<Command>>,
+    commands: Option<Sender<RankCommand>>,
     replies: Receiver<Reply>,
-    fate: Arc<Fate>,
+    failure: Arc<FailureState>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Starts rank number `rank`, which loads its part at once and replies with what that was.
-    pub fn start(
+    /// Starts rank `rank` on a new thread. The rank loads its part at once, and its first reply says what it has
+    /// loaded.
+    pub(super) fn start(
         rank: usize,
         team: Team,
-        fate: &Arc<Fate>,
+        failure: &Arc<FailureState>,
         load: impl FnOnce() -> Result<Rank> + Send + 'static,
     ) -> Result<Self> {
         let (commands, to_do) = mpsc::channel();
         let (done, replies) = mpsc::channel();
-        let shared = Arc::clone(fate);
+        let shared = Arc::clone(failure);
         let work = move || {
             let worked = catch_unwind(AssertUnwindSafe(|| {
                 team.work(|| serve(rank, load, &to_do, &done, &shared));
@@ -58,52 +60,55 @@ impl Worker {
             .name(format!("llem-rank-{rank}"))
             .spawn(work)
             .map_err(|error| Error::Rank { rank, reason: format!("no thread for it: {error}") })?;
-        let (commands, fate) = (Some(commands), Arc::clone(fate));
-        Ok(Self { rank, commands, replies, fate, thread: Some(thread) })
+        let (commands, failure) = (Some(commands), Arc::clone(failure));
+        Ok(Self { rank, commands, replies, failure, thread: Some(thread) })
     }
 }
 
-/// Loads a rank, then does what it is told until nobody is left to tell it anything.
+/// Loads a rank and runs its commands until the sender is dropped.
 fn serve(
     number: usize,
     load: impl FnOnce() -> Result<Rank>,
-    to_do: &Receiver<Command>,
+    to_do: &Receiver<RankCommand>,
     done: &Sender<Reply>,
-    fate: &Fate,
+    failure: &FailureState,
 ) {
+    let _span = tracing::debug_span!("rank", rank = number).entered();
     let loaded = load();
     let _ = done.send(Rank::load_reply(&loaded));
     let Ok(mut rank) = loaded else { return };
     while let Ok(command) = to_do.recv() {
         let result = rank.execute(&command);
-        if let Command::Pass(_) = command {
-            // Nobody waits for a reply to this: the ranks meet in their groups instead.
+        if let RankCommand::Pass(_) = command {
+            // A pass has no reply, because the ranks meet in their groups during the pass.
             if let Err(error) = result {
-                fate.fail(number, error.to_string());
+                failure.fail(number, error.to_string());
             }
         } else {
-            let _ = done.send(Reply::of(result));
+            let _ = done.send(Reply::from(result));
         }
     }
 }
 
-impl Link for Worker {
+impl RankLink for Worker {
     fn is_thread(&self) -> bool {
         true
     }
 
-    fn tell(&mut self, command: &Command) -> Result<()> {
-        self.fate.check()?;
+    fn send(&mut self, command: &RankCommand) -> Result<()> {
+        self.failure.check()?;
         let sent = self.commands.as_ref().and_then(|way| way.send(command.clone()).ok());
         sent.ok_or_else(|| self.ended())
     }
 
-    fn reply(&mut self, more: Duration) -> Result<Reply> {
+    fn wait_for_reply(&mut self, more: Duration) -> Result<Reply> {
         let began = Instant::now();
         loop {
-            match self.replies.recv_timeout(LOOK) {
-                Ok(reply) => return reply.of_rank(self.rank),
-                Err(RecvTimeoutError::Timeout) => self.fate.waiting(self.rank, began, more)?,
+            match self.replies.recv_timeout(POLL_INTERVAL) {
+                Ok(reply) => return reply.into_result(self.rank),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.failure.check_wait(self.rank, began, more)?
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
             }
         }
@@ -112,8 +117,8 @@ impl Link for Worker {
 
 impl Worker {
     fn ended(&self) -> Error {
-        self.fate.fail(self.rank, "its thread ended");
-        match self.fate.check() {
+        self.failure.fail(self.rank, "its thread ended");
+        match self.failure.check() {
             Err(error) => error,
             Ok(()) => Error::Rank { rank: self.rank, reason: "its thread ended".to_owned() },
         }
@@ -123,8 +128,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.commands = None;
-        // One that hangs is left behind, to end with the process.
-        if self.fate.check().is_ok()
+        // A thread that hangs is not waited for. It ends with the process.
+        if self.failure.check().is_ok()
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();
@@ -137,10 +142,10 @@ mod tests {
     use super::*;
 
     fn failure(load: impl FnOnce() -> Result<Rank> + Send + 'static) -> String {
-        let fate = Arc::new(Fate::new(Duration::from_millis(200)));
-        let mut worker = Worker::start(3, Team::Alone, &fate, load).expect("a thread");
-        let error = worker.reply(Duration::ZERO).expect_err("it failed");
-        assert!(worker.tell(&Command::Synchronize).is_err(), "the model is lost");
+        let failure = Arc::new(FailureState::new(Duration::from_millis(200)));
+        let mut worker = Worker::start(3, Team::Alone, &failure, load).expect("a thread");
+        let error = worker.wait_for_reply(Duration::ZERO).expect_err("it failed");
+        assert!(worker.send(&RankCommand::Synchronize).is_err(), "the model is lost");
         error.to_string()
     }
 
@@ -160,9 +165,9 @@ mod tests {
     }
 
     fn failure_of_input() -> String {
-        let fate = Arc::new(Fate::new(Duration::from_secs(5)));
+        let failure = Arc::new(FailureState::new(Duration::from_secs(5)));
         let load = || Err(Error::Invalid("a bad file".to_owned()));
-        let mut worker = Worker::start(1, Team::Alone, &fate, load).expect("a thread");
-        worker.reply(Duration::ZERO).expect_err("it failed").to_string()
+        let mut worker = Worker::start(1, Team::Alone, &failure, load).expect("a thread");
+        worker.wait_for_reply(Duration::ZERO).expect_err("it failed").to_string()
     }
 }

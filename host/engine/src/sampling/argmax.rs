@@ -1,13 +1,16 @@
-//! The most likely token of a row.
+//! The most likely token of a row of logits.
 
 use super::not_a_number;
 use crate::Result;
 
-/// The first of the largest, as torch's argmax on a CPU gives it. Not-a-number is an error: it means
-/// broken weights or an overflow of the number format, and every token after it would be invented.
-pub fn argmax(logits: &[f32]) -> Result<u32> {
-    /// Looked at together, so that the compiler uses vectors; only a block with a new best is
-    /// looked at twice.
+/// Returns the index of the first largest logit, as torch's argmax on a CPU does.
+///
+/// # Errors
+/// Returns [`Error::NotANumber`](crate::Error::NotANumber) if a logit is NaN. This means broken weights or an
+/// overflow of the number format, and every token after it would be meaningless.
+pub(crate) fn argmax(logits: &[f32]) -> Result<u32> {
+    /// The logits that are compared together, so that the compiler uses vectors. Only a block with a new largest
+    /// logit is read twice.
     const BLOCK: usize = 64;
     let mut best = (0, f32::NEG_INFINITY);
     let mut nan = [0u32; 16];

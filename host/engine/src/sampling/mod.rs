@@ -1,63 +1,78 @@
-//! From logits to a token.
+//! Sampling: from a row of logits to a token.
 //!
 //! ```text
 //! row ─► logit bias ─► repetition ─► frequency, presence ─► tokens that may not be chosen yet
-//!        └──────────── penalties, on a copy, only where the request has any ────────────────┘
+//!        └──────────── processors, on a copy, only if the request has any ──────────────────┘
 //!     ─► temperature ─► top-k ─► top-p ─► min-p ─► one draw
 //!        (0: argmax)    (a scan) (a bisection of what is left)
 //! ```
 //!
-//! The order is transformers' (`_get_logits_processor`), in which logit bias is called sequence bias. It has no frequency
-//! and presence penalty: these come after the repetition penalty as in vLLM. vLLM's order differs in two places: it
-//! rules tokens out first, which leaves the same tokens, and it applies min-p before top-k and top-p, which leaves
-//! others if top-p is there too.
+//! The steps have the order of transformers (`_get_logits_processor`), where logit bias is called sequence bias.
+//! Transformers has no frequency and presence penalty. These come after the repetition penalty, as in vLLM. The order
+//! of vLLM differs in two places. It rules tokens out first, which leaves the same tokens. It applies min-p before
+//! top-k and top-p, which leaves other tokens if top-p is set too.
 //!
-//! Nothing sorts the vocabulary: its size would set the time of every sampled token.
+//! The vocabulary is never sorted, because its size would then determine the time of every sampled token.
 //!
-//! [`LogitsRow`] is what a row says as the model computed it, before all of this.
+//! Start at [`Sampling`] and [`Sampler`]. [`LogitsRow`] is the distribution of a row as the model computed it, before
+//! any of these steps.
 
 mod argmax;
+mod logits_processors;
 mod logits_row;
 #[cfg(test)]
 pub(crate) mod parity_tests;
-mod processors;
 mod sampler;
 mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use argmax::argmax;
+pub(crate) use argmax::argmax;
 pub use logits_row::{LogitsRow, TokenLogit};
-pub use sampler::Sampler;
+pub(crate) use sampler::Sampler;
 
 use crate::{Error, Result};
 use std::sync::Arc;
 
-/// How the next token is chosen, in the module's order.
+/// The options by which the next token is chosen. They are applied in the order of the module's picture.
+///
+/// ```
+/// use llem_engine::Sampling;
+///
+/// let sampling = Sampling { temperature: 0.8, top_p: Some(0.95), ..Sampling::default() };
+/// assert!(sampling.check(32_000).is_ok());
+/// assert!(!sampling.is_plain_greedy());
+/// assert!(Sampling::default().is_plain_greedy());
+///
+/// let refused = Sampling { top_p: Some(1.5), ..sampling }.check(32_000).unwrap_err();
+/// assert_eq!(refused.to_string(), "top-p 1.5 must be above 0 and at most 1");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// Logits are divided by this; 0 means greedy: the most likely token, after bias and penalties.
+    /// The divisor of the logits. 0 means greedy: the most likely token after bias and penalties is chosen.
     pub temperature: f32,
-    /// Only the k most likely tokens are kept; of equal logits, those with the lower ids.
+    /// Keeps only the k most likely tokens. Of equal logits, the ones with lower ids are kept.
     pub top_k: Option<usize>,
-    /// The smallest set whose probability reaches this is kept; in (0, 1].
+    /// Keeps the smallest set of most likely tokens whose probability reaches this value, in (0, 1].
     pub top_p: Option<f32>,
-    /// Tokens are kept that are at least this share as likely as the most likely one; in [0, 1] (Nguyen et al.,
+    /// Keeps the tokens that are at least this share as likely as the most likely token, in [0, 1] (Nguyen et al.,
     /// arXiv 2407.01082).
     pub min_p: Option<f32>,
-    /// Logits of tokens already present, in prompt or output, are divided (if positive) or multiplied (if negative);
-    /// above 0, and 1 changes nothing (CTRL, arXiv 1909.05858).
+    /// Divides positive logits, and multiplies negative logits, of tokens that the prompt or the output has. Above 0;
+    /// 1 changes nothing (CTRL, arXiv 1909.05858).
     pub repetition_penalty: f32,
-    /// Logits are lowered by this for each time that the token was generated; in [-2, 2], as OpenAI and vLLM have it.
+    /// Lowers the logit of a token by this value for each time that it was generated, in [-2, 2] as in OpenAI's API
+    /// and vLLM.
     pub frequency_penalty: f32,
-    /// Logits of tokens that were generated are lowered by this; in [-2, 2], as OpenAI and vLLM have it.
+    /// Lowers the logit of a token by this value if it was generated, in [-2, 2] as in OpenAI's API and vLLM.
     pub presence_penalty: f32,
-    /// What is added to the logits of tokens; of a token that is listed twice, both. Minus infinity rules a token out.
+    /// Adds to the logits of tokens. If a token is listed twice, both values are added. Minus infinity rules the
+    /// token out.
     pub logit_bias: Arc<[(u32, f32)]>,
-    /// Decides, with the stream, the random numbers of a sequence.
+    /// The seed of the random numbers. Together with the stream it determines the draws of a sequence.
     pub seed: u64,
-    /// Sequence i of a request draws from stream `first_stream + i` of the seed, so that requests with
-    /// streams of their own draw different numbers.
+    /// The first stream of random numbers. Sequence `i` of a request draws from the stream `first_stream + i`, so
+    /// that requests with different streams draw different numbers.
     pub first_stream: u64,
 }
 
@@ -79,12 +94,12 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Whether the most likely token is always taken as the model gives it.
+    /// Returns true if the most likely token of the model is always chosen.
     pub fn is_plain_greedy(&self) -> bool {
         self.temperature == 0.0 && self.leaves_logits()
     }
 
-    /// Whether it chooses by the logits as the model gives them.
+    /// Returns true if no bias and no penalty changes the logits.
     fn leaves_logits(&self) -> bool {
         self.repetition_penalty == 1.0
             && self.frequency_penalty == 0.0
@@ -92,10 +107,10 @@ impl Sampling {
             && self.logit_bias.is_empty()
     }
 
-    /// Refuses what is out of range, naming the field, for a model with `vocab` tokens.
+    /// Checks that each option is in its range, for a model with `vocab` tokens.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
+    /// Returns [`Error::Invalid`] with the name of the option that is out of range.
     pub fn check(&self, vocab: usize) -> Result<()> {
         let refuse = |message: String| Err(Error::Invalid(message));
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
@@ -141,8 +156,8 @@ impl Sampling {
     }
 }
 
-/// What is said where a logit, or a sum of logits, is not a number.
-pub fn not_a_number() -> Error {
+/// Returns the error for a logit, or a sum of logits, that is not a number.
+pub(crate) fn not_a_number() -> Error {
     Error::NotANumber(
         "the model computed a logit that is not a number: its weights hold NaN or overflow this \
          number format; try --dtype f32"

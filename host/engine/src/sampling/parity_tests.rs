@@ -1,18 +1,18 @@
-//! Against transformers' logits processors, a naive form of OpenAI's penalties, and closed forms.
+//! Sampling against transformers' logits processors, a naive form of OpenAI's penalties, and closed forms.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::{
     LogitsRow, Sampler, Sampling, argmax,
-    processors::Processors,
-    sampler::kept,
-    selection::{Ranked, Weights},
+    logits_processors::LogitsProcessors,
+    sampler::filter_tokens,
+    selection::{RankedToken, SoftmaxWeights},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-/// What `tests/fixtures/make-sampling` wrote.
-pub fn fixture(part: &str) -> Vec<Value> {
+/// Reads one part of the file that `tests/fixtures/make-sampling` wrote.
+pub(crate) fn fixture(part: &str) -> Vec<Value> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     let text = std::fs::read_to_string(folder.join("sampling.json")).unwrap();
     let mut whole: Value = serde_json::from_str(&text).unwrap();
@@ -22,13 +22,13 @@ pub fn fixture(part: &str) -> Vec<Value> {
     }
 }
 
-/// Ids of a JSON array.
-pub fn ids(value: &Value) -> Vec<u32> {
+/// Reads token ids from a JSON array.
+pub(crate) fn ids(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
-/// The options of a case, which are greedy where they name no temperature and nothing is drawn.
-pub fn sampling(options: &Value, temperature: f32) -> Sampling {
+/// Reads the options of a case. `temperature` is used if the case has none.
+pub(crate) fn sampling(options: &Value, temperature: f32) -> Sampling {
     let number = |name: &str| options[name].as_f64().map(|number| number as f32);
     let bias = options["logit_bias"].as_array().into_iter().flatten();
     let bias =
@@ -44,15 +44,15 @@ pub fn sampling(options: &Value, temperature: f32) -> Sampling {
     }
 }
 
-/// Tokens that are left of a row that has been changed, with their probabilities, by their ids.
+/// Returns the tokens that the options leave of a row after bias and penalties, with their probabilities, by id.
 fn left(options: &Sampling, row: &[f32]) -> Vec<(u32, f64)> {
     let top = row[argmax(row).unwrap() as usize];
-    let weights = Weights { top, temperature: options.temperature };
-    let all = || (0..).zip(row).map(|(id, &logit)| Ranked::new(id, logit)).collect();
-    let kept = kept(options, weights, row).unwrap_or_else(all);
+    let weights = SoftmaxWeights { top, temperature: options.temperature };
+    let all = || (0..).zip(row).map(|(id, &logit)| RankedToken::new(id, logit)).collect();
+    let kept = filter_tokens(options, weights, row).unwrap_or_else(all);
     let sum = weights.sum(&kept);
     let mut left: Vec<(u32, f64)> =
-        kept.iter().map(|token| (token.id(), weights.of(token.logit()) / sum)).collect();
+        kept.iter().map(|token| (token.id(), weights.weight(token.logit()) / sum)).collect();
     left.retain(|&(_, share)| share > 0.0);
     left.sort_by_key(|&(id, _)| id);
     left
@@ -65,8 +65,8 @@ fn what_is_left_of_a_row_is_what_transformers_leaves() {
     for case in cases {
         let (options, generated) = (sampling(&case["options"], 1.0), ids(&case["generated"]));
         options.check(64).unwrap();
-        let mut processors = Processors::new(&options, &ids(&case["prompt"]));
-        generated.iter().for_each(|&token| processors.note(token));
+        let mut processors = LogitsProcessors::new(&options, &ids(&case["prompt"]));
+        generated.iter().for_each(|&token| processors.record(token));
         let fewest = case["options"]["min_new_tokens"].as_u64().unwrap_or(0) as usize;
         let eos = ids(&case["eos"]);
         let forbidden: &[u32] = if generated.len() < fewest { &eos } else { &[] };
@@ -100,7 +100,7 @@ fn frequency_and_presence_penalties_are_openais() {
             ..Sampling::default()
         };
         options.check(VOCAB).unwrap();
-        // Tokens of the prompt do not count, but for repetition.
+        // Tokens of the prompt count for the repetition penalty only.
         let prompt = [0, 1, 1, 1];
         let mut sampler = Sampler::new(&options, 0, &prompt);
         let mut generated: Vec<u32> = Vec::new();
@@ -121,7 +121,7 @@ fn frequency_and_presence_penalties_are_openais() {
                 .collect();
             let best = (0..VOCAB).max_by(|&a, &b| naive[a].total_cmp(&naive[b])).unwrap();
             let chosen = sampler.choose(&row, &[]).unwrap();
-            // Rounding may decide between two that are as good as equal.
+            // Rounding may decide between two logits that are nearly equal.
             assert!(naive[best] - naive[chosen as usize] < 1e-4, "{options:?}");
             repeated += usize::from(chosen != argmax(&row).unwrap());
             generated.push(chosen);
@@ -138,7 +138,7 @@ fn a_bias_of_minus_infinity_rules_a_token_out() {
         ..Sampling::default()
     };
     options.check(3).unwrap();
-    let mut processors = Processors::new(&options, &[]);
+    let mut processors = LogitsProcessors::new(&options, &[]);
     let row = [0.0, f32::INFINITY, 0.5];
     assert_eq!(processors.apply(&row, &[]), [0.0, f32::NEG_INFINITY, 2.5]);
     let mut sampler = Sampler::new(&options, 0, &[]);
@@ -183,7 +183,7 @@ fn a_row_tells_probabilities_entropy_and_normaliser() {
     assert!(LogitsRow::new(&[0.0, f32::NAN]).is_err());
 }
 
-/// Many threads' worth of logits, all alike but one.
+// Enough logits for many threads, all equal except one.
 #[test]
 fn a_large_row_has_the_entropy_of_its_closed_form() {
     const COUNT: usize = 150_000;
@@ -198,20 +198,20 @@ fn a_large_row_has_the_entropy_of_its_closed_form() {
     assert!(read.entropy() < 1e-9);
     let top: Vec<u32> = read.top(4).iter().map(|told| told.token).collect();
     assert_eq!(top, [99_999, 3, 0, 1], "of equal ones the lower ids");
-    assert!((read.of(3).unwrap().log_probability + 80.0).abs() < 1e-9);
+    assert!((read.token(3).unwrap().log_probability + 80.0).abs() < 1e-9);
     assert_eq!(read.top(2 * COUNT).len(), COUNT);
 }
 
 #[test]
 fn infinite_logits_have_the_probabilities_of_their_limit() {
     let (high, low) = (f32::INFINITY, f32::NEG_INFINITY);
-    let told = |row: &[f32]| -> Vec<f64> {
+    let probabilities = |row: &[f32]| -> Vec<f64> {
         let read = LogitsRow::new(row).unwrap();
-        (0..row.len() as u32).map(|id| read.of(id).unwrap().log_probability.exp()).collect()
+        (0..row.len() as u32).map(|id| read.token(id).unwrap().log_probability.exp()).collect()
     };
-    assert_eq!(told(&[low, 0.0, low]), [0.0, 1.0, 0.0]);
-    assert_eq!(told(&[high, 0.0, high, low]), [0.5, 0.0, 0.5, 0.0]);
-    assert_eq!(told(&[low, low]), [0.5, 0.5]);
+    assert_eq!(probabilities(&[low, 0.0, low]), [0.0, 1.0, 0.0]);
+    assert_eq!(probabilities(&[high, 0.0, high, low]), [0.5, 0.0, 0.5, 0.0]);
+    assert_eq!(probabilities(&[low, low]), [0.5, 0.5]);
     assert_eq!(LogitsRow::new(&[high, 0.0]).unwrap().entropy(), 0.0);
     assert_eq!(LogitsRow::new(&[low, 0.0, 0.0]).unwrap().entropy(), 2f64.ln());
 }

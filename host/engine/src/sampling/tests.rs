@@ -1,16 +1,16 @@
-//! Against a plain implementation that sorts everything, and draws against exact probabilities.
+//! Sampling against a plain implementation that sorts everything, and draws against exact probabilities.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::{
     Sampler, Sampling, argmax,
-    sampler::kept,
-    selection::{Ranked, Weights, most_likely},
+    sampler::filter_tokens,
+    selection::{RankedToken, SoftmaxWeights, find_most_likely},
 };
-use crate::cpu::parallel::Team;
+use crate::cpu::threads::Team;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Tokens and weights that are left, the most likely first: all is sorted.
+/// Returns the tokens and weights that the options leave, the most likely first, by sorting all tokens.
 fn reference(options: &Sampling, row: &[f32]) -> Vec<(u32, f64)> {
     let mut order: Vec<u32> = (0..row.len() as u32).collect();
     order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]).then(a.cmp(&b)));
@@ -36,7 +36,7 @@ fn logits(random: &mut ChaCha8Rng, count: usize, spread: f32) -> Vec<f32> {
     (0..count).map(|_| (random.random::<f32>() - 0.5) * spread).collect()
 }
 
-/// Every combination of top-k and top-p that leaves something out.
+/// Makes options with each combination of top-k and top-p that rules tokens out.
 fn options(random: &mut ChaCha8Rng, count: usize) -> Vec<Sampling> {
     let k = random.random_range(1..=count);
     let p = random.random_range(0.01..0.999);
@@ -58,7 +58,7 @@ fn what_is_left_is_what_sorting_everything_leaves() {
         let spread = [1e-3, 4.0, 40.0][round / 8 % 3];
         let mut row = logits(&mut random, count, spread);
         if round % 2 == 1 {
-            // Many equal ones, both zeros among them, and tokens that are ruled out.
+            // Many equal logits, among them both zeros, and tokens that are ruled out.
             for logit in &mut row {
                 *logit = (*logit / spread * 6.0).round();
                 if *logit == -3.0 {
@@ -71,11 +71,11 @@ fn what_is_left_is_what_sorting_everything_leaves() {
             if top == f32::NEG_INFINITY {
                 continue;
             }
-            let weights = Weights { top, temperature: options.temperature };
-            let mut ours =
-                kept(&options, weights, &row).unwrap_or_else(|| most_likely(&row, count));
+            let weights = SoftmaxWeights { top, temperature: options.temperature };
+            let mut ours = filter_tokens(&options, weights, &row)
+                .unwrap_or_else(|| find_most_likely(&row, count));
             ours.sort_unstable_by(|a, b| b.cmp(a));
-            let ours: Vec<u32> = ours.into_iter().map(Ranked::id).collect();
+            let ours: Vec<u32> = ours.into_iter().map(RankedToken::id).collect();
             let theirs: Vec<u32> =
                 reference(&options, &row).into_iter().map(|(id, _)| id).collect();
             assert_eq!(ours, theirs, "{options:?} of {count} logits");
@@ -90,7 +90,7 @@ fn a_draw_goes_from_the_most_likely_to_the_least() {
         let row = logits(&mut random, count, 8.0);
         for options in options(&mut random, count) {
             if options.top_p.is_none() && options.top_k == Some(count) {
-                continue; // All are left, which are drawn by their ids.
+                continue; // All tokens are left. These are drawn in the order of their ids.
             }
             let left = reference(&options, &row);
             let mut sampler = Sampler::new(&options, 3, &[]);
@@ -109,7 +109,7 @@ fn a_draw_goes_from_the_most_likely_to_the_least() {
     }
 }
 
-/// Pearson's statistic of counts against probabilities stays below the value that one in ten thousand
+/// Asserts that Pearson's statistic of counts against probabilities is below the value that one in ten thousand
 /// exceeds (Wilson and Hilferty's approximation).
 fn assert_distributed(counts: &[usize], probabilities: &[f64], what: &str) {
     let draws = counts.iter().sum::<usize>() as f64;
@@ -154,7 +154,7 @@ fn draws_follow_the_exact_probabilities() {
     }
 }
 
-/// More tokens than one thread sums or one sort takes, by groups of ids.
+// There are more tokens than one thread sums or one sort takes. They are counted by groups of ids.
 #[test]
 fn draws_of_a_large_vocabulary_follow_the_exact_probabilities() {
     const GROUPS: usize = 32;
@@ -216,7 +216,7 @@ fn tokens_that_are_there_are_made_less_likely_once() {
     let options = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
     let mut sampler = Sampler::new(&options, 0, &[7_000_000, 0, 0, 0]);
     let chosen: Vec<u32> = (0..3).map(|_| sampler.choose(&row, &[]).unwrap()).collect();
-    // 0 counts 1.0 from the start, 1 counts 0.75 once it is there, and 0 stays at 1.0.
+    // Token 0 has the logit 1.0 from the start. Token 1 has 0.75 after it was chosen, and token 0 still has 1.0.
     assert_eq!(chosen, [1, 0, 0]);
     assert_eq!(row, [2.0, 1.5, -1.0, -1.2], "the row itself stays");
     let mut negative = Sampler::new(&options, 0, &[2]);
@@ -252,7 +252,7 @@ fn each_stream_draws_by_itself() {
 #[test]
 fn a_ranked_token_keeps_its_logit() {
     for logit in [0.0, -0.0, 1.5, -1.5, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE] {
-        let ranked = Ranked::new(12, logit);
+        let ranked = RankedToken::new(12, logit);
         assert_eq!((ranked.id(), ranked.logit().to_bits()), (12, logit.to_bits()));
     }
 }

@@ -1,7 +1,7 @@
-//! Scores as they come together, from all replicas.
+//! The scores of a call, collected from the passes of all replicas.
 
 use super::windows::Windows;
-use crate::{Control, Error, Result, cpu::parallel::Stop, sampling};
+use crate::{Control, Error, Result, cpu::threads::StopCheck, sampling};
 use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,67 +10,67 @@ use std::{
 /// The likelihood of a continuation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// Natural logarithm of each continuation token's probability given all before it.
+    /// The natural logarithm of each continuation token's probability, given all tokens before it.
     pub log_likelihoods: Vec<f64>,
-    /// Whether greedy decoding would have produced exactly the continuation.
+    /// True if greedy decoding would have produced exactly the continuation.
     pub is_greedy: bool,
 }
 
-/// How much of a request or window was run: nothing, all of it, or its first tokens where scoring was cut
+/// The work that was done for one request or window: nothing, all of it, or its first tokens if scoring was cut
 /// short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ran {
-    /// Tokens that went through the model.
+pub struct ScoreWork {
+    /// The number of tokens that went through the model.
     pub tokens: usize,
-    /// Positions whose logits were computed.
+    /// The number of positions whose logits were computed.
     pub logits: usize,
 }
 
-/// Told each request or text that is complete, by its place among all. It is called between passes, on the
-/// thread of any replica.
-pub type Completed<'a> = dyn Fn(usize, &Score) + Sync + 'a;
+/// A function that is called with the index and the score of each request or text when it is complete. The call is
+/// made between passes, on the thread of any replica.
+pub type OnScore<'a> = dyn Fn(usize, &Score) + Sync + 'a;
 
-/// What a pass found out about a window.
-pub(super) struct Found {
-    /// The window's place among all.
+/// The result of one pass for one window.
+pub(super) struct PartialScore {
+    /// The index of the window.
     pub window: usize,
-    /// Tokens of it that the pass ran.
+    /// The number of the window's tokens that the pass ran.
     pub tokens: usize,
-    /// Log-likelihoods of its next continuation tokens; not a number where a logit was not.
+    /// The log-likelihoods of the window's next continuation tokens. A value is NaN if a logit was NaN.
     pub log_likelihoods: Vec<f64>,
-    /// Whether each of those tokens was the most likely one.
+    /// True if each of these tokens was the most likely one.
     pub is_greedy: bool,
 }
 
-/// Scores so far.
+/// The scores of a call so far.
 pub(super) struct Assembly<'a> {
     control: &'a Control<'a>,
-    completed: &'a Completed<'a>,
-    /// For each request or text, the windows that make it up.
+    completed: &'a OnScore<'a>,
+    /// For each request or text, the windows that it consists of.
     parts: &'a [Range<usize>],
-    /// For each window, the request or text that it is of, and its continuation's length.
+    /// For each window, the index of its request or text, and the length of its continuation.
     windows: Vec<(usize, usize)>,
-    /// For each window, what is known of it until what it is of is complete.
+    /// For each window, its score so far. It is emptied when the request or text is complete.
     partial: Vec<Score>,
-    /// For each request or text, tokens that are not scored yet.
+    /// For each request or text, the number of tokens that are not scored yet.
     left: Vec<usize>,
-    /// For each request or text, its score once it is complete.
+    /// For each request or text, its score if it is complete.
     pub scores: Vec<Option<Score>>,
-    /// For each window, how much of it was run.
-    pub ran: Vec<Ran>,
-    /// Forward passes.
+    /// For each window, the work that was done.
+    pub work: Vec<ScoreWork>,
+    /// The number of forward passes.
     pub passes: usize,
-    /// Tokens scored.
+    /// The number of tokens scored.
     pub scored: usize,
     stopped: bool,
 }
 
 impl<'a> Assembly<'a> {
-    /// Nothing is scored yet, but for what has nothing to score.
-    pub fn new(
+    /// Makes an assembly in which only requests and texts without tokens are complete.
+    pub(super) fn new(
         windows: &'a Windows<'_>,
         control: &'a Control<'a>,
-        completed: &'a Completed<'a>,
+        completed: &'a OnScore<'a>,
     ) -> Self {
         let parts = &windows.parts[..];
         let length = |window: usize| windows.requests[window].continuation.len();
@@ -86,7 +86,7 @@ impl<'a> Assembly<'a> {
             partial: windows.requests.iter().map(|_| nothing()).collect(),
             left: parts.iter().map(|part| part.clone().map(length).sum()).collect(),
             scores: vec![None; parts.len()],
-            ran: vec![Ran::default(); windows.requests.len()],
+            work: vec![ScoreWork::default(); windows.requests.len()],
             passes: 0,
             scored: 0,
             stopped: false,
@@ -99,31 +99,35 @@ impl<'a> Assembly<'a> {
         assembly
     }
 
-    /// What ends a pass in its middle: the caller alone, for ranks that are threads do not outlive that.
-    pub fn cancelled(&self) -> &'a Stop<'a> {
+    /// Returns the function that ends a pass in its middle. Only the caller ends a pass in its middle, because ranks
+    /// that are threads do not survive it.
+    pub(super) fn cancelled(&self) -> &'a StopCheck<'a> {
         self.control.cancelled
     }
 
-    /// Whether no further pass is to be run: the caller has had enough, or another replica has failed.
-    pub fn is_to_stop(&self) -> bool {
+    /// Returns true if no further pass is to run: the caller has cancelled, or another replica has failed.
+    pub(super) fn should_stop(&self) -> bool {
         self.stopped || (self.control.cancelled)()
     }
 
-    /// Has all replicas stop before their next pass.
-    pub fn stop(&mut self) {
+    /// Makes all replicas stop before their next pass.
+    pub(super) fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// Takes in what a pass found out. A logit that is not a number spoils its own window only: the others of
-    /// the pass are taken in all the same.
-    pub fn take(&mut self, pass: Vec<Found>) -> Result<()> {
+    /// Adds the results of a pass.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotANumber`] if a log-likelihood is NaN. The results of the pass's other windows are added
+    /// nevertheless.
+    pub(super) fn take(&mut self, pass: Vec<PartialScore>) -> Result<()> {
         let mut failure: Option<Error> = None;
         self.passes += 1;
         for found in pass {
             let window = found.window;
             let scored = found.log_likelihoods.len();
-            self.ran[window].tokens += found.tokens;
-            self.ran[window].logits += scored;
+            self.work[window].tokens += found.tokens;
+            self.work[window].logits += scored;
             if found.log_likelihoods.iter().any(|value| value.is_nan()) {
                 failure = Some(sampling::not_a_number());
                 continue;
@@ -142,7 +146,7 @@ impl<'a> Assembly<'a> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Puts the windows of a request or text together.
+    /// Joins the windows of a request or text, and reports its score.
     fn complete(&mut self, owner: usize) {
         let mut score = Score { log_likelihoods: Vec::new(), is_greedy: true };
         for part in &mut self.partial[self.parts[owner].clone()] {
@@ -154,12 +158,12 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// A replica that panicked leaves the scores of the passes before.
+/// Locks the assembly. If a replica panicked, the scores of the passes before are still valid.
 pub(super) fn lock<'l, 'a>(assembly: &'l Mutex<Assembly<'a>>) -> MutexGuard<'l, Assembly<'a>> {
     assembly.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same when no replica works any more.
+/// Takes the assembly out of its lock when no replica works any more, even if one panicked.
 pub(super) fn into_inner(assembly: Mutex<Assembly<'_>>) -> Assembly<'_> {
     assembly.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

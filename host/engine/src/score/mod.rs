@@ -1,79 +1,79 @@
-//! Log-likelihoods of given continuations, as lm-evaluation-harness defines them: `loglikelihood` and
-//! `loglikelihood_rolling`.
+//! Log-likelihoods of given continuations, as lm-evaluation-harness defines them (`loglikelihood` and
+//! `loglikelihood_rolling`).
 //!
 //! ```text
 //! requests ─┐
-//!           ├─ windows ── waves ── passes ── a log-likelihood a token ── windows put together ── scores
+//!           ├─ windows ── waves ── passes ── a log-likelihood a token ── windows joined ── scores
 //! texts ────┘  (shared among the replicas)
 //! ```
 //!
-//! Start at [`crate::Model::score`] and [`Scoring`].
+//! Start at [`crate::Model::score`], [`ScoreRequest`] and [`Scoring`].
 
 mod assembly;
 mod passes;
 mod score_request;
 mod windows;
 
-pub use assembly::{Completed, Ran, Score};
+pub use assembly::{OnScore, Score, ScoreWork};
 pub use score_request::ScoreRequest;
 pub(crate) use score_request::{check, check_texts};
 pub(crate) use windows::Windows;
 
 use crate::{
     Control, Error,
-    adapters::Adapted,
-    parallel::{Replica, replica::at_once, split},
+    adapters::ActiveAdapter,
+    parallel::{Replica, replica::run_on_replicas, split},
 };
 use assembly::Assembly;
 use std::{sync::Mutex, time::Instant};
 
-/// A finished (or interrupted) scoring.
+/// The result of scoring requests or texts, which may have been interrupted.
 #[derive(Debug)]
 pub struct Scoring {
-    /// One for each request or text, in order; none for one that was not completed.
+    /// One score for each request or text, in order. A score is `None` if it was not completed.
     pub scores: Vec<Option<Score>>,
-    /// What was run, one for each request, or for each window of the context that a text falls into.
-    pub ran: Vec<Ran>,
-    /// Tokens before what is scored, over all requests or windows.
+    /// The work that was done for each request, or for each window of a text.
+    pub work: Vec<ScoreWork>,
+    /// The number of tokens before the scored ones, over all requests or windows.
     pub context_tokens: usize,
-    /// Tokens to score, over all requests or windows.
+    /// The number of tokens to score, over all requests or windows.
     pub continuation_tokens: usize,
-    /// How many of them were scored.
+    /// The number of tokens that were scored.
     pub scored_tokens: usize,
-    /// Forward passes, those of all replicas.
+    /// The number of forward passes of all replicas.
     pub passes: usize,
-    /// What it was computed with; none means the base weights.
-    pub adapter: Option<Adapted>,
-    /// When work began.
+    /// The adapter that the scores were computed with. `None` means the base weights.
+    pub adapter: Option<ActiveAdapter>,
+    /// The moment at which work began.
     pub started: Instant,
-    /// When the last log-likelihood was on the host.
+    /// The moment at which the last log-likelihood was in the CPU's memory.
     pub finished: Instant,
-    /// What cut it short; none where it was completed or interrupted.
+    /// The error that cut scoring short, or `None` if it was completed or interrupted.
     pub failure: Option<Error>,
 }
 
 impl Scoring {
-    /// How many requests or texts were completed.
+    /// Returns the number of completed requests or texts.
     pub fn completed(&self) -> usize {
         self.scores.iter().flatten().count()
     }
 }
 
-/// Scores windows, which have been checked, on all replicas at the same time.
-pub(crate) fn run(
+/// Scores windows on all replicas at the same time. The windows must have been checked.
+pub(crate) fn score_windows(
     replicas: &mut [Replica],
     windows: &Windows<'_>,
-    adapter: Option<Adapted>,
+    adapter: Option<ActiveAdapter>,
     control: &Control<'_>,
-    completed: &Completed<'_>,
+    completed: &OnScore<'_>,
 ) -> Scoring {
     let started = Instant::now();
     let requests = &windows.requests;
     let count = replicas.len().min(requests.len());
     let assembly = Mutex::new(Assembly::new(windows, control, completed));
     let id = adapter.as_ref().and_then(|adapted| Some(adapted.attached()?.id));
-    let result = at_once(&mut replicas[..count], |index, replica| {
-        let own = split::part(requests.len(), index, count);
+    let result = run_on_replicas(&mut replicas[..count], |index, replica| {
+        let own = split::part_range(requests.len(), index, count);
         let result = passes::run(replica, requests, own, id, &assembly);
         if result.is_err() {
             assembly::lock(&assembly).stop();
@@ -88,7 +88,7 @@ pub(crate) fn run(
         scored_tokens: assembly.scored,
         passes: assembly.passes,
         scores: assembly.scores,
-        ran: assembly.ran,
+        work: assembly.work,
         adapter,
         started,
         finished,

@@ -1,4 +1,4 @@
-//! Windows on one replica: in waves that its KV memory is reserved for, each in forward passes.
+//! Scoring windows on one replica: in waves for which KV memory is reserved, each in forward passes.
 //!
 //! ```text
 //! wave    [a b c d e]                        at most WAVE_TOKENS tokens and WAVE_WINDOWS windows
@@ -6,29 +6,29 @@
 //! ```
 
 use super::{
-    assembly::{Assembly, Found, lock},
+    assembly::{Assembly, PartialScore, lock},
     score_request::ScoreRequest,
 };
 use crate::{
     Error, Result,
     adapters::AdapterId,
-    cpu::parallel::{self, SharedRows},
+    cpu::threads::{self, SharedRows},
     generate::PREFILL_ROWS,
     gpu::{DeviceLogits, Logits},
-    layers::{Segment, host},
+    layers::{PassSegment, cpu_tensor},
     parallel::Replica,
     sampling::argmax,
 };
 use candle_core::Tensor;
 use std::{ops::Range, sync::Mutex};
 
-/// Tokens whose keys and values are held at a time. Windows beyond it are scored after.
+/// The largest number of tokens whose keys and values are in memory at a time. Further windows are in the next wave.
 const WAVE_TOKENS: usize = 4 * PREFILL_ROWS;
 
-/// Windows whose keys and values are held at a time: even the shortest takes a few hundred bytes for each head and layer.
+/// The largest number of windows in a wave: even the shortest takes a few hundred bytes for each head and layer.
 const WAVE_WINDOWS: usize = 256;
 
-/// Scores the windows `own` of all.
+/// Scores the windows of the range `own`.
 pub(super) fn run(
     replica: &mut Replica,
     windows: &[ScoreRequest],
@@ -37,7 +37,7 @@ pub(super) fn run(
     assembly: &Mutex<Assembly<'_>>,
 ) -> Result<()> {
     let mut first = own.start;
-    while first < own.end && !lock(assembly).is_to_stop() {
+    while first < own.end && !lock(assembly).should_stop() {
         let mut tokens = 0;
         let fits = windows[first..own.end].iter().take_while(|window| {
             tokens += window.input_tokens();
@@ -50,6 +50,7 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Reserves the caches of one wave, and runs its passes.
 fn run_wave(
     replica: &mut Replica,
     windows: &[ScoreRequest],
@@ -65,12 +66,12 @@ fn run_wave(
     replica.reserve(&lengths)?;
     let cancelled = lock(assembly).cancelled();
     for pass in passes(&lengths) {
-        if lock(assembly).is_to_stop() {
+        if lock(assembly).should_stop() {
             return Ok(());
         }
-        let segments: Vec<Segment<'_>> = pass
+        let segments: Vec<PassSegment<'_>> = pass
             .iter()
-            .map(|chunk| Segment {
+            .map(|chunk| PassSegment {
                 slot: chunk.slot,
                 past: chunk.from,
                 tokens: &joined[chunk.slot][chunk.from..chunk.to],
@@ -89,17 +90,15 @@ fn run_wave(
         let scored = match replica.pass(None, &segments, &wanted, cancelled) {
             Err(Error::Interrupted) => return Ok(()),
             Err(error) => return Err(error),
-            Ok(Some(Logits::Host(logits))) => {
-                replica.work(|| log_likelihoods(&logits, &targets))?
-            }
-            Ok(Some(Logits::Device(logits))) => found(&logits, &targets)?,
+            Ok(Some(Logits::Cpu(logits))) => replica.work(|| log_likelihoods(&logits, &targets))?,
+            Ok(Some(Logits::Device(logits))) => device_log_likelihoods(&logits, &targets)?,
             Ok(None) => Vec::new(),
         };
         let mut rest = &scored[..];
         let found = pass.iter().map(|chunk| {
             let (own, others) = rest.split_at(chunk.to - chunk.scored_from(windows));
             rest = others;
-            Found {
+            PartialScore {
                 window: first + chunk.slot,
                 tokens: chunk.to - chunk.from,
                 log_likelihoods: own.iter().map(|&(value, _)| value).collect(),
@@ -112,10 +111,10 @@ fn run_wave(
     Ok(())
 }
 
-/// The same as [`log_likelihoods`], on a device: the logits stay there.
-fn found(logits: &DeviceLogits, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
+/// Computes log-likelihoods on a device, as [`log_likelihoods`] does on the CPU. The logits stay on the device.
+fn device_log_likelihoods(logits: &DeviceLogits, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
     let rows: Vec<u32> = (0..targets.len() as u32).collect();
-    let found = logits.find(&rows, Some(targets))?;
+    let found = logits.find_most_likely(&rows, Some(targets))?;
     let scored = found.iter().zip(targets).map(|(found, &target)| match found.has_nan {
         0 => (found.log_likelihood, found.token == target),
         _ => (f64::NAN, false),
@@ -123,20 +122,21 @@ fn found(logits: &DeviceLogits, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
     Ok(scored.collect())
 }
 
-/// The log-likelihood of each target by the row of logits in its place, and whether it was the most likely
-/// token. A row with a logit that is not a number has a likelihood that is none either.
+/// Computes the log-likelihood of each target, and whether it was the most likely token. If a row has a logit that is
+/// NaN, its log-likelihood is NaN.
 ///
 /// # Shapes
-/// `logits` is `[targets, vocab]`.
+/// - `logits`: `[targets, vocab]`
+/// - returns: `[targets]`
 fn log_likelihoods(logits: &Tensor, targets: &[u32]) -> Result<Vec<(f64, bool)>> {
     let vocab = logits.dim(1)?;
     let mut scored = vec![(0.0, false); targets.len()];
-    let rows = SharedRows::over(&mut scored, 1);
-    host::with_slice(logits, |logits| {
-        parallel::share(logits.len(), targets.len(), |range| {
+    let rows = SharedRows::from_slice(&mut scored, 1);
+    cpu_tensor::with_slice(logits, |logits| {
+        threads::share(logits.len(), targets.len(), |range| {
             for index in range {
                 let row = &logits[index * vocab..(index + 1) * vocab];
-                // SAFETY: each row is one thread's.
+                // SAFETY: each row belongs to one thread.
                 unsafe { rows.write(index, log_likelihood(row, targets[index])) };
             }
         });
@@ -152,23 +152,23 @@ fn log_likelihood(row: &[f32], target: u32) -> (f64, bool) {
     (f64::from(row[target as usize]) - top - sum.ln(), best == target)
 }
 
-/// A part of a window's tokens.
-struct Chunk {
-    /// The window's place in its wave.
+/// Some of a window's tokens, which run in one pass.
+struct WindowChunk {
+    /// The index of the window in its wave.
     slot: usize,
     from: usize,
     to: usize,
 }
 
-impl Chunk {
-    /// The first of its tokens after which a token is scored.
+impl WindowChunk {
+    /// Returns the first of these tokens whose next token is scored.
     fn scored_from(&self, windows: &[ScoreRequest]) -> usize {
         self.from.max(windows[self.slot].context.len() - 1).min(self.to)
     }
 }
 
-/// Cuts windows into forward passes of at most [`PREFILL_ROWS`] rows each.
-fn passes(lengths: &[usize]) -> Vec<Vec<Chunk>> {
+/// Splits windows into forward passes of at most [`PREFILL_ROWS`] rows each.
+fn passes(lengths: &[usize]) -> Vec<Vec<WindowChunk>> {
     let mut passes = Vec::new();
     let mut room = 0;
     for (slot, &length) in lengths.iter().enumerate() {
@@ -181,7 +181,7 @@ fn passes(lengths: &[usize]) -> Vec<Vec<Chunk>> {
             let to = length.min(from + room);
             room -= to - from;
             if let Some(pass) = passes.last_mut() {
-                pass.push(Chunk { slot, from, to });
+                pass.push(WindowChunk { slot, from, to });
             }
             from = to;
         }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn passes_are_filled_before_the_next_begins() {
-        let chunks = |pass: &Vec<Chunk>| -> Vec<(usize, usize, usize)> {
+        let chunks = |pass: &Vec<WindowChunk>| -> Vec<(usize, usize, usize)> {
             pass.iter().map(|chunk| (chunk.slot, chunk.from, chunk.to)).collect()
         };
         let passes: Vec<_> = passes(&[3, PREFILL_ROWS, 2]).iter().map(chunks).collect();

@@ -1,31 +1,58 @@
-//! What is asked to be scored, and what cannot be.
+//! Requests to score a continuation, and the checks of requests and texts.
 
 use crate::{Error, Result};
-use llem_checkpoint::families::Shape;
+use llem_checkpoint::Shape;
 
-/// A continuation whose likelihood is asked.
+/// A continuation whose likelihood is to be computed.
+///
+/// ```
+/// use llem_engine::{Control, LoadOptions, Model, ScoreRequest};
+///
+/// let mut model = Model::load(&LoadOptions::new("synthetic:tiny".parse()?))?;
+/// let request = ScoreRequest { context: vec![1, 2, 3], continuation: vec![4, 5] };
+/// assert_eq!(request.input_tokens(), 4);
+///
+/// let control = Control { cancelled: &|| false, progress: &|_| () };
+/// let scoring = model.score(&[request], &control, &|_, _| ())?;
+/// assert_eq!((scoring.completed(), scoring.scored_tokens), (1, 2));
+/// assert_eq!((scoring.work[0].tokens, scoring.work[0].logits), (4, 2));
+///
+/// // A random model is close to a uniform distribution over its 512 tokens.
+/// let score = scoring.scores[0].as_ref().unwrap();
+/// for log_likelihood in &score.log_likelihoods {
+///     assert!((log_likelihood + 512f64.ln()).abs() < 2.0);
+/// }
+/// # Ok::<(), llem_engine::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ScoreRequest {
-    /// What comes before; at least one token.
+    /// The tokens before the continuation. There must be at least one.
     pub context: Vec<u32>,
-    /// What is scored; at least one token.
+    /// The tokens that are scored. There must be at least one.
     pub continuation: Vec<u32>,
 }
 
 impl ScoreRequest {
-    /// Tokens that are run to score it. The last predicts nothing that is asked, so it is never run.
+    /// Returns the number of tokens that run through the model. The last token is never run, because it predicts only
+    /// a token that is not scored.
     pub fn input_tokens(&self) -> usize {
         (self.context.len() + self.continuation.len()).saturating_sub(1)
     }
 }
 
-/// Refuses requests that cannot be scored before any is.
+/// Checks all requests before any of them is scored.
+///
+/// # Errors
+/// Returns [`Error::Invalid`] with the index of the request that cannot be scored.
 pub(crate) fn check(requests: &[ScoreRequest], shape: &Shape) -> Result<()> {
     let each = |(index, request)| check_one(index, request, shape.vocab, shape.context);
     requests.iter().enumerate().try_for_each(each)
 }
 
-/// Refuses texts that cannot be scored before any is.
+/// Checks all texts before any of them is scored.
+///
+/// # Errors
+/// Returns [`Error::Invalid`] with the index of the text that cannot be scored.
 pub(crate) fn check_texts(texts: &[Vec<u32>], prefix: u32, shape: &Shape) -> Result<()> {
     if texts.iter().any(|text| !text.is_empty()) {
         check_tokens(&[prefix], "prefix", shape.vocab)?;

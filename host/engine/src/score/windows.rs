@@ -1,39 +1,39 @@
-//! What is run to score requests and texts: windows that each fit the model's context.
+//! The windows that requests and texts are scored in. Each window fits the model's context.
 
 use super::score_request::ScoreRequest;
 use std::{borrow::Cow, ops::Range};
 
-/// All windows of a call in one list, so that short ones share forward passes whatever they belong to.
+/// All windows of a call in one list, so that short windows of different requests or texts share forward passes.
 pub(crate) struct Windows<'a> {
-    /// The windows.
     pub requests: Cow<'a, [ScoreRequest]>,
-    /// For each request or text, those that make it up.
+    /// For each request or text, the windows that it consists of.
     pub parts: Vec<Range<usize>>,
 }
 
 impl<'a> Windows<'a> {
-    /// Each request is a window.
-    pub fn of_requests(requests: &'a [ScoreRequest]) -> Self {
+    /// Makes a window of each request.
+    pub(crate) fn from_requests(requests: &'a [ScoreRequest]) -> Self {
         let parts = (0..requests.len()).map(|index| index..index + 1).collect();
         Self { requests: Cow::Borrowed(requests), parts }
     }
 
-    /// Each text falls into as many windows as it takes; an empty one into none.
-    pub fn of_texts(texts: &[Vec<u32>], prefix: u32, context: usize) -> Self {
+    /// Splits each text into windows. An empty text has none.
+    pub(crate) fn from_texts(texts: &[Vec<u32>], prefix: u32, context: usize) -> Self {
         let (mut requests, mut parts) = (Vec::new(), Vec::with_capacity(texts.len()));
         for text in texts {
             let first = requests.len();
-            requests.extend(of_text(text, prefix, context));
+            requests.extend(split_text(text, prefix, context));
             parts.push(first..requests.len());
         }
         Self { requests: Cow::Owned(requests), parts }
     }
 }
 
-/// The requests whose likelihoods make up the likelihood of a text of any length: every token is scored once,
-/// with as much before it as the context holds, and the first after `prefix` (lm-evaluation-harness,
-/// `lm_eval/utils.py`, `get_rolling_token_windows` with a context of 1 and `make_disjoint_window`).
-fn of_text(tokens: &[u32], prefix: u32, context: usize) -> Vec<ScoreRequest> {
+/// Splits a text of any length into requests whose log-likelihoods add up to the text's. Every token is scored once,
+/// with as many tokens before it as the context has room for. The first token is scored after `prefix`
+/// (lm-evaluation-harness, `lm_eval/utils.py`, `get_rolling_token_windows` with a context of 1 and
+/// `make_disjoint_window`).
+fn split_text(tokens: &[u32], prefix: u32, context: usize) -> Vec<ScoreRequest> {
     let first = context.min(tokens.len());
     if first == 0 {
         return Vec::new();
@@ -56,11 +56,11 @@ fn of_text(tokens: &[u32], prefix: u32, context: usize) -> Vec<ScoreRequest> {
 mod tests {
     use super::*;
 
-    /// What lm-evaluation-harness 0.4.13 yields for ten tokens, prefix 99 and a context of 4.
+    /// The windows that lm-evaluation-harness 0.4.13 yields for ten tokens, prefix 99 and a context of 4.
     #[test]
     fn windows_of_a_text_are_those_of_lm_eval() {
         let tokens: Vec<u32> = (0..10).collect();
-        let windows: Vec<_> = of_text(&tokens, 99, 4)
+        let windows: Vec<_> = split_text(&tokens, 99, 4)
             .into_iter()
             .map(|window| (window.context, window.continuation))
             .collect();
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn texts_share_one_list_of_windows() {
         let texts = [(0..10).collect(), Vec::new(), vec![7]];
-        let windows = Windows::of_texts(&texts, 99, 4);
+        let windows = Windows::from_texts(&texts, 99, 4);
         assert_eq!(windows.parts, [0..3, 3..3, 3..4]);
         let last = &windows.requests[3];
         assert_eq!((&last.context[..], &last.continuation[..]), (&[99][..], &[7][..]));

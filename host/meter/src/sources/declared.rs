@@ -1,124 +1,177 @@
-//! A power model that the person running the experiment declared, for a processor without a counter:
+//! A declared power model for a processor without a counter. The person who runs the experiment states its two powers:
 //!
 //! ```text
 //! P = idle + (tdp − idle) · busy share of all its threads
 //! ```
 //!
-//! linear in utilisation, as in Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer"
-//! (ISCA 2007), section 4.2. It is a belief, not a measurement, and marked so: unless the declaration says how
-//! good it is, all that is known is that power lies between idle and tdp.
+//! It is linear in utilisation, as in Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer"
+//! (ISCA 2007), section 4.2. It is not a measurement, and its energy is marked `modelled`. Unless the
+//! declaration states an uncertainty, all that is known is that power is between idle and tdp.
 
 use crate::{
     clock::Seconds,
     curve::{Curve, Knot},
-    estimate::Estimate,
     processor::{CpuTime, Processor},
+    uncertain_value::UncertainValue,
 };
-use std::{collections::VecDeque, str::FromStr};
+use llem_quantity::Unavailable;
+use std::{collections::VecDeque, fmt, str::FromStr};
 
-/// How often the processor's time is read for a curve: the kernel counts it in ticks of 10 ms.
+/// Time between two readings of the processor's time for a curve, s. The kernel counts in ticks of 10 ms.
 const READ_EVERY: Seconds = 0.1;
 
-/// What was declared.
+/// A declared power model of the processor.
+///
+/// ```
+/// use llem_meter::PowerModel;
+///
+/// let model: PowerModel = "tdp=100,idle=20,uncertainty=10".parse()?;
+/// assert_eq!((model.tdp, model.idle, model.uncertainty), (100.0, 20.0, Some(0.1)));
+/// let error = "tdp=10,idle=20".parse::<PowerModel>().unwrap_err();
+/// assert_eq!(error.to_string(), "tdp=10 must be above idle=20");
+/// # Ok::<(), llem_meter::InvalidPowerModel>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PowerModel {
-    /// Power with all threads busy, W.
+    /// Power with all hardware threads busy, W.
     pub tdp: f64,
-    /// Power with none busy, W.
+    /// Power with no hardware thread busy, W.
     pub idle: f64,
-    /// Standard uncertainty of its energy as a share of it; none means that of anything between idle and tdp.
+    /// Standard uncertainty of the energy, as a share of it. `None` means that power may be anything between idle and tdp.
     pub uncertainty: Option<f64>,
 }
 
-impl FromStr for PowerModel {
-    type Err = String;
+/// Why the text of a power model is not valid.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InvalidPowerModel {
+    /// A part has no `=`, or `tdp` or `idle` is missing.
+    Incomplete,
+    /// A value is not a finite number of at least 0.
+    NotANumber {
+        /// The name before `=`.
+        key: String,
+        /// The text after `=`.
+        value: String,
+    },
+    /// A name is unknown.
+    UnknownKey(String),
+    /// `tdp` is not above `idle`.
+    NotAbove {
+        /// Power with all hardware threads busy, W.
+        tdp: f64,
+        /// Power with no hardware thread busy, W.
+        idle: f64,
+    },
+}
 
-    /// `tdp=W,idle=W` or `tdp=W,idle=W,uncertainty=PERCENT`.
-    fn from_str(text: &str) -> Result<Self, String> {
+impl fmt::Display for InvalidPowerModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usage = "write it as tdp=W,idle=W or tdp=W,idle=W,uncertainty=PERCENT";
+        match self {
+            Self::Incomplete => f.write_str(usage),
+            Self::NotANumber { key, value } => {
+                write!(f, "{key}={value} is not a number of at least 0; {usage}")
+            }
+            Self::UnknownKey(key) => {
+                write!(f, "'{key}' is none of tdp, idle and uncertainty; {usage}")
+            }
+            Self::NotAbove { tdp, idle } => write!(f, "tdp={tdp} must be above idle={idle}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidPowerModel {}
+
+impl FromStr for PowerModel {
+    type Err = InvalidPowerModel;
+
+    /// Parses `tdp=W,idle=W` or `tdp=W,idle=W,uncertainty=PERCENT`.
+    fn from_str(text: &str) -> Result<Self, InvalidPowerModel> {
         let (mut tdp, mut idle, mut uncertainty) = (None, None, None);
         for part in text.split(',') {
-            let (key, value) = part.split_once('=').ok_or(usage)?;
+            let (key, value) = part.split_once('=').ok_or(InvalidPowerModel::Incomplete)?;
             let number: f64 = value
                 .parse()
                 .ok()
                 .filter(|number: &f64| number.is_finite() && *number >= 0.0)
-                .ok_or_else(|| format!("{key}={value} is not a number of at least 0; {usage}"))?;
+                .ok_or_else(|| InvalidPowerModel::NotANumber {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                })?;
             match key {
                 "tdp" => tdp = Some(number),
                 "idle" => idle = Some(number),
                 "uncertainty" => uncertainty = Some(number / 100.0),
-                _ => return Err(format!("'{key}' is none of tdp, idle and uncertainty; {usage}")),
+                _ => return Err(InvalidPowerModel::UnknownKey(key.to_owned())),
             }
         }
-        let (Some(tdp), Some(idle)) = (tdp, idle) else { return Err(usage.to_owned()) };
+        let (Some(tdp), Some(idle)) = (tdp, idle) else {
+            return Err(InvalidPowerModel::Incomplete);
+        };
         match tdp > idle {
             true => Ok(Self { tdp, idle, uncertainty }),
-            false => Err(format!("tdp={tdp} must be above idle={idle}")),
+            false => Err(InvalidPowerModel::NotAbove { tdp, idle }),
         }
     }
 }
 
-/// The model at work.
-pub struct Declared {
-    /// What was declared.
+/// A declared power model with the processor whose utilisation it uses.
+pub(crate) struct DeclaredPower {
     pub model: PowerModel,
-    /// Whose utilisation it goes by.
     pub processor: Processor,
 }
 
-impl Declared {
-    /// What the processor has done until now.
-    pub fn read(&self) -> Result<CpuTime, String> {
+impl DeclaredPower {
+    /// Reads the processor's time.
+    pub(crate) fn read(&self) -> Result<CpuTime, Unavailable> {
         self.processor.time()
     }
 }
 
-/// The model at work, with what has been read.
-pub struct Declaring {
-    declared: Declared,
-    readings: VecDeque<Reading>,
-    keep_from: Seconds,
+/// A declared power model with the readings of the processor's time.
+pub(crate) struct DeclaredPowerReader {
+    declared: DeclaredPower,
+    readings: VecDeque<TimedCpuTime>,
+    retain_from: Seconds,
 }
 
-/// The processor's time at a moment, and energy since the first reading.
+/// The processor's time at a moment, and the energy since the first reading.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct TimedCpuTime {
     time: CpuTime,
-    /// What a model is wrong by it is wrong by each time (GUM 5.2.2, note 1): uncertainties add up.
+    /// The error of a model is the same each time (GUM 5.2.2, note 1), so uncertainties add linearly from knot to knot.
     knot: Knot,
 }
 
-impl Declaring {
-    /// Nothing read yet.
-    pub fn new(declared: Declared) -> Self {
-        Self { declared, readings: VecDeque::new(), keep_from: f64::INFINITY }
+impl DeclaredPowerReader {
+    pub(crate) fn new(declared: DeclaredPower) -> Self {
+        Self { declared, readings: VecDeque::new(), retain_from: f64::INFINITY }
     }
 
-    /// What the processor has done until now.
-    pub fn read(&self) -> Result<CpuTime, String> {
+    /// Reads the processor's time.
+    pub(crate) fn read(&self) -> Result<CpuTime, Unavailable> {
         self.declared.read()
     }
 
-    /// Energy of a span of `wall` between two readings, J.
-    pub fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> Estimate {
+    /// Returns the energy over `wall` seconds between two readings, J.
+    pub(crate) fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> UncertainValue {
         self.declared.model.energy(from, to, wall)
     }
 
-    /// Remembers readings from a moment on, until it is told another.
-    pub fn keep_from(&mut self, moment: Seconds) {
-        self.keep_from = moment;
-        // The newest is where what comes goes on from.
+    /// Keeps the readings from `moment` on, until another moment is set.
+    pub(crate) fn retain_from(&mut self, moment: Seconds) {
+        self.retain_from = moment;
+        // The newest reading always stays, because the next one continues from it.
         while self.readings.len() > 1 && self.readings[1].knot.at < moment {
             self.readings.pop_front();
         }
     }
 
-    /// Reads the processor's time where somebody needs its course and the last reading was long ago.
-    pub fn read_now_and_then(&mut self, now: Seconds) {
+    /// Reads the processor's time for a curve, if a curve will be needed and the last reading is old enough.
+    pub(crate) fn read_if_due(&mut self, now: Seconds) {
         let last = self.readings.back().copied();
         let is_due = last.is_none_or(|last| now - last.knot.at >= READ_EVERY);
-        if now < self.keep_from || !is_due {
+        if now < self.retain_from || !is_due {
             return;
         }
         let Ok(time) = self.declared.read() else { return };
@@ -126,28 +179,29 @@ impl Declaring {
             let more = self.energy(last.time, time, now - last.knot.at);
             (last.knot.joules + more.value, last.knot.uncertainty + more.uncertainty)
         });
-        self.readings.push_back(Reading { time, knot: Knot { at: now, joules, uncertainty } });
+        self.readings.push_back(TimedCpuTime { time, knot: Knot { at: now, joules, uncertainty } });
     }
 
-    /// What the readings between two moments tell, of which none may have been forgotten.
-    pub fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+    /// Returns one point of the energy curve for each reading after `from` and before `to`, all of which must have been
+    /// kept.
+    pub(crate) fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
         let knots = self.readings.iter().map(|reading| reading.knot);
         knots.filter(|knot| knot.at > from.at && knot.at < to).collect()
     }
 
-    /// Until when energy is known, rather than guessed: the last reading.
-    pub fn known_until(&self) -> Option<Seconds> {
+    /// Returns the time of the last reading, until which the energy is known rather than estimated.
+    pub(crate) fn known_until(&self) -> Option<Seconds> {
         self.readings.back().map(|reading| reading.knot.at)
     }
 
-    /// Joules until a moment: after the last reading anything between rest and all threads busy.
-    pub fn position(&self, at: Seconds) -> Option<Knot> {
+    /// Returns the joules until a moment. After the last reading, power may be anything between idle and all threads busy.
+    pub(crate) fn position(&self, at: Seconds) -> Option<Knot> {
         let next = self.readings.partition_point(|reading| reading.knot.at <= at);
         let before = self.readings.get(next.checked_sub(1)?)?;
         match self.readings.get(next) {
             Some(after) => {
-                let told = Curve::new(before.knot, [], after.knot, 0.0).at(at);
-                Some(Knot { at, joules: told.value, uncertainty: told.uncertainty })
+                let energy = Curve::new(before.knot, [], after.knot, 0.0).at(at);
+                Some(Knot { at, joules: energy.value, uncertainty: energy.uncertainty })
             }
             None => {
                 let more = self.energy(before.time, before.time, at - before.knot.at);
@@ -157,8 +211,8 @@ impl Declaring {
         }
     }
 
-    /// Energy between two readings as a curve through those between them.
-    pub fn curve(&self, from: (Seconds, CpuTime), to: (Seconds, CpuTime)) -> Curve {
+    /// Returns the energy between two readings as a curve through the readings between them.
+    pub(crate) fn curve(&self, from: (Seconds, CpuTime), to: (Seconds, CpuTime)) -> Curve {
         let knot = |(at, time): (Seconds, CpuTime)| {
             let energy = self.energy(from.1, time, at - from.0);
             Knot { at, joules: energy.value, uncertainty: energy.uncertainty }
@@ -171,9 +225,9 @@ impl Declaring {
 }
 
 impl PowerModel {
-    /// Energy of a span of `wall` in which the processor did what lies between two readings, J.
-    pub fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> Estimate {
-        // Too short a span has no tick of the kernel's clock: nothing is known of it.
+    /// Returns the energy over `wall` seconds between two readings of the processor's time, J.
+    pub(crate) fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> UncertainValue {
+        // If no tick of the kernel's clock fell in between, nothing is known of the utilisation.
         let share = to.busy_share_since(from);
         let range = (self.tdp - self.idle) * wall;
         let value = self.idle * wall + range * share.unwrap_or(0.5);
@@ -182,7 +236,7 @@ impl PowerModel {
             (Some(relative), Some(_)) => relative * value,
             _ => anything,
         };
-        Estimate { value, uncertainty }
+        UncertainValue { value, uncertainty }
     }
 }
 

@@ -1,82 +1,69 @@
-//! Where energy readings come from: one file a source.
+//! The sources of energy readings, one file each: RAPL, NVML, and a declared power model.
 
-pub mod cuda;
-pub mod declared;
-pub mod nvml;
-pub mod rapl;
+pub(crate) mod cuda_driver;
+pub(crate) mod declared;
+pub(crate) mod nvml;
+pub(crate) mod rapl;
 
-use crate::{account::Period, clock::Seconds};
-use llem_quantity::Source;
+use crate::{clock::Seconds, domain::DomainId, tick_counter::Period};
+use llem_quantity::{Source, Unavailable};
 
-/// A cumulative energy counter of one power domain of one device.
-pub trait Counter: Send {
-    /// What kind of reading it is.
+/// A cumulative energy counter of one power domain.
+pub(crate) trait Counter: Send {
+    /// Returns the source of the counter's energy.
     fn source(&self) -> Source;
-    /// How its ticks lie in time.
+    /// Returns what is known of the time between two ticks.
     fn period(&self) -> Period;
-    /// Reads it now, or says why it cannot.
-    fn read(&self) -> Result<Raw, String>;
-    /// Joules from one reading to a later one, or why they cannot be told.
-    fn joules(&self, from: Raw, to: Raw) -> Result<f64, String>;
+    /// Reads the counter now.
+    fn read(&self) -> Result<CounterValue, Unavailable>;
+    /// Returns the joules from one reading to a later one. Fails if the counter was set back in between.
+    fn joules(&self, from: CounterValue, to: CounterValue) -> Result<f64, Unavailable>;
 }
 
-/// A counter's raw value; only the counter itself knows what it means.
+/// A counter's raw value, in the counter's own unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw(pub u64);
+pub(crate) struct CounterValue(pub u64);
 
-/// A sensor of the power that one device draws.
-pub trait Sensor: Send {
-    /// Time between two updates of what it tells, s.
+/// A sensor of the power of one device.
+pub(crate) trait Sensor: Send {
+    /// Returns the time between two updates, s.
     fn period(&self) -> Seconds;
-    /// The most that the device may draw, W, where that is known.
+    /// Returns the device's power limit, W, if it is known.
     fn limit(&self) -> Option<f64>;
-    /// Power now, W, or why it cannot be told.
-    fn read(&self) -> Result<f64, String>;
+    /// Reads the power now, W.
+    fn read(&self) -> Result<f64, Unavailable>;
 }
 
-/// What can be read of a power domain.
-pub enum Instrument {
-    /// A counter.
+/// The instruments of a power domain.
+pub(crate) enum Instrument {
     Counter(Box<dyn Counter>),
-    /// A counter, and a sensor against which it is held.
+    /// A counter, and a power sensor that its energy is compared with.
     Both(Box<dyn Counter>, Box<dyn Sensor>),
-    /// A sensor alone, whose power is integrated.
+    /// A sensor alone. Its power is integrated.
     Sensor(Box<dyn Sensor>),
-    /// No instrument: a power model that a person declared.
-    Declared(declared::Declared),
+    /// No instrument, but a power model that a person declared.
+    Declared(declared::DeclaredPower),
 }
 
-/// A power domain of a device that can be metered.
-pub struct Metered {
-    /// The device's id.
-    pub device: String,
-    /// The power domain within it.
-    pub domain: String,
-    /// Where it is read: a folder of the kernel's, or `nvml` and the card's UUID; none where nothing is read.
+/// A power domain that is metered.
+pub(crate) struct MeteredDomain {
+    pub id: DomainId,
+    /// Where the domain is read: a folder of the kernel, or `nvml` and the card's UUID. `None` for a declared model.
     pub at: Option<String>,
-    /// By what.
     pub instrument: Instrument,
 }
 
-/// Stands for the domains of a device that nothing measures.
-pub const UNMEASURED: &str = "all";
-
-/// A device, or one of its domains, that nothing meters.
+/// A domain that nothing meters, or a whole device ([`DomainId::unmeasured`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmetered {
-    /// The device's id.
-    pub device: String,
-    /// The power domain within it; none means that no domain of the device is metered.
-    pub domain: Option<String>,
-    /// Why, and what to run to change that.
-    pub reason: String,
+pub(crate) struct UnmeteredDomain {
+    pub id: DomainId,
+    /// Why nothing meters the domain, and what to do about it.
+    pub reason: Unavailable,
 }
 
-/// All that is metered of this machine, and what is not.
+/// The domains that were found on this machine.
 #[derive(Default)]
-pub struct Found {
-    /// What is.
-    pub metered: Vec<Metered>,
-    /// What is not.
-    pub unmetered: Vec<Unmetered>,
+pub(crate) struct Discovery {
+    pub metered: Vec<MeteredDomain>,
+    pub unmetered: Vec<UnmeteredDomain>,
 }

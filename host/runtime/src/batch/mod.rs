@@ -1,7 +1,7 @@
 //! Continuous batches that a script has open.
 
-mod energy;
-mod journal;
-mod open;
+mod batch_energy;
+mod batch_journal;
+pub(crate) mod open_batch;
 
-pub use open::{BatchHandle, Kept, Length, OpenBatch, Stretch};
+pub(crate) use open_batch::{BatchHandle, OpenBatch, RecordedSequence, StepLimit, StepSummary};

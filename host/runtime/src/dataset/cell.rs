@@ -1,46 +1,44 @@
-//! A cell as its file means it, of which scripts see a [`Value`].
+//! A cell with the meaning that it has in its file. Scripts see a [`InputValue`].
 
-use crate::value::Value;
+use crate::input_value::InputValue;
 
-/// A cell of a row.
 #[derive(Clone, Debug)]
 pub enum Cell {
-    /// What scripts see as what it is.
-    Plain(Value),
-    /// What scripts see as text though it is none.
-    Told {
-        /// What it is: `null`, `a list`.
+    /// A value that scripts see unchanged.
+    Plain(InputValue),
+    /// Something that is not text, which scripts see as text.
+    AsText {
+        /// What the cell is, for messages: `null`, `a list`.
         what: &'static str,
-        /// What scripts see.
+        /// The text that scripts see.
         text: String,
     },
 }
 
 impl Cell {
-    /// A cell of text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Plain(Value::Text(text.into()))
+        Self::Plain(InputValue::Text(text.into()))
     }
 
-    /// What it is, in a sentence.
+    /// What the cell is, for a sentence.
     pub fn what(&self) -> &'static str {
         match self {
-            Self::Plain(Value::Text(_)) => "text",
-            Self::Plain(Value::Integer(_) | Value::Number(_)) => "a number",
-            Self::Plain(Value::Boolean(_)) => "true or false",
-            Self::Told { what, .. } => what,
+            Self::Plain(InputValue::Text(_)) => "text",
+            Self::Plain(InputValue::Integer(_) | InputValue::Number(_)) => "a number",
+            Self::Plain(InputValue::Boolean(_)) => "true or false",
+            Self::AsText { what, .. } => what,
         }
     }
 }
 
-impl From<Cell> for Value {
+impl From<Cell> for InputValue {
     fn from(cell: Cell) -> Self {
         match cell {
             Cell::Plain(value) => value,
-            Cell::Told { text, .. } => Self::Text(text),
+            Cell::AsText { text, .. } => Self::Text(text),
         }
     }
 }
 
-/// A row's cells by name, in the file's order.
-pub type Cells = Vec<(String, Cell)>;
+/// The cells of a row by name, in the order of the file.
+pub(super) type Cells = Vec<(String, Cell)>;

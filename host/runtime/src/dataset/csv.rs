@@ -1,10 +1,10 @@
-//! CSV, whose first record names the columns and whose cells are text.
+//! Reads CSV files. The first record names the columns, and every cell is text.
 
 use super::{
-    Reader,
-    bounded::{Bounded, Budget},
+    RowReader,
+    bounded_reader::{BoundedReader, Budget},
     cell::{Cell, Cells},
-    source::{Source, utf8},
+    text_source::{TextSource, utf8},
 };
 use csv::ByteRecord;
 use std::{
@@ -12,23 +12,23 @@ use std::{
     io::{BufReader, Chain, Read},
 };
 
-/// What is read after the file: a record of its own, unless a quote of the file has not closed.
+/// Bytes that are read after the end of the file. They form a record of their own unless a quote in the file is still
+/// open.
 const END: &[u8] = b"\n\0";
 
-/// A CSV file.
-pub struct Csv {
-    source: Source,
+pub(super) struct Csv {
+    source: TextSource,
     header: Vec<String>,
-    reader: csv::Reader<Chain<Bounded, &'static [u8]>>,
+    reader: csv::Reader<Chain<BoundedReader, &'static [u8]>>,
     budget: Budget,
-    /// Where the record that was read last begins, in bytes of text.
+    /// The start of the record that was read last, in bytes of text.
     start: u64,
 }
 
 impl Csv {
-    /// Reads the header of a file whose columns are separated by commas, or by semicolons or tabs where its header has
-    /// no commas.
-    pub fn new(source: &Source) -> Result<Self, String> {
+    /// Reads the header of a file. Columns are separated by commas, or by semicolons or tabs if the header has no
+    /// commas.
+    pub(super) fn new(source: &TextSource) -> Result<Self, String> {
         let commas = Self::separated(source, b',')?;
         if commas.header.len() > 1 {
             return Ok(commas);
@@ -37,8 +37,8 @@ impl Csv {
         Ok(others.into_iter().flatten().find(|csv| csv.header.len() > 1).unwrap_or(commas))
     }
 
-    /// Reads the header of a file whose columns are separated by this character.
-    pub fn separated(source: &Source, by: u8) -> Result<Self, String> {
+    /// Reads the header of a file whose columns are separated by the character `by`.
+    pub(super) fn separated(source: &TextSource, by: u8) -> Result<Self, String> {
         let bytes = source.text()?;
         let budget = bytes.budget();
         let mut reader = csv::ReaderBuilder::new()
@@ -54,7 +54,7 @@ impl Csv {
         }
         csv.header = csv.texts(&record)?;
         let mut names = HashSet::new();
-        // Columns without a name are an index, or come of commas at the ends of lines.
+        // Several columns without a name are allowed: they are an index, or result from commas at the ends of lines.
         let mut named = csv.header.iter().filter(|name| !name.is_empty());
         match named.find(|name| !names.insert(*name)) {
             Some(name) => Err(format!("two columns are named '{name}': rename one")),
@@ -85,8 +85,9 @@ fn is_end(record: &ByteRecord) -> bool {
     record.len() == 1 && &record[0] == b"\0"
 }
 
-/// The line, from 1, on which a record begins that was read from so many bytes on, past empty lines. Reads the file anew.
-fn line(source: &Source, start: u64) -> Option<u64> {
+/// The line, from 1, of the record that begins `start` bytes into the text, after empty lines. Reads the file again
+/// from its start.
+fn line(source: &TextSource, start: u64) -> Option<u64> {
     let bytes = BufReader::new(source.unbounded().ok()?).bytes();
     let (mut line, mut is_halfway) = (1, false);
     for (at, byte) in (0..).zip(bytes) {
@@ -102,7 +103,7 @@ fn line(source: &Source, start: u64) -> Option<u64> {
     Some(line)
 }
 
-impl Reader for Csv {
+impl RowReader for Csv {
     fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
         self.start = self.reader.position().byte();

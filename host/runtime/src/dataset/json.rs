@@ -1,7 +1,7 @@
-//! JSON as the cells of rows.
+//! Converts JSON into the cells of rows.
 
 use super::cell::{Cell, Cells};
-use crate::value::Value;
+use crate::input_value::InputValue;
 use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer,
@@ -9,11 +9,12 @@ use serde::{
 };
 use std::{fmt, marker::PhantomData};
 
-/// The key of a row that says where the data is from, and is no data itself.
+/// The key that marks an object as a note about the origin of the data, which is not a row.
 const PROVENANCE: &str = "_provenance";
 
-/// A JSON object's fields, in its order. As in Python, the last of several with one name counts.
-pub struct Object<T = serde_json::Value>(pub IndexMap<String, T>);
+/// The fields of a JSON object, in the order of the file. As in Python, the last of several fields with one name is
+/// used.
+pub(super) struct Object<T = serde_json::Value>(pub IndexMap<String, T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -38,19 +39,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 impl Object {
-    /// Whether it is a row, rather than a word on where the data is from.
-    pub fn is_data(&self) -> bool {
+    /// Returns true if the object is a row and not a note about the origin of the data.
+    pub(super) fn is_data(&self) -> bool {
         !self.0.contains_key(PROVENANCE)
     }
 
-    /// Its fields as cells.
-    pub fn cells(self) -> Cells {
+    pub(super) fn cells(self) -> Cells {
         self.0.into_iter().map(|(name, value)| (name, cell(value))).collect()
     }
 }
 
-/// The cell that a JSON value is. A whole number that fits only `u64` would lose digits as a number, and is text.
-pub fn cell(value: serde_json::Value) -> Cell {
+/// Converts a JSON value into a cell. A whole number that fits only `u64` becomes text, because it would lose digits as
+/// a float.
+pub(super) fn cell(value: serde_json::Value) -> Cell {
     let what = match &value {
         serde_json::Value::String(_) => "text",
         serde_json::Value::Bool(_) => "true or false",
@@ -61,28 +62,28 @@ pub fn cell(value: serde_json::Value) -> Cell {
     };
     match value {
         serde_json::Value::String(text) => Cell::text(text),
-        serde_json::Value::Bool(boolean) => Cell::Plain(Value::Boolean(boolean)),
+        serde_json::Value::Bool(boolean) => Cell::Plain(InputValue::Boolean(boolean)),
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Cell::Plain(Value::Integer(integer)),
-            (None, Some(float)) if !number.is_u64() => Cell::Plain(Value::Number(float)),
-            _ => Cell::Told { what, text: number.to_string() },
+            (Some(integer), _) => Cell::Plain(InputValue::Integer(integer)),
+            (None, Some(float)) if !number.is_u64() => Cell::Plain(InputValue::Number(float)),
+            _ => Cell::AsText { what, text: number.to_string() },
         },
-        other => Cell::Told { what, text: other.to_string() },
+        other => Cell::AsText { what, text: other.to_string() },
     }
 }
 
-/// What is wrong with a row, and where in its own text. `rest` is the text from there on.
-pub fn sentence(error: &serde_json::Error, rest: &[u8]) -> String {
+/// Says what is wrong with a row and where in its own text. `rest` is the text from the error onwards.
+pub(super) fn describe_error(error: &serde_json::Error, rest: &[u8]) -> String {
     let whole = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let Some(reason) = whole.strip_suffix(&place) else { return whole };
     let place = match error.line() {
-        // Where a text ends is no place within it.
+        // An error at the end of the text has no useful position.
         _ if error.is_eof() => String::new(),
         1 => format!(" at its column {}", error.column()),
         line => format!(" at its line {line}, column {}", error.column()),
     };
-    // Parsers that have looked at the first letter may have taken it.
+    // The parser may already have consumed the first letter.
     let is_written_by_python = [&b"NaN"[..], b"aN", b"Infinity", b"nfinity", b"-Infinity"]
         .iter()
         .any(|word| rest.starts_with(word));
@@ -95,8 +96,8 @@ pub fn sentence(error: &serde_json::Error, rest: &[u8]) -> String {
     }
 }
 
-/// The part of a text from where an error was found on.
-pub fn rest<'a>(text: &'a str, error: &serde_json::Error) -> &'a [u8] {
+/// The part of a text from the position of an error onwards.
+pub(super) fn rest<'a>(text: &'a str, error: &serde_json::Error) -> &'a [u8] {
     let before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let start = before.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
     text.as_bytes().get(start..).unwrap_or_default()

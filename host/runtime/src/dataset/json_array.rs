@@ -1,41 +1,37 @@
-//! A JSON array of objects, read one element at a time, as ShareGPT's own file is.
+//! Reads a JSON array of objects one element at a time. ShareGPT's own file has this form.
 
 use super::{
-    Reader,
-    bounded::{Bounded, Budget},
+    RowReader,
+    bounded_reader::{BoundedReader, Budget},
     cell::Cells,
     json,
 };
 use serde::Deserialize;
 use std::io::{BufRead, BufReader};
 
-/// Where a reader is.
+/// The position of a reader in the array.
 #[derive(Clone, Copy)]
-enum Place {
-    /// Before the array's bracket.
+enum ArrayPosition {
     Start,
-    /// After its bracket.
+    /// After the array's opening bracket.
     First,
-    /// After an element.
     Next,
-    /// After the array.
     End,
 }
 
-/// A file that is one array of objects. Those that say where the data is from are no rows.
-pub struct JsonArray {
-    bytes: BufReader<Bounded>,
+/// A file that is one array of objects. Objects that only note the origin of the data are not rows.
+pub(super) struct JsonArray {
+    bytes: BufReader<BoundedReader>,
     budget: Budget,
-    place: Place,
-    /// Elements that were read.
+    position: ArrayPosition,
+    /// The number of elements that were read.
     elements: u64,
 }
 
 impl JsonArray {
-    /// A reader at the file's start.
-    pub fn new(bytes: Bounded) -> Self {
+    pub(super) fn new(bytes: BoundedReader) -> Self {
         let budget = bytes.budget();
-        Self { budget, bytes: BufReader::new(bytes), place: Place::Start, elements: 0 }
+        Self { budget, bytes: BufReader::new(bytes), position: ArrayPosition::Start, elements: 0 }
     }
 
     fn buffer(&mut self) -> Result<&[u8], String> {
@@ -43,7 +39,7 @@ impl JsonArray {
         self.bytes.fill_buf().map_err(|error| format!("{place}: {error}"))
     }
 
-    /// The next byte that is no white space, which stays to be read.
+    /// Returns the next byte that is not white space, without consuming it.
     fn peek(&mut self) -> Result<Option<u8>, String> {
         loop {
             let buffer = self.buffer()?;
@@ -57,29 +53,29 @@ impl JsonArray {
         }
     }
 
-    /// Goes to the next element, past the bracket or comma before it; says whether there is one.
+    /// Moves to the next element, past the bracket or comma before it. Returns true if there is one.
     fn advance(&mut self) -> Result<bool, String> {
-        if matches!(self.place, Place::Start) {
-            // Who opens an array has seen its bracket.
+        if matches!(self.position, ArrayPosition::Start) {
+            // The caller that chose this reader has seen the bracket.
             self.peek()?;
             self.bytes.consume(1);
-            self.place = Place::First;
+            self.position = ArrayPosition::First;
         }
-        match (self.place, self.peek()?) {
-            (Place::End, None) => Ok(false),
-            (Place::End, Some(_)) => Err(self.refuse("something follows the array")),
+        match (self.position, self.peek()?) {
+            (ArrayPosition::End, None) => Ok(false),
+            (ArrayPosition::End, Some(_)) => Err(self.refuse("something follows the array")),
             (_, None) => Err(self.refuse("the file ends before its array does")),
             (_, Some(b']')) => {
                 self.bytes.consume(1);
-                self.place = Place::End;
+                self.position = ArrayPosition::End;
                 self.advance()
             }
-            (Place::Next, Some(b',')) => {
+            (ArrayPosition::Next, Some(b',')) => {
                 self.bytes.consume(1);
                 Ok(true)
             }
-            (Place::Next, Some(_)) => Err(self.refuse("there is no comma before it")),
-            (Place::Start | Place::First, Some(_)) => Ok(true),
+            (ArrayPosition::Next, Some(_)) => Err(self.refuse("there is no comma before it")),
+            (ArrayPosition::Start | ArrayPosition::First, Some(_)) => Ok(true),
         }
     }
 
@@ -88,20 +84,20 @@ impl JsonArray {
     }
 }
 
-/// The element after so many.
+/// Names the element that follows `elements` others, for messages.
 fn at(elements: u64) -> String {
     format!("element {}", elements + 1)
 }
 
-impl Reader for JsonArray {
+impl RowReader for JsonArray {
     fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
         while self.advance()? {
-            // An object ends with its brace, so that no byte after it is taken.
+            // The parser stops at the object's closing brace, so no byte after it is consumed.
             let mut parser = serde_json::Deserializer::from_reader(&mut self.bytes);
             let object: json::Object = Deserialize::deserialize(&mut parser)
-                .map_err(|error| self.refuse(&json::sentence(&error, self.bytes.buffer())))?;
-            (self.elements, self.place) = (self.elements + 1, Place::Next);
+                .map_err(|error| self.refuse(&json::describe_error(&error, self.bytes.buffer())))?;
+            (self.elements, self.position) = (self.elements + 1, ArrayPosition::Next);
             if object.is_data() {
                 return Ok(Some(object.cells()));
             }

@@ -1,29 +1,30 @@
-//! What a file of JSON holds: an array, lines, or one object. Endings do not tell: both .json and .jsonl name all.
+//! Detects what a JSON file holds: an array, lines, or one object. The file's ending does not decide, because .json and
+//! .jsonl are both used for all three.
 
 use super::{
-    Reader,
-    bounded::Bounded,
-    document::Document,
+    RowReader,
+    bounded_reader::BoundedReader,
     json,
     json_array::JsonArray,
-    lines::{JsonLines, Lines},
-    source::Source,
+    json_document::JsonDocument,
+    line_reader::{JsonLines, LineReader},
+    text_source::TextSource,
 };
 use std::io::{BufRead, BufReader};
 
-/// A reader of what the file holds. `is_lines`: its ending says that an object is a line.
-pub fn reader(source: &Source, is_lines: bool) -> Result<Box<dyn Reader>, String> {
+/// Opens a reader for what the file holds. `is_lines` is true if the file's ending says that each line is an object.
+pub(super) fn reader(source: &TextSource, is_lines: bool) -> Result<Box<dyn RowReader>, String> {
     Ok(match first_byte(source.text()?)? {
         Some(b'[') => Box::new(JsonArray::new(source.text()?)),
         Some(b'{') if is_one_object(source.text()?, is_lines)? => {
-            Box::new(Document::read(source.text()?)?)
+            Box::new(JsonDocument::read(source.text()?)?)
         }
         _ => Box::new(JsonLines::new(source.text()?)),
     })
 }
 
-/// The first byte that is no white space.
-fn first_byte(text: Bounded) -> Result<Option<u8>, String> {
+/// Returns the first byte that is not white space.
+fn first_byte(text: BoundedReader) -> Result<Option<u8>, String> {
     let mut bytes = BufReader::new(text);
     loop {
         let buffer = bytes.fill_buf().map_err(|error| format!("line 1: {error}"))?;
@@ -36,9 +37,9 @@ fn first_byte(text: Bounded) -> Result<Option<u8>, String> {
     }
 }
 
-/// Whether an object goes on after its first line, or is all that a file not named .jsonl holds.
-fn is_one_object(text: Bounded, is_lines: bool) -> Result<bool, String> {
-    let mut lines = Lines::new(text);
+/// Returns true if an object continues after its first line, or if it is all that a file not named .jsonl holds.
+fn is_one_object(text: BoundedReader, is_lines: bool) -> Result<bool, String> {
+    let mut lines = LineReader::new(text);
     let mut next = || loop {
         match lines.next()? {
             Some(line) if line.trim().is_empty() => {}
@@ -48,7 +49,7 @@ fn is_one_object(text: Bounded, is_lines: bool) -> Result<bool, String> {
     let first = next()?.unwrap_or_default();
     Ok(match serde_json::from_str::<json::Object>(&first) {
         Ok(_) => !is_lines && next()?.is_none(),
-        // Of a damaged line the place is told.
+        // A damaged first line is read as JSON lines, so that the error names its line.
         Err(error) => error.is_eof() && next()?.is_some_and(|second| !second.starts_with('{')),
     })
 }

@@ -1,65 +1,67 @@
-//! Files of rows: JSONL, JSON, CSV, text, Parquet.
+//! Reads files of rows: JSONL, JSON, CSV, text, Parquet.
 //!
-//! Cells arrive as the file has them: a CSV cell is text, and what a JSON or Parquet value means is kept. What has
-//! parts (an array, an object, a list, a struct) arrives as JSON text.
+//! Cells keep the type that the file gives them: a CSV cell is text, and JSON and Parquet values keep their meaning. A
+//! value with parts (an array, an object, a list, a struct) becomes JSON text.
 //!
 //! ```text
-//! file ─► source ─► bounded ─► lines | json_array | document | csv ─► Cells ─► (column) ─► Rows
-//!   │     UTF-8,    a row's    one row at a time                       ▲       texts of    counts, rewinds,
-//!   │     or told   bytes                                              │       one column  says where it failed
-//!   └───────────────────────────────────────────────────────► parquet ─┘
+//! file ─► text_source ─► bounded_reader ─► line_reader | json_array | json_document | csv ─► Cells
+//!   │     UTF-8, or an   limits a row's    reads one row at a time                             ▲  │
+//!   │     error          bytes                                                                 │  │
+//!   └───────────────────────────────────────────────────────────────────────────────► parquet ─┘  │
+//!                                                                                                 ▼
+//!                                                        (text_column: one column as texts) ─► OpenDataset
 //! ```
 
-mod bounded;
+mod bounded_reader;
 mod cell;
-mod column;
 mod csv;
-mod document;
 mod json;
 mod json_array;
+mod json_document;
 mod json_file;
-mod lines;
+mod line_reader;
 mod parquet;
 #[cfg(test)]
 mod published_tests;
-mod source;
 #[cfg(test)]
 mod tests;
+mod text_column;
+mod text_source;
 
 use crate::{
-    error::{Refusal, short},
-    value::Value,
+    error::{Refusal, shorten},
+    input_value::InputValue,
 };
-use bounded::Budget;
+use bounded_reader::Budget;
 use cell::Cells;
-use column::Column;
 use parquet::PAGES;
-use source::Source;
 use std::{fs::File, io, path::Path, sync::Arc};
+use text_column::TextColumn;
+use text_source::TextSource;
 
-/// Characters of a sentence.
+/// The most characters of an error message.
 const SENTENCE: usize = 1_000;
 
-/// A row's values by name, in the file's order, as scripts see them.
-pub type Fields = Vec<(String, Value)>;
+/// The values of a row by name, in the order of the file, as scripts see them.
+pub(crate) type Fields = Vec<(String, InputValue)>;
 
-/// Reads one row after another. A failure is a sentence that begins with its place.
-trait Reader: Send {
-    /// The next row; `None` at the end.
+/// Reads one row after another. An error message begins with the position of the row.
+trait RowReader: Send {
+    /// Returns the next row, or `None` at the end.
     fn next_row(&mut self) -> Result<Option<Cells>, String>;
 
-    /// Where the row is in its file that was read last: `line 3`.
+    /// The position in the file of the row that was read last, such as `line 3`.
     fn place(&self) -> String;
 
-    /// Rows of the file, where the format says them.
+    /// The number of rows, or `None` if the format does not state it.
     fn length(&self) -> Option<u64> {
         None
     }
 }
 
-/// What a file's rows are written in.
+/// The formats of dataset files.
 #[derive(Clone, Copy)]
-enum Format {
+enum FileFormat {
     JsonLines,
     Json,
     Csv,
@@ -68,14 +70,14 @@ enum Format {
     Parquet,
 }
 
-impl Format {
-    fn of(path: &Path) -> Result<Self, String> {
+impl FileFormat {
+    fn from_path(path: &Path) -> Result<Self, String> {
         let ending = |path: &Path| {
             let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
             ending.unwrap_or_default()
         };
         let last = ending(path);
-        // That it is compressed, its first bytes tell.
+        // The first bytes of a file show whether it is compressed, so the ending only selects the format.
         let is_compressed = matches!(&*last, "gz" | "zst");
         let inner = if is_compressed {
             ending(Path::new(path.file_stem().unwrap_or_default()))
@@ -99,15 +101,15 @@ impl Format {
         }
     }
 
-    /// A reader at the file's first row.
-    fn reader(self, file: &Arc<File>) -> Result<Box<dyn Reader>, String> {
-        let source = Source::new(file);
+    /// Opens a reader at the first row.
+    fn reader(self, file: &Arc<File>) -> Result<Box<dyn RowReader>, String> {
+        let source = TextSource::new(file);
         Ok(match self {
             Self::JsonLines => json_file::reader(&source, true)?,
             Self::Json => json_file::reader(&source, false)?,
             Self::Csv => Box::new(csv::Csv::new(&source)?),
             Self::Tabs => Box::new(csv::Csv::separated(&source, b'\t')?),
-            Self::Text => Box::new(lines::Text::new(source.text()?)),
+            Self::Text => Box::new(line_reader::TextLines::new(source.text()?)),
             Self::Parquet => match source.foreign() {
                 Some(kind) => return Err(kind.to_owned()),
                 None => Box::new(parquet::Parquet::new(file, Budget::new(PAGES))?),
@@ -116,33 +118,34 @@ impl Format {
     }
 }
 
-/// An open dataset.
-pub struct Rows {
-    /// What a sentence begins with: the dataset and its file.
+/// A dataset that a script has open.
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct OpenDataset {
+    /// The dataset and its file, with which every message begins.
     subject: String,
     file: Arc<File>,
-    format: Format,
-    /// The one column that is read, as text; none for all as they are.
+    format: FileFormat,
+    /// The one column that is read, as text. `None` reads all columns unchanged.
     column: Option<String>,
-    reader: Box<dyn Reader>,
-    /// Rows that were read.
+    reader: Box<dyn RowReader>,
+    /// The number of rows that were read.
     index: u64,
-    /// All rows, once they were counted.
+    /// The number of all rows, once they were counted.
     length: Option<u64>,
     /// Why no further row can be read.
     failure: Option<String>,
 }
 
-impl Rows {
-    /// Opens a file, whose ending tells what it is.
+impl OpenDataset {
+    /// Opens a file. Its ending selects the format.
     ///
     /// # Errors
-    /// A sentence that names the dataset and the file: it cannot be read, its ending is none of those that are
-    /// known, or its head is damaged.
-    pub fn open(name: &str, path: &Path) -> Result<Self, String> {
+    /// Returns a message that names the dataset and the file if it cannot be read, if its ending is unknown, or if its
+    /// beginning is damaged.
+    pub(crate) fn open(name: &str, path: &Path) -> Result<Self, String> {
         let subject = format!("dataset '{name}', {}", path.display());
         let opened = || {
-            let format = Format::of(path)?;
+            let format = FileFormat::from_path(path)?;
             let file = Arc::new(File::open(path).map_err(|error: io::Error| error.to_string())?);
             let reader = format.reader(&file)?;
             Ok((file, format, reader))
@@ -161,15 +164,16 @@ impl Rows {
         })
     }
 
-    /// Opens a column of a file, whose every cell must be text and not empty: what prompts are made of.
+    /// Opens one column of a file, for prompts. Every cell of the column must be text and not empty.
     ///
     /// # Errors
-    /// As [`Self::open`]; a column that the first row does not have is not found, and the sentence lists those it has.
-    pub fn open_column(name: &str, column: &str, path: &Path) -> Result<Self, Refusal> {
+    /// Fails as [`Self::open`] does. Also fails if the first row lacks the column, with a message that lists its
+    /// columns.
+    pub(crate) fn open_column(name: &str, column: &str, path: &Path) -> Result<Self, Refusal> {
         let mut rows = Self::open(name, path).map_err(Refusal::InvalidArgument)?;
         let first = rows.reader.next_row();
         let first = first.map_err(|reason| Refusal::InvalidArgument(rows.failed(&reason)))?;
-        if let Some(reason) = first.and_then(|cells| Column::missing(column, &cells)) {
+        if let Some(reason) = first.and_then(|cells| TextColumn::missing(column, &cells)) {
             return Err(Refusal::NotFound(rows.failed(&reason)));
         }
         rows.column = Some(column.to_owned());
@@ -177,11 +181,12 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The next row, with its place among the rows, from 0; `None` at the end.
+    /// Returns the next row with its index from 0, or `None` at the end.
     ///
     /// # Errors
-    /// A sentence that names the dataset, the file and the row or line. It is given again until [`Self::rewind`].
-    pub fn next_row(&mut self) -> Result<Option<(u64, Fields)>, String> {
+    /// Returns a message that names the dataset, the file and the row or line. Later calls return the same message
+    /// until [`Self::rewind`].
+    pub(crate) fn next_row(&mut self) -> Result<Option<(u64, Fields)>, String> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -202,19 +207,19 @@ impl Rows {
     /// Goes back to the first row.
     ///
     /// # Errors
-    /// A sentence that names the dataset and the file, if its head cannot be read any more.
-    pub fn rewind(&mut self) -> Result<(), String> {
+    /// Returns a message that names the dataset and the file if the beginning of the file can no longer be read.
+    pub(crate) fn rewind(&mut self) -> Result<(), String> {
         self.reader = self.fresh_reader()?;
         (self.index, self.failure) = (0, None);
         Ok(())
     }
 
-    /// Rows of the file. Where the format does not say it, the first call reads the file once to its end, in time
-    /// that is linear in its size, and leaves the place of [`Self::next_row`] as it was.
+    /// The number of rows. If the format does not state it, the first call reads the whole file, in time that is linear
+    /// in its size. The position of [`Self::next_row`] does not change.
     ///
     /// # Errors
-    /// As [`Self::next_row`], for the first row that cannot be read.
-    pub fn length(&mut self) -> Result<u64, String> {
+    /// Fails as [`Self::next_row`] does, for the first row that cannot be read.
+    pub(crate) fn length(&mut self) -> Result<u64, String> {
         if let Some(length) = self.length.or_else(|| self.reader.length()) {
             return Ok(length);
         }
@@ -226,16 +231,16 @@ impl Rows {
         Ok(length)
     }
 
-    /// The sentence of a failure, which may quote a cell of any length.
+    /// Makes an error message. It is shortened, because a reason may quote a cell of any length.
     fn failed(&self, reason: &str) -> String {
-        short(format!("{}, {reason}", self.subject), SENTENCE)
+        shorten(format!("{}, {reason}", self.subject), SENTENCE)
     }
 
-    fn fresh_reader(&self) -> Result<Box<dyn Reader>, String> {
+    fn fresh_reader(&self) -> Result<Box<dyn RowReader>, String> {
         let reader = self.format.reader(&self.file);
         let reader = reader.map_err(|reason| format!("{}: {reason}", self.subject))?;
         Ok(match &self.column {
-            Some(column) => Box::new(Column::new(reader, column)),
+            Some(column) => Box::new(TextColumn::new(reader, column)),
             None => reader,
         })
     }

@@ -13,13 +13,13 @@ fn expected() -> BTreeMap<String, Vec<BTreeMap<String, Json>>> {
     serde_json::from_slice(&text).expect("JSON")
 }
 
-/// A row as scripts see it.
+/// A row as JSON, as scripts see it.
 fn seen(row: Fields) -> BTreeMap<String, Json> {
     row.into_iter().map(|(name, value)| (name, value.to_json())).collect()
 }
 
-/// A cell as scripts are to see it: what is neither text, number nor boolean as its JSON text.
-fn told(cell: &Json) -> Json {
+/// A cell as scripts see it: anything except text, numbers and booleans is its JSON text.
+fn as_seen(cell: &Json) -> Json {
     match cell {
         Json::Null | Json::Array(_) | Json::Object(_) => cell.to_string().into(),
         plain => plain.clone(),
@@ -33,17 +33,17 @@ fn files_are_read_as_python_reads_them() {
     for (file, rows) in expected.iter().filter(|(file, _)| file.contains('.')) {
         let (read, failure) = read(&fixtures().join("published").join(file));
         assert_eq!(failure, None, "{file}");
-        let told = |row: &BTreeMap<String, Json>| {
-            row.iter().map(|(name, cell)| (name.clone(), told(cell))).collect()
+        let as_seen = |row: &BTreeMap<String, Json>| {
+            row.iter().map(|(name, cell)| (name.clone(), as_seen(cell))).collect()
         };
-        let told: Vec<BTreeMap<_, _>> = rows.iter().map(told).collect();
-        assert_eq!(read.into_iter().map(seen).collect::<Vec<_>>(), told, "{file}");
+        let as_seen: Vec<BTreeMap<_, _>> = rows.iter().map(as_seen).collect();
+        assert_eq!(read.into_iter().map(seen).collect::<Vec<_>>(), as_seen, "{file}");
     }
 }
 
-/// The texts of a column, as far as they can be read, and why no further.
+/// The texts of a column as far as they can be read, and the error that ended the reading.
 fn texts(path: &Path, column: &str) -> (Vec<String>, Option<Refusal>) {
-    let mut rows = match Rows::open_column("d", column, path) {
+    let mut rows = match OpenDataset::open_column("d", column, path) {
         Ok(rows) => rows,
         Err(refusal) => return (Vec::new(), Some(refusal)),
     };
@@ -52,7 +52,7 @@ fn texts(path: &Path, column: &str) -> (Vec<String>, Option<Refusal>) {
         match rows.next_row() {
             Ok(Some((index, fields))) => {
                 assert_eq!(index, texts.len() as u64);
-                let [(name, Value::Text(text))] = &fields[..] else { panic!("{fields:?}") };
+                let [(name, InputValue::Text(text))] = &fields[..] else { panic!("{fields:?}") };
                 assert_eq!(name, column);
                 texts.push(text.clone());
             }
@@ -165,7 +165,6 @@ fn encoded(text: &str, unit: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
 #[test]
 fn what_is_no_text_in_utf_8_is_called_what_it_is() {
     let text = "{\"prompt\": \"one\"}\n";
-    /// How a letter is written.
     type Unit = fn(u32) -> Vec<u8>;
     let units: [(&str, Unit); 4] = [
         ("UTF-16", |letter| (letter as u16).to_le_bytes().to_vec()),
@@ -240,12 +239,12 @@ fn damaged_tables_are_refused_with_their_line() {
 
 #[test]
 fn a_file_of_one_object_is_bounded() {
-    let large = format!("{{\"a\": [\n\"{}\"]}}", "x".repeat(bounded::ROW as usize));
+    let large = format!("{{\"a\": [\n\"{}\"]}}", "x".repeat(bounded_reader::ROW as usize));
     let sentence = failure("d.json", &large);
     assert!(sentence.contains("more than 32 MiB") && sentence.contains("lines=True"), "{sentence}");
 }
 
-/// A line without an end is bounded by what it takes once it is decompressed.
+/// A line without an end is limited by its decompressed size.
 #[test]
 fn a_compressed_bomb_is_bounded() {
     use std::io::Write;

@@ -1,13 +1,13 @@
 use super::*;
 use std::{fs, path::PathBuf};
 
-pub fn fixtures() -> PathBuf {
+pub(super) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/datasets")
 }
 
-/// A file's rows, as far as they can be read, and why no further.
-pub fn read(path: &Path) -> (Vec<Fields>, Option<String>) {
-    let mut rows = match Rows::open("d", path) {
+/// The rows of a file as far as they can be read, and the error that ended the reading.
+pub(super) fn read(path: &Path) -> (Vec<Fields>, Option<String>) {
+    let mut rows = match OpenDataset::open("d", path) {
         Ok(rows) => rows,
         Err(sentence) => return (Vec::new(), Some(sentence)),
     };
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> (Vec<Fields>, Option<String>) {
     }
 }
 
-pub fn written<T>(file: &str, content: &[u8], with: impl FnOnce(&Path) -> T) -> T {
+pub(super) fn written<T>(file: &str, content: &[u8], with: impl FnOnce(&Path) -> T) -> T {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(file);
     fs::write(&path, content).expect("written");
@@ -37,12 +37,12 @@ fn rows(file: &str, content: &str) -> Vec<Fields> {
     rows
 }
 
-pub fn failure(file: &str, content: &str) -> String {
+pub(super) fn failure(file: &str, content: &str) -> String {
     written(file, content.as_bytes(), read).1.expect("a failure")
 }
 
 fn texts(fields: &Fields) -> Vec<String> {
-    let text = |(name, value): &(String, Value)| format!("{name}={value:?}");
+    let text = |(name, value): &(String, InputValue)| format!("{name}={value:?}");
     fields.iter().map(text).collect()
 }
 
@@ -98,7 +98,7 @@ fn every_format_counts_and_goes_back() {
     for (file, content, length) in files {
         written(file, content, |path| {
             let (all, _) = read(path);
-            let mut rows = Rows::open("d", path).expect("opened");
+            let mut rows = OpenDataset::open("d", path).expect("opened");
             let first = rows.next_row().expect("read").expect("a row");
             assert_eq!(rows.length(), Ok(length), "{file}");
             let second = rows.next_row().expect("read").expect("a row");
@@ -143,7 +143,7 @@ fn a_failure_names_the_file_and_the_row_and_stays() {
         assert!(sentence.contains(place) && sentence.contains(file), "{file}: {sentence}");
     }
     written("d.jsonl", b"{\"a\": 1}\nx\n{\"a\": 2}\n", |path| {
-        let mut rows = Rows::open("d", path).expect("opened");
+        let mut rows = OpenDataset::open("d", path).expect("opened");
         assert!(rows.next_row().is_ok());
         let sentence = rows.next_row().expect_err("damaged");
         assert_eq!(rows.next_row().expect_err("damaged still"), sentence);
@@ -172,8 +172,8 @@ fn a_row_that_has_no_end_is_refused_before_it_fills_memory() {
     for file in ["d.txt", "d.csv", "d.jsonl", "d.json"] {
         written(file, b"[{\"a\": \"\n", |path| {
             let endless = fs::OpenOptions::new().write(true).open(path).expect("opened");
-            endless.set_len(bounded::ROW * 4).expect("a sparse file");
-            let mut rows = Rows::open("d", path).expect("opened");
+            endless.set_len(bounded_reader::ROW * 4).expect("a sparse file");
+            let mut rows = OpenDataset::open("d", path).expect("opened");
             let sentence = loop {
                 match rows.next_row() {
                     Ok(row) => assert!(row.is_some(), "{file}"),
@@ -185,7 +185,7 @@ fn a_row_that_has_no_end_is_refused_before_it_fills_memory() {
             assert!(is_bounded || file.starts_with("d.json"), "{file}: {sentence}");
         });
     }
-    let endless = format!("[{{\"a\": \"{}", "x".repeat(bounded::ROW as usize + 1));
+    let endless = format!("[{{\"a\": \"{}", "x".repeat(bounded_reader::ROW as usize + 1));
     let sentence = failure("d.json", &endless);
     assert!(sentence.contains("more than 32 MiB"), "{sentence}");
 }
@@ -208,7 +208,7 @@ fn a_small_page_that_is_large_in_memory_is_refused() {
     }
 }
 
-/// Prefixes of a file, and the file with one of its bytes changed, at places that differ from file to file.
+/// Damaged copies of a file: prefixes, and the file with one byte changed. The positions differ between files.
 fn damages(whole: &[u8], first: usize) -> impl Iterator<Item = Vec<u8>> {
     let cut = (first..whole.len()).step_by(31).map(|length| whole[..length].to_vec());
     let changed = (first..whole.len()).step_by(13).map(|place| {

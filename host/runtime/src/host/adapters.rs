@@ -1,91 +1,89 @@
-//! `models.wit`, the adapters of a model: each change is a phase of its own and a line of the journal.
+//! The adapters of a model in `models.wit`. Each change is a phase of its own and a line of the journal.
 
 use crate::{
     bindings::models,
-    error::{Answer, Refusal},
+    error::{CallResult, Refusal},
     grants::{AdapterGrant, ModelGrant},
-    models::{Adapters, LoadedModel},
-    state::State,
+    loaded_model::{AttachedAdapters, LoadedModel},
+    store_data::StoreData,
 };
-use llem_engine::{
-    AdapterSource, Model,
-    adapters::{Adapted, Adapter, Mode},
-};
-use llem_record::{
-    Event,
-    event::{AdapterChange, AdapterRecord},
-};
+use llem_engine::{ActiveAdapter, Adapter, AdapterMode, AdapterSource, Model};
+use llem_record::{AdapterChange, AdapterRecord, Event};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 use wasmtime::component::Resource;
 
-/// Adapters that a model may have attached at a time.
+/// The most adapters that may be attached to a model at a time.
 const ADAPTERS: usize = 256;
 
-impl models::HostAdapter for State {
-    fn name(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+impl models::HostAdapter for StoreData {
+    fn name(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<String> {
         Ok(self.table.get(&adapter)?.adapter.name.clone())
     }
 
-    fn source(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+    fn source(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<String> {
         Ok(self.table.get(&adapter)?.adapter.source.clone())
     }
 
-    fn digest(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<String> {
+    fn digest(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<String> {
         Ok(self.table.get(&adapter)?.adapter.digest.clone())
     }
 
-    fn base_model(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<Option<String>> {
+    fn base_model(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<Option<String>> {
         Ok(self.table.get(&adapter)?.adapter.base_model.clone())
     }
 
-    fn rank(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u32> {
+    fn rank(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<u32> {
         Ok(self.table.get(&adapter)?.adapter.rank as u32)
     }
 
-    fn is_dora(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<bool> {
+    fn is_dora(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<bool> {
         Ok(self.table.get(&adapter)?.adapter.dora)
     }
 
-    fn modules(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u32> {
+    fn modules(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<u32> {
         Ok(self.table.get(&adapter)?.adapter.modules as u32)
     }
 
-    fn parameters(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+    fn parameters(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&adapter)?.adapter.parameters)
     }
 
-    fn weight_bytes(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+    fn weight_bytes(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&adapter)?.adapter.bytes)
     }
 
-    fn flops_per_token(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<f64> {
+    fn flops_per_token(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<f64> {
         Ok(self.table.get(&adapter)?.adapter.flops.per_token)
     }
 
-    fn flops_per_logits(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<f64> {
+    fn flops_per_logits(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<f64> {
         Ok(self.table.get(&adapter)?.adapter.flops.per_logits)
     }
 
-    fn is_merged(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<bool> {
-        Ok(self.table.get(&adapter)?.mode == Mode::Merged)
+    fn is_merged(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&adapter)?.mode == AdapterMode::Merged)
     }
 
-    fn attach_time(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<u64> {
+    fn attach_time(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&adapter)?.adapter.attach_time.as_nanos() as u64)
     }
 
-    fn drop(&mut self, adapter: Resource<Adapted>) -> wasmtime::Result<()> {
+    fn drop(&mut self, adapter: Resource<ActiveAdapter>) -> wasmtime::Result<()> {
         self.table.delete(adapter)?;
         Ok(())
     }
 }
 
-impl State {
-    /// The adapter that a script may attach to a model under this name or source.
-    pub fn granted_adapter(&self, model: &ModelGrant, name: &str) -> Result<AdapterGrant, Refusal> {
+impl StoreData {
+    /// Finds the adapter that a script may attach to a model by this name or source.
+    pub(crate) fn granted_adapter(
+        &self,
+        model: &ModelGrant,
+        name: &str,
+    ) -> Result<AdapterGrant, Refusal> {
         let is_called =
             |grant: &&AdapterGrant| grant.name() == name || grant.source.is_called(name);
         if let Some(grant) = model.adapters.iter().find(is_called) {
@@ -94,7 +92,7 @@ impl State {
         match AdapterSource::synthetic(name) {
             Some(source) => Ok(AdapterGrant { model: None, name: None, source: source? }),
             None => {
-                let is_default = model.name == self.run.settings.models.default().name;
+                let is_default = model.name == self.run.settings.models.default_model().name;
                 let of = if is_default { String::new() } else { format!("{}:", model.name) };
                 Err(Refusal::NotGranted(format!(
                     "adapter '{name}' is not granted: add --adapter {of}{name}"
@@ -103,8 +101,8 @@ impl State {
         }
     }
 
-    /// Attaches what was given with the model, and merges the first if that was asked.
-    pub async fn attach_granted(&mut self, model: &Resource<LoadedModel>) -> Answer<()> {
+    /// Attaches the adapters that were granted with the model, and merges the first if that was asked.
+    pub(crate) async fn attach_granted(&mut self, model: &Resource<LoadedModel>) -> CallResult<()> {
         let granted = Arc::clone(&self.table.get(model)?.grant);
         let mut first = None;
         for grant in &granted.adapters {
@@ -119,15 +117,14 @@ impl State {
         {
             return Ok(Err(error));
         }
-        self.with_adapters(model, move |model| model.use_adapter(Some(&name))).await
+        self.with_adapters(model, "use adapter", move |model| model.use_adapter(Some(&name))).await
     }
 
-    /// Attaches an adapter.
-    pub async fn attach(
+    pub(crate) async fn attach(
         &mut self,
         model: &Resource<LoadedModel>,
         grant: AdapterGrant,
-    ) -> Answer<Adapted> {
+    ) -> CallResult<ActiveAdapter> {
         if self.table.get(model)?.adapters.all().len() >= ADAPTERS {
             return Ok(Err(Refusal::LimitReached(format!(
                 "{ADAPTERS} adapters are attached to the model, which is the limit: detach one first"
@@ -140,27 +137,35 @@ impl State {
             Ok((adapter, time))
         };
         let attached = self.change(model, "attach", AdapterChange::Attached, attach).await?;
-        Ok(attached.map(|(adapter, _)| Adapted { adapter, mode: Mode::Attached }))
+        Ok(attached.map(|(adapter, _)| ActiveAdapter { adapter, mode: AdapterMode::Attached }))
     }
 
-    /// Puts an adapter into the weights.
-    pub async fn merge(&mut self, model: &Resource<LoadedModel>, name: String) -> Answer<u64> {
+    /// Merges an adapter into the weights. Returns the time that it took, in nanoseconds.
+    pub(crate) async fn merge(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        name: String,
+    ) -> CallResult<u64> {
         self.rewrite(model, "merge", AdapterChange::Merged, name, Model::merge).await
     }
 
-    /// Takes an adapter out of the weights.
-    pub async fn unmerge(&mut self, model: &Resource<LoadedModel>, name: String) -> Answer<u64> {
+    /// Takes a merged adapter out of the weights. Returns the time that it took, in nanoseconds.
+    pub(crate) async fn unmerge(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        name: String,
+    ) -> CallResult<u64> {
         self.rewrite(model, "unmerge", AdapterChange::Unmerged, name, Model::unmerge).await
     }
 
     async fn rewrite(
         &mut self,
         model: &Resource<LoadedModel>,
-        phase: &str,
+        phase: &'static str,
         change: AdapterChange,
         name: String,
         work: fn(&mut Model, &str) -> llem_engine::Result<Duration>,
-    ) -> Answer<u64> {
+    ) -> CallResult<u64> {
         let job = move |model: &mut Model| {
             let time = work(model, &name)?;
             Ok((model.adapter(&name)?, time.as_nanos() as u64))
@@ -169,8 +174,11 @@ impl State {
         Ok(rewritten.map(|(_, time)| time))
     }
 
-    /// Takes an adapter off.
-    pub async fn detach(&mut self, model: &Resource<LoadedModel>, name: String) -> Answer<()> {
+    pub(crate) async fn detach(
+        &mut self,
+        model: &Resource<LoadedModel>,
+        name: String,
+    ) -> CallResult<()> {
         let detach = move |model: &mut Model| {
             let began = Instant::now();
             let adapter = model.adapter(&name)?;
@@ -181,22 +189,22 @@ impl State {
         Ok(detached.map(|_| ()))
     }
 
-    /// Does something with a model's adapters, in a phase of its own, and writes it down.
+    /// Changes a model's adapters within a phase of its own, and records the change.
     async fn change(
         &mut self,
         model: &Resource<LoadedModel>,
-        phase: &str,
+        phase: &'static str,
         change: AdapterChange,
         job: impl FnOnce(&mut Model) -> llem_engine::Result<(Arc<Adapter>, u64)> + Send + 'static,
-    ) -> Answer<(Arc<Adapter>, u64)> {
-        self.run.begin()?;
+    ) -> CallResult<(Arc<Adapter>, u64)> {
+        self.run.check_can_work()?;
         let depth = self.run.phases.begin(phase.to_owned())?;
-        let changed = self.with_adapters(model, job).await?;
+        let changed = self.with_adapters(model, phase, job).await?;
         self.run.phases.end(depth)?;
         if let Ok((adapter, wall_ns)) = &changed {
             let number = self.table.get(model)?.thread.number;
             let record = record(number, adapter, change, *wall_ns);
-            self.run.output.keep(Event::Adapter(record))?;
+            self.run.output.write_host_event(Event::Adapter(record))?;
             if change == AdapterChange::Attached {
                 self.run.output.warn_of_files(&adapter.source, &adapter.warnings)?;
             }
@@ -204,14 +212,17 @@ impl State {
         Ok(changed)
     }
 
-    /// Does something with a model's adapters, and keeps what they are then.
-    pub async fn with_adapters<T: Send + 'static>(
+    /// Runs `job` on the engine's thread, and updates the host's list of the model's adapters.
+    pub(crate) async fn with_adapters<T: Send + 'static>(
         &mut self,
         model: &Resource<LoadedModel>,
+        name: &'static str,
         job: impl FnOnce(&mut Model) -> llem_engine::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> CallResult<T> {
         let thread = self.table.get(model)?.thread.clone();
-        let (done, adapters) = thread.call(move |model| (job(model), Adapters::of(model))).await?;
+        let (done, adapters) = thread
+            .call(name, move |model| (job(model), AttachedAdapters::from_model(model)))
+            .await?;
         self.table.get_mut(model)?.adapters = adapters;
         Ok(done.map_err(Into::into))
     }

@@ -1,28 +1,24 @@
-//! `batches.wit`: continuous batching, one step or several a call.
+//! The interfaces of `batches.wit`: continuous batching, one step or several a call.
 
 use super::{
     requests,
-    types::{Told, recorded},
+    types::{HostResult, recorded},
 };
 use crate::{
-    batch::{BatchHandle, Kept, Length, OpenBatch, Stretch},
+    batch::{BatchHandle, OpenBatch, RecordedSequence, StepLimit, StepSummary},
     bindings::{batches, types},
-    resources::{Completed, Draft, Logits, Progress},
-    state::State,
+    resources::{BatchProgress, CompletedSequence, NextTokenLogits, RequestDraft},
+    store_data::StoreData,
 };
-use llem_engine::{
-    Batch,
-    batch::{BatchOptions, Status, Until, WhenFull},
-    sampling::LogitsRow,
-};
+use llem_engine::{Batch, BatchOptions, BatchStatus, LogitsRow, Until, WhenFull};
 use wasmtime::component::Resource;
 
-impl batches::Host for State {}
+impl batches::Host for StoreData {}
 
-impl batches::HostBatchOptions for State {
+impl batches::HostBatchOptions for StoreData {
     fn new(&mut self, max_sequences: u32) -> wasmtime::Result<Resource<BatchOptions>> {
         let max_sequences = max_sequences as usize;
-        self.hand_out(BatchOptions { max_sequences, ..BatchOptions::default() })
+        self.new_handle(BatchOptions { max_sequences, ..BatchOptions::default() })
     }
 
     fn copy(
@@ -30,7 +26,7 @@ impl batches::HostBatchOptions for State {
         options: Resource<BatchOptions>,
     ) -> wasmtime::Result<Resource<BatchOptions>> {
         let copy = self.table.get(&options)?.clone();
-        self.hand_out(copy)
+        self.new_handle(copy)
     }
 
     fn max_sequences(&mut self, options: Resource<BatchOptions>) -> wasmtime::Result<u32> {
@@ -109,51 +105,52 @@ impl batches::HostBatchOptions for State {
     }
 }
 
-impl State {
+impl StoreData {
     fn batch(&self, batch: &Resource<OpenBatch>) -> wasmtime::Result<BatchHandle> {
         Ok(self.table.get(batch)?.handle())
     }
 
-    fn status(&self, batch: &Resource<OpenBatch>) -> wasmtime::Result<Status> {
+    fn status(&self, batch: &Resource<OpenBatch>) -> wasmtime::Result<BatchStatus> {
         Ok(self.batch(batch)?.status())
     }
 
-    fn ended(&self, ended: Vec<Kept>) -> wasmtime::Result<Vec<Completed>> {
-        let completed =
-            |(ended, record): Kept| self.completed(ended.sequence, ended.completion, record);
+    fn ended(&self, ended: Vec<RecordedSequence>) -> wasmtime::Result<Vec<CompletedSequence>> {
+        let completed = |(ended, record): RecordedSequence| {
+            self.completed_sequence(ended.sequence, ended.completion, record)
+        };
         ended.into_iter().map(completed).collect()
     }
 
-    /// Runs steps, and hands out what they did.
-    async fn progressed(
+    /// Runs steps and gives the script what they did.
+    async fn run_steps(
         &mut self,
         batch: &Resource<OpenBatch>,
-        length: Length,
-    ) -> Told<Resource<Progress>> {
-        self.run.begin()?;
+        length: StepLimit,
+    ) -> HostResult<Resource<BatchProgress>> {
+        self.run.check_can_work()?;
         let handle = self.batch(batch)?;
         let progressed = match handle.run(&self.run, length).await? {
-            Ok(stretch) => Ok(self.progress(stretch)?),
+            Ok(summary) => Ok(self.progress(summary)?),
             Err(refusal) => Err(refusal),
         };
-        self.handed_out(progressed)
+        self.reply_handle(progressed)
     }
 }
 
-impl batches::HostBatch for State {
+impl batches::HostBatch for StoreData {
     async fn submit(
         &mut self,
         batch: Resource<OpenBatch>,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         arrival: Option<u64>,
-    ) -> Told<Vec<u64>> {
-        self.run.begin()?;
+    ) -> HostResult<Vec<u64>> {
+        self.run.check_can_work()?;
         let batch = self.batch(&batch)?;
-        let names = match requests::taken(&self.run, self.table.get(&request)?) {
+        let names = match requests::script_request(&self.run, self.table.get(&request)?) {
             Ok(asked) => batch.submit(&self.run, asked, arrival).await?,
             Err(refusal) => Err(refusal),
         };
-        self.told(names)
+        self.reply(names)
     }
 
     async fn submit_after(
@@ -161,61 +158,74 @@ impl batches::HostBatch for State {
         batch: Resource<OpenBatch>,
         sequence: u64,
         fork: bool,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         arrival: Option<u64>,
-    ) -> Told<u64> {
-        self.run.begin()?;
+    ) -> HostResult<u64> {
+        self.run.check_can_work()?;
         let batch = self.batch(&batch)?;
-        let name = match requests::taken(&self.run, self.table.get(&request)?) {
+        let name = match requests::script_request(&self.run, self.table.get(&request)?) {
             Ok(asked) => batch.submit_after(&self.run, sequence, fork, asked, arrival).await?,
             Err(refusal) => Err(refusal),
         };
-        self.told(name)
+        self.reply(name)
     }
 
-    fn release(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<()> {
+    fn release(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> HostResult<()> {
         let released = self.batch(&batch)?.change(|batch| batch.release(sequence));
-        self.told(released)
+        self.reply(released)
     }
 
-    async fn step(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
-        self.progressed(&batch, Length::Step).await
+    async fn step(&mut self, batch: Resource<OpenBatch>) -> HostResult<Resource<BatchProgress>> {
+        self.run_steps(&batch, StepLimit::Step).await
     }
 
     async fn run_until(
         &mut self,
         batch: Resource<OpenBatch>,
         time: u64,
-    ) -> Told<Resource<Progress>> {
+    ) -> HostResult<Resource<BatchProgress>> {
         let time = self.run.clock.moment(time);
-        self.progressed(&batch, Length::Until(Until::Time(time))).await
+        self.run_steps(&batch, StepLimit::Until(Until::Time(time))).await
     }
 
-    async fn run_until_end(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
-        self.progressed(&batch, Length::Until(Until::NextEnd)).await
+    async fn run_until_end(
+        &mut self,
+        batch: Resource<OpenBatch>,
+    ) -> HostResult<Resource<BatchProgress>> {
+        self.run_steps(&batch, StepLimit::Until(Until::NextEnd)).await
     }
 
-    async fn run_until_token(&mut self, batch: Resource<OpenBatch>) -> Told<Resource<Progress>> {
-        self.progressed(&batch, Length::Until(Until::NextToken)).await
+    async fn run_until_token(
+        &mut self,
+        batch: Resource<OpenBatch>,
+    ) -> HostResult<Resource<BatchProgress>> {
+        self.run_steps(&batch, StepLimit::Until(Until::NextToken)).await
     }
 
-    async fn drain(&mut self, batch: Resource<OpenBatch>) -> Told<Vec<Resource<Completed>>> {
-        self.run.begin()?;
-        match self.batch(&batch)?.run(&self.run, Length::All).await? {
-            Ok(stretch) => {
-                let ended = self.ended(stretch.ended)?;
-                Ok(Ok(self.hand_out_all(ended)?))
+    async fn drain(
+        &mut self,
+        batch: Resource<OpenBatch>,
+    ) -> HostResult<Vec<Resource<CompletedSequence>>> {
+        self.run.check_can_work()?;
+        match self.batch(&batch)?.run(&self.run, StepLimit::All).await? {
+            Ok(summary) => {
+                let ended = self.ended(summary.ended)?;
+                Ok(Ok(self.new_handles(ended)?))
             }
             Err(refusal) => Ok(Err(refusal.into())),
         }
     }
 
-    fn cancel(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<()> {
+    fn cancel(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> HostResult<()> {
         let cancelled = self.batch(&batch)?.change(|batch| batch.cancel(sequence));
-        self.told(cancelled)
+        self.reply(cancelled)
     }
 
-    fn logits(&mut self, batch: Resource<OpenBatch>, sequence: u64) -> Told<Resource<Logits>> {
+    fn logits(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+    ) -> HostResult<Resource<NextTokenLogits>> {
         let handle = self.batch(&batch)?;
         let read = |batch: &mut Batch| {
             let row = batch.logits(sequence)?;
@@ -223,15 +233,22 @@ impl batches::HostBatch for State {
             Ok(row)
         };
         let logits = match handle.change(read) {
-            Ok(row) => Ok(Logits { charge: self.kept.charge(size_of_val(&row[..]))?, row }),
+            Ok(row) => {
+                Ok(NextTokenLogits { charge: self.memory.charge(size_of_val(&row[..]))?, row })
+            }
             Err(refusal) => Err(refusal),
         };
-        self.handed_out(logits)
+        self.reply_handle(logits)
     }
 
-    async fn choose(&mut self, batch: Resource<OpenBatch>, sequence: u64, token: u32) -> Told<()> {
+    async fn choose(
+        &mut self,
+        batch: Resource<OpenBatch>,
+        sequence: u64,
+        token: u32,
+    ) -> HostResult<()> {
         let chosen = self.batch(&batch)?.choose(sequence, token).await?;
-        self.told(chosen)
+        self.reply(chosen)
     }
 
     fn running(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<u32> {
@@ -270,26 +287,26 @@ impl batches::HostBatch for State {
         &mut self,
         batch: Resource<OpenBatch>,
         sequence: u64,
-    ) -> Told<types::Reading> {
+    ) -> HostResult<types::Reading> {
         let energy = self.batch(&batch)?.energy_of(sequence).await?;
-        self.told(energy.map(|energy| recorded(&energy)))
+        self.reply(energy.map(|energy| recorded(&energy)))
     }
 
     async fn drop(&mut self, batch: Resource<OpenBatch>) -> wasmtime::Result<()> {
         let model = self.table.delete(batch)?.close();
-        self.run.engines.let_go(model, &self.run.stop).await;
+        self.run.engines.release(model, &self.run.stop).await;
         Ok(())
     }
 }
 
-impl batches::HostProgress for State {
-    fn steps(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+impl batches::HostProgress for StoreData {
+    fn steps(&mut self, progress: Resource<BatchProgress>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&progress)?.steps)
     }
 
     fn tokens(
         &mut self,
-        progress: Resource<Progress>,
+        progress: Resource<BatchProgress>,
     ) -> wasmtime::Result<Vec<batches::StepToken>> {
         let seen = |&(sequence, token, at)| batches::StepToken { sequence, token, at };
         Ok(self.table.get(&progress)?.tokens.iter().map(seen).collect())
@@ -297,39 +314,39 @@ impl batches::HostProgress for State {
 
     fn ended(
         &mut self,
-        progress: Resource<Progress>,
-    ) -> wasmtime::Result<Vec<Resource<Completed>>> {
+        progress: Resource<BatchProgress>,
+    ) -> wasmtime::Result<Vec<Resource<CompletedSequence>>> {
         let ended = self.table.get(&progress)?.ended.clone();
-        self.hand_out_all(ended)
+        self.new_handles(ended)
     }
 
-    fn prompt_tokens(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+    fn prompt_tokens(&mut self, progress: Resource<BatchProgress>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&progress)?.prompt_tokens)
     }
 
-    fn started(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+    fn started(&mut self, progress: Resource<BatchProgress>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&progress)?.started_ns)
     }
 
-    fn finished(&mut self, progress: Resource<Progress>) -> wasmtime::Result<u64> {
+    fn finished(&mut self, progress: Resource<BatchProgress>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&progress)?.finished_ns)
     }
 
-    fn drop(&mut self, progress: Resource<Progress>) -> wasmtime::Result<()> {
+    fn drop(&mut self, progress: Resource<BatchProgress>) -> wasmtime::Result<()> {
         self.table.delete(progress)?;
         Ok(())
     }
 }
 
-impl State {
-    fn progress(&self, stretch: Stretch) -> wasmtime::Result<Progress> {
-        let Stretch { steps, tokens, ended, prompt_tokens, started, finished } = stretch;
+impl StoreData {
+    fn progress(&self, summary: StepSummary) -> wasmtime::Result<BatchProgress> {
+        let StepSummary { steps, tokens, ended, prompt_tokens, started, finished } = summary;
         let clock = self.run.clock;
         let tokens: Vec<_> =
             tokens.iter().map(|token| (token.sequence, token.token, clock.at(token.at))).collect();
-        let charge = self.kept.charge(size_of::<Progress>() + size_of_val(&tokens[..]))?;
+        let charge = self.memory.charge(size_of::<BatchProgress>() + size_of_val(&tokens[..]))?;
         let ended = self.ended(ended)?;
         let [started_ns, finished_ns] = [started, finished].map(|moment| clock.at(moment));
-        Ok(Progress { steps, tokens, ended, prompt_tokens, started_ns, finished_ns, charge })
+        Ok(BatchProgress { steps, tokens, ended, prompt_tokens, started_ns, finished_ns, charge })
     }
 }

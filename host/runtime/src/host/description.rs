@@ -1,15 +1,15 @@
-//! `description.wit`: what a component says of itself, in a run and before there is one.
+//! The interface `description.wit`. It is implemented for the store of a run and for the store of `describe`.
 
 use crate::{
     about::{About, MEMORY},
     bindings::description,
-    describe::Describing,
+    describe::DescribeData,
     error::Halt,
-    state::State,
+    store_data::StoreData,
 };
 use wasmtime::component::Resource;
 
-/// Refuses what no component has to say of itself, for it is the host's memory.
+/// Refuses a description that takes more host memory than any valid component needs.
 fn check(about: &About) -> wasmtime::Result<()> {
     match about.bytes() > MEMORY {
         true => Err(Halt::Limit(format!(
@@ -20,7 +20,7 @@ fn check(about: &About) -> wasmtime::Result<()> {
     }
 }
 
-/// The interface, for a store.
+/// Implements the interface for a store's data.
 macro_rules! describes {
     ($store:ty) => {
         impl description::Host for $store {}
@@ -104,5 +104,5 @@ macro_rules! describes {
     };
 }
 
-describes!(State);
-describes!(Describing);
+describes!(StoreData);
+describes!(DescribeData);

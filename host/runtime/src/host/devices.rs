@@ -1,30 +1,27 @@
-//! `devices.wit`: the hardware, as it is and as it is now.
+//! The interface `devices.wit`: what devices the machine has, and how they are now.
 
-use super::types::{Told, reading};
+use super::types::{HostResult, reading};
 use crate::{
     bindings::{devices, types},
     error::Refusal,
     resources::{Hardware, HardwareState},
-    state::State,
+    store_data::StoreData,
 };
-use llem_meter::{
-    Device, DeviceKind, DeviceState,
-    peaks::{self, Measured, Peaks},
-};
+use llem_meter::{DatasheetPeaks, Device, DeviceKind, DeviceState, PeakMeasurement};
 use llem_quantity::{Quantity, Reading, Source};
 use wasmtime::component::Resource;
 
-impl devices::Host for State {
+impl devices::Host for StoreData {
     fn list_devices(&mut self) -> wasmtime::Result<Vec<Resource<Hardware>>> {
         let all: Vec<_> = self.run.meter().devices().into_iter().collect();
         let all: Vec<_> = all.into_iter().map(|device| self.hardware(device)).collect();
-        self.hand_out_all(all)
+        self.new_handles(all)
     }
 
-    fn find_device(&mut self, id: String) -> Told<Resource<Hardware>> {
+    fn find_device(&mut self, id: String) -> HostResult<Resource<Hardware>> {
         let found = self.run.meter().devices().into_iter().find(|device| device.id == id);
         let found = found.map(|device| self.hardware(device));
-        self.handed_out(
+        self.reply_handle(
             found.ok_or_else(|| {
                 Refusal::NotFound(format!("no device '{id}'; list-devices names them"))
             }),
@@ -32,9 +29,9 @@ impl devices::Host for State {
     }
 }
 
-impl State {
+impl StoreData {
     fn hardware(&self, device: Device) -> Hardware {
-        let peaks = self.run.settings.metering.peaks();
+        let peaks = self.run.settings.meter.peaks();
         let measured = peaks.and_then(|peaks| peaks.find(&device.key()));
         Hardware { device, measured }
     }
@@ -44,7 +41,7 @@ impl State {
     }
 }
 
-impl devices::HostDevice for State {
+impl devices::HostDevice for StoreData {
     fn id(&mut self, device: Resource<Hardware>) -> wasmtime::Result<String> {
         Ok(self.device(&device)?.id.clone())
     }
@@ -81,8 +78,8 @@ impl devices::HostDevice for State {
         device: Resource<Hardware>,
     ) -> wasmtime::Result<Result<devices::Peaks, String>> {
         let name = &self.device(&device)?.name;
-        Ok(peaks::of(name)
-            .map(of_datasheet)
+        Ok(DatasheetPeaks::from_name(name)
+            .map(convert_datasheet)
             .ok_or_else(|| format!("llem holds no datasheet of {name}")))
     }
 
@@ -92,7 +89,7 @@ impl devices::HostDevice for State {
     ) -> wasmtime::Result<Result<devices::Peaks, String>> {
         let measured = self.table.get(&device)?.measured.clone();
         Ok(measured
-            .map(as_measured)
+            .map(convert_measured)
             .ok_or_else(|| "not measured yet: llem doctor --peaks".to_owned()))
     }
 
@@ -101,19 +98,19 @@ impl devices::HostDevice for State {
         device: Resource<Hardware>,
     ) -> wasmtime::Result<Result<String, String>> {
         let source = self.device(&device)?.energy_source.clone();
-        Ok(source.map(|source| source.name().to_owned()))
+        Ok(source.map(|source| source.name().to_owned()).map_err(|reason| reason.to_string()))
     }
 
     fn notes(&mut self, device: Resource<Hardware>) -> wasmtime::Result<Vec<String>> {
         Ok(self.device(&device)?.notes.clone())
     }
 
-    fn read(&mut self, device: Resource<Hardware>) -> Told<Resource<HardwareState>> {
+    fn read(&mut self, device: Resource<Hardware>) -> HostResult<Resource<HardwareState>> {
         let id = self.device(&device)?.id.clone();
         let state = self.run.meter().state(&id);
         let at_ns = self.run.clock.now();
         let state = state.map(|state| HardwareState { at_ns, state });
-        self.handed_out(state.ok_or_else(|| Refusal::Failed(format!("device '{id}' is gone"))))
+        self.reply_handle(state.ok_or_else(|| Refusal::Failed(format!("device '{id}' is gone"))))
     }
 
     fn drop(&mut self, device: Resource<Hardware>) -> wasmtime::Result<()> {
@@ -122,8 +119,8 @@ impl devices::HostDevice for State {
     }
 }
 
-impl State {
-    fn read_of(
+impl StoreData {
+    fn state_reading(
         &self,
         state: &Resource<HardwareState>,
         field: impl Fn(&DeviceState) -> &Reading,
@@ -132,37 +129,37 @@ impl State {
     }
 }
 
-impl devices::HostState for State {
+impl devices::HostState for StoreData {
     fn at(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&state)?.at_ns)
     }
 
     fn power(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.power)
+        self.state_reading(&state, |state| &state.power)
     }
 
     fn temperature(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.temperature)
+        self.state_reading(&state, |state| &state.temperature)
     }
 
     fn core_clock(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.core_clock)
+        self.state_reading(&state, |state| &state.core_clock)
     }
 
     fn memory_clock(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.memory_clock)
+        self.state_reading(&state, |state| &state.memory_clock)
     }
 
     fn utilisation(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.utilisation)
+        self.state_reading(&state, |state| &state.utilisation)
     }
 
     fn memory_used(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.memory_used)
+        self.state_reading(&state, |state| &state.memory_used)
     }
 
     fn pcie(&mut self, state: Resource<HardwareState>) -> wasmtime::Result<types::Reading> {
-        self.read_of(&state, |state| &state.pcie)
+        self.state_reading(&state, |state| &state.pcie)
     }
 
     fn throttle_reasons(
@@ -178,8 +175,7 @@ impl devices::HostState for State {
     }
 }
 
-fn of_datasheet(peaks: &Peaks) -> devices::Peaks {
-    // Datasheets state no uncertainty.
+fn convert_datasheet(peaks: &DatasheetPeaks) -> devices::Peaks {
     let promised = |value: f64, unit: &str| Quantity::exact(value, unit, Source::Datasheet);
     let rates = [("f32", Some(peaks.f32)), ("bf16", peaks.bf16), ("f16", peaks.f16)];
     let products = rates.into_iter().filter_map(|(dtype, rate)| {
@@ -193,7 +189,7 @@ fn of_datasheet(peaks: &Peaks) -> devices::Peaks {
     }
 }
 
-fn as_measured(measured: Measured) -> devices::Peaks {
+fn convert_measured(measured: PeakMeasurement) -> devices::Peaks {
     let products = measured.products.into_iter().filter_map(|(dtype, rate)| {
         let dtype: llem_engine::DType = dtype.parse().ok()?;
         Some(devices::Peak { dtype: dtype.to_string(), rate: reading(Ok(rate)) })

@@ -1,8 +1,8 @@
-//! `facts.wit`: the machine, the build and the run.
+//! The interface `facts.wit`: the machine, the build and the run.
 
-use crate::{bindings::facts, state::State};
+use crate::{bindings::facts, store_data::StoreData};
 
-impl facts::Host for State {
+impl facts::Host for StoreData {
     fn list_facts(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         Ok(self.run.facts())
     }

@@ -1,36 +1,38 @@
-//! `flops.wit`: operations from the model's shape.
+//! The interface `flops.wit`: operations counted from the model's shape.
 
-use super::types::Told;
+use super::types::HostResult;
 use crate::{
     bindings::flops,
-    error::{Refusal, short},
-    models::LoadedModel,
+    error::{Refusal, shorten},
+    loaded_model::LoadedModel,
     resources::{FlopCounts, FlopShape},
-    state::State,
+    store_data::StoreData,
 };
 use llem_engine::flops::{
-    Components, Counted, Logits, ModuleFlops, Phases, Workload, active_parameters,
+    ComponentFlops, FlopCounter, LogitPositions, ModuleFlops, PhaseFlops, RequestShape,
+    active_parameters,
 };
 use wasmtime::component::Resource;
 
-/// Longest name that is kept of an adapter, in characters.
+/// The most characters that are stored of an adapter's name.
 const NAME: usize = 4_096;
 
-impl flops::Host for State {}
+impl flops::Host for StoreData {}
 
-impl flops::HostShape for State {
+impl flops::HostShape for StoreData {
     fn new(
         &mut self,
         batch: u32,
         prompt_tokens: u32,
         new_tokens: u32,
     ) -> wasmtime::Result<Resource<FlopShape>> {
-        let (logits, adapter) = (Logits::Last, None);
-        self.hand_out(FlopShape { batch, prompt_tokens, new_tokens, logits, adapter })
+        let (logits, adapter) = (LogitPositions::Last, None);
+        self.new_handle(FlopShape { batch, prompt_tokens, new_tokens, logits, adapter })
     }
 
     fn set_all_logits(&mut self, shape: Resource<FlopShape>, all: bool) -> wasmtime::Result<()> {
-        self.table.get_mut(&shape)?.logits = if all { Logits::All } else { Logits::Last };
+        self.table.get_mut(&shape)?.logits =
+            if all { LogitPositions::All } else { LogitPositions::Last };
         Ok(())
     }
 
@@ -39,7 +41,7 @@ impl flops::HostShape for State {
         shape: Resource<FlopShape>,
         name: Option<String>,
     ) -> wasmtime::Result<()> {
-        self.table.get_mut(&shape)?.adapter = name.map(|name| short(name, NAME));
+        self.table.get_mut(&shape)?.adapter = name.map(|name| shorten(name, NAME));
         Ok(())
     }
 
@@ -49,14 +51,14 @@ impl flops::HostShape for State {
     }
 }
 
-impl flops::HostEstimate for State {
+impl flops::HostEstimate for StoreData {
     fn of(
         &mut self,
         model: Resource<LoadedModel>,
         shape: Resource<FlopShape>,
-    ) -> Told<Resource<FlopCounts>> {
+    ) -> HostResult<Resource<FlopCounts>> {
         let counted = count(self.table.get(&model)?, self.table.get(&shape)?);
-        self.handed_out(counted)
+        self.reply_handle(counted)
     }
 
     fn needed(&mut self, estimate: Resource<FlopCounts>) -> wasmtime::Result<Vec<flops::Part>> {
@@ -105,8 +107,9 @@ fn count(loaded: &LoadedModel, shape: &FlopShape) -> Result<FlopCounts, Refusal>
         )));
     }
     let adapter = shape.adapter.as_ref().map(|name| loaded.adapters.find(name)).transpose()?;
-    let workload = Workload { batch: shape.batch as usize, prompt, output, logits: shape.logits };
-    let factors = Counted::new(decoder, adapter).adapter;
+    let workload =
+        RequestShape { batch: shape.batch as usize, prompt, output, logits: shape.logits };
+    let factors = FlopCounter::new(decoder, adapter).adapter;
     Ok(FlopCounts {
         estimated: workload.estimate(decoder, factors),
         active_parameters: active_parameters(decoder),
@@ -114,8 +117,8 @@ fn count(loaded: &LoadedModel, shape: &FlopShape) -> Result<FlopCounts, Refusal>
     })
 }
 
-fn parts(phases: &Phases) -> Vec<flops::Part> {
-    let named = |of: &Components| {
+fn parts(phases: &PhaseFlops) -> Vec<flops::Part> {
+    let named = |of: &ComponentFlops| {
         [
             ("attention-projections", of.attention_projections),
             ("attention", of.attention),

@@ -1,43 +1,39 @@
-//! `meter.wit`, the resource `measurement`: made of what the record keeps of a window.
+//! The resource `measurement` of `meter.wit`, built from what the record stores of a window.
 
 use super::types::{reading, recorded};
 use crate::{
     bindings::{meter, types::Reading},
     resources::Measurement,
-    state::State,
+    store_data::StoreData,
 };
 use llem_quantity::ReadingRecord;
-use llem_record::{
-    energy::PhaseEnergyRecord,
-    event::WindowRecord,
-    hardware::{CourseRecord, DeviceSpanRecord},
-};
+use llem_record::{CourseRecord, DeviceSpanRecord, PhaseEnergyRecord, WindowRecord};
 use std::sync::Arc;
 use wasmtime::component::Resource;
 
-impl State {
+impl StoreData {
     fn window(&self, measurement: &Resource<Measurement>) -> wasmtime::Result<&Arc<WindowRecord>> {
         Ok(&self.table.get(measurement)?.0)
     }
 }
 
-/// What the record keeps, or why it keeps nothing.
-fn or(record: Option<&ReadingRecord>, reason: &str) -> Reading {
-    record.map_or_else(|| reading(Err(reason.to_owned())), recorded)
+/// The reading in the record, or unavailable with this reason if there is none.
+fn reading_or(record: Option<&ReadingRecord>, reason: &str) -> Reading {
+    record.map_or_else(|| reading(Err(reason.into())), recorded)
 }
 
-/// The energy of a phase. Of what is not known as a whole no part is.
-fn of_phase(
+/// The energy of a phase. It is not available if the total is not.
+fn phase_energy(
     window: &WindowRecord,
     phase: impl Fn(&PhaseEnergyRecord) -> &Option<ReadingRecord>,
 ) -> Reading {
     match &window.energy_by_phase {
-        Some(phases) => or(phase(phases).as_ref(), "nothing of this kind was run"),
+        Some(phases) => reading_or(phase(phases).as_ref(), "nothing of this kind was run"),
         None => recorded(&window.energy_total),
     }
 }
 
-impl meter::HostMeasurement for State {
+impl meter::HostMeasurement for StoreData {
     fn label(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<String> {
         Ok(self.window(&measurement)?.label.clone())
     }
@@ -75,7 +71,7 @@ impl meter::HostMeasurement for State {
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Vec<meter::Domain>> {
         let covers = self.window(&measurement)?.energy_covers.iter();
-        let domain = |of: &llem_record::energy::DomainRecord| meter::Domain {
+        let domain = |of: &llem_record::DomainRecord| meter::Domain {
             device: of.device.clone(),
             domain: of.domain.clone(),
         };
@@ -83,40 +79,40 @@ impl meter::HostMeasurement for State {
     }
 
     fn energy_cpu(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(or(self.window(&measurement)?.energy_cpu.as_ref(), "the total does not say"))
+        Ok(reading_or(self.window(&measurement)?.energy_cpu.as_ref(), "the total does not say"))
     }
 
     fn energy_accelerators(
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Reading> {
-        Ok(or(
+        Ok(reading_or(
             self.window(&measurement)?.energy_accelerators.as_ref(),
             "no accelerator did the work",
         ))
     }
 
     fn energy_prefill(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(of_phase(self.window(&measurement)?, |phases| &phases.prefill))
+        Ok(phase_energy(self.window(&measurement)?, |phases| &phases.prefill))
     }
 
     fn energy_decode(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(of_phase(self.window(&measurement)?, |phases| &phases.decode))
+        Ok(phase_energy(self.window(&measurement)?, |phases| &phases.decode))
     }
 
     fn energy_mixed(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(of_phase(self.window(&measurement)?, |phases| &phases.mixed))
+        Ok(phase_energy(self.window(&measurement)?, |phases| &phases.mixed))
     }
 
     fn energy_outside(&mut self, measurement: Resource<Measurement>) -> wasmtime::Result<Reading> {
-        Ok(of_phase(self.window(&measurement)?, |phases| &phases.outside))
+        Ok(phase_energy(self.window(&measurement)?, |phases| &phases.outside))
     }
 
     fn energy_per_output_token(
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Reading> {
-        Ok(or(
+        Ok(reading_or(
             self.window(&measurement)?.energy_per_output_token.as_ref(),
             "no token was generated",
         ))
@@ -126,7 +122,7 @@ impl meter::HostMeasurement for State {
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Reading> {
-        Ok(or(
+        Ok(reading_or(
             self.window(&measurement)?.energy_above_idle.as_ref(),
             "no idle baseline has been measured",
         ))
@@ -140,7 +136,7 @@ impl meter::HostMeasurement for State {
         &mut self,
         measurement: Resource<Measurement>,
     ) -> wasmtime::Result<Reading> {
-        Ok(or(
+        Ok(reading_or(
             self.window(&measurement)?.energy_imbalance.as_ref(),
             "fewer than two devices hold a model",
         ))
@@ -252,9 +248,9 @@ impl meter::HostMeasurement for State {
     }
 }
 
-/// How a device's readings went, those that it tells.
+/// The summaries of a device's readings, for those that it reports.
 fn courses(span: &DeviceSpanRecord) -> Vec<meter::Course> {
-    let told = [
+    let all = [
         ("temperature", "Cel", &span.temperature),
         ("core-clock", "MHz", &span.core_clock),
         ("utilisation", "%", &span.utilisation),
@@ -265,5 +261,5 @@ fn courses(span: &DeviceSpanRecord) -> Vec<meter::Course> {
         let (device, reading, unit) = (span.device.clone(), name.to_owned(), unit.to_owned());
         Some(meter::Course { device, reading, unit, first, last, min, max, mean })
     };
-    told.into_iter().filter_map(course).collect()
+    all.into_iter().filter_map(course).collect()
 }

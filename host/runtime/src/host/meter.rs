@@ -1,35 +1,38 @@
-//! `meter.wit`: windows, baseline, waiting.
+//! The interface `meter.wit`: windows, idle baselines, waiting.
 
 use super::{
     names::check_label,
-    types::{Told, reading},
+    types::{HostResult, reading},
 };
 use crate::{
     bindings::meter,
-    error::{Answer, Refusal},
-    measure::{
-        baseline::{self, Dated},
-        steadiness::Course,
-        window::OpenWindow,
-    },
+    error::{CallResult, Refusal},
     resources::Measurement,
-    state::State,
+    store_data::StoreData,
+    window::{
+        baseline::{self, DatedBaseline},
+        open_window::OpenWindow,
+        steadiness::SteadyQuantity,
+    },
 };
-use llem_meter::{Resolution, baseline::IdlePower};
+use llem_meter::{IdlePower, Resolution};
 use llem_quantity::{Quantity, Source};
 use std::{sync::Arc, time::Duration};
 use wasmtime::component::Resource;
 
-impl meter::Host for State {
+impl meter::Host for StoreData {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(self.run.clock.now())
     }
 
     fn counter_resolution(&mut self) -> wasmtime::Result<Vec<meter::Resolution>> {
         let all = self.run.meter().resolutions().into_iter().map(|resolution| meter::Resolution {
-            device: resolution.device,
-            domain: resolution.domain,
-            source: resolution.source.map(|source| source.name().to_owned()),
+            device: resolution.id.device,
+            domain: resolution.id.domain,
+            source: resolution
+                .source
+                .map(|source| source.name().to_owned())
+                .map_err(|reason| reason.to_string()),
             update_period: reading(resolution.update_period),
         });
         Ok(all.collect())
@@ -37,7 +40,7 @@ impl meter::Host for State {
 
     async fn sleep_until(&mut self, time: u64) -> wasmtime::Result<()> {
         let length = time.saturating_sub(self.run.clock.now());
-        self.run.rest(Duration::from_nanos(length)).await
+        self.run.sleep(Duration::from_nanos(length)).await
     }
 
     async fn wait_until_power_steady(
@@ -45,8 +48,8 @@ impl meter::Host for State {
         device: Option<String>,
         within: f64,
         timeout: u64,
-    ) -> Told<u64> {
-        self.steady(Course::Power, device, within, timeout).await
+    ) -> HostResult<u64> {
+        self.steady(SteadyQuantity::Power, device, within, timeout).await
     }
 
     async fn wait_until_temperature_steady(
@@ -54,33 +57,33 @@ impl meter::Host for State {
         device: Option<String>,
         within: f64,
         timeout: u64,
-    ) -> Told<u64> {
-        self.steady(Course::Temperature, device, within, timeout).await
+    ) -> HostResult<u64> {
+        self.steady(SteadyQuantity::Temperature, device, within, timeout).await
     }
 }
 
-impl meter::HostWindow for State {
-    async fn open(&mut self, label: String) -> Told<Resource<OpenWindow>> {
-        self.run.begin()?;
+impl meter::HostWindow for StoreData {
+    async fn open(&mut self, label: String) -> HostResult<Resource<OpenWindow>> {
+        self.run.check_can_work()?;
         if let Err(refusal) = check_label("window", &label) {
             return Ok(Err(refusal.into()));
         }
         let window = OpenWindow::open(&self.run, label).await?;
-        Ok(Ok(self.hand_out(window)?))
+        Ok(Ok(self.new_handle(window)?))
     }
 
-    fn mark(&mut self, window: Resource<OpenWindow>, label: String) -> Told<()> {
+    fn mark(&mut self, window: Resource<OpenWindow>, label: String) -> HostResult<()> {
         if let Err(refusal) = check_label("mark", &label) {
             return Ok(Err(refusal.into()));
         }
         let marked = self.table.get_mut(&window)?.mark(&self.run, label);
-        self.told(marked)
+        self.reply(marked)
     }
 
-    async fn close(&mut self, window: Resource<OpenWindow>) -> Told<Resource<Measurement>> {
+    async fn close(&mut self, window: Resource<OpenWindow>) -> HostResult<Resource<Measurement>> {
         let window = self.table.delete(window)?;
         Ok(match window.close(&self.run).await? {
-            Ok(record) => Ok(self.hand_out(Measurement(Arc::new(record)))?),
+            Ok(record) => Ok(self.new_handle(Measurement(Arc::new(record)))?),
             Err(failure) => Err(Refusal::Failed(failure).into()),
         })
     }
@@ -95,15 +98,13 @@ impl meter::HostWindow for State {
         let gauges = meter.resolutions();
         let started = opened.max(self.run.clock.moment(since));
         let samples = meter.samples_since(started).into_iter().filter_map(|(at, sample)| {
-            let of = |gauge: &&Resolution| {
-                gauge.device == *sample.device && gauge.domain == *sample.domain
-            };
+            let of = |gauge: &&Resolution| gauge.id == *sample.id;
             let source = gauges.iter().find(of)?.source.clone().ok()?;
-            let power = Quantity::exact(sample.power?, "W", of_power(source));
+            let power = Quantity::exact(sample.power?, "W", power_source(source));
             Some(meter::Sample {
                 at: self.run.clock.at(at),
-                device: sample.device.to_string(),
-                domain: sample.domain.to_string(),
+                device: sample.id.device.clone(),
+                domain: sample.id.domain.clone(),
                 power: power.into(),
             })
         });
@@ -116,35 +117,42 @@ impl meter::HostWindow for State {
     }
 }
 
-impl meter::HostBaseline for State {
-    async fn measure(&mut self, length: u64) -> Told<Resource<Dated>> {
+impl meter::HostBaseline for StoreData {
+    async fn measure(&mut self, length: u64) -> HostResult<Resource<DatedBaseline>> {
         let measured = self.baseline(Duration::from_nanos(length), None).await?;
-        self.handed_out(measured)
+        self.reply_handle(measured)
     }
 
-    async fn recall_or_measure(&mut self, length: u64, lifetime: u64) -> Told<Resource<Dated>> {
+    async fn recall_or_measure(
+        &mut self,
+        length: u64,
+        lifetime: u64,
+    ) -> HostResult<Resource<DatedBaseline>> {
         let (length, lifetime) = (Duration::from_nanos(length), Duration::from_nanos(lifetime));
         let known = self.baseline(length, Some(lifetime)).await?;
-        self.handed_out(known)
+        self.reply_handle(known)
     }
 
-    fn measured_at(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<u64> {
+    fn measured_at(&mut self, baseline: Resource<DatedBaseline>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&baseline)?.measured_at)
     }
 
-    fn wall_time(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<u64> {
+    fn wall_time(&mut self, baseline: Resource<DatedBaseline>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&baseline)?.length.as_nanos() as u64)
     }
 
-    fn from_earlier_run(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<bool> {
+    fn from_earlier_run(&mut self, baseline: Resource<DatedBaseline>) -> wasmtime::Result<bool> {
         Ok(self.table.get(&baseline)?.from_earlier_run)
     }
 
-    fn power(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<Vec<meter::IdlePower>> {
+    fn power(
+        &mut self,
+        baseline: Resource<DatedBaseline>,
+    ) -> wasmtime::Result<Vec<meter::IdlePower>> {
         let power = self.table.get(&baseline)?.power.iter().cloned();
         let seen = |idle: IdlePower| meter::IdlePower {
-            device: idle.device,
-            domain: idle.domain,
+            device: idle.id.device,
+            domain: idle.id.domain,
             power: reading(idle.power),
             unsteady: idle.unsteady,
             holds_model: idle.holds_model,
@@ -152,16 +160,20 @@ impl meter::HostBaseline for State {
         Ok(power.map(seen).collect())
     }
 
-    fn drop(&mut self, baseline: Resource<Dated>) -> wasmtime::Result<()> {
+    fn drop(&mut self, baseline: Resource<DatedBaseline>) -> wasmtime::Result<()> {
         self.table.delete(baseline)?;
         Ok(())
     }
 }
 
-impl State {
-    /// Idle power: as an earlier run measured it, where that may be and is recent enough, or measured now.
-    async fn baseline(&mut self, length: Duration, lifetime: Option<Duration>) -> Answer<Dated> {
-        if let Err(refusal) = baseline::check(length) {
+impl StoreData {
+    /// The idle power: from an earlier run if it is recent enough, otherwise measured now.
+    async fn baseline(
+        &mut self,
+        length: Duration,
+        lifetime: Option<Duration>,
+    ) -> CallResult<DatedBaseline> {
+        if let Err(refusal) = baseline::check_length(length) {
             return Ok(Err(refusal));
         }
         let known = lifetime.map(|lifetime| self.run.known_baseline(lifetime));
@@ -173,19 +185,19 @@ impl State {
 
     async fn steady(
         &mut self,
-        course: Course,
+        quantity: SteadyQuantity,
         device: Option<String>,
         within: f64,
         timeout: u64,
-    ) -> Told<u64> {
+    ) -> HostResult<u64> {
         let timeout = Duration::from_nanos(timeout);
-        let steady = self.run.wait_until_steady(course, device, within, timeout).await?;
-        self.told(steady)
+        let steady = self.run.wait_until_steady(quantity, device, within, timeout).await?;
+        self.reply(steady)
     }
 }
 
-/// The source of power that a sampler tells of a gauge: a GPU's sensor's, or a counter's gain.
-fn of_power(source: Source) -> Source {
+/// The source of the power in a sample: a GPU's sensor, or the gain of an energy counter.
+fn power_source(source: Source) -> Source {
     match source {
         Source::NvmlCounter | Source::NvmlPower => Source::Sensor,
         Source::Rapl => Source::Derived,

@@ -1,5 +1,5 @@
-//! The host's side of the WIT package: one file an interface, each the conversions between it and
-//! the crates below, and nothing else.
+//! The host's side of the WIT package. Each file implements one interface, and only converts between it and the crates
+//! below.
 
 mod adapters;
 mod batches;
@@ -9,10 +9,11 @@ mod facts;
 mod flops;
 mod generations;
 mod inputs;
-mod loading;
+mod load_options;
 mod logits;
 mod measurement;
 mod meter;
+mod model_calls;
 mod models;
 mod names;
 mod report;
@@ -21,13 +22,13 @@ mod tokenizer;
 mod trials;
 mod types;
 
-use crate::{bindings::imports, state::State};
+use crate::{bindings::imports, store_data::StoreData};
 use wasmtime::component::{HasSelf, Linker};
 
-/// A linker with every interface of the package and the empty WASI world.
-pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+/// Makes a linker with every interface of the package and with an empty WASI world.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreData>> {
     let mut linker = Linker::new(engine);
-    imports::Host_::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    imports::Host_::add_to_linker::<StoreData, HasSelf<StoreData>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }

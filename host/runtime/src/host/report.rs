@@ -1,62 +1,66 @@
-//! `report.wit`: all that a script says, to the journal at once.
+//! The interface `report.wit`: all that a script reports goes to the journal at once.
 
 use super::{
     names::{check_label, check_name},
-    types::{Told, check_unit},
+    types::{HostResult, check_unit},
 };
-use crate::{bindings::report, error::Refusal, run::OpenPhase, sha256::sha256, state::State};
+use crate::{
+    bindings::report, error::Refusal, run::OpenPhase, sha256::sha256, store_data::StoreData,
+};
 use llem_quantity::{Quantity, Source};
-use llem_record::{Event, event};
+use llem_record::{Artifact, Event, Metric, Series, Table};
 use wasmtime::component::Resource;
 
-impl report::Host for State {
+impl report::Host for StoreData {
     fn show_progress(&mut self, done: u64, total: u64, label: String) -> wasmtime::Result<()> {
         self.run.output.observer().progress(done, total, &label);
         Ok(())
     }
 
     fn log(&mut self, level: report::Level, message: String) -> wasmtime::Result<()> {
-        self.run.output.write(Event::Log { level: level.name().to_owned(), message })
+        self.run.output.write_script_event(Event::Log { level: level.name().to_owned(), message })
     }
 
-    fn add_metric(&mut self, metric: report::Metric) -> Told<()> {
+    fn add_metric(&mut self, metric: report::Metric) -> HostResult<()> {
         self.report(checked_metric(metric))
     }
 
-    fn add_series(&mut self, series: report::Series) -> Told<()> {
+    fn add_series(&mut self, series: report::Series) -> HostResult<()> {
         self.report(checked_series(series))
     }
 
-    fn add_table(&mut self, table: report::Table) -> Told<()> {
+    fn add_table(&mut self, table: report::Table) -> HostResult<()> {
         self.report(checked_table(table))
     }
 
-    fn write_artifact(&mut self, name: String, content: Vec<u8>) -> Told<()> {
+    fn write_artifact(&mut self, name: String, content: Vec<u8>) -> HostResult<()> {
         let written = match check_file_name(&name) {
-            Ok(()) => self.run.output.artifact(&name, &content)?.map_err(Refusal::InvalidArgument),
+            Ok(()) => {
+                self.run.output.write_artifact(&name, &content)?.map_err(Refusal::InvalidArgument)
+            }
             Err(refusal) => Err(refusal),
         };
         self.report(written.map(|path| {
             let (bytes, digest) = (content.len() as u64, sha256(&content));
-            Event::Artifact(event::Artifact { path, bytes, digest })
+            Event::Artifact(Artifact { path, bytes, digest })
         }))
     }
 
     fn warn(&mut self, message: String) -> wasmtime::Result<()> {
-        self.run.output.write(Event::ScriptWarning { message })
+        self.run.output.write_script_event(Event::ScriptWarning { message })
     }
 }
 
-impl report::HostPhase for State {
-    fn begin(&mut self, name: String) -> Told<Resource<OpenPhase>> {
+impl report::HostPhase for StoreData {
+    fn begin(&mut self, name: String) -> HostResult<Resource<OpenPhase>> {
         if let Err(refusal) = check_name("phase", &name) {
             return Ok(Err(refusal.into()));
         }
         let depth = self.run.phases.begin(name)?;
-        Ok(Ok(self.hand_out(OpenPhase { depth })?))
+        Ok(Ok(self.new_handle(OpenPhase { depth })?))
     }
 
-    fn end(&mut self, phase: Resource<OpenPhase>) -> Told<()> {
+    fn end(&mut self, phase: Resource<OpenPhase>) -> HostResult<()> {
         let depth = self.table.delete(phase)?.depth;
         self.run.phases.end(depth)?;
         Ok(Ok(()))
@@ -69,7 +73,7 @@ impl report::HostPhase for State {
 }
 
 impl report::Level {
-    /// Its name in WIT.
+    /// The level's name in WIT.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -80,11 +84,11 @@ impl report::Level {
     }
 }
 
-impl State {
-    /// Writes what a script reports, unless it is refused.
-    fn report(&self, event: Result<Event, Refusal>) -> Told<()> {
+impl StoreData {
+    /// Writes what a script reports, unless it was refused.
+    fn report(&self, event: Result<Event, Refusal>) -> HostResult<()> {
         match event {
-            Ok(event) => Ok(Ok(self.run.output.write(event)?)),
+            Ok(event) => Ok(Ok(self.run.output.write_script_event(event)?)),
             Err(refusal) => Ok(Err(refusal.into())),
         }
     }
@@ -98,9 +102,9 @@ fn checked_metric(metric: report::Metric) -> Result<Event, Refusal> {
     }
     let quantity: Quantity =
         quantity.try_into().map_err(|reason: String| refused("metric", &name, &reason))?;
-    Ok(Event::Metric(event::Metric {
+    Ok(Event::Metric(Metric {
         name,
-        // The host has only the script's word for the number, whatever it was made of.
+        // The host cannot check the source of a number that a script reports.
         claimed_source: Some(quantity.source),
         quantity: Quantity { source: Source::Script, ..quantity },
         labels: labels.into_iter().collect(),
@@ -117,7 +121,7 @@ fn checked_series(series: report::Series) -> Result<Event, Refusal> {
         check_name("axis", axis)?;
         check_unit(unit).map_err(|reason| refused("series", &name, &reason))?;
     }
-    Ok(Event::Series(event::Series { name, x, y, points, source: Source::Script }))
+    Ok(Event::Series(Series { name, x, y, points, source: Source::Script }))
 }
 
 fn checked_table(table: report::Table) -> Result<Event, Refusal> {
@@ -131,10 +135,10 @@ fn checked_table(table: report::Table) -> Result<Event, Refusal> {
         let reason = format!("has {heads} columns, but row {row} has {cells} cells");
         return Err(refused("table", &name, &reason));
     }
-    Ok(Event::Table(event::Table { name, columns, rows, source: Source::Script }))
+    Ok(Event::Table(Table { name, columns, rows, source: Source::Script }))
 }
 
-/// Refuses a name that is not one component of a path, or that a shell would take for something else.
+/// Refuses a name that is not a single path component, or that has a special meaning in a shell.
 fn check_file_name(name: &str) -> Result<(), Refusal> {
     check_name("artifact", name)?;
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
@@ -146,7 +150,46 @@ fn check_file_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a script is told of something that cannot be recorded.
+/// Refuses something that cannot be recorded.
 fn refused(what: &str, name: &str, reason: &str) -> Refusal {
     Refusal::InvalidArgument(format!("{what} '{name}' {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_has_a_plain_file_name() {
+        assert!(check_file_name("plot-1_a.svg").is_ok());
+        for name in ["", ".hidden", "../x", "a/b", "a b", "a\n", "\u{e9}"] {
+            assert!(check_file_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_a_cell_for_each_column() {
+        let text = |text: &str| text.to_owned();
+        let table = |row: Vec<String>| report::Table {
+            name: text("t"),
+            columns: vec![text("a"), text("b")],
+            rows: vec![vec![text("1"), text("2")], row],
+        };
+        assert!(checked_table(table(vec![text("3"), text("4")])).is_ok());
+        let refused = checked_table(table(vec![text("3")])).expect_err("refused").to_string();
+        assert_eq!(refused, "table 't' has 2 columns, but row 1 has 1 cells");
+    }
+
+    #[test]
+    fn a_point_of_a_series_is_finite() {
+        let axis = || ("time".to_owned(), "s".to_owned());
+        let series = |y: f64| report::Series {
+            name: "s".to_owned(),
+            x: axis(),
+            y: axis(),
+            points: vec![(0.0, y)],
+        };
+        assert!(checked_series(series(1.0)).is_ok());
+        assert!(checked_series(series(f64::NAN)).is_err());
+    }
 }

@@ -1,43 +1,42 @@
-//! `requests.wit`: a request, as a script writes it, as the engine takes it and as the record keeps it.
+//! The interface `requests.wit`: a request as the script writes it, and its conversion for the engine and the record.
 
 use super::names::check_label;
 use crate::{
     bindings::{requests, types},
     error::Refusal,
-    measure::Asked,
-    resources::{Draft, Prompt},
-    run::Run,
+    resources::{Prompt, RequestDraft},
+    run::RunContext,
     sha256::{bytes_of, sha256},
-    state::State,
+    store_data::StoreData,
+    window::ScriptRequest,
 };
 use llem_engine::{
-    Request, Sampling,
-    adapters::Choice,
+    AdapterSelection, Request, Sampling,
     chat::{Conversation, Message, TemplateValue},
-    flops::Logits,
+    flops::LogitPositions,
 };
-use llem_record::event::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
+use llem_record::{ChosenBy, PromptForm, PromptRecord, RequestRecord, SamplingRecord};
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
-impl requests::Host for State {}
+impl requests::Host for StoreData {}
 
-/// A getter and a setter of each of these fields, of which some are lists whose bytes count.
+/// Implements a getter and a setter for each field. Setters of lists and texts recount the request's bytes.
 macro_rules! fields {
     ($($get:ident, $set:ident: $kind:ty;)*) => {$(
-        fn $get(&mut self, request: Resource<Draft>) -> wasmtime::Result<$kind> {
+        fn $get(&mut self, request: Resource<RequestDraft>) -> wasmtime::Result<$kind> {
             Ok(self.table.get(&request)?.$get.clone())
         }
 
-        fn $set(&mut self, request: Resource<Draft>, value: $kind) -> wasmtime::Result<()> {
+        fn $set(&mut self, request: Resource<RequestDraft>, value: $kind) -> wasmtime::Result<()> {
             let draft = self.table.get_mut(&request)?;
             draft.$get = value;
-            if std::mem::needs_drop::<$kind>() { draft.weigh() } else { Ok(()) }
+            if std::mem::needs_drop::<$kind>() { draft.recount() } else { Ok(()) }
         }
     )*};
 }
 
-impl requests::HostRequest for State {
+impl requests::HostRequest for StoreData {
     fields! {
         label, set_label: String;
         max_new_tokens, set_max_new_tokens: u32;
@@ -62,35 +61,46 @@ impl requests::HostRequest for State {
         arrival, set_arrival: Option<u64>;
     }
 
-    fn new(&mut self, label: String) -> wasmtime::Result<Resource<Draft>> {
-        let charge = self.kept.charge(size_of::<Draft>() + label.len())?;
-        self.hand_out(Draft::new(label, charge))
+    fn new(&mut self, label: String) -> wasmtime::Result<Resource<RequestDraft>> {
+        let charge = self.memory.charge(size_of::<RequestDraft>() + label.len())?;
+        self.new_handle(RequestDraft::new(label, charge))
     }
 
-    fn copy(&mut self, request: Resource<Draft>) -> wasmtime::Result<Resource<Draft>> {
+    fn copy(
+        &mut self,
+        request: Resource<RequestDraft>,
+    ) -> wasmtime::Result<Resource<RequestDraft>> {
         let copy = self.table.get(&request)?.copy()?;
-        self.hand_out(copy)
+        self.new_handle(copy)
     }
 
-    fn add_text(&mut self, request: Resource<Draft>, text: String) -> wasmtime::Result<()> {
+    fn add_text(&mut self, request: Resource<RequestDraft>, text: String) -> wasmtime::Result<()> {
         self.table.get_mut(&request)?.add(Prompt::Text(text))
     }
 
-    fn add_tokens(&mut self, request: Resource<Draft>, tokens: Vec<u32>) -> wasmtime::Result<()> {
+    fn add_tokens(
+        &mut self,
+        request: Resource<RequestDraft>,
+        tokens: Vec<u32>,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&request)?.add(Prompt::Tokens(tokens))
     }
 
-    fn add_chat(&mut self, request: Resource<Draft>, chat: requests::Chat) -> wasmtime::Result<()> {
+    fn add_chat(
+        &mut self,
+        request: Resource<RequestDraft>,
+        chat: requests::Chat,
+    ) -> wasmtime::Result<()> {
         self.table.get_mut(&request)?.add(Prompt::Chat(chat))
     }
 
-    fn prompts(&mut self, request: Resource<Draft>) -> wasmtime::Result<u32> {
+    fn prompts(&mut self, request: Resource<RequestDraft>) -> wasmtime::Result<u32> {
         Ok(self.table.get(&request)?.prompts.len() as u32)
     }
 
     fn prompt_text(
         &mut self,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         index: u32,
     ) -> wasmtime::Result<Option<String>> {
         Ok(match self.table.get(&request)?.prompts.get(index as usize) {
@@ -101,7 +111,7 @@ impl requests::HostRequest for State {
 
     fn prompt_tokens(
         &mut self,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         index: u32,
     ) -> wasmtime::Result<Option<Vec<u32>>> {
         Ok(match self.table.get(&request)?.prompts.get(index as usize) {
@@ -112,7 +122,7 @@ impl requests::HostRequest for State {
 
     fn prompt_chat(
         &mut self,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         index: u32,
     ) -> wasmtime::Result<Option<requests::Chat>> {
         Ok(match self.table.get(&request)?.prompts.get(index as usize) {
@@ -123,42 +133,42 @@ impl requests::HostRequest for State {
 
     fn adapters(
         &mut self,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
     ) -> wasmtime::Result<requests::AdapterSelection> {
         Ok(self.table.get(&request)?.adapters.clone().into())
     }
 
     fn set_adapters(
         &mut self,
-        request: Resource<Draft>,
+        request: Resource<RequestDraft>,
         selection: requests::AdapterSelection,
     ) -> wasmtime::Result<()> {
         let draft = self.table.get_mut(&request)?;
         draft.adapters = selection.into();
-        draft.weigh()
+        draft.recount()
     }
 
-    fn drop(&mut self, request: Resource<Draft>) -> wasmtime::Result<()> {
+    fn drop(&mut self, request: Resource<RequestDraft>) -> wasmtime::Result<()> {
         self.table.delete(request)?;
         Ok(())
     }
 }
 
-impl From<Choice> for requests::AdapterSelection {
-    fn from(choice: Choice) -> Self {
+impl From<AdapterSelection> for requests::AdapterSelection {
+    fn from(choice: AdapterSelection) -> Self {
         let one = |name: Option<String>| match name {
             None => requests::AdapterChoice::BaseWeights,
             Some(name) => requests::AdapterChoice::Named(name),
         };
         match choice {
-            Choice::OfModel => Self::OfModel,
-            Choice::Same(name) => Self::Same(one(name)),
-            Choice::Each(names) => Self::Each(names.into_iter().map(one).collect()),
+            AdapterSelection::OfModel => Self::OfModel,
+            AdapterSelection::Same(name) => Self::Same(one(name)),
+            AdapterSelection::Each(names) => Self::Each(names.into_iter().map(one).collect()),
         }
     }
 }
 
-impl From<requests::AdapterSelection> for Choice {
+impl From<requests::AdapterSelection> for AdapterSelection {
     fn from(selection: requests::AdapterSelection) -> Self {
         let name = |choice| match choice {
             requests::AdapterChoice::BaseWeights => None,
@@ -194,9 +204,12 @@ impl From<requests::Chat> for Conversation {
     }
 }
 
-/// Takes a script's request. Sequences of a run whose script gives no seed draw from streams of their own, numbered in
-/// the order in which they are asked for.
-pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
+/// Converts a script's request. If it gives no seed, its sequences draw from random streams of their own, which are
+/// numbered in the order of the requests.
+pub(super) fn script_request(
+    run: &RunContext,
+    draft: &RequestDraft,
+) -> Result<ScriptRequest, Refusal> {
     check_label("request", &draft.label)?;
     let prompts = &draft.prompts;
     let first_stream = run.work.next_streams(prompts.len());
@@ -248,9 +261,9 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         all_prompt_logits: draft.all_prompt_logits,
         holds_cache: draft.holds_cache,
         adapters: match &draft.adapters {
-            Choice::OfModel => Vec::new(),
-            Choice::Same(name) => vec![name.clone()],
-            Choice::Each(names) => names.clone(),
+            AdapterSelection::OfModel => Vec::new(),
+            AdapterSelection::Same(name) => vec![name.clone()],
+            AdapterSelection::Each(names) => names.clone(),
         },
     };
     let request = Request {
@@ -263,13 +276,17 @@ pub fn taken(run: &Run, draft: &Draft) -> Result<Asked, Refusal> {
         sampling,
         log_probabilities: draft.log_probabilities.map(|count| count as usize),
         keep_logits: false,
-        prompt_logits: if draft.all_prompt_logits { Logits::All } else { Logits::Last },
+        prompt_logits: if draft.all_prompt_logits {
+            LogitPositions::All
+        } else {
+            LogitPositions::Last
+        },
         given: draft.given_tokens.clone(),
         caller_chooses: draft.script_chooses,
         hold: draft.holds_cache,
         adapters: draft.adapters.clone(),
     };
-    Ok(Asked { label: draft.label.clone(), request, record })
+    Ok(ScriptRequest { label: draft.label.clone(), request, record })
 }
 
 fn prompt(prompt: &Prompt) -> llem_engine::Prompt {

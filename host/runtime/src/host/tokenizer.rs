@@ -1,22 +1,22 @@
-//! `models.wit`, the resource `tokenizer`.
+//! The resource `tokenizer` of `models.wit`.
 
-use super::types::Told;
+use super::types::HostResult;
 use crate::{
     bindings::{models, requests},
     error::Refusal,
-    state::State,
+    store_data::StoreData,
 };
-use llem_engine::{TextTools, tokenizer::SpecialToken};
+use llem_engine::{SpecialToken, TextTools};
 use wasmtime::component::Resource;
 
-impl models::HostTokenizer for State {
+impl models::HostTokenizer for StoreData {
     async fn encode(
         &mut self,
         tokenizer: Resource<TextTools>,
         text: String,
         with_special_tokens: bool,
-    ) -> Told<Vec<u32>> {
-        self.asked(&tokenizer, move |tokens| {
+    ) -> HostResult<Vec<u32>> {
+        self.run_blocking(&tokenizer, move |tokens| {
             Ok(tokens.tokenizer.encode(&text, with_special_tokens)?)
         })
         .await
@@ -27,8 +27,8 @@ impl models::HostTokenizer for State {
         tokenizer: Resource<TextTools>,
         tokens: Vec<u32>,
         with_special_tokens: bool,
-    ) -> Told<String> {
-        self.asked(&tokenizer, move |own| {
+    ) -> HostResult<String> {
+        self.run_blocking(&tokenizer, move |own| {
             let is_known = |token: &u32| own.tokenizer.token_text(*token).is_some();
             match tokens.iter().find(|token| !is_known(token)) {
                 None => Ok(own.tokenizer.decode(&tokens, with_special_tokens)?),
@@ -45,8 +45,8 @@ impl models::HostTokenizer for State {
         &mut self,
         tokenizer: Resource<TextTools>,
         chat: requests::Chat,
-    ) -> Told<String> {
-        self.asked(&tokenizer, move |tokens| tokens.render(&chat.into())).await
+    ) -> HostResult<String> {
+        self.run_blocking(&tokenizer, move |tokens| tokens.render(&chat.into())).await
     }
 
     fn vocab_size(&mut self, tokenizer: Resource<TextTools>) -> wasmtime::Result<u32> {
@@ -105,15 +105,15 @@ impl models::HostTokenizer for State {
     }
 }
 
-impl State {
-    /// Asks a tokenizer something that may take long, off this thread.
-    async fn asked<T: Send + 'static>(
+impl StoreData {
+    /// Runs tokenizer work that may take long on another thread.
+    async fn run_blocking<T: Send + 'static>(
         &mut self,
         tokenizer: &Resource<TextTools>,
         job: impl FnOnce(&TextTools) -> llem_engine::Result<T> + Send + 'static,
-    ) -> Told<T> {
+    ) -> HostResult<T> {
         let tokens = self.table.get(tokenizer)?.clone();
         let answer = tokio::task::spawn_blocking(move || job(&tokens)).await?;
-        self.told(answer.map_err(Refusal::from))
+        self.reply(answer.map_err(Refusal::from))
     }
 }

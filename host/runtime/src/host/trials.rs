@@ -1,63 +1,65 @@
-//! `trials.wit`: what the runner and policies share. Only they look into it.
+//! The interface `trials.wit`: the resources that the runner and policies share. The host does not use them itself.
 
 use crate::{
     bindings::trials,
-    resources::{Completed, Draft, Generated, Measurement, Schedule, Session, Trial},
-    state::State,
+    resources::{
+        CompletedSequence, GenerationResult, Measurement, RequestDraft, Schedule, Session, Trial,
+    },
+    store_data::StoreData,
 };
-use llem_engine::batch::BatchOptions;
+use llem_engine::BatchOptions;
 use wasmtime::component::Resource;
 
-impl trials::Host for State {}
+impl trials::Host for StoreData {}
 
-impl trials::HostTrial for State {
+impl trials::HostTrial for StoreData {
     fn new(
         &mut self,
         index: u32,
-        request: Resource<Draft>,
-        generation: Resource<Generated>,
+        request: Resource<RequestDraft>,
+        generation: Resource<GenerationResult>,
     ) -> wasmtime::Result<Resource<Trial>> {
         let request = self.table.delete(request)?;
         let generation = self.table.delete(generation)?;
         let completions = generation.completions.to_vec();
-        self.hand_out(Trial { index, request, completions, generation: Some(generation) })
+        self.new_handle(Trial { index, request, completions, generation: Some(generation) })
     }
 
     fn batched(
         &mut self,
         index: u32,
-        request: Resource<Draft>,
-        completions: Vec<Resource<Completed>>,
+        request: Resource<RequestDraft>,
+        completions: Vec<Resource<CompletedSequence>>,
     ) -> wasmtime::Result<Resource<Trial>> {
         let request = self.table.delete(request)?;
-        let completions: Result<Vec<Completed>, _> =
+        let completions: Result<Vec<CompletedSequence>, _> =
             completions.into_iter().map(|completion| self.table.delete(completion)).collect();
-        self.hand_out(Trial { index, request, completions: completions?, generation: None })
+        self.new_handle(Trial { index, request, completions: completions?, generation: None })
     }
 
     fn index(&mut self, trial: Resource<Trial>) -> wasmtime::Result<u32> {
         Ok(self.table.get(&trial)?.index)
     }
 
-    fn request(&mut self, trial: Resource<Trial>) -> wasmtime::Result<Resource<Draft>> {
+    fn request(&mut self, trial: Resource<Trial>) -> wasmtime::Result<Resource<RequestDraft>> {
         let request = self.table.get(&trial)?.request.copy()?;
-        self.hand_out(request)
+        self.new_handle(request)
     }
 
     fn completions(
         &mut self,
         trial: Resource<Trial>,
-    ) -> wasmtime::Result<Vec<Resource<Completed>>> {
+    ) -> wasmtime::Result<Vec<Resource<CompletedSequence>>> {
         let completions = self.table.get(&trial)?.completions.clone();
-        self.hand_out_all(completions)
+        self.new_handles(completions)
     }
 
     fn generation(
         &mut self,
         trial: Resource<Trial>,
-    ) -> wasmtime::Result<Option<Resource<Generated>>> {
+    ) -> wasmtime::Result<Option<Resource<GenerationResult>>> {
         let generation = self.table.get(&trial)?.generation.clone();
-        generation.map(|generation| self.hand_out(generation)).transpose()
+        generation.map(|generation| self.new_handle(generation)).transpose()
     }
 
     fn drop(&mut self, trial: Resource<Trial>) -> wasmtime::Result<()> {
@@ -66,9 +68,9 @@ impl trials::HostTrial for State {
     }
 }
 
-impl trials::HostSchedule for State {
+impl trials::HostSchedule for StoreData {
     fn new(&mut self) -> wasmtime::Result<Resource<Schedule>> {
-        self.hand_out(Schedule::default())
+        self.new_handle(Schedule::default())
     }
 
     fn batch(
@@ -76,7 +78,7 @@ impl trials::HostSchedule for State {
         schedule: Resource<Schedule>,
     ) -> wasmtime::Result<Option<Resource<BatchOptions>>> {
         let batch = self.table.get(&schedule)?.batch.clone();
-        batch.map(|options| self.hand_out(options)).transpose()
+        batch.map(|options| self.new_handle(options)).transpose()
     }
 
     fn set_batch(
@@ -121,14 +123,14 @@ impl trials::HostSchedule for State {
     }
 }
 
-impl trials::HostSession for State {
+impl trials::HostSession for StoreData {
     fn new(
         &mut self,
         measurement: Option<Resource<Measurement>>,
     ) -> wasmtime::Result<Resource<Session>> {
         let measurement =
             measurement.map(|measurement| self.table.delete(measurement)).transpose()?;
-        self.hand_out(Session { measurement })
+        self.new_handle(Session { measurement })
     }
 
     fn measurement(
@@ -136,7 +138,7 @@ impl trials::HostSession for State {
         session: Resource<Session>,
     ) -> wasmtime::Result<Option<Resource<Measurement>>> {
         let measurement = self.table.get(&session)?.measurement.clone();
-        measurement.map(|measurement| self.hand_out(measurement)).transpose()
+        measurement.map(|measurement| self.new_handle(measurement)).transpose()
     }
 
     fn drop(&mut self, session: Resource<Session>) -> wasmtime::Result<()> {

@@ -1,24 +1,24 @@
-//! `types.wit`: quantities, readings and errors, to and fro.
+//! The interface `types.wit`: conversions of quantities, readings and errors.
 
 use crate::{
     bindings::types,
-    error::{Error, Refusal, short},
-    state::State,
-    value::Value,
+    error::{Error, Refusal, shorten},
+    input_value::InputValue,
+    store_data::StoreData,
 };
-use llem_engine::Kind;
+use llem_engine::ErrorKind;
 use llem_quantity::{Quantity, ReadingRecord, Source};
 
-impl types::Host for State {}
+impl types::Host for StoreData {}
 
-/// What a guest is told: an error goes to it, a wasmtime error ends it.
-pub type Told<T> = wasmtime::Result<Result<T, types::Error>>;
+/// The result of a host call: the script receives the inner error, and the outer error ends it.
+pub(super) type HostResult<T> = wasmtime::Result<Result<T, types::Error>>;
 
-impl State {
-    /// Tells a script what became of its call. With one that has succeeded it goes on.
-    pub fn told<T>(&self, answer: Result<T, Refusal>) -> Told<T> {
+impl StoreData {
+    /// Converts a result for the script. Success forgets the last error that the script reported.
+    pub(crate) fn reply<T>(&self, answer: Result<T, Refusal>) -> HostResult<T> {
         if answer.is_ok() {
-            self.went_on();
+            self.forget_last_error();
         }
         Ok(answer.map_err(Into::into))
     }
@@ -35,40 +35,41 @@ impl From<Refusal> for types::Error {
             Refusal::LimitReached(_) => ErrorCode::LimitReached,
             Refusal::Failed(_) => ErrorCode::Failed,
         };
-        Self { code, message: refusal.short().to_string() }
+        Self { code, message: refusal.shortened().to_string() }
     }
 }
 
-/// Longest sentence with which a script may end, in characters.
+/// The most characters of the message with which a script ends.
 const LAST_SENTENCE: usize = 2_000;
 
 impl From<types::Error> for Error {
-    /// What a script was refused and hands on is told by its code: what was given to the run is the giver's to mend.
+    /// Chooses the kind of failure by the error's code. A script may return a refusal of the host, so a wrong input of
+    /// the user keeps its kind.
     fn from(error: types::Error) -> Self {
         let kind = match error.code {
             types::ErrorCode::InvalidArgument
             | types::ErrorCode::NotFound
             | types::ErrorCode::NotGranted
-            | types::ErrorCode::Unsupported => Kind::Input,
-            types::ErrorCode::LimitReached => Kind::Limit,
-            types::ErrorCode::Failed => Kind::Failed,
+            | types::ErrorCode::Unsupported => ErrorKind::Input,
+            types::ErrorCode::LimitReached => ErrorKind::Limit,
+            types::ErrorCode::Failed => ErrorKind::Failed,
         };
-        Self::Script { kind, message: short(error.message, LAST_SENTENCE) }
+        Self::Script { kind, message: shorten(error.message, LAST_SENTENCE) }
     }
 }
 
-impl From<Value> for types::Value {
-    fn from(value: Value) -> Self {
+impl From<InputValue> for types::Value {
+    fn from(value: InputValue) -> Self {
         match value {
-            Value::Text(text) => Self::Text(text),
-            Value::Integer(integer) => Self::Integer(integer),
-            Value::Number(number) => Self::Number(number),
-            Value::Boolean(boolean) => Self::Boolean(boolean),
+            InputValue::Text(text) => Self::Text(text),
+            InputValue::Integer(integer) => Self::Integer(integer),
+            InputValue::Number(number) => Self::Number(number),
+            InputValue::Boolean(boolean) => Self::Boolean(boolean),
         }
     }
 }
 
-impl From<types::Value> for Value {
+impl From<types::Value> for InputValue {
     fn from(value: types::Value) -> Self {
         match value {
             types::Value::Text(text) => Self::Text(text),
@@ -90,11 +91,11 @@ impl From<Quantity> for types::Quantity {
     }
 }
 
-/// Longest unit that a script may give, in bytes: UCUM's own are far shorter.
+/// The most bytes of a unit that a script may give. UCUM's own units are far shorter.
 const UNIT_LIMIT: usize = 64;
 
 impl TryFrom<types::Quantity> for Quantity {
-    /// What is wrong with it and how to mend that, to be read after its name: `has the uncertainty -3: ...`.
+    /// What is wrong with the quantity and the remedy. The caller puts its name before: `has the uncertainty -3: ...`.
     type Error = String;
 
     fn try_from(quantity: types::Quantity) -> Result<Self, String> {
@@ -110,7 +111,7 @@ impl TryFrom<types::Quantity> for Quantity {
             ));
         }
         check_unit(&unit)?;
-        let source = Source::of_name(&source).ok_or_else(|| {
+        let source = Source::from_name(&source).ok_or_else(|| {
             format!("has a source that this llem does not know: see the names of `source` in wit/types.wit, such as {}", Source::Derived.name())
         })?;
         Ok(Self::new(value, uncertainty, unit, source))
@@ -118,7 +119,7 @@ impl TryFrom<types::Quantity> for Quantity {
 }
 
 /// Refuses a unit that is too long, or that would garble a terminal or a table.
-pub fn check_unit(unit: &str) -> Result<(), String> {
+pub(super) fn check_unit(unit: &str) -> Result<(), String> {
     if unit.len() > UNIT_LIMIT || unit.contains(char::is_control) {
         return Err(format!(
             "has a unit of {} bytes: give at most {UNIT_LIMIT}, and no control characters",
@@ -128,16 +129,16 @@ pub fn check_unit(unit: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A reading as the guest sees it.
-pub fn reading(reading: llem_quantity::Reading) -> types::Reading {
+/// Converts a reading for the script.
+pub(super) fn reading(reading: llem_quantity::Reading) -> types::Reading {
     match reading {
         Ok(quantity) => types::Reading::Known(quantity.into()),
-        Err(reason) => types::Reading::Unavailable(reason),
+        Err(reason) => types::Reading::Unavailable(reason.to_string()),
     }
 }
 
-/// What the record keeps of a reading, as the guest sees it.
-pub fn recorded(record: &ReadingRecord) -> types::Reading {
+/// Converts a reading of the record for the script.
+pub(super) fn recorded(record: &ReadingRecord) -> types::Reading {
     reading(record.reading())
 }
 

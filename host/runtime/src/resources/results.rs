@@ -1,142 +1,132 @@
-//! What becomes of what a script asks, read part by part.
+//! The results of requests, which scripts read part by part.
 
 use super::Charge;
 use llem_engine::{
-    batch::TokenLogProbabilities,
-    flops::{Estimated, Logits as LogitsOf, ModuleFlops},
-    score::Score,
+    Score, TokenLogProbabilities,
+    flops::{FlopEstimate, LogitPositions, ModuleFlops},
 };
 use llem_meter::{Device, DeviceState};
-use llem_record::event::{SequenceRecord, WindowRecord};
+use llem_record::{SequenceRecord, WindowRecord};
 use std::sync::Arc;
 
-/// What became of one prompt.
+/// The result of one prompt, shared by all handles to it.
 #[derive(Clone)]
-pub struct Completed(Arc<Sequence>);
+pub struct CompletedSequence(Arc<SequenceResult>);
 
 /// A sequence that has ended.
-pub struct Sequence {
-    /// Its name in its batch, or the index of its prompt.
+pub struct SequenceResult {
+    /// The name of the sequence in its batch, or the index of its prompt.
     pub name: u64,
-    /// Its text.
     pub text: Option<String>,
-    /// What the record keeps of it.
+    /// The sequence's entry in the record.
     pub record: SequenceRecord,
-    /// When the first pass with some of its tokens began, ns.
+    /// When the first pass with some of its tokens began, in nanoseconds on the run's clock.
     pub started_ns: Option<u64>,
-    /// How likely each of its tokens was, if that was asked for.
+    /// The log-probability of each of its tokens, if they were asked for.
     pub log_probabilities: Vec<TokenLogProbabilities>,
-    /// Its bytes, as long as anyone holds it.
+    /// The bytes of the sequence, counted while anyone holds it.
+    #[expect(dead_code, reason = "dropping it gives the bytes back")]
     pub charge: Charge,
 }
 
-impl Completed {
-    /// As a script holds it.
-    pub fn new(sequence: Sequence) -> Self {
+impl CompletedSequence {
+    pub(crate) fn new(sequence: SequenceResult) -> Self {
         Self(Arc::new(sequence))
     }
 }
 
-impl std::ops::Deref for Completed {
-    type Target = Sequence;
+impl std::ops::Deref for CompletedSequence {
+    type Target = SequenceResult;
 
-    fn deref(&self) -> &Sequence {
+    fn deref(&self) -> &SequenceResult {
         &self.0
     }
 }
 
-/// A finished static batch.
+/// The result of a static batch.
 #[derive(Clone)]
-pub struct Generated {
-    /// One for each prompt.
-    pub completions: Arc<[Completed]>,
-    /// Prompt processing of the whole batch, ns.
+pub struct GenerationResult {
+    /// One completion for each prompt.
+    pub completions: Arc<[CompletedSequence]>,
+    /// The time of prompt processing of the whole batch, in nanoseconds.
     pub prefill_ns: u64,
-    /// From there to the last token, ns.
+    /// The time from the end of prefill to the last token, in nanoseconds.
     pub decode_ns: u64,
     /// Time and energy of the request.
     pub measurement: Measurement,
 }
 
-/// A closed window, or the work of one call.
+/// The measurement of a closed window, or of the work of one call.
 #[derive(Clone)]
 pub struct Measurement(pub Arc<WindowRecord>);
 
-/// Continuations that were scored together.
-pub struct Scored {
-    /// One for each.
+/// The result of scoring some continuations together.
+pub struct ScoringResult {
+    /// One score for each continuation.
     pub scores: Vec<Score>,
     /// Time and energy of the scoring.
     pub measurement: Measurement,
-    /// Its bytes.
+    #[expect(dead_code, reason = "dropping it gives the bytes back")]
     pub charge: Charge,
 }
 
-/// A token that a step produced: its sequence, itself, and when it was on the host, ns.
-pub type StepToken = (u64, u32, u64);
+/// A token that a step produced: its sequence, its id, and when it was on the host, in nanoseconds on the run's clock.
+pub(super) type TimedToken = (u64, u32, u64);
 
-/// What one step did, or several.
-pub struct Progress {
-    /// Steps that were run.
+/// What one or several steps of a batch did.
+pub struct BatchProgress {
     pub steps: u64,
-    /// The tokens that they produced.
-    pub tokens: Vec<StepToken>,
-    /// The sequences that ended.
-    pub ended: Vec<Completed>,
-    /// Prompt tokens that were run.
+    pub tokens: Vec<TimedToken>,
+    pub ended: Vec<CompletedSequence>,
+    /// The number of prompt tokens that were run.
     pub prompt_tokens: u64,
-    /// When the first began, ns.
+    /// When the first step began, in nanoseconds on the run's clock.
     pub started_ns: u64,
-    /// When the tokens of the last were on the host, ns.
+    /// When the tokens of the last step were on the host, in nanoseconds on the run's clock.
     pub finished_ns: u64,
-    /// Its bytes.
+    #[expect(dead_code, reason = "dropping it gives the bytes back")]
     pub charge: Charge,
 }
 
-/// A row of logits.
-pub struct Logits {
-    /// Of the whole vocabulary.
+/// The logits of a sequence's next token.
+pub struct NextTokenLogits {
+    /// A logit for each token of the vocabulary.
     pub row: Arc<[f32]>,
-    /// Its bytes.
+    #[expect(dead_code, reason = "dropping it gives the bytes back")]
     pub charge: Charge,
 }
 
-/// A device, and its peak rates as they were measured.
+/// A device with its measured peak rates.
 pub struct Hardware {
-    /// It.
     pub device: Device,
-    /// What `llem doctor --peaks` last measured.
-    pub measured: Option<llem_meter::peaks::Measured>,
+    /// The rates that `llem doctor --peaks` last measured.
+    pub measured: Option<llem_meter::PeakMeasurement>,
 }
 
-/// A device at one moment.
+/// The state of a device at one moment.
 pub struct HardwareState {
-    /// When it was read, ns.
+    /// When it was read, in nanoseconds on the run's clock.
     pub at_ns: u64,
-    /// How it was.
     pub state: DeviceState,
 }
 
 /// A static batch of equal sequences whose operations are to be counted.
 pub struct FlopShape {
-    /// Sequences.
     pub batch: u32,
-    /// Prompt length.
     pub prompt_tokens: u32,
-    /// Tokens generated by each.
     pub new_tokens: u32,
-    /// Positions of the prompt whose logits are computed.
-    pub logits: LogitsOf,
-    /// The attached adapter that it runs with.
+    /// The positions of the prompt whose logits are computed.
+    pub logits: LogitPositions,
+    /// The name of the attached adapter that the batch runs with.
     pub adapter: Option<String>,
 }
 
-/// Its operations.
+/// The operations of a [`FlopShape`].
 pub struct FlopCounts {
-    /// Counted in all ways.
-    pub estimated: Estimated,
-    /// Parameters that a token is multiplied with.
+    /// The operations by each way of counting.
+    pub estimated: FlopEstimate,
+    /// The parameters that each token is multiplied with.
     pub active_parameters: f64,
-    /// Module by module.
+    /// The operations of each module.
     pub modules: Vec<ModuleFlops>,
 }

@@ -1,32 +1,31 @@
-//! The words that the runner and policies share.
+//! The resources that the runner and policies share.
 
-use super::{Completed, Draft, Generated, Measurement};
-use llem_engine::batch::BatchOptions;
+use super::{CompletedSequence, GenerationResult, Measurement, RequestDraft};
+use llem_engine::BatchOptions;
 
-/// A request that the runner ran.
+/// A request that the runner has run.
 pub struct Trial {
-    /// Its position among its phase's requests.
+    /// The position among the requests of its phase.
     pub index: u32,
-    /// What was asked.
-    pub request: Draft,
-    /// What became of its prompts.
-    pub completions: Vec<Completed>,
-    /// What came of it, if it was run by itself.
-    pub generation: Option<Generated>,
+    pub request: RequestDraft,
+    /// The results of its prompts.
+    pub completions: Vec<CompletedSequence>,
+    /// The result of the request if it was run alone and not in a continuous batch.
+    pub generation: Option<GenerationResult>,
 }
 
 /// How the runner runs a workload.
 #[derive(Default)]
 pub struct Schedule {
-    /// The continuous batch that requests go into; none runs each by itself.
+    /// The options of the continuous batch that requests go into. `None` runs each request alone.
     pub batch: Option<BatchOptions>,
-    /// Most requests that are under way at a time.
+    /// The most requests that run at a time.
     pub concurrency: Option<u32>,
-    /// How long requests are sent, ns.
+    /// For how long requests are sent, in nanoseconds.
     pub length: Option<u64>,
 }
 
-/// What was measured as a whole.
+/// The measurement of a whole workload.
 pub struct Session {
     /// Time and energy of all measured requests.
     pub measurement: Option<Measurement>,

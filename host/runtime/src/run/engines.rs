@@ -1,60 +1,59 @@
-//! The models and batches of a run: which there are, and which devices they have been on, when.
+//! The models and batches of a run, and the devices that they used.
 
 use crate::{
     engine_thread::EngineThread,
-    holdings::{During, Holdings},
-    stop::Stop,
+    stop_signal::StopSignal,
+    usage_history::{Usage, UsageHistory},
 };
-use llem_meter::Span;
+use llem_meter::ClosedWindow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All models and batches of a run.
 #[derive(Default)]
-pub struct Engines {
-    all: Mutex<All>,
+pub(crate) struct Engines {
+    all: Mutex<EngineList>,
 }
 
 #[derive(Default)]
-struct All {
-    /// Loaded models.
+struct EngineList {
     threads: Vec<EngineThread>,
-    holdings: Holdings,
-    /// Models that were loaded.
+    usage: UsageHistory,
+    /// The number of models that were loaded so far.
     models: u64,
-    /// Continuous batches that were opened.
+    /// The number of continuous batches that were opened so far.
     batches: u64,
-    /// Whether a warning about replicas stands in the record.
+    /// Whether the record has a warning about replicas.
     has_warned_of_replicas: bool,
 }
 
 impl Engines {
-    fn all(&self) -> MutexGuard<'_, All> {
+    fn all(&self) -> MutexGuard<'_, EngineList> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Models that are loaded.
-    pub fn count(&self) -> usize {
+    /// The number of models that are loaded now.
+    pub(crate) fn count(&self) -> usize {
         self.all().threads.len()
     }
 
-    /// The loaded models that are like this.
-    pub fn which(&self, is_like: impl Fn(&EngineThread) -> bool) -> Vec<EngineThread> {
+    /// The loaded models for which `is_like` returns true.
+    pub(crate) fn filter(&self, is_like: impl Fn(&EngineThread) -> bool) -> Vec<EngineThread> {
         self.all().threads.iter().filter(|engine| is_like(engine)).cloned().collect()
     }
 
-    /// The device of the model that was loaded last, if there is one.
-    pub fn last_device(&self) -> Option<llem_engine::Device> {
+    /// The device of the model that was loaded last, or `None` if no model is loaded.
+    pub(crate) fn last_device(&self) -> Option<llem_engine::DeviceId> {
         self.all().threads.last().map(|engine| engine.info().device)
     }
 
-    /// A model begins to be loaded onto these devices, which work from now on. Returns what [`Engines::loaded`] and
-    /// [`Engines::failed`] are told.
-    pub fn loading(&self, devices: Vec<String>) -> usize {
-        self.all().holdings.loading(devices)
+    /// Notes that a model is being loaded onto these devices, which work from now on. Returns the index for
+    /// [`Engines::finish_loading`] and [`Engines::fail_loading`].
+    pub(crate) fn begin_loading(&self, devices: Vec<String>) -> usize {
+        self.all().usage.begin_loading(devices)
     }
 
-    /// It is loaded onto these devices, of which not all may be `unmeasured` from here for this reason. Numbers it.
-    pub fn loaded(
+    /// Notes that a model is loaded on these devices, and gives it its number. `unmeasured` says why not all of them
+    /// can be measured from here, if so.
+    pub(crate) fn finish_loading(
         &self,
         loading: usize,
         thread: &mut EngineThread,
@@ -64,22 +63,21 @@ impl Engines {
         let mut all = self.all();
         thread.number = all.models;
         all.models += 1;
-        all.holdings.loaded(loading, thread.number, devices, unmeasured);
+        all.usage.finish_loading(loading, thread.number, devices, unmeasured);
         all.threads.push(thread.clone());
     }
 
-    /// It could not be loaded.
-    pub fn failed(&self, loading: usize) {
-        self.all().holdings.failed(loading);
+    /// Notes that the model could not be loaded.
+    pub(crate) fn fail_loading(&self, loading: usize) {
+        self.all().usage.fail_loading(loading);
     }
 
-    /// Lets go of a model for one of its holders: the script's model, or a batch of it. With the last of them the model
-    /// is no longer among those that are measured, and its memory has been given back when this returns, unless the run
-    /// is to end.
-    pub async fn let_go(&self, thread: EngineThread, stop: &Stop) {
+    /// Releases a model for one of its holders: the script's model, or a batch of it. When the last holder releases it,
+    /// the model is no longer measured, and its memory is free when this returns, unless the run is stopped.
+    pub(crate) async fn release(&self, thread: EngineThread, stop: &StopSignal) {
         let number = thread.number;
-        // This one, and the one of the list.
-        let is_last = thread.holders() == 2;
+        // This handle, and the one in the list.
+        let is_last = thread.handle_count() == 2;
         if is_last {
             self.all().threads.retain(|engine| engine.number != number);
         }
@@ -88,36 +86,35 @@ impl Engines {
             _ = stop.requested() => {}
         }
         if is_last {
-            self.all().holdings.dropped(number);
+            self.all().usage.drop_model(number);
         }
     }
 
-    /// A batch is open. Returns its number.
-    pub fn opened_batch(&self) -> u64 {
+    /// Notes that a batch was opened, and returns its number.
+    pub(crate) fn open_batch(&self) -> u64 {
         let mut all = self.all();
         let batch = all.batches;
         all.batches += 1;
-        all.holdings.opened(batch);
+        all.usage.open_batch(batch);
         batch
     }
 
-    /// It is not any more.
-    pub fn closed_batch(&self, batch: u64) {
-        self.all().holdings.closed(batch);
+    pub(crate) fn close_batch(&self, batch: u64) {
+        self.all().usage.close_batch(batch);
     }
 
-    /// What is held now.
-    pub fn now(&self) -> During {
-        self.all().holdings.now()
+    /// What is in use now.
+    pub(crate) fn current_usage(&self) -> Usage {
+        self.all().usage.now()
     }
 
-    /// What was held at some time of a span.
-    pub fn during(&self, span: &Span) -> During {
-        self.all().holdings.during(span.started, span.started + span.wall)
+    /// What was in use at some time in a span.
+    pub(crate) fn usage_during(&self, span: &ClosedWindow) -> Usage {
+        self.all().usage.during(span.started, span.started + span.wall)
     }
 
-    /// Whether readers are yet to be warned of replicas; from now on they are not.
-    pub fn warns_of_replicas(&self) -> bool {
+    /// Returns true if readers must still be warned about replicas. Later calls return false.
+    pub(crate) fn take_replica_warning(&self) -> bool {
         !std::mem::replace(&mut self.all().has_warned_of_replicas, true)
     }
 }

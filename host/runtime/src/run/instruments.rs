@@ -1,47 +1,58 @@
-//! What a run knows of its machine: the meter, what it draws at rest, and what readers have been warned of.
+//! The instruments of a run: the meter, the idle power of the machine, and the warnings that were written.
 
-use super::metering::RunMeter;
-use crate::{grants::Settings, output::Output};
-use llem_meter::{Clock, Meter, Warning, baseline::IdlePower};
+use super::meter_setup::RunMeter;
+use crate::{grants::RunSettings, output::Output};
+use llem_meter::{Clock, IdlePower, Meter, Warning};
 use llem_record::Event;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// The instruments of a run.
 #[derive(Default)]
-pub struct Instruments {
+pub(crate) struct Instruments {
     meter: OnceLock<RunMeter>,
-    /// What the machine draws at rest, once that is known.
+    /// The idle power of each domain, once a baseline is known.
     idle: Mutex<Vec<IdlePower>>,
-    /// What has been warned of: phase, kind and device.
+    /// The warnings that were written, by phase, kind and device.
     warned: Mutex<BTreeSet<(String, &'static str, String)>>,
 }
 
 impl Instruments {
-    /// The meter, which is started when it is first asked for.
-    pub fn meter(&self, clock: &Clock, output: &Arc<Output>, settings: &Settings) -> &Meter {
+    /// The meter, which is started by the first call.
+    pub(crate) fn meter(
+        &self,
+        clock: &Clock,
+        output: &Arc<Output>,
+        settings: &RunSettings,
+    ) -> &Meter {
         let start = || {
-            // Ranks of this machine that each see only a GPU of their own: the energy of all is the model's.
-            let more = settings.models.default().world.iter().flat_map(|world| world.other_gpus());
-            RunMeter::start(clock, output, &settings.metering, more)
+            // If each rank on this machine only sees its own GPU, the meter must also read the other ranks' GPUs.
+            let more =
+                settings.models.default_model().world.iter().flat_map(|world| world.hidden_gpus());
+            RunMeter::start(clock, output, &settings.meter, more)
         };
         &self.meter.get_or_init(start).meter
     }
 
-    /// Ends what goes on beside the run.
-    pub fn finish(&self, output: &Output) -> wasmtime::Result<()> {
+    /// Ends the meter's background work.
+    pub(crate) fn finish(&self, output: &Output) -> wasmtime::Result<()> {
         self.meter.get().map_or(Ok(()), |meter| meter.finish(output))
     }
 
-    /// What the machine draws at rest.
-    pub fn idle(&self) -> MutexGuard<'_, Vec<IdlePower>> {
+    /// The idle power of each domain.
+    pub(crate) fn idle(&self) -> MutexGuard<'_, Vec<IdlePower>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a span's readers must know is told for the run, too, once a phase; in warm-up it is what that is for.
-    pub fn warn(&self, output: &Output, phase: &str, warnings: &[Warning]) -> wasmtime::Result<()> {
+    /// Writes a span's warnings into the record, each once in a phase. Warnings of the warm-up are left out, because it
+    /// is there to end such conditions.
+    pub(crate) fn warn(
+        &self,
+        output: &Output,
+        phase: &str,
+        warnings: &[Warning],
+    ) -> wasmtime::Result<()> {
         if phase.split('/').any(|name| name == "warmup") {
             return Ok(());
         }
@@ -53,7 +64,7 @@ impl Instruments {
                     true => warning.to_string(),
                     false => format!("in {phase}: {warning}"),
                 };
-                output.keep(Event::Warning { message })?;
+                output.write_host_event(Event::Warning { message })?;
             }
         }
         Ok(())

@@ -1,70 +1,71 @@
-//! A run: what all host calls of its component share.
+//! A run: the state that all host calls of its component share.
 //!
 //! ```text
-//! Run ─┬─ clock, stop, settings
-//!      ├─ output        to the journal and whoever watches
-//!      ├─ phases        which are open
-//!      ├─ engines       models and batches, and the devices that they have been on
-//!      ├─ work          what the engines have done
-//!      └─ instruments   the meter, idle power, warnings
+//! RunContext ─┬─ clock, stop, settings
+//!             ├─ output        to the journal and to observers
+//!             ├─ phases        the open phases
+//!             ├─ engines       models and batches, and the devices that they used
+//!             ├─ work          the totals of the engines' work
+//!             └─ instruments   the meter, idle power, warnings
 //! ```
 
 mod engines;
 mod instruments;
-mod metering;
-mod phases;
+mod meter_setup;
+pub(crate) mod phase_stack;
 mod timeline;
-mod work;
+mod work_tracker;
 
-pub use engines::Engines;
-pub use instruments::Instruments;
-pub use metering::Metering;
-pub use phases::{OpenPhase, Phases};
-pub use work::{Unsettled, Work};
+pub(crate) use engines::Engines;
+pub(crate) use instruments::Instruments;
+pub use meter_setup::MeterSetup;
+pub(crate) use phase_stack::{OpenPhase, PhaseStack};
+pub(crate) use work_tracker::{PendingWork, WorkTracker};
 
 use crate::{
-    engine_thread::EngineThread, error::Halt, facts::facts, grants::Settings, holdings::During,
-    output::Output, stop::Stop,
+    engine_thread::EngineThread, error::Halt, grants::RunSettings, output::Output,
+    run_facts::facts, stop_signal::StopSignal, usage_history::Usage,
 };
-use llem_engine::{Info, model::RankInfo};
+use llem_engine::{ModelInfo, RankInfo};
 use llem_meter::{Clock, Meter};
-use llem_record::environment::{Build, Host};
+use llem_record::{Build, Host};
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-/// A run.
-pub struct Run {
-    /// Zero is when the run began.
+/// The state of a run that all host calls share.
+pub(crate) struct RunContext {
+    /// The run's clock, which is zero when the run begins.
     pub clock: Clock,
-    /// Ends the run early.
-    pub stop: Arc<Stop>,
-    /// To the journal and the console.
+    pub stop: Arc<StopSignal>,
+    /// The output to the journal and to observers.
     pub output: Arc<Output>,
-    /// What has been decided of it.
-    pub settings: Settings,
-    /// Its open phases.
-    pub phases: Phases,
-    /// Its models and batches.
+    /// The grants and settings.
+    pub settings: RunSettings,
+    pub phases: PhaseStack,
     pub engines: Engines,
-    /// What they have done.
-    pub work: Work,
-    /// How the program was built, and the machine: known once the plan is.
+    /// The totals of the engines' work.
+    pub work: WorkTracker,
+    /// The build of the program and the machine. They are known once the run has its plan.
     surroundings: OnceLock<(Build, Host)>,
     instruments: Instruments,
 }
 
-impl Run {
-    /// A run that begins now.
-    pub fn new(clock: Clock, stop: Arc<Stop>, output: Arc<Output>, settings: Settings) -> Self {
+impl RunContext {
+    pub(crate) fn new(
+        clock: Clock,
+        stop: Arc<StopSignal>,
+        output: Arc<Output>,
+        settings: RunSettings,
+    ) -> Self {
         Self {
             clock,
             stop,
-            phases: Phases::new(clock, &output),
+            phases: PhaseStack::new(clock, &output),
             engines: Engines::default(),
-            work: Work::default(),
+            work: WorkTracker::default(),
             surroundings: OnceLock::new(),
             instruments: Instruments::default(),
             output,
@@ -72,90 +73,91 @@ impl Run {
         }
     }
 
-    /// Devices and counters of this machine. Found when first asked for: looking for GPUs takes longer than a short run.
-    pub fn meter(&self) -> &Meter {
+    /// The meter of this machine. It starts with the first call, because looking for GPUs takes longer than a short
+    /// run.
+    pub(crate) fn meter(&self) -> &Meter {
         self.instruments.meter(&self.clock, &self.output, &self.settings)
     }
 
-    /// Keeps what the plan says of the program and the machine. Called once, before the component runs.
-    pub fn is_surrounded_by(&self, build: Build, host: Host) {
-        // A run has one plan.
+    /// Stores the build of the program and the machine for reports. Called once, before the component runs.
+    pub(crate) fn set_surroundings(&self, build: Build, host: Host) {
+        // A run has only one plan, so this cannot have been set.
         let _ = self.surroundings.set((build, host));
     }
 
-    /// What reports print of the program, the machine and its GPUs, by kebab-case names: see [`crate::facts`]. Starts
-    /// the meter.
-    pub fn facts(&self) -> Vec<(String, String)> {
+    /// The facts for reports about the program, the machine and its GPUs: see [`crate::run_facts`]. Starts the meter.
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
         let unknown = Default::default();
         let (build, host) = self.surroundings.get().unwrap_or(&unknown);
         facts(build, host, &self.meter().devices())
     }
 
-    /// What is known of the machine beside the meter.
-    pub fn instruments(&self) -> &Instruments {
+    pub(crate) fn instruments(&self) -> &Instruments {
         &self.instruments
     }
 
-    /// Ends what goes on beside the run.
-    pub fn finish_metering(&self) -> wasmtime::Result<()> {
+    /// Ends the meter's background work.
+    pub(crate) fn finish_metering(&self) -> wasmtime::Result<()> {
         self.instruments.finish(&self.output)
     }
 
-    /// A model as all that a span of its own work is about.
-    pub fn held_by(&self, thread: &EngineThread) -> During {
+    /// What is in use during a span that contains only this model's own work.
+    pub(crate) fn usage_of(&self, thread: &EngineThread) -> Usage {
         let info = thread.info();
-        During {
+        Usage {
             models: vec![thread.number],
-            devices: self.places(info),
+            devices: self.metered_devices(info),
             batches: Vec::new(),
             unmeasured: unmeasured(info),
             has_changed: false,
         }
     }
 
-    /// The devices of a model as they are metered, each once: two instances of a GPU are one card.
-    pub fn places(&self, info: &Info) -> Vec<String> {
-        let places = info.ranks.iter().map(RankInfo::place).map(|place| self.meters_as(place));
+    /// The devices of a model by the meter's names, each once. Two instances of a GPU (MIG) are one card.
+    pub(crate) fn metered_devices(&self, info: &ModelInfo) -> Vec<String> {
+        let places =
+            info.ranks.iter().map(RankInfo::device_name).map(|place| self.metered_device(place));
         places.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// A device as the meter calls it.
-    pub fn meters_as(&self, device: String) -> String {
+    /// The meter's name for a device.
+    pub(crate) fn metered_device(&self, device: String) -> String {
         self.meter().device_of(&device).unwrap_or(device)
     }
 
-    /// Notes that a model is on its devices, and numbers it.
-    pub fn hold(&self, loading: usize, thread: &mut EngineThread) {
-        let (devices, unmeasured) = (self.places(thread.info()), unmeasured(thread.info()));
-        self.engines.loaded(loading, thread, devices, unmeasured);
+    /// Notes that a model is loaded on its devices, and gives it its number.
+    pub(crate) fn add_model(&self, loading: usize, thread: &mut EngineThread) {
+        let (devices, unmeasured) =
+            (self.metered_devices(thread.info()), unmeasured(thread.info()));
+        self.engines.finish_loading(loading, thread, devices, unmeasured);
     }
 
-    /// Work may begin: the run is not to end, and its record has room for what comes of it. Ends the guest otherwise.
-    pub fn begin(&self) -> wasmtime::Result<()> {
+    /// Checks that work may begin: the run is not stopped, and its record accepts more. Otherwise ends the guest.
+    pub(crate) fn check_can_work(&self) -> wasmtime::Result<()> {
         self.check_stop()?;
-        self.output.afford()
+        self.output.check_budget()
     }
 
-    /// Ends the guest if the run is to end.
-    pub fn check_stop(&self) -> wasmtime::Result<()> {
+    /// Ends the guest if the run was stopped.
+    pub(crate) fn check_stop(&self) -> wasmtime::Result<()> {
         self.stop.reason().map_or(Ok(()), |reason| Err(Halt::Stopped(reason).trap()))
     }
 
-    /// What a guest's call returns, unless the run is to end before: wherever the guest waits, it is left there. Measured
-    /// work ends by itself, and is recorded first.
-    pub async fn unless_stopped<T>(
+    /// Awaits a guest's call unless the run is stopped. The guest is abandoned wherever it waits, but measured work
+    /// first ends by itself and is recorded.
+    pub(crate) async fn unless_stopped<T>(
         &self,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
         tokio::select! {
             biased;
-            returned = call => returned.map_err(|error| self.settings.limits.named(error)),
-            reason = self.stop.due() => Err(Halt::Stopped(reason).trap()),
+            returned = call => returned.map_err(|error| self.settings.limits.explain_limit(error)),
+            reason = self.stop.wait_until_due() => Err(Halt::Stopped(reason).trap()),
         }
     }
 
-    /// Sleeps, unless the run is to end.
-    pub async fn rest(&self, length: Duration) -> wasmtime::Result<()> {
+    /// Sleeps, or ends the guest if the run is stopped.
+    pub(crate) async fn sleep(&self, length: Duration) -> wasmtime::Result<()> {
         tokio::select! {
             () = tokio::time::sleep(length) => {}
             _ = self.stop.requested() => {}
@@ -164,10 +166,10 @@ impl Run {
     }
 }
 
-/// Why not all devices of a model are measured from here.
-fn unmeasured(info: &Info) -> Option<String> {
+/// Why not all devices of a model can be measured from here, if so.
+fn unmeasured(info: &ModelInfo) -> Option<String> {
     let elsewhere = info.other_machine();
     let elsewhere =
         elsewhere.map(|machine| format!("ranks on {machine} are not measured from here"));
-    elsewhere.or_else(|| info.indistinct())
+    elsewhere.or_else(|| info.explain_indistinct_gpus())
 }

@@ -1,30 +1,31 @@
-//! Arguments of a call and how they become parameters.
+//! The arguments of a call, and how they become the values of parameters.
 
 use super::{
-    fault::{Fault, Result},
-    value::{Key, Value},
+    render_error::{RenderError, Result},
+    value::{DictKey, PyValue},
 };
 use indexmap::IndexMap;
 use std::rc::Rc;
 
-/// What a function is called with.
+/// The evaluated arguments of a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arguments {
-    pub(super) positional: Vec<Value>,
-    pub(super) named: Vec<(Rc<str>, Value)>,
+    pub(super) positional: Vec<PyValue>,
+    pub(super) named: Vec<(Rc<str>, PyValue)>,
 }
 
 impl Arguments {
-    /// The values of parameters of these names, in their order. A parameter whose name begins with `/` is only taken by
-    /// its place.
+    /// Assigns the arguments to parameters with these names, and returns the values in the order of the names. A
+    /// parameter whose name begins with `/` can only be given by position. `callee` is the function's name for error
+    /// messages.
     pub(super) fn take<const N: usize>(
         self,
         callee: &str,
         names: [&str; N],
-    ) -> Result<[Option<Value>; N]> {
+    ) -> Result<[Option<PyValue>; N]> {
         if self.positional.len() > N {
             let given = self.positional.len();
-            return Err(Fault::invalid(format!(
+            return Err(RenderError::invalid(format!(
                 "{callee}() takes at most {N} arguments ({given} given)"
             )));
         }
@@ -34,12 +35,12 @@ impl Arguments {
         }
         for (name, given) in self.named {
             let Some(index) = names.iter().position(|known| **known == *name) else {
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "{callee}() got an unexpected keyword argument '{name}'"
                 )));
             };
             if values[index].replace(given).is_some() {
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "{callee}() got multiple values for argument '{name}'"
                 )));
             }
@@ -48,39 +49,41 @@ impl Arguments {
     }
 }
 
-/// A parameter that has to be given.
-pub(super) fn required(value: Option<Value>, callee: &str, name: &str) -> Result<Value> {
-    value.ok_or_else(|| Fault::invalid(format!("{callee}() missing argument '{name}'")))
+/// Returns the value of a required parameter. Fails if it is not given.
+pub(super) fn require(value: Option<PyValue>, callee: &str, name: &str) -> Result<PyValue> {
+    value.ok_or_else(|| RenderError::invalid(format!("{callee}() missing argument '{name}'")))
 }
 
-/// A parameter that is a text.
-pub(super) fn text_of(value: &Value, callee: &str) -> Result<Rc<str>> {
+/// Converts a parameter to a text. Fails for other types.
+pub(super) fn expect_text(value: &PyValue, callee: &str) -> Result<Rc<str>> {
     match value {
-        Value::Str(text) => Ok(text.clone()),
-        Value::Markup(_) => Err(Fault::unsupported(format!("{callee}() with marked text"))),
-        other => Err(Fault::invalid(format!("{callee}() wants a str, not {}", other.type_name()))),
+        PyValue::Str(text) => Ok(text.clone()),
+        PyValue::Markup(_) => Err(RenderError::unsupported(format!("{callee}() with marked text"))),
+        other => {
+            Err(RenderError::invalid(format!("{callee}() wants a str, not {}", other.type_name())))
+        }
     }
 }
 
-/// A parameter that is an integer.
-pub(super) fn int_of(value: &Value, callee: &str) -> Result<i128> {
+/// Converts a parameter to an integer. Fails for other types.
+pub(super) fn expect_int(value: &PyValue, callee: &str) -> Result<i128> {
     value.as_int().ok_or_else(|| {
         value.refuse_undefined().err().unwrap_or_else(|| {
             let name = value.type_name();
-            Fault::invalid(format!(
+            RenderError::invalid(format!(
                 "{callee}(): '{name}' object cannot be interpreted as an integer"
             ))
         })
     })
 }
 
-/// A parameter that is a size, bounded by what a machine can count.
-pub(super) fn size_of(value: &Value, callee: &str) -> Result<usize> {
-    let size = int_of(value, callee)?;
+/// Converts a parameter to a size. A negative number becomes 0, and one that is too large becomes `usize::MAX`.
+pub(super) fn expect_size(value: &PyValue, callee: &str) -> Result<usize> {
+    let size = expect_int(value, callee)?;
     Ok(usize::try_from(size.max(0)).unwrap_or(usize::MAX))
 }
 
-/// Named arguments as the entries of a dict.
-pub(super) fn entries_of(named: Vec<(Rc<str>, Value)>) -> IndexMap<Key, Value> {
-    named.into_iter().map(|(name, value)| (Key::text(&name), value)).collect()
+/// Converts named arguments to the entries of a dict.
+pub(super) fn named_entries(named: Vec<(Rc<str>, PyValue)>) -> IndexMap<DictKey, PyValue> {
+    named.into_iter().map(|(name, value)| (DictKey::text(&name), value)).collect()
 }

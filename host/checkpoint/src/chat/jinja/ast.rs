@@ -1,10 +1,10 @@
-//! A template's syntax. Expressions lie in one list and name each other by index, so that no chain of them, however
-//! long, is dropped or walked by a deep recursion that nobody counts.
+//! The syntax tree of a template. All expressions are in one list and refer to each other by index. A tree of boxes
+//! would be dropped recursively, and a very long chain of expressions would then overflow the stack.
 
-use super::value::Value;
+use super::value::PyValue;
 use std::rc::Rc;
 
-/// Where an expression lies.
+/// The index of an expression in [`Syntax::expressions`].
 pub(super) type ExprId = usize;
 
 /// A parsed template.
@@ -14,7 +14,7 @@ pub(super) struct Syntax {
     pub(super) expressions: Vec<Expr>,
 }
 
-/// A statement and its line.
+/// A statement and the line on which it begins, counted from 1.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: u32,
@@ -25,18 +25,18 @@ pub(super) struct Node {
 pub(super) enum Statement {
     Text(Rc<str>),
     Print(ExprId),
-    Set(Target, ExprId),
+    Set(AssignmentTarget, ExprId),
     /// `{% set x | filter %}...{% endset %}`.
-    SetBlock(Target, Option<ExprId>, Vec<Node>),
+    SetBlock(AssignmentTarget, Option<ExprId>, Vec<Node>),
     For(Rc<For>),
-    /// Conditions with what they guard, and what is left.
+    /// Each condition with its body, and the body of `else`.
     If(Vec<(ExprId, Vec<Node>)>, Vec<Node>),
-    With(Vec<(Target, ExprId)>, Vec<Node>),
+    With(Vec<(AssignmentTarget, ExprId)>, Vec<Node>),
     Macro(Rc<Macro>),
-    /// `{% call %}`: the call and what `caller()` renders.
+    /// `{% call %}`: the call, and the body that `caller()` renders.
     Call(ExprId, Rc<Macro>),
     FilterBlock(ExprId, Vec<Node>),
-    /// transformers' mark of what the assistant says; a scope of its own.
+    /// `{% generation %}`, by which transformers marks text of the assistant. The body has its own scope.
     Generation(Vec<Node>),
     Break,
     Continue,
@@ -44,7 +44,7 @@ pub(super) enum Statement {
 
 #[derive(Debug)]
 pub(super) struct For {
-    pub(super) target: Target,
+    pub(super) target: AssignmentTarget,
     pub(super) over: ExprId,
     pub(super) test: Option<ExprId>,
     pub(super) recursive: bool,
@@ -56,13 +56,13 @@ pub(super) struct For {
 pub(super) struct Macro {
     pub(super) name: Rc<str>,
     pub(super) parameters: Vec<Rc<str>>,
-    /// Of the last parameters.
+    /// Default values of the last parameters, in order.
     pub(super) defaults: Vec<ExprId>,
     pub(super) body: Vec<Node>,
     pub(super) special: SpecialNames,
 }
 
-/// Which names a macro mentions that make it take more than its parameters.
+/// Special names that occur in the body of a macro. Each of them lets the macro take arguments beyond its parameters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SpecialNames {
     pub(super) caller: bool,
@@ -70,20 +70,20 @@ pub(super) struct SpecialNames {
     pub(super) kwargs: bool,
 }
 
-/// What is assigned to.
+/// The left side of an assignment.
 #[derive(Debug)]
-pub(super) enum Target {
+pub(super) enum AssignmentTarget {
     Name(Rc<str>),
-    /// An attribute of a namespace.
+    /// A namespace and the name of its attribute.
     Attribute(Rc<str>, Rc<str>),
-    Tuple(Vec<Target>),
+    Tuple(Vec<AssignmentTarget>),
 }
 
 #[derive(Debug)]
 pub(super) enum Expr {
-    Const(Value),
+    Const(PyValue),
     Name(Rc<str>),
-    /// The rendered body that a block's filter is applied to.
+    /// The rendered body of a block, to which the filters of the block are applied.
     Captured,
     Tuple(Vec<ExprId>),
     List(Vec<ExprId>),
@@ -109,13 +109,13 @@ pub(super) enum Expr {
     },
 }
 
-/// What is between a call's parentheses.
+/// The arguments of a call, as written.
 #[derive(Debug, Default)]
 pub(super) struct CallArguments {
     pub(super) positional: Vec<ExprId>,
     pub(super) named: Vec<(Rc<str>, ExprId)>,
     /// `*values`.
-    pub(super) all_of: Option<ExprId>,
+    pub(super) unpacked: Option<ExprId>,
     /// `**values`.
-    pub(super) all_named_of: Option<ExprId>,
+    pub(super) unpacked_named: Option<ExprId>,
 }

@@ -1,23 +1,24 @@
-//! What a value has by a name or an index: `value.name` looks for a method first, `value[name]` for an item.
+//! Attributes and items of values. `value.name` looks for a method first, `value[name]` looks for an item first.
+//! Stateful objects are in `stateful`.
 
 use super::{
-    fault::{Fuel, Result},
+    fuel::Fuel,
     operators::position,
+    render_error::Result,
     strings,
-    value::{Key, Value},
+    value::{DictKey, PyValue},
 };
 use std::rc::Rc;
 
-/// Methods of dicts that change nothing.
+/// Methods of a dict that do not change it.
 const DICT_METHODS: [&str; 6] = ["copy", "fromkeys", "get", "items", "keys", "values"];
 
-/// Those that change a list or a dict, which the sandbox hides. Templates see them as undefined.
-const CHANGING_LIST: [&str; 8] =
+/// Methods that change a list or a dict. Jinja2's immutable sandbox hides them, so a template sees them as undefined.
+const MUTATING_LIST_METHODS: [&str; 8] =
     ["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"];
-const CHANGING_DICT: [&str; 5] = ["clear", "pop", "popitem", "setdefault", "update"];
+const MUTATING_DICT_METHODS: [&str; 5] = ["clear", "pop", "popitem", "setdefault", "update"];
 
-/// Attributes of numbers.
-const NUMBER: [&str; 12] = [
+const NUMBER_ATTRIBUTES: [&str; 12] = [
     "as_integer_ratio",
     "bit_count",
     "bit_length",
@@ -32,83 +33,85 @@ const NUMBER: [&str; 12] = [
     "real",
 ];
 
-/// What Python's `getattr` finds.
-enum Found {
-    Value(Value),
-    /// An attribute that the sandbox hides.
+/// The result of Python's `getattr`.
+enum AttributeLookup {
+    PyValue(PyValue),
+    /// The attribute exists, but the sandbox hides it.
     Hidden,
-    Nothing,
+    Missing,
 }
 
-fn own(value: &Value, name: &str) -> Found {
+fn lookup(value: &PyValue, name: &str) -> AttributeLookup {
     let changing: &[&str] = match value {
-        Value::List(_) => &CHANGING_LIST,
-        Value::Dict(_) => &CHANGING_DICT,
+        PyValue::List(_) => &MUTATING_LIST_METHODS,
+        PyValue::Dict(_) => &MUTATING_DICT_METHODS,
         _ => &[],
     };
     if name.starts_with("__") && name.ends_with("__") || changing.contains(&name) {
-        return Found::Hidden;
+        return AttributeLookup::Hidden;
     }
-    if let (Value::Group(items), "grouper" | "list") = (value, name) {
-        return Found::Value(items.items[usize::from(name == "list")].clone());
+    if let (PyValue::Group(items), "grouper" | "list") = (value, name) {
+        return AttributeLookup::PyValue(items.items[usize::from(name == "list")].clone());
     }
     let known: &[&str] = match value {
-        Value::Str(_) | Value::Markup(_) => &strings::METHODS,
-        Value::Dict(_) => &DICT_METHODS,
-        Value::List(_) => &["copy", "count", "index"],
-        Value::Tuple(_) | Value::Group(_) => &["count", "index"],
-        Value::Range(_) => &["count", "index", "start", "step", "stop"],
-        Value::View(..) => &["isdisjoint", "mapping"],
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => &NUMBER,
-        Value::Method(..) | Value::Function(_) => &["self"],
+        PyValue::Str(_) | PyValue::Markup(_) => &strings::METHODS,
+        PyValue::Dict(_) => &DICT_METHODS,
+        PyValue::List(_) => &["copy", "count", "index"],
+        PyValue::Tuple(_) | PyValue::Group(_) => &["count", "index"],
+        PyValue::Range(_) => &["count", "index", "start", "step", "stop"],
+        PyValue::View(..) => &["isdisjoint", "mapping"],
+        PyValue::Bool(_) | PyValue::Int(_) | PyValue::Float(_) => &NUMBER_ATTRIBUTES,
+        PyValue::Method(..) | PyValue::Function(_) => &["self"],
         _ => &[],
     };
     match known.contains(&name) {
-        true => Found::Value(Value::Method(Rc::new(value.clone()), name.into())),
-        false => Found::Nothing,
+        true => AttributeLookup::PyValue(PyValue::Method(Rc::new(value.clone()), name.into())),
+        false => AttributeLookup::Missing,
     }
 }
 
-fn own_item(value: &Value, key: &Value, fuel: &Fuel) -> Result<Option<Value>> {
+fn lookup_item(value: &PyValue, key: &PyValue, fuel: &Fuel) -> Result<Option<PyValue>> {
     let at = |length| key.as_int().and_then(|index| position(index, length));
     Ok(match value {
-        Value::Dict(dict) => match Key::new(key.clone()) {
+        PyValue::Dict(dict) => match DictKey::new(key.clone()) {
             Ok(key) => dict.entries.get(&key).cloned(),
             Err(_) => None,
         },
-        Value::List(items) | Value::Tuple(items) | Value::Group(items) => {
+        PyValue::List(items) | PyValue::Tuple(items) | PyValue::Group(items) => {
             at(items.items.len()).map(|at| items.items[at].clone())
         }
-        Value::Range(range) => at(range.len()).map(|at| range.get(at)),
-        Value::Str(text) | Value::Markup(text) => {
+        PyValue::Range(range) => at(range.len()).map(|at| range.get(at)),
+        PyValue::Str(text) | PyValue::Markup(text) => {
             fuel.take_text(text.len())?;
             let at = at(value.len().unwrap_or(0));
-            at.and_then(|at| text.chars().nth(at)).map(|c| Value::from(c.to_string()))
+            at.and_then(|at| text.chars().nth(at)).map(|c| PyValue::from(c.to_string()))
         }
         _ => None,
     })
 }
 
-fn missing(value: &Value, name: &str) -> Value {
+fn missing(value: &PyValue, name: &str) -> PyValue {
     let message = match value {
-        Value::None => format!("'None' has no attribute '{name}'"),
+        PyValue::None => format!("'None' has no attribute '{name}'"),
         other => format!("'{} object' has no attribute '{name}'", other.type_name()),
     };
-    Value::Undefined(message.into())
+    PyValue::Undefined(message.into())
 }
 
-fn hidden(value: &Value, name: &str) -> Value {
-    let of = value.type_name();
-    Value::Undefined(format!("access to attribute '{name}' of '{of}' object is unsafe.").into())
+fn hidden(value: &PyValue, name: &str) -> PyValue {
+    let type_name = value.type_name();
+    PyValue::Undefined(
+        format!("access to attribute '{name}' of '{type_name}' object is unsafe.").into(),
+    )
 }
 
-/// `value.name`; what the interpreter holds is not looked up here.
-pub(super) fn attribute(value: &Value, name: &str) -> Value {
-    match own(value, name) {
-        Found::Value(found) => found,
-        Found::Hidden => hidden(value, name),
-        Found::Nothing => match value {
-            Value::Dict(dict) => match dict.entries.get(name) {
+/// Evaluates `value.name` for all values except stateful objects.
+pub(super) fn attribute(value: &PyValue, name: &str) -> PyValue {
+    match lookup(value, name) {
+        AttributeLookup::PyValue(found) => found,
+        AttributeLookup::Hidden => hidden(value, name),
+        AttributeLookup::Missing => match value {
+            PyValue::Dict(dict) => match dict.entries.get(name) {
                 Some(found) => found.clone(),
                 None => missing(value, name),
             },
@@ -117,22 +120,22 @@ pub(super) fn attribute(value: &Value, name: &str) -> Value {
     }
 }
 
-/// `value[key]`.
-pub(super) fn item(value: &Value, key: &Value, fuel: &Fuel) -> Result<Value> {
-    if let Some(found) = own_item(value, key, fuel)? {
+/// Evaluates `value[key]` for all values except stateful objects.
+pub(super) fn item(value: &PyValue, key: &PyValue, fuel: &Fuel) -> Result<PyValue> {
+    if let Some(found) = lookup_item(value, key, fuel)? {
         return Ok(found);
     }
     let Some(name) = key.as_str() else {
-        let of = value.type_name();
+        let type_name = value.type_name();
         let message = match key.as_int() {
-            Some(index) => format!("{of} object has no element {index}"),
-            None => format!("{of} object has no element of a {}", key.type_name()),
+            Some(index) => format!("{type_name} object has no element {index}"),
+            None => format!("{type_name} object has no element of a {}", key.type_name()),
         };
-        return Ok(Value::Undefined(message.into()));
+        return Ok(PyValue::Undefined(message.into()));
     };
-    Ok(match own(value, name) {
-        Found::Value(found) => found,
-        Found::Hidden => hidden(value, name),
-        Found::Nothing => missing(value, name),
+    Ok(match lookup(value, name) {
+        AttributeLookup::PyValue(found) => found,
+        AttributeLookup::Hidden => hidden(value, name),
+        AttributeLookup::Missing => missing(value, name),
     })
 }

@@ -1,12 +1,12 @@
-//! Python's equality and order of values.
+//! Equality and order of values, as in Python.
 
 use super::{
-    fault::{Fault, Result},
-    value::{Range, Value, whole},
+    render_error::{RenderError, Result},
+    value::{PyRange, PyValue, float_to_integer},
 };
 use std::{cmp::Ordering, rc::Rc};
 
-impl PartialEq for Value {
+impl PartialEq for PyValue {
     fn eq(&self, other: &Self) -> bool {
         if let (Some(one), Some(two)) = (self.as_int(), other.as_int()) {
             return one == two;
@@ -15,7 +15,7 @@ impl PartialEq for Value {
             (Self::Undefined(_), Self::Undefined(_)) | (Self::None, Self::None) => true,
             (Self::Float(one), Self::Float(two)) => one == two,
             (Self::Float(one), two) | (two, Self::Float(one)) => {
-                two.as_int().is_some_and(|two| whole(*one) == Some(two))
+                two.as_int().is_some_and(|two| float_to_integer(*one) == Some(two))
             }
             (Self::Str(one) | Self::Markup(one), Self::Str(two) | Self::Markup(two)) => one == two,
             (Self::List(one), Self::List(two))
@@ -24,7 +24,7 @@ impl PartialEq for Value {
             }
             (Self::Dict(one), Self::Dict(two)) => one.entries == two.entries,
             (Self::Range(one), Self::Range(two)) => {
-                let seen = |range: &Range| {
+                let seen = |range: &PyRange| {
                     let length = range.len();
                     (
                         length,
@@ -35,15 +35,18 @@ impl PartialEq for Value {
                 seen(one) == seen(two)
             }
             (Self::Iterator(one), Self::Iterator(two)) => Rc::ptr_eq(one, two),
-            (Self::Held(kind, one), Self::Held(of, two)) => (kind, one) == (of, two),
+            (Self::Stateful(kind, one), Self::Stateful(other_kind, two)) => {
+                (kind, one) == (other_kind, two)
+            }
             (Self::Function(one), Self::Function(two)) => one == two,
             _ => false,
         }
     }
 }
 
-impl Value {
-    /// How two values are ordered; fails where Python does. None beside NaN.
+impl PyValue {
+    /// Compares two values for the operator `sign`. Returns `None` if one of them is NaN. Fails where Python raises an
+    /// error.
     pub(super) fn order(&self, other: &Self, sign: &str) -> Result<Option<Ordering>> {
         if let (Some(one), Some(two)) = (self.as_int(), other.as_int()) {
             return Ok(Some(one.cmp(&two)));
@@ -69,7 +72,7 @@ impl Value {
         self.refuse_undefined()?;
         other.refuse_undefined()?;
         let (one, two) = (self.type_name(), other.type_name());
-        Err(Fault::invalid(format!(
+        Err(RenderError::invalid(format!(
             "'{sign}' not supported between instances of '{one}' and '{two}'"
         )))
     }

@@ -1,48 +1,48 @@
-//! Values of expressions.
+//! Evaluates expressions.
 
 use super::{
     arguments::Arguments,
     ast::{CallArguments, Expr, ExprId},
-    fault::{Fault, Result},
     filters,
     interpreter::Interpreter,
     operators,
+    render_error::{RenderError, Result},
+    repr::py_str,
     sequence_filters::unknown_filter,
-    text::text,
-    value::{Key, Value},
+    value::{DictKey, PyValue},
 };
 use indexmap::IndexMap;
 
 impl Interpreter<'_> {
-    /// The value of an expression.
-    pub(super) fn value(&mut self, at: ExprId) -> Result<Value> {
-        self.deeper(|of| of.value_of(&of.syntax.expressions[at]))
+    /// Evaluates an expression.
+    pub(super) fn value(&mut self, at: ExprId) -> Result<PyValue> {
+        self.descend(|interpreter| interpreter.value_of(&interpreter.syntax.expressions[at]))
     }
 
-    fn value_of(&mut self, expression: &Expr) -> Result<Value> {
+    fn value_of(&mut self, expression: &Expr) -> Result<PyValue> {
         Ok(match expression {
             Expr::Const(value) => value.clone(),
             Expr::Name(name) => self.name(name)?,
-            Expr::Captured => self.captured.last().cloned().unwrap_or(Value::None),
-            Expr::Tuple(values) => Value::tuple(self.values(values)?)?,
-            Expr::List(values) => Value::list(self.values(values)?)?,
+            Expr::Captured => self.captured.last().cloned().unwrap_or(PyValue::None),
+            Expr::Tuple(values) => PyValue::tuple(self.values(values)?)?,
+            Expr::List(values) => PyValue::list(self.values(values)?)?,
             Expr::Dict(entries) => {
                 let mut dict = IndexMap::new();
                 for (key, value) in entries {
-                    let key = Key::new(self.value(*key)?)?;
+                    let key = DictKey::new(self.value(*key)?)?;
                     dict.insert(key, self.value(*value)?);
                 }
-                Value::dict(dict)?
+                PyValue::dict(dict)?
             }
-            Expr::Attribute(of, name) => {
-                let of = self.value(*of)?;
-                self.attribute(&of, name)?
+            Expr::Attribute(object, name) => {
+                let object = self.value(*object)?;
+                self.attribute(&object, name)?
             }
-            Expr::Item(of, key) => {
-                let (of, key) = (self.value(*of)?, self.value(*key)?);
-                self.item(&of, &key)?
+            Expr::Item(object, key) => {
+                let (object, key) = (self.value(*object)?, self.value(*key)?);
+                self.item(&object, &key)?
             }
-            Expr::Slice(of, bounds) => self.slice(*of, bounds)?,
+            Expr::Slice(object, bounds) => self.slice(*object, bounds)?,
             Expr::Call(..) => return self.call_expression(expression, None),
             Expr::Filter(value, name, arguments) => {
                 let value = self.value(*value)?;
@@ -73,7 +73,7 @@ impl Interpreter<'_> {
             Expr::Conditional { test, yes, no } => match (self.value(*test)?.is_true(), no) {
                 (true, _) => self.value(*yes)?,
                 (false, Some(no)) => self.value(*no)?,
-                (false, None) => Value::Undefined(
+                (false, None) => PyValue::Undefined(
                     "the inline if-expression evaluated to false and no else section was defined."
                         .into(),
                 ),
@@ -81,20 +81,20 @@ impl Interpreter<'_> {
         })
     }
 
-    fn values(&mut self, values: &[ExprId]) -> Result<Vec<Value>> {
+    fn values(&mut self, values: &[ExprId]) -> Result<Vec<PyValue>> {
         values.iter().map(|value| self.value(*value)).collect()
     }
 
-    fn slice(&mut self, of: ExprId, bounds: &[Option<ExprId>; 3]) -> Result<Value> {
-        let of = self.value(of)?;
+    fn slice(&mut self, object: ExprId, bounds: &[Option<ExprId>; 3]) -> Result<PyValue> {
+        let object = self.value(object)?;
         let mut given = [const { None }; 3];
         for (value, bound) in given.iter_mut().zip(bounds) {
             *value = bound.map(|bound| self.value(bound)).transpose()?;
         }
-        operators::slice(&of, given, self.fuel)
+        operators::slice(&object, given, self.fuel)
     }
 
-    fn comparison(&mut self, first: ExprId, others: &[(&'static str, ExprId)]) -> Result<Value> {
+    fn comparison(&mut self, first: ExprId, others: &[(&'static str, ExprId)]) -> Result<PyValue> {
         let mut one = self.value(first)?;
         for (sign, other) in others {
             let two = self.value(*other)?;
@@ -106,11 +106,11 @@ impl Interpreter<'_> {
         Ok(true.into())
     }
 
-    fn concatenation(&mut self, values: &[ExprId]) -> Result<Value> {
+    fn concatenation(&mut self, values: &[ExprId]) -> Result<PyValue> {
         let mut out = String::new();
         for value in values {
             let value = self.value(*value)?;
-            out.push_str(&text(&value, self.fuel)?);
+            out.push_str(&py_str(&value, self.fuel)?);
             self.fuel.take_text(out.len())?;
         }
         Ok(out.into())
@@ -118,7 +118,7 @@ impl Interpreter<'_> {
 
     pub(super) fn arguments(&mut self, given: &CallArguments) -> Result<Arguments> {
         let mut all = Arguments { positional: self.values(&given.positional)?, named: Vec::new() };
-        if let Some(more) = given.all_of {
+        if let Some(more) = given.unpacked {
             let more = self.value(more)?.iterate()?;
             self.fuel.take(more.len())?;
             all.positional.extend(more);
@@ -126,21 +126,21 @@ impl Interpreter<'_> {
         for (name, value) in &given.named {
             all.named.push((name.clone(), self.value(*value)?));
         }
-        if let Some(more) = given.all_named_of {
-            let Value::Dict(dict) = self.value(more)? else {
-                return Err(Fault::invalid("argument after ** must be a mapping"));
+        if let Some(more) = given.unpacked_named {
+            let PyValue::Dict(dict) = self.value(more)? else {
+                return Err(RenderError::invalid("argument after ** must be a mapping"));
             };
             self.fuel.take(dict.entries.len())?;
             for (key, value) in &dict.entries {
-                let Value::Str(name) = key.value() else {
-                    return Err(Fault::invalid("keywords must be strings"));
+                let PyValue::Str(name) = key.value() else {
+                    return Err(RenderError::invalid("keywords must be strings"));
                 };
                 all.named.push((name.clone(), value.clone()));
             }
         }
         for (index, (name, _)) in all.named.iter().enumerate() {
             if all.named[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "got multiple values for keyword argument '{name}'"
                 )));
             }
@@ -148,8 +148,13 @@ impl Interpreter<'_> {
         Ok(all)
     }
 
-    /// Applies a filter.
-    pub(super) fn filter(&mut self, name: &str, value: &Value, given: Arguments) -> Result<Value> {
+    /// Applies a filter by name. Fails if there is no such filter.
+    pub(super) fn filter(
+        &mut self,
+        name: &str,
+        value: &PyValue,
+        given: Arguments,
+    ) -> Result<PyValue> {
         self.fuel.take(1)?;
         if let Some(value) = self.sequence_filter(name, value, given.clone())? {
             return Ok(value);

@@ -1,21 +1,21 @@
-//! Expressions of a template, as Jinja2's `parser.py` reads them.
+//! Parses the expressions of a template as Jinja2's `parser.py` does. Each function parses one level of precedence.
 
 use super::{
     ast::{CallArguments, Expr, ExprId},
-    fault::{Fault, Result},
     lexer::TokenKind,
     parser::Parser,
-    value::Value,
+    render_error::{RenderError, Result},
+    value::PyValue,
 };
 
 impl Parser {
-    /// Adds an expression.
+    /// Adds an expression to the syntax tree.
     pub(super) fn push(&mut self, expression: Expr) -> ExprId {
         self.expressions.push(expression);
         self.expressions.len() - 1
     }
 
-    /// An expression, or several with commas between, which are a tuple.
+    /// Parses one expression, or several with commas between them, which make a tuple.
     pub(super) fn tuple(&mut self, with_condition: bool, ends: &[&str]) -> Result<ExprId> {
         let (mut values, mut is_tuple) = (Vec::new(), false);
         loop {
@@ -38,9 +38,9 @@ impl Parser {
         }
     }
 
-    /// An expression without commas.
+    /// Parses one expression, without a tuple at the top level.
     pub(super) fn expression(&mut self) -> Result<ExprId> {
-        self.deeper(|parser| {
+        self.descend(|parser| {
             let mut yes = parser.disjunction()?;
             while parser.skip_name("if") {
                 let test = parser.disjunction()?;
@@ -71,7 +71,7 @@ impl Parser {
 
     fn negation(&mut self) -> Result<ExprId> {
         if self.skip_name("not") {
-            let value = self.deeper(Self::negation)?;
+            let value = self.descend(Self::negation)?;
             return Ok(self.push(Expr::Not(value)));
         }
         self.comparison()
@@ -102,7 +102,7 @@ impl Parser {
         Ok(self.push(Expr::Compare(first, others)))
     }
 
-    /// One level of operators that stand between two operands and are taken from the left.
+    /// Parses one level of binary, left-associative operators.
     fn operators(
         &mut self,
         signs: &[&'static str],
@@ -136,7 +136,7 @@ impl Parser {
         self.operators(&["*", "/", "//", "%"], Self::power)
     }
 
-    /// Powers are taken from the left, unlike Python's.
+    /// Parses powers. They are left-associative in Jinja2, unlike in Python.
     fn power(&mut self) -> Result<ExprId> {
         self.operators(&["**"], |parser| parser.unary(true))
     }
@@ -146,7 +146,7 @@ impl Parser {
         let value = match sign {
             Some(sign) => {
                 self.advance();
-                let value = self.deeper(|parser| parser.unary(false))?;
+                let value = self.descend(|parser| parser.unary(false))?;
                 self.push(Expr::Sign(sign, value))
             }
             None => self.primary()?,
@@ -178,11 +178,11 @@ impl Parser {
             TokenKind::Name(name) => {
                 self.advance();
                 match &*name {
-                    "true" | "True" => Value::Bool(true),
-                    "false" | "False" => Value::Bool(false),
-                    "none" | "None" => Value::None,
+                    "true" | "True" => PyValue::Bool(true),
+                    "false" | "False" => PyValue::Bool(false),
+                    "none" | "None" => PyValue::None,
                     _ => {
-                        self.mention(&name);
+                        self.record_special_name(&name);
                         return Ok(self.push(Expr::Name(name)));
                     }
                 }
@@ -194,15 +194,15 @@ impl Parser {
                     text.push_str(more);
                     self.advance();
                 }
-                Value::from(text)
+                PyValue::from(text)
             }
             TokenKind::Int(value) => {
                 self.advance();
-                Value::Int(value)
+                PyValue::Int(value)
             }
             TokenKind::Float(value) => {
                 self.advance();
-                Value::Float(value)
+                PyValue::Float(value)
             }
             TokenKind::Sign("(") => {
                 self.advance();
@@ -215,12 +215,12 @@ impl Parser {
             }
             TokenKind::Sign("[") => {
                 self.advance();
-                let values = self.until("]", Self::expression)?;
+                let values = self.separated_until("]", Self::expression)?;
                 return Ok(self.push(Expr::List(values)));
             }
             TokenKind::Sign("{") => {
                 self.advance();
-                let entries = self.until("}", |parser| {
+                let entries = self.separated_until("}", |parser| {
                     let key = parser.expression()?;
                     parser.expect_sign(":")?;
                     Ok((key, parser.expression()?))
@@ -232,8 +232,12 @@ impl Parser {
         Ok(self.push(Expr::Const(constant)))
     }
 
-    /// Parts with commas between, up to a sign.
-    fn until<T>(&mut self, end: &str, part: fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    /// Parses parts with commas between them, up to the delimiter `end`.
+    fn separated_until<T>(
+        &mut self,
+        end: &str,
+        part: fn(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut parts = Vec::new();
         loop {
             if self.skip_sign(end) {
@@ -255,10 +259,10 @@ impl Parser {
                 value = match self.advance() {
                     TokenKind::Name(name) => self.push(Expr::Attribute(value, name)),
                     TokenKind::Int(index) => {
-                        let index = self.push(Expr::Const(Value::Int(index)));
+                        let index = self.push(Expr::Const(PyValue::Int(index)));
                         self.push(Expr::Item(value, index))
                     }
-                    _ => return Err(Fault::invalid("expected name or number")),
+                    _ => return Err(RenderError::invalid("expected name or number")),
                 };
             } else if self.skip_sign("[") {
                 value = self.subscript(value)?;
@@ -271,7 +275,7 @@ impl Parser {
         }
     }
 
-    /// What is between brackets, of which the first is taken.
+    /// Parses an index or a slice after its opening bracket.
     fn subscript(&mut self, value: ExprId) -> Result<ExprId> {
         let mut bounds = [None; 3];
         let mut part = 0;
@@ -284,7 +288,7 @@ impl Parser {
             } else if self.skip_sign("]") {
                 break;
             } else if bounds[part].is_some() || self.is_sign(",") {
-                return Err(Fault::unsupported("an index with commas"));
+                return Err(RenderError::unsupported("an index with commas"));
             } else {
                 bounds[part] = Some(self.expression()?);
             }
@@ -302,7 +306,7 @@ impl Parser {
     fn arguments(&mut self) -> Result<CallArguments> {
         self.expect_sign("(")?;
         let mut all = CallArguments::default();
-        let wrong = || Fault::invalid("invalid syntax for function call expression");
+        let wrong = || RenderError::invalid("invalid syntax for function call expression");
         let mut is_first = true;
         while !self.is_sign(")") {
             if !is_first {
@@ -314,23 +318,26 @@ impl Parser {
             is_first = false;
             let next_is_value = matches!(self.next_kind(), Some(TokenKind::Sign("=")));
             if self.skip_sign("*") {
-                if all.all_of.is_some() || all.all_named_of.is_some() {
+                if all.unpacked.is_some() || all.unpacked_named.is_some() {
                     return Err(wrong());
                 }
-                all.all_of = Some(self.expression()?);
+                all.unpacked = Some(self.expression()?);
             } else if self.skip_sign("**") {
-                if all.all_named_of.is_some() {
+                if all.unpacked_named.is_some() {
                     return Err(wrong());
                 }
-                all.all_named_of = Some(self.expression()?);
+                all.unpacked_named = Some(self.expression()?);
             } else if matches!(self.kind(), TokenKind::Name(_)) && next_is_value {
-                if all.all_named_of.is_some() {
+                if all.unpacked_named.is_some() {
                     return Err(wrong());
                 }
                 let name = self.expect_name()?;
                 self.advance();
                 all.named.push((name, self.expression()?));
-            } else if all.all_of.is_some() || all.all_named_of.is_some() || !all.named.is_empty() {
+            } else if all.unpacked.is_some()
+                || all.unpacked_named.is_some()
+                || !all.named.is_empty()
+            {
                 return Err(wrong());
             } else {
                 all.positional.push(self.expression()?);
@@ -340,7 +347,7 @@ impl Parser {
         Ok(all)
     }
 
-    /// A filter or several; of a block, the first has no bar before it.
+    /// Parses a chain of filters. The first filter of a block tag has no `|` before it.
     pub(super) fn filters(&mut self, mut value: ExprId, is_block: bool) -> Result<ExprId> {
         let mut has_bar = is_block;
         while has_bar || self.skip_sign("|") {
@@ -361,7 +368,7 @@ impl Parser {
         Ok(name.into())
     }
 
-    /// A test after its `is`.
+    /// Parses a test after its `is`.
     fn test(&mut self, value: ExprId) -> Result<ExprId> {
         let negated = self.skip_name("not");
         let name = self.dotted_name()?;
@@ -375,7 +382,7 @@ impl Parser {
             self.arguments()?
         } else if takes_value {
             if self.is_name("is") {
-                return Err(Fault::invalid("You cannot chain multiple tests with is"));
+                return Err(RenderError::invalid("You cannot chain multiple tests with is"));
             }
             let value = self.primary()?;
             CallArguments { positional: vec![self.postfix(value)?], ..CallArguments::default() }

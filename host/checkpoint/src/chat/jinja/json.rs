@@ -1,14 +1,15 @@
-//! The filter `tojson`, which in transformers is Python's `json.dumps`.
+//! The filter `tojson`. transformers replaces Jinja2's filter by Python's `json.dumps`.
 
 use super::{
     arguments::Arguments,
-    fault::{Fault, Fuel, Result},
-    sorting::sorted,
-    text,
-    value::{Key, Value},
+    fuel::Fuel,
+    render_error::{RenderError, Result},
+    repr::float_repr,
+    sorting::sort_by_key,
+    value::{DictKey, PyValue},
 };
 
-struct Style {
+struct JsonStyle {
     ascii: bool,
     indent: Option<String>,
     sorted: bool,
@@ -16,48 +17,50 @@ struct Style {
     after_key: String,
 }
 
-/// Writes a value as JSON.
-pub(super) fn to_json(value: &Value, arguments: Arguments, fuel: &Fuel) -> Result<String> {
+/// Converts a value to JSON, with the arguments of the filter.
+pub(super) fn to_json(value: &PyValue, arguments: Arguments, fuel: &Fuel) -> Result<String> {
     let names = ["ensure_ascii", "indent", "separators", "sort_keys"];
     let [ascii, indent, separators, sorted] = arguments.take("tojson", names)?;
-    let is_true = |value: Option<Value>| value.is_some_and(|value| value.is_true());
+    let is_true = |value: Option<PyValue>| value.is_some_and(|value| value.is_true());
     let indent = match indent {
-        None | Some(Value::None) => None,
-        Some(Value::Str(text)) => Some(text.to_string()),
+        None | Some(PyValue::None) => None,
+        Some(PyValue::Str(text)) => Some(text.to_string()),
         Some(other) => {
-            let width = other
-                .as_int()
-                .ok_or_else(|| Fault::invalid("tojson's indent is neither a number nor a text"))?;
+            let width = other.as_int().ok_or_else(|| {
+                RenderError::invalid("tojson's indent is neither a number nor a text")
+            })?;
             let width = usize::try_from(width.max(0)).unwrap_or(usize::MAX);
             fuel.take_text(width)?;
             Some(" ".repeat(width))
         }
     };
     let (between, after_key) = match separators {
-        None | Some(Value::None) => (if indent.is_some() { "," } else { ", " }.into(), ": ".into()),
+        None | Some(PyValue::None) => {
+            (if indent.is_some() { "," } else { ", " }.into(), ": ".into())
+        }
         Some(pair) => match pair.items() {
-            Some([Value::Str(one), Value::Str(two)]) => (one.to_string(), two.to_string()),
-            _ => return Err(Fault::invalid("tojson's separators are not a pair of texts")),
+            Some([PyValue::Str(one), PyValue::Str(two)]) => (one.to_string(), two.to_string()),
+            _ => return Err(RenderError::invalid("tojson's separators are not a pair of texts")),
         },
     };
     let style =
-        Style { ascii: is_true(ascii), indent, sorted: is_true(sorted), between, after_key };
+        JsonStyle { ascii: is_true(ascii), indent, sorted: is_true(sorted), between, after_key };
     let mut out = String::new();
     style.write(value, 0, &mut out, fuel)?;
     fuel.take_text(out.len())?;
     Ok(out)
 }
 
-impl Style {
-    fn write(&self, value: &Value, level: usize, out: &mut String, fuel: &Fuel) -> Result<()> {
+impl JsonStyle {
+    fn write(&self, value: &PyValue, level: usize, out: &mut String, fuel: &Fuel) -> Result<()> {
         fuel.take(1)?;
         match value {
-            Value::None => out.push_str("null"),
-            Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Value::Int(value) => out.push_str(&value.to_string()),
-            Value::Float(value) => out.push_str(&float(*value)),
-            Value::Str(text) | Value::Markup(text) => self.write_text(text, out),
-            Value::List(items) | Value::Tuple(items) | Value::Group(items) => {
+            PyValue::None => out.push_str("null"),
+            PyValue::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            PyValue::Int(value) => out.push_str(&value.to_string()),
+            PyValue::Float(value) => out.push_str(&float(*value)),
+            PyValue::Str(text) | PyValue::Markup(text) => self.write_text(text, out),
+            PyValue::List(items) | PyValue::Tuple(items) | PyValue::Group(items) => {
                 out.push('[');
                 for (index, item) in items.items.iter().enumerate() {
                     self.begin(index, level, out, fuel)?;
@@ -66,11 +69,11 @@ impl Style {
                 self.end(items.items.is_empty(), level, out, fuel)?;
                 out.push(']');
             }
-            Value::Dict(dict) => {
-                let mut entries: Vec<(&Value, &Value)> =
-                    dict.entries.iter().map(|(key, value)| (Key::value(key), value)).collect();
+            PyValue::Dict(dict) => {
+                let mut entries: Vec<(&PyValue, &PyValue)> =
+                    dict.entries.iter().map(|(key, value)| (DictKey::value(key), value)).collect();
                 if self.sorted {
-                    entries = sorted(entries, |(key, _)| Ok((*key).clone()), false, fuel)?;
+                    entries = sort_by_key(entries, |(key, _)| Ok((*key).clone()), false, fuel)?;
                 }
                 out.push('{');
                 for (index, (key, value)) in entries.iter().enumerate() {
@@ -84,7 +87,7 @@ impl Style {
             }
             other => {
                 let name = other.type_name();
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "Object of type {name} is not JSON serializable"
                 )));
             }
@@ -92,7 +95,7 @@ impl Style {
         Ok(())
     }
 
-    /// What is before an item.
+    /// Writes the separator and the line break before an item.
     fn begin(&self, index: usize, level: usize, out: &mut String, fuel: &Fuel) -> Result<()> {
         if index > 0 {
             out.push_str(&self.between);
@@ -141,20 +144,20 @@ fn float(value: f64) -> String {
     } else if value.is_infinite() {
         if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
     } else {
-        text::float(value)
+        float_repr(value)
     }
 }
 
-/// A key, which JSON has as text only.
-fn key_text(key: &Value) -> Result<String> {
+/// Converts a key of a dict to the text that JSON needs.
+fn key_text(key: &PyValue) -> Result<String> {
     Ok(match key {
-        Value::Str(text) | Value::Markup(text) => text.to_string(),
-        Value::None => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => float(*value),
+        PyValue::Str(text) | PyValue::Markup(text) => text.to_string(),
+        PyValue::None => "null".to_owned(),
+        PyValue::Bool(value) => value.to_string(),
+        PyValue::Int(value) => value.to_string(),
+        PyValue::Float(value) => float(*value),
         other => {
-            return Err(Fault::invalid(format!(
+            return Err(RenderError::invalid(format!(
                 "keys must be str, int, float, bool or None, not {}",
                 other.type_name()
             )));
@@ -162,7 +165,7 @@ fn key_text(key: &Value) -> Result<String> {
     })
 }
 
-/// What `ascii` makes of a `repr`.
+/// Python's `ascii`: escapes the characters beyond ASCII in a `repr`.
 pub(super) fn escape_non_ascii_repr(text: &str) -> String {
     let escaped = |c: char| match c as u32 {
         0..=0x7f => c.to_string(),

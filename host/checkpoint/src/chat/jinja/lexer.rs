@@ -1,10 +1,13 @@
-//! Cuts a template into tokens as Jinja2's `lexer.py` does with `trim_blocks` and `lstrip_blocks`, which transformers
-//! sets: a newline after a block goes, and so do spaces before one that begins a line.
+//! Splits a template into tokens as Jinja2's `lexer.py` does. transformers sets `trim_blocks` and `lstrip_blocks`: the
+//! newline after a block tag is removed, and so is white space before a block tag that is the first on its line.
 
-use super::fault::{Fault, Result};
+use super::{
+    render_error::{RenderError, Result},
+    string_escapes::unescape,
+};
 use std::rc::Rc;
 
-/// A token and the line that it begins on, from 1.
+/// A token and the line on which it begins, counted from 1.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
@@ -29,7 +32,7 @@ pub(super) enum TokenKind {
     End,
 }
 
-/// Longest first, for the first that fits is taken.
+/// All operators and delimiters. Longer ones come first because the first match is taken.
 const SIGNS: [&str; 26] = [
     "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}",
     ">", "<", "=", ".", ":", "|", ",", ";",
@@ -39,17 +42,17 @@ struct Lexer<'s> {
     source: &'s str,
     at: usize,
     line: u32,
-    /// Whether what was read last ended a line.
+    /// Whether the position is at the beginning of a line.
     line_begins: bool,
     tokens: Vec<Token>,
 }
 
-/// The tokens of a template, of which the last is [`TokenKind::End`].
+/// Splits a template into tokens. The last token is [`TokenKind::End`].
 pub(super) fn tokens(template: &str) -> Result<Vec<Token>> {
     let source = template.replace("\r\n", "\n").replace('\r', "\n");
     let source = source.strip_suffix('\n').unwrap_or(&source);
     let mut lexer = Lexer { source, at: 0, line: 1, line_begins: true, tokens: Vec::new() };
-    lexer.run().map_err(|fault| fault.at(lexer.line))?;
+    lexer.run().map_err(|error| error.with_line(lexer.line))?;
     Ok(lexer.tokens)
 }
 
@@ -62,7 +65,7 @@ impl<'s> Lexer<'s> {
         self.tokens.push(Token { kind, line: self.line });
     }
 
-    /// Goes on by so many bytes.
+    /// Moves forward by this number of bytes, and returns the text that was passed.
     fn advance(&mut self, bytes: usize) -> &'s str {
         let passed = &self.rest()[..bytes];
         self.at += bytes;
@@ -104,7 +107,8 @@ impl<'s> Lexer<'s> {
         Ok(())
     }
 
-    /// Takes the text before a tag.
+    /// Reads the text before a tag, which begins after `length` bytes. `sign` is the `-` or `+` after the tag's opening
+    /// delimiter: `-` removes all white space before the tag, `+` keeps it.
     fn data(&mut self, length: usize, sign: Option<char>, is_variable: bool) {
         let text = &self.rest()[..length];
         let line_begin = text.rfind('\n').map_or(0, |at| at + 1);
@@ -122,7 +126,7 @@ impl<'s> Lexer<'s> {
         self.advance(length);
     }
 
-    /// Passes the end of a block, with the newline that it takes along.
+    /// Moves past a closing delimiter of `tag` bytes, and past the white space that is removed with it.
     fn end(&mut self, sign: Option<char>, tag: usize) {
         let sign_length = usize::from(sign.is_some());
         self.advance(sign_length + tag);
@@ -137,7 +141,7 @@ impl<'s> Lexer<'s> {
 
     fn comment(&mut self) -> Result<()> {
         let Some(end) = self.rest().find("#}") else {
-            return Err(Fault::invalid("Missing end of comment tag"));
+            return Err(RenderError::invalid("Missing end of comment tag"));
         };
         let sign = self.rest()[..end].chars().next_back().filter(|sign| "-+".contains(*sign));
         self.advance(end - usize::from(sign.is_some()));
@@ -146,7 +150,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn raw(&mut self) -> Result<()> {
-        let missing = || Fault::invalid("Missing end of raw directive");
+        let missing = || RenderError::invalid("Missing end of raw directive");
         let mut from = 0;
         loop {
             let begin = from + self.rest()[from..].find("{%").ok_or_else(missing)?;
@@ -170,7 +174,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// The tokens of a variable or a block up to its end.
+    /// Reads the tokens of a variable or block tag up to its closing delimiter.
     fn code(&mut self, begin: TokenKind, end: &str, end_kind: TokenKind) -> Result<()> {
         let is_block = end == "%}";
         self.push(begin);
@@ -193,7 +197,7 @@ impl<'s> Lexer<'s> {
                 }
             }
             let Some(first) = self.rest().chars().next() else {
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "unexpected end of template, expected '{end}'"
                 )));
             };
@@ -218,13 +222,14 @@ impl<'s> Lexer<'s> {
     fn sign(&mut self, first: char, open: &mut Vec<&'static str>) -> Result<()> {
         let rest = self.rest();
         let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign));
-        let sign = sign.ok_or_else(|| Fault::invalid(format!("unexpected char '{first}'")))?;
+        let sign =
+            sign.ok_or_else(|| RenderError::invalid(format!("unexpected char '{first}'")))?;
         match sign {
             "(" => open.push(")"),
             "[" => open.push("]"),
             "{" => open.push("}"),
             ")" | "]" | "}" if open.pop() != Some(sign) => {
-                return Err(Fault::invalid(format!("unexpected '{sign}'")));
+                return Err(RenderError::invalid(format!("unexpected '{sign}'")));
             }
             _ => {}
         }
@@ -235,7 +240,7 @@ impl<'s> Lexer<'s> {
 
     fn number(&mut self) -> Result<()> {
         let rest = self.rest();
-        // `a.0.5` is an item of an item, not of 0.5.
+        // `a.0.5` is item 5 of item 0 of `a`, so a number after a dot has no fraction.
         let after_dot = self.source[..self.at].ends_with('.');
         let digits = |text: &str| {
             let mut length = 0;
@@ -262,10 +267,10 @@ impl<'s> Lexer<'s> {
             }
         }
         let plain = |text: &str| text.replace('_', "");
-        let too_large = |_| Fault::unsupported("an integer has more than 127 bits");
+        let too_large = |_| RenderError::unsupported("an integer has more than 127 bits");
         let kind = if length > whole {
             let value = plain(&rest[..length]).parse();
-            TokenKind::Float(value.map_err(|_| Fault::invalid("a number is malformed"))?)
+            TokenKind::Float(value.map_err(|_| RenderError::invalid("a number is malformed"))?)
         } else if let Some((radix, bytes)) = radix(rest) {
             length = bytes;
             let value = i128::from_str_radix(&plain(&rest[2..bytes]), radix);
@@ -288,7 +293,8 @@ impl<'s> Lexer<'s> {
             escaped = *c == '\\' && !escaped;
             ends
         });
-        let (end, _) = end.ok_or_else(|| Fault::invalid(format!("unexpected char '{quote}'")))?;
+        let (end, _) =
+            end.ok_or_else(|| RenderError::invalid(format!("unexpected char '{quote}'")))?;
         let text = unescape(&self.rest()[1..=end])?;
         self.push(TokenKind::Str(text.into()));
         self.advance(end + 2);
@@ -296,13 +302,13 @@ impl<'s> Lexer<'s> {
     }
 }
 
-/// Where the next tag begins, found in one pass however many kinds of tags there are not.
+/// Returns the position of the next tag of any kind. One pass finds it, so text without tags takes linear time.
 fn next_tag(text: &str) -> Option<usize> {
     let follows = |at: usize| matches!(text.as_bytes().get(at + 1), Some(b'%' | b'{' | b'#'));
     text.match_indices('{').map(|(at, _)| at).find(|at| follows(*at))
 }
 
-/// The base of a number that begins with `0x` or the like, and its length.
+/// Returns the base and the length of a number that begins with `0x`, `0o` or `0b`.
 fn radix(text: &str) -> Option<(u32, usize)> {
     let radix = match text.get(..2)? {
         "0x" | "0X" => 16,
@@ -315,7 +321,8 @@ fn radix(text: &str) -> Option<(u32, usize)> {
     (length > 2).then_some((radix, length))
 }
 
-/// What `{% raw %}` takes after `{%` and its sign.
+/// Returns the length of the rest of a `{% raw %}` tag. `text` begins after `{%` and its sign. Returns `None` if the
+/// tag is another one.
 fn raw_begin(text: &str) -> Option<usize> {
     let rest = text.trim_start_matches(is_space).strip_prefix("raw")?.trim_start_matches(is_space);
     let rest = match rest.strip_prefix("-%}") {
@@ -325,75 +332,7 @@ fn raw_begin(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// Python's white space, which is Unicode's and four separators of ASCII.
+/// Whether Python's `str.isspace` is true: Unicode's white space, and four separators of ASCII.
 pub(in crate::chat) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
-/// Python's codec `unicode-escape`, of text whose other characters were escaped first, as Jinja2 does it.
-fn unescape(text: &str) -> Result<String> {
-    let mut ascii = String::new();
-    for c in text.chars() {
-        match c as u32 {
-            0..=0x7f => ascii.push(c),
-            code @ ..=0xff => ascii.push_str(&format!("\\x{code:02x}")),
-            code @ ..=0xffff => ascii.push_str(&format!("\\u{code:04x}")),
-            code => ascii.push_str(&format!("\\U{code:08x}")),
-        }
-    }
-    let (mut out, mut rest) = (String::new(), &ascii[..]);
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let Some(letter) = rest.chars().next() else {
-            return Err(Fault::invalid("\\ at end of string"));
-        };
-        rest = &rest[1..];
-        match letter {
-            '\n' => {}
-            '\\' | '\'' | '"' => out.push(letter),
-            'a' => out.push('\u{7}'),
-            'b' => out.push('\u{8}'),
-            'f' => out.push('\u{c}'),
-            'n' => out.push('\n'),
-            'r' => out.push('\r'),
-            't' => out.push('\t'),
-            'v' => out.push('\u{b}'),
-            'x' | 'u' | 'U' => {
-                let length = match letter {
-                    'x' => 2,
-                    'u' => 4,
-                    _ => 8,
-                };
-                let digits = rest
-                    .get(..length)
-                    .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-                let digits =
-                    digits.ok_or_else(|| Fault::invalid(format!("truncated \\{letter} escape")))?;
-                let code = u32::from_str_radix(digits, 16).unwrap_or(u32::MAX);
-                let is_surrogate = (0xd800..0xe000).contains(&code);
-                let c = char::from_u32(code).ok_or_else(|| match is_surrogate {
-                    true => Fault::unsupported("a string holds half of a surrogate pair"),
-                    false => Fault::invalid("illegal Unicode character"),
-                })?;
-                out.push(c);
-                rest = &rest[length..];
-            }
-            '0'..='7' => {
-                let more =
-                    rest.bytes().take(2).take_while(|byte| (b'0'..b'8').contains(byte)).count();
-                let digits = format!("{letter}{}", &rest[..more]);
-                let code = u32::from_str_radix(&digits, 8).unwrap_or(0);
-                out.push(char::from_u32(code).unwrap_or_default());
-                rest = &rest[more..];
-            }
-            'N' => return Err(Fault::unsupported("a string names a character by \\N")),
-            other => {
-                out.push('\\');
-                out.push(other);
-            }
-        }
-    }
-    out.push_str(rest);
-    Ok(out)
 }

@@ -1,61 +1,65 @@
-//! Jinja2 as transformers runs it, with Python's values.
+//! An implementation of Jinja2 as transformers configures it, with Python's values.
 //!
-//! Chat templates are written for Jinja2 in Python, and lean on what Python's strings, numbers and dicts do and on how
-//! they print. A template engine with values of its own renders some of them differently and says nothing, so this is one
-//! that has Python's. What it cannot render as Jinja2 does is refused by name.
+//! Chat templates are written for Jinja2 in Python. They rely on how Python's strings, numbers and dicts behave and on
+//! how they are printed. A template engine with its own values would silently render some templates differently, so
+//! this one has Python's values. A feature that it cannot render exactly as Jinja2 does is refused with an error that
+//! names it.
 //!
 //! ```text
-//! text ─ lexer ─ tokens ─ parser, expressions ─ Syntax ─ interpreter, evaluation, calls ─ text
-//!                                                         │ filters, sequence_filters, selection, checks (tests)
-//!                                                         │ strings (methods), letter_case, held, attributes
+//! text ─ lexer ─ tokens ─ parser, expressions ─ Syntax ─ interpreter, loops, evaluation, calls ─ text
+//!                                                         │ filters, sequence_filters, selection, builtin_tests
+//!                                                         │ strings (methods), letter_case, stateful, attributes
 //!                                                         └ operators, comparison, sorting, printf, str_format, json
 //! ```
 //!
-//! Start at [`render`], [`Value`](value::Value) and [`Interpreter`](interpreter::Interpreter).
+//! Start at [`render`], [`PyValue`], [`Interpreter`](interpreter::Interpreter) and [`Syntax`](ast::Syntax).
 
 mod arguments;
 mod ast;
 mod attributes;
+mod builtin_tests;
 mod calls;
-mod checks;
 mod comparison;
 mod evaluation;
 mod expressions;
-mod fault;
 mod filters;
-mod held;
+mod fuel;
 mod interpreter;
 mod json;
 mod letter_case;
 mod lexer;
-mod number;
+mod loops;
+mod number_format;
 mod operators;
 mod parser;
 mod printf;
+mod render_error;
+mod repr;
 mod selection;
 mod sequence_filters;
 mod sorting;
+mod stateful;
 mod str_format;
 mod strftime;
+mod string_escapes;
 mod strings;
-mod text;
 mod value;
 
-pub(super) use fault::{Fault, FaultKind};
 pub(super) use lexer::is_space;
-pub(super) use value::Value;
+pub(super) use render_error::{RenderError, RenderErrorKind};
+pub(super) use value::PyValue;
 
 use indexmap::IndexMap;
 use jiff::civil::DateTime;
 use std::rc::Rc;
 
-/// Renders a template with variables; `now` is what `strftime_now` tells.
+/// Renders a template's source code with these variables. `now` is the date and time that `strftime_now` formats.
 pub(in crate::chat) fn render(
     template: &str,
-    variables: &IndexMap<Rc<str>, Value>,
+    variables: &IndexMap<Rc<str>, PyValue>,
     now: DateTime,
-) -> Result<String, Fault> {
+) -> Result<String, RenderError> {
     let syntax = parser::parse(template)?;
-    let fuel = fault::Fuel::new();
+    let fuel = fuel::Fuel::new();
     interpreter::Interpreter::new(&syntax, variables, now, &fuel).render()
 }

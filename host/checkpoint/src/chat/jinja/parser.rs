@@ -1,30 +1,31 @@
-//! Statements of a template, as Jinja2's `parser.py` reads them.
+//! Parses the statements of a template as Jinja2's `parser.py` does. `expressions` parses the expressions.
 
 use super::{
-    ast::{Expr, ExprId, For, Macro, Node, SpecialNames, Statement, Syntax, Target},
-    fault::{Fault, Result},
+    ast::{AssignmentTarget, Expr, ExprId, For, Macro, Node, SpecialNames, Statement, Syntax},
     lexer::{Token, TokenKind, tokens},
+    render_error::{RenderError, Result},
 };
 use std::rc::Rc;
 
-/// Deepest nesting that is read. Each level of parentheses takes a dozen calls of the parser.
-const DEEPEST: usize = 150;
+/// Deepest nesting that is parsed. Each level of parentheses takes a dozen nested calls of the parser, and the limit
+/// keeps them within the stack.
+const MAX_NESTING: usize = 150;
 
-/// Tags of Jinja2 that load other templates or escape, of which no chat template has use.
-const OTHER_TAGS: [&str; 6] = ["extends", "block", "include", "import", "from", "autoescape"];
+/// Tags of Jinja2 that are refused. They load other templates or escape text, which no chat template needs.
+const UNSUPPORTED_TAGS: [&str; 6] = ["extends", "block", "include", "import", "from", "autoescape"];
 
 pub(super) struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
-    /// Loops around, up to the next macro or block of its own.
+    /// The number of enclosing loops that `break` can leave, which are those inside the innermost macro or block.
     loops: usize,
-    /// Of each macro around.
+    /// The special names found so far in each enclosing macro.
     special: Vec<SpecialNames>,
     pub(super) expressions: Vec<Expr>,
 }
 
-/// Reads a template.
+/// Parses a template.
 pub(super) fn parse(template: &str) -> Result<Syntax> {
     let mut parser = Parser {
         tokens: tokens(template)?,
@@ -34,7 +35,7 @@ pub(super) fn parse(template: &str) -> Result<Syntax> {
         special: Vec::new(),
         expressions: Vec::new(),
     };
-    let body = parser.body(&[]).map_err(|fault| fault.at(parser.line()))?;
+    let body = parser.body(&[]).map_err(|error| error.with_line(parser.line()))?;
     Ok(Syntax { body, expressions: parser.expressions })
 }
 
@@ -51,7 +52,7 @@ impl Parser {
         self.tokens[self.at].line
     }
 
-    /// Takes a token; the end is never passed.
+    /// Returns the current token and moves to the next. It never moves past the last token.
     pub(super) fn advance(&mut self) -> TokenKind {
         let kind = self.kind().clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
@@ -82,8 +83,8 @@ impl Parser {
         found
     }
 
-    /// The refusal of the token here.
-    pub(super) fn unexpected(&self, expected: &str) -> Fault {
+    /// The error for the current token where something else is expected.
+    pub(super) fn unexpected(&self, expected: &str) -> RenderError {
         let found = match self.kind() {
             TokenKind::Data(_) => "text".to_owned(),
             TokenKind::VariableBegin => "'{{'".to_owned(),
@@ -97,7 +98,7 @@ impl Parser {
             TokenKind::Sign(sign) => format!("'{sign}'"),
             TokenKind::End => "the template's end".to_owned(),
         };
-        Fault::invalid(format!("expected {expected}, found {found}")).at(self.line())
+        RenderError::invalid(format!("expected {expected}, found {found}")).with_line(self.line())
     }
 
     pub(super) fn expect_sign(&mut self, sign: &str) -> Result<()> {
@@ -114,11 +115,11 @@ impl Parser {
         }
     }
 
-    /// Runs a part of the parser a level deeper.
-    pub(super) fn deeper<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth == DEEPEST {
-            let deep = format!("it nests more than {DEEPEST} deep");
-            return Err(Fault::unsupported(deep).at(self.line()));
+    /// Runs a part of the parser one nesting level deeper. Fails beyond [`MAX_NESTING`].
+    pub(super) fn descend<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth == MAX_NESTING {
+            let deep = format!("it nests more than {MAX_NESTING} deep");
+            return Err(RenderError::unsupported(deep).with_line(self.line()));
         }
         self.depth += 1;
         let result = part(self);
@@ -126,8 +127,8 @@ impl Parser {
         result
     }
 
-    /// Notes a name that makes the macros around take more.
-    pub(super) fn mention(&mut self, name: &str) {
+    /// Records the use of a special name in all enclosing macros.
+    pub(super) fn record_special_name(&mut self, name: &str) {
         for special in &mut self.special {
             match name {
                 "caller" => special.caller = true,
@@ -138,7 +139,8 @@ impl Parser {
         }
     }
 
-    /// Statements up to a tag of these names, which is the token here afterwards; without names, to the end.
+    /// Parses statements up to a tag with one of these names. The name of that tag is then the current token. Without
+    /// names it parses to the end of the template.
     fn body(&mut self, ends: &[&str]) -> Result<Vec<Node>> {
         let mut body = Vec::new();
         loop {
@@ -157,7 +159,7 @@ impl Parser {
                     if ends.iter().any(|end| self.is_name(end)) {
                         return Ok(body);
                     }
-                    let statement = self.deeper(Self::statement)?;
+                    let statement = self.descend(Self::statement)?;
                     self.expect_block_end()?;
                     match statement {
                         Some(statement) => statement,
@@ -179,24 +181,25 @@ impl Parser {
         Ok(())
     }
 
-    /// The rest of a tag, and the statements up to one of these names.
+    /// Parses the end of a tag, and the statements up to a tag with one of these names.
     fn block(&mut self, ends: &[&str]) -> Result<Vec<Node>> {
         self.skip_sign(":");
         self.expect_block_end()?;
         self.body(ends)
     }
 
-    /// The same, with the name of the ending tag taken.
-    fn whole_block(&mut self, end: &str) -> Result<Vec<Node>> {
+    /// Parses the end of a tag, the statements up to the tag `end`, and the name of that tag.
+    fn block_to_end(&mut self, end: &str) -> Result<Vec<Node>> {
         let body = self.block(&[end])?;
         self.advance();
         Ok(body)
     }
 
-    /// A block that is a function of its own, so that no loop around can be left from it.
-    fn own_block(&mut self, end: &str) -> Result<Vec<Node>> {
+    /// Parses a block like [`Self::block_to_end`], and refuses a `break` out of the block. Jinja2 compiles such a block
+    /// to a function of its own.
+    fn isolated_block(&mut self, end: &str) -> Result<Vec<Node>> {
         let loops = std::mem::take(&mut self.loops);
-        let body = self.whole_block(end);
+        let body = self.block_to_end(end);
         self.loops = loops;
         body
     }
@@ -214,19 +217,21 @@ impl Parser {
             "filter" => {
                 let captured = self.push(Expr::Captured);
                 let filter = self.filters(captured, true)?;
-                Statement::FilterBlock(filter, self.own_block("endfilter")?)
+                Statement::FilterBlock(filter, self.isolated_block("endfilter")?)
             }
-            "generation" => Statement::Generation(self.own_block("endgeneration")?),
+            "generation" => Statement::Generation(self.isolated_block("endgeneration")?),
             "print" => return self.print().map(Some),
             "break" | "continue" if self.loops == 0 => {
-                return Err(Fault::invalid(format!("'{tag}' outside loop")).at(line));
+                return Err(RenderError::invalid(format!("'{tag}' outside loop")).with_line(line));
             }
             "break" => Statement::Break,
             "continue" => Statement::Continue,
-            other if OTHER_TAGS.contains(&other) => {
-                return Err(Fault::unsupported(format!("the tag '{other}'")).at(line));
+            other if UNSUPPORTED_TAGS.contains(&other) => {
+                return Err(RenderError::unsupported(format!("the tag '{other}'")).with_line(line));
             }
-            other => return Err(Fault::invalid(format!("unknown tag '{other}'")).at(line)),
+            other => {
+                return Err(RenderError::invalid(format!("unknown tag '{other}'")).with_line(line));
+            }
         }))
     }
 
@@ -252,7 +257,7 @@ impl Parser {
         } else {
             None
         };
-        Ok(Statement::SetBlock(target, filter, self.own_block("endset")?))
+        Ok(Statement::SetBlock(target, filter, self.isolated_block("endset")?))
     }
 
     fn for_loop(&mut self) -> Result<Statement> {
@@ -268,7 +273,7 @@ impl Parser {
         self.loops -= 1;
         let body = body?;
         let otherwise = match self.skip_name("else") {
-            true => self.whole_block("endfor")?,
+            true => self.block_to_end("endfor")?,
             false => {
                 self.advance();
                 Vec::new()
@@ -286,7 +291,7 @@ impl Parser {
                 continue;
             }
             if self.skip_name("else") {
-                return Ok(Statement::If(branches, self.whole_block("endif")?));
+                return Ok(Statement::If(branches, self.block_to_end("endif")?));
             }
             self.advance();
             return Ok(Statement::If(branches, Vec::new()));
@@ -303,7 +308,7 @@ impl Parser {
             self.expect_sign("=")?;
             values.push((target, self.expression()?));
         }
-        Ok(Statement::With(values, self.whole_block("endwith")?))
+        Ok(Statement::With(values, self.block_to_end("endwith")?))
     }
 
     fn call_block(&mut self) -> Result<Statement> {
@@ -313,9 +318,9 @@ impl Parser {
         let line = self.line();
         let call = self.expression()?;
         if !matches!(self.expressions[call], Expr::Call(..)) {
-            return Err(Fault::invalid("expected call").at(line));
+            return Err(RenderError::invalid("expected call").with_line(line));
         }
-        let body = self.own_block("endcall")?;
+        let body = self.isolated_block("endcall")?;
         let special = self.special.pop().unwrap_or_default();
         let caller = Macro { name: "caller".into(), parameters, defaults, body, special };
         Ok(Statement::Call(call, Rc::new(caller)))
@@ -325,7 +330,7 @@ impl Parser {
         let name = self.expect_name()?;
         self.special.push(SpecialNames::default());
         let (parameters, defaults) = self.signature()?;
-        let body = self.own_block("endmacro")?;
+        let body = self.isolated_block("endmacro")?;
         let special = self.special.pop().unwrap_or_default();
         Ok(Rc::new(Macro { name, parameters, defaults, body, special }))
     }
@@ -341,23 +346,23 @@ impl Parser {
             if self.skip_sign("=") {
                 defaults.push(self.expression()?);
             } else if !defaults.is_empty() {
-                return Err(Fault::invalid("non-default argument follows default argument"));
+                return Err(RenderError::invalid("non-default argument follows default argument"));
             }
         }
         self.advance();
         Ok((parameters, defaults))
     }
 
-    /// What is assigned to, up to one of these names.
-    fn target(&mut self, with_attribute: bool, ends: &[&str]) -> Result<Target> {
-        self.deeper(|parser| {
+    /// Parses the left side of an assignment, up to one of these names.
+    fn target(&mut self, with_attribute: bool, ends: &[&str]) -> Result<AssignmentTarget> {
+        self.descend(|parser| {
             let (mut targets, mut is_tuple) = (Vec::new(), false);
             loop {
                 let at_end = parser.is_sign(")") || ends.iter().any(|end| parser.is_name(end));
                 if is_tuple && (at_end || *parser.kind() == TokenKind::BlockEnd) {
                     break;
                 }
-                targets.push(parser.one_target(with_attribute)?);
+                targets.push(parser.single_target(with_attribute)?);
                 if !parser.is_sign(",") {
                     break;
                 }
@@ -369,13 +374,13 @@ impl Parser {
                 Some(one) if !is_tuple => Ok(one),
                 last => {
                     targets.extend(last);
-                    Ok(Target::Tuple(targets))
+                    Ok(AssignmentTarget::Tuple(targets))
                 }
             }
         })
     }
 
-    fn one_target(&mut self, with_attribute: bool) -> Result<Target> {
+    fn single_target(&mut self, with_attribute: bool) -> Result<AssignmentTarget> {
         if self.skip_sign("(") {
             let inner = self.target(with_attribute, &[])?;
             self.expect_sign(")")?;
@@ -384,11 +389,11 @@ impl Parser {
         let line = self.line();
         let name = self.expect_name()?;
         if ["true", "false", "none", "True", "False", "None"].contains(&&*name) {
-            return Err(Fault::invalid("can't assign to 'const'").at(line));
+            return Err(RenderError::invalid("can't assign to 'const'").with_line(line));
         }
         if with_attribute && self.skip_sign(".") {
-            return Ok(Target::Attribute(name, self.expect_name()?));
+            return Ok(AssignmentTarget::Attribute(name, self.expect_name()?));
         }
-        Ok(Target::Name(name))
+        Ok(AssignmentTarget::Name(name))
     }
 }

@@ -1,30 +1,31 @@
-//! The filters `map`, `select`, `reject` and their like, and attributes by a path.
+//! The filters `map`, `select`, `reject`, `selectattr` and `rejectattr`, and the lookup of an attribute by its path.
 
 use super::{
     arguments::Arguments,
-    fault::{Fault, Result},
     interpreter::Interpreter,
-    sequence_filters::given_value,
-    text::text,
-    value::Value,
+    render_error::{RenderError, Result},
+    repr::py_str,
+    sequence_filters::not_none,
+    value::PyValue,
 };
 
 impl Interpreter<'_> {
-    /// An item's attribute by a path as `a.0.b`, or the item.
-    pub(super) fn by_attribute(
+    /// Returns the attribute of an item by its path, for example `a.0.b`. Without an attribute it returns the item.
+    /// `default` replaces an undefined value.
+    pub(super) fn item_attribute(
         &self,
-        item: &Value,
-        attribute: Option<&Value>,
-        default: Option<&Value>,
-    ) -> Result<Value> {
-        let attribute = attribute.filter(|attribute| !matches!(attribute, Value::None));
+        item: &PyValue,
+        attribute: Option<&PyValue>,
+        default: Option<&PyValue>,
+    ) -> Result<PyValue> {
+        let attribute = attribute.filter(|attribute| !matches!(attribute, PyValue::None));
         let Some(attribute) = attribute else { return Ok(item.clone()) };
-        let parts: Vec<Value> = match attribute {
-            Value::Str(path) => path
+        let parts: Vec<PyValue> = match attribute {
+            PyValue::Str(path) => path
                 .split('.')
                 .map(|part| match part.parse::<u32>() {
                     Ok(index) if part.bytes().all(|b| b.is_ascii_digit()) => {
-                        Value::Int(index.into())
+                        PyValue::Int(index.into())
                     }
                     _ => part.into(),
                 })
@@ -41,53 +42,56 @@ impl Interpreter<'_> {
         Ok(value)
     }
 
-    pub(super) fn map(&mut self, value: &Value, mut given: Arguments) -> Result<Value> {
+    pub(super) fn map(&mut self, value: &PyValue, mut given: Arguments) -> Result<PyValue> {
         let mut mapped = Vec::new();
         if value.is_true() {
             let of_attribute = given.named.iter().any(|(name, _)| **name == *"attribute");
             if given.positional.is_empty() && of_attribute {
                 let [attribute, default] = given.take("map", ["attribute", "default"])?;
-                let default = given_value(default);
+                let default = not_none(default);
                 for item in value.iterate()? {
                     self.fuel.take(1)?;
-                    mapped.push(self.by_attribute(&item, attribute.as_ref(), default.as_ref())?);
+                    mapped.push(self.item_attribute(
+                        &item,
+                        attribute.as_ref(),
+                        default.as_ref(),
+                    )?);
                 }
             } else {
                 if given.positional.is_empty() {
-                    return Err(Fault::invalid("map requires a filter argument"));
+                    return Err(RenderError::invalid("map requires a filter argument"));
                 }
-                let name = text(&given.positional.remove(0), self.fuel)?;
+                let name = py_str(&given.positional.remove(0), self.fuel)?;
                 for item in value.iterate()? {
                     self.fuel.take(1)?;
                     mapped.push(self.filter(&name, &item, given.clone())?);
                 }
             }
         }
-        Ok(Value::iterator("generator", mapped))
+        Ok(PyValue::iterator("generator", mapped))
     }
 
     pub(super) fn select(
         &mut self,
         filter: &str,
-        value: &Value,
+        value: &PyValue,
         given: Arguments,
-    ) -> Result<Value> {
+    ) -> Result<PyValue> {
         let mut kept = Vec::new();
         if value.is_true() {
             let mut positional = given.positional.into_iter();
-            let attribute = match filter.ends_with("attr") {
-                true => Some(
-                    positional
-                        .next()
-                        .ok_or_else(|| Fault::invalid("Missing parameter for attribute name"))?,
-                ),
-                false => None,
-            };
-            let test = positional.next().map(|name| text(&name, self.fuel)).transpose()?;
+            let attribute =
+                match filter.ends_with("attr") {
+                    true => Some(positional.next().ok_or_else(|| {
+                        RenderError::invalid("Missing parameter for attribute name")
+                    })?),
+                    false => None,
+                };
+            let test = positional.next().map(|name| py_str(&name, self.fuel)).transpose()?;
             let given = Arguments { positional: positional.collect(), named: given.named };
             for item in value.iterate()? {
                 self.fuel.take(1)?;
-                let sought = self.by_attribute(&item, attribute.as_ref(), None)?;
+                let sought = self.item_attribute(&item, attribute.as_ref(), None)?;
                 let holds = match &test {
                     Some(test) => self.test(test, &sought, given.clone())?,
                     None => sought.is_true(),
@@ -97,6 +101,6 @@ impl Interpreter<'_> {
                 }
             }
         }
-        Ok(Value::iterator("generator", kept))
+        Ok(PyValue::iterator("generator", kept))
     }
 }

@@ -1,23 +1,25 @@
-//! Sorting by Python's order, in which some values cannot be compared.
+//! Sorts values by Python's order. Comparing two values may fail.
 
 use super::{
-    fault::{Fault, Fuel, Result},
-    value::Value,
+    fuel::Fuel,
+    render_error::{RenderError, Result},
+    value::PyValue,
 };
 
-/// The items sorted by a key. What is equal stays in its order, reversed or not.
-pub(super) fn sorted<T>(
+/// Sorts items by a key. Equal items keep their order, also if `reverse` is true.
+pub(super) fn sort_by_key<T>(
     items: Vec<T>,
-    mut key: impl FnMut(&T) -> Result<Value>,
+    mut key: impl FnMut(&T) -> Result<PyValue>,
     reverse: bool,
     fuel: &Fuel,
 ) -> Result<Vec<T>> {
-    let keys: Vec<Value> = items.iter().map(&mut key).collect::<Result<_>>()?;
+    let keys: Vec<PyValue> = items.iter().map(&mut key).collect::<Result<_>>()?;
     fuel.take(items.len() * (1 + items.len().max(1).ilog2() as usize))?;
     let goes_before = |one: usize, two: usize| {
         let (one, two) = if reverse { (two, one) } else { (one, two) };
         let order = keys[one].order(&keys[two], "<")?;
-        let order = order.ok_or_else(|| Fault::unsupported("sorting what is not a number"))?;
+        let order =
+            order.ok_or_else(|| RenderError::unsupported("sorting what is not a number"))?;
         Ok(order.is_lt())
     };
     let order = merge_sort((0..items.len()).collect(), &goes_before)?;
@@ -25,7 +27,8 @@ pub(super) fn sorted<T>(
     Ok(order.into_iter().filter_map(|at| items[at].take()).collect())
 }
 
-/// The standard library's sorts may panic at an order that fails.
+/// Sorts indices by merge sort. The sorts of the standard library take no comparison that can fail, and may panic if
+/// the order is inconsistent.
 fn merge_sort(
     mut left: Vec<usize>,
     goes_before: &impl Fn(usize, usize) -> Result<bool>,

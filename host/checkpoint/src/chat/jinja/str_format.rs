@@ -1,34 +1,35 @@
-//! `str.format`, as Jinja2's sandbox formats.
+//! Python's `str.format`, with the rules of Jinja2's sandbox.
 
 use super::{
     arguments::Arguments,
     attributes,
-    fault::{Fault, Fuel, Result},
-    number::{self, Style},
-    text::{float, repr, text},
-    value::Value,
+    fuel::Fuel,
+    number_format::{self, NumberStyle},
+    render_error::{RenderError, Result},
+    repr::{float_repr, py_repr, py_str},
+    value::PyValue,
 };
 
-/// Deepest nesting of braces: a specification may hold fields, and these no others.
-const LEVELS: usize = 3;
+/// Deepest nesting of braces: the specification of a field may contain fields, but their specifications may not.
+const MAX_LEVELS: usize = 3;
 
-/// Formats a text with braces.
-pub(super) fn format(of: &str, given: &Arguments, fuel: &Fuel) -> Result<String> {
+/// Replaces the fields in braces by the arguments.
+pub(super) fn format(string: &str, given: &Arguments, fuel: &Fuel) -> Result<String> {
     let mut next = Some(0);
-    fields(of, given, &mut next, LEVELS, fuel)
+    format_fields(string, given, &mut next, MAX_LEVELS, fuel)
 }
 
-fn fields(
-    of: &str,
+fn format_fields(
+    string: &str,
     given: &Arguments,
     next: &mut Option<usize>,
     levels: usize,
     fuel: &Fuel,
 ) -> Result<String> {
     if levels == 0 {
-        return Err(Fault::invalid("Max string recursion exceeded"));
+        return Err(RenderError::invalid("Max string recursion exceeded"));
     }
-    let (mut out, mut rest) = (String::new(), of);
+    let (mut out, mut rest) = (String::new(), string);
     while let Some(at) = rest.find(['{', '}']) {
         out.push_str(&rest[..at]);
         let brace = &rest[at..=at];
@@ -39,13 +40,13 @@ fn fields(
             continue;
         }
         if brace == "}" {
-            return Err(Fault::invalid("Single '}' encountered in format string"));
+            return Err(RenderError::invalid("Single '}' encountered in format string"));
         }
-        let end =
-            closing(rest).ok_or_else(|| Fault::invalid("expected '}' before end of string"))?;
+        let end = find_closing_brace(rest)
+            .ok_or_else(|| RenderError::invalid("expected '}' before end of string"))?;
         let field = &rest[..end];
         rest = &rest[end + 1..];
-        let (field, specification) = match outside_brackets(field, ':') {
+        let (field, specification) = match find_outside_brackets(field, ':') {
             Some(at) => (&field[..at], &field[at + 1..]),
             None => (field, ""),
         };
@@ -53,23 +54,23 @@ fn fields(
             Some((field, conversion)) => (field, conversion),
             None => (field, ""),
         };
-        let value = lookup(field, given, next, fuel)?;
+        let value = field_value(field, given, next, fuel)?;
         let value = match conversion {
             "" => value,
-            "s" => Value::Str(text(&value, fuel)?),
-            "r" => Value::from(repr(&value, fuel)?),
-            _ => return Err(Fault::unsupported(format!("the conversion '!{conversion}'"))),
+            "s" => PyValue::Str(py_str(&value, fuel)?),
+            "r" => PyValue::from(py_repr(&value, fuel)?),
+            _ => return Err(RenderError::unsupported(format!("the conversion '!{conversion}'"))),
         };
-        let specification = fields(specification, given, next, levels - 1, fuel)?;
-        out.push_str(&one(&value, &specification, fuel)?);
+        let specification = format_fields(specification, given, next, levels - 1, fuel)?;
+        out.push_str(&format_value(&value, &specification, fuel)?);
     }
     out.push_str(rest);
     fuel.take_text(out.len())?;
     Ok(out)
 }
 
-/// Where a field ends.
-fn closing(text: &str) -> Option<usize> {
+/// Returns the position of the brace that closes a field.
+fn find_closing_brace(text: &str) -> Option<usize> {
     let mut open = 0;
     text.char_indices().find_map(|(at, c)| {
         match c {
@@ -82,7 +83,7 @@ fn closing(text: &str) -> Option<usize> {
     })
 }
 
-fn outside_brackets(text: &str, sought: char) -> Option<usize> {
+fn find_outside_brackets(text: &str, sought: char) -> Option<usize> {
     let mut inside = false;
     text.char_indices().find_map(|(at, c)| {
         inside = c == '[' || inside && c != ']';
@@ -90,13 +91,19 @@ fn outside_brackets(text: &str, sought: char) -> Option<usize> {
     })
 }
 
-/// The value of `name.attribute[item]`.
-fn lookup(field: &str, given: &Arguments, next: &mut Option<usize>, fuel: &Fuel) -> Result<Value> {
+/// Evaluates the name of a field, `name.attribute[item]`. `next` is the number of the next field without a name, and
+/// `None` once a field has given its number.
+fn field_value(
+    field: &str,
+    given: &Arguments,
+    next: &mut Option<usize>,
+    fuel: &Fuel,
+) -> Result<PyValue> {
     let end = field.find(['.', '[']).unwrap_or(field.len());
     let (name, mut path) = field.split_at(end);
     let index = if name.is_empty() {
         let index = next.ok_or_else(|| {
-            Fault::invalid(
+            RenderError::invalid(
                 "cannot switch from manual field specification to automatic field numbering",
             )
         })?;
@@ -106,7 +113,7 @@ fn lookup(field: &str, given: &Arguments, next: &mut Option<usize>, fuel: &Fuel)
         let index = name.parse::<usize>().ok();
         if index.is_some() {
             if next.is_some_and(|next| next > 0) {
-                return Err(Fault::invalid(
+                return Err(RenderError::invalid(
                     "cannot switch from automatic field numbering to manual field specification",
                 ));
             }
@@ -120,7 +127,7 @@ fn lookup(field: &str, given: &Arguments, next: &mut Option<usize>, fuel: &Fuel)
     };
     let mut value = found
         .cloned()
-        .ok_or_else(|| Fault::invalid(format!("the format has no value for '{{{name}}}'")))?;
+        .ok_or_else(|| RenderError::invalid(format!("the format has no value for '{{{name}}}'")))?;
     while !path.is_empty() {
         if let Some(after) = path.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
@@ -128,10 +135,11 @@ fn lookup(field: &str, given: &Arguments, next: &mut Option<usize>, fuel: &Fuel)
             path = &after[end..];
         } else {
             let after = path.strip_prefix('[').unwrap_or(path);
-            let end =
-                after.find(']').ok_or_else(|| Fault::invalid("Missing ']' in format string"))?;
+            let end = after
+                .find(']')
+                .ok_or_else(|| RenderError::invalid("Missing ']' in format string"))?;
             let key = &after[..end];
-            let key = key.parse().map_or_else(|_| Value::from(key), Value::Int);
+            let key = key.parse().map_or_else(|_| PyValue::from(key), PyValue::Int);
             value = attributes::item(&value, &key, fuel)?;
             path = &after[end + 1..];
         }
@@ -139,12 +147,12 @@ fn lookup(field: &str, given: &Arguments, next: &mut Option<usize>, fuel: &Fuel)
     Ok(value)
 }
 
-/// One value by its specification: `[[fill]align][sign][#][0][width][,][.precision][type]`.
-fn one(value: &Value, specification: &str, fuel: &Fuel) -> Result<String> {
+/// Formats a value by its specification: `[[fill]align][sign][#][0][width][,][.precision][type]`.
+fn format_value(value: &PyValue, specification: &str, fuel: &Fuel) -> Result<String> {
     if specification.is_empty() {
-        return Ok(text(value, fuel)?.to_string());
+        return Ok(py_str(value, fuel)?.to_string());
     }
-    let invalid = || Fault::invalid(format!("Invalid format specifier '{specification}'"));
+    let invalid = || RenderError::invalid(format!("Invalid format specifier '{specification}'"));
     let chars: Vec<char> = specification.chars().collect();
     let is_align = |at: usize| chars.get(at).is_some_and(|c| "<>=^".contains(*c));
     let (mut fill, mut align, mut at) = (' ', None, 0);
@@ -159,7 +167,7 @@ fn one(value: &Value, specification: &str, fuel: &Fuel) -> Result<String> {
         found
     };
     let sign = takes("+- ");
-    let style = Style { alternative: takes("#").is_some() };
+    let style = NumberStyle { alternative: takes("#").is_some() };
     if takes("0").is_some() && align.is_none() {
         (fill, align) = ('0', Some('='));
     }
@@ -182,46 +190,50 @@ fn one(value: &Value, specification: &str, fuel: &Fuel) -> Result<String> {
     }
     fuel.take_text(width.saturating_add(precision.unwrap_or(0)))?;
     let (is_negative, mut body) = match (value, code) {
-        (Value::Str(of), None | Some('s')) => {
+        (PyValue::Str(string), None | Some('s')) => {
             let most = precision.unwrap_or(usize::MAX);
-            (false, of.chars().take(most).collect::<String>())
+            (false, string.chars().take(most).collect::<String>())
         }
-        (Value::Int(number), None | Some('d' | 'n' | 'x' | 'X' | 'o' | 'b')) => {
-            (*number < 0, number::integer(*number, code.unwrap_or('d'), style))
+        (PyValue::Int(number), None | Some('d' | 'n' | 'x' | 'X' | 'o' | 'b')) => {
+            (*number < 0, number_format::format_integer(*number, code.unwrap_or('d'), style))
         }
-        (Value::Float(number), None) if precision.is_none() => {
-            (number.is_sign_negative(), float(number.abs()))
+        (PyValue::Float(number), None) if precision.is_none() => {
+            (number.is_sign_negative(), float_repr(number.abs()))
         }
         (
-            Value::Int(_) | Value::Float(_),
+            PyValue::Int(_) | PyValue::Float(_),
             Some(code @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')),
         ) => {
             let number = value.as_number().unwrap_or(0.0);
             let precision = precision.unwrap_or(6);
             let digits = match code {
-                '%' => number::float(number * 100.0, precision, 'f', style) + "%",
-                code => number::float(number, precision, code, style),
+                '%' => number_format::format_float(number * 100.0, precision, 'f', style) + "%",
+                code => number_format::format_float(number, precision, code, style),
             };
             (number.is_sign_negative(), digits)
         }
-        (Value::Str(_) | Value::Int(_) | Value::Float(_), Some(code)) if !"cn".contains(code) => {
+        (PyValue::Str(_) | PyValue::Int(_) | PyValue::Float(_), Some(code))
+            if !"cn".contains(code) =>
+        {
             let name = value.type_name();
-            return Err(Fault::invalid(format!(
+            return Err(RenderError::invalid(format!(
                 "Unknown format code '{code}' for object of type '{name}'"
             )));
         }
         _ => {
             let name = value.type_name();
-            return Err(Fault::unsupported(format!("the format '{specification}' of a {name}")));
+            return Err(RenderError::unsupported(format!(
+                "the format '{specification}' of a {name}"
+            )));
         }
     };
-    let is_text = matches!(value, Value::Str(_));
+    let is_text = matches!(value, PyValue::Str(_));
     if is_text && (sign.is_some() || align == Some('=') && fill != '0') {
-        return Err(Fault::invalid("Sign not allowed in string format specifier"));
+        return Err(RenderError::invalid("Sign not allowed in string format specifier"));
     }
     if let Some(group) = group {
         if is_text || fill == '0' {
-            return Err(Fault::unsupported(format!("the format '{specification}'")));
+            return Err(RenderError::unsupported(format!("the format '{specification}'")));
         }
         body = grouped(&body, group);
     }
@@ -243,7 +255,7 @@ fn one(value: &Value, specification: &str, fuel: &Fuel) -> Result<String> {
     })
 }
 
-/// Puts a sign between each three digits of the whole part.
+/// Puts a separator between each three digits of the integer part.
 fn grouped(digits: &str, sign: char) -> String {
     let whole = digits.bytes().take_while(u8::is_ascii_digit).count();
     let mut out = String::new();

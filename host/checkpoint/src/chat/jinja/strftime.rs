@@ -1,6 +1,7 @@
-//! `strftime_now`: a date by Python's codes in the locale C, as `datetime.strftime` writes one without a time zone.
+//! The function `strftime_now`: formats a date and time like Python's `datetime.strftime`, in the locale C and without
+//! a time zone.
 
-use super::fault::{Fault, Result};
+use super::render_error::{RenderError, Result};
 use jiff::civil::DateTime;
 
 const DAYS: [&str; 7] =
@@ -21,7 +22,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// Writes a date and time.
+/// Formats a date and time. Fails for a code that is not in the list of `format_field`.
 pub(super) fn strftime(format: &str, now: DateTime) -> Result<String> {
     let (mut out, mut chars) = (String::new(), format.chars());
     while let Some(c) = chars.next() {
@@ -30,18 +31,19 @@ pub(super) fn strftime(format: &str, now: DateTime) -> Result<String> {
             continue;
         }
         let mut code = chars.next();
-        // glibc's flags: no padding, spaces, zeros, capitals.
+        // Flags of glibc: `-` no padding, `_` spaces, `0` zeros, `^` capitals.
         let flag = code.filter(|flag| "-_0^".contains(*flag));
         if flag.is_some() {
             code = chars.next();
         }
-        let code = code.ok_or_else(|| Fault::unsupported("a date's format that ends in '%'"))?;
-        out.push_str(&field(code, flag, now)?);
+        let code =
+            code.ok_or_else(|| RenderError::unsupported("a date's format that ends in '%'"))?;
+        out.push_str(&format_field(code, flag, now)?);
     }
     Ok(out)
 }
 
-fn field(code: char, flag: Option<char>, now: DateTime) -> Result<String> {
+fn format_field(code: char, flag: Option<char>, now: DateTime) -> Result<String> {
     let weekday = usize::from(now.weekday().to_monday_zero_offset() as u8);
     let month = MONTHS[usize::from(now.month() as u8 - 1)];
     let day_of_year = i64::from(now.day_of_year());
@@ -100,7 +102,7 @@ fn field(code: char, flag: Option<char>, now: DateTime) -> Result<String> {
         'R' => several("%H:%M")?,
         'r' => several("%I:%M:%S %p")?,
         'c' => several("%a %b %e %H:%M:%S %Y")?,
-        other => return Err(Fault::unsupported(format!("the date's code '%{other}'"))),
+        other => return Err(RenderError::unsupported(format!("the date's code '%{other}'"))),
     };
     Ok(if flag == Some('^') { text.to_uppercase() } else { text })
 }

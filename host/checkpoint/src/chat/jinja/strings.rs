@@ -1,15 +1,16 @@
-//! Methods of Python's strings.
+//! The methods of Python's strings.
 
 use super::{
-    arguments::{Arguments, int_of, required, size_of, text_of},
-    fault::{Fault, Fuel, Result},
+    arguments::{Arguments, expect_int, expect_size, expect_text, require},
+    fuel::Fuel,
     letter_case,
     lexer::is_space,
+    render_error::{RenderError, Result},
     str_format,
-    value::Value,
+    value::PyValue,
 };
 
-/// Every method that a Python string has, by which an attribute is known to be one.
+/// All methods of Python's strings. [`attributes`](super::attributes) looks here whether an attribute is a method.
 pub(super) const METHODS: [&str; 47] = [
     "capitalize",
     "casefold",
@@ -61,87 +62,87 @@ pub(super) const METHODS: [&str; 47] = [
 ];
 
 /// Calls a method of a string.
-pub(super) fn call(of: &str, method: &str, given: Arguments, fuel: &Fuel) -> Result<Value> {
-    fuel.take_text(of.len())?;
-    let unsupported = || Err(Fault::unsupported(format!("the method str.{method}")));
+pub(super) fn call(string: &str, method: &str, given: Arguments, fuel: &Fuel) -> Result<PyValue> {
+    fuel.take_text(string.len())?;
+    let unsupported = || Err(RenderError::unsupported(format!("the method str.{method}")));
     Ok(match method {
         "strip" | "lstrip" | "rstrip" => {
             let [chars] = given.take(method, ["/"])?;
             let chars = match chars {
-                None | Some(Value::None) => None,
-                Some(chars) => Some(text_of(&chars, method)?),
+                None | Some(PyValue::None) => None,
+                Some(chars) => Some(expect_text(&chars, method)?),
             };
-            strip(of, method, chars.as_deref()).into()
+            strip(string, method, chars.as_deref()).into()
         }
         "split" | "rsplit" => {
             let [separator, most] = given.take(method, ["sep", "maxsplit"])?;
-            let most = most.map_or(Ok(-1), |most| int_of(&most, method))?;
+            let most = most.map_or(Ok(-1), |most| expect_int(&most, method))?;
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             let parts = match separator {
-                None | Some(Value::None) => split_spaces(of, method == "rsplit", most),
+                None | Some(PyValue::None) => split_spaces(string, method == "rsplit", most),
                 Some(separator) => {
-                    split(of, &text_of(&separator, method)?, method == "rsplit", most)?
+                    split(string, &expect_text(&separator, method)?, method == "rsplit", most)?
                 }
             };
             fuel.take(parts.len())?;
-            Value::list(parts.into_iter().map(Value::from).collect())?
+            PyValue::list(parts.into_iter().map(PyValue::from).collect())?
         }
         "splitlines" => {
             let [keep] = given.take(method, ["keepends"])?;
-            let lines = lines(of, keep.is_some_and(|keep| keep.is_true()));
+            let lines = split_lines(string, keep.is_some_and(|keep| keep.is_true()));
             fuel.take(lines.len())?;
-            Value::list(lines.into_iter().map(Value::from).collect())?
+            PyValue::list(lines.into_iter().map(PyValue::from).collect())?
         }
         "partition" | "rpartition" => {
             let [separator] = given.take(method, ["/"])?;
-            let separator = text_of(&required(separator, method, "sep")?, method)?;
+            let separator = expect_text(&require(separator, method, "sep")?, method)?;
             if separator.is_empty() {
-                return Err(Fault::invalid("empty separator"));
+                return Err(RenderError::invalid("empty separator"));
             }
             let found = if method == "partition" {
-                of.split_once(&*separator).map(|(one, two)| [one, &separator, two])
+                string.split_once(&*separator).map(|(one, two)| [one, &separator, two])
             } else {
-                of.rsplit_once(&*separator).map(|(one, two)| [one, &separator, two])
+                string.rsplit_once(&*separator).map(|(one, two)| [one, &separator, two])
             };
             let parts = match (found, method) {
                 (Some(parts), _) => parts,
-                (None, "partition") => [of, "", ""],
-                (None, _) => ["", "", of],
+                (None, "partition") => [string, "", ""],
+                (None, _) => ["", "", string],
             };
-            Value::tuple(parts.map(Value::from).to_vec())?
+            PyValue::tuple(parts.map(PyValue::from).to_vec())?
         }
-        "startswith" | "endswith" => affixed(of, method, given)?.into(),
+        "startswith" | "endswith" => has_affix(string, method, given)?.into(),
         "removeprefix" | "removesuffix" => {
             let [affix] = given.take(method, ["/"])?;
-            let affix = text_of(&required(affix, method, "prefix")?, method)?;
+            let affix = expect_text(&require(affix, method, "prefix")?, method)?;
             let rest = if method == "removeprefix" {
-                of.strip_prefix(&*affix)
+                string.strip_prefix(&*affix)
             } else {
-                of.strip_suffix(&*affix)
+                string.strip_suffix(&*affix)
             };
-            rest.unwrap_or(of).into()
+            rest.unwrap_or(string).into()
         }
         "replace" => {
             let [old, new, count] = given.take(method, ["/", "/new", "count"])?;
-            let old = text_of(&required(old, method, "old")?, method)?;
-            let new = text_of(&required(new, method, "new")?, method)?;
-            let count = count.map_or(Ok(-1), |count| int_of(&count, method))?;
-            replace(of, &old, &new, count, fuel)?.into()
+            let old = expect_text(&require(old, method, "old")?, method)?;
+            let new = expect_text(&require(new, method, "new")?, method)?;
+            let count = count.map_or(Ok(-1), |count| expect_int(&count, method))?;
+            replace(string, &old, &new, count, fuel)?.into()
         }
         "join" => {
             let [values] = given.take(method, ["/"])?;
-            let values = required(values, method, "iterable")?.iterate()?;
+            let values = require(values, method, "iterable")?.iterate()?;
             let mut out = String::new();
             for (index, value) in values.iter().enumerate() {
                 if index > 0 {
-                    out.push_str(of);
+                    out.push_str(string);
                 }
-                fuel.take_text(of.len())?;
+                fuel.take_text(string.len())?;
                 match value {
-                    Value::Str(text) => out.push_str(text),
-                    Value::Markup(_) => return unsupported(),
+                    PyValue::Str(text) => out.push_str(text),
+                    PyValue::Markup(_) => return unsupported(),
                     other => {
-                        return Err(Fault::invalid(format!(
+                        return Err(RenderError::invalid(format!(
                             "sequence item {index}: expected str instance, {} found",
                             other.type_name()
                         )));
@@ -153,77 +154,83 @@ pub(super) fn call(of: &str, method: &str, given: Arguments, fuel: &Fuel) -> Res
         }
         "find" | "rfind" | "index" | "rindex" | "count" => {
             let [part, start, end] = given.take(method, ["/", "/start", "/end"])?;
-            let part = text_of(&required(part, method, "sub")?, method)?;
-            find(of, method, &part, [start, end])?
+            let part = expect_text(&require(part, method, "sub")?, method)?;
+            find(string, method, &part, [start, end])?
         }
         "center" | "ljust" | "rjust" => {
             let [width, fill] = given.take(method, ["/", "/fillchar"])?;
-            let width = size_of(&required(width, method, "width")?, method)?;
+            let width = expect_size(&require(width, method, "width")?, method)?;
             let fill = match fill {
                 None => ' ',
-                Some(fill) => one_char(&text_of(&fill, method)?)?,
+                Some(fill) => one_char(&expect_text(&fill, method)?)?,
             };
-            justify(of, method, width, fill, fuel)?.into()
+            justify(string, method, width, fill, fuel)?.into()
         }
         "zfill" => {
             let [width] = given.take(method, ["/"])?;
-            let width = size_of(&required(width, method, "width")?, method)?;
+            let width = expect_size(&require(width, method, "width")?, method)?;
             fuel.take_text(width)?;
-            let sign = if of.starts_with(['+', '-']) { &of[..1] } else { "" };
-            let missing = width.saturating_sub(of.chars().count());
-            format!("{sign}{}{}", "0".repeat(missing), &of[sign.len()..]).into()
+            let sign = if string.starts_with(['+', '-']) { &string[..1] } else { "" };
+            let missing = width.saturating_sub(string.chars().count());
+            format!("{sign}{}{}", "0".repeat(missing), &string[sign.len()..]).into()
         }
         "expandtabs" => {
             let [size] = given.take(method, ["tabsize"])?;
-            let size = size.map_or(Ok(8), |size| size_of(&size, method))?;
-            expand_tabs(of, size, fuel)?.into()
+            let size = size.map_or(Ok(8), |size| expect_size(&size, method))?;
+            expand_tabs(string, size, fuel)?.into()
         }
-        "format" => str_format::format(of, &given, fuel)?.into(),
+        "format" => str_format::format(string, &given, fuel)?.into(),
         "encode" | "format_map" | "maketrans" | "translate" => return unsupported(),
         _ => {
             let [] = given.take(method, [])?;
             match method {
-                "upper" => of.to_uppercase().into(),
-                "lower" => of.to_lowercase().into(),
-                "title" => letter_case::title(of)?.into(),
-                "capitalize" => letter_case::capitalize(of)?.into(),
-                "swapcase" => letter_case::swap_case(of).into(),
-                "casefold" if of.is_ascii() => of.to_ascii_lowercase().into(),
+                "upper" => string.to_uppercase().into(),
+                "lower" => string.to_lowercase().into(),
+                "title" => letter_case::title(string)?.into(),
+                "capitalize" => letter_case::capitalize(string)?.into(),
+                "swapcase" => letter_case::swap_case(string).into(),
+                "casefold" if string.is_ascii() => string.to_ascii_lowercase().into(),
                 "casefold" => return unsupported(),
-                _ => letter_case::is(of, method)?.into(),
+                _ => letter_case::matches_predicate(string, method)?.into(),
             }
         }
     })
 }
 
-/// Takes characters off the ends; without any, white space.
-pub(super) fn strip<'t>(of: &'t str, method: &str, chars: Option<&str>) -> &'t str {
+/// Removes these characters from one or both ends of a text. Without `chars` it removes white space.
+pub(super) fn strip<'t>(string: &'t str, method: &str, chars: Option<&str>) -> &'t str {
     let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
     match method {
-        "lstrip" => of.trim_start_matches(goes),
-        "rstrip" => of.trim_end_matches(goes),
-        _ => of.trim_matches(goes),
+        "lstrip" => string.trim_start_matches(goes),
+        "rstrip" => string.trim_end_matches(goes),
+        _ => string.trim_matches(goes),
     }
 }
 
-fn split<'t>(of: &'t str, separator: &str, from_end: bool, most: usize) -> Result<Vec<&'t str>> {
+fn split<'t>(
+    string: &'t str,
+    separator: &str,
+    from_end: bool,
+    most: usize,
+) -> Result<Vec<&'t str>> {
     if separator.is_empty() {
-        return Err(Fault::invalid("empty separator"));
+        return Err(RenderError::invalid("empty separator"));
     }
     let parts = most.saturating_add(1);
     if !from_end {
-        return Ok(of.splitn(parts, separator).collect());
+        return Ok(string.splitn(parts, separator).collect());
     }
-    let mut parts: Vec<_> = of.rsplitn(parts, separator).collect();
+    let mut parts: Vec<_> = string.rsplitn(parts, separator).collect();
     parts.reverse();
     Ok(parts)
 }
 
-/// Parts between white space; what is left when no more may be split keeps the space at its other end.
-fn split_spaces(of: &str, from_end: bool, most: usize) -> Vec<&str> {
+/// Splits a text at white space, at most `most` times. The last part keeps the white space inside it and at its far
+/// end.
+fn split_spaces(string: &str, from_end: bool, most: usize) -> Vec<&str> {
     let trim =
         |text| if from_end { strip(text, "rstrip", None) } else { strip(text, "lstrip", None) };
-    let (mut parts, mut rest) = (Vec::new(), trim(of));
+    let (mut parts, mut rest) = (Vec::new(), trim(string));
     while !rest.is_empty() {
         let at = if from_end { rest.rfind(is_space) } else { rest.find(is_space) };
         let Some(at) = at.filter(|_| parts.len() < most) else {
@@ -242,13 +249,13 @@ fn split_spaces(of: &str, from_end: bool, most: usize) -> Vec<&str> {
     parts
 }
 
-/// Lines by all that Python's `splitlines` takes for an end of one.
-pub(super) fn lines(of: &str, keep_ends: bool) -> Vec<&str> {
+/// Python's `splitlines`, which knows more line endings than `\n` and `\r\n`.
+pub(super) fn split_lines(string: &str, keep_ends: bool) -> Vec<&str> {
     let ends = |c: char| {
         matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
             || ('\u{1c}'..='\u{1e}').contains(&c)
     };
-    let (mut lines, mut rest) = (Vec::new(), of);
+    let (mut lines, mut rest) = (Vec::new(), string);
     while let Some(at) = rest.find(ends) {
         let end = match &rest[at..] {
             tail if tail.starts_with("\r\n") => 2,
@@ -263,16 +270,17 @@ pub(super) fn lines(of: &str, keep_ends: bool) -> Vec<&str> {
     lines
 }
 
-/// The byte range of characters `start` to `end`, as slices count them, with its first character's index.
-fn part(
-    of: &str,
-    bounds: [Option<Value>; 2],
+/// Converts the character positions `start` and `end` to byte positions, counted as in a slice. Also returns the index
+/// of the first character. Returns `None` if the range is empty because `start` is after `end`.
+fn byte_range(
+    string: &str,
+    bounds: [Option<PyValue>; 2],
     method: &str,
 ) -> Result<Option<(usize, usize, usize)>> {
-    let length = of.chars().count() as i128;
+    let length = string.chars().count() as i128;
     let [start, end] = bounds.map(|bound| match bound {
-        None | Some(Value::None) => Ok(None),
-        Some(bound) => int_of(&bound, method).map(Some),
+        None | Some(PyValue::None) => Ok(None),
+        Some(bound) => expect_int(&bound, method).map(Some),
     });
     let clamp = |bound: i128| if bound < 0 { (bound + length).max(0) } else { bound };
     let start = start?.map_or(0, clamp);
@@ -280,49 +288,58 @@ fn part(
     if start > end {
         return Ok(None);
     }
-    let byte = |index: i128| of.char_indices().nth(index as usize).map_or(of.len(), |(at, _)| at);
+    let byte =
+        |index: i128| string.char_indices().nth(index as usize).map_or(string.len(), |(at, _)| at);
     Ok(Some((byte(start), byte(end), start as usize)))
 }
 
-fn affixed(of: &str, method: &str, given: Arguments) -> Result<bool> {
+fn has_affix(string: &str, method: &str, given: Arguments) -> Result<bool> {
     let [affix, start, end] = given.take(method, ["/", "/start", "/end"])?;
-    let affix = required(affix, method, "prefix")?;
+    let affix = require(affix, method, "prefix")?;
     let affixes = match &affix {
-        Value::Tuple(items) => items.items.clone(),
+        PyValue::Tuple(items) => items.items.clone(),
         one => vec![one.clone()],
     };
     let affixes: Vec<_> =
-        affixes.iter().map(|affix| text_of(affix, method)).collect::<Result<_>>()?;
-    let Some((from, to, _)) = part(of, [start, end], method)? else { return Ok(false) };
-    let of = &of[from..to];
+        affixes.iter().map(|affix| expect_text(affix, method)).collect::<Result<_>>()?;
+    let Some((from, to, _)) = byte_range(string, [start, end], method)? else { return Ok(false) };
+    let string = &string[from..to];
     Ok(affixes.iter().any(|affix| match method {
-        "startswith" => of.starts_with(&**affix),
-        _ => of.ends_with(&**affix),
+        "startswith" => string.starts_with(&**affix),
+        _ => string.ends_with(&**affix),
     }))
 }
 
-/// Replaces at most so many; a negative number means all.
-pub(super) fn replace(of: &str, old: &str, new: &str, count: i128, fuel: &Fuel) -> Result<String> {
+/// Replaces at most `count` occurrences, or all if `count` is negative.
+pub(super) fn replace(
+    string: &str,
+    old: &str,
+    new: &str,
+    count: i128,
+    fuel: &Fuel,
+) -> Result<String> {
     let most = usize::try_from(count).unwrap_or(usize::MAX);
-    let found = of.matches(old).count().min(most);
-    fuel.take_text(of.len().saturating_add(found.saturating_mul(new.len())))?;
-    Ok(of.replacen(old, new, most))
+    let found = string.matches(old).count().min(most);
+    fuel.take_text(string.len().saturating_add(found.saturating_mul(new.len())))?;
+    Ok(string.replacen(old, new, most))
 }
 
-fn find(of: &str, method: &str, sought: &str, bounds: [Option<Value>; 2]) -> Result<Value> {
-    let range = part(of, bounds, method)?;
+fn find(string: &str, method: &str, sought: &str, bounds: [Option<PyValue>; 2]) -> Result<PyValue> {
+    let range = byte_range(string, bounds, method)?;
     if method == "count" {
-        return Ok(range.map_or(0, |(from, to, _)| of[from..to].matches(sought).count()).into());
+        return Ok(range
+            .map_or(0, |(from, to, _)| string[from..to].matches(sought).count())
+            .into());
     }
     let found = range.and_then(|(from, to, start)| {
-        let within = &of[from..to];
+        let within = &string[from..to];
         let at = if method.starts_with('r') { within.rfind(sought) } else { within.find(sought) };
         at.map(|at| start + within[..at].chars().count())
     });
     match found {
         Some(at) => Ok(at.into()),
-        None if method.ends_with("index") => Err(Fault::invalid("substring not found")),
-        None => Ok(Value::Int(-1)),
+        None if method.ends_with("index") => Err(RenderError::invalid("substring not found")),
+        None => Ok(PyValue::Int(-1)),
     }
 }
 
@@ -330,33 +347,34 @@ fn one_char(text: &str) -> Result<char> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(one), None) => Ok(one),
-        _ => Err(Fault::invalid("The fill character must be exactly one character long")),
+        _ => Err(RenderError::invalid("The fill character must be exactly one character long")),
     }
 }
 
-/// Fills up to a width, on the other side or on both.
+/// Pads a text to `width` characters. The method `ljust` pads on the right, `rjust` on the left, `center` on both
+/// sides.
 pub(super) fn justify(
-    of: &str,
+    string: &str,
     method: &str,
     width: usize,
     fill: char,
     fuel: &Fuel,
 ) -> Result<String> {
     fuel.take_text(width.saturating_mul(fill.len_utf8()))?;
-    let missing = width.saturating_sub(of.chars().count());
+    let missing = width.saturating_sub(string.chars().count());
     let left = match method {
         "ljust" => 0,
         "rjust" => missing,
-        // Where both sides differ, Python's left one is longer if the width is odd.
+        // If the two sides differ, Python makes the left one longer for an odd width.
         _ => missing / 2 + (missing & width & 1),
     };
     let fill = |count: usize| String::from(fill).repeat(count);
-    Ok(format!("{}{of}{}", fill(left), fill(missing - left)))
+    Ok(format!("{}{string}{}", fill(left), fill(missing - left)))
 }
 
-fn expand_tabs(of: &str, size: usize, fuel: &Fuel) -> Result<String> {
+fn expand_tabs(string: &str, size: usize, fuel: &Fuel) -> Result<String> {
     let (mut out, mut column) = (String::new(), 0);
-    for c in of.chars() {
+    for c in string.chars() {
         if c == '\t' {
             let count = if size == 0 { 0 } else { size - column % size };
             fuel.take_text(count)?;

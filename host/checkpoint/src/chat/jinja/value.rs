@@ -1,6 +1,9 @@
-//! Values of a template, with Python's meaning of truth, equality, order and length.
+//! The values of a template. Truth, equality, order and length have the meaning that they have in Python.
 
-use super::fault::{DEEPEST, Fault, Result};
+use super::{
+    fuel::MAX_DEPTH,
+    render_error::{RenderError, Result},
+};
 use indexmap::{Equivalent, IndexMap};
 use std::{
     cell::RefCell,
@@ -9,48 +12,49 @@ use std::{
     rc::Rc,
 };
 
-/// A value. Lists and dicts never change once they are made, for transformers renders in an immutable sandbox.
+/// A value that a template works with. Lists and dicts never change after they are made, because transformers renders
+/// in Jinja2's immutable sandbox.
 #[derive(Clone, Debug)]
-pub(in crate::chat) enum Value {
-    /// A name, attribute or item that there is none of; holds why.
+pub(in crate::chat) enum PyValue {
+    /// A name, attribute or item that does not exist. Holds the message of the error that most uses of it raise.
     Undefined(Rc<str>),
     None,
     Bool(bool),
-    /// Python's integers have no bound; sums beyond 128 bits are refused.
+    /// An integer. Python's integers have no limit; here an operation whose result needs more than 128 bits is refused.
     Int(i128),
     Float(f64),
     Str(Rc<str>),
-    /// A text that `safe` or `escape` marked. It prints as it is; what would escape other text is refused.
+    /// A text that the filter `safe` or `escape` marked as safe. It prints unchanged. Operations that would escape
+    /// another text are refused.
     Markup(Rc<str>),
-    List(Rc<Sequence>),
-    Tuple(Rc<Sequence>),
-    /// A tuple of `groupby` with its names `grouper` and `list`.
-    Group(Rc<Sequence>),
-    Dict(Rc<Dict>),
-    /// `keys()`, `values()` or `items()`.
-    View(View, Rc<Dict>),
-    Range(Range),
-    /// What can be gone through once: a generator of `map` and its like, or `reverse`.
-    Iterator(Rc<Iterator>),
-    /// A value that the interpreter holds, because it changes.
-    Held(Held, usize),
-    /// A method with what it belongs to.
-    Method(Rc<Value>, Rc<str>),
-    /// A function that every template has.
-    Function(Function),
+    List(Rc<PySequence>),
+    Tuple(Rc<PySequence>),
+    /// A pair that the filter `groupby` makes: a tuple whose items are also named `grouper` and `list`.
+    Group(Rc<PySequence>),
+    Dict(Rc<PyDict>),
+    /// The result of a dict's `keys()`, `values()` or `items()`.
+    View(DictView, Rc<PyDict>),
+    Range(PyRange),
+    /// An iterator, which can be read once: a generator from `map` or a similar filter, or the result of `reverse`.
+    Iterator(Rc<PyIterator>),
+    /// An object whose state changes. The interpreter stores the state, and the number is its index there.
+    Stateful(StatefulKind, usize),
+    /// A method and the value that it belongs to.
+    Method(Rc<PyValue>, Rc<str>),
+    Function(BuiltinFunction),
 }
 
-/// Which of a dict's views.
+/// Which view of a dict a [`PyValue::View`] is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::chat) enum View {
+pub(in crate::chat) enum DictView {
     Keys,
     Values,
     Items,
 }
 
-/// What the interpreter holds.
+/// The types of Jinja2 whose objects change while a template is rendered.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::chat) enum Held {
+pub(in crate::chat) enum StatefulKind {
     Namespace,
     Loop,
     Macro,
@@ -58,9 +62,9 @@ pub(in crate::chat) enum Held {
     Joiner,
 }
 
-/// Functions that every template has.
+/// Global functions that every template can call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::chat) enum Function {
+pub(in crate::chat) enum BuiltinFunction {
     Range,
     Dict,
     Namespace,
@@ -71,47 +75,49 @@ pub(in crate::chat) enum Function {
     StrftimeNow,
 }
 
-/// Values in order, and how deep they nest.
+/// The items of a list or tuple, and how deep they nest.
 #[derive(Debug)]
-pub(in crate::chat) struct Sequence {
-    pub(super) items: Vec<Value>,
+pub(in crate::chat) struct PySequence {
+    pub(super) items: Vec<PyValue>,
     depth: usize,
 }
 
-/// Values by key in the order of their first mention, and how deep they nest.
+/// The entries of a dict in insertion order, and how deep they nest.
 #[derive(Debug)]
-pub(in crate::chat) struct Dict {
-    pub(super) entries: IndexMap<Key, Value>,
+pub(in crate::chat) struct PyDict {
+    pub(super) entries: IndexMap<DictKey, PyValue>,
     depth: usize,
 }
 
 /// Python's `range`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::chat) struct Range {
+pub(in crate::chat) struct PyRange {
     pub(super) start: i128,
     pub(super) stop: i128,
     pub(super) step: i128,
 }
 
-/// Items that are still to come.
+/// An iterator of Python, which yields each item once.
 #[derive(Debug)]
-pub(in crate::chat) struct Iterator {
+pub(in crate::chat) struct PyIterator {
+    /// The name of its Python type.
     pub(super) kind: &'static str,
-    pub(super) left: RefCell<VecDeque<Value>>,
+    /// The items that have not been read yet.
+    pub(super) left: RefCell<VecDeque<PyValue>>,
 }
 
-/// A value that can be a dict's key.
+/// A value that can be a key of a dict.
 #[derive(Clone, Debug)]
-pub(in crate::chat) struct Key(Value);
+pub(in crate::chat) struct DictKey(PyValue);
 
-impl Key {
-    /// Refuses what Python cannot hash.
-    pub(super) fn new(value: Value) -> Result<Self> {
+impl DictKey {
+    /// Fails for a value that Python cannot hash: a list, a dict, or a tuple that contains one.
+    pub(super) fn new(value: PyValue) -> Result<Self> {
         match &value {
-            Value::List(_) | Value::Dict(_) | Value::View(..) => {
-                Err(Fault::invalid(format!("unhashable type: '{}'", value.type_name())))
+            PyValue::List(_) | PyValue::Dict(_) | PyValue::View(..) => {
+                Err(RenderError::invalid(format!("unhashable type: '{}'", value.type_name())))
             }
-            Value::Tuple(items) | Value::Group(items) => {
+            PyValue::Tuple(items) | PyValue::Group(items) => {
                 for item in &items.items {
                     Self::new(item.clone())?;
                 }
@@ -122,29 +128,29 @@ impl Key {
     }
 
     pub(super) fn text(text: &str) -> Self {
-        Self(Value::from(text))
+        Self(PyValue::from(text))
     }
 
-    pub(super) fn value(&self) -> &Value {
+    pub(super) fn value(&self) -> &PyValue {
         &self.0
     }
 }
 
-impl PartialEq for Key {
+impl PartialEq for DictKey {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl Eq for Key {}
+impl Eq for DictKey {}
 
-impl Hash for Key {
+impl Hash for DictKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
-            Value::Str(text) | Value::Markup(text) => text.hash(state),
-            Value::Bool(value) => i128::from(*value).hash(state),
-            Value::Int(value) => value.hash(state),
-            Value::Float(value) => match whole(*value) {
+            PyValue::Str(text) | PyValue::Markup(text) => text.hash(state),
+            PyValue::Bool(value) => i128::from(*value).hash(state),
+            PyValue::Int(value) => value.hash(state),
+            PyValue::Float(value) => match float_to_integer(*value) {
                 Some(value) => value.hash(state),
                 None => value.to_bits().hash(state),
             },
@@ -153,81 +159,83 @@ impl Hash for Key {
     }
 }
 
-impl Equivalent<Key> for str {
-    fn equivalent(&self, key: &Key) -> bool {
-        matches!(&key.0, Value::Str(text) | Value::Markup(text) if **text == *self)
+impl Equivalent<DictKey> for str {
+    fn equivalent(&self, key: &DictKey) -> bool {
+        matches!(&key.0, PyValue::Str(text) | PyValue::Markup(text) if **text == *self)
     }
 }
 
-/// A float's value where it is a whole number that fits.
-pub(super) fn whole(value: f64) -> Option<i128> {
+/// Returns the integer that equals this float. Returns `None` if it has a fraction or 1e38 or more as its magnitude.
+pub(super) fn float_to_integer(value: f64) -> Option<i128> {
     (value.fract() == 0.0 && value.abs() < 1e38).then_some(value as i128)
 }
 
-fn deeper<'a>(items: impl std::iter::Iterator<Item = &'a Value>) -> Result<usize> {
-    let depth = 1 + items.map(Value::depth).max().unwrap_or(0);
-    if depth > DEEPEST {
-        return Err(Fault::unsupported(format!("values nest more than {DEEPEST} deep")));
+/// Returns the depth of a collection with these items. Fails if it is more than [`MAX_DEPTH`].
+fn checked_depth<'a>(items: impl Iterator<Item = &'a PyValue>) -> Result<usize> {
+    let depth = 1 + items.map(PyValue::depth).max().unwrap_or(0);
+    if depth > MAX_DEPTH {
+        return Err(RenderError::unsupported(format!("values nest more than {MAX_DEPTH} deep")));
     }
     Ok(depth)
 }
 
-impl Sequence {
-    pub(super) fn new(items: Vec<Value>) -> Result<Rc<Self>> {
-        let depth = deeper(items.iter())?;
+impl PySequence {
+    pub(super) fn new(items: Vec<PyValue>) -> Result<Rc<Self>> {
+        let depth = checked_depth(items.iter())?;
         Ok(Rc::new(Self { items, depth }))
     }
 }
 
-impl Dict {
-    pub(super) fn new(entries: IndexMap<Key, Value>) -> Result<Rc<Self>> {
-        let depth = deeper(entries.iter().flat_map(|(key, value)| [&key.0, value]))?;
+impl PyDict {
+    pub(super) fn new(entries: IndexMap<DictKey, PyValue>) -> Result<Rc<Self>> {
+        let depth = checked_depth(entries.iter().flat_map(|(key, value)| [&key.0, value]))?;
         Ok(Rc::new(Self { entries, depth }))
     }
 
-    pub(super) fn items(&self) -> Result<Vec<Value>> {
-        let pair = |(key, value): (&Key, &Value)| Value::tuple(vec![key.0.clone(), value.clone()]);
+    pub(super) fn items(&self) -> Result<Vec<PyValue>> {
+        let pair =
+            |(key, value): (&DictKey, &PyValue)| PyValue::tuple(vec![key.0.clone(), value.clone()]);
         self.entries.iter().map(pair).collect()
     }
 }
 
-impl Range {
+impl PyRange {
     pub(super) fn len(&self) -> usize {
         let Self { start, stop, step } = *self;
         let span = if step > 0 { stop - start } else { start - stop };
         if span <= 0 { 0 } else { ((span - 1) / step.abs() + 1) as usize }
     }
 
-    pub(super) fn get(&self, index: usize) -> Value {
-        Value::Int(self.start + self.step * index as i128)
+    pub(super) fn get(&self, index: usize) -> PyValue {
+        PyValue::Int(self.start + self.step * index as i128)
     }
 }
 
-impl Value {
+impl PyValue {
     pub(super) fn list(items: Vec<Self>) -> Result<Self> {
-        Ok(Self::List(Sequence::new(items)?))
+        Ok(Self::List(PySequence::new(items)?))
     }
 
     pub(super) fn tuple(items: Vec<Self>) -> Result<Self> {
-        Ok(Self::Tuple(Sequence::new(items)?))
+        Ok(Self::Tuple(PySequence::new(items)?))
     }
 
-    pub(super) fn dict(entries: IndexMap<Key, Self>) -> Result<Self> {
-        Ok(Self::Dict(Dict::new(entries)?))
+    pub(super) fn dict(entries: IndexMap<DictKey, Self>) -> Result<Self> {
+        Ok(Self::Dict(PyDict::new(entries)?))
     }
 
-    /// A list for a template's variables.
+    /// Makes a list for a template's variables.
     pub(in crate::chat) fn from_items(items: Vec<Self>) -> Result<Self> {
         Self::list(items)
     }
 
-    /// A dict for a template's variables.
+    /// Makes a dict for a template's variables.
     pub(in crate::chat) fn from_entries(entries: Vec<(&str, Self)>) -> Result<Self> {
-        Self::dict(entries.into_iter().map(|(name, value)| (Key::text(name), value)).collect())
+        Self::dict(entries.into_iter().map(|(name, value)| (DictKey::text(name), value)).collect())
     }
 
     pub(super) fn iterator(kind: &'static str, items: Vec<Self>) -> Self {
-        Self::Iterator(Rc::new(Iterator { kind, left: RefCell::new(items.into()) }))
+        Self::Iterator(Rc::new(PyIterator { kind, left: RefCell::new(items.into()) }))
     }
 
     fn depth(&self) -> usize {
@@ -237,7 +245,7 @@ impl Value {
             Self::Iterator(items) => {
                 1 + items.left.borrow().iter().map(Self::depth).max().unwrap_or(0)
             }
-            Self::Method(of, _) => 1 + of.depth(),
+            Self::Method(receiver, _) => 1 + receiver.depth(),
             _ => 0,
         }
     }
@@ -246,7 +254,7 @@ impl Value {
         matches!(self, Self::Undefined(_))
     }
 
-    /// The text, if it is one that nothing marked.
+    /// Returns the text of a `Str`. Returns `None` for all other values, `Markup` included.
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
@@ -254,7 +262,7 @@ impl Value {
         }
     }
 
-    /// An integer, of which `True` and `False` are two.
+    /// Returns the value as an integer. In Python `True` is 1 and `False` is 0.
     pub(super) fn as_int(&self) -> Option<i128> {
         match self {
             Self::Int(value) => Some(*value),
@@ -263,7 +271,7 @@ impl Value {
         }
     }
 
-    /// The name of the type, as Python says it.
+    /// The name that Python gives the type of this value.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Undefined(_) => "Undefined",
@@ -277,22 +285,22 @@ impl Value {
             Self::Tuple(_) => "tuple",
             Self::Group(_) => "_GroupTuple",
             Self::Dict(_) => "dict",
-            Self::View(View::Keys, _) => "dict_keys",
-            Self::View(View::Values, _) => "dict_values",
-            Self::View(View::Items, _) => "dict_items",
+            Self::View(DictView::Keys, _) => "dict_keys",
+            Self::View(DictView::Values, _) => "dict_values",
+            Self::View(DictView::Items, _) => "dict_items",
             Self::Range(_) => "range",
             Self::Iterator(items) => items.kind,
-            Self::Held(Held::Namespace, _) => "Namespace",
-            Self::Held(Held::Loop, _) => "LoopContext",
-            Self::Held(Held::Macro, _) => "Macro",
-            Self::Held(Held::Cycler, _) => "Cycler",
-            Self::Held(Held::Joiner, _) => "Joiner",
+            Self::Stateful(StatefulKind::Namespace, _) => "Namespace",
+            Self::Stateful(StatefulKind::Loop, _) => "LoopContext",
+            Self::Stateful(StatefulKind::Macro, _) => "Macro",
+            Self::Stateful(StatefulKind::Cycler, _) => "Cycler",
+            Self::Stateful(StatefulKind::Joiner, _) => "Joiner",
             Self::Method(..) => "method",
             Self::Function(_) => "function",
         }
     }
 
-    /// What `bool` says.
+    /// Whether Python's `bool(value)` is true.
     pub(super) fn is_true(&self) -> bool {
         match self {
             Self::Undefined(_) | Self::None => false,
@@ -303,7 +311,7 @@ impl Value {
         }
     }
 
-    /// What `len` says; none where it fails.
+    /// Python's `len(value)`. Returns `None` for a value without a length.
     pub(super) fn len(&self) -> Option<usize> {
         match self {
             Self::Undefined(_) => Some(0),
@@ -315,7 +323,7 @@ impl Value {
         }
     }
 
-    /// Everything that going through it yields. An iterator is empty afterwards.
+    /// Collects what a `for` loop over this value yields. An iterator is empty afterwards.
     pub(super) fn iterate(&self) -> Result<Vec<Self>> {
         Ok(match self {
             Self::Undefined(_) => Vec::new(),
@@ -324,15 +332,15 @@ impl Value {
                 text.chars().map(|c| Self::from(&*c.encode_utf8(&mut buffer))).collect()
             }
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.items.clone(),
-            Self::Dict(dict) | Self::View(View::Keys, dict) => {
+            Self::Dict(dict) | Self::View(DictView::Keys, dict) => {
                 dict.entries.keys().map(|key| key.0.clone()).collect()
             }
-            Self::View(View::Values, dict) => dict.entries.values().cloned().collect(),
-            Self::View(View::Items, dict) => dict.items()?,
+            Self::View(DictView::Values, dict) => dict.entries.values().cloned().collect(),
+            Self::View(DictView::Items, dict) => dict.items()?,
             Self::Range(range) => (0..range.len()).map(|index| range.get(index)).collect(),
             Self::Iterator(items) => std::mem::take(&mut *items.left.borrow_mut()).into(),
             other => {
-                return Err(Fault::invalid(format!(
+                return Err(RenderError::invalid(format!(
                     "'{}' object is not iterable",
                     other.type_name()
                 )));
@@ -340,7 +348,7 @@ impl Value {
         })
     }
 
-    /// The items of what is ordered and can be indexed, texts aside.
+    /// Returns the items of a list or tuple, and `None` for all other values.
     pub(super) fn items(&self) -> Option<&[Self]> {
         match self {
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => Some(&items.items),
@@ -348,15 +356,15 @@ impl Value {
         }
     }
 
-    /// Fails where the value is none, for most of what can be done with a value fails then.
+    /// Fails if the value is undefined. Most operations in Jinja2 fail on an undefined value.
     pub(super) fn refuse_undefined(&self) -> Result<()> {
         match self {
-            Self::Undefined(why) => Err(Fault::invalid(&**why)),
+            Self::Undefined(why) => Err(RenderError::invalid(&**why)),
             _ => Ok(()),
         }
     }
 
-    /// The number, if it is one.
+    /// Returns the value as a float if it is a number, `True` and `False` included.
     pub(super) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Float(value) => Some(*value),
@@ -365,25 +373,25 @@ impl Value {
     }
 }
 
-impl From<&str> for Value {
+impl From<&str> for PyValue {
     fn from(text: &str) -> Self {
         Self::Str(text.into())
     }
 }
 
-impl From<String> for Value {
+impl From<String> for PyValue {
     fn from(text: String) -> Self {
         Self::Str(text.into())
     }
 }
 
-impl From<bool> for Value {
+impl From<bool> for PyValue {
     fn from(value: bool) -> Self {
         Self::Bool(value)
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for PyValue {
     fn from(value: usize) -> Self {
         Self::Int(value as i128)
     }

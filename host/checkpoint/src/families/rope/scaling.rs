@@ -1,18 +1,18 @@
-//! How published models stretch the frequencies of their rotary embeddings.
+//! The methods by which published models stretch the frequencies of their rotary embeddings.
 
 use crate::{Error, Result, config::RopeParameters};
 use std::f64::consts::PI;
 
-/// The dimensions of a head that are rotated.
+/// The number of dimensions of a head that are rotated. It is even and above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rotated(usize);
+pub(super) struct RotatedWidth(usize);
 
-impl Rotated {
-    /// Of a head `width` wide, a share.
+impl RotatedWidth {
+    /// Takes a share, from 0 to 1, of a head with `width` dimensions.
     ///
     /// # Errors
-    /// It is not an even number of those there are.
-    pub fn of(width: usize, share: f64) -> Result<Self> {
+    /// Returns an error if the result is 0, odd, or larger than `width`.
+    pub(super) fn new(width: usize, share: f64) -> Result<Self> {
         let rotated = (width as f64 * share) as usize;
         if rotated == 0 || rotated > width || !rotated.is_multiple_of(2) {
             return Err(Error::Invalid(format!(
@@ -22,8 +22,8 @@ impl Rotated {
         Ok(Self(rotated))
     }
 
-    /// The same where [`Self::exponent`] is to be a number.
-    pub fn with_growing_base(self) -> Result<Self> {
+    /// Refuses 2 rotated dimensions, for which [`Self::exponent`] is not finite.
+    pub(super) fn with_growing_base(self) -> Result<Self> {
         match self.0 {
             2 => Err(Error::Invalid(
                 "rope_type 'dynamic' needs more than 2 rotated dimensions of a head".to_owned(),
@@ -32,35 +32,35 @@ impl Rotated {
         }
     }
 
-    /// Pairs of dimensions.
-    pub fn pairs(self) -> usize {
+    /// Returns the number of pairs of dimensions.
+    pub(super) fn pairs(self) -> usize {
         self.0 / 2
     }
 
-    /// `theta^(-2i / rotated)` of each pair i, radians per position.
-    pub fn frequencies(self, theta: f64) -> Vec<f64> {
+    /// Returns `theta^(-2i / rotated)` for each pair i, in radians per position, `[rotated / 2]`.
+    pub(super) fn frequencies(self, theta: f64) -> Vec<f64> {
         let exponent = |pair: usize| -2.0 * pair as f64 / self.0 as f64;
         (0..self.pairs()).map(|pair| theta.powf(exponent(pair))).collect()
     }
 
-    /// The power of the context's growth by which dynamic NTK multiplies the base.
-    pub fn exponent(self) -> f64 {
+    /// Returns the exponent of dynamic NTK: the base is multiplied by the growth of the context to this power.
+    pub(super) fn exponent(self) -> f64 {
         self.0 as f64 / (self.0 as f64 - 2.0)
     }
 }
 
-/// Llama 3.1's: long wavelengths are stretched, short ones kept, those between interpolated (Meta's `llama_models`,
-/// `apply_scaling`).
-pub struct Llama3 {
+/// The scaling of Llama 3.1: long wavelengths are stretched, short ones are unchanged, and those between are
+/// interpolated (`apply_scaling` in Meta's `llama_models`).
+pub(super) struct Llama3Scaling {
     pub factor: f64,
     pub low: f64,
     pub high: f64,
     pub original: f64,
 }
 
-impl Llama3 {
-    /// Of a frequency.
-    pub fn scale(&self, frequency: f64) -> f64 {
+impl Llama3Scaling {
+    /// Returns the scaled value of a frequency.
+    pub(super) fn scale(&self, frequency: f64) -> f64 {
         let wavelength = 2.0 * PI / frequency;
         if wavelength < self.original / self.high {
             frequency
@@ -73,37 +73,37 @@ impl Llama3 {
     }
 }
 
-/// YaRN (arXiv 2309.00071).
-pub struct Yarn {
+/// The scaling of YaRN (arXiv 2309.00071).
+pub(super) struct YarnScaling {
     pub factor: f64,
     pub original: f64,
 }
 
-impl Yarn {
-    /// What cosines and sines are multiplied by.
-    pub fn attention_factor(&self, parameters: &RopeParameters) -> f64 {
+impl YarnScaling {
+    /// Returns the number by which cosines and sines are multiplied.
+    pub(super) fn attention_factor(&self, parameters: &RopeParameters) -> f64 {
         if let Some(given) = parameters.attention_factor {
             return given;
         }
-        let of = |scale: f64| 0.1 * scale * self.factor.max(1.0).ln() + 1.0;
-        // transformers takes 0 for absent.
+        let factor_of = |scale: f64| 0.1 * scale * self.factor.max(1.0).ln() + 1.0;
+        // transformers treats 0 as absent.
         let given = |value: Option<f64>| value.filter(|&value| value != 0.0);
         match (given(parameters.mscale), given(parameters.mscale_all_dim)) {
-            (Some(scale), Some(of_all)) => of(scale) / of(of_all),
-            _ => of(1.0),
+            (Some(scale), Some(scale_all)) => factor_of(scale) / factor_of(scale_all),
+            _ => factor_of(1.0),
         }
     }
 
-    /// Pairs that turn often over the original context keep their frequency, those that turn seldom are stretched, and those
-    /// between are blended.
-    pub fn frequencies(
+    /// Returns the scaled frequency of each pair, `[rotated / 2]`. Pairs with many rotations over the original
+    /// context are unchanged, pairs with few rotations are stretched, and those between are blended.
+    pub(super) fn frequencies(
         &self,
         parameters: &RopeParameters,
         theta: f64,
-        rotated: Rotated,
+        rotated: RotatedWidth,
     ) -> Vec<f64> {
         let width = rotated.0 as f64;
-        // The pair that turns so many times over the original context.
+        // The pair that makes this many rotations over the original context.
         let pair_of = |rotations: f64| {
             width * (self.original / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln())
         };

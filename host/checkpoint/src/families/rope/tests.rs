@@ -12,7 +12,7 @@ fn fixture() -> Vec<Value> {
 }
 
 fn shape(config: &Value) -> families::Shape {
-    families::of_json(config.clone(), Path::new("config.json")).unwrap().1
+    families::from_json(config.clone(), Path::new("config.json")).unwrap().1
 }
 
 #[test]
@@ -47,13 +47,13 @@ fn a_sequence_has_keys_of_one_set() {
     let longrope = cases.iter().find(|case| case["kind"] == "longrope").unwrap();
     let original = longrope["original"].as_u64().unwrap() as usize;
     let rope = &shape(&longrope["config"]).ropes[0];
-    assert!(rope.check(original, original).is_ok());
-    assert!(rope.check(original + 1, original + 9).is_ok());
-    let refused = rope.check(original - 1, original + 1).unwrap_err();
+    assert!(rope.check_sequence(original, original).is_ok());
+    assert!(rope.check_sequence(original + 1, original + 9).is_ok());
+    let refused = rope.check_sequence(original - 1, original + 1).unwrap_err();
     assert!(refused.ends_with("generate at most 2 tokens"), "{refused}");
-    assert!(rope.range(original).serves(rope.range(1)));
-    assert!(!rope.range(original + 1).serves(rope.range(1)));
-    assert!(rope.range(original + 1).serves(rope.range(original + 2)));
+    assert!(rope.range(original).is_compatible_with(rope.range(1)));
+    assert!(!rope.range(original + 1).is_compatible_with(rope.range(1)));
+    assert!(rope.range(original + 1).is_compatible_with(rope.range(original + 2)));
 }
 
 #[test]
@@ -64,6 +64,6 @@ fn a_growing_base_goes_beyond_the_context() {
     let declared = config["max_position_embeddings"].as_u64().unwrap() as usize;
     assert_eq!(shape.context, 4 * declared);
     let range = |length| shape.rope_range(length);
-    assert!(range(declared).serves(range(1)));
-    assert!(!range(declared + 1).serves(range(declared + 1)));
+    assert!(range(declared).is_compatible_with(range(1)));
+    assert!(!range(declared + 1).is_compatible_with(range(declared + 1)));
 }

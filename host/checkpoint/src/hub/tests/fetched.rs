@@ -1,4 +1,4 @@
-//! What the network brings.
+//! Downloads from the Hub.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn a_model_is_fetched_once_and_then_read_without_the_hub() {
     let home = Home::new();
     let hub = double::Hub::new(ID, model()).serve();
-    let folder = home.online(&hub, Kind::Model, &[]).unwrap();
+    let folder = home.online(&hub, RequestedFiles::Model, &[]).unwrap();
     assert_eq!(folder, home.snapshot());
     for (name, bytes) in model().iter().filter(|(name, _)| name != "README.md") {
         assert_eq!(&fs::read(folder.join(name)).unwrap(), bytes);
@@ -19,16 +19,16 @@ fn a_model_is_fetched_once_and_then_read_without_the_hub() {
     assert!(absent.is_file());
 
     let asked = hub.asked().len();
-    assert_eq!(home.online(&hub, Kind::Model, &[]).unwrap(), folder);
+    assert_eq!(home.online(&hub, RequestedFiles::Model, &[]).unwrap(), folder);
     assert_eq!(hub.asked().len(), asked);
-    assert_eq!(home.offline(Kind::Model, COMMIT).unwrap(), folder);
+    assert_eq!(home.offline(RequestedFiles::Model, COMMIT).unwrap(), folder);
 }
 
 #[test]
-fn the_token_goes_to_the_hub_alone() {
+fn the_token_is_sent_to_the_hub_only() {
     let home = Home::new();
     let hub = double::Hub::new(ID, model()).with_access(Access::Private).serve();
-    home.online(&hub, Kind::Model, &[("HF_TOKEN", "hf_right")]).unwrap();
+    home.online(&hub, RequestedFiles::Model, &[("HF_TOKEN", "hf_right")]).unwrap();
     for asked in hub.asked() {
         assert_eq!(asked.token.is_none(), asked.is_cdn, "{asked:?}");
     }
@@ -36,10 +36,10 @@ fn the_token_goes_to_the_hub_alone() {
 }
 
 #[test]
-fn a_download_that_breaks_off_goes_on() {
+fn an_interrupted_download_continues() {
     let home = Home::new();
     let is_weights = |path: &str| path.contains("model.safetensors");
-    // Breaks off twice, then stands still, then the range is passed over.
+    // The connection breaks twice, then stalls, and then the server ignores the range.
     let hub = double::Hub::new(ID, model()).with_faults(move |asked| {
         match (asked.is_cdn && is_weights(&asked.path), asked.before) {
             (true, 0 | 1) => Some(Fault::Cut(30_000)),
@@ -49,16 +49,17 @@ fn a_download_that_breaks_off_goes_on() {
         }
     });
     let hub = hub.serve();
-    let folder = home.online(&hub, Kind::Model, &[("HF_HUB_DOWNLOAD_TIMEOUT", "1")]).unwrap();
+    let folder =
+        home.online(&hub, RequestedFiles::Model, &[("HF_HUB_DOWNLOAD_TIMEOUT", "1")]).unwrap();
     assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), WEIGHTS);
     let from: Vec<_> =
         hub.asked().iter().filter(|asked| asked.is_cdn).map(|asked| asked.from).collect();
     assert_eq!(from, [None, Some(30_000), Some(60_000), Some(70_000)]);
 }
 
-/// What an interrupted process leaves is used, be it llem or an older huggingface_hub.
+/// A partial file from an interrupted process is used, whether llem or an older huggingface_hub wrote it.
 #[test]
-fn a_part_that_is_there_is_completed() {
+fn a_partial_file_is_completed() {
     for (part, from) in
         [(&WEIGHTS[..40_000], Some(40_000)), (&[9; 50], Some(50)), (&[7; 200_000], None)]
     {
@@ -68,7 +69,7 @@ fn a_part_that_is_there_is_completed() {
         let blob = home.repository().join("blobs").join(hex(WEIGHTS));
         let incomplete = blob.with_extension("incomplete");
         fs::write(&incomplete, part).unwrap();
-        home.online(&hub, Kind::Model, &[]).unwrap();
+        home.online(&hub, RequestedFiles::Model, &[]).unwrap();
         assert_eq!(fs::read(&blob).unwrap(), WEIGHTS);
         assert!(!incomplete.exists());
         let asked = hub.asked().into_iter().find(|asked| asked.is_cdn).unwrap();
@@ -77,7 +78,7 @@ fn a_part_that_is_there_is_completed() {
 }
 
 #[test]
-fn shards_and_folders_within_are_fetched() {
+fn shards_and_subfolders_are_fetched() {
     let index = br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
     let hub = with(&[
         ("config.json", b"{}"),
@@ -89,7 +90,7 @@ fn shards_and_folders_within_are_fetched() {
         ("onnx/model.onnx", b""),
     ]);
     let home = Home::new();
-    let folder = home.online(&hub.serve(), Kind::Model, &[]).unwrap();
+    let folder = home.online(&hub.serve(), RequestedFiles::Model, &[]).unwrap();
     for name in [
         "model-1.safetensors",
         "model-2.safetensors",
@@ -110,7 +111,7 @@ fn processes_that_fetch_the_same_fetch_it_once() {
         for _ in 0..3 {
             scope.spawn(|| {
                 together.wait();
-                home.online(&hub, Kind::Model, &[]).unwrap();
+                home.online(&hub, RequestedFiles::Model, &[]).unwrap();
             });
         }
     });

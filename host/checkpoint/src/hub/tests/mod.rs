@@ -1,35 +1,35 @@
-//! The cache and the network, against caches laid out by hand and a double of the Hub.
+//! Tests of the cache and the network, with hand-made caches and a double of the Hub.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../../../../tests/doubles/hub.rs"]
-#[allow(dead_code, reason = "whole-program tests use the rest")]
-pub mod double;
+#[allow(dead_code, unreachable_pub, reason = "whole-program tests use the rest")]
+mod double;
 
 mod cached;
 mod failures;
 mod fetched;
 mod peers;
 
-use super::{Hub, Kind, settings::Settings};
+use super::{HubRevision, RequestedFiles, settings::HubSettings};
 use double::{Access, COMMIT, Fault, Running, hex};
 use std::{fs, os::unix::fs::symlink, path::PathBuf, sync::Barrier, thread};
 use tempfile::TempDir;
 
-pub const ID: &str = "acme/small";
-const ADAPTER: Kind<'static> =
-    Kind::Adapter { config: "adapter_config.json", weights: "adapter_model.safetensors" };
+const ID: &str = "acme/small";
+const ADAPTER: RequestedFiles<'static> =
+    RequestedFiles::Adapter { config: "adapter_config.json", weights: "adapter_model.safetensors" };
 const WEIGHTS: &[u8] = &[7; 100_000];
 
-/// A home of the Hub's cache.
-pub struct Home(TempDir);
+/// A temporary `HF_HOME`.
+struct Home(TempDir);
 
 impl Home {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -37,11 +37,11 @@ impl Home {
         self.path("hub/models--acme--small")
     }
 
-    pub fn snapshot(&self) -> PathBuf {
+    fn snapshot(&self) -> PathBuf {
         self.repository().join("snapshots").join(COMMIT)
     }
 
-    /// Puts a snapshot there, with these empty files.
+    /// Makes a snapshot with these files, each of which contains `{}`.
     fn fill(&self, names: &[&str]) {
         fs::create_dir_all(self.snapshot()).unwrap();
         for name in names {
@@ -55,31 +55,33 @@ impl Home {
         fs::write(file, COMMIT).unwrap();
     }
 
-    fn settings(&self, more: &[(&str, &str)]) -> Settings {
-        Settings::of(&|name| match more.iter().find(|(given, _)| *given == name) {
+    fn settings(&self, more: &[(&str, &str)]) -> HubSettings {
+        HubSettings::from_variables(&|name| match more.iter().find(|(given, _)| *given == name) {
             Some((_, value)) => Some(value.into()),
             None => (name == "HF_HOME").then(|| self.0.path().into()),
         })
         .unwrap()
     }
 
-    pub fn offline(&self, kind: Kind<'_>, revision: &str) -> Result<PathBuf, String> {
+    fn offline(&self, kind: RequestedFiles<'_>, revision: &str) -> Result<PathBuf, String> {
         let settings = self.settings(&[("HF_HUB_OFFLINE", "1")]);
-        Hub::new(settings, ID, revision).fetch(kind).map_err(|error| error.to_string())
+        HubRevision::new(settings, ID, revision).fetch(kind).map_err(|error| error.to_string())
     }
 
-    pub fn online(
+    fn online(
         &self,
         hub: &Running,
-        kind: Kind<'_>,
+        kind: RequestedFiles<'_>,
         more: &[(&str, &str)],
     ) -> Result<PathBuf, String> {
         let more = [&[("HF_ENDPOINT", &hub.endpoint[..])], more].concat();
-        Hub::new(self.settings(&more), ID, "main").fetch(kind).map_err(|error| error.to_string())
+        HubRevision::new(self.settings(&more), ID, "main")
+            .fetch(kind)
+            .map_err(|error| error.to_string())
     }
 }
 
-pub fn model() -> Vec<(String, Vec<u8>)> {
+fn model() -> Vec<(String, Vec<u8>)> {
     let files: [(&str, &[u8]); 4] = [
         ("README.md", b"# small"),
         ("config.json", b"{}"),
@@ -94,7 +96,7 @@ fn with(files: &[(&str, &[u8])]) -> double::Hub {
     double::Hub::new(ID, files)
 }
 
-pub fn holds(sentence: &Result<PathBuf, String>, words: &[&str]) {
+fn assert_mentions(sentence: &Result<PathBuf, String>, words: &[&str]) {
     let sentence = sentence.as_ref().unwrap_err();
     for word in words {
         assert!(sentence.contains(word), "'{word}' is not in: {sentence}");

@@ -1,4 +1,4 @@
-//! The cache and the environment beside huggingface_hub itself, which `tests/peers/hub` runs.
+//! Compares the cache and the environment variables with huggingface_hub, which the script `tests/peers/hub` runs.
 
 use super::*;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// Runs the script; `None` where Python has no huggingface_hub.
+/// Runs the script. Returns `None` if Python does not have huggingface_hub.
 fn peer(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Option<Value> {
     static PYTHON: LazyLock<Option<OsString>> = LazyLock::new(|| {
         let python = std::env::var_os("LLEM_PYTHON").unwrap_or_else(|| "python3".into());
@@ -25,7 +25,7 @@ fn peer(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Option
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/hub");
     let mut command = Command::new(python);
     command.arg(script).args(arguments);
-    // Of the environment of these tests only what Python needs.
+    // Passes on only those variables of the environment that Python needs.
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).envs(environment.iter().copied());
     command.env("HF_HUB_DISABLE_PROGRESS_BARS", "1");
@@ -47,22 +47,25 @@ fn a_cache_that_huggingface_hub_filled_is_read_offline() {
             ("HF_ENDPOINT", &hub.endpoint),
             ("HF_HUB_DISABLE_SYMLINKS", symlinks),
         ];
-        // Half of it first.
+        // Fetch only one file first.
         let half = ["fetch", ID, revision, "config.json"];
         let Some(folder) = peer(&half, &environment, "") else { return };
         assert_eq!(home.snapshot().to_str(), folder.as_str());
-        holds(&home.offline(Kind::Model, revision), &["lacks model.safetensors:"]);
+        assert_mentions(
+            &home.offline(RequestedFiles::Model, revision),
+            &["lacks model.safetensors:"],
+        );
         peer(&["fetch", ID, revision], &environment, "");
         for revision in [revision, COMMIT] {
-            assert_eq!(home.offline(Kind::Model, revision).unwrap(), home.snapshot());
+            assert_eq!(home.offline(RequestedFiles::Model, revision).unwrap(), home.snapshot());
         }
         for (name, bytes) in model() {
             assert_eq!(fs::read(home.snapshot().join(name)).unwrap(), bytes);
         }
         if revision == "main" {
-            // Nor is the Hub asked for a tokenizer, for huggingface_hub has kept what it has.
+            // The Hub is not asked for a tokenizer, because huggingface_hub has stored the list of files.
             let asked = hub.asked().len();
-            home.online(&hub, Kind::Model, &[]).unwrap();
+            home.online(&hub, RequestedFiles::Model, &[]).unwrap();
             assert_eq!(hub.asked().len(), asked);
         }
     }
@@ -73,8 +76,9 @@ fn a_cache_that_was_filled_here_is_read_by_huggingface_hub() {
     let hub = double::Hub::new(ID, model()).serve();
     for symlinks in ["0", "1"] {
         let home = Home::new();
-        let folder =
-            home.online(&hub, Kind::Model, &[("HF_HUB_DISABLE_SYMLINKS", symlinks)]).unwrap();
+        let folder = home
+            .online(&hub, RequestedFiles::Model, &[("HF_HUB_DISABLE_SYMLINKS", symlinks)])
+            .unwrap();
         let path = home.path("");
         let environment = [("HF_HOME", path.to_str().unwrap())];
         let names = [
@@ -101,28 +105,28 @@ fn a_cache_that_was_filled_here_is_read_by_huggingface_hub() {
     }
 }
 
-/// Half here, the rest by huggingface_hub, and the other way round.
+/// llem fetches one half and huggingface_hub the other, and the other way round.
 #[test]
 fn each_completes_what_the_other_began() {
     let hub = double::Hub::new(ID, model()).serve();
     let home = Home::new();
     let path = home.path("");
     let environment = [("HF_HOME", path.to_str().unwrap()), ("HF_ENDPOINT", &hub.endpoint)];
-    home.online(&hub, Kind::Config, &[]).unwrap();
+    home.online(&hub, RequestedFiles::Config, &[]).unwrap();
     let Some(folder) = peer(&["fetch", ID, "main", "tokenizer.json"], &environment, "") else {
         return;
     };
     assert_eq!(home.snapshot().to_str(), folder.as_str());
-    home.online(&hub, Kind::Model, &[]).unwrap();
+    home.online(&hub, RequestedFiles::Model, &[]).unwrap();
     peer(&["fetch", ID, "main"], &environment, "");
-    // A small file has a redirect, which huggingface_hub follows when it asks for the etag.
+    // The Hub redirects a request for a small file, and huggingface_hub follows the redirect when it asks for the etag.
     for (name, downloads) in [("config.json", 2), ("tokenizer.json", 1), ("README.md", 1)] {
         assert_eq!(hub.downloads(name), downloads, "{name}");
     }
     assert_eq!(hub.downloads("model.safetensors"), 1);
 }
 
-/// The double refuses as the Hub does: huggingface_hub takes it for that, and so do our sentences.
+/// huggingface_hub and llem understand the refusals of the double in the same way.
 #[test]
 fn refusals_are_told_apart_as_huggingface_hub_does() {
     let serve = |access| double::Hub::new(ID, model()).with_access(access).serve();
@@ -146,9 +150,9 @@ fn refusals_are_told_apart_as_huggingface_hub_does() {
     for (hub, token, revision, refusal, sentence) in cases {
         let home = Home::new();
         let settings = home.settings(&[("HF_ENDPOINT", &hub.endpoint), ("HF_TOKEN", token)]);
-        let fetched = Hub::new(settings, ID, revision).fetch(Kind::Config);
+        let fetched = HubRevision::new(settings, ID, revision).fetch(RequestedFiles::Config);
         match refusal {
-            Some(_) => holds(&fetched.map_err(|error| error.to_string()), &[sentence]),
+            Some(_) => assert_mentions(&fetched.map_err(|error| error.to_string()), &[sentence]),
             None => drop(fetched.unwrap()),
         }
     }
@@ -202,7 +206,8 @@ fn environments_mean_what_they_mean_to_huggingface_hub() {
     });
     let Some(expected) = peer(&["settings"], &[], &json!(environments).to_string()) else { return };
     for (given, expected) in environments.iter().zip(expected.as_array().unwrap()) {
-        let settings = Settings::of(&|name| Some(given.get(name)?.as_str()?.into())).unwrap();
+        let settings =
+            HubSettings::from_variables(&|name| Some(given.get(name)?.as_str()?.into())).unwrap();
         let ours = json!({
             "cache": settings.cache,
             "endpoint": settings.endpoint.as_str().trim_end_matches('/'),

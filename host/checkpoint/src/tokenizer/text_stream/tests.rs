@@ -1,8 +1,8 @@
-//! Against decoding everything at each token.
+//! Compares the stream with decoding all tokens after each token.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use super::Growth;
-use crate::tokenizer::{Engine, Tokenizer};
+use super::DecodingScheme;
+use crate::tokenizer::{Tokenizer, TokenizerBackend};
 use crate::{gguf::Gguf, tokenizer::SpecialTokens};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ fn fixtures() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
 }
 
-/// A tokenizer of a few tokens, with a byte token for each byte.
+/// Makes a tokenizer with a few tokens and a byte token for each byte.
 fn small(decoder: Value) -> Tokenizer {
     let words = ["<unk>", "<s>", "</s>", "▁", "▁the", "ing", "a", "▁a", "é", "∑x", "##s", "b</w>"];
     let more = ["\u{fffd}", " ", "..", "n't", "<tool>", "<0x4g>", "H", "HH", "Ġw", "Ã", "©"];
@@ -32,14 +32,14 @@ fn small(decoder: Value) -> Tokenizer {
         "model": { "type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>" },
     });
     let library = tokenizer.to_string().parse().unwrap();
-    Tokenizer::of_library(library, SpecialTokens::default(), false)
+    Tokenizer::from_library(library, SpecialTokens::default(), false)
 }
 
 fn sequence(decoders: &[Value]) -> Value {
     json!({ "type": "Sequence", "decoders": decoders })
 }
 
-/// Tokenizers by the decoders of published models, and whether they are followed token by token.
+/// Tokenizers with the decoders of published models, and whether their text is decoded token by token.
 fn tokenizers() -> Vec<(String, Tokenizer, bool)> {
     let replace = json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " });
     let regex = json!({ "type": "Replace", "pattern": { "Regex": "a+" }, "content": "-" });
@@ -50,42 +50,42 @@ fn tokenizers() -> Vec<(String, Tokenizer, bool)> {
         "use_regex": true });
     let word_piece =
         |cleanup: bool| json!({ "type": "WordPiece", "prefix": "##", "cleanup": cleanup });
-    let of =
+    let case =
         |name: &str, decoder: Value, followed: bool| (name.to_owned(), small(decoder), followed);
     let llama = [replace.clone(), bytes.clone(), fuse.clone(), strip(" ", 1, 0)];
     let mut all = vec![
-        of("Llama 2", sequence(&llama), true),
-        of("Gemma", sequence(&llama[..3]), true),
-        of("nested", sequence(&[replace.clone(), sequence(&llama[1..])]), true),
-        of("two stripped", sequence(&[fuse.clone(), strip("H", 2, 0)]), true),
-        of("each stripped", sequence(&[strip("H", 1, 0), bytes.clone()]), true),
-        of("bytes alone", bytes.clone(), true),
-        of("T5", metaspace("always"), true),
-        of("never first", metaspace("never"), true),
-        of("byte level", byte_level.clone(), true),
-        of("BERT", word_piece(true), true),
-        of("BERT as it is", word_piece(false), true),
-        of("none", Value::Null, true),
-        of("suffixes", json!({ "type": "BPEDecoder", "suffix": "</w>" }), false),
-        of(
+        case("Llama 2", sequence(&llama), true),
+        case("Gemma", sequence(&llama[..3]), true),
+        case("nested", sequence(&[replace.clone(), sequence(&llama[1..])]), true),
+        case("two stripped", sequence(&[fuse.clone(), strip("H", 2, 0)]), true),
+        case("each stripped", sequence(&[strip("H", 1, 0), bytes.clone()]), true),
+        case("bytes alone", bytes.clone(), true),
+        case("T5", metaspace("always"), true),
+        case("never first", metaspace("never"), true),
+        case("byte level", byte_level.clone(), true),
+        case("BERT", word_piece(true), true),
+        case("BERT as it is", word_piece(false), true),
+        case("none", Value::Null, true),
+        case("suffixes", json!({ "type": "BPEDecoder", "suffix": "</w>" }), false),
+        case(
             "CTC",
             json!({ "type": "CTC", "pad_token": "a", "word_delimiter_token": "▁",
             "cleanup": true }),
             false,
         ),
-        of("a regex over all", sequence(&[bytes, fuse, regex]), false),
+        case("a regex over all", sequence(&[bytes, fuse, regex]), false),
     ];
-    let file = Tokenizer::read(&fixtures().join("tokenizer/tokenizer.json")).unwrap();
+    let file = Tokenizer::from_json_file(&fixtures().join("tokenizer/tokenizer.json")).unwrap();
     all.push(("fixtures/tokenizer".to_owned(), file, true));
     for name in ["bpe", "spm", "unigram", "wpm", "gemma4"] {
         let gguf = Gguf::open(&fixtures().join(format!("vocabularies/{name}.gguf"))).unwrap();
         all.push((name.to_owned(), Tokenizer::from_gguf(&gguf).unwrap().unwrap(), true));
     }
-    all.push(("synthetic".to_owned(), Tokenizer::bytes().unwrap(), true));
+    all.push(("synthetic".to_owned(), Tokenizer::with_byte_tokens().unwrap(), true));
     all
 }
 
-/// Ids of a text in which runs of bytes, whole characters and other tokens mix.
+/// Makes random tokens: runs of byte tokens, whole characters and other tokens.
 fn ids(tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Vec<u32> {
     let size = tokenizer.facts().vocabulary as u32;
     let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>"));
@@ -96,7 +96,7 @@ fn ids(tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Vec<u32> {
         match random.random_range(0..4) {
             0 => ids.extend(text.bytes().filter_map(byte)),
             1 => ids.extend(tokenizer.encode(text, false).unwrap()),
-            // Beyond the vocabulary, too: models have more rows than tokens.
+            // Includes ids beyond the vocabulary, because models can have more rows than tokens.
             2 => ids.push(random.random_range(0..size + 3)),
             _ => ids.push(random.random_range(0..size.min(24))),
         }
@@ -104,7 +104,7 @@ fn ids(tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Vec<u32> {
     ids
 }
 
-/// A piece of a text, or something else.
+/// Makes a random stop string: usually a part of one of the texts.
 fn stop(texts: &[String], random: &mut ChaCha8Rng) -> String {
     let text: Vec<char> = texts.choose(random).unwrap().chars().collect();
     if text.is_empty() || random.random_bool(0.2) {
@@ -142,20 +142,23 @@ fn stop_strings_are_found_where_the_whole_text_has_them() {
 }
 
 #[test]
-fn decoders_of_published_models_are_followed_token_by_token() {
+fn texts_of_published_decoders_are_decoded_token_by_token() {
     for (name, tokenizer, followed) in tokenizers() {
-        let is_whole = matches!(tokenizer.engine, Engine::Library { growth: Growth::Whole, .. });
+        let is_whole = matches!(
+            tokenizer.backend,
+            TokenizerBackend::Library { scheme: DecodingScheme::Whole, .. }
+        );
         assert_eq!(!is_whole, followed, "{name}");
     }
 }
 
-/// However the tokens go on: characters, bytes that are none, and tokens without a text.
+/// This holds for characters, for bytes that are not UTF-8, and for tokens without a text.
 #[test]
-fn what_is_looked_at_does_not_grow() {
+fn the_returned_text_does_not_grow() {
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for (name, tokenizer, followed) in tokenizers() {
-        let of = |token: &str| tokenizer.token_id(token).unwrap_or(0);
-        for ids in [vec![of("<0xE5>")], vec![of("<0x61>")], vec![1], vec![of("a"), 3, 7]] {
+        let case = |token: &str| tokenizer.token_id(token).unwrap_or(0);
+        for ids in [vec![case("<0xE5>")], vec![case("<0x61>")], vec![1], vec![case("a"), 3, 7]] {
             let mut stream = tokenizer.stream(20);
             let longest = (0..5_000)
                 .map(|_| {

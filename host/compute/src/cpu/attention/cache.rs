@@ -1,71 +1,70 @@
-//! Keys and values of one layer of one sequence, as attention reads them.
+//! The keys and values of one layer of one sequence, in the layout that attention reads.
 
 use crate::cpu::{
-    parallel::{SharedRows, share},
     simd::{LANES, Simd},
+    threads::{SharedRows, share},
 };
 use half::{bf16, f16};
 
-/// Positions of a block of keys.
+/// Positions of a block of keys: the keys of two vectors.
 pub const KEY_BLOCK: usize = 2 * LANES;
-/// A number format of cached keys and values.
-pub trait Cached: Copy + Default + Send + Sync + 'static {
-    /// Rounds.
+/// A number format of cached keys and values: f32, bf16 or f16.
+pub trait CacheElement: Copy + Default + Send + Sync + 'static {
+    /// Rounds a number to the format.
     fn from_f32(x: f32) -> Self;
-    /// Sixteen, widened.
+    /// Loads sixteen numbers and widens them to f32.
     ///
     /// # Safety
-    /// The processor has `S`, and sixteen numbers lie at `from`.
+    /// The processor has `S`, and `from` is valid for reading sixteen numbers.
     unsafe fn load<S: Simd>(from: *const Self) -> S::V;
 }
 
-impl Cached for f32 {
+impl CacheElement for f32 {
     fn from_f32(x: f32) -> Self {
         x
     }
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { S::load(from) }
     }
 }
 
-impl Cached for bf16 {
+impl CacheElement for bf16 {
     fn from_f32(x: f32) -> Self {
         Self::from_f32(x)
     }
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { S::load_bf16(from) }
     }
 }
 
-impl Cached for f16 {
+impl CacheElement for f16 {
     fn from_f32(x: f32) -> Self {
         Self::from_f32(x)
     }
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { S::load_f16(from) }
     }
 }
 
-/// Keys and values of one layer of one sequence.
-pub struct Cache<T> {
-    /// `[kv_heads, capacity / KEY_BLOCK, head_dim, KEY_BLOCK]`: a vector holds one dimension of
-    /// sixteen keys.
+/// The keys and values of one layer of one sequence.
+pub struct AttentionCache<T> {
+    /// `[kv_heads, capacity / KEY_BLOCK, head_dim, KEY_BLOCK]`. So a vector holds one dimension of sixteen keys.
     pub(super) keys: Vec<T>,
-    /// `[kv_heads, capacity, padded_dim]`
+    /// `[kv_heads, capacity, padded_dim]`. A row is padded to whole vectors.
     pub(super) values: Vec<T>,
     pub(super) capacity: usize,
     pub(super) head_dim: usize,
     pub(super) padded_dim: usize,
 }
 
-impl<T: Cached> Cache<T> {
-    /// Room for `capacity` positions, rounded up to whole blocks.
+impl<T: CacheElement> AttentionCache<T> {
+    /// Allocates a cache for `capacity` positions, rounded up to whole blocks.
     pub fn new(kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
         let capacity = capacity.next_multiple_of(KEY_BLOCK);
         let padded_dim = head_dim.next_multiple_of(LANES);
@@ -78,18 +77,18 @@ impl<T: Cached> Cache<T> {
         }
     }
 
-    /// Bytes that each position takes: dimensions of values are padded.
+    /// Returns the bytes of each position, including the padding of values.
     pub fn bytes_per_position(kv_heads: usize, head_dim: usize) -> usize {
         kv_heads * (head_dim + head_dim.next_multiple_of(LANES)) * size_of::<T>()
     }
 
-    /// Bytes that it holds.
+    /// Returns the size of the cache, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.keys[..]) + size_of_val(&self.values[..])
     }
 
-    /// Takes over the first `positions` of a cache of the same heads. Keys come in whole blocks: what lies in the last one
-    /// beyond them is not read before it is written.
+    /// Copies the first `positions` positions of another cache with the same heads. Keys are copied in whole blocks;
+    /// positions of the last block beyond `positions` are written before they are read.
     pub fn copy_from(&mut self, from: &Self, positions: usize) {
         let keys = positions.next_multiple_of(KEY_BLOCK) * self.head_dim;
         let values = positions * self.padded_dim;
@@ -99,13 +98,16 @@ impl<T: Cached> Cache<T> {
         copy_heads(&mut self.values, &from.values, strides, values);
     }
 
-    /// Writes the keys and values of consecutive tokens, the first at `position`.
-    pub fn write(&mut self, position: usize, keys: Rows<'_>, values: Rows<'_>) {
+    /// Writes the keys and values of consecutive tokens. The first token has the position `position`.
+    ///
+    /// # Shapes
+    /// - `keys`, `values`: `[tokens, kv_heads * head_dim]` within wider rows
+    pub fn write(&mut self, position: usize, keys: KvRows<'_>, values: KvRows<'_>) {
         let (dim, padded_dim, capacity) = (self.head_dim, self.padded_dim, self.capacity);
         let tokens = keys.numbers.len() / keys.stride;
         let heads = self.keys.len() / (capacity * dim);
-        let all_keys = SharedRows::over(&mut self.keys, capacity * dim);
-        let all_values = SharedRows::over(&mut self.values, capacity * padded_dim);
+        let all_keys = SharedRows::from_slice(&mut self.keys, capacity * dim);
+        let all_values = SharedRows::from_slice(&mut self.values, capacity * padded_dim);
         share(tokens * heads * dim, heads, |range| {
             for head in range {
                 // SAFETY: a head belongs to one range.
@@ -126,24 +128,24 @@ impl<T: Cached> Cache<T> {
     }
 }
 
-/// Copies the first `count` numbers of each head; heads lie `strides` apart, in `to` and in `from`.
+/// Copies the first `count` numbers of each head. `strides` are the numbers from head to head in `to` and in `from`.
 fn copy_heads<T: Copy>(to: &mut [T], from: &[T], strides: [usize; 2], count: usize) {
     let heads = to.chunks_exact_mut(strides[0]).zip(from.chunks_exact(strides[1]));
     heads.for_each(|(to, from)| to[..count].copy_from_slice(&from[..count]));
 }
 
-/// Keys or values of some tokens within wider rows.
+/// Keys or values of consecutive tokens, as columns of a wider matrix.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    /// From the first token's row to the last token's.
+pub struct KvRows<'a> {
+    /// The matrix, from the first token's row to the last token's row.
     pub numbers: &'a [f32],
-    /// From one token's row to the next.
+    /// Numbers from one token's row to the next.
     pub stride: usize,
-    /// Where within a row the first head begins.
+    /// Column of the first head.
     pub start: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> KvRows<'a> {
     fn head(&self, token: usize, head: usize, dim: usize) -> &'a [f32] {
         &self.numbers[token * self.stride + self.start + head * dim..][..dim]
     }

@@ -1,7 +1,7 @@
-//! Scaled dot-product attention of one sequence over its KV cache.
+//! Scaled dot-product attention of sequences over their KV caches.
 //!
-//! Query heads that share a KV head are rows of one tile, as are neighbouring positions. Scores of a
-//! tile are kept for all keys, so memory grows with the context's length and not with its square.
+//! The rows of a tile are the query heads that share a KV head, for several neighbouring positions. The scores of a
+//! tile are stored for all keys. So scratch memory grows linearly with the length of the context, not with its square.
 //!
 //! ```text
 //! queries [R, head_dim] · keys [head_dim, 32] a block  ->  scores [R, keys]
@@ -11,52 +11,52 @@
 
 mod cache;
 
-pub use cache::{Cache, Cached, KEY_BLOCK, Rows};
+pub use cache::{AttentionCache, CacheElement, KEY_BLOCK, KvRows};
 
 use super::{
-    parallel::{SharedRows, share_until_stopped},
-    simd::{self, LANES, Simd, Task},
+    simd::{self, LANES, Simd, SimdTask},
+    threads::{SharedRows, share_until_stopped},
 };
 use crate::Result;
 use std::cell::RefCell;
 
-/// Most rows of a tile where a vector is one register.
+/// Most rows of a tile if a vector is one register.
 const ROWS: usize = 8;
-/// Most rows of a tile where a vector is several registers.
+/// Most rows of a tile if a vector is several registers.
 const SPLIT_ROWS: usize = 6;
 
-/// Most rows of a tile on the chosen path.
+/// Returns the most rows of a tile with the chosen instruction set.
 fn most_rows() -> usize {
-    if simd::Path::chosen().is_split() { SPLIT_ROWS } else { ROWS }
+    if simd::InstructionSet::chosen().is_split() { SPLIT_ROWS } else { ROWS }
 }
 
-/// What the heads are like.
+/// The heads of a layer and how their scores are computed.
 #[derive(Clone, Copy)]
 pub struct Heads {
-    /// Query heads.
+    /// Number of query heads.
     pub queries: usize,
-    /// Key and value heads.
+    /// Number of key and value heads. `queries` is a multiple of it.
     pub keys: usize,
-    /// Width of a head.
+    /// Width of a head, in numbers.
     pub dim: usize,
-    /// Scores are multiplied by this.
+    /// Factor of the scores, usually `1 / sqrt(dim)`.
     pub scale: f32,
-    /// Scores become `cap · tanh(score / cap)`.
+    /// If set, a score becomes `cap · tanh(score / cap)`.
     pub softcap: Option<f32>,
-    /// Keys that a query sees at most, itself included.
+    /// If set, the number of keys that a query sees at most, its own included.
     pub window: Option<usize>,
 }
 
-/// Consecutive new tokens of a sequence, whose keys and values are already in the cache.
+/// The queries of consecutive new tokens of a sequence. Their keys and values are already in the cache.
 pub struct Queries<'a, T> {
-    /// `[tokens, stride]`, of which the queries are the first `heads.queries * heads.dim`.
+    /// `[tokens, stride]`. The queries are the first `heads.queries * heads.dim` columns.
     pub rows: &'a [f32],
-    /// From one token's queries to the next's.
+    /// Numbers from one token's queries to the next.
     pub stride: usize,
-    /// Tokens that were in the cache before.
+    /// Tokens that the cache held before these.
     pub past: usize,
-    /// The layer's cache.
-    pub cache: &'a Cache<T>,
+    /// The layer's cache of this sequence.
+    pub cache: &'a AttentionCache<T>,
 }
 
 impl<T> Queries<'_, T> {
@@ -65,11 +65,30 @@ impl<T> Queries<'_, T> {
     }
 }
 
-/// Attention of several sequences, `[tokens, heads.queries * heads.dim]` one after another.
+/// Computes the causal attention of several sequences.
+///
+/// ```
+/// use llem_compute::cpu::attention::{AttentionCache, Heads, KvRows, Queries, attend};
+///
+/// // Two tokens of one head. All keys are zero, so a token averages the values that it sees.
+/// let heads = Heads { queries: 1, keys: 1, dim: 2, scale: 1.0, softcap: None, window: None };
+/// let mut cache = AttentionCache::<f32>::new(heads.keys, heads.dim, 2);
+/// let keys = KvRows { numbers: &[0.0; 4], stride: 2, start: 0 };
+/// let values = KvRows { numbers: &[1.0, 2.0, 3.0, 4.0], stride: 2, start: 0 };
+/// cache.write(0, keys, values);
+///
+/// let queries = Queries { rows: &[1.0; 4], stride: 2, past: 0, cache: &cache };
+/// assert_eq!(attend(&heads, &[queries])?, [1.0, 2.0, 2.0, 3.0]);
+/// # Ok::<(), llem_compute::Error>(())
+/// ```
+///
+/// # Shapes
+/// - `sequences`: each `[tokens, heads.queries * heads.dim]` within wider rows
+/// - returns: `[all tokens, heads.queries * heads.dim]`, in the order of the sequences
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`] if the work was stopped.
-pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<Vec<f32>> {
+/// [`crate::Error::Interrupted`] if the stop check of this thread returned true.
+pub fn attend<T: CacheElement>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<Vec<f32>> {
     let width = heads.queries * heads.dim;
     let group = heads.queries / heads.keys;
     let most = most_rows();
@@ -81,7 +100,7 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<
         work += tokens * width * (sequence.past + tokens);
         for start in (0..tokens * group).step_by(most) {
             let count = most.min(tokens * group - start);
-            items.extend((0..heads.keys).map(|head| Item {
+            items.extend((0..heads.keys).map(|head| AttentionTile {
                 sequence: index,
                 head,
                 start,
@@ -94,7 +113,7 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<
     let mut mixed: Vec<f32> = Vec::with_capacity(first_row * width);
     let target = SharedRows::new(&mut mixed.spare_capacity_mut()[..first_row * width], width);
     let attend = |range: std::ops::Range<usize>| {
-        simd::run(Attend { heads, sequences, items: &items[range], target: &target });
+        simd::run(AttendTask { heads, sequences, items: &items[range], target: &target });
     };
     share_until_stopped(work, items.len(), attend)?;
     // SAFETY: every head of every token has been written.
@@ -102,33 +121,33 @@ pub fn attend<T: Cached>(heads: &Heads, sequences: &[Queries<'_, T>]) -> Result<
     Ok(mixed)
 }
 
-/// A tile: rows `start..start + count` of the queries of one KV head, where row r is query head
-/// `r % group` of the head's group at token `r / group`.
-struct Item {
+/// A tile: rows `start..start + count` of the queries that share one KV head. Row r is query head `r % group` of that
+/// KV head's group, at token `r / group`.
+struct AttentionTile {
     sequence: usize,
     head: usize,
     start: usize,
     count: usize,
-    /// Row of the output at which the sequence begins.
+    /// Row of the result at which the sequence begins.
     first_row: usize,
 }
 
-struct Attend<'a, T> {
+struct AttendTask<'a, T> {
     heads: &'a Heads,
     sequences: &'a [Queries<'a, T>],
-    items: &'a [Item],
+    items: &'a [AttentionTile],
     target: &'a SharedRows<'a, f32>,
 }
 
 thread_local! {
-    /// Queries and scores of a tile, kept from one to the next.
+    /// Queries and scores of a tile. Their memory is reused from tile to tile.
     static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-impl<T: Cached> Task for Attend<'_, T> {
+impl<T: CacheElement> SimdTask for AttendTask<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        // Taken rather than borrowed: a closure would be compiled without the instruction set.
+        // Taken, not borrowed: `RefCell::with` needs a closure, which would be compiled without the target features.
         let (mut queries, mut scores) = SCRATCH.take();
         for item in self.items {
             // SAFETY: `run` chose S for this processor.
@@ -146,15 +165,15 @@ impl<T: Cached> Task for Attend<'_, T> {
     }
 }
 
-impl<T: Cached> Attend<'_, T> {
-    /// One tile of at most `R` rows; rows beyond its own are zeros whose result nobody reads.
+impl<T: CacheElement> AttendTask<'_, T> {
+    /// Computes one tile of at most `R` rows. Rows beyond `item.count` are zeros, and their results are not used.
     ///
     /// # Safety
     /// The processor has `S`.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize>(
         &self,
-        item: &Item,
+        item: &AttentionTile,
         queries: &mut Vec<f32>,
         scores: &mut Vec<f32>,
     ) {
@@ -217,29 +236,33 @@ impl<T: Cached> Attend<'_, T> {
         }
     }
 
-    /// Scores of all keys from `first_block` on, scaled and capped.
+    /// Computes the scores of all keys from `first_block` on, scaled and capped.
+    ///
+    /// # Shapes
+    /// - `queries`: `[head_dim, R]`
+    /// - `scores`: `[R, stride]`, written
     ///
     /// # Safety
-    /// The processor has `S`, the blocks lie within the cache, and `queries` is `[head_dim, R]`.
+    /// The processor has `S`, the blocks lie within the cache, and the slices have these shapes.
     #[inline(always)]
     unsafe fn score<S: Simd, const R: usize>(
         &self,
         head: usize,
-        cache: &Cache<T>,
+        cache: &AttentionCache<T>,
         queries: &[f32],
         first_block: usize,
         stride: usize,
         scores: &mut [f32],
     ) {
         let dim = cache.head_dim;
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe {
             let scale = S::splat(self.heads.scale);
             for block in 0..stride / KEY_BLOCK {
                 let start = (head * cache.capacity + (first_block + block) * KEY_BLOCK) * dim;
                 let mut sums = [[S::splat(0.0); 2]; R];
                 if S::IS_SPLIT && R > 3 {
-                    // One half after the other, so that the sums stay in registers.
+                    // One half of the keys after the other, so that the sums stay in registers.
                     for half in 0..2 {
                         let mut key = cache.keys.as_ptr().add(start + half * LANES);
                         let mut query = queries.as_ptr();
@@ -286,11 +309,11 @@ impl<T: Cached> Attend<'_, T> {
     }
 }
 
-/// Turns the scores of the keys that a row sees into unnormalised weights, those of the others into
-/// zeros, and returns the weights' sum.
+/// Turns the scores of the keys `from..to` into weights that are not yet normalised, and all other scores into zeros.
+/// Returns the sum of the weights.
 ///
 /// # Safety
-/// The processor has `S`; `scores` are whole blocks.
+/// The processor has `S`, and `scores` has whole blocks.
 #[inline(always)]
 unsafe fn softmax<S: Simd>(scores: &mut [f32], (from, to): (usize, usize)) -> f32 {
     scores[..from].fill(0.0);

@@ -1,20 +1,23 @@
-//! IQ4_NL and IQ4_XS of ggml: numbers of four bits that stand for unevenly spaced ones, under a scale each.
+//! IQ4_NL and IQ4_XS of ggml: weights of four bits, each the index of one of sixteen unevenly spaced levels, with a
+//! scale for every block.
 
 use super::{
-    Ahead, Format, PANEL, Step, Sums,
+    PANEL, PanelStep, Prefetch, TileSums, WeightFormat,
     q8::{self, BLOCK, Q8Activations},
 };
 use crate::cpu::simd::{LANES, Simd};
 use half::f16;
 
-/// Blocks of 32 numbers of four bits under one f32 scale. An IQ4_XS block's scale is a product of an f16 and six bits,
-/// which f16 does not hold. Activations are rounded as for Q8_0.
-pub struct Iq4;
+/// Blocks of 32 weights of four bits with one f32 scale.
+///
+/// The scale is f32 because the scale of an IQ4_XS block is an f16 times an integer of six bits, which f16 cannot hold
+/// exactly. Inputs are rounded as for Q8_0.
+pub(crate) struct Iq4;
 
-/// What the sixteen numbers stand for (`kvalues_iq4nl` of ggml's `ggml-common.h`).
+/// The sixteen levels (`kvalues_iq4nl` of ggml's `ggml-common.h`).
 const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-/// The same as the products of bytes take them.
+/// The levels plus [`q8::OFFSET`], because byte products take unsigned weights.
 const UNSIGNED_LEVELS: [u8; 16] = {
     let mut levels = [0; 16];
     let mut index = 0;
@@ -25,37 +28,39 @@ const UNSIGNED_LEVELS: [u8; 16] = {
     levels
 };
 
-/// How a GGUF file lays blocks out.
+/// The layout of IQ4 blocks in a GGUF file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Iq4Layout {
-    /// 18 bytes for each 32 numbers: an f16 scale, and 16 bytes of two numbers.
+    /// IQ4_NL: 18 bytes for each 32 weights. An f16 scale, then 16 bytes with two weights each.
     Nl,
-    /// 136 bytes for each 256 numbers: an f16 scale, a scale of six bits for each 32, and 128 bytes of two numbers.
+    /// IQ4_XS: 136 bytes for each 256 weights. An f16 scale, eight scales of six bits, then 128 bytes with two weights
+    /// each.
     Xs,
 }
 
-/// 32 numbers of a row.
-struct Block<'a> {
+/// 32 weights of a row.
+struct Iq4Block<'a> {
     scale: f32,
-    /// Numbers 0 to 15 in the low half of each byte, 16 to 31 in the high half.
+    /// Weights 0 to 15 in the low halves of the bytes, 16 to 31 in the high halves.
     pairs: &'a [u8],
 }
 
 impl Iq4Layout {
-    /// Block `index` of a row's bytes.
-    fn block(self, row: &[u8], index: usize) -> Block<'_> {
+    /// Returns block `index` of the bytes of a row.
+    fn block(self, row: &[u8], index: usize) -> Iq4Block<'_> {
         match self {
             Self::Nl => {
                 let block = &row[index * 18..][..18];
-                Block { scale: half(block), pairs: &block[2..] }
+                Iq4Block { scale: half(block), pairs: &block[2..] }
             }
             Self::Xs => {
                 let (block, part) = (&row[index / 8 * 136..][..136], index % 8);
-                // Four low bits of each scale in a half byte, then two high bits of each in a number of 16 bits.
+                // The file stores the low four bits of each scale in half a byte, and the high two bits of all scales
+                // in 16 bits.
                 let low = block[4 + part / 2] >> (4 * (part % 2)) & 15;
                 let high = u16::from_le_bytes([block[2], block[3]]) >> (2 * part) & 3;
                 let scale = i32::from(low) + (i32::from(high) << 4) - 32;
-                Block { scale: half(block) * scale as f32, pairs: &block[8 + 16 * part..][..16] }
+                Iq4Block { scale: half(block) * scale as f32, pairs: &block[8 + 16 * part..][..16] }
             }
         }
     }
@@ -65,19 +70,20 @@ fn half(block: &[u8]) -> f32 {
     f16::from_le_bytes([block[0], block[1]]).to_f32()
 }
 
-/// 32 inputs of a panel.
+/// A step of a panel: 32 inputs of 32 outputs.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Iq4Weights {
-    /// Of each output.
+pub(crate) struct Iq4Weights {
+    /// Scale of each output.
     scales: [f32; PANEL],
-    /// Four inputs of each output, eight times: of each two quadruples the first in the low half of its bytes.
+    /// Quadruples of four inputs. Each byte holds a weight of quadruple 2i in its low half and one of quadruple 2i + 1
+    /// in its high half.
     quads: [[[u8; 4]; PANEL]; BLOCK / 8],
 }
 
 impl Iq4Weights {
-    /// Block `index` of the rows of each output.
-    pub fn from_rows(rows: &[Vec<u8>], index: usize, layout: Iq4Layout) -> Self {
+    /// Packs block `index` of the rows, one row for each output.
+    pub(crate) fn from_rows(rows: &[Vec<u8>], index: usize, layout: Iq4Layout) -> Self {
         let mut weights = Self { scales: [0.0; PANEL], quads: [[[0; 4]; PANEL]; BLOCK / 8] };
         for (output, row) in rows.iter().enumerate() {
             let block = layout.block(row, index);
@@ -92,7 +98,7 @@ impl Iq4Weights {
     }
 }
 
-impl Format for Iq4 {
+impl WeightFormat for Iq4 {
     type Weights = Iq4Weights;
     type Activations = Q8Activations;
     const DEPTH: usize = BLOCK;
@@ -119,16 +125,16 @@ impl Format for Iq4 {
 
     #[inline(always)]
     unsafe fn multiply<S: Simd, const R: usize>(
-        panel: &[Step<Iq4Weights>],
+        panel: &[PanelStep<Iq4Weights>],
         x: &[Q8Activations],
-        _: Ahead,
-    ) -> Sums<S, R> {
+        _: Prefetch,
+    ) -> TileSums<S, R> {
         let mut quads = [[[0u8; 4]; PANEL]; BLOCK / 4];
-        // SAFETY: the caller's; a step holds two vectors of scales and of each quadruple.
+        // SAFETY: the caller keeps the contract; a step holds two vectors of scales and of each quadruple.
         unsafe {
             let mut sums = [[S::splat(0.0); 2]; R];
-            for (index, Step(weights)) in panel.iter().enumerate() {
-                // Once a step for all rows: the bytes stay in the nearest cache.
+            for (index, PanelStep(weights)) in panel.iter().enumerate() {
+                // Looked up once for all rows. The bytes then stay in the first-level cache.
                 for (pair, halves) in weights.quads.iter().enumerate() {
                     for half in 0..2 {
                         let at = half * LANES;

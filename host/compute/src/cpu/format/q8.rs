@@ -1,38 +1,39 @@
-//! Q8_0 of ggml: blocks of bytes under a scale each.
+//! Q8_0 of ggml: blocks of integers of 8 bits with one scale each.
 
-use super::{Ahead, Format, PANEL, Step, Sums};
+use super::{PANEL, PanelStep, Prefetch, TileSums, WeightFormat};
 use crate::cpu::simd::{LANES, Simd};
 use half::f16;
 
-/// Q8_0 of ggml: 32 integers of 8 bits under one f16 scale. Activations are rounded in the same way.
-pub struct Q8;
+/// Q8_0 of ggml: 32 integers of 8 bits with one f16 scale. Inputs are rounded to the same format.
+pub(crate) struct Q8;
 
 /// Inputs of a Q8_0 block (`QK8_0` in ggml's `ggml-common.h`).
 pub(super) const BLOCK: usize = 32;
-/// Added to a weight so that it is unsigned, as the processor's byte products want one side to be.
+/// Number that is added to each weight to make it unsigned. The processor's byte products multiply unsigned with signed
+/// bytes.
 pub(super) const OFFSET: i32 = 128;
 
-/// 32 inputs of a panel.
+/// A step of a panel: 32 inputs of 32 outputs.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Q8Weights {
-    /// Of each output.
+pub(crate) struct Q8Weights {
+    /// Scale of each output.
     scales: [f16; PANEL],
-    /// Four inputs of each output, eight times; each plus [`OFFSET`].
+    /// Eight quadruples of four inputs, each plus [`OFFSET`].
     quads: [[[u8; 4]; PANEL]; BLOCK / 4],
 }
 
-/// 32 activations of a row.
+/// 32 rounded inputs of a row.
 #[derive(Clone, Copy)]
-pub struct Q8Activations {
+pub(crate) struct Q8Activations {
     scale: f32,
-    /// What the weights' offset adds to the sum, negated.
+    /// Minus [`OFFSET`] times the sum of the inputs: it removes the offset of the weights from the product.
     correction: i32,
     quads: [[i8; 4]; BLOCK / 4],
 }
 
-/// ggml's rounding of a block of activations, bit for bit (`quantize_row_q8_0` for x86): the largest
-/// magnitude becomes 127, halves go to the even neighbour, and the scale is kept in f16.
+/// The rounding of a block of inputs, bit for bit that of ggml (`quantize_row_q8_0` for x86). The largest magnitude
+/// becomes 127, halves are rounded to even, and the scale is rounded to f16.
 struct Rounding {
     scale: f16,
     inverse: f32,
@@ -40,8 +41,8 @@ struct Rounding {
 
 impl Rounding {
     #[inline(always)]
-    fn of(numbers: &[f32; BLOCK]) -> Self {
-        // Lane by lane, which the compiler turns into vectors.
+    fn from_block(numbers: &[f32; BLOCK]) -> Self {
+        // Lane by lane, so that the compiler makes vectors of it.
         let mut lanes = [0f32; LANES];
         for (index, x) in numbers.iter().enumerate() {
             let lane = &mut lanes[index % LANES];
@@ -60,10 +61,11 @@ impl Rounding {
 
 impl Q8Weights {
     /// Bytes of a block in a GGUF file.
-    pub const BYTES: usize = 2 + BLOCK;
+    pub(crate) const BYTES: usize = 2 + BLOCK;
 
-    /// Blocks as a GGUF file keeps them, one of each output: an f16 scale and 32 signed bytes.
-    pub fn from_blocks(blocks: &[Option<&[u8]>; PANEL]) -> Self {
+    /// Packs one block for each output, as a GGUF file stores it: an f16 scale and 32 signed bytes. `None` stands for
+    /// outputs beyond the last one.
+    pub(crate) fn from_blocks(blocks: &[Option<&[u8]>; PANEL]) -> Self {
         let mut weights =
             Self { scales: [f16::ZERO; PANEL], quads: [[[OFFSET as u8; 4]; PANEL]; BLOCK / 4] };
         for (output, block) in blocks.iter().enumerate() {
@@ -77,7 +79,7 @@ impl Q8Weights {
     }
 }
 
-impl Format for Q8 {
+impl WeightFormat for Q8 {
     type Weights = Q8Weights;
     type Activations = Q8Activations;
     const DEPTH: usize = BLOCK;
@@ -85,7 +87,7 @@ impl Format for Q8 {
     const SPLIT_ROWS: usize = 6;
 
     fn pack(inputs: &[[f32; 32]; PANEL]) -> Q8Weights {
-        let roundings = inputs.each_ref().map(Rounding::of);
+        let roundings = inputs.each_ref().map(Rounding::from_block);
         let byte = |output: usize, input: usize| {
             (i32::from(roundings[output].round(inputs[output][input])) + OFFSET) as u8
         };
@@ -111,15 +113,15 @@ impl Format for Q8 {
 
     #[inline(always)]
     unsafe fn multiply<S: Simd, const R: usize>(
-        panel: &[Step<Q8Weights>],
+        panel: &[PanelStep<Q8Weights>],
         x: &[Q8Activations],
-        // A step is long and its registers are all in use: asking ahead costs more than it gains.
-        _: Ahead,
-    ) -> Sums<S, R> {
-        // SAFETY: the caller's; a step holds two vectors of scales and of each quadruple.
+        // A step is long and needs all registers, so prefetching costs more than it gains.
+        _: Prefetch,
+    ) -> TileSums<S, R> {
+        // SAFETY: the caller keeps the contract; a step holds two vectors of scales and of each quadruple.
         unsafe {
             let mut sums = [[S::splat(0.0); 2]; R];
-            for (index, Step(weights)) in panel.iter().enumerate() {
+            for (index, PanelStep(weights)) in panel.iter().enumerate() {
                 let scales = weights.scales.as_ptr();
                 let scales = [S::load_f16(scales), S::load_f16(scales.add(LANES))];
                 add_products::<S, R>(&weights.quads, scales, &x[index * R..], &mut sums);
@@ -129,13 +131,13 @@ impl Format for Q8 {
     }
 }
 
-/// At most [`BLOCK`] activations, rounded.
+/// Rounds at most [`BLOCK`] inputs. Missing ones count as 0.
 #[inline(always)]
 pub(super) fn activate(x: &[f32]) -> Q8Activations {
     let mut block = [0f32; BLOCK];
     block[..x.len()].copy_from_slice(x);
-    let rounding = Rounding::of(&block);
-    // Loops, for a closure would be compiled without the processor's rounding instruction.
+    let rounding = Rounding::from_block(&block);
+    // Loops, because a closure would be compiled without the processor's rounding instruction.
     let mut quads = [[0i8; 4]; BLOCK / 4];
     let mut sum = 0;
     for (byte, &x) in quads.as_flattened_mut().iter_mut().zip(&block) {
@@ -145,18 +147,24 @@ pub(super) fn activate(x: &[f32]) -> Q8Activations {
     Q8Activations { scale: rounding.scale.to_f32(), correction: -OFFSET * sum, quads }
 }
 
-/// Adds the products of a step's weights, each plus [`OFFSET`], and its scales with `R` rows of activations.
+/// Adds the products of one step with `R` rows of inputs to the sums.
+///
+/// # Shapes
+/// - `quads`: `[8, 32 outputs, 4]` of weights plus [`OFFSET`]
+/// - `scales`: `[32 outputs]` in two vectors
+/// - `x`: `[R]` or longer
+/// - `sums`: `[R, 32 outputs]`, read and written
 ///
 /// # Safety
-/// The processor has `S`, and there are at least `R` rows.
+/// The processor has `S`, and `x` has at least `R` elements.
 #[inline(always)]
 pub(super) unsafe fn add_products<S: Simd, const R: usize>(
     quads: &[[[u8; 4]; PANEL]; BLOCK / 4],
     scales: [S::V; 2],
     x: &[Q8Activations],
-    sums: &mut Sums<S, R>,
+    sums: &mut TileSums<S, R>,
 ) {
-    // SAFETY: the caller's; a quadruple is two vectors.
+    // SAFETY: the caller keeps the contract; a quadruple is two vectors.
     unsafe {
         let x = x.get_unchecked(..R);
         let mut dots = [[S::splat_i32(0); 2]; R];

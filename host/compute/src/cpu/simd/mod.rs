@@ -1,100 +1,102 @@
-//! Sixteen numbers at a time, on whatever the processor has.
+//! Vectors of sixteen numbers on whatever instruction set the processor has.
 //!
-//! A kernel is a [`Task`]: generic over [`Simd`], written once, compiled for each instruction set
-//! and chosen at run time by [`run`]. Everything in it must be `#[inline(always)]`, for only code
-//! that is inlined into the function with the target features may use them. A closure that is given to
-//! a library's function, as to `array::map` or `LocalKey::with`, is not: a loop is.
+//! A kernel is a [`SimdTask`]. It is written once, generic over [`Simd`], and compiled for each instruction set.
+//! [`run`] chooses one at run time.
+//!
+//! Everything in a task must be `#[inline(always)]`, because only code that is inlined into the function with the
+//! target features is compiled with them. A closure that is passed to a library function, such as `array::map` or
+//! `LocalKey::with`, is not inlined there. Use a loop instead.
 
-mod path;
+mod instruction_set;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use half::{bf16, f16};
-pub use path::{Path, VARIABLE};
+pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
 use portable::Portable;
 
 /// Numbers in a vector.
-pub const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Work that is compiled for every instruction set.
-pub trait Task {
-    /// Does it. Implementations are `#[inline(always)]`.
+pub(super) trait SimdTask {
+    /// Does the work. Implementations are `#[inline(always)]`.
     fn run<S: Simd>(self);
 }
 
 /// Vectors of sixteen f32 or i32, and the products that weights need.
 ///
 /// # Safety
-/// Methods may only be called where the processor has the instructions, which [`run`] sees to, and
-/// pointers must be good for the sixteen elements (or pairs, or quadruples) that are read or written.
+/// Methods may only be called where the processor has the instructions, which [`run`] makes sure of. Pointers must be
+/// valid for the sixteen elements (or pairs, or quadruples) that are read or written. They need no alignment.
 #[allow(clippy::missing_safety_doc, reason = "the trait's section covers every method")]
 pub trait Simd: Copy {
-    /// Sixteen f32, or as many 32-bit patterns.
+    /// A vector of sixteen f32, or of sixteen patterns of 32 bits.
     type V: Copy;
-    /// Sixteen i32.
+    /// A vector of sixteen i32.
     type I: Copy;
-    /// Whether a vector is several registers, so that fewer of them fit at a time.
+    /// Whether a vector is several registers. Then fewer vectors fit the registers at a time.
     const IS_SPLIT: bool = false;
 
-    /// The same number sixteen times.
+    /// Copies `x` to every lane.
     unsafe fn splat(x: f32) -> Self::V;
-    /// From memory.
+    /// Loads sixteen f32.
     unsafe fn load(from: *const f32) -> Self::V;
-    /// Sixteen f16, widened.
+    /// Loads sixteen f16 and widens them.
     unsafe fn load_f16(from: *const f16) -> Self::V;
-    /// Sixteen bf16, widened.
+    /// Loads sixteen bf16 and widens them.
     unsafe fn load_bf16(from: *const bf16) -> Self::V;
-    /// To memory.
+    /// Stores sixteen f32.
     unsafe fn store(x: Self::V, to: *mut f32);
-    /// To memory as bf16, rounded to nearest, ties to even.
+    /// Rounds to bf16, to nearest with ties to even, and stores sixteen bf16.
     unsafe fn store_bf16(x: Self::V, to: *mut bf16);
-    /// Rounds to the nearest bf16, ties to even, and keeps it as f32. Not-a-number stays one.
+    /// Rounds to bf16, to nearest with ties to even, but stays f32. NaN stays NaN.
     unsafe fn round_bf16(x: Self::V) -> Self::V;
-    /// a + b
+    /// Computes `a + b`.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// a · b
+    /// Computes `a · b`.
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// The larger of each pair.
+    /// Computes the larger number of each pair.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller of each pair.
+    /// Computes the smaller number of each pair.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
-    /// a / b
+    /// Computes `a / b`.
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
-    /// a · b + c
+    /// Computes `a · b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// e to the x, for x of at most 88; below -87 it is 0.
+    /// Computes `e^x` for `x` up to 88. Below -87 the result is 0.
     unsafe fn exp(x: Self::V) -> Self::V;
     /// Widens the bf16 in the low half of each lane.
     unsafe fn first_bf16(pairs: Self::V) -> Self::V;
     /// Widens the bf16 in the high half of each lane.
     unsafe fn second_bf16(pairs: Self::V) -> Self::V;
-    /// acc + w₀x₀ + w₁x₁ in each lane, where a lane of `w` and of `x` is a pair of bf16, the first
-    /// in the low half.
+    /// Computes `acc + w₀x₀ + w₁x₁` in each lane. A lane of `w` and `x` is a pair of bf16, the first of which is in the
+    /// low half.
     #[inline(always)]
     unsafe fn dot_bf16(acc: Self::V, w: Self::V, x: Self::V) -> Self::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe {
             let sum = Self::fma(Self::first_bf16(w), Self::first_bf16(x), acc);
             Self::fma(Self::second_bf16(w), Self::second_bf16(x), sum)
         }
     }
-    /// Asks for a line of memory that will be read soon; any address will do.
+    /// Prefetches the cache line at the address. Any address is allowed.
     #[inline(always)]
     unsafe fn prefetch(_: *const u8) {}
-    /// The same integer sixteen times.
+    /// Copies the integer `x` to every lane.
     unsafe fn splat_i32(x: i32) -> Self::I;
-    /// acc + Σ wᵢxᵢ over four unsigned bytes of each lane of `w` and the four signed bytes of `x`.
+    /// Computes `acc + Σ wᵢxᵢ` over the four unsigned bytes of each lane of `w` and the four signed bytes of `x`.
     unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I;
-    /// Numbers of a table by the half bytes of sixteen times four bytes: by the low halves to `low`, by the high ones
-    /// to `high`.
+    /// Looks up table entries by the half bytes of 64 bytes: the entries of low halves are written to `low`, those of
+    /// high halves to `high`.
     unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]);
-    /// To f32, exactly up to 2²⁴.
+    /// Converts to f32, exactly up to 2²⁴.
     unsafe fn to_f32(x: Self::I) -> Self::V;
-    /// The hyperbolic tangent: 1 - 2 / (e^2x + 1), right to 1e-7 absolutely.
+    /// Computes the hyperbolic tangent as `1 - 2 / (e^2x + 1)`, with an absolute error of at most 1e-7.
     #[inline(always)]
     unsafe fn tanh(x: Self::V) -> Self::V {
-        // SAFETY: the caller's. At ±15 the result is ±1 to the last bit.
+        // SAFETY: the caller keeps the contract. At ±15 the result is ±1 to the last bit.
         unsafe {
             let x = Self::min(Self::max(x, Self::splat(-15.0)), Self::splat(15.0));
             let power = Self::exp(Self::add(x, x));
@@ -102,13 +104,13 @@ pub trait Simd: Copy {
             Self::add(quotient, Self::splat(1.0))
         }
     }
-    /// The sum of all sixteen.
+    /// Returns the sum of all sixteen numbers.
     #[inline(always)]
     unsafe fn sum(x: Self::V) -> f32 {
         let mut lanes = [0f32; LANES];
         // SAFETY: the array holds sixteen.
         unsafe { Self::store(x, lanes.as_mut_ptr()) };
-        // Halves are added to halves, so that the order is that of a tree.
+        // Halves are added to halves, so the order of additions is that of a tree.
         for width in [8, 4, 2, 1] {
             for lane in 0..width {
                 lanes[lane] += lanes[lane + width];
@@ -118,27 +120,28 @@ pub trait Simd: Copy {
     }
 }
 
-/// e^x = 2^n · p(r) with r = x - n ln 2 in ±ln 2 / 2; p is the Taylor polynomial of degree 7, whose
-/// error there is below 2^-26. ln 2 is split in two so that r keeps all its bits (Cody and Waite).
+/// Constants of the exponential: `e^x = 2^n · p(r)` with `r = x - n ln 2` in ±ln 2 / 2. The Taylor polynomial `p` has
+/// degree 7; its error in this range is below 2^-26. ln 2 is split in two parts, so that `r` loses no bits (Cody and
+/// Waite).
 mod exp {
-    pub const LOWEST: f32 = -87.0;
-    pub const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    pub const LN2_HIGH: f32 = 0.693_359_4;
-    pub const LN2_LOW: f32 = -2.121_944_4e-4;
-    pub const TERMS: [f32; 8] =
+    pub(super) const LOWEST: f32 = -87.0;
+    pub(super) const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    pub(super) const LN2_HIGH: f32 = 0.693_359_4;
+    pub(super) const LN2_LOW: f32 = -2.121_944_4e-4;
+    pub(super) const TERMS: [f32; 8] =
         [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
 }
 
-/// Runs a task with the instructions of the chosen path.
+/// Runs a task with the chosen instruction set.
 #[inline]
-pub fn run(task: impl Task) {
+pub(super) fn run(task: impl SimdTask) {
     #[cfg(target_arch = "x86_64")]
-    match Path::chosen() {
-        // SAFETY: a path is chosen only where the processor has it.
-        Path::Avx512 | Path::Amx => return unsafe { x86::run_avx512(task) },
+    match InstructionSet::chosen() {
+        // SAFETY: an instruction set is chosen only if the processor has it.
+        InstructionSet::Avx512 | InstructionSet::Amx => return unsafe { x86::run_avx512(task) },
         // SAFETY: as above.
-        Path::Avx2 => return unsafe { x86::run_avx2(task) },
-        Path::Portable => {}
+        InstructionSet::Avx2 => return unsafe { x86::run_avx2(task) },
+        InstructionSet::Portable => {}
     }
     task.run::<Portable>();
 }
@@ -148,15 +151,15 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// Every method once, the results in one row.
+    /// Calls every method once and collects the results in one row.
     struct Everything<'a>(&'a Mutex<Vec<f32>>);
 
-    impl Task for Everything<'_> {
+    impl SimdTask for Everything<'_> {
         #[inline(always)]
         fn run<S: Simd>(self) {
             let numbers: [f32; LANES] = std::array::from_fn(|lane| (lane as f32 - 7.3) * 1.7);
             let halves = numbers.map(f16::from_f32);
-            let brains: [bf16; 2 * LANES] =
+            let bf16s: [bf16; 2 * LANES] =
                 std::array::from_fn(|lane| bf16::from_f32((lane as f32 - 15.5) * 0.3));
             let bytes: [[u8; 4]; LANES] = std::array::from_fn(|lane| {
                 std::array::from_fn(|i| (37 * lane + 91 * i + 250) as u8)
@@ -171,13 +174,13 @@ mod tests {
                 };
                 let x = S::load(numbers.as_ptr());
                 keep(S::load_f16(halves.as_ptr()));
-                keep(S::load_bf16(brains.as_ptr()));
+                keep(S::load_bf16(bf16s.as_ptr()));
                 keep(S::add(x, S::mul(x, S::splat(0.5))));
                 keep(S::max(x, S::min(S::splat(3.0), S::div(x, S::splat(-2.0)))));
                 keep(S::fma(x, x, S::splat(1.0)));
                 keep(S::exp(S::mul(x, S::splat(6.0))));
                 keep(S::tanh(x));
-                let pairs = S::load(brains.as_ptr().cast());
+                let pairs = S::load(bf16s.as_ptr().cast());
                 keep(S::round_bf16(x));
                 keep(S::first_bf16(pairs));
                 keep(S::second_bf16(pairs));
@@ -200,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Each instruction set that this processor has gives what plain Rust gives.
+    /// Plain Rust is the reference for each instruction set that this processor has.
     #[test]
     fn instruction_sets_agree() {
         let of = |run: &dyn Fn(Everything<'_>)| {
@@ -218,12 +221,12 @@ mod tests {
         };
         agrees(of(&|task| run(task)));
         #[cfg(target_arch = "x86_64")]
-        if Path::Avx2.is_available() {
+        if InstructionSet::Avx2.is_available() {
             // SAFETY: just detected.
             agrees(of(&|task| unsafe { x86::run_avx2(task) }));
         }
         #[cfg(target_arch = "x86_64")]
-        if Path::Avx512.is_available() {
+        if InstructionSet::Avx512.is_available() {
             // SAFETY: just detected.
             agrees(of(&|task| unsafe { x86::run_avx512(task) }));
         }

@@ -1,11 +1,11 @@
-//! Plain Rust, for processors that have none of the instruction sets.
+//! Vectors in plain Rust, for processors without the other instruction sets.
 
 use super::{LANES, Simd, exp};
 use half::{bf16, f16};
 
-/// Plain arrays, for processors that none of the others fit. The compiler vectorises what it can.
+/// Vectors that are plain arrays. The compiler vectorises what it can.
 #[derive(Clone, Copy)]
-pub struct Portable;
+pub(super) struct Portable;
 
 #[inline(always)]
 fn each(mut f: impl FnMut(usize) -> f32) -> [f32; LANES] {
@@ -16,10 +16,11 @@ fn each(mut f: impl FnMut(usize) -> f32) -> [f32; LANES] {
     out
 }
 
-/// The exponent's bias moves from 15 to 127 by a multiplication, which is right for subnormal numbers too. The `half`
-/// crate asks for each number whether the processor has an instruction for it, which the compiler cannot vectorise.
+/// Widens an f16. A multiplication changes the exponent's bias from 15 to 127, which is right for subnormal numbers
+/// too. `half::f16::to_f32` is not used because it checks for each number whether the processor has an instruction for
+/// it, which the compiler cannot vectorise.
 #[inline(always)]
-fn widened(x: f16) -> f32 {
+fn widen_f16(x: f16) -> f32 {
     const REBIAS: f32 = f32::from_bits((127 + 112) << 23);
     let bits = u32::from(x.to_bits());
     let magnitude = (bits & 0x7fff) << 13;
@@ -50,29 +51,29 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { from.cast::<Self::V>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn load_f16(from: *const f16) -> Self::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         let numbers = unsafe { from.cast::<[f16; LANES]>().read_unaligned() };
-        each(|lane| widened(numbers[lane]))
+        each(|lane| widen_f16(numbers[lane]))
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const bf16) -> Self::V {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         let numbers = unsafe { from.cast::<[bf16; LANES]>().read_unaligned() };
         each(|lane| numbers[lane].to_f32())
     }
     #[inline(always)]
     unsafe fn store(x: Self::V, to: *mut f32) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { to.cast::<Self::V>().write_unaligned(x) }
     }
     #[inline(always)]
     unsafe fn store_bf16(x: Self::V, to: *mut bf16) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe { to.cast::<[bf16; LANES]>().write_unaligned(x.map(bf16::from_f32)) }
     }
     #[inline(always)]
@@ -97,7 +98,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        // Without the instruction a fused multiply-add is a function call.
+        // Not `mul_add`, which is a function call on processors without the instruction.
         each(|lane| a[lane] * b[lane] + c[lane])
     }
     #[inline(always)]
@@ -127,7 +128,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         let w = unsafe { w.cast::<[[u8; 4]; LANES]>().read_unaligned() };
         let mut out = acc;
         for (out, w) in out.iter_mut().zip(w) {
@@ -139,7 +140,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn look_up(table: &[u8; 16], at: *const [u8; 4], low: *mut [u8; 4], high: *mut [u8; 4]) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps this function's contract.
         unsafe {
             let pairs = at.cast::<[u8; 4 * LANES]>().read_unaligned();
             low.cast::<[u8; 4 * LANES]>()

@@ -1,19 +1,22 @@
-//! AVX2 and AVX-512.
+//! Vectors with the instructions of AVX2 and AVX-512.
 
-use super::{LANES, Portable, Simd, Task, exp};
+use super::{LANES, Portable, Simd, SimdTask, exp};
 use half::{bf16, f16};
 use std::arch::x86_64::*;
 
-/// AVX2 with FMA and F16C: two registers of eight.
+/// Vectors with AVX2, FMA and F16C: two registers of eight numbers.
 #[derive(Clone, Copy)]
-pub struct Avx2;
+pub(super) struct Avx2;
 
-/// AVX-512 with its bf16 and VNNI dot products (Zen 4, Cooper Lake, Sapphire Rapids and later).
+/// Vectors with AVX-512 and its bf16 and VNNI dot products (Zen 4, Cooper Lake, Sapphire Rapids and later): one
+/// register.
 #[derive(Clone, Copy)]
-pub struct Avx512;
+pub(super) struct Avx512;
 
-/// The same for each half. Not a closure: what is not inlined has not the instructions, and a closure that is used twice is
-/// inlined only while it is small.
+/// Evaluates an expression for each of the two registers.
+///
+/// It is a macro and not a closure. A function that is not inlined is compiled without the enabled target features, and
+/// LLVM inlines a closure with two callers only if it is small.
 macro_rules! both {
     ($half:ident => $of_half:expr) => {
         unsafe {
@@ -28,7 +31,7 @@ macro_rules! both {
 }
 
 // SAFETY (every block): the caller has checked the features and answers for the pointers.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one SAFETY line covers every block")]
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type I = [__m256i; 2];
@@ -146,7 +149,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn dot_u8(acc: Self::I, w: *const [u8; 4], x: [i8; 4]) -> Self::I {
-        // Even and odd bytes as 16-bit numbers, whose products' sums fit 32 bits.
+        // Even and odd bytes as numbers of 16 bits. The sums of their products fit 32 bits.
         unsafe {
             let x = _mm256_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8)));
             let even_x = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x));
@@ -184,7 +187,7 @@ impl Simd for Avx2 {
 }
 
 // SAFETY (every block): the caller has checked the features and answers for the pointers.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one SAFETY line covers every block")]
 impl Simd for Avx512 {
     type V = __m512;
     type I = __m512i;
@@ -325,12 +328,12 @@ impl Simd for Avx512 {
 
 // SAFETY: the caller has checked the features.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub unsafe fn run_avx2(task: impl Task) {
+pub(super) unsafe fn run_avx2(task: impl SimdTask) {
     task.run::<Avx2>();
 }
 
 // SAFETY: the caller has checked the features.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")]
-pub unsafe fn run_avx512(task: impl Task) {
+pub(super) unsafe fn run_avx512(task: impl SimdTask) {
     task.run::<Avx512>();
 }

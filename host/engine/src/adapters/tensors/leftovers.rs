@@ -1,50 +1,50 @@
-//! What nothing of a model has taken of an adapter.
+//! The tensors of an adapter that no part of a model has used.
 
-use super::{AdapterTensors, Origin};
+use super::{AdapterTensors, TensorOrigin};
 use crate::Result;
-use llem_checkpoint::adapters::key_of;
+use llem_checkpoint::module_key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names that a warning lists.
+/// Most names that a warning lists.
 const MOST_NAMES: usize = 5;
 
-/// What is left of an adapter once the parts of a model, or of a rank, have taken what is theirs.
+/// What remains of an adapter after the parts of a model, or of one rank, have taken their tensors.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Leftovers {
-    /// Modules that were asked for.
+pub(crate) struct Leftovers {
+    /// Modules of the model that asked for tensors.
     pub asked: BTreeSet<String>,
-    /// Tensors that nothing has taken, with their modules.
+    /// Names of the tensors that no module has taken, with the modules that they are named for.
     pub left: BTreeMap<String, String>,
 }
 
 impl Leftovers {
-    /// What is left where another rank has taken what is its.
-    pub fn and(&mut self, other: Self) {
+    /// Combines the leftovers of two ranks. A tensor remains only if neither rank has taken it.
+    pub(crate) fn combine(&mut self, other: Self) {
         self.asked.extend(other.asked);
         self.left.retain(|name, _| other.left.contains_key(name));
     }
 }
 
 impl AdapterTensors {
-    /// What was asked for, and what nothing has taken.
-    pub fn leftovers(&self) -> Leftovers {
+    /// Returns the modules that asked so far, and the tensors that no module has taken.
+    pub(crate) fn leftovers(&self) -> Leftovers {
         let left = match &self.origin {
-            Origin::File { left, .. } => {
+            TensorOrigin::File { left, .. } => {
                 left.iter().map(|name| (name.name.clone(), name.module.clone())).collect()
             }
-            Origin::Synthetic { .. } => BTreeMap::new(),
+            TensorOrigin::Synthetic { .. } => BTreeMap::new(),
         };
         Leftovers { asked: self.asked.clone(), left }
     }
 
-    /// Refuses an adapter of which any tensor is left: it was made for another model.
-    pub fn finish(&self, leftovers: &Leftovers) -> Result<()> {
+    /// Refuses an adapter with an unused tensor, because it was made for another model.
+    pub(crate) fn check_leftovers(&self, leftovers: &Leftovers) -> Result<()> {
         let Leftovers { asked, left } = leftovers;
         if let Some((name, module)) = left.iter().next() {
             let example = asked.iter().find(|asked| asked.contains('.'));
-            let is_asked = asked.iter().any(|asked| key_of(asked) == key_of(module));
-            return Err(self.bad(&match is_asked {
+            let is_asked = asked.iter().any(|asked| module_key(asked) == module_key(module));
+            return Err(self.file_error(&match is_asked {
                 true => format!("tensor {name} is of a kind that {module} cannot take"),
                 false => format!(
                     "tensor {name} is for a module that the base model lacks or that cannot be changed; one that it has is {}",
@@ -53,16 +53,16 @@ impl AdapterTensors {
             }));
         }
         match (&self.origin, self.config.names_without_module(asked).first()) {
-            (Origin::Synthetic { .. }, Some(name)) => Err(self.bad(&format!(
+            (TensorOrigin::Synthetic { .. }, Some(name)) => Err(self.file_error(&format!(
                 "it names '{name}', but the base model has no module of that name that can be changed"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// What the run's record is to say of the adapter, once all of it has been taken.
-    pub fn warnings(&self, leftovers: &Leftovers) -> Vec<String> {
-        let Origin::File { left, .. } = &self.origin else { return Vec::new() };
+    /// Returns the sentences for the run record, after all parts of the model have taken their tensors.
+    pub(crate) fn warnings(&self, leftovers: &Leftovers) -> Vec<String> {
+        let TensorOrigin::File { left, .. } = &self.origin else { return Vec::new() };
         let nowhere = self.config.names_without_module(&leftovers.asked);
         let nowhere = (!nowhere.is_empty()).then(|| {
             let some = &nowhere[..nowhere.len().min(MOST_NAMES)];

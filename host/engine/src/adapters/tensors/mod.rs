@@ -1,89 +1,90 @@
-//! An adapter's tensors, found by the module that they change and checked against its shape.
+//! An adapter's tensors, found by the modules that they change and checked against the modules' shapes.
 
-mod experts;
+mod all_experts;
 mod leftovers;
-mod whole;
+mod whole_weights;
 
-pub use leftovers::Leftovers;
-pub use whole::{BaseRows, Tie, Tokens, Whole, WholeModule, is_same};
+pub(crate) use leftovers::Leftovers;
+pub(crate) use whole_weights::{BaseRows, Tie, WholeModule, WholeWeight, is_same};
 
-use super::synthetic;
+use super::synthetic_adapter;
 use crate::{Error, Result, memory};
 use llem_checkpoint::{
-    adapters::{AdapterConfig, PREFIX, Part, Role, TensorNames},
-    safetensors_files::TensorFile,
+    AdapterConfig, ModuleKind, PEFT_PREFIX, TensorFile, TensorKind, TensorNames,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
-/// An adapter while it is being attached.
-pub struct AdapterTensors {
-    /// What it is.
+/// The tensors of an adapter while it is being attached.
+pub(crate) struct AdapterTensors {
     pub config: AdapterConfig,
-    /// Where it is, for messages.
+    /// The file or source, for messages.
     place: PathBuf,
-    origin: Origin,
-    /// Modules that were asked for, and so exist.
+    origin: TensorOrigin,
+    /// Modules that have asked for tensors, and therefore exist in the model.
     asked: BTreeSet<String>,
-    /// A tensor that was named for a module of another name, which is the same within another model.
+    /// A warning about a tensor that was found under another module name.
     renamed: Option<String>,
 }
 
-enum Origin {
+enum TensorOrigin {
     File {
         file: Box<TensorFile>,
-        /// Tensors that nothing has taken yet.
+        /// Tensors that no module has taken yet.
         left: TensorNames,
-        /// Tensors of which several modules take their parts, once the first has.
-        shared: BTreeMap<(String, Part), String>,
+        /// Tensors that several modules take parts of. They are added when the first module takes its part.
+        shared: BTreeMap<(String, TensorKind), String>,
     },
     Synthetic {
         seed: u64,
     },
 }
 
-/// The change `scale · B A` of one weight `[outputs, inputs]`, and what goes with it.
-pub struct Factors {
-    /// Rows of A.
+/// The change `scale · B A` of one weight `[outputs, inputs]`, with its bias and magnitude.
+pub(crate) struct Factors {
+    /// The rank: the number of rows of A.
     pub rank: usize,
     /// A, `[rank, inputs]`.
     pub down: Vec<f32>,
     /// B times the scale, `[outputs, rank]`.
     pub up: Vec<f32>,
-    /// Added to the outputs, scaled too.
+    /// A bias `[outputs]` of the factors, times the scale.
     pub bias: Option<Vec<f32>>,
-    /// DoRA's magnitudes of the outputs.
+    /// DoRA's magnitudes, `[outputs]`.
     pub magnitude: Option<Vec<f32>>,
 }
 
-/// A module with a weight, `[outputs, inputs]`.
+/// A module with a weight `[outputs, inputs]`.
 #[derive(Clone, Copy)]
-struct Weighted<'a> {
+struct WeightModule<'a> {
     name: &'a str,
-    role: Role,
+    role: ModuleKind,
     outputs: usize,
     inputs: usize,
 }
 
-impl Weighted<'_> {
-    /// Which of its sides is the vocabulary, if one is.
+impl WeightModule<'_> {
+    /// Returns the vocabulary size if one side of the weight is the vocabulary.
     fn vocabulary(&self) -> Option<usize> {
         match self.role {
-            Role::Embedding => Some(self.inputs),
-            Role::Head => Some(self.outputs),
-            Role::Projection | Role::Expert(_) | Role::Router => None,
+            ModuleKind::Embedding => Some(self.inputs),
+            ModuleKind::Head => Some(self.outputs),
+            ModuleKind::Projection | ModuleKind::Expert(_) | ModuleKind::Router => None,
         }
     }
 }
 
 impl AdapterTensors {
-    /// The tensors of an adapter's file.
-    pub fn of_file(config: AdapterConfig, file: TensorFile) -> Result<Self> {
+    /// Creates the tensors of an adapter's file.
+    ///
+    /// # Errors
+    /// A tensor is of an unknown kind, two tensors are the same, or the trained tokens that the config names are missing.
+    pub(crate) fn from_file(config: AdapterConfig, file: TensorFile) -> Result<Self> {
         let left = TensorNames::new(file.names(), &file.path)?;
         let place = file.path.clone();
-        if config.names_tokens() && left.example(Part::Tokens).is_none() {
+        if config.has_trained_tokens() && left.example(TensorKind::Tokens).is_none() {
             return Err(Error::file(
                 place,
                 "a tensor token_adapter.trainable_tokens_delta is missing, though trainable_token_indices names tokens",
@@ -92,88 +93,92 @@ impl AdapterTensors {
         Ok(Self {
             config,
             place,
-            origin: Origin::File { file: Box::new(file), left, shared: BTreeMap::new() },
+            origin: TensorOrigin::File { file: Box::new(file), left, shared: BTreeMap::new() },
             asked: BTreeSet::new(),
             renamed: None,
         })
     }
 
-    /// Factors made from a seed.
-    pub fn synthetic(config: AdapterConfig, place: PathBuf, seed: u64) -> Self {
-        let origin = Origin::Synthetic { seed };
+    /// Creates the tensors of a synthetic adapter, whose factors are made from `seed`.
+    pub(crate) fn synthetic(config: AdapterConfig, place: PathBuf, seed: u64) -> Self {
+        let origin = TensorOrigin::Synthetic { seed };
         Self { config, place, origin, asked: BTreeSet::new(), renamed: None }
     }
 
-    /// The factors that change a module's weight `[outputs, inputs]`, if any do. An embedding is the
-    /// weight `[hidden, vocabulary]` of tokens as unit vectors.
-    pub fn factors(
+    /// Returns the factors that change a module's weight `[outputs, inputs]`, or `None` if the adapter does not
+    /// change it. The weight of an embedding counts as `[hidden, vocabulary]`.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape or contains NaN or infinity, or the config does not target it.
+    pub(crate) fn factors(
         &mut self,
         module: &str,
-        role: Role,
+        role: ModuleKind,
         outputs: usize,
         inputs: usize,
     ) -> Result<Option<Factors>> {
         self.asked.insert(module.to_owned());
-        if let Origin::Synthetic { seed } = self.origin {
+        if let TensorOrigin::Synthetic { seed } = self.origin {
             if !self.config.targets(module, role) {
                 return Ok(None);
             }
             let (rank, scale) = (self.config.rank(module), self.config.scale(module) as f32);
-            // Once as they are made, and once more as they are kept.
+            // The factors are in memory twice: as they are made and as they are stored.
             let bytes = 2 * rank * (outputs + inputs) * size_of::<f32>();
             memory::check(bytes, || format!("rank {rank} of {module}"), "ask for a lower rank")?;
-            let (down, up) = synthetic::factors(seed, module, rank, outputs, inputs, scale);
+            let (down, up) = synthetic_adapter::factors(seed, module, rank, outputs, inputs, scale);
             return Ok(Some(Factors { rank, down, up, bias: None, magnitude: None }));
         }
-        if let (Role::Expert(part), None) = (role, self.name(module, Part::Down)) {
-            return self.of_all_experts(module, part, outputs, inputs);
+        if let (ModuleKind::Expert(part), None) = (role, self.name(module, TensorKind::Down)) {
+            return self.expert_factors(module, part, outputs, inputs);
         }
-        let (module, targeted) = self.whereabouts(module, role);
+        let (module, targeted) = self.factors_module(module, role);
         let module = module.as_str();
-        let named = self.own_name(module);
+        let named = self.name_in_file(module);
         let (rank, scale) = (self.config.rank(&named), self.config.scale(&named) as f32);
         if !targeted && !self.config.targets(&named, role) {
-            return match self.name(module, Part::Down).or(self.name(module, Part::Up)) {
-                Some(name) => Err(self.bad(&format!(
+            return match self.name(module, TensorKind::Down).or(self.name(module, TensorKind::Up)) {
+                Some(name) => Err(self.file_error(&format!(
                     "tensor {name} is there, but adapter_config.json does not target its module: {}",
-                    self.config.remedy_of_targets()
+                    self.config.targets_remedy()
                 ))),
                 None => Ok(None),
             };
         }
-        if self.name(module, Part::Down).is_none() && role == Role::Router {
-            // A name such as `gate` means the router only where PEFT's model has a module of it.
+        if self.name(module, TensorKind::Down).is_none() && role == ModuleKind::Router {
+            // The name `gate` means the router only if PEFT's model has a module of that name.
             return Ok(None);
         }
-        let site = Weighted { name: module, role, outputs, inputs };
-        let down = self.required(site, Part::Down, &[rank, inputs])?;
-        let mut up = self.required(site, Part::Up, &[outputs, rank])?;
-        let mut bias = match (self.config.factor_biases, self.name(module, Part::UpBias)) {
-            (true, _) => Some(self.required(site, Part::UpBias, &[outputs])?),
+        let site = WeightModule { name: module, role, outputs, inputs };
+        let down = self.take_required(site, TensorKind::Down, &[rank, inputs])?;
+        let mut up = self.take_required(site, TensorKind::Up, &[outputs, rank])?;
+        let mut bias = match (self.config.factor_biases, self.name(module, TensorKind::UpBias)) {
+            (true, _) => Some(self.take_required(site, TensorKind::UpBias, &[outputs])?),
             (false, None) => None,
             (false, Some(name)) => {
-                return Err(self.bad(&format!(
+                return Err(self.file_error(&format!(
                     "tensor {name} is there, but lora_bias is not set, so that PEFT leaves it out: mend adapter_config.json"
                 )));
             }
         };
         up.iter_mut().chain(bias.iter_mut().flatten()).for_each(|number| *number *= scale);
         let magnitude = match self.config.dora {
-            true => Some(self.required(site, Part::Magnitude, &[outputs])?),
+            true => Some(self.take_required(site, TensorKind::Magnitude, &[outputs])?),
             false => None,
         };
         if magnitude.is_some() && bias.is_some() {
-            return Err(self.bad(&format!(
+            return Err(self.file_error(&format!(
                 "{module} has both a DoRA magnitude and lora_B.bias, which this version does not combine"
             )));
         }
         Ok(Some(Factors { rank, down, up, bias, magnitude }))
     }
 
-    /// Under which name a module's factors are kept, and whether the config asks for them. What the
-    /// checkpoint of Mixtral calls `block_sparse_moe.gate` is `mlp.gate` in transformers 5.
-    fn whereabouts(&self, module: &str, role: Role) -> (String, bool) {
-        if role == Role::Router
+    /// Returns the name under which a module's factors are stored, and whether the config targets them by their
+    /// parameter. The checkpoint of Mixtral calls the router `block_sparse_moe.gate`, and transformers 5 calls it
+    /// `mlp.gate`.
+    fn factors_module(&self, module: &str, role: ModuleKind) -> (String, bool) {
+        if role == ModuleKind::Router
             && let Some(layer) = layer_of(module)
         {
             let router = format!("{layer}.mlp.gate");
@@ -184,31 +189,31 @@ impl AdapterTensors {
         (module.to_owned(), self.config.targets(module, role))
     }
 
-    /// A refusal that names the adapter.
-    pub fn bad(&self, reason: &str) -> Error {
+    /// Returns an error that names the adapter's file.
+    pub(crate) fn file_error(&self, reason: &str) -> Error {
         Error::file(&self.place, reason)
     }
 
-    /// What the adapter's file calls a module, if it holds factors for it: the config speaks of the same name.
-    fn own_name(&self, module: &str) -> String {
+    /// Returns the file's name of a module if the file has factors for it. The config uses the same name.
+    fn name_in_file(&self, module: &str) -> String {
         let name = match &self.origin {
-            Origin::File { left, .. } => left.get(module, Part::Down),
-            Origin::Synthetic { .. } => None,
+            TensorOrigin::File { left, .. } => left.get(module, TensorKind::Down),
+            TensorOrigin::Synthetic { .. } => None,
         };
         name.map_or_else(|| module.to_owned(), |name| name.module.clone())
     }
 
-    /// The name in the file of a tensor that nothing has taken.
-    fn name(&self, module: &str, part: Part) -> Option<&str> {
+    /// Returns the name in the file of a tensor that no module has taken yet.
+    fn name(&self, module: &str, part: TensorKind) -> Option<&str> {
         match &self.origin {
-            Origin::File { left, .. } => left.get(module, part).map(|name| &*name.name),
-            Origin::Synthetic { .. } => None,
+            TensorOrigin::File { left, .. } => left.get(module, part).map(|name| &*name.name),
+            TensorOrigin::Synthetic { .. } => None,
         }
     }
 
-    /// Takes that name.
-    fn take_name(&mut self, module: &str, part: Part) -> Option<String> {
-        let Origin::File { left, .. } = &mut self.origin else { return None };
+    /// Takes a tensor and returns its name in the file.
+    fn take_name(&mut self, module: &str, part: TensorKind) -> Option<String> {
+        let TensorOrigin::File { left, .. } = &mut self.origin else { return None };
         let found = left.take(module, part)?;
         if found.module != module {
             self.renamed.get_or_insert_with(|| {
@@ -221,19 +226,24 @@ impl AdapterTensors {
         Some(found.name)
     }
 
-    fn required(&mut self, module: Weighted<'_>, part: Part, dims: &[usize]) -> Result<Vec<f32>> {
+    fn take_required(
+        &mut self,
+        module: WeightModule<'_>,
+        part: TensorKind,
+        dims: &[usize],
+    ) -> Result<Vec<f32>> {
         self.take(module, part, dims)?.ok_or_else(|| {
-            let ending = part.ending(module.role == Role::Embedding);
+            let ending = part.ending(module.role == ModuleKind::Embedding);
             let example = match &self.origin {
-                Origin::File { left, .. } => left.example(part).or(left.iter().next()),
-                Origin::Synthetic { .. } => None,
+                TensorOrigin::File { left, .. } => left.example(part).or(left.iter().next()),
+                TensorOrigin::Synthetic { .. } => None,
             };
             let example = example.map_or_else(
                 || "no such tensor is left".to_owned(),
                 |name| format!("one that is there is {}", name.name),
             );
-            self.bad(&format!(
-                "tensor {PREFIX}{}{ending} is missing, though adapter_config.json asks for it; {example}",
+            self.file_error(&format!(
+                "tensor {PEFT_PREFIX}{}{ending} is missing, though adapter_config.json asks for it; {example}",
                 module.name
             ))
         })
@@ -241,30 +251,30 @@ impl AdapterTensors {
 
     fn take(
         &mut self,
-        module: Weighted<'_>,
-        part: Part,
+        module: WeightModule<'_>,
+        part: TensorKind,
         dims: &[usize],
     ) -> Result<Option<Vec<f32>>> {
         let Some(name) = self.take_name(module.name, part) else { return Ok(None) };
         if let Some(vocabulary) = module.vocabulary() {
             self.check_vocabulary(&name, vocabulary, dims)?;
         }
-        let Origin::File { file, .. } = &self.origin else { return Ok(None) };
+        let TensorOrigin::File { file, .. } = &self.origin else { return Ok(None) };
         let raw = file.find(&name, dims, "its config and the base model imply")?;
         let numbers = raw.vector(dims.iter().product());
         self.check_finite(&name, &numbers)?;
         Ok(Some(numbers))
     }
 
-    /// Refuses a tensor that has another number of tokens than the base model, and is else as it should be.
+    /// Refuses a tensor whose shape differs from the base model's only by the number of tokens.
     fn check_vocabulary(&self, name: &str, vocabulary: usize, dims: &[usize]) -> Result<()> {
-        let Origin::File { file, .. } = &self.origin else { return Ok(()) };
+        let TensorOrigin::File { file, .. } = &self.origin else { return Ok(()) };
         let shape = file.shape(name).unwrap_or_default();
         let sides = shape.iter().zip(dims);
         let others: Vec<_> = sides.filter(|(found, wanted)| found != wanted).collect();
         match others[..] {
             [(found, wanted)] if *wanted == vocabulary && shape.len() == dims.len() => {
-                Err(self.bad(&format!(
+                Err(self.file_error(&format!(
                     "tensor {name} is for {found} tokens, but the base model has {wanted}: the vocabulary was resized in training; resize the base model alike (resize_token_embeddings), or merge the adapter there with PEFT's merge_and_unload, and load the model that is saved then"
                 )))
             }
@@ -275,14 +285,14 @@ impl AdapterTensors {
     fn check_finite(&self, name: &str, numbers: &[f32]) -> Result<()> {
         match numbers.iter().all(|number| number.is_finite()) {
             true => Ok(()),
-            false => Err(self.bad(&format!(
+            false => Err(self.file_error(&format!(
                 "tensor {name} holds NaN or infinity: the adapter is damaged, fetch it again"
             ))),
         }
     }
 }
 
-/// `model.layers.0` of `model.layers.0.mlp.experts.3.up_proj`.
+/// Returns the layer of a module, for example `model.layers.0` of `model.layers.0.mlp.experts.3.up_proj`.
 fn layer_of(module: &str) -> Option<&str> {
     let start = module.find(".layers.")? + ".layers.".len();
     let end = start + module[start..].find('.')?;

@@ -1,6 +1,6 @@
-//! Who chooses a sequence's tokens, and by what.
+//! Who chooses the tokens of a sequence, and how.
 
-use super::{Parts, Sequence, TokenLogProbabilities};
+use super::{ModelParts, Sequence, TokenLogProbabilities};
 use crate::{
     Error, Request, Result,
     sampling::{LogitsRow, Sampler, argmax},
@@ -8,34 +8,33 @@ use crate::{
 use llem_compute::ops::sampling::Draw;
 use std::{sync::Arc, time::Instant};
 
-/// Who chooses a sequence's tokens.
-pub enum Chooser {
-    /// The most likely one, as the model gives it, wherever no token is forbidden.
+pub(super) enum Chooser {
+    /// The most likely token of the model's logits, if no token is forbidden. Otherwise the sampler chooses.
     Greedy(Sampler),
     /// The request's sampling options.
     Sampler(Sampler),
-    /// Nobody: they are given.
+    /// The tokens are given.
     Given(Vec<u32>),
-    /// The caller, by this row of logits once it is there.
+    /// The caller chooses from this row of logits, `[vocab]`. `None` until the row is there.
     Caller(Option<Arc<[f32]>>),
 }
 
-/// What a sequence takes of a row of logits.
+/// Which part of a row of logits a sequence needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// Nothing: the row is computed, and stays where it is.
+pub(crate) enum RowUse {
+    /// Nothing. The row is computed and stays on its device.
     Nothing,
-    /// The id of the largest.
+    /// The id of the most likely token.
     MostLikely,
-    /// A token drawn by the logits as they are: where they are on a device, only its id comes to the host.
+    /// A token drawn from the unchanged logits. From a device, only the token's id comes to the host.
     Draw,
-    /// All of it, on the host.
+    /// The whole row, on the host.
     Row,
 }
 
 impl Chooser {
-    /// That of the request's prompt `index`.
-    pub fn new(request: &Request, index: usize, prompt: &[u32]) -> Self {
+    /// Creates the chooser of the request's prompt `index`.
+    pub(super) fn new(request: &Request, index: usize, prompt: &[u32]) -> Self {
         if request.caller_chooses {
             return Self::Caller(None);
         }
@@ -50,17 +49,17 @@ impl Chooser {
         }
     }
 
-    /// Tokens that are given.
-    pub fn given_tokens(&self) -> usize {
+    /// Returns the number of given tokens.
+    pub(super) fn given_tokens(&self) -> usize {
         match self {
             Self::Given(tokens) => tokens.len(),
             _ => 0,
         }
     }
 
-    /// The token after the `generated` first by its row of logits; none where the caller is to choose it. A sampler
-    /// chooses none of the `forbidden` ones.
-    pub fn choose(
+    /// Returns the next token, which follows `generated` tokens, from its row of logits. Returns `None` if the caller
+    /// chooses it. A sampler never chooses a `forbidden` token.
+    pub(super) fn choose(
         &mut self,
         row: &[f32],
         forbidden: &[&[u32]],
@@ -73,7 +72,7 @@ impl Chooser {
             }
             Self::Given(tokens) => Ok(tokens.get(generated).copied()),
             Self::Caller(waiting) => {
-                // What no sampler would choose from is not the caller's to choose from either.
+                // The caller gets no row that no sampler could choose from either.
                 argmax(row)?;
                 *waiting = Some(row.into());
                 Ok(None)
@@ -83,75 +82,76 @@ impl Chooser {
 }
 
 impl Sequence {
-    /// What it takes of the row of logits that its next token comes from.
-    pub fn takes(&self, eos: &[u32]) -> Takes {
+    /// Returns which part of the next token's row of logits the sequence needs.
+    pub(crate) fn row_use(&self, eos: &[u32]) -> RowUse {
         match &self.chooser {
-            _ if self.limit == 0 => Takes::Nothing,
-            Chooser::Given(_) if self.told.is_none() => Takes::Nothing,
-            _ if self.told.is_some() || !self.is_free_to_end(eos) => Takes::Row,
-            Chooser::Greedy(_) => Takes::MostLikely,
-            Chooser::Sampler(sampler) if sampler.leaves_logits() => Takes::Draw,
-            _ => Takes::Row,
+            _ if self.limit == 0 => RowUse::Nothing,
+            Chooser::Given(_) if self.top_count.is_none() => RowUse::Nothing,
+            _ if self.top_count.is_some() || !self.is_free_to_end(eos) => RowUse::Row,
+            Chooser::Greedy(_) => RowUse::MostLikely,
+            Chooser::Sampler(sampler) if sampler.leaves_logits() => RowUse::Draw,
+            _ => RowUse::Row,
         }
     }
 
-    /// Whether no token is forbidden now.
+    /// Returns true if no token is forbidden now.
     fn is_free_to_end(&self, eos: &[u32]) -> bool {
         let forbidden = self.end_tokens.forbidden(self.tokens.len(), eos);
         forbidden.iter().all(|ids| ids.is_empty())
     }
 
-    /// How a device draws its next token from `vocab` tokens; the most likely one where that is taken.
-    pub fn draw(&mut self, vocab: usize) -> Draw {
+    /// Returns how a device draws the next token from `vocab` tokens. Without a sampler the most likely token is
+    /// drawn.
+    pub(crate) fn draw(&mut self, vocab: usize) -> Draw {
         match &mut self.chooser {
             Chooser::Sampler(sampler) => sampler.draw(vocab),
             _ => Draw { top_k: vocab as u32, top_p: 1.0, ..Draw::default() },
         }
     }
 
-    /// Whether it gets a token from its next row of logits, at once.
-    pub fn gets_token(&self) -> bool {
+    /// Returns true if the next row of logits yields a token at once.
+    pub(crate) fn gets_token(&self) -> bool {
         self.limit > 0 && !matches!(self.chooser, Chooser::Caller(_))
     }
 
-    /// Whether it stands still until its caller has chosen a token.
-    pub fn awaits_choice(&self) -> bool {
+    /// Returns true if the sequence waits until the caller has chosen a token.
+    pub(crate) fn awaits_choice(&self) -> bool {
         self.is_running() && self.row().is_some()
     }
 
-    /// The row of logits, `[vocab]`, by which its caller is to choose.
-    pub fn row(&self) -> Option<&Arc<[f32]>> {
+    /// Returns the row of logits, `[vocab]`, from which the caller chooses.
+    pub(crate) fn row(&self) -> Option<&Arc<[f32]>> {
         match &self.chooser {
             Chooser::Caller(row) => row.as_ref(),
             _ => None,
         }
     }
 
-    /// The next token by a row of logits; none where that is the caller's to choose.
-    pub fn choose(&mut self, row: &[f32], eos: &[u32]) -> Result<Option<u32>> {
+    /// Returns the next token from its row of logits, or `None` if the caller chooses it.
+    pub(crate) fn choose(&mut self, row: &[f32], eos: &[u32]) -> Result<Option<u32>> {
         let generated = self.tokens.len();
         let forbidden = self.end_tokens.forbidden(generated, eos);
         let chosen = self.chooser.choose(row, &forbidden, generated);
         let noted = chosen.and_then(|token| {
-            token.map_or(Ok(()), |token| self.note(row, token))?;
+            token.map_or(Ok(()), |token| self.record_log_probability(row, token))?;
             Ok(token)
         });
-        noted.map_err(|error| self.blamed(error))
+        noted.map_err(|error| self.with_name(error))
     }
 
-    /// The next token where no row of logits is taken for it; none where none is left to come.
-    pub fn given(&self) -> Option<u32> {
+    /// Returns the next given token, or `None` if none is left.
+    pub(crate) fn given(&self) -> Option<u32> {
         match &self.chooser {
             Chooser::Given(tokens) => tokens.get(self.tokens.len()).copied(),
             _ => None,
         }
     }
 
-    /// Takes the token that its caller has chosen now.
+    /// Sets the token that the caller has chosen.
     ///
     /// # Errors
-    /// The token would end it too early.
-    pub fn choose_by_caller(&mut self, token: u32, parts: Parts<'_>) -> Result<()> {
+    /// The token would end the sequence too early.
+    pub(crate) fn choose_by_caller(&mut self, token: u32, parts: ModelParts<'_>) -> Result<()> {
         let (now, generated) = (Instant::now(), self.tokens.len());
         let forbidden = self.end_tokens.forbidden(generated, parts.eos);
         if forbidden.iter().any(|ids| ids.contains(&token)) {
@@ -163,17 +163,17 @@ impl Sequence {
         }
         let Chooser::Caller(row) = &mut self.chooser else { return Ok(()) };
         if let Some(row) = row.take() {
-            self.note(&row, token).map_err(|error| self.blamed(error))?;
+            self.record_log_probability(&row, token).map_err(|error| self.with_name(error))?;
         }
-        self.take(token, now, parts)
+        self.push_token(token, now, parts)
     }
 
-    /// Notes how likely a chosen token was, if that is asked.
-    fn note(&mut self, row: &[f32], token: u32) -> Result<()> {
-        let Some(count) = self.told else { return Ok(()) };
+    /// Records the log-probability of a chosen token, if the request asks for it.
+    fn record_log_probability(&mut self, row: &[f32], token: u32) -> Result<()> {
+        let Some(count) = self.top_count else { return Ok(()) };
         let row = LogitsRow::new(row)?;
         let top = row.top(count).into_iter().map(|one| (one.token, one.log_probability));
-        let chosen = row.of(token)?.log_probability;
+        let chosen = row.token(token)?.log_probability;
         self.log_probabilities.push(TokenLogProbabilities { chosen, top: top.collect() });
         Ok(())
     }

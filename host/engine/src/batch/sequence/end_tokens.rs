@@ -1,20 +1,20 @@
-//! The tokens that end a sequence, and when they may.
+//! The tokens that end a sequence, and from when on they may end it.
 
 use super::FinishReason;
 use crate::Request;
 use std::sync::Arc;
 
-/// Which tokens end a sequence. End-of-sequence tokens are the model's, and told by whoever asks.
-pub struct EndTokens {
-    /// Fewest tokens before anything may end it.
+/// The tokens that end a sequence. The end-of-sequence tokens belong to the model, so callers pass them in.
+pub(super) struct EndTokens {
+    /// Number of tokens before which nothing may end the sequence.
     fewest: usize,
     ignore_eos: bool,
     stop_tokens: Arc<[u32]>,
 }
 
 impl EndTokens {
-    /// Those of a request's sequences.
-    pub fn new(request: &Request) -> Self {
+    /// Creates the end tokens of a request's sequences.
+    pub(super) fn new(request: &Request) -> Self {
         Self {
             fewest: request.min_new_tokens,
             ignore_eos: request.ignore_eos,
@@ -22,18 +22,19 @@ impl EndTokens {
         }
     }
 
-    /// Whether something may end a sequence that has generated so many tokens.
-    pub fn may_end(&self, generated: usize) -> bool {
+    /// Returns true if a sequence with so many generated tokens may end.
+    pub(super) fn may_end(&self, generated: usize) -> bool {
         generated >= self.fewest
     }
 
-    /// Fewest tokens before anything may end it.
-    pub fn fewest(&self) -> usize {
+    /// Returns the number of tokens before which nothing may end the sequence.
+    pub(super) fn fewest(&self) -> usize {
         self.fewest
     }
 
-    /// The tokens that may not follow the `generated` first, because they would end the sequence too early.
-    pub fn forbidden<'a>(&'a self, generated: usize, eos: &'a [u32]) -> [&'a [u32]; 2] {
+    /// Returns the tokens that must not follow the first `generated` tokens, because they would end the sequence too
+    /// early.
+    pub(super) fn forbidden<'a>(&'a self, generated: usize, eos: &'a [u32]) -> [&'a [u32]; 2] {
         match (self.may_end(generated), self.ignore_eos) {
             (true, _) => [&[], &[]],
             (false, true) => [&[], &self.stop_tokens],
@@ -41,8 +42,8 @@ impl EndTokens {
         }
     }
 
-    /// Why a sequence ends with this token; none if it does not.
-    pub fn reason(&self, token: u32, eos: &[u32]) -> Option<FinishReason> {
+    /// Returns why a sequence ends with this token, or `None` if it does not end.
+    pub(super) fn reason(&self, token: u32, eos: &[u32]) -> Option<FinishReason> {
         if !self.ignore_eos && eos.contains(&token) {
             return Some(FinishReason::Eos);
         }

@@ -2,197 +2,225 @@
 //!
 //! ```text
 //! cuda:1 of the engine ─▶ CUDA's driver ─▶ UUID ─┐
-//! UUID that another rank told ───────────────────┴─▶ card of NVML's ─▶ one gauge
+//! UUID from another rank ────────────────────────┴─▶ card in NVML ─▶ one domain meter
 //! ```
 //!
-//! CUDA's order is not NVML's, so that a device of CUDA's becomes a card of NVML's by UUID and never by number. Start
-//! at [`Gpus`], then [`card::locate`].
+//! CUDA and NVML number GPUs in different orders, so a device of CUDA is found in NVML by its UUID and never by its number.
+//! Start at [`Gpus`], then [`card::locate`].
 
-pub mod card;
-mod gpu;
-mod power;
+mod card;
+mod cuda_environment;
+mod energy;
+mod nvml_gpu;
 mod settings;
 mod state;
-mod visible;
 
-use super::{Found, Metered, Unmetered, cuda};
-use crate::device::{Device, DeviceKind, DeviceState};
+use super::{Discovery, Instrument, MeteredDomain, UnmeteredDomain, cuda_driver::cuda_driver};
+use crate::{
+    device::{Device, DeviceKind, DeviceState},
+    domain::DomainId,
+    history::Condition,
+};
 use card::Card;
-use gpu::Gpu;
-use llem_quantity::Source;
+use cuda_environment::{CudaEnvironment, VisibleDevice};
+use llem_quantity::{Cause, Source, Unavailable};
+use nvml_gpu::NvmlGpu;
 use nvml_wrapper::{Nvml, error::NvmlError};
 use std::sync::Arc;
-use visible::{Environment, Visible};
 
-/// The power domain of a card.
+/// The name of a card's only power domain.
 const DOMAIN: &str = "gpu";
 
-/// The GPUs that CUDA shows to this process, in CUDA's order, and those that other ranks on this machine use.
+/// The GPUs that CUDA shows to this process, in CUDA's order, and after them the GPUs that other ranks on this machine use.
 #[derive(Clone)]
-pub struct Gpus {
+pub(crate) struct Gpus {
     cards: Arc<[Card]>,
-    gpus: Vec<Listed>,
+    gpus: Vec<ListedGpu>,
 }
 
-/// A GPU that has an id.
+/// A GPU with an id.
 #[derive(Clone)]
-struct Listed {
+struct ListedGpu {
     id: String,
-    /// UUID of what is computed on, a card or a MIG instance; none where it is not known.
+    /// UUID of the card or MIG instance that computes; `None` if it is not known.
     identity: Option<String>,
-    /// The index of its card.
+    /// The index of the card in `Gpus::cards`.
     card: Option<usize>,
-    /// The card, or why there is none to ask.
-    gpu: Result<Gpu, String>,
-    /// The id of the GPU before it that is the same card: energy is metered there.
+    /// The card, or why it cannot be read.
+    gpu: Result<NvmlGpu, Unavailable>,
+    /// The id of an earlier GPU that is the same card. The card's energy is metered there.
     same_as: Option<String>,
-    /// What a reader of its numbers must know.
+    /// What a reader of the GPU's numbers must know.
     note: Option<String>,
 }
 
-/// Loads NVML, or says why it cannot.
-fn init() -> Result<Nvml, String> {
+/// Loads NVML.
+fn init() -> Result<Nvml, Unavailable> {
     Nvml::init().map_err(|error| match error {
-        NvmlError::LibloadingError(_) => {
-            "no NVIDIA driver: libnvidia-ml.so.1 is not on this machine".to_owned()
-        }
-        error => format!("NVML does not start: {error}"),
+        NvmlError::LibloadingError(_) => Unavailable::new(
+            Cause::NoDriver,
+            "no NVIDIA driver: libnvidia-ml.so.1 is not on this machine",
+        ),
+        error => Unavailable::new(cause(&error), format!("NVML does not start: {error}")),
     })
 }
 
-/// The UUIDs of the devices that CUDA shows to this process, in its order and NVML's spelling: `GPU-...` or `MIG-...`.
-/// Nothing where CUDA's driver cannot be asked.
-pub fn identities() -> Vec<Option<String>> {
-    let Ok(driver) = cuda::driver() else { return Vec::new() };
-    let cards = init().and_then(|nvml| Card::all(&nvml)).unwrap_or_default();
-    driver.devices.iter().map(|shown| card::spelling(shown, &cards)).collect()
-}
-
-/// GPUs of other ranks, where NVML does not start.
-pub fn unmetered(identities: &[String], reason: &str) -> Found {
-    let one = |identity: &String| Unmetered {
-        device: identity.clone(),
-        domain: None,
-        reason: reason.to_owned(),
-    };
-    Found { metered: Vec::new(), unmetered: identities.iter().map(one).collect() }
-}
-
-/// The devices that CUDA shows, and CUDA's version where its driver was asked.
-fn shown(cards: &[Card], environment: &Environment) -> (Vec<Visible>, Option<String>) {
-    if environment.is_clear(cards) {
-        return (vec![Visible { identity: Some(cards[0].uuid.clone()), card: Ok(0) }], None);
+/// Returns the cause that records keep for an error of NVML.
+fn cause(error: &NvmlError) -> Cause {
+    match error {
+        NvmlError::DriverNotLoaded | NvmlError::LibraryNotFound | NvmlError::LibloadingError(_) => {
+            Cause::NoDriver
+        }
+        NvmlError::NoPermission => Cause::NoPermission,
+        NvmlError::NotSupported | NvmlError::FunctionNotFound => Cause::NotSupported,
+        NvmlError::GpuLost | NvmlError::NotFound => Cause::Lost,
+        _ => Cause::Unreadable,
     }
-    let driver = match cuda::driver() {
+}
+
+/// Returns the UUIDs of the devices that CUDA shows to this process, in CUDA's order and NVML's spelling: `GPU-...` or
+/// `MIG-...`. The list is empty if CUDA's driver cannot be asked.
+pub fn cuda_device_uuids() -> Vec<Option<String>> {
+    let Ok(driver) = cuda_driver() else { return Vec::new() };
+    let cards = init().and_then(|nvml| Card::all(&nvml)).unwrap_or_default();
+    driver.devices.iter().map(|device| card::nvml_uuid(device, &cards)).collect()
+}
+
+/// Lists the GPUs of other ranks as not metered, for when NVML does not start.
+pub(crate) fn unmetered(identities: &[String], reason: &Unavailable) -> Discovery {
+    let one = |identity: &String| UnmeteredDomain {
+        id: DomainId::unmeasured(identity.clone()),
+        reason: reason.clone(),
+    };
+    Discovery { metered: Vec::new(), unmetered: identities.iter().map(one).collect() }
+}
+
+/// Returns the devices that CUDA shows, and CUDA's version if its driver was asked.
+fn find_visible(
+    cards: &[Card],
+    environment: &CudaEnvironment,
+) -> (Vec<VisibleDevice>, Option<String>) {
+    if environment.is_certain(cards) {
+        return (vec![VisibleDevice { identity: Some(cards[0].uuid.clone()), card: Ok(0) }], None);
+    }
+    let driver = match cuda_driver() {
         Ok(driver) => driver,
         Err(why) => return (environment.resolve(cards, why), None),
     };
-    let visible = driver.devices.iter().enumerate().map(|(ordinal, shown)| {
-        let identity = card::spelling(shown, cards);
-        let bus = shown.bus.as_deref();
+    let visible = driver.devices.iter().enumerate().map(|(ordinal, device)| {
+        let identity = card::nvml_uuid(device, cards);
+        let bus = device.bus.as_deref();
         let card = card::locate(identity.as_deref(), bus, cards).ok_or_else(|| {
-            format!(
+            Unavailable::new(Cause::NotVisible, format!(
                 "NVML does not show the GPU that CUDA calls {ordinal} ({} at {}): let this process see it, as nvidia-smi -L lists those it sees",
                 identity.as_deref().unwrap_or("without a UUID"),
                 bus.unwrap_or("an unknown place")
-            )
+            ))
         });
-        Visible { identity, card }
+        VisibleDevice { identity, card }
     });
     (visible.collect(), driver.version.clone())
 }
 
 impl Gpus {
-    /// Finds what CUDA shows and what other ranks use, `more` being the UUIDs of that; or says why there is none.
-    pub fn open(more: &[String]) -> Result<Self, String> {
+    /// Finds the GPUs that CUDA shows, and the GPUs of other ranks, whose UUIDs are `more`. Fails if there are none.
+    pub(crate) fn open(more: &[String]) -> Result<Self, Unavailable> {
         let nvml = Arc::new(init()?);
         let cards = Card::all(&nvml)?;
-        let environment = Environment::of_process();
-        let (shown, version) = shown(&cards, &environment);
+        let environment = CudaEnvironment::from_process();
+        let (visible, version) = find_visible(&cards, &environment);
         let mut all = Self { cards: cards.into(), gpus: Vec::new() };
-        for (ordinal, visible) in shown.into_iter().enumerate() {
-            all.list(&nvml, format!("cuda:{ordinal}"), visible);
+        for (ordinal, visible) in visible.into_iter().enumerate() {
+            all.add(&nvml, format!("cuda:{ordinal}"), visible);
         }
         for identity in more {
             if all.gpus.iter().any(|one| one.identity.as_ref() == Some(identity)) {
                 continue;
             }
             let card = card::locate(Some(identity), None, &all.cards).ok_or_else(|| {
-                format!(
+                Unavailable::new(Cause::NotVisible, format!(
                     "NVML does not show {identity} to this process, and another rank uses it: let rank 0's process see every GPU of its machine (under Slurm: --gpu-bind=none, and CUDA_VISIBLE_DEVICES for each rank)"
-                )
+                ))
             });
-            let visible = Visible { identity: Some(identity.clone()), card };
-            all.list(&nvml, identity.clone(), visible);
+            let visible = VisibleDevice { identity: Some(identity.clone()), card };
+            all.add(&nvml, identity.clone(), visible);
         }
         if all.gpus.is_empty() {
-            return Err(none(&all.cards, &environment));
+            return Err(no_gpu(&all.cards, &environment));
         }
         if let Some(version) = version {
             all.gpus
                 .iter_mut()
                 .flat_map(|one| &mut one.gpu)
-                .for_each(|gpu| gpu.runs_cuda(&version));
+                .for_each(|gpu| gpu.set_cuda_version(&version));
         }
         Ok(all)
     }
 
-    fn list(&mut self, nvml: &Arc<Nvml>, id: String, visible: Visible) {
-        let Visible { identity, card } = visible;
+    fn add(&mut self, nvml: &Arc<Nvml>, id: String, visible: VisibleDevice) {
+        let VisibleDevice { identity, card } = visible;
         let before = self.gpus.iter().find(|one| card.is_ok() && one.card == card.clone().ok());
         let same_as = before.map(|one| one.same_as.clone().unwrap_or_else(|| one.id.clone()));
         let gpu = match &card {
-            Ok(index) => Gpu::find(nvml, &self.cards[*index].uuid, &id),
+            Ok(index) => NvmlGpu::find(nvml, &self.cards[*index].uuid, &id),
             Err(reason) => Err(reason.clone()),
         };
         let card = card.ok();
         let note = card.and_then(|index| note(identity.as_deref(), &self.cards[index]));
-        self.gpus.push(Listed { id, identity, card, gpu, same_as, note });
+        self.gpus.push(ListedGpu { id, identity, card, gpu, same_as, note });
     }
 
-    /// One entry a GPU. Their energy sources are the caller's to know.
-    pub fn devices(&self, source: impl Fn(&str) -> Result<Source, String>) -> Vec<Device> {
+    /// Describes every GPU. The caller knows their energy sources.
+    pub(crate) fn devices(
+        &self,
+        source: impl Fn(&str) -> Result<Source, Unavailable>,
+    ) -> Vec<Device> {
         self.gpus.iter().map(|one| one.describe(source(&one.id))).collect()
     }
 
-    /// The ids of those that can be asked how they are, each card once.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
+    /// Returns the ids of the GPUs that can be read, each card once.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         let once = self.gpus.iter().filter(|one| one.gpu.is_ok() && one.same_as.is_none());
         once.map(|one| &one.id[..])
     }
 
-    /// What meters each.
-    pub fn find(&self) -> Found {
-        let mut found = Found::default();
+    /// Returns the instruments of each GPU, or why it has none.
+    pub(crate) fn find(&self) -> Discovery {
+        let mut found = Discovery::default();
         for one in &self.gpus {
-            let (device, domain) = (one.id.clone(), DOMAIN.to_owned());
             match one.instrument() {
                 Ok((at, instrument)) => {
-                    found.metered.push(Metered { device, domain, at: Some(at), instrument });
+                    let id = DomainId::new(one.id.clone(), DOMAIN);
+                    found.metered.push(MeteredDomain { id, at: Some(at), instrument });
                 }
-                Err(reason) => found.unmetered.push(Unmetered { device, domain: None, reason }),
+                Err(reason) => {
+                    let id = DomainId::unmeasured(one.id.clone());
+                    found.unmetered.push(UnmeteredDomain { id, reason });
+                }
             }
         }
         found
     }
 
-    /// A GPU now; none where there is no such GPU.
-    pub fn state(&self, id: &str) -> Option<DeviceState> {
-        self.gpu(id)?.state()
+    /// Reads the state of a GPU now. Returns `None` if there is no such GPU.
+    pub(crate) fn state(&self, id: &str) -> Option<DeviceState> {
+        Some(self.gpu(id)?.state())
     }
 
-    /// What a sampler reads of a GPU, cheaply.
-    pub fn reading(&self, id: &str) -> Option<crate::timeline::Condition> {
-        self.gpu(id).map(Gpu::condition)
+    /// Reads the condition of a GPU, which costs less than its state. The sampler calls it.
+    pub(crate) fn condition(&self, id: &str) -> Option<Condition> {
+        self.gpu(id).map(NvmlGpu::condition)
     }
 
-    fn gpu(&self, id: &str) -> Option<&Gpu> {
+    fn gpu(&self, id: &str) -> Option<&NvmlGpu> {
         self.gpus.iter().find(|one| one.id == id)?.gpu.as_ref().ok()
     }
 
-    /// The id under which the card is metered that an id, a UUID or a MIG instance's UUID means.
-    pub fn device_of(&self, identity: &str) -> Option<String> {
-        let named = |one: &&Listed| one.id == identity || one.identity.as_deref() == Some(identity);
+    /// Returns the id under which a card is metered. `identity` is an id, the UUID of the card, or the UUID of one of its
+    /// MIG instances.
+    pub(crate) fn device_of(&self, identity: &str) -> Option<String> {
+        let named =
+            |one: &&ListedGpu| one.id == identity || one.identity.as_deref() == Some(identity);
         let listed = self.gpus.iter().find(named).or_else(|| {
             let card = card::locate(Some(identity), None, &self.cards);
             self.gpus.iter().find(|one| card.is_some() && one.card == card)
@@ -201,8 +229,8 @@ impl Gpus {
     }
 }
 
-impl Listed {
-    fn describe(&self, energy_source: Result<Source, String>) -> Device {
+impl ListedGpu {
+    fn describe(&self, energy_source: Result<Source, Unavailable>) -> Device {
         let known =
             self.gpu.as_ref().ok().and_then(|gpu| gpu.describe(&self.id, energy_source.clone()));
         let mut device = known.unwrap_or_else(|| Device {
@@ -223,17 +251,18 @@ impl Listed {
         device
     }
 
-    /// What meters it, and where that is read.
-    fn instrument(&self) -> Result<(String, crate::sources::Instrument), String> {
+    /// Returns where the GPU is read, and its instruments.
+    fn instrument(&self) -> Result<(String, Instrument), Unavailable> {
         if let Some(other) = &self.same_as {
-            return Err(format!("it is the same card as {other}, whose energy is that of both"));
+            let detail = format!("it is the same card as {other}, whose energy is that of both");
+            return Err(Unavailable::new(Cause::NotSeparable, detail));
         }
-        let gpu = self.gpu.as_ref().map_err(String::clone)?;
+        let gpu = self.gpu.as_ref().map_err(Clone::clone)?;
         Ok((format!("nvml {}", gpu.uuid), gpu.instrument()?))
     }
 }
 
-/// What a reader must know of a GPU that is not all of its card, or of which NVML tells only its place.
+/// Returns what a reader must know of a GPU that is only a part of its card, or that NVML knows only by its place.
 fn note(identity: Option<&str>, card: &Card) -> Option<String> {
     let whole =
         "energy, power and clocks are those of the whole card, which other instances may share";
@@ -250,29 +279,30 @@ fn note(identity: Option<&str>, card: &Card) -> Option<String> {
     }
 }
 
-/// Why there is no GPU where NVML starts.
-fn none(cards: &[Card], environment: &Environment) -> String {
-    match (cards.len(), &environment.visible) {
+/// Returns why there is no GPU although NVML starts.
+fn no_gpu(cards: &[Card], environment: &CudaEnvironment) -> Unavailable {
+    let detail = match (cards.len(), &environment.visible) {
         (0, _) => "NVML shows no GPU to this process".to_owned(),
         (_, Some(list)) => format!("CUDA_VISIBLE_DEVICES={list} leaves this process no GPU"),
         (count, None) => format!(
             "CUDA shows this process none of the {count} GPUs that NVML counts: see that it may open /dev/nvidia-uvm"
         ),
-    }
+    };
+    Unavailable::new(Cause::NotVisible, detail)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// GPUs that have been listed, without a card to ask: what cuda:N is, and the index of its card.
+    /// GPUs without a card that could be read. Each has its UUID, the index of its card, and the id of the same card.
     fn listed(all: &[(&str, Option<usize>, Option<&str>)]) -> Gpus {
         let one =
-            |(ordinal, (identity, card, same_as)): (usize, &(&str, _, Option<&str>))| Listed {
+            |(ordinal, (identity, card, same_as)): (usize, &(&str, _, Option<&str>))| ListedGpu {
                 id: format!("cuda:{ordinal}"),
                 identity: Some((*identity).to_owned()),
                 card: *card,
-                gpu: Err("a test".to_owned()),
+                gpu: Err(Unavailable::from("a test")),
                 same_as: same_as.map(str::to_owned),
                 note: None,
             };
@@ -290,7 +320,7 @@ mod tests {
         assert_eq!(gpus.device_of("GPU-aa"), None, "it is not listed");
         assert_eq!(gpus.device_of("GPU-cc"), None);
         let reasons = gpus.find().unmetered;
-        assert!(reasons[1].reason.contains("the same card as cuda:0"), "{reasons:?}");
+        assert!(reasons[1].reason.detail.contains("the same card as cuda:0"), "{reasons:?}");
     }
 
     #[test]

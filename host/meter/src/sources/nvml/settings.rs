@@ -1,16 +1,17 @@
-//! What a card was set to: what changes how fast it is, and what it draws, from outside of a run.
+//! The settings of a card that change its speed and its power from outside of a run.
 
-use crate::sources::cuda;
+use crate::sources::cuda_driver;
 use nvml_wrapper::{Device, Nvml, enum_wrappers::device::Clock, error::NvmlError};
 use std::collections::BTreeMap;
 
-/// What NVML tells, by name, with units; absent where it does not. NVML does not tell whether clocks are locked.
-pub fn settings(nvml: &Nvml, device: &Device<'_>) -> BTreeMap<String, String> {
+/// Reads all settings by name, with units. A setting that NVML does not report is absent. NVML does not report whether
+/// clocks are locked.
+pub(super) fn settings(nvml: &Nvml, device: &Device<'_>) -> BTreeMap<String, String> {
     let watts = |milliwatts: u32| format!("{} W", f64::from(milliwatts) / 1e3);
     let megahertz = |clock: u32| format!("{clock} MHz");
-    let told = [
+    let all = [
         ("driver", nvml.sys_driver_version()),
-        ("cuda", nvml.sys_cuda_driver_version().map(cuda::version_text)),
+        ("cuda", nvml.sys_cuda_driver_version().map(cuda_driver::version_text)),
         ("power-limit", device.enforced_power_limit().map(watts)),
         ("power-limit-default", device.power_management_limit_default().map(watts)),
         ("application-clock-sm", device.applications_clock(Clock::SM).map(megahertz)),
@@ -30,7 +31,7 @@ pub fn settings(nvml: &Nvml, device: &Device<'_>) -> BTreeMap<String, String> {
     ];
     let known =
         |(name, value): (&str, Result<String, NvmlError>)| Some((name.to_owned(), value.ok()?));
-    told.into_iter().filter_map(known).collect()
+    all.into_iter().filter_map(known).collect()
 }
 
 fn switch(is_on: bool) -> String {

@@ -1,8 +1,8 @@
-//! How a GPU is now.
+//! The state and the condition of a GPU now.
 
-use super::{gpu::Gpu, power::instant_power};
-use crate::{device::DeviceState, memory::NoProcessMemory, timeline::Condition};
-use llem_quantity::{Quantity, Source};
+use super::{cause, energy::instant_power, nvml_gpu::NvmlGpu};
+use crate::{device::DeviceState, history::Condition, memory::NoProcessMemory};
+use llem_quantity::{Quantity, Source, Unavailable};
 use nvml_wrapper::{
     Device,
     bitmasks::device::ThrottleReasons,
@@ -12,21 +12,22 @@ use nvml_wrapper::{
 };
 use std::process;
 
-impl Gpu {
-    /// All that it tells. Reading PCIe takes 40 ms: NVML watches its traffic for 20 ms each way.
-    pub(super) fn state(&self) -> Option<DeviceState> {
+impl NvmlGpu {
+    /// Reads everything that NVML reports of the card. This takes 40 ms, because NVML watches the PCIe traffic for 20 ms in
+    /// each direction.
+    pub(super) fn state(&self) -> DeviceState {
         let device = self.device();
         let sensor = |value: Result<f64, NvmlError>, unit: &str| {
             value
                 .map(|value| Quantity::exact(value, unit, Source::Sensor))
-                .map_err(|error| format!("NVML: {error}"))
+                .map_err(|error| Unavailable::new(cause(&error), format!("NVML: {error}")))
         };
         let plain_power = || device.power_usage().map(|milliwatts| f64::from(milliwatts) / 1e3);
         // NVML counts KB/s.
         let pcie = device.pcie_throughput(PcieUtilCounter::Send).and_then(|sent| {
             Ok(f64::from(sent + device.pcie_throughput(PcieUtilCounter::Receive)?) * 1e3)
         });
-        Some(DeviceState {
+        DeviceState {
             power: sensor(instant_power(&device).or_else(|_| plain_power()), "W"),
             temperature: sensor(device.temperature(TemperatureSensor::Gpu).map(f64::from), "Cel"),
             core_clock: sensor(device.clock_info(Clock::SM).map(f64::from), "MHz"),
@@ -35,13 +36,14 @@ impl Gpu {
             memory_used: sensor(device.memory_info().map(|memory| memory.used as f64), "By"),
             pcie: sensor(pcie, "By/s"),
             throttle_reasons: device.current_throttle_reasons().map(names).unwrap_or_default(),
-        })
+        }
     }
 
-    /// What a sampler reads, every field that it tells.
+    /// Reads what the sampler needs, which is cheap. A field that NVML does not report is `None`.
     pub(super) fn condition(&self) -> Condition {
         let device = self.device();
-        let reasons = device.current_throttle_reasons().map(|reasons| names(reasons & HOLDING));
+        let reasons =
+            device.current_throttle_reasons().map(|reasons| names(reasons & HOLDING_BACK));
         Condition {
             temperature: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
             core_clock: device.clock_info(Clock::SM).ok().map(f64::from),
@@ -54,8 +56,8 @@ impl Gpu {
     }
 }
 
-/// Bytes of a card's memory that this process uses, or why NVML does not tell. Where MIG is on, a process is listed once
-/// for each instance that it computes on.
+/// Reads the memory that this process uses on a card, bytes. If MIG is on, a process is listed once for each instance that
+/// it computes on.
 fn process_memory(device: &Device<'_>) -> Result<f64, NoProcessMemory> {
     let listed = device
         .running_compute_processes()
@@ -70,8 +72,8 @@ fn process_memory(device: &Device<'_>) -> Result<f64, NoProcessMemory> {
     sum.unwrap_or(Err(NoProcessMemory::NotListed { process }))
 }
 
-/// Reasons that hold a working GPU below what it was set to: not that it rests, nor what a person asked for.
-const HOLDING: ThrottleReasons = ThrottleReasons::SW_POWER_CAP
+/// The reasons that hold a working GPU below the clock it was set to. Idling and limits that a person set are not among them.
+const HOLDING_BACK: ThrottleReasons = ThrottleReasons::SW_POWER_CAP
     .union(ThrottleReasons::HW_SLOWDOWN)
     .union(ThrottleReasons::SW_THERMAL_SLOWDOWN)
     .union(ThrottleReasons::HW_THERMAL_SLOWDOWN)

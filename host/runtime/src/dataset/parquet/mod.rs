@@ -1,18 +1,18 @@
-//! Parquet, read with the record interface of the crate `parquet`, without Arrow.
+//! Reads Parquet through the record interface of the crate `parquet`, without Arrow.
 //!
-//! The crate decodes; [`pages`] decompresses, within a budget, and holds pages to what they can contain. The crate
-//! panics on some damaged files and on column types that it does not know: such a panic is a refusal here.
+//! The crate decodes values. [`pages`] decompresses within a budget and checks that a page can hold what it claims. The
+//! crate panics on some damaged files and on column types that it does not know. Such a panic becomes an error here.
 
 mod pages;
 
 use super::{
-    Reader,
-    bounded::Budget,
+    RowReader,
+    bounded_reader::Budget,
     cell::{Cell, Cells},
     json,
 };
-use crate::value::Value;
-use pages::{Chunk, Group};
+use crate::input_value::InputValue;
+use pages::{ParquetFile, RowGroup};
 use parquet::{
     errors::ParquetError,
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
@@ -27,46 +27,45 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes that pages may take once they are decompressed, until the next row is reached. Writers end a page after
-/// about 1 MB or 1,024 rows, so that a column of contexts of 256 KB fills 256 MB.
-pub const PAGES: u64 = 512 << 20;
+/// The most bytes that decompressed pages may take until the next row is reached, 512 MiB. Writers end a page after
+/// about 1 MB or 1,024 rows, so a column of contexts of 256 KB fills 256 MB.
+pub(super) const PAGES: u64 = 512 << 20;
 
-/// An open Parquet file.
-pub struct Parquet {
-    chunk: Arc<Chunk>,
+pub(super) struct Parquet {
+    chunk: Arc<ParquetFile>,
     metadata: ParquetMetaData,
     budget: Budget,
-    /// The row group that is read, from 0, and its rows.
+    /// The index from 0 of the row group that is being read.
     group: usize,
     rows: Option<ReaderIter>,
-    /// Rows that were read.
+    /// The number of rows that were read.
     count: u64,
 }
 
 impl Parquet {
-    /// Reads the file's footer. `budget` is what may be used until a row is reached: of compressed and decompressed
-    /// pages, and of the values of dictionaries and lists, bytes.
-    pub fn new(file: &Arc<File>, budget: Budget) -> Result<Self, String> {
-        let chunk = Arc::new(Chunk::new(file, &budget).map_err(|error| error.to_string())?);
-        let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&*chunk))?;
+    /// Reads the footer of a file. `budget` limits, for each row, the bytes of compressed and decompressed pages and of
+    /// the values of dictionaries and lists.
+    pub(super) fn new(file: &Arc<File>, budget: Budget) -> Result<Self, String> {
+        let chunk = Arc::new(ParquetFile::new(file, &budget).map_err(|error| error.to_string())?);
+        let metadata = catch_panic(|| ParquetMetaDataReader::new().parse_and_finish(&*chunk))?;
         if metadata.file_metadata().schema_descr().num_columns() == 0 {
             return Err("the file has no columns".to_owned());
         }
         Ok(Self { chunk, metadata, budget, group: 0, rows: None, count: 0 })
     }
 
-    /// The rows of the row group that is read; `None` after the last.
+    /// Opens the current row group, or returns `None` after the last one.
     fn open_group(&self) -> Result<Option<ReaderIter>, String> {
         if self.group == self.metadata.num_row_groups() {
             return Ok(None);
         }
-        let group = Group {
+        let group = RowGroup {
             metadata: self.metadata.row_group(self.group).clone(),
             chunk: Arc::clone(&self.chunk),
             budget: self.budget.clone(),
         };
         let schema = self.metadata.file_metadata().schema_descr_ptr();
-        guarded(|| TreeBuilder::new().as_iter(schema, &group)).map(Some)
+        catch_panic(|| TreeBuilder::new().as_iter(schema, &group)).map(Some)
     }
 
     fn read(&mut self) -> Result<Option<Cells>, String> {
@@ -75,7 +74,7 @@ impl Parquet {
                 self.rows = self.open_group()?;
             }
             let Some(rows) = &mut self.rows else { return Ok(None) };
-            let row = guarded(|| {
+            let row = catch_panic(|| {
                 let row = rows.next().transpose()?;
                 Ok(row.map(|row| {
                     row.into_columns()
@@ -92,7 +91,7 @@ impl Parquet {
     }
 }
 
-impl Reader for Parquet {
+impl RowReader for Parquet {
     fn next_row(&mut self) -> Result<Option<Cells>, String> {
         self.budget.renew();
         let row = self.read().map_err(|reason| format!("row {}: {reason}", self.count + 1))?;
@@ -110,8 +109,8 @@ impl Reader for Parquet {
     }
 }
 
-/// A Parquet value as the cell that the same value is in JSON, apart from numbers that JSON has no words for. Scripts see
-/// bytes in base64, decimals, dates and times as text, a missing value as `null`.
+/// Converts a Parquet value into the cell that the same value has in JSON, apart from numbers that JSON cannot write.
+/// Scripts see bytes in base64, decimals, dates and times as text, and a missing value as `null`.
 fn cell(field: Field) -> Cell {
     let what = match &field {
         Field::Bytes(_) => Some("bytes"),
@@ -125,19 +124,19 @@ fn cell(field: Field) -> Cell {
     };
     match (field, what) {
         (Field::Str(text), _) => Cell::text(text),
-        (Field::Float16(number), _) => Cell::Plain(Value::Number(number.into())),
-        (Field::Float(number), _) => Cell::Plain(Value::Number(number.into())),
-        (Field::Double(number), _) => Cell::Plain(Value::Number(number)),
+        (Field::Float16(number), _) => Cell::Plain(InputValue::Number(number.into())),
+        (Field::Float(number), _) => Cell::Plain(InputValue::Number(number.into())),
+        (Field::Double(number), _) => Cell::Plain(InputValue::Number(number)),
         (other, None) => json::cell(other.to_json_value()),
         (other, Some(what)) => match json::cell(other.to_json_value()) {
-            Cell::Plain(Value::Text(text)) => Cell::Told { what, text },
+            Cell::Plain(InputValue::Text(text)) => Cell::AsText { what, text },
             cell => cell,
         },
     }
 }
 
-/// What the crate does, as a sentence where it fails or panics.
-fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+/// Calls the crate `parquet`. An error or a panic becomes a message.
+fn catch_panic<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ParquetError::General(reason) | ParquetError::EOF(reason))) => Err(reason),

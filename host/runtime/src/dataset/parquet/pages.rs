@@ -1,9 +1,9 @@
-//! The pages of a Parquet file, decompressed within a budget.
+//! Reads the pages of a Parquet file and decompresses them within a budget.
 //!
-//! The crate would decompress a page as far as it goes, and would make room for as many values as a page claims.
-//! So it is told that pages are not compressed, and what it hands over is decompressed and checked here.
+//! The crate `parquet` would decompress a page of any size, and would allocate as many values as a page claims. So it
+//! is told that pages are not compressed, and pages are decompressed and checked here.
 
-use super::super::bounded::Budget;
+use super::super::bounded_reader::Budget;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use parquet::{
@@ -27,31 +27,30 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes of a value in memory, about.
+/// The approximate size of a value in memory, in bytes.
 const VALUE: u64 = size_of::<Field>() as u64;
 
-/// A file, read in pieces.
-pub struct Chunk {
+/// A file that is read in ranges.
+pub(super) struct ParquetFile {
     file: Arc<File>,
     length: u64,
     budget: Budget,
 }
 
-impl Chunk {
-    /// The whole of a file.
-    pub fn new(file: &Arc<File>, budget: &Budget) -> io::Result<Self> {
+impl ParquetFile {
+    pub(super) fn new(file: &Arc<File>, budget: &Budget) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::clone(file), length, budget: budget.clone() })
     }
 }
 
-impl Length for Chunk {
+impl Length for ParquetFile {
     fn len(&self) -> u64 {
         self.length
     }
 }
 
-impl ChunkReader for Chunk {
+impl ChunkReader for ParquetFile {
     type T = BufReader<Tail>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
@@ -70,8 +69,8 @@ impl ChunkReader for Chunk {
     }
 }
 
-/// What follows a place in a file.
-pub struct Tail {
+/// Reads a file from a position to its end.
+pub(super) struct Tail {
     file: Arc<File>,
     at: u64,
 }
@@ -84,17 +83,15 @@ impl Read for Tail {
     }
 }
 
-/// A row group.
-pub struct Group {
-    /// What the footer says of it.
+pub(super) struct RowGroup {
+    /// The row group's metadata from the footer.
     pub metadata: RowGroupMetaData,
-    /// The file.
-    pub chunk: Arc<Chunk>,
-    /// What a row may cost.
+    pub chunk: Arc<ParquetFile>,
+    /// The bytes that a row may take.
     pub budget: Budget,
 }
 
-impl RowGroupReader for Group {
+impl RowGroupReader for RowGroup {
     fn metadata(&self) -> &RowGroupMetaData {
         &self.metadata
     }
@@ -109,14 +106,14 @@ impl RowGroupReader for Group {
         let rows = usize::try_from(self.metadata.num_rows())?;
         let values = u64::try_from(column.num_values())?;
         let is_list = column.column_descr().max_rep_level() > 0;
-        // The crate takes values that are not there for missing ones.
+        // The crate would treat values that are absent as null.
         if values < rows as u64 || (values > rows as u64 && !is_list) {
             return Err(ParquetError::General(format!(
                 "column {} has {values} values for {rows} rows",
                 column.column_path()
             )));
         }
-        Ok(Box::new(Pages {
+        Ok(Box::new(ColumnPages {
             pages: SerializedPageReader::new(Arc::clone(&self.chunk), &plain.build()?, rows, None)?,
             compression: column.compression(),
             is_list,
@@ -134,18 +131,18 @@ impl RowGroupReader for Group {
     }
 }
 
-/// The pages of a column of a row group.
-struct Pages {
-    pages: SerializedPageReader<Chunk>,
+/// The pages of one column of a row group.
+struct ColumnPages {
+    pages: SerializedPageReader<ParquetFile>,
     compression: Compression,
-    /// Whether a row may have many values.
+    /// Whether a row may have several values in this column.
     is_list: bool,
-    /// Values that are still to come, as the footer has it.
+    /// The number of values that are still to come, according to the footer.
     values_left: u64,
     budget: Budget,
 }
 
-impl Pages {
+impl ColumnPages {
     fn decompressed(&self, bytes: Bytes) -> Result<Bytes> {
         if bytes.is_empty() {
             return Ok(bytes);
@@ -165,7 +162,7 @@ impl Pages {
         }
     }
 
-    /// Reads to the end, within what the row may cost.
+    /// Reads a decoder to its end, within the row's budget.
     fn read(&self, decoder: impl Read) -> Result<Bytes> {
         let mut bytes = Vec::new();
         let count =
@@ -174,10 +171,10 @@ impl Pages {
         Ok(bytes.into())
     }
 
-    /// A page as the file has it, decompressed and held to what it can contain.
+    /// Decompresses a page and checks that it can hold what it claims.
     fn checked(&self, page: Page) -> Result<Page> {
         if let Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY = page.encoding() {
-            // The crate makes room for as many values as these claim to have.
+            // For these encodings, the crate allocates as many values as the page claims.
             return Err(ParquetError::General(format!(
                 "the encoding {} is not read: write the file again with plain or dictionary encoding",
                 page.encoding()
@@ -251,7 +248,7 @@ impl Pages {
     }
 }
 
-impl Iterator for Pages {
+impl Iterator for ColumnPages {
     type Item = Result<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -259,7 +256,7 @@ impl Iterator for Pages {
     }
 }
 
-impl PageReader for Pages {
+impl PageReader for ColumnPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let Some(page) = self.pages.get_next_page()? else {
             return match self.values_left {

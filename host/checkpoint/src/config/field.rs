@@ -1,0 +1,222 @@
+//! The fields of a config class: how published files spell them, their types and defaults, and what is refused.
+
+use super::python_json::{as_whole, describe, is_true};
+use serde_json::{Map, Value, json};
+
+/// A field that is read into [`super::Config`].
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The name in the class.
+    pub name: &'static str,
+    /// Other names of the field, from the class's `attribute_map`. If a file has several of them, the last one in this
+    /// list wins. Each of them wins over `name`.
+    aliases: &'static [&'static str],
+    /// The name in [`super::Config`].
+    pub target: &'static str,
+    field_type: FieldType,
+    default: DefaultValue,
+    /// Whether the value may be `null`.
+    nullable: bool,
+}
+
+/// A field that must be true, or must be false, by Python's rules of truth.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedField {
+    /// The name in the class.
+    pub name: &'static str,
+    /// The value that is accepted.
+    accepted: bool,
+    /// What the other value requests, for messages.
+    meaning: &'static str,
+}
+
+/// The type that a field's value must have.
+#[derive(Clone, Copy, Debug)]
+enum FieldType {
+    Whole,
+    Number,
+    Flag,
+    Text,
+    WholeList,
+    TextList,
+    TokenIds,
+}
+
+/// The value of an absent field.
+#[derive(Clone, Copy, Debug)]
+enum DefaultValue {
+    Whole(u64),
+    Number(f64),
+    Flag(bool),
+    Text(&'static str),
+    Null,
+}
+
+impl Field {
+    const fn new(name: &'static str, field_type: FieldType, default: DefaultValue) -> Self {
+        let nullable = matches!(default, DefaultValue::Null);
+        Self { name, aliases: &[], target: name, field_type, default, nullable }
+    }
+
+    /// A field with a whole number from 0.
+    pub const fn whole(name: &'static str, default: u64) -> Self {
+        Self::new(name, FieldType::Whole, DefaultValue::Whole(default))
+    }
+
+    /// A field with a whole number from 0. If it is absent, the class computes the value or needs none.
+    pub const fn optional_whole(name: &'static str) -> Self {
+        Self::new(name, FieldType::Whole, DefaultValue::Null)
+    }
+
+    /// A field with a finite number.
+    pub const fn number(name: &'static str, default: f64) -> Self {
+        Self::new(name, FieldType::Number, DefaultValue::Number(default))
+    }
+
+    /// A field with a finite number. If it is absent, the model needs none.
+    pub const fn optional_number(name: &'static str) -> Self {
+        Self::new(name, FieldType::Number, DefaultValue::Null)
+    }
+
+    /// A field with `true` or `false`.
+    pub const fn flag(name: &'static str, default: bool) -> Self {
+        Self::new(name, FieldType::Flag, DefaultValue::Flag(default))
+    }
+
+    /// A field with a string.
+    pub const fn text(name: &'static str, default: &'static str) -> Self {
+        Self::new(name, FieldType::Text, DefaultValue::Text(default))
+    }
+
+    /// A field with a list of whole numbers from 0. If it is absent, there are none.
+    pub const fn whole_list(name: &'static str) -> Self {
+        Self::new(name, FieldType::WholeList, DefaultValue::Null)
+    }
+
+    /// A field with a string for each layer. If it is absent, the class has a rule.
+    pub const fn text_list(name: &'static str) -> Self {
+        Self::new(name, FieldType::TextList, DefaultValue::Null)
+    }
+
+    /// The field `eos_token_id`. `default` is the class's default.
+    pub const fn end_of_text(default: Option<u64>) -> Self {
+        let default = match default {
+            Some(id) => DefaultValue::Whole(id),
+            None => DefaultValue::Null,
+        };
+        Self::new("eos_token_id", FieldType::TokenIds, default).or_null()
+    }
+
+    /// Allows `null` as the field's value, whatever its default is.
+    pub const fn or_null(self) -> Self {
+        Self { nullable: true, ..self }
+    }
+
+    /// Adds other names of the field. The last one wins over all others.
+    pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// Sets the name that [`super::Config`] has for the field.
+    pub const fn target(self, target: &'static str) -> Self {
+        Self { target, ..self }
+    }
+
+    /// Returns all names of the field. If a file has several, the last one wins.
+    pub fn spellings(&self) -> impl DoubleEndedIterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Reads the field's value in a file. The error is the reason why the value is not of the field's type.
+    pub fn read(&self, json: &Map<String, Value>) -> Result<Value, String> {
+        let mut result = self.default.value();
+        for name in self.spellings() {
+            let Some(value) = json.get(name) else { continue };
+            result = self.field_type.convert(value, self.nullable).ok_or_else(|| {
+                let or_null = if self.nullable { ", or null" } else { "" };
+                format!(
+                    "{name} is {} and must be {}{or_null}",
+                    describe(value),
+                    self.field_type.name()
+                )
+            })?;
+        }
+        Ok(result)
+    }
+}
+
+impl RefusedField {
+    /// A field that must be absent, null, false, 0 or empty.
+    pub const fn unless_false(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, accepted: false, meaning }
+    }
+
+    /// A field that must be absent or true.
+    pub const fn unless_true(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, accepted: true, meaning }
+    }
+
+    /// Checks the field's value in a file. The error is the reason why it is refused.
+    pub fn check(&self, json: &Map<String, Value>) -> Result<(), String> {
+        match json.get(self.name) {
+            Some(value) if is_true(value) != self.accepted => {
+                Err(format!("{} is {}: {}", self.name, describe(value), self.meaning))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FieldType {
+    /// Returns the type's name for messages.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "a whole number from 0",
+            Self::Number => "a finite number",
+            Self::Flag => "true or false",
+            Self::Text => "a string",
+            Self::WholeList => "a list of whole numbers",
+            Self::TextList => "a list of strings",
+            Self::TokenIds => "a token id or a list of them",
+        }
+    }
+
+    /// Converts a value to this type. Returns `None` if it is not of this type.
+    fn convert(self, value: &Value, nullable: bool) -> Option<Value> {
+        if value.is_null() {
+            return nullable.then_some(Value::Null);
+        }
+        let id = |value: &Value| as_whole(value).filter(|&id| u32::try_from(id).is_ok());
+        match self {
+            Self::Whole => as_whole(value).map(Value::from),
+            Self::Number => value.as_f64().map(Value::from),
+            Self::Flag => value.as_bool().map(Value::from),
+            Self::Text => value.as_str().map(Value::from),
+            Self::WholeList => {
+                value.as_array()?.iter().map(as_whole).collect::<Option<Vec<_>>>().map(Value::from)
+            }
+            Self::TextList => value
+                .as_array()?
+                .iter()
+                .map(Value::as_str)
+                .collect::<Option<Vec<_>>>()
+                .map(Value::from),
+            Self::TokenIds => match value.as_array() {
+                Some(ids) => ids.iter().map(id).collect::<Option<Vec<_>>>().map(Value::from),
+                None => id(value).map(|id| json!([id])),
+            },
+        }
+    }
+}
+
+impl DefaultValue {
+    fn value(self) -> Value {
+        match self {
+            Self::Whole(number) => json!(number),
+            Self::Number(number) => json!(number),
+            Self::Flag(flag) => json!(flag),
+            Self::Text(text) => json!(text),
+            Self::Null => Value::Null,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Totals of the work that a run's engines have done, and the work whose energy is not known yet.
+
+use crate::energy_shares::PhaseEnergy;
+use llem_record::Activity;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+#[derive(Default)]
+pub(crate) struct WorkTracker {
+    totals: Mutex<WorkTotals>,
+    pending: Mutex<Vec<Arc<dyn PendingWork>>>,
+}
+
+/// Totals since the run began. They only grow.
+#[derive(Default)]
+pub(crate) struct WorkTotals {
+    /// Requests, tokens, time and operations.
+    pub activity: Activity,
+    pub energy: PhaseEnergy,
+    /// The number of requests.
+    pub requests: u64,
+    /// The number of sequences, each of which has its own stream of random numbers.
+    pub streams: u64,
+}
+
+/// Work whose energy is known only after the counters have ticked, and which is written then.
+pub(crate) trait PendingWork: Send + Sync {
+    /// Computes the energy of all work that had ended at the moment `by`.
+    fn settle(&self, by: Instant);
+    /// Writes all work that had ended at the moment `by`.
+    fn flush(&self, by: Instant) -> wasmtime::Result<()>;
+}
+
+impl WorkTracker {
+    /// The totals, locked.
+    pub(crate) fn totals(&self) -> MutexGuard<'_, WorkTotals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves `count` streams of random numbers that no sequence of the run has used, and returns the number of the
+    /// first.
+    pub(crate) fn next_streams(&self, count: usize) -> u64 {
+        let mut totals = self.totals();
+        let first = totals.streams;
+        totals.streams += count as u64;
+        first
+    }
+
+    /// Returns the number of the next request, from 0.
+    pub(crate) fn next_request(&self) -> u64 {
+        let mut totals = self.totals();
+        totals.requests += 1;
+        totals.requests - 1
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Vec<Arc<dyn PendingWork>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds work that waits for its energy.
+    pub(crate) fn add_pending(&self, work: Arc<dyn PendingWork>) {
+        self.pending().push(work);
+    }
+
+    /// Removes work that is written completely.
+    pub(crate) fn remove_pending(&self, work: &Arc<dyn PendingWork>) {
+        self.pending().retain(|other| !Arc::ptr_eq(other, work));
+    }
+
+    /// Computes the energy of all work until now. The energy since the counters' last ticks is estimated.
+    pub(crate) fn settle(&self) {
+        let now = Instant::now();
+        let all = self.pending().clone();
+        all.iter().for_each(|work| work.settle(now));
+    }
+
+    /// Writes all work that waits for its energy.
+    pub(crate) fn finish(&self) -> wasmtime::Result<()> {
+        let all = std::mem::take(&mut *self.pending());
+        // All are written, even if one of them fails.
+        let written: Vec<_> = all.iter().map(|work| work.flush(Instant::now())).collect();
+        written.into_iter().collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! Energy of windows on doubles of hardware, which stand below our parsers: a library in NVML's place, files in the
+//! kernel's. The energy is what the double drew. If it cannot be known it is absent with the reason, and it is never zero,
+//! negative or not a number.
+
+use crate::support::{
+    GPU_IS_LOST, GpuReading, Hardware, NO_PERMISSION, TestContext, guest,
+    metering::{DOMAIN, RANGE, assert_joules, energy, no_nonsense, warnings, windows},
+};
+use serde_json::Value;
+use std::{fs, os::unix::process::CommandExt, process::Command, thread, time::Duration};
+
+#[test]
+fn a_gpu_and_a_processor_are_metered() {
+    let hardware =
+        Hardware::new().gpu(300, 60, |_| {}).domain(DOMAIN, "package-0", 1_000_000, RANGE);
+    let drawing = hardware.drawing(DOMAIN, 80, RANGE);
+    let record = windows(&hardware, &["-p", "windows=2", "-p", "length=1234"]);
+    drop(drawing);
+    for window in record["windows"].as_array().unwrap() {
+        let gpu = energy(window, "cuda:0");
+        assert_joules(gpu, 300.0, &window["wall_ns"]);
+        assert_eq!(gpu["source"], "nvml-counter");
+        // The difference of two readings alone would be off by up to a tick of 30 J.
+        assert!(gpu["uncertainty"].as_f64().unwrap() < 8.0, "{gpu}");
+        assert_joules(energy(window, "cpu"), 80.0, &window["wall_ns"]);
+        // The files are not the kernel's, so the source says so.
+        assert_eq!(energy(window, "cpu")["source"], "simulated");
+        assert_joules(&window["energy_total"], 80.0, &window["wall_ns"]);
+        let state = window["devices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|device| device["device"] == "cuda:0");
+        assert_eq!(state.unwrap()["temperature"]["mean"], 60.0);
+    }
+    let metrics = record["metrics"].as_array().unwrap();
+    let named = |name: &str, device: &str| {
+        let is_it =
+            |metric: &&Value| metric["name"] == name && metric["labels"]["device"] == device;
+        metrics.iter().find(is_it).unwrap().clone()
+    };
+    // The counter's period is measured, not assumed.
+    let period = named("update_period", "cuda:0");
+    assert_eq!(period["claimed_source"], "sensor");
+    let period = &period["quantity"];
+    assert!((period["value"].as_f64().unwrap() - 0.1).abs() < 0.01, "{period}");
+    let samples = metrics.iter().find(|metric| metric["name"] == "samples").unwrap();
+    assert!(samples["quantity"]["value"].as_f64().unwrap() > 100.0, "{samples}");
+    assert_eq!(record["devices"][1]["name"], "NVIDIA H100 80GB HBM3");
+    assert!(!warnings(&record).contains("cuda:0"), "{}", warnings(&record));
+}
+
+#[test]
+fn windows_may_wait_for_ticks() {
+    let hardware = Hardware::new().gpu(300, 60, |_| {});
+    let record = windows(&hardware, &["--align-windows", "-p", "length=730"]);
+    let gpu = energy(&record["windows"][0], "cuda:0");
+    assert_joules(gpu, 300.0, &record["windows"][0]["wall_ns"]);
+    assert!(gpu["uncertainty"].as_f64().unwrap() < 3.0, "{gpu}");
+}
+
+#[test]
+fn a_counter_that_wraps_again_and_again_is_followed() {
+    // At 80 W a range of 20 J is passed every quarter of a second.
+    let range = 20_000_000;
+    let hardware = Hardware::new().domain(DOMAIN, "package-0", 19_000_000, range);
+    let drawing = hardware.drawing(DOMAIN, 80, range);
+    let record = windows(&hardware, &["-p", "length=1500"]);
+    drop(drawing);
+    let window = &record["windows"][0];
+    assert_joules(energy(window, "cpu"), 80.0, &window["wall_ns"]);
+}
+
+#[test]
+fn a_counter_that_is_set_back_is_no_energy() {
+    let back = |moment: &mut GpuReading| {
+        if moment.ms >= 1200 {
+            moment.millijoules -= 4_000_000;
+        }
+    };
+    let hardware = Hardware::new().gpu(300, 60, back);
+    let record = windows(&hardware, &["-p", "windows=3", "-p", "length=600"]);
+    let all = record["windows"].as_array().unwrap();
+    let lost: Vec<bool> =
+        all.iter().map(|window| energy(window, "cuda:0")["value"].is_null()).collect();
+    assert_eq!(lost.iter().filter(|lost| **lost).count(), 1, "{record}");
+    assert_joules(energy(&all[2], "cuda:0"), 300.0, &all[2]["wall_ns"]);
+}
+
+#[test]
+fn a_counter_that_stands_still_is_no_zero() {
+    let still = |moment: &mut GpuReading| moment.millijoules = 5_000_000;
+    let hardware =
+        Hardware::new().gpu(300, 60, still).domain(DOMAIN, "package-0", 1_000_000, RANGE);
+    let record = windows(&hardware, &["-p", "length=500"]);
+    for device in ["cuda:0", "cpu"] {
+        let reason = energy(&record["windows"][0], device)["unavailable"].as_str().unwrap();
+        assert!(reason.contains("stands still"), "{reason}");
+    }
+}
+
+#[test]
+fn a_window_that_is_too_short_says_so() {
+    let hardware = Hardware::new().gpu(300, 60, |_| {});
+    let record = windows(&hardware, &["-p", "length=1", "-p", "windows=3"]);
+    let reasons = record["windows"].to_string();
+    assert!(reasons.contains("too short for a counter"), "{reasons}");
+}
+
+#[test]
+fn a_gpu_that_vanishes_is_named() {
+    let vanish = |moment: &mut GpuReading| {
+        if moment.ms >= 1200 {
+            moment.status = GPU_IS_LOST;
+        }
+    };
+    let hardware = Hardware::new().gpu(300, 60, vanish);
+    let record = windows(&hardware, &["-p", "windows=3", "-p", "length=600"]);
+    let last = energy(&record["windows"][2], "cuda:0")["unavailable"].as_str().unwrap();
+    assert!(last.contains("cuda:0 is gone"), "{last}");
+}
+
+#[test]
+fn missing_permissions_are_told_with_the_remedy() {
+    let deny = |moment: &mut GpuReading| moment.status = NO_PERMISSION;
+    let hardware = Hardware::new().gpu(300, 60, deny);
+    let record = windows(&hardware, &["-p", "length=100"]);
+    let reason = energy(&record["windows"][0], "cuda:0")["unavailable"].as_str().unwrap();
+    assert!(reason.contains("run as root"), "{reason}");
+}
+
+/// Runs as a user who may not read the counter, which only root can arrange.
+#[test]
+fn a_counter_for_root_only_is_told_with_the_remedy() {
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if !is_root {
+        return;
+    }
+    let (hardware, context) =
+        (Hardware::new().domain(DOMAIN, "package-0", 1, RANGE), TestContext::new());
+    let set = |path: &std::path::Path, mode: &str| {
+        assert!(Command::new("chmod").arg(mode).arg(path).status().unwrap().success());
+    };
+    set(&hardware.rapl(DOMAIN, "energy_uj"), "0400");
+    // Temporary folders are closed to other users.
+    let binary = context.folder.path().join("llem");
+    fs::copy(env!("CARGO_BIN_EXE_llem"), &binary).unwrap();
+    for path in [hardware.folder(), context.folder.path()] {
+        set(path, "0755");
+    }
+    let mut command = Command::new(&binary);
+    command.args(["doctor", "--json"]).env("LLEM_SYS", hardware.folder().join("sys"));
+    let output = command.uid(65_534).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("readable by root only: sudo chmod a+r"), "{text}");
+}
+
+#[test]
+fn two_sources_that_disagree_become_a_warning() {
+    let twice = |moment: &mut GpuReading| moment.milliwatts = 510_000;
+    let hardware = Hardware::new().gpu(300, 60, twice);
+    let record = windows(&hardware, &["-p", "length=2300"]);
+    assert!(
+        warnings(&record).contains("more apart than both are uncertain"),
+        "{}",
+        warnings(&record)
+    );
+}
+
+#[test]
+fn a_gap_in_sampling_is_told_and_the_counter_bridges_it() {
+    let (hardware, context) = (Hardware::new().gpu(300, 60, |_| {}), TestContext::new());
+    let metering = guest("metering");
+    let mut command = hardware.command(&context, &["exec", &metering, "-p", "length=2500"]);
+    let child = command.spawn().unwrap();
+    let signal = |name: &str| {
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    };
+    thread::sleep(Duration::from_millis(1800));
+    signal("-STOP");
+    thread::sleep(Duration::from_millis(700));
+    signal("-CONT");
+    assert!(child.wait_with_output().unwrap().status.success());
+    let record = context.record();
+    no_nonsense(&record);
+    assert!(warnings(&record).contains("nothing was sampled for"), "{}", warnings(&record));
+    let window = &record["windows"][0];
+    assert_joules(energy(window, "cuda:0"), 300.0, &window["wall_ns"]);
+}
+
+#[test]
+fn a_card_without_a_counter_has_its_power_integrated() {
+    let hardware = Hardware::new().gpu(300, 60, |_| {});
+    hardware.without_counter();
+    let record = windows(&hardware, &["-p", "length=1500"]);
+    let gpu = energy(&record["windows"][0], "cuda:0");
+    assert_joules(gpu, 300.0, &record["windows"][0]["wall_ns"]);
+    assert_eq!(gpu["source"], "nvml-power");
+}
