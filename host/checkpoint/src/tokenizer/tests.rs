@@ -2,6 +2,25 @@ use super::*;
 use crate::text_file;
 use serde_json::{Value as Json, json};
 
+/// Compares what is known of a tokenizer with what transformers says of it (`tests/fixtures/make-special-tokens`).
+pub(super) fn assert_facts(facts: &TokenizerFacts, theirs: &Json, name: &str) {
+    let role = |token: &Option<SpecialToken>| {
+        token.as_ref().map_or(Json::Null, |token| json!({ "id": token.id, "text": token.text }))
+    };
+    let roles =
+        [("bos", &facts.bos), ("eos", &facts.eos), ("pad", &facts.pad), ("unk", &facts.unk)];
+    for (key, ours) in roles {
+        assert_eq!(role(ours), theirs["roles"][key], "{key} of {name}");
+    }
+    let named: Vec<_> = facts.special.iter().filter(|token| token.is_named).collect();
+    let ids: Vec<u32> = named.iter().map(|token| token.id).collect();
+    let texts: Vec<&str> = named.iter().map(|token| &token.text[..]).collect();
+    assert_eq!(json!(ids), theirs["all_special_ids"], "{name}");
+    assert_eq!(json!(texts), theirs["all_special_tokens"], "{name}");
+    assert_eq!(json!(facts.added_by_encoding), theirs["added"], "{name}");
+    assert_eq!(json!(facts.vocabulary), theirs["length"], "{name}");
+}
+
 /// Replaces a part of the fixture, and returns the error message of the tokenizer.
 fn refusal(part: &str, value: Json) -> String {
     let fixture =
@@ -52,21 +71,7 @@ fn special_tokens_are_those_that_transformers_knows() {
         let tokenizer =
             Tokenizer::from_json_file(&folder.join("tokenizer.json")).expect("readable");
         let facts = tokenizer.facts();
-        let role = |token: &Option<SpecialToken>| {
-            token.as_ref().map_or(Json::Null, |token| json!({ "id": token.id, "text": token.text }))
-        };
-        let roles =
-            [("bos", &facts.bos), ("eos", &facts.eos), ("pad", &facts.pad), ("unk", &facts.unk)];
-        for (key, ours) in roles {
-            assert_eq!(role(ours), theirs["roles"][key], "{key} of {name}");
-        }
-        let named: Vec<_> = facts.special.iter().filter(|token| token.is_named).collect();
-        let ids: Vec<u32> = named.iter().map(|token| token.id).collect();
-        let texts: Vec<&str> = named.iter().map(|token| &token.text[..]).collect();
-        assert_eq!(json!(ids), theirs["all_special_ids"], "{name}");
-        assert_eq!(json!(texts), theirs["all_special_tokens"], "{name}");
-        assert_eq!(json!(facts.added_by_encoding), theirs["added"], "{name}");
-        assert_eq!(json!(facts.vocabulary), theirs["length"], "{name}");
+        assert_facts(&facts, theirs, name);
         for (id, text) in theirs["tokens"].as_array().expect("tokens").iter().enumerate() {
             let text = text.as_str().expect("text");
             assert_eq!(tokenizer.token_text(id as u32).as_deref(), Some(text), "{name}");

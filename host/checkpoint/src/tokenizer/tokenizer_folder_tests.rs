@@ -2,7 +2,7 @@
 
 use crate::{
     gguf::Gguf,
-    tokenizer::{SpecialToken, Tokenizer},
+    tokenizer::{Tokenizer, tests::assert_facts},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,24 +53,7 @@ fn every_folder_gives_the_tokens_and_texts_of_transformers() {
 fn facts_of_every_folder_are_those_of_transformers() {
     let expected = expected();
     for (name, theirs) in expected["folders"].as_object().expect("folders") {
-        let facts = read(name).facts();
-        let role = |token: &Option<SpecialToken>| {
-            token
-                .as_ref()
-                .map_or(Value::Null, |token| json!({ "id": token.id, "text": token.text }))
-        };
-        let roles =
-            [("bos", &facts.bos), ("eos", &facts.eos), ("pad", &facts.pad), ("unk", &facts.unk)];
-        for (key, ours) in roles {
-            assert_eq!(role(ours), theirs["roles"][key], "{key} of {name}");
-        }
-        let named: Vec<_> = facts.special.iter().filter(|token| token.is_named).collect();
-        let ids: Vec<u32> = named.iter().map(|token| token.id).collect();
-        let texts: Vec<&str> = named.iter().map(|token| &token.text[..]).collect();
-        assert_eq!(json!(ids), theirs["all_special_ids"], "{name}");
-        assert_eq!(json!(texts), theirs["all_special_tokens"], "{name}");
-        assert_eq!(json!(facts.added_by_encoding), theirs["added"], "{name}");
-        assert_eq!(json!(facts.vocabulary), theirs["length"], "{name}");
+        assert_facts(&read(name).facts(), theirs, name);
     }
 }
 
