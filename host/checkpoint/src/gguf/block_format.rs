@@ -114,17 +114,31 @@ impl fmt::Display for BlockFormat {
     }
 }
 
-/// The message for a tensor whose size overflows.
-pub(super) const TOO_LARGE: &str = "is larger than any file";
+/// A tensor or a dimension is larger than any file.
+#[derive(Debug, thiserror::Error)]
+#[error("is larger than any file")]
+pub(super) struct TooLargeError;
 
-/// Describes a format number that [`BlockFormat`] does not have. The result follows "is" in a message.
-pub(super) fn describe_unknown(number: u32) -> String {
-    match REMOVED.iter().find(|(removed, _)| *removed == number) {
-        Some((_, name)) => {
-            format!("in {name}, which llama.cpp no longer has: use the model's Q4_0 file")
+/// A tensor's number format that this version cannot read. The sentence follows "is" in a message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnknownFormatError {
+    /// llama.cpp has removed the format with this name.
+    #[error("in {0}, which llama.cpp no longer has: use the model's Q4_0 file")]
+    Removed(&'static str),
+
+    /// llama.cpp has never had a format with this number.
+    #[error(
+        "in number format {0}, which is not one of llama.cpp's: use a file that llama.cpp's own tools have made"
+    )]
+    NotAssigned(u32),
+}
+
+impl UnknownFormatError {
+    /// Builds the error of a number for which [`BlockFormat::from_number`] returns `None`.
+    pub(super) fn from_number(number: u32) -> Self {
+        match REMOVED.iter().find(|(removed, _)| *removed == number) {
+            Some((_, name)) => Self::Removed(name),
+            None => Self::NotAssigned(number),
         }
-        None => format!(
-            "in number format {number}, which is not one of llama.cpp's: use a file that llama.cpp's own tools have made"
-        ),
     }
 }

@@ -139,9 +139,9 @@ impl ParsedFile {
             return Err(bad(format!("no GGUF file but {what}")));
         }
         let header = header::read(&bytes)
-            .map_err(|reason| bad(format!("not a readable GGUF file: {reason}; fetch it again")))?;
-        let tensors =
-            tensors::locate_tensors(header.tensors, header.data_start, bytes.len()).map_err(bad)?;
+            .map_err(|cause| bad(format!("not a readable GGUF file: {cause}; fetch it again")))?;
+        let tensors = tensors::locate_tensors(header.tensors, header.data_start, bytes.len())
+            .map_err(|cause| bad(cause.to_string()))?;
         let file = GgufFile { path: path.to_path_buf(), bytes, data_start: header.data_start };
         Ok(Self { file, entries: header.entries, tensors })
     }

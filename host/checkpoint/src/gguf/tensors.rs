@@ -2,7 +2,7 @@
 
 use super::{
     BlockFormat, Gguf,
-    block_format::{self, TOO_LARGE},
+    block_format::{TooLargeError, UnknownFormatError},
     header::TensorDescription,
 };
 use crate::{Error, FloatFormat, Result};
@@ -24,10 +24,10 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    /// Returns the number format. The error says what is wrong with the format, and follows "is" in a message.
-    pub(super) fn format(&self) -> std::result::Result<BlockFormat, String> {
+    /// Returns the number format.
+    pub(super) fn format(&self) -> std::result::Result<BlockFormat, UnknownFormatError> {
         BlockFormat::from_number(self.format_number)
-            .ok_or_else(|| block_format::describe_unknown(self.format_number))
+            .ok_or_else(|| UnknownFormatError::from_number(self.format_number))
     }
 
     /// Returns the range of its bytes in the file.
@@ -41,21 +41,74 @@ impl Tensor {
     }
 }
 
+/// Why the bytes of a tensor are not within its file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TensorBoundsError {
+    /// No file can have the tensor's range of bytes.
+    #[error("tensor {name} {cause}; fetch it again")]
+    InvalidRange {
+        /// The name of the tensor.
+        name: String,
+        /// What is wrong with the range.
+        cause: ByteRangeError,
+    },
+
+    /// The file ends before the tensor does.
+    #[error(
+        "truncated GGUF file: tensor {name} ends at byte {end} of {file_bytes}; fetch it again, or join it if it was cut into pieces"
+    )]
+    Truncated {
+        /// The name of the tensor.
+        name: String,
+        /// The offset of the tensor's end in the file, in bytes.
+        end: usize,
+        /// The size of the file, in bytes.
+        file_bytes: usize,
+    },
+}
+
+/// Why no file can have the range of a tensor's bytes. The sentence follows the tensor's name in a message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ByteRangeError {
+    /// A dimension is 0.
+    #[error("has no numbers")]
+    Empty,
+
+    /// The tensor has too many numbers.
+    #[error(transparent)]
+    TooLarge(#[from] TooLargeError),
+
+    /// The length of a row is not a multiple of the number format's block length.
+    #[error("has rows that are not whole blocks of its number format")]
+    PartialBlock,
+
+    /// The offset of the tensor is too large.
+    #[error("begins beyond any file")]
+    Begin,
+
+    /// The tensor is not aligned.
+    #[error("does not begin at a multiple of {MIN_ALIGNMENT} bytes")]
+    Alignment,
+
+    /// The offset of the tensor's end is too large.
+    #[error("ends beyond any file")]
+    End,
+}
+
 /// Computes the byte ranges of all tensors of a file. `data_start` is the offset of the data, and `file_bytes` is the
-/// size of the file. The error is a sentence about the first tensor that is not within the file.
+/// size of the file, both in bytes. The error is about the first tensor that is not within the file.
 pub(super) fn locate_tensors(
     descriptions: BTreeMap<String, TensorDescription>,
     data_start: usize,
     file_bytes: usize,
-) -> std::result::Result<BTreeMap<String, Tensor>, String> {
+) -> std::result::Result<BTreeMap<String, Tensor>, TensorBoundsError> {
     let locate = |(name, description): (String, TensorDescription)| {
-        let range = byte_range(&description, data_start)
-            .map_err(|reason| format!("tensor {name} {reason}; fetch it again"))?;
+        let range = match byte_range(&description, data_start) {
+            Ok(range) => range,
+            Err(cause) => return Err(TensorBoundsError::InvalidRange { name, cause }),
+        };
         if range.end > file_bytes {
-            return Err(format!(
-                "truncated GGUF file: tensor {name} ends at byte {} of {file_bytes}; fetch it again, or join it if it was cut into pieces",
-                range.end
-            ));
+            return Err(TensorBoundsError::Truncated { name, end: range.end, file_bytes });
         }
         let TensorDescription { dims, format, .. } = description;
         Ok((name, Tensor { dims, file: 0, format_number: format, range }))
@@ -63,34 +116,34 @@ pub(super) fn locate_tensors(
     descriptions.into_iter().map(locate).collect()
 }
 
-/// Computes the byte range of a tensor. The error is the reason why no file can have such a range.
+/// Computes the byte range of a tensor.
 fn byte_range(
     tensor: &TensorDescription,
     data_start: usize,
-) -> std::result::Result<Range<usize>, &'static str> {
+) -> std::result::Result<Range<usize>, ByteRangeError> {
     if tensor.dims.contains(&0) {
-        return Err("has no numbers");
+        return Err(ByteRangeError::Empty);
     }
     let count = tensor.dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-    let count = count.ok_or(TOO_LARGE)?;
+    let count = count.ok_or(TooLargeError)?;
     // An unknown format has no size. The tensor is refused when it is requested.
     let size = match BlockFormat::from_number(tensor.format) {
         None => 0,
         Some(format) => {
             let row = tensor.dims.last().copied().unwrap_or(1);
             if !row.is_multiple_of(format.block_len()) {
-                return Err("has rows that are not whole blocks of its number format");
+                return Err(ByteRangeError::PartialBlock);
             }
-            format.bytes(count).ok_or(TOO_LARGE)?
+            format.bytes(count).ok_or(TooLargeError)?
         }
     };
     let offset = usize::try_from(tensor.offset).ok();
-    let begin =
-        offset.and_then(|offset| data_start.checked_add(offset)).ok_or("begins beyond any file")?;
+    let begin = offset.and_then(|offset| data_start.checked_add(offset));
+    let begin = begin.ok_or(ByteRangeError::Begin)?;
     if !begin.is_multiple_of(MIN_ALIGNMENT) {
-        return Err("does not begin at a multiple of 8 bytes");
+        return Err(ByteRangeError::Alignment);
     }
-    Ok(begin..begin.checked_add(size).ok_or("ends beyond any file")?)
+    Ok(begin..begin.checked_add(size).ok_or(ByteRangeError::End)?)
 }
 
 impl Gguf {
@@ -166,7 +219,7 @@ impl Gguf {
             .iter()
             .map(|(name, tensor)| match tensor.format() {
                 Ok(format) => Ok((&name[..], format, tensor.element_count())),
-                Err(reason) => Err(Error::file(&self.path, format!("tensor {name} is {reason}"))),
+                Err(cause) => Err(Error::file(&self.path, format!("tensor {name} is {cause}"))),
             })
             .collect()
     }

@@ -84,7 +84,7 @@ impl Gguf {
             |reason: String| Error::file(&self.path, format!("tensor {} {reason}", slice.tensor));
         let tensor = self.tensors.get(&slice.tensor);
         let tensor = tensor.ok_or_else(|| bad("is missing".to_owned()))?;
-        let format = tensor.format().map_err(|reason| bad(format!("is {reason}")))?;
+        let format = tensor.format().map_err(|cause| bad(format!("is {cause}")))?;
         let begin = first_number(tensor, &slice, columns).ok_or_else(|| {
             let dims: Vec<usize> = [slice.all].into_iter().chain(columns).collect();
             bad(format!("has shape {:?}, but the metadata imply {dims:?}", tensor.dims))
