@@ -41,8 +41,9 @@ pub mod text_file;
 pub mod tokenizer;
 
 pub use adapters::{
-    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterConfig, AdapterFiles, ExpertSlice, ModuleKind,
-    PEFT_PREFIX, TensorKind, TensorName, TensorNames, check_alpha, check_rank, module_key,
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterConfig, AdapterFiles, AlphaError, ExpertSlice,
+    ModuleKind, PEFT_PREFIX, RankError, TensorKind, TensorName, TensorNames, check_alpha,
+    check_rank, module_key,
 };
 pub use checkpoint::{Checkpoint, Tensors};
 pub use config::{Activation, Config, RopeParameters, TokenIds};
@@ -51,8 +52,8 @@ pub use digest::{
 };
 pub use error::{Error, Result};
 pub use families::{
-    ExpertShape, LayerKind, MlpIn, NamingScheme, NormKind, Qkv, QueryKeyNorm, Rope, RopeRange,
-    Shape,
+    ExpertShape, LayerKind, MixedFrequenciesError, MlpIn, NamingScheme, NormKind, Qkv,
+    QueryKeyNorm, Rope, RopeRange, Shape,
 };
 pub use float_format::FloatFormat;
 pub use gguf::{BlockFormat, Gguf, WeightRows, is_gguf};

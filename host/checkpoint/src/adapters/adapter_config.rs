@@ -4,8 +4,9 @@
 
 use super::{
     module_kind::ModuleKind,
-    peft_fields,
-    targets::{self, Targets},
+    peft_fields::{self, PeftFieldError},
+    rank::{AlphaError, RankError, check_alpha, parse_alpha, parse_rank},
+    targets::{self, TargetError, Targets},
     tensor_names::module_key,
 };
 use crate::{Error, Result, text_file};
@@ -103,24 +104,97 @@ struct AdapterConfigFields {
     base_model_name_or_path: Option<String>,
 }
 
+/// Why the values of an `adapter_config.json` are refused.
+#[derive(Debug, thiserror::Error)]
+enum AdapterConfigError {
+    /// The fields that select modules cannot be read.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+
+    /// An entry of a pattern table cannot be read.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+
+    /// The rank is refused.
+    #[error("r {0}")]
+    Rank(RankError),
+
+    /// The alpha is refused.
+    #[error("lora_alpha {0}")]
+    Alpha(AlphaError),
+
+    /// The initialisation changes the base weights, so that the adapter alone is not the complete change.
+    #[error(
+        "init_lora_weights is '{0}', which changes the base weights too: save the adapter with PEFT's path_initial_model_for_weight_conversion"
+    )]
+    HarmfulInitialisation(String),
+
+    /// PEFT does not have the initialisation.
+    #[error(
+        "init_lora_weights is '{0}', which PEFT does not know: use {known}",
+        known = HARMLESS_INITIALISATIONS.join(", ")
+    )]
+    UnknownInitialisation(String),
+
+    /// PEFT does not have the kind of biases.
+    #[error("bias is '{0}'; use none, all or lora_only")]
+    UnknownBias(String),
+}
+
+/// An entry of `rank_pattern` or `alpha_pattern` that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: '{key}' {cause}")]
+struct PatternError {
+    /// The name of the table.
+    field: &'static str,
+    /// The entry's key.
+    key: String,
+    cause: PatternErrorCause,
+}
+
+/// Why an entry of a pattern table cannot be read. The sentence follows the entry's key in a message.
+#[derive(Debug, thiserror::Error)]
+enum PatternErrorCause {
+    /// The key is no regular expression.
+    #[error("is no regular expression: {0}")]
+    Key(#[from] fancy_regex::Error),
+
+    /// The value is a rank that is refused.
+    #[error(transparent)]
+    Rank(#[from] RankError),
+
+    /// The value is an alpha that is refused.
+    #[error(transparent)]
+    Alpha(#[from] AlphaError),
+}
+
 impl AdapterConfig {
     /// Parses the text of an `adapter_config.json`. Messages name `path`.
     ///
     /// # Errors
     /// Returns an error if the text is not JSON, if a field has a wrong value, or if the method is not supported.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let bad = |reason: String| Error::file(path, reason);
         let json: Value = text_file::parse(text, path)?;
-        let object = json.as_object().ok_or_else(|| bad("is not a JSON object".to_owned()))?;
-        peft_fields::check_method(object.get("peft_type")).map_err(bad)?;
-        let unknown = peft_fields::check_fields(object).map_err(bad)?;
+        let object = json.as_object().ok_or_else(|| Error::file(path, "is not a JSON object"))?;
+        let unknown =
+            check_support(object).map_err(|cause| Error::file(path, cause.to_string()))?;
         let fields: AdapterConfigFields = text_file::parse(text, path)?;
-        check_values(object, &fields).map_err(bad)?;
-        let targets = Targets::parse(object).map_err(bad)?;
+        let config =
+            Self::read(object, fields).map_err(|cause| Error::file(path, cause.to_string()))?;
+        Ok(Self { warnings: unknown.into_iter().collect(), ..config })
+    }
+
+    /// Reads a config of a supported method.
+    fn read(
+        object: &Map<String, Value>,
+        fields: AdapterConfigFields,
+    ) -> std::result::Result<Self, AdapterConfigError> {
+        check_values(object, &fields)?;
+        let targets = Targets::parse(object)?;
         let saved = fields.modules_to_save.unwrap_or_default();
         let rank = fields.r.as_ref().map_or(Ok(DEFAULT_RANK), parse_rank);
         Ok(Self {
-            rank: rank.map_err(|reason| bad(format!("r {reason}")))?,
+            rank: rank.map_err(AdapterConfigError::Rank)?,
             alpha: fields.lora_alpha.unwrap_or(DEFAULT_ALPHA),
             rank_stabilised: fields.use_rslora.unwrap_or(false),
             dora: fields.use_dora.unwrap_or(false),
@@ -129,15 +203,10 @@ impl AdapterConfig {
             parameters: fields.target_parameters.unwrap_or_default(),
             factor_biases: fields.lora_bias.unwrap_or(false),
             tokens: fields.trainable_token_indices.unwrap_or_default(),
-            ranks: pattern_table(fields.rank_pattern, "rank_pattern", parse_rank).map_err(bad)?,
-            alphas: pattern_table(fields.alpha_pattern, "alpha_pattern", |value| {
-                let alpha =
-                    value.as_f64().ok_or_else(|| format!("is {value}; a number is needed"))?;
-                check_alpha(alpha).map(|()| alpha)
-            })
-            .map_err(bad)?,
+            ranks: pattern_table(fields.rank_pattern, "rank_pattern", parse_rank)?,
+            alphas: pattern_table(fields.alpha_pattern, "alpha_pattern", parse_alpha)?,
             base_model: fields.base_model_name_or_path,
-            warnings: unknown.into_iter().collect(),
+            warnings: Vec::new(),
         })
     }
 
@@ -236,71 +305,50 @@ impl AdapterConfig {
     }
 }
 
-/// The largest rank that is accepted. No model has a weight with so high a rank.
-const MAX_RANK: usize = 1 << 16;
-
-/// Refuses a rank of 0 or above 65,536. The error is a sentence without a subject.
-pub fn check_rank(rank: usize) -> std::result::Result<(), String> {
-    match (1..=MAX_RANK).contains(&rank) {
-        true => Ok(()),
-        false => Err(format!("must be between 1 and {MAX_RANK}, not {rank}")),
-    }
-}
-
-/// Reads a rank in a file. Some programs write it with a decimal point, unlike PEFT.
-fn parse_rank(value: &Value) -> std::result::Result<usize, String> {
-    let rank = value.as_f64().filter(|rank| rank.fract() == 0.0 && *rank >= 0.0);
-    let rank = rank.ok_or_else(|| format!("is {value}; a whole number is needed"))?;
-    check_rank(rank as usize).map(|()| rank as usize)
-}
-
-/// Refuses an alpha that is not finite in 32 bits, in which factors are scaled. The error is a sentence without a
-/// subject.
-pub fn check_alpha(alpha: f64) -> std::result::Result<(), String> {
-    match (alpha as f32).is_finite() {
-        true => Ok(()),
-        false => Err(format!("must be a finite number in 32 bits, not {alpha}")),
-    }
+/// Refuses methods and fields that are not supported. Returns a warning about fields that PEFT does not know.
+fn check_support(
+    object: &Map<String, Value>,
+) -> std::result::Result<Option<String>, PeftFieldError> {
+    peft_fields::check_method(object.get("peft_type"))?;
+    peft_fields::check_fields(object)
 }
 
 fn check_values(
     object: &Map<String, Value>,
     fields: &AdapterConfigFields,
-) -> std::result::Result<(), String> {
+) -> std::result::Result<(), AdapterConfigError> {
     let alpha = fields.lora_alpha.unwrap_or_default();
-    check_alpha(alpha).map_err(|reason| format!("lora_alpha {reason}"))?;
+    check_alpha(alpha).map_err(AdapterConfigError::Alpha)?;
     if let Some(initialisation) = object.get("init_lora_weights") {
         let initialisation =
             initialisation.as_str().map_or_else(|| initialisation.to_string(), str::to_lowercase);
         if HARMFUL_INITIALISATIONS.iter().any(|known| initialisation.starts_with(known)) {
-            return Err(format!(
-                "init_lora_weights is '{initialisation}', which changes the base weights too: save the adapter with PEFT's path_initial_model_for_weight_conversion"
-            ));
+            return Err(AdapterConfigError::HarmfulInitialisation(initialisation));
         }
         if !HARMLESS_INITIALISATIONS.contains(&&*initialisation) {
-            return Err(format!(
-                "init_lora_weights is '{initialisation}', which PEFT does not know: use {}",
-                HARMLESS_INITIALISATIONS.join(", ")
-            ));
+            return Err(AdapterConfigError::UnknownInitialisation(initialisation));
         }
     }
     match fields.bias.as_deref() {
         None | Some("none" | "all" | "lora_only") => Ok(()),
-        Some(other) => Err(format!("bias is '{other}'; use none, all or lora_only")),
+        Some(other) => Err(AdapterConfigError::UnknownBias(other.to_owned())),
     }
 }
 
 /// Compiles the entries of a pattern table. `convert` reads their values.
-fn pattern_table<T>(
+fn pattern_table<T, E>(
     entries: Option<IndexMap<String, Value>>,
-    field: &str,
-    convert: impl Fn(&Value) -> std::result::Result<T, String>,
-) -> std::result::Result<Vec<(Regex, T)>, String> {
+    field: &'static str,
+    convert: impl Fn(&Value) -> std::result::Result<T, E>,
+) -> std::result::Result<Vec<(Regex, T)>, PatternError>
+where
+    PatternErrorCause: From<E>,
+{
+    let read = |key: &str, value: &Value| -> std::result::Result<_, PatternErrorCause> {
+        Ok((targets::suffix_pattern(key)?, convert(value)?))
+    };
     let entry = |(key, value): (String, Value)| {
-        let pattern =
-            targets::suffix_pattern(&key).map_err(|reason| format!("{field}: {reason}"))?;
-        let converted = convert(&value).map_err(|reason| format!("{field}: '{key}' {reason}"))?;
-        Ok((pattern, converted))
+        read(&key, &value).map_err(|cause| PatternError { field, key, cause })
     };
     entries.unwrap_or_default().into_iter().map(entry).collect()
 }

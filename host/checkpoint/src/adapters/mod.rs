@@ -12,10 +12,12 @@ mod adapter_config;
 mod adapter_files;
 mod module_kind;
 mod peft_fields;
+mod rank;
 mod targets;
 mod tensor_names;
 
-pub use adapter_config::{AdapterConfig, check_alpha, check_rank};
+pub use adapter_config::AdapterConfig;
 pub use adapter_files::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterFiles};
 pub use module_kind::{ExpertSlice, ModuleKind};
+pub use rank::{AlphaError, RankError, check_alpha, check_rank};
 pub use tensor_names::{PEFT_PREFIX, TensorKind, TensorName, TensorNames, module_key};

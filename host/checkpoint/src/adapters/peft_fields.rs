@@ -62,6 +62,33 @@ const FIELDS: &[(&str, Effect)] = &[
     ("velora_config", Effect::None), // compresses what training keeps
 ];
 
+/// Why a config asks for more than LoRA.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum PeftFieldError {
+    /// A field is set whose effect is not supported.
+    #[error(
+        "{name} is set ({value}): {effect}, is not supported; merge the adapter with PEFT's merge_and_unload and load the saved model"
+    )]
+    UnsupportedField {
+        /// The name of the field.
+        name: String,
+        /// The value in the file.
+        value: Value,
+        /// The name of the method that the field switches on.
+        effect: &'static str,
+    },
+
+    /// The adapter's method is not LoRA, and PEFT can merge it into the model.
+    #[error(
+        "peft_type is '{0}', and only LORA adapters are read: merge it with PEFT's merge_and_unload and load the saved model"
+    )]
+    MergeableMethod(String),
+
+    /// The adapter's method is not LoRA, and cannot be merged into the model.
+    #[error("peft_type is '{0}', and only LORA adapters are read: train a LoRA adapter instead")]
+    MethodWithoutMerge(String),
+}
+
 /// Returns `true` if a value leaves a method switched off.
 fn is_off(value: &Value) -> bool {
     match value {
@@ -72,15 +99,14 @@ fn is_off(value: &Value) -> bool {
 }
 
 /// Refuses fields whose effect is not supported. Returns a warning about fields that PEFT does not know. They are
-/// ignored, as in `from_peft_type` of `peft/config.py`. The error is a sentence.
-pub(super) fn check_fields(config: &Map<String, Value>) -> Result<Option<String>, String> {
+/// ignored, as in `from_peft_type` of `peft/config.py`.
+pub(super) fn check_fields(config: &Map<String, Value>) -> Result<Option<String>, PeftFieldError> {
     let mut unknown = Vec::new();
     for (name, value) in config {
         match FIELDS.iter().find(|(known, _)| known == name).map(|(_, effect)| *effect) {
-            Some(Effect::Unsupported(what)) if !is_off(value) => {
-                return Err(format!(
-                    "{name} is set ({value}): {what}, is not supported; merge the adapter with PEFT's merge_and_unload and load the saved model"
-                ));
+            Some(Effect::Unsupported(effect)) if !is_off(value) => {
+                let (name, value) = (name.clone(), value.clone());
+                return Err(PeftFieldError::UnsupportedField { name, value, effect });
             }
             Some(_) => {}
             None => unknown.push(name.as_str()),
@@ -105,18 +131,17 @@ const WITHOUT_MERGE: &[&str] = &[
     "SHADOW",
 ];
 
-/// Refuses all methods except LoRA. The error is a sentence with the remedy.
-pub(super) fn check_method(peft_type: Option<&Value>) -> Result<(), String> {
+/// Refuses all methods except LoRA.
+pub(super) fn check_method(peft_type: Option<&Value>) -> Result<(), PeftFieldError> {
     let Some(method) = peft_type.filter(|method| !method.is_null()) else { return Ok(()) };
     let method = method.as_str().map_or_else(|| method.to_string(), ToOwned::to_owned);
     if method.eq_ignore_ascii_case("LORA") {
         return Ok(());
     }
-    let remedy = match WITHOUT_MERGE.contains(&&*method) {
-        true => "train a LoRA adapter instead",
-        false => "merge it with PEFT's merge_and_unload and load the saved model",
-    };
-    Err(format!("peft_type is '{method}', and only LORA adapters are read: {remedy}"))
+    Err(match WITHOUT_MERGE.contains(&&*method) {
+        true => PeftFieldError::MethodWithoutMerge(method),
+        false => PeftFieldError::MergeableMethod(method),
+    })
 }
 
 #[cfg(test)]
@@ -155,7 +180,7 @@ mod tests {
             let (answer, name) = (check_method(Some(method)), method.as_str().unwrap());
             match name {
                 "LORA" => assert_eq!(answer, Ok(())),
-                _ => assert!(answer.unwrap_err().contains(&format!("'{name}'"))),
+                _ => assert!(answer.unwrap_err().to_string().contains(&format!("'{name}'"))),
             }
         }
         for method in WITHOUT_MERGE {

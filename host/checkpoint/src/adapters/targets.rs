@@ -18,6 +18,34 @@ pub(super) struct Targets {
     layer_names: Vec<String>,
 }
 
+/// Why the fields that select modules cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TargetError {
+    /// A string is no regular expression.
+    #[error("{field} '{pattern}' is no regular expression: {cause}")]
+    Pattern {
+        /// The name of the field.
+        field: &'static str,
+        /// The string in the file.
+        pattern: String,
+        /// What is wrong with it.
+        cause: fancy_regex::Error,
+    },
+
+    /// A list holds something else than a string.
+    #[error("{field} holds {item}; names of modules are needed")]
+    ItemNotName {
+        /// The name of the field.
+        field: &'static str,
+        /// The item in the file.
+        item: Value,
+    },
+
+    /// The list of layers holds something else than a whole number.
+    #[error("layers_to_transform holds {0}; layer numbers are needed")]
+    ItemNotLayer(Value),
+}
+
 /// A rule that selects modules.
 #[derive(Clone, Debug)]
 enum ModuleMatcher {
@@ -43,8 +71,8 @@ impl Targets {
         Self { included, excluded: None, layers: None, layer_names: Vec::new() }
     }
 
-    /// Reads the fields of a config. The error is a sentence that names the field.
-    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+    /// Reads the fields of a config.
+    pub(super) fn parse(config: &Map<String, Value>) -> Result<Self, TargetError> {
         let get = |name: &str| config.get(name).filter(|value| !value.is_null());
         let included = match (get("target_modules"), get("target_parameters")) {
             (Some(value), _) => ModuleMatcher::parse("target_modules", value)?,
@@ -60,12 +88,9 @@ impl Targets {
                 let one_or_more =
                     value.as_array().map_or_else(|| vec![value.clone()], Clone::clone);
                 let numbers = one_or_more.iter().map(|number| {
-                    number.as_u64().ok_or_else(|| {
-                        format!("layers_to_transform holds {number}; layer numbers are needed")
-                    })
+                    number.as_u64().ok_or_else(|| TargetError::ItemNotLayer(number.clone()))
                 });
-                Some(numbers.collect::<Result<Vec<_>, String>>()?)
-                    .filter(|layers| !layers.is_empty())
+                Some(numbers.collect::<Result<Vec<_>, _>>()?).filter(|layers| !layers.is_empty())
             }
         };
         let layer_names = get("layers_pattern")
@@ -126,12 +151,12 @@ impl Targets {
 }
 
 impl ModuleMatcher {
-    fn parse(field: &str, value: &Value) -> Result<Self, String> {
+    fn parse(field: &'static str, value: &Value) -> Result<Self, TargetError> {
         match value {
             Value::String(text) if text.eq_ignore_ascii_case("all-linear") => Ok(Self::AllLinear),
             Value::String(pattern) => Regex::new(&format!("^(?:{pattern})$"))
                 .map(Self::Pattern)
-                .map_err(|error| format!("{field} '{pattern}' is no regular expression: {error}")),
+                .map_err(|cause| TargetError::Pattern { field, pattern: pattern.clone(), cause }),
             _ => Ok(Self::Named(strings(field, value)?)),
         }
     }
@@ -164,9 +189,8 @@ pub(super) fn has_part(name: &str, module: &str) -> bool {
 
 /// Compiles a key of `rank_pattern` or `alpha_pattern`. The pattern matches modules whose complete name matches the
 /// key, or whose last parts do.
-pub(super) fn suffix_pattern(key: &str) -> Result<Regex, String> {
+pub(super) fn suffix_pattern(key: &str) -> Result<Regex, fancy_regex::Error> {
     Regex::new(&format!(r"^(?:.*\.)?(?:{key})$"))
-        .map_err(|error| format!("'{key}' is no regular expression: {error}"))
 }
 
 /// Returns the value of the first pattern that matches a module.
@@ -175,14 +199,14 @@ pub(super) fn find_by_pattern<T: Copy>(table: &[(Regex, T)], module: &str) -> Op
     table.iter().find(matches).map(|(_, value)| *value)
 }
 
-fn strings(field: &str, value: &Value) -> Result<Vec<String>, String> {
+fn strings(field: &'static str, value: &Value) -> Result<Vec<String>, TargetError> {
     let one_or_more = value.as_array().map_or_else(|| vec![value.clone()], Clone::clone);
     one_or_more
         .iter()
         .map(|item| {
             item.as_str()
                 .map(ToOwned::to_owned)
-                .ok_or_else(|| format!("{field} holds {item}; names of modules are needed"))
+                .ok_or_else(|| TargetError::ItemNotName { field, item: item.clone() })
         })
         .collect()
 }

@@ -83,7 +83,7 @@ impl ChatTemplate {
             if templates.is_empty() && path.is_file() {
                 let config: Value = text_file::parse(&text_file::read(&path)?, &path)?;
                 templates = templates_in_config(&config["chat_template"])
-                    .map_err(|reason| Error::file(&path, reason))?;
+                    .map_err(|cause| Error::file(&path, cause.to_string()))?;
             }
         }
         let special_tokens = SpecialTokens::from_folder(folder, model_config)?;
@@ -131,13 +131,16 @@ impl ChatTemplate {
     }
 }
 
+/// The field `chat_template` of a config has a type that transformers does not write.
+#[derive(Debug, thiserror::Error)]
+#[error("chat_template: is neither a text nor templates by name: save it again with transformers")]
+struct ChatTemplateTypeError;
+
 /// Reads the field `chat_template` of a config by template name. The field is one source text, an object of source
 /// texts by name, or a list of objects with `name` and `template`.
-fn templates_in_config(field: &Value) -> std::result::Result<IndexMap<String, String>, String> {
-    let wrong = || {
-        "chat_template: is neither a text nor templates by name: save it again with transformers"
-            .to_owned()
-    };
+fn templates_in_config(
+    field: &Value,
+) -> std::result::Result<IndexMap<String, String>, ChatTemplateTypeError> {
     let named = |name: &Value, source: &Value| {
         Some((name.as_str()?.to_owned(), source.as_str()?.to_owned()))
     };
@@ -148,12 +151,12 @@ fn templates_in_config(field: &Value) -> std::result::Result<IndexMap<String, St
             let one = |(name, source): (&String, &Value)| {
                 Some((name.clone(), source.as_str()?.to_owned()))
             };
-            all.iter().map(one).collect::<Option<_>>().ok_or_else(wrong)
+            all.iter().map(one).collect::<Option<_>>().ok_or(ChatTemplateTypeError)
         }
         Value::Array(all) => {
             let one = |one: &Value| named(&one["name"], &one["template"]);
-            all.iter().map(one).collect::<Option<_>>().ok_or_else(wrong)
+            all.iter().map(one).collect::<Option<_>>().ok_or(ChatTemplateTypeError)
         }
-        _ => Err(wrong()),
+        _ => Err(ChatTemplateTypeError),
     }
 }

@@ -84,6 +84,26 @@ pub struct Conversation {
     pub continues: Option<String>,
 }
 
+/// Why JSON is no conversation.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConversationError {
+    /// The object has no messages.
+    #[error("has no 'messages': add the list of messages")]
+    NoMessages,
+
+    /// The field with this name is not a list.
+    #[error("'{0}' is no list")]
+    NotList(String),
+
+    /// The message with this index is not an object.
+    #[error("message {0} is no object: write {{\"role\": \"user\", \"content\": \"...\"}}")]
+    MessageNotObject(usize),
+
+    /// The value of the field with this name has a type that transformers does not accept.
+    #[error("'{0}' is not of the kind that transformers takes")]
+    FieldType(String),
+}
+
 impl Conversation {
     /// Makes a conversation from messages and template variables. Everything else is `None`.
     pub fn new(messages: Vec<Message>, arguments: Vec<Argument>) -> Self {
@@ -99,27 +119,25 @@ impl Conversation {
     /// Fails if the file cannot be read or is not such JSON.
     pub fn from_file(path: &Path) -> Result<Self> {
         let json = text_file::parse(&text_file::read(path)?, path)?;
-        Self::from_json(json).map_err(|reason| Error::file(path, reason))
+        Self::from_json(json).map_err(|cause| Error::file(path, cause.to_string()))
     }
 
-    /// Converts the JSON that [`Self::from_file`] describes. The error says which field is wrong.
-    pub(super) fn from_json(json: TemplateValue) -> std::result::Result<Self, String> {
+    /// Converts the JSON that [`Self::from_file`] describes.
+    pub(super) fn from_json(json: TemplateValue) -> std::result::Result<Self, ConversationError> {
         let mut fields = match json {
             TemplateValue::Object(fields) => fields,
             messages => [("messages".to_owned(), messages)].into(),
         };
         let messages = fields.shift_remove("messages");
-        let messages = messages.ok_or("has no 'messages': add the list of messages")?;
+        let messages = messages.ok_or(ConversationError::NoMessages)?;
         let list = |name: &str, value: TemplateValue| match value {
             TemplateValue::List(values) => Ok(Some(values)),
             TemplateValue::Null => Ok(None),
-            _ => Err(format!("'{name}' is no list")),
+            _ => Err(ConversationError::NotList(name.to_owned())),
         };
         let message = |(index, value)| match value {
             TemplateValue::Object(fields) => Ok(Message { fields }),
-            _ => Err(format!(
-                "message {index} is no object: write {{\"role\": \"user\", \"content\": \"...\"}}"
-            )),
+            _ => Err(ConversationError::MessageNotObject(index)),
         };
         let messages = list("messages", messages)?.unwrap_or_default();
         let mut conversation = Self {
@@ -127,7 +145,7 @@ impl Conversation {
                 .into_iter()
                 .enumerate()
                 .map(message)
-                .collect::<std::result::Result<_, String>>()?,
+                .collect::<std::result::Result<_, ConversationError>>()?,
             ..Self::default()
         };
         for (name, value) in fields {
@@ -145,7 +163,7 @@ impl Conversation {
                     conversation.arguments.extend(more);
                 }
                 ("chat_template" | "continue_final_message" | "chat_template_kwargs", _) => {
-                    return Err(format!("'{name}' is not of the kind that transformers takes"));
+                    return Err(ConversationError::FieldType(name));
                 }
                 (_, value) => conversation.arguments.push((name, value)),
             }

@@ -155,7 +155,7 @@ fn json_that_is_no_conversation_is_refused_with_its_field() {
         (r#"{"messages": [], "chat_template": 1}"#, "'chat_template' is not of the kind"),
     ] {
         let json = serde_json::from_str(text).expect("JSON");
-        let refused = Conversation::from_json(json).expect_err("refused");
+        let refused = Conversation::from_json(json).expect_err("refused").to_string();
         assert!(refused.contains(said), "{text}: {refused}");
     }
     assert!(refusal("a", &Conversation::default()).contains("the conversation is empty"));

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{
-    RopeRule, common_fields,
+    ConfigError, RopeRule, common_fields,
     field::{Field, RefusedField},
 };
 use serde_json::{Map, Value};
@@ -35,8 +35,8 @@ impl ConfigClass {
     /// Reads the fields of a file. The result has the names of [`super::Config`].
     ///
     /// # Errors
-    /// Returns the reason if a value has the wrong type, or requests what this version cannot compute.
-    pub fn read(&self, json: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    /// Returns an error if a value has the wrong type, or requests what this version cannot compute.
+    pub fn read(&self, json: &Map<String, Value>) -> Result<Map<String, Value>, ConfigError> {
         for refused in common_fields::REFUSED.iter().chain(self.refused) {
             refused.check(json)?;
         }

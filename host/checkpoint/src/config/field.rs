@@ -30,6 +30,44 @@ pub struct RefusedField {
     meaning: &'static str,
 }
 
+/// A field whose value has the wrong type.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is {value} and must be {expected}{}", if *nullable { ", or null" } else { "" })]
+pub struct FieldTypeError {
+    /// The name of the field in the file, with the names of the objects around it.
+    name: String,
+    /// The value, as messages show it.
+    value: String,
+    /// The name of the type that the value must have, with its article.
+    expected: &'static str,
+    /// Whether the value may also be `null`.
+    nullable: bool,
+}
+
+impl FieldTypeError {
+    /// Builds the error of a field that must not be `null`. `expected` is the name of its type, with the article.
+    pub(super) fn new(name: &str, value: &Value, expected: &'static str) -> Self {
+        Self { name: name.to_owned(), value: describe(value), expected, nullable: false }
+    }
+
+    /// Adds the name of the object that contains the field.
+    pub(super) fn inside(self, object: &str) -> Self {
+        Self { name: format!("{object}.{}", self.name), ..self }
+    }
+}
+
+/// A [`RefusedField`] whose value requests what this version cannot compute.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is {value}: {meaning}")]
+pub struct RefusedValueError {
+    /// The name of the field.
+    name: &'static str,
+    /// The value, as messages show it.
+    value: String,
+    /// What the value requests.
+    meaning: &'static str,
+}
+
 /// The type that a field's value must have.
 #[derive(Clone, Copy, Debug)]
 enum FieldType {
@@ -127,19 +165,16 @@ impl Field {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    /// Reads the field's value in a file. The error is the reason why the value is not of the field's type.
-    pub fn read(&self, json: &Map<String, Value>) -> Result<Value, String> {
+    /// Reads the field's value in a file.
+    pub fn read(&self, json: &Map<String, Value>) -> Result<Value, FieldTypeError> {
         let mut result = self.default.value();
         for name in self.spellings() {
             let Some(value) = json.get(name) else { continue };
-            result = self.field_type.convert(value, self.nullable).ok_or_else(|| {
-                let or_null = if self.nullable { ", or null" } else { "" };
-                format!(
-                    "{name} is {} and must be {}{or_null}",
-                    describe(value),
-                    self.field_type.name()
-                )
-            })?;
+            result =
+                self.field_type.convert(value, self.nullable).ok_or_else(|| FieldTypeError {
+                    nullable: self.nullable,
+                    ..FieldTypeError::new(name, value, self.field_type.name())
+                })?;
         }
         Ok(result)
     }
@@ -156,12 +191,14 @@ impl RefusedField {
         Self { name, accepted: true, meaning }
     }
 
-    /// Checks the field's value in a file. The error is the reason why it is refused.
-    pub fn check(&self, json: &Map<String, Value>) -> Result<(), String> {
+    /// Checks the field's value in a file.
+    pub fn check(&self, json: &Map<String, Value>) -> Result<(), RefusedValueError> {
         match json.get(self.name) {
-            Some(value) if is_true(value) != self.accepted => {
-                Err(format!("{} is {}: {}", self.name, describe(value), self.meaning))
-            }
+            Some(value) if is_true(value) != self.accepted => Err(RefusedValueError {
+                name: self.name,
+                value: describe(value),
+                meaning: self.meaning,
+            }),
             _ => Ok(()),
         }
     }

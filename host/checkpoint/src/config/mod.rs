@@ -20,11 +20,13 @@ mod tests;
 pub use activation::Activation;
 pub(crate) use config_class::ConfigClass;
 pub(crate) use field::{Field, RefusedField};
+use field::{FieldTypeError, RefusedValueError};
 pub(crate) use generation_config::GenerationConfig;
 pub use generation_config::TokenIds;
 pub(crate) use python_json::parse;
-pub(crate) use ranges::check_range;
+pub(crate) use ranges::{RangeError, check_range};
 pub use rope_parameters::RopeParameters;
+use rope_parameters::RopeParametersError;
 pub(crate) use rope_parameters::{RopeFields, RopeRule};
 
 use crate::{Error, FloatFormat, Result};
@@ -120,18 +122,37 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// Why the fields of a `config.json` cannot be read by their class.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A value has the wrong type.
+    #[error(transparent)]
+    FieldType(#[from] FieldTypeError),
+
+    /// A value requests what this version cannot compute.
+    #[error(transparent)]
+    RefusedValue(#[from] RefusedValueError),
+
+    /// The rotary embeddings have a wrong type or do not fit the family.
+    #[error(transparent)]
+    Rope(#[from] RopeParametersError),
+
+    /// A number does not fit in the type that [`Config`] has for it.
+    #[error(transparent)]
+    Conversion(#[from] serde_json::Error),
+}
+
 impl Config {
     /// Reads the fields of a file by its class. The caller must check the numbers with [`Self::check`].
     ///
     /// # Errors
-    /// Returns the reason if a field has the wrong type, or requests what this version cannot compute.
+    /// Returns an error if a field has the wrong type, or requests what this version cannot compute.
     pub(crate) fn read(
         class: &ConfigClass,
         json: &Map<String, Value>,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, ConfigError> {
         let fields = class.read(json)?;
-        let mut config: Self =
-            serde_json::from_value(fields.into()).map_err(|error| error.to_string())?;
+        let mut config: Self = serde_json::from_value(fields.into())?;
         config.architecture = class.architecture.to_owned();
         config.warnings = class.warnings(json);
         let positions = config.max_position_embeddings;
@@ -208,12 +229,10 @@ pub(crate) fn dtype_field(json: &Map<String, Value>) -> Option<(&'static str, &V
 }
 
 /// Returns the name of the checkpoint's number format, or `None` if the file names none.
-fn dtype_name(json: &Map<String, Value>) -> std::result::Result<Option<String>, String> {
+fn dtype_name(json: &Map<String, Value>) -> std::result::Result<Option<String>, FieldTypeError> {
     let text = |(name, value): (&str, &Value)| {
         let text = value.as_str().map(str::to_owned);
-        text.ok_or_else(|| {
-            format!("{name} is {} and must be a string", python_json::describe(value))
-        })
+        text.ok_or_else(|| FieldTypeError::new(name, value, "a string"))
     };
     dtype_field(json).map(text).transpose()
 }

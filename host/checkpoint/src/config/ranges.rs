@@ -2,7 +2,6 @@
 //! shifts, and a file can contain anything. The limits are far above the numbers of any published model.
 
 use super::{Config, ConfigClass, RopeParameters};
-use std::fmt::Display;
 
 /// The largest number of layers. Published models have up to about 130.
 const MAX_LAYERS: usize = 1 << 12;
@@ -17,22 +16,76 @@ const MAX_VOCABULARY: usize = 1 << 26;
 /// The largest number of positions. A position is stored in 32 bits.
 const MAX_POSITIONS: usize = u32::MAX as usize;
 
-/// Checks that a number is in `least..=most`. The error is a sentence that names the field.
-pub(crate) fn check_range<T: PartialOrd + Display>(
-    name: &str,
-    value: T,
-    [least, most]: [T; 2],
-) -> Result<(), String> {
+/// Why the numbers of a `config.json` are refused. Fields have the names of their class.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RangeError {
+    /// A whole number is too small or too large.
+    #[error("{name} is {value} and must be from {least} to {most}")]
+    OutOfRange {
+        /// The name of the field.
+        name: &'static str,
+        /// The value in the file.
+        value: usize,
+        /// The smallest accepted value.
+        least: usize,
+        /// The largest accepted value.
+        most: usize,
+    },
+
+    /// A number is 0, is negative, or is not finite in 32 bits.
+    #[error("{name} is {value} and must be above 0 and finite in 32 bits")]
+    NotPositive {
+        /// The name of the field.
+        name: &'static str,
+        /// The value in the file.
+        value: f64,
+    },
+
+    /// Query heads cannot be shared out evenly among key and value heads.
+    #[error("num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({kv_heads})")]
+    UnevenGroups {
+        /// The number of query heads.
+        heads: usize,
+        /// The number of key and value heads.
+        kv_heads: usize,
+    },
+
+    /// The width of a head is absent, and the model's width cannot be divided evenly among the heads.
+    #[error(
+        "hidden_size ({hidden}) is not a multiple of num_attention_heads ({heads}) and head_dim is absent"
+    )]
+    UnevenHeads {
+        /// The width of the residual stream.
+        hidden: usize,
+        /// The number of query heads.
+        heads: usize,
+    },
+
+    /// The two limits of the rope type llama3 are in the wrong order.
+    #[error("low_freq_factor ({low}) must be less than high_freq_factor ({high})")]
+    FrequencyFactors {
+        /// The value of `low_freq_factor`.
+        low: f64,
+        /// The value of `high_freq_factor`.
+        high: f64,
+    },
+}
+
+/// Checks that a number is in `least..=most`. `name` is the name of the field.
+pub(crate) fn check_range(
+    name: &'static str,
+    value: usize,
+    [least, most]: [usize; 2],
+) -> Result<(), RangeError> {
     match value >= least && value <= most {
         true => Ok(()),
-        false => Err(format!("{name} is {value} and must be from {least} to {most}")),
+        false => Err(RangeError::OutOfRange { name, value, least, most }),
     }
 }
 
 impl Config {
-    /// Checks that the numbers are in range and consistent. The error is a sentence with the class's names of the
-    /// fields.
-    pub fn check(&self, class: &ConfigClass) -> Result<(), String> {
+    /// Checks that the numbers are in range and consistent.
+    pub(crate) fn check(&self, class: &ConfigClass) -> Result<(), RangeError> {
         let head_dim = match self.head_dim {
             Some(_) => "head_dim",
             None => "hidden_size / num_attention_heads",
@@ -71,25 +124,20 @@ impl Config {
         self.check_heads()
     }
 
-    fn check_heads(&self) -> Result<(), String> {
-        let (heads, keys) = (self.num_attention_heads, self.kv_heads());
-        if !heads.is_multiple_of(keys) {
-            return Err(format!(
-                "num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({keys})"
-            ));
+    fn check_heads(&self) -> Result<(), RangeError> {
+        let (heads, kv_heads) = (self.num_attention_heads, self.kv_heads());
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(RangeError::UnevenGroups { heads, kv_heads });
         }
         if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads) {
-            return Err(format!(
-                "hidden_size ({}) is not a multiple of num_attention_heads ({heads}) and head_dim is absent",
-                self.hidden_size
-            ));
+            return Err(RangeError::UnevenHeads { hidden: self.hidden_size, heads });
         }
         Ok(())
     }
 }
 
 impl RopeParameters {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), RangeError> {
         for (name, value) in [
             ("rope_theta", self.rope_theta),
             ("factor", self.factor),
@@ -104,19 +152,18 @@ impl RopeParameters {
         }
         match (self.low_freq_factor, self.high_freq_factor) {
             (Some(low), Some(high)) if low >= high => {
-                Err(format!("low_freq_factor ({low}) must be less than high_freq_factor ({high})"))
+                Err(RangeError::FrequencyFactors { low, high })
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Checks that a number, if there is one, is above 0 and finite in 32 bits. The error is a sentence that names the
-/// field.
-fn check_positive(name: &str, value: Option<f64>) -> Result<(), String> {
+/// Checks that a number, if there is one, is above 0 and finite in 32 bits. `name` is the name of the field.
+fn check_positive(name: &'static str, value: Option<f64>) -> Result<(), RangeError> {
     let is_positive = |value: f64| value as f32 > 0.0 && (value as f32).is_finite();
     match value.filter(|&value| !is_positive(value)) {
-        Some(value) => Err(format!("{name} is {value} and must be above 0 and finite in 32 bits")),
+        Some(value) => Err(RangeError::NotPositive { name, value }),
         None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! `RotaryEmbeddingConfigMixin` in `modeling_rope_utils.py`, and from `Gemma3TextConfig`, `Phi3Config` and
 //! `GPTNeoXConfig`, which differ from it.
 
-use super::python_json;
+use super::{field::FieldTypeError, python_json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,6 +46,43 @@ pub struct RopeParameters {
     pub short_factor: Option<Vec<f64>>,
     /// longrope: the divisors of the frequencies beyond the original context, one for each pair of dimensions.
     pub long_factor: Option<Vec<f64>>,
+}
+
+/// Why the parameters of rotary embeddings cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RopeParametersError {
+    /// A value has the wrong type.
+    #[error(transparent)]
+    FieldType(#[from] FieldTypeError),
+
+    /// The file has a rotary embedding for each kind of layer, and the family has one for all layers.
+    #[error("{object}.{layer_kind}: this family's layers have one rotary embedding")]
+    ByLayerKind {
+        /// The name of the object.
+        object: &'static str,
+        /// The name of the kind of layers.
+        layer_kind: &'static str,
+    },
+
+    /// The family does not have the type.
+    #[error("{object}.rope_type is '{rope_type}', and this family's is default or longrope")]
+    UnknownType {
+        /// The name of the object.
+        object: &'static str,
+        /// The type in the file.
+        rope_type: String,
+    },
+
+    /// A part of each head would be rotated with scaled frequencies, and the family rotates whole heads.
+    #[error(
+        "{SHARE} is {share}, and this family rotates whole heads: remove it, or rope_type '{rope_type}'"
+    )]
+    PartialHeads {
+        /// The share of a head that would be rotated.
+        share: f64,
+        /// The type in the file, which scales the frequencies.
+        rope_type: String,
+    },
 }
 
 /// How a class describes the rotary embeddings of its layers.
@@ -108,13 +145,13 @@ impl RopeRule {
     /// layers, or two: for layers with full attention and for windowed layers. Fields without effect add a warning.
     ///
     /// # Errors
-    /// Returns the reason if a field has the wrong type, or does not fit the family.
+    /// Returns an error if a field has the wrong type, or does not fit the family.
     pub fn read(
         &self,
         json: &Map<String, Value>,
         positions: usize,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<RopeParameters>, String> {
+    ) -> Result<Vec<RopeParameters>, RopeParametersError> {
         let mut ropes = match self {
             Self::Learned => Vec::new(),
             Self::Shared(rope) => vec![rope.read(json, warnings)?],
@@ -133,16 +170,14 @@ impl RopeFields {
         &self,
         json: &Map<String, Value>,
         warnings: &mut Vec<String>,
-    ) -> Result<RopeParameters, String> {
+    ) -> Result<RopeParameters, RopeParametersError> {
         // transformers reads only one of the two objects. It prefers the older one.
         let object_name =
             if json.get(SCALING).is_some_and(python_json::is_true) { SCALING } else { PARAMETERS };
         let object = object(json, object_name)?;
-        for kind in GEMMA3_THETAS.map(|(kind, _, _)| kind) {
-            if object.contains_key(kind) {
-                return Err(format!(
-                    "{object_name}.{kind}: this family's layers have one rotary embedding"
-                ));
+        for layer_kind in GEMMA3_THETAS.map(|(kind, _, _)| kind) {
+            if object.contains_key(layer_kind) {
+                return Err(RopeParametersError::ByLayerKind { object: object_name, layer_kind });
             }
         }
         let mut rope = RopeParameters::read(&object, object_name, warnings)?;
@@ -166,9 +201,10 @@ impl RopeFields {
                 // Phi-3's own code used these names before transformers had "longrope".
                 Some("longrope" | "su" | "yarn") => Some("longrope".to_owned()),
                 Some(other) => {
-                    return Err(format!(
-                        "{object_name}.rope_type is '{other}', and this family's is default or longrope"
-                    ));
+                    return Err(RopeParametersError::UnknownType {
+                        object: object_name,
+                        rope_type: other.to_owned(),
+                    });
                 }
             };
         }
@@ -182,7 +218,7 @@ fn whole_heads(
     rope: &RopeParameters,
     share: f64,
     warnings: &mut Vec<String>,
-) -> Result<Option<f64>, String> {
+) -> Result<Option<f64>, RopeParametersError> {
     if share == 1.0 {
         return Ok(None);
     }
@@ -191,9 +227,7 @@ fn whole_heads(
             warnings.push(format!("config.json: {SHARE} is {share}, which has no effect in this family: it rotates whole heads"));
             Ok(None)
         }
-        Some(kind) => Err(format!(
-            "{SHARE} is {share}, and this family rotates whole heads: remove it, or rope_type '{kind}'"
-        )),
+        Some(kind) => Err(RopeParametersError::PartialHeads { share, rope_type: kind.to_owned() }),
     }
 }
 
@@ -202,7 +236,7 @@ fn whole_heads(
 fn read_by_layer_kind(
     json: &Map<String, Value>,
     warnings: &mut Vec<String>,
-) -> Result<Vec<RopeParameters>, String> {
+) -> Result<Vec<RopeParameters>, RopeParametersError> {
     let parameters = object(json, PARAMETERS)?;
     let is_kind = |name: &str| GEMMA3_THETAS.iter().any(|(kind, _, _)| *kind == name);
     for name in parameters.keys().filter(|name| !is_kind(name) && *name != "truncate") {
@@ -212,8 +246,7 @@ fn read_by_layer_kind(
     }
     let one = |&(kind, theta, default): &(&str, &'static str, f64), warnings: &mut Vec<String>| {
         let object_name = format!("{PARAMETERS}.{kind}");
-        let mut fields =
-            object(&parameters, kind).map_err(|reason| format!("{PARAMETERS}.{reason}"))?;
+        let mut fields = object(&parameters, kind).map_err(|error| error.inside(PARAMETERS))?;
         if kind == "full_attention" {
             // transformers merges rope_scaling into this object. Without the newer object, its type is the default.
             let scaling = object(json, SCALING)?;
@@ -239,9 +272,9 @@ impl RopeParameters {
         object: &Map<String, Value>,
         object_name: &str,
         warnings: &mut Vec<String>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, FieldTypeError> {
         let mut rope = Self::default();
-        let inside = |reason: String| format!("{object_name}.{reason}");
+        let inside = |error: FieldTypeError| error.inside(object_name);
         for name in object.keys() {
             let number = || number(object, name).map_err(inside);
             match name.as_str() {
@@ -283,41 +316,37 @@ impl RopeParameters {
 }
 
 /// Returns the fields of an object. The result is empty if the object is absent or `null`.
-fn object(json: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, String> {
+fn object(json: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, FieldTypeError> {
     match json.get(name) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(fields)) => Ok(fields.clone()),
-        Some(other) => {
-            Err(format!("{name} is {} and must be an object", python_json::describe(other)))
-        }
+        Some(other) => Err(FieldTypeError::new(name, other, "an object")),
     }
 }
 
 /// Returns a number, or `None` if it is absent or `null`.
-fn number(json: &Map<String, Value>, name: &str) -> Result<Option<f64>, String> {
+fn number(json: &Map<String, Value>, name: &str) -> Result<Option<f64>, FieldTypeError> {
     take(json, name, "a finite number", Value::as_f64)
 }
 
-fn numbers(json: &Map<String, Value>, name: &str) -> Result<Option<Vec<f64>>, String> {
+fn numbers(json: &Map<String, Value>, name: &str) -> Result<Option<Vec<f64>>, FieldTypeError> {
     take(json, name, "a list of numbers", |value| {
         value.as_array()?.iter().map(Value::as_f64).collect()
     })
 }
 
-fn text(json: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+fn text(json: &Map<String, Value>, name: &str) -> Result<Option<String>, FieldTypeError> {
     take(json, name, "a string", |value| value.as_str().map(str::to_owned))
 }
 
 fn take<T>(
     json: &Map<String, Value>,
     name: &str,
-    kind: &str,
+    expected: &'static str,
     read: impl Fn(&Value) -> Option<T>,
-) -> Result<Option<T>, String> {
+) -> Result<Option<T>, FieldTypeError> {
     let value = json.get(name).filter(|value| !value.is_null());
-    let convert = |value: &Value| {
-        read(value)
-            .ok_or_else(|| format!("{name} is {} and must be {kind}", python_json::describe(value)))
-    };
+    let convert =
+        |value: &Value| read(value).ok_or_else(|| FieldTypeError::new(name, value, expected));
     value.map(convert).transpose()
 }

@@ -30,7 +30,7 @@ mod qwen;
 mod rope;
 mod shape;
 
-pub use rope::{Rope, RopeRange};
+pub use rope::{MixedFrequenciesError, Rope, RopeRange};
 pub use shape::{ExpertShape, LayerKind, MlpIn, NamingScheme, NormKind, Qkv, QueryKeyNorm, Shape};
 
 use crate::{
@@ -82,18 +82,19 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<(Config, Shape)> {
 /// # Errors
 /// Returns the errors of [`parse`].
 pub(crate) fn from_json(json: Value, path: &Path) -> Result<(Config, Shape)> {
-    let bad = |reason: String| Error::file(path, reason);
     let Value::Object(fields) = json else {
-        return Err(bad("is not a JSON object: fetch it again".to_owned()));
+        return Err(Error::file(path, "is not a JSON object: fetch it again"));
     };
-    let FamilyMatch { family, fields, warnings } = family_match::find(fields).map_err(bad)?;
-    let mut config = Config::read(family.class, &fields).map_err(bad)?;
+    let FamilyMatch { family, fields, warnings } =
+        family_match::find(fields).map_err(|cause| Error::file(path, cause.to_string()))?;
+    let mut config = Config::read(family.class, &fields)
+        .map_err(|cause| Error::file(path, cause.to_string()))?;
     config.warnings.extend(warnings);
-    config.check(family.class).map_err(bad)?;
+    config.check(family.class).map_err(|cause| Error::file(path, cause.to_string()))?;
     let mut shape = (family.shape)(&config).map_err(|error| error.in_file(path))?;
     shape.modules = shape.names.module_names();
     let contexts = shape.ropes.iter().map(|rope| rope.context(shape.context));
     shape.context = contexts.max().unwrap_or(shape.context);
-    shape.check().map_err(bad)?;
+    shape.check().map_err(|cause| Error::file(path, cause.to_string()))?;
     Ok((config, shape))
 }

@@ -1,7 +1,7 @@
 //! The description of a decoder that the families produce and the engine builds.
 
 use super::{Rope, RopeRange};
-use crate::config::{Activation, check_range};
+use crate::config::{Activation, RangeError, check_range};
 
 /// Everything that the engine needs to know to build a model's decoder.
 ///
@@ -225,22 +225,35 @@ impl NamingScheme {
     }
 }
 
+/// Why a model with the shape of a config cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShapeError {
+    /// The window of a layer has no keys.
+    #[error("sliding_window is 0, with which a token sees nothing: use null for no window")]
+    EmptyWindow,
+
+    /// Layers have experts, but their number or their width is 0.
+    #[error("num_local_experts and moe_intermediate_size must be above 0")]
+    EmptyExperts,
+
+    /// A number is too small or too large.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+}
+
 impl Shape {
-    /// Checks what [`crate::Config::check`] does not check. The error is a sentence that names the field.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Checks what [`crate::Config::check`] does not check.
+    pub(super) fn check(&self) -> Result<(), ShapeError> {
         if self.layer_kinds.iter().any(|layer| layer.window == Some(0)) {
-            return Err(
-                "sliding_window is 0, with which a token sees nothing: use null for no window"
-                    .to_owned(),
-            );
+            return Err(ShapeError::EmptyWindow);
         }
         let Some(ExpertShape { count, active, intermediate, .. }) = self.mixture() else {
             return Ok(());
         };
         if count == 0 || intermediate == 0 {
-            return Err("num_local_experts and moe_intermediate_size must be above 0".to_owned());
+            return Err(ShapeError::EmptyExperts);
         }
-        check_range("num_experts_per_tok", active, [1, count])
+        Ok(check_range("num_experts_per_tok", active, [1, count])?)
     }
 
     /// Returns a lower limit of the memory that a pass needs for activations, in bytes. The pass runs `rows` rows and
@@ -276,9 +289,11 @@ impl Shape {
         ranges.max().unwrap_or(RopeRange::Original)
     }
 
-    /// Checks that a sequence can run. Its prompt has `prompt` tokens, and `rows` tokens run in total. The error is a
-    /// sentence.
-    pub fn check_sequence(&self, prompt: usize, rows: usize) -> Result<(), String> {
+    /// Checks that a sequence can run. Its prompt has `prompt` tokens, and `rows` tokens run in total.
+    ///
+    /// # Errors
+    /// Returns an error if the sequence would have keys of two sets of frequencies.
+    pub fn check_sequence(&self, prompt: usize, rows: usize) -> Result<(), MixedFrequenciesError> {
         self.ropes.iter().try_for_each(|rope| rope.check_sequence(prompt, rows))
     }
 

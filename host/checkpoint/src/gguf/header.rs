@@ -156,9 +156,7 @@ pub(super) enum HeaderError {
     AlignmentType,
 
     /// The alignment is no power of two, or is too small.
-    #[error(
-        "metadata general.alignment is {0}, which is no power of two from {MIN_ALIGNMENT} on"
-    )]
+    #[error("metadata general.alignment is {0}, which is no power of two from {MIN_ALIGNMENT} on")]
     Alignment(u64),
 
     /// The description of a tensor cannot be read.
@@ -340,8 +338,7 @@ impl<'a> HeaderReader<'a> {
             }
             number => (number, None),
         };
-        let value_type =
-            ValueType::from_number(number).ok_or(EntryError::UnknownType(number))?;
+        let value_type = ValueType::from_number(number).ok_or(EntryError::UnknownType(number))?;
         let start = self.at;
         match (value_type.size(), count.unwrap_or(1)) {
             (Some(size), count) => {

@@ -37,15 +37,41 @@ pub(super) struct CanonicalNames {
     pub wrapped: Option<String>,
 }
 
+/// Why the names of a checkpoint cannot be translated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CanonicalNamesError {
+    /// Two names in the files mean the same tensor of the model.
+    #[error(
+        "tensors {first} and {second} are the same one of the model: save it unwrapped, so that there is one"
+    )]
+    Duplicate {
+        /// The first name in the files.
+        first: String,
+        /// The second name in the files.
+        second: String,
+    },
+
+    /// The files contain several decoders.
+    #[error(
+        "there are decoders under '{first}' and under '{second}': save the one to run by itself"
+    )]
+    SeveralDecoders {
+        /// The prefix of the first decoder's names.
+        first: String,
+        /// The prefix of the second decoder's names.
+        second: String,
+    },
+}
+
 impl CanonicalNames {
     /// Finds the decoder among the `names` of a checkpoint's tensors.
     ///
     /// # Errors
-    /// Returns a sentence if two names mean the same tensor, or if there are several decoders.
+    /// Returns an error if two names mean the same tensor, or if there are several decoders.
     pub(super) fn new<'a>(
         names: impl IntoIterator<Item = &'a str>,
         family: &NamingScheme,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, CanonicalNamesError> {
         let mut names: Vec<&str> = names.into_iter().collect();
         // Sorted, so that messages name the same tensor in every run.
         names.sort_unstable();
@@ -63,10 +89,8 @@ impl CanonicalNames {
             if is_moved && canonical != name && found.wrapped.is_none() {
                 found.wrapped = Some(name.to_owned());
             }
-            if let Some(other) = found.in_files.insert(canonical, name.to_owned()) {
-                return Err(format!(
-                    "tensors {other} and {name} are the same one of the model: save it unwrapped, so that there is one"
-                ));
+            if let Some(first) = found.in_files.insert(canonical, name.to_owned()) {
+                return Err(CanonicalNamesError::Duplicate { first, second: name.to_owned() });
             }
         }
         Ok(found)
@@ -89,7 +113,10 @@ fn without_wrappers(name: &str) -> String {
 }
 
 /// Finds the prefix of the names of the decoder's layers.
-fn find_root(names: &[String], family: &NamingScheme) -> Result<Option<String>, String> {
+fn find_root(
+    names: &[String],
+    family: &NamingScheme,
+) -> Result<Option<String>, CanonicalNamesError> {
     let anchor = format!("{}.0.{}.weight", family.layers, family.output);
     let mut roots: Vec<&str> = (names.iter())
         .filter_map(|name| name.strip_suffix(&anchor))
@@ -104,9 +131,10 @@ fn find_root(names: &[String], family: &NamingScheme) -> Result<Option<String>, 
     match &roots[..] {
         [] => Ok(None),
         [root] => Ok(Some((*root).to_owned())),
-        [first, second, ..] => Err(format!(
-            "there are decoders under '{first}' and under '{second}': save the one to run by itself"
-        )),
+        [first, second, ..] => Err(CanonicalNamesError::SeveralDecoders {
+            first: (*first).to_owned(),
+            second: (*second).to_owned(),
+        }),
     }
 }
 

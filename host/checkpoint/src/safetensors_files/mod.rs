@@ -107,9 +107,9 @@ impl SafetensorsFiles {
     /// Returns an error if a tensor of the model is missing.
     pub(crate) fn match_to_shape(&mut self, shape: &mut Shape) -> Result<Vec<String>> {
         let mut warnings = self.file_warnings();
-        let bad = |reason| Error::file(&self.folder, reason);
         let names = self.locations.keys().map(String::as_str);
-        let found = CanonicalNames::new(names, &shape.names).map_err(bad)?;
+        let found = CanonicalNames::new(names, &shape.names)
+            .map_err(|cause| Error::file(&self.folder, cause.to_string()))?;
         let locations = found
             .in_files
             .iter()

@@ -178,7 +178,7 @@ fn build(mut json: Json, class: TokenizerClass, config: &Json, path: &Path) -> R
     let bad = |reason: String| Error::file(path, reason);
     class.rebuild(&mut json, config);
     for part in ["normalizer", "post_processor"] {
-        check_part(&json[part]).map_err(bad)?;
+        check_part(&json[part]).map_err(|cause| bad(cause.to_string()))?;
     }
     // transformers resets both settings at each call, because the caller decides about truncation and padding.
     (json["truncation"], json["padding"]) = (Json::Null, Json::Null);
@@ -243,27 +243,38 @@ fn added_token(value: &Json, special: bool) -> Option<AddedToken> {
     })
 }
 
-/// Checks a part of a tokenizer, and the parts inside it, for mistakes with which the library would panic. The error is
-/// the reason.
-fn check_part(part: &Json) -> std::result::Result<(), String> {
+/// A mistake in a part of a tokenizer with which the library would panic.
+#[derive(Debug, thiserror::Error)]
+enum TokenizerPartError {
+    /// The table of a normalizer refers to bytes outside the table.
+    #[error("normalizer: precompiled_charsmap leads out of itself: fetch it again")]
+    Charsmap,
+
+    /// The post-processor adds a special token that it does not define. The value is the token's name in its JSON.
+    #[error("post_processor: special_tokens lacks {0}, which single names")]
+    UndefinedToken(Json),
+
+    /// The post-processor's template for one sequence names a second one.
+    #[error("post_processor: single names the sequence B, and has A alone")]
+    SecondSequence,
+}
+
+/// Checks a part of a tokenizer, and the parts inside it, for mistakes with which the library would panic.
+fn check_part(part: &Json) -> std::result::Result<(), TokenizerPartError> {
     if part["type"] == "Precompiled" {
         let map = part["precompiled_charsmap"].as_str().and_then(|map| STANDARD.decode(map).ok());
         let map = map.and_then(|map| Charsmap::from_bytes(&map).ok());
         if !map.is_some_and(|map| map.is_sound()) {
-            return Err(
-                "normalizer: precompiled_charsmap leads out of itself: fetch it again".to_owned()
-            );
+            return Err(TokenizerPartError::Charsmap);
         }
     }
     for piece in part["single"].as_array().into_iter().flatten() {
         let token = &piece["SpecialToken"]["id"];
         if token.as_str().is_some_and(|token| part["special_tokens"].get(token).is_none()) {
-            return Err(format!(
-                "post_processor: special_tokens lacks {token}, which single names"
-            ));
+            return Err(TokenizerPartError::UndefinedToken(token.clone()));
         }
         if piece["Sequence"]["id"] == "B" {
-            return Err("post_processor: single names the sequence B, and has A alone".to_owned());
+            return Err(TokenizerPartError::SecondSequence);
         }
     }
     match part {

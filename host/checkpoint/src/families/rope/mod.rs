@@ -70,6 +70,20 @@ pub enum RopeRange {
     UniquePerLength,
 }
 
+/// A sequence would have keys of both sets of frequencies in its cache, because its prompt is within the original
+/// context and generation goes beyond it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it would grow beyond {original} tokens, from which on rope_type 'longrope' rotates by other factors, with the keys of the first ones in its cache: generate at most {} tokens",
+    original + 1 - prompt
+)]
+pub struct MixedFrequenciesError {
+    /// The original context, in tokens.
+    original: usize,
+    /// The length of the prompt, in tokens. It is at most `original`.
+    prompt: usize,
+}
+
 impl RopeRange {
     /// Returns `true` if a sequence in the range `other` can reuse the keys of a sequence in this range.
     pub fn is_compatible_with(self, other: Self) -> bool {
@@ -206,20 +220,17 @@ impl Rope {
 
     /// Refuses a sequence whose cache would contain keys of both sets of frequencies. This happens if the prompt is
     /// within the original context and generation goes beyond it. `prompt` is the prompt's length in tokens, and
-    /// `rows` is how many tokens run in total. The error is a sentence.
+    /// `rows` is how many tokens run in total.
     pub(super) fn check_sequence(
         &self,
         prompt: usize,
         rows: usize,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(), MixedFrequenciesError> {
         match self.longer {
             Some(LongerFrequencies::Set { original, .. })
                 if prompt <= original && rows > original =>
             {
-                Err(format!(
-                    "it would grow beyond {original} tokens, from which on rope_type 'longrope' rotates by other factors, with the keys of the first ones in its cache: generate at most {} tokens",
-                    original + 1 - prompt
-                ))
+                Err(MixedFrequenciesError { original, prompt })
             }
             _ => Ok(()),
         }

@@ -49,7 +49,7 @@ fn a_sequence_has_keys_of_one_set() {
     let rope = &shape(&longrope["config"]).ropes[0];
     assert!(rope.check_sequence(original, original).is_ok());
     assert!(rope.check_sequence(original + 1, original + 9).is_ok());
-    let refused = rope.check_sequence(original - 1, original + 1).unwrap_err();
+    let refused = rope.check_sequence(original - 1, original + 1).unwrap_err().to_string();
     assert!(refused.ends_with("generate at most 2 tokens"), "{refused}");
     assert!(rope.range(original).is_compatible_with(rope.range(1)));
     assert!(!rope.range(original + 1).is_compatible_with(rope.range(1)));
