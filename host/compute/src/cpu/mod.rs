@@ -39,4 +39,4 @@ mod vector_product;
 
 pub use format::Iq4Layout;
 pub use packed_weight::{PackedFormat, PackedWeight, ProductInput};
-pub use simd::{INSTRUCTION_SET_VARIABLE, InstructionSet};
+pub use simd::{INSTRUCTION_SET_VARIABLE, InstructionSet, InstructionSetError};

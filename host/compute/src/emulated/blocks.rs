@@ -88,13 +88,61 @@ struct LaunchBlocks {
     grid: LaunchGrid,
     parameters: *const c_void,
     next: AtomicU64,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<BlockError>>,
 }
 
 // SAFETY: the parameters are only read.
 unsafe impl Sync for LaunchBlocks {}
 
-/// Runs all blocks. If a block cannot end, returns the reason.
+/// Why a block of a launch cannot end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BlockError {
+    /// Some threads wait for others that never come.
+    #[error(
+        "block ({x}, {y}, {z}) cannot end: {at_barrier} of its {threads} threads wait at a barrier of the block and {in_warp} for lanes of their warp",
+        x = index[0],
+        y = index[1],
+        z = index[2]
+    )]
+    Deadlock {
+        /// The index of the block in its grid.
+        index: [u32; 3],
+        /// The number of threads of the block.
+        threads: u32,
+        /// The number of threads that wait at a barrier of the block.
+        at_barrier: u32,
+        /// The number of threads that wait for lanes of their warp.
+        in_warp: u32,
+    },
+
+    /// The lanes of a warp disagree about which of them take part in an operation.
+    #[error(
+        "lanes of a warp in block ({x}, {y}, {z}) gave different masks, or masks without themselves",
+        x = index[0],
+        y = index[1],
+        z = index[2]
+    )]
+    WarpMasks {
+        /// The index of the block in its grid.
+        index: [u32; 3],
+    },
+}
+
+impl BlockError {
+    /// Builds the error of a block whose entry point has returned an `outcome` other than [`DONE`].
+    fn from_outcome(outcome: u32, launch: &BlockLaunch) -> Self {
+        let BlockLaunch { index, threads, at_barrier, in_warp, .. } = *launch;
+        match outcome {
+            DEADLOCK => Self::Deadlock { index, threads, at_barrier, in_warp },
+            _ => Self::WarpMasks { index },
+        }
+    }
+}
+
+/// Runs all blocks.
+///
+/// # Errors
+/// Returns the error of a block that cannot end.
 ///
 /// # Safety
 /// The contract of [`crate::ComputeDevice::launch`]. A block has at most 1024 threads and 227 KiB of shared memory.
@@ -102,7 +150,7 @@ pub(super) unsafe fn run(
     entry: KernelEntry,
     grid: LaunchGrid,
     parameters: *const c_void,
-) -> Result<(), String> {
+) -> Result<(), BlockError> {
     let blocks = LaunchBlocks {
         entry,
         grid,
@@ -125,7 +173,7 @@ pub(super) unsafe fn run(
         });
     }
     match blocks.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(reason) => Err(reason),
+        Some(error) => Err(error),
         None => Ok(()),
     }
 }
@@ -162,24 +210,11 @@ impl LaunchBlocks {
             let outcome = unsafe { (self.entry)(&mut launch) };
             if outcome != DONE {
                 let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                failure.get_or_insert_with(|| reason(outcome, &launch));
+                failure.get_or_insert_with(|| BlockError::from_outcome(outcome, &launch));
                 self.next.store(total, Relaxed);
             }
         };
         memory.give_back();
         left
-    }
-}
-
-fn reason(outcome: u32, launch: &BlockLaunch) -> String {
-    let [x, y, z] = launch.index;
-    match outcome {
-        DEADLOCK => format!(
-            "block ({x}, {y}, {z}) cannot end: {} of its {} threads wait at a barrier of the block and {} for lanes of their warp",
-            launch.at_barrier, launch.threads, launch.in_warp
-        ),
-        _ => format!(
-            "lanes of a warp in block ({x}, {y}, {z}) gave different masks, or masks without themselves"
-        ),
     }
 }

@@ -157,11 +157,11 @@ impl ComputeDevice for EmulatedDevice {
             })?;
         self.launches.fetch_add(1, Relaxed);
         // SAFETY: the caller keeps the contract, and the grid is one that blocks have room for.
-        unsafe { blocks::run(loaded.entry, grid, parameters.pointer) }.map_err(|reason| {
+        unsafe { blocks::run(loaded.entry, grid, parameters.pointer) }.map_err(|cause| {
             Error::Failed {
                 device: NAME.to_owned(),
                 call: "a launch",
-                reason: format!("kernel {}: {reason}", loaded.name),
+                reason: format!("kernel {}: {cause}", loaded.name),
             }
         })
     }

@@ -84,7 +84,7 @@ impl InstructionSet {
     /// # Errors
     /// [`Error::Invalid`] if `LLEM_SIMD` names no instruction set, or one that this processor does not have.
     pub fn check() -> Result<Self> {
-        REQUESTED.as_ref().copied().map_err(|reason| Error::Invalid(reason.clone()))
+        REQUESTED.as_ref().copied().map_err(|cause| Error::Invalid(cause.to_string()))
     }
 
     fn best() -> Self {
@@ -93,28 +93,48 @@ impl InstructionSet {
 }
 
 /// The instruction set that the environment requests, or the best one if it requests none.
-static REQUESTED: LazyLock<std::result::Result<InstructionSet, String>> = LazyLock::new(|| {
-    let value = std::env::var_os(INSTRUCTION_SET_VARIABLE).unwrap_or_default();
-    if value.is_empty() {
-        return Ok(InstructionSet::best());
-    }
-    let value = value.to_string_lossy();
-    let set: InstructionSet = value.parse()?;
-    if set.is_available() {
-        return Ok(set);
-    }
+static REQUESTED: LazyLock<std::result::Result<InstructionSet, InstructionSetError>> =
+    LazyLock::new(|| {
+        let value = std::env::var_os(INSTRUCTION_SET_VARIABLE).unwrap_or_default();
+        if value.is_empty() {
+            return Ok(InstructionSet::best());
+        }
+        let value = value.to_string_lossy();
+        let set: InstructionSet = value.parse()?;
+        match set.is_available() {
+            true => Ok(set),
+            false => Err(InstructionSetError::Unavailable(set)),
+        }
+    });
+
+/// Why kernels cannot use the instruction set that `LLEM_SIMD` names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstructionSetError {
+    /// No instruction set has this name.
+    #[error("{INSTRUCTION_SET_VARIABLE}={0}: use portable, avx2, avx512 or amx")]
+    UnknownName(String),
+
+    /// This processor does not have the instruction set.
+    #[error(
+        "{INSTRUCTION_SET_VARIABLE}={0}: this processor has {available} only",
+        available = available_names()
+    )]
+    Unavailable(InstructionSet),
+}
+
+/// Returns the names of this processor's instruction sets, for messages.
+fn available_names() -> String {
     let names: Vec<_> = InstructionSet::available().iter().map(InstructionSet::to_string).collect();
-    Err(format!("{INSTRUCTION_SET_VARIABLE}={set}: this processor has {} only", names.join(", ")))
-});
+    names.join(", ")
+}
 
 impl FromStr for InstructionSet {
-    type Err = String;
+    type Err = InstructionSetError;
 
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, InstructionSetError> {
         let set = Self::ALL.into_iter().find(|set| set.to_string() == name);
-        set.ok_or_else(|| {
-            format!("{INSTRUCTION_SET_VARIABLE}={name}: use portable, avx2, avx512 or amx")
-        })
+        set.ok_or_else(|| InstructionSetError::UnknownName(name.to_owned()))
     }
 }
 

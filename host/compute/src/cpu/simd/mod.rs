@@ -13,7 +13,7 @@ mod portable;
 mod x86;
 
 use half::{bf16, f16};
-pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
+pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet, InstructionSetError};
 use portable::Portable;
 
 /// Numbers in a vector.
