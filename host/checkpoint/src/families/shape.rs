@@ -1,6 +1,6 @@
 //! The description of a decoder that the families produce and the engine builds.
 
-use super::{Rope, RopeRange};
+use super::{MixedFrequenciesError, Rope, RopeRange};
 use crate::config::{Activation, RangeError, check_range};
 
 /// Everything that the engine needs to know to build a model's decoder.
