@@ -50,7 +50,7 @@ pub struct RopeParameters {
 
 /// Why the parameters of rotary embeddings cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RopeParametersError {
+pub enum RopeParametersError {
     /// A value has the wrong type.
     #[error(transparent)]
     FieldType(#[from] FieldTypeError),
