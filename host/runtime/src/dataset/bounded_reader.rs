@@ -41,12 +41,17 @@ impl Budget {
                 self.left.store(left, Ordering::Relaxed);
                 Ok(())
             }
-            None => Err(io::Error::other(format!(
-                "it takes more than {} MiB to read: make rows smaller",
-                self.whole >> 20
-            ))),
+            None => Err(io::Error::other(RowTooLarge { budget: self.whole })),
         }
     }
+}
+
+/// A row takes more bytes than its budget has.
+#[derive(Debug, thiserror::Error)]
+#[error("it takes more than {} MiB to read: make rows smaller", .budget >> 20)]
+struct RowTooLarge {
+    /// The bytes that a row may take.
+    budget: u64,
 }
 
 /// Reads text and takes each byte from a budget.

@@ -4,7 +4,9 @@ use super::{
     RowReader,
     bounded_reader::{BoundedReader, Budget},
     cell::{Cell, Cells},
-    text_source::{TextSource, utf8},
+    file_error::FileError,
+    row_error::{RowCause, RowError, RowPlace},
+    text_source::{InvalidUtf8, TextSource, utf8},
 };
 use csv::ByteRecord;
 use std::{
@@ -15,6 +17,43 @@ use std::{
 /// Bytes that are read after the end of the file. They form a record of their own unless a quote in the file is still
 /// open.
 const END: &[u8] = b"\n\0";
+
+/// Why the first record of a file cannot name the columns.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HeaderError {
+    /// The file has no record.
+    #[error("it is empty: its first line is to name the columns")]
+    Empty,
+    /// Two columns have this name.
+    #[error("two columns are named '{0}': rename one")]
+    Repeated(String),
+}
+
+/// What is wrong with a record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecordError {
+    /// The file cannot be read, or the record is too large.
+    #[error(transparent)]
+    Read(#[from] csv::Error),
+    #[error("a quote opens here, and none closes it: write quotes in cells twice")]
+    OpenQuote,
+    /// A cell is not UTF-8.
+    #[error("{}{error}", prefix(.column))]
+    Utf8 {
+        /// The cell's column, or `None` if the header does not name it.
+        column: Option<String>,
+        error: InvalidUtf8,
+    },
+    /// The record has more or fewer cells than the header.
+    #[error(
+        "it has {cells} cells, and the header {columns}: put cells that hold separators or line ends in quotes"
+    )]
+    Length { cells: usize, columns: usize },
+}
+
+fn prefix(column: &Option<String>) -> String {
+    column.as_ref().map_or_else(String::new, |name| format!("'{name}', "))
+}
 
 pub(super) struct Csv {
     source: TextSource,
@@ -28,7 +67,7 @@ pub(super) struct Csv {
 impl Csv {
     /// Reads the header of a file. Columns are separated by commas, or by semicolons or tabs if the header has no
     /// commas.
-    pub(super) fn new(source: &TextSource) -> Result<Self, String> {
+    pub(super) fn new(source: &TextSource) -> Result<Self, FileError> {
         let commas = Self::separated(source, b',')?;
         if commas.header.len() > 1 {
             return Ok(commas);
@@ -38,7 +77,7 @@ impl Csv {
     }
 
     /// Reads the header of a file whose columns are separated by the character `by`.
-    pub(super) fn separated(source: &TextSource, by: u8) -> Result<Self, String> {
+    pub(super) fn separated(source: &TextSource, by: u8) -> Result<Self, FileError> {
         let bytes = source.text()?;
         let budget = bytes.budget();
         let mut reader = csv::ReaderBuilder::new()
@@ -47,37 +86,38 @@ impl Csv {
             .has_headers(false)
             .from_reader(bytes.chain(END));
         let mut record = ByteRecord::new();
-        reader.read_byte_record(&mut record).map_err(|error| format!("line 1: {error}"))?;
+        reader
+            .read_byte_record(&mut record)
+            .map_err(|error| RowError::new(RowPlace::Line(1), RecordError::Read(error)))?;
         let mut csv = Self { source: source.clone(), header: Vec::new(), reader, budget, start: 0 };
         if is_end(&record) {
-            return Err("it is empty: its first line is to name the columns".to_owned());
+            return Err(HeaderError::Empty.into());
         }
         csv.header = csv.texts(&record)?;
         let mut names = HashSet::new();
         // Several columns without a name are allowed: they are an index, or result from commas at the ends of lines.
         let mut named = csv.header.iter().filter(|name| !name.is_empty());
         match named.find(|name| !names.insert(*name)) {
-            Some(name) => Err(format!("two columns are named '{name}': rename one")),
+            Some(name) => Err(HeaderError::Repeated(name.clone()).into()),
             None => Ok(csv),
         }
     }
 
-    fn texts(&self, record: &ByteRecord) -> Result<Vec<String>, String> {
+    fn texts(&self, record: &ByteRecord) -> Result<Vec<String>, RowError> {
         if record.iter().next_back().is_some_and(|cell| cell.ends_with(END)) {
-            return Err(
-                self.at("a quote opens here, and none closes it: write quotes in cells twice")
-            );
+            return Err(self.at(RecordError::OpenQuote));
         }
         let text = |(index, cell): (usize, &[u8])| {
-            let column =
-                self.header.get(index).map_or_else(String::new, |name| format!("'{name}', "));
-            utf8(cell.to_vec()).map_err(|reason| self.at(&format!("{column}{reason}")))
+            utf8(cell.to_vec()).map_err(|error| {
+                let column = self.header.get(index).cloned();
+                self.at(RecordError::Utf8 { column, error })
+            })
         };
         record.iter().enumerate().map(text).collect()
     }
 
-    fn at(&self, reason: &str) -> String {
-        format!("{}: {reason}", self.place())
+    fn at(&self, cause: impl Into<RowCause>) -> RowError {
+        RowError::new(self.place(), cause)
     }
 }
 
@@ -104,30 +144,24 @@ fn line(source: &TextSource, start: u64) -> Option<u64> {
 }
 
 impl RowReader for Csv {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         self.budget.renew();
         self.start = self.reader.position().byte();
         let mut record = ByteRecord::new();
         let read = self.reader.read_byte_record(&mut record);
-        let is_record = read.map_err(|error| self.at(&error.to_string()))?;
+        let is_record = read.map_err(|error| self.at(RecordError::Read(error)))?;
         if !is_record || is_end(&record) {
             return Ok(None);
         }
         let cells = self.texts(&record)?;
         if cells.len() != self.header.len() {
-            return Err(self.at(&format!(
-                "it has {} cells, and the header {}: put cells that hold separators or line ends in quotes",
-                cells.len(),
-                self.header.len()
-            )));
+            let (cells, columns) = (cells.len(), self.header.len());
+            return Err(self.at(RecordError::Length { cells, columns }));
         }
         Ok(Some(self.header.iter().cloned().zip(cells.into_iter().map(Cell::text)).collect()))
     }
 
-    fn place(&self) -> String {
-        match line(&self.source, self.start) {
-            Some(line) => format!("line {line}"),
-            None => format!("byte {}", self.start),
-        }
+    fn place(&self) -> RowPlace {
+        line(&self.source, self.start).map_or(RowPlace::Byte(self.start), RowPlace::Line)
     }
 }

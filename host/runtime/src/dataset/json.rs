@@ -72,8 +72,27 @@ pub(super) fn cell(value: serde_json::Value) -> Cell {
     }
 }
 
-/// Says what is wrong with a row and where in its own text. `rest` is the text from the error onwards.
-pub(super) fn describe_error(error: &serde_json::Error, rest: &[u8]) -> String {
+/// What is wrong with the JSON of a row, and where in the row's own text.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", sentence(.error, *.is_not_finite))]
+pub(super) struct JsonError {
+    error: serde_json::Error,
+    /// Whether the error is at `NaN` or `Infinity`, which Python writes.
+    is_not_finite: bool,
+}
+
+impl JsonError {
+    /// Creates an error of the parser. `rest` is the text from the error onwards.
+    pub(super) fn new(error: serde_json::Error, rest: &[u8]) -> Self {
+        // The parser may already have consumed the first letter.
+        let is_not_finite = [&b"NaN"[..], b"aN", b"Infinity", b"nfinity", b"-Infinity"]
+            .iter()
+            .any(|word| rest.starts_with(word));
+        Self { error, is_not_finite }
+    }
+}
+
+fn sentence(error: &serde_json::Error, is_not_finite: bool) -> String {
     let whole = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let Some(reason) = whole.strip_suffix(&place) else { return whole };
@@ -83,11 +102,7 @@ pub(super) fn describe_error(error: &serde_json::Error, rest: &[u8]) -> String {
         1 => format!(" at its column {}", error.column()),
         line => format!(" at its line {line}, column {}", error.column()),
     };
-    // The parser may already have consumed the first letter.
-    let is_written_by_python = [&b"NaN"[..], b"aN", b"Infinity", b"nfinity", b"-Infinity"]
-        .iter()
-        .any(|word| rest.starts_with(word));
-    match is_written_by_python {
+    match is_not_finite {
         true => format!("NaN or Infinity{place}, which are not JSON: write null"),
         false if reason == "invalid unicode code point" => {
             format!("{reason}{place}: if the file is Latin-1 or Windows-1252, write it as UTF-8")

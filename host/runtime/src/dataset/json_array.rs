@@ -4,7 +4,8 @@ use super::{
     RowReader,
     bounded_reader::{BoundedReader, Budget},
     cell::Cells,
-    json,
+    json::{self, JsonError},
+    row_error::{RowCause, RowError, RowPlace},
 };
 use serde::Deserialize;
 use std::io::{BufRead, BufReader};
@@ -17,6 +18,17 @@ enum ArrayPosition {
     First,
     Next,
     End,
+}
+
+/// What is wrong with the array between its elements.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArrayError {
+    #[error("there is no comma before it")]
+    NoComma,
+    #[error("the file ends before its array does")]
+    NoEnd,
+    #[error("something follows the array")]
+    Followed,
 }
 
 /// A file that is one array of objects. Objects that only note the origin of the data are not rows.
@@ -34,13 +46,13 @@ impl JsonArray {
         Self { budget, bytes: BufReader::new(bytes), position: ArrayPosition::Start, elements: 0 }
     }
 
-    fn buffer(&mut self) -> Result<&[u8], String> {
-        let place = at(self.elements);
-        self.bytes.fill_buf().map_err(|error| format!("{place}: {error}"))
+    fn buffer(&mut self) -> Result<&[u8], RowError> {
+        let place = self.next_place();
+        self.bytes.fill_buf().map_err(|error| RowError::new(place, error))
     }
 
     /// Returns the next byte that is not white space, without consuming it.
-    fn peek(&mut self) -> Result<Option<u8>, String> {
+    fn peek(&mut self) -> Result<Option<u8>, RowError> {
         loop {
             let buffer = self.buffer()?;
             let blanks = buffer.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
@@ -54,7 +66,7 @@ impl JsonArray {
     }
 
     /// Moves to the next element, past the bracket or comma before it. Returns true if there is one.
-    fn advance(&mut self) -> Result<bool, String> {
+    fn advance(&mut self) -> Result<bool, RowError> {
         if matches!(self.position, ArrayPosition::Start) {
             // The caller that chose this reader has seen the bracket.
             self.peek()?;
@@ -63,8 +75,8 @@ impl JsonArray {
         }
         match (self.position, self.peek()?) {
             (ArrayPosition::End, None) => Ok(false),
-            (ArrayPosition::End, Some(_)) => Err(self.refuse("something follows the array")),
-            (_, None) => Err(self.refuse("the file ends before its array does")),
+            (ArrayPosition::End, Some(_)) => Err(self.refuse(ArrayError::Followed)),
+            (_, None) => Err(self.refuse(ArrayError::NoEnd)),
             (_, Some(b']')) => {
                 self.bytes.consume(1);
                 self.position = ArrayPosition::End;
@@ -74,29 +86,29 @@ impl JsonArray {
                 self.bytes.consume(1);
                 Ok(true)
             }
-            (ArrayPosition::Next, Some(_)) => Err(self.refuse("there is no comma before it")),
+            (ArrayPosition::Next, Some(_)) => Err(self.refuse(ArrayError::NoComma)),
             (ArrayPosition::Start | ArrayPosition::First, Some(_)) => Ok(true),
         }
     }
 
-    fn refuse(&self, reason: &str) -> String {
-        format!("{}: {reason}", at(self.elements))
+    fn refuse(&self, cause: impl Into<RowCause>) -> RowError {
+        RowError::new(self.next_place(), cause)
+    }
+
+    /// The position of the element after those that were read.
+    fn next_place(&self) -> RowPlace {
+        RowPlace::Element(self.elements + 1)
     }
 }
 
-/// Names the element that follows `elements` others, for messages.
-fn at(elements: u64) -> String {
-    format!("element {}", elements + 1)
-}
-
 impl RowReader for JsonArray {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         self.budget.renew();
         while self.advance()? {
             // The parser stops at the object's closing brace, so no byte after it is consumed.
             let mut parser = serde_json::Deserializer::from_reader(&mut self.bytes);
             let object: json::Object = Deserialize::deserialize(&mut parser)
-                .map_err(|error| self.refuse(&json::describe_error(&error, self.bytes.buffer())))?;
+                .map_err(|error| self.refuse(JsonError::new(error, self.bytes.buffer())))?;
             (self.elements, self.position) = (self.elements + 1, ArrayPosition::Next);
             if object.is_data() {
                 return Ok(Some(object.cells()));
@@ -106,7 +118,7 @@ impl RowReader for JsonArray {
         Ok(None)
     }
 
-    fn place(&self) -> String {
-        format!("element {}", self.elements)
+    fn place(&self) -> RowPlace {
+        RowPlace::Element(self.elements)
     }
 }

@@ -5,7 +5,9 @@ use super::{
     RowReader,
     bounded_reader::BoundedReader,
     cell::Cells,
-    json::{self, Object},
+    file_error::FileError,
+    json::{self, JsonError, Object},
+    row_error::{RowError, RowPlace},
     text_source::utf8,
 };
 use indexmap::IndexMap;
@@ -22,16 +24,14 @@ pub(super) struct JsonDocument {
 }
 
 impl JsonDocument {
-    pub(super) fn read(mut bytes: BoundedReader) -> Result<Self, String> {
+    pub(super) fn read(mut bytes: BoundedReader) -> Result<Self, FileError> {
         let mut text = Vec::new();
-        bytes.read_to_end(&mut text).map_err(|error| {
-            format!("{error}; a file of one JSON object is read whole: write an object a line (in pandas orient='records', lines=True)")
-        })?;
+        bytes.read_to_end(&mut text).map_err(FileError::Document)?;
         let text = utf8(text)?;
         let objects = serde_json::Deserializer::from_str(&text).into_iter::<Object>();
         let objects = objects.collect::<Result<Vec<_>, _>>().map_err(|error| {
             let (line, rest) = (error.line(), json::rest(&text, &error));
-            format!("line {line}: {}", json::describe_error(&error, rest))
+            RowError::new(RowPlace::Line(line as u64), JsonError::new(error, rest))
         })?;
         let within = if objects.len() == 1 { serde_json::from_str(&text).ok() } else { None };
         let rows: Vec<_> = match within.and_then(|Object(parts)| rows_of(parts)) {
@@ -117,7 +117,7 @@ fn transposed<'a, K: Hash + Eq>(
 }
 
 impl RowReader for JsonDocument {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         let row = self.rows.next();
         self.count += u64::from(row.is_some());
         Ok(row.map(Object::cells))
@@ -127,7 +127,7 @@ impl RowReader for JsonDocument {
         Some(self.length)
     }
 
-    fn place(&self) -> String {
-        format!("row {}", self.count)
+    fn place(&self) -> RowPlace {
+        RowPlace::Row(self.count)
     }
 }

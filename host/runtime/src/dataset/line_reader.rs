@@ -4,7 +4,8 @@ use super::{
     RowReader,
     bounded_reader::{BoundedReader, Budget},
     cell::{Cell, Cells},
-    json,
+    json::{self, JsonError},
+    row_error::{RowCause, RowError, RowPlace},
     text_source::utf8,
 };
 use std::io::{self, BufRead, BufReader};
@@ -27,11 +28,11 @@ impl LineReader {
     }
 
     /// Returns the next line, or `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<String>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<String>, RowError> {
         self.budget.renew();
         self.count += 1;
-        let bytes = self.next_bytes().map_err(|error| self.at(&error.to_string()))?;
-        bytes.map(|bytes| utf8(bytes).map_err(|reason| self.at(&reason))).transpose()
+        let bytes = self.next_bytes().map_err(|error| self.at(error))?;
+        bytes.map(|bytes| utf8(bytes).map_err(|error| self.at(error))).transpose()
     }
 
     fn next_bytes(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -58,13 +59,13 @@ impl LineReader {
         }
     }
 
-    /// Names the line that was read last.
-    fn place(&self) -> String {
-        format!("line {}", self.count)
+    /// The position of the line that was read last.
+    fn place(&self) -> RowPlace {
+        RowPlace::Line(self.count)
     }
 
-    fn at(&self, reason: &str) -> String {
-        format!("{}: {reason}", self.place())
+    fn at(&self, cause: impl Into<RowCause>) -> RowError {
+        RowError::new(self.place(), cause)
     }
 }
 
@@ -77,11 +78,11 @@ impl TextLines {
 }
 
 impl RowReader for TextLines {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         Ok(self.0.next()?.map(|line| vec![("text".to_owned(), Cell::text(line))]))
     }
 
-    fn place(&self) -> String {
+    fn place(&self) -> RowPlace {
         self.0.place()
     }
 }
@@ -96,13 +97,14 @@ impl JsonLines {
 }
 
 impl RowReader for JsonLines {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         while let Some(line) = self.0.next()? {
             if line.trim().is_empty() {
                 continue;
             }
             let object: json::Object = serde_json::from_str(&line).map_err(|error| {
-                self.0.at(&json::describe_error(&error, json::rest(&line, &error)))
+                let rest = json::rest(&line, &error);
+                self.0.at(JsonError::new(error, rest))
             })?;
             if object.is_data() {
                 return Ok(Some(object.cells()));
@@ -111,7 +113,7 @@ impl RowReader for JsonLines {
         Ok(None)
     }
 
-    fn place(&self) -> String {
+    fn place(&self) -> RowPlace {
         self.0.place()
     }
 }

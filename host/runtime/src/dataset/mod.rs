@@ -11,10 +11,15 @@
 //!                                                                                                 ▼
 //!                                                        (text_column: one column as texts) ─► OpenDataset
 //! ```
+//!
+//! A [`FileError`] is why a file cannot be opened, and a [`RowError`] why a row cannot be read. A [`DatasetError`] holds
+//! either, and puts the dataset's name and its file before the sentence.
 
 mod bounded_reader;
 mod cell;
 mod csv;
+mod dataset_error;
+mod file_error;
 mod json;
 mod json_array;
 mod json_document;
@@ -23,35 +28,33 @@ mod line_reader;
 mod parquet;
 #[cfg(test)]
 mod published_tests;
+mod row_error;
 #[cfg(test)]
 mod tests;
 mod text_column;
 mod text_source;
 
-use crate::{
-    error::{Refusal, shorten},
-    input_value::InputValue,
-};
+use crate::input_value::InputValue;
 use bounded_reader::Budget;
 use cell::Cells;
+use dataset_error::{DatasetCause, DatasetError};
+use file_error::FileError;
 use parquet::PAGES;
-use std::{fs::File, io, path::Path, sync::Arc};
+use row_error::{RowError, RowPlace};
+use std::{fs::File, path::Path, sync::Arc};
 use text_column::TextColumn;
 use text_source::TextSource;
-
-/// The most characters of an error message.
-const SENTENCE: usize = 1_000;
 
 /// The values of a row by name, in the order of the file, as scripts see them.
 pub(crate) type Fields = Vec<(String, InputValue)>;
 
-/// Reads one row after another. An error message begins with the position of the row.
+/// Reads one row after another.
 trait RowReader: Send {
     /// Returns the next row, or `None` at the end.
-    fn next_row(&mut self) -> Result<Option<Cells>, String>;
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError>;
 
-    /// The position in the file of the row that was read last, such as `line 3`.
-    fn place(&self) -> String;
+    /// The position in the file of the row that was read last.
+    fn place(&self) -> RowPlace;
 
     /// The number of rows, or `None` if the format does not state it.
     fn length(&self) -> Option<u64> {
@@ -71,7 +74,7 @@ enum FileFormat {
 }
 
 impl FileFormat {
-    fn from_path(path: &Path) -> Result<Self, String> {
+    fn from_path(path: &Path) -> Result<Self, FileError> {
         let ending = |path: &Path| {
             let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
             ending.unwrap_or_default()
@@ -91,18 +94,13 @@ impl FileFormat {
             "tsv" => Ok(Self::Tabs),
             "txt" => Ok(Self::Text),
             "parquet" if !is_compressed => Ok(Self::Parquet),
-            "parquet" => {
-                Err("a Parquet file is not read through gzip or Zstandard: decompress it"
-                    .to_owned())
-            }
-            other => Err(format!(
-                "the ending '{other}' is not one of .jsonl, .ndjson, .json, .csv, .tsv, .txt (each also with .gz or .zst) and .parquet"
-            )),
+            "parquet" => Err(FileError::CompressedParquet),
+            other => Err(FileError::UnknownEnding(other.to_owned())),
         }
     }
 
     /// Opens a reader at the first row.
-    fn reader(self, file: &Arc<File>) -> Result<Box<dyn RowReader>, String> {
+    fn reader(self, file: &Arc<File>) -> Result<Box<dyn RowReader>, FileError> {
         let source = TextSource::new(file);
         Ok(match self {
             Self::JsonLines => json_file::reader(&source, true)?,
@@ -111,7 +109,7 @@ impl FileFormat {
             Self::Tabs => Box::new(csv::Csv::separated(&source, b'\t')?),
             Self::Text => Box::new(line_reader::TextLines::new(source.text()?)),
             Self::Parquet => match source.foreign() {
-                Some(kind) => return Err(kind.to_owned()),
+                Some(format) => return Err(format.into()),
                 None => Box::new(parquet::Parquet::new(file, Budget::new(PAGES))?),
             },
         })
@@ -133,25 +131,24 @@ pub struct OpenDataset {
     /// The number of all rows, once they were counted.
     length: Option<u64>,
     /// Why no further row can be read.
-    failure: Option<String>,
+    failure: Option<DatasetError>,
 }
 
 impl OpenDataset {
     /// Opens a file. Its ending selects the format.
     ///
     /// # Errors
-    /// Returns a message that names the dataset and the file if it cannot be read, if its ending is unknown, or if its
-    /// beginning is damaged.
-    pub(crate) fn open(name: &str, path: &Path) -> Result<Self, String> {
+    /// Fails if the file cannot be read, if its ending is unknown, or if its beginning is damaged.
+    pub(crate) fn open(name: &str, path: &Path) -> Result<Self, DatasetError> {
         let subject = format!("dataset '{name}', {}", path.display());
         let opened = || {
             let format = FileFormat::from_path(path)?;
-            let file = Arc::new(File::open(path).map_err(|error: io::Error| error.to_string())?);
+            let file = Arc::new(File::open(path)?);
             let reader = format.reader(&file)?;
             Ok((file, format, reader))
         };
         let (file, format, reader) =
-            opened().map_err(|reason: String| format!("{subject}: {reason}"))?;
+            opened().map_err(|error: FileError| DatasetError::new(&subject, error))?;
         Ok(Self {
             subject,
             file,
@@ -167,26 +164,24 @@ impl OpenDataset {
     /// Opens one column of a file, for prompts. Every cell of the column must be text and not empty.
     ///
     /// # Errors
-    /// Fails as [`Self::open`] does. Also fails if the first row lacks the column, with a message that lists its
+    /// Fails as [`Self::open`] does. Also fails if the first row lacks the column, with an error that lists its
     /// columns.
-    pub(crate) fn open_column(name: &str, column: &str, path: &Path) -> Result<Self, Refusal> {
-        let mut rows = Self::open(name, path).map_err(Refusal::InvalidArgument)?;
-        let first = rows.reader.next_row();
-        let first = first.map_err(|reason| Refusal::InvalidArgument(rows.failed(&reason)))?;
-        if let Some(reason) = first.and_then(|cells| TextColumn::missing(column, &cells)) {
-            return Err(Refusal::NotFound(rows.failed(&reason)));
+    pub(crate) fn open_column(name: &str, column: &str, path: &Path) -> Result<Self, DatasetError> {
+        let mut rows = Self::open(name, path)?;
+        let first = rows.reader.next_row().map_err(|error| rows.failed(error))?;
+        if let Some(missing) = first.and_then(|cells| TextColumn::missing(column, &cells)) {
+            return Err(rows.failed(missing));
         }
         rows.column = Some(column.to_owned());
-        rows.rewind().map_err(Refusal::InvalidArgument)?;
+        rows.rewind()?;
         Ok(rows)
     }
 
     /// Returns the next row with its index from 0, or `None` at the end.
     ///
     /// # Errors
-    /// Returns a message that names the dataset, the file and the row or line. Later calls return the same message
-    /// until [`Self::rewind`].
-    pub(crate) fn next_row(&mut self) -> Result<Option<(u64, Fields)>, String> {
+    /// Fails if the row cannot be read. Later calls return the same error until [`Self::rewind`].
+    pub(crate) fn next_row(&mut self) -> Result<Option<(u64, Fields)>, DatasetError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -196,8 +191,8 @@ impl OpenDataset {
                 let values = cells.into_iter().map(|(name, cell)| (name, cell.into()));
                 (self.index - 1, values.collect())
             })),
-            Err(reason) => {
-                let failure = self.failed(&reason);
+            Err(error) => {
+                let failure = self.failed(error);
                 self.failure = Some(failure.clone());
                 Err(failure)
             }
@@ -207,8 +202,8 @@ impl OpenDataset {
     /// Goes back to the first row.
     ///
     /// # Errors
-    /// Returns a message that names the dataset and the file if the beginning of the file can no longer be read.
-    pub(crate) fn rewind(&mut self) -> Result<(), String> {
+    /// Fails if the beginning of the file can no longer be read.
+    pub(crate) fn rewind(&mut self) -> Result<(), DatasetError> {
         self.reader = self.fresh_reader()?;
         (self.index, self.failure) = (0, None);
         Ok(())
@@ -219,26 +214,24 @@ impl OpenDataset {
     ///
     /// # Errors
     /// Fails as [`Self::next_row`] does, for the first row that cannot be read.
-    pub(crate) fn length(&mut self) -> Result<u64, String> {
+    pub(crate) fn length(&mut self) -> Result<u64, DatasetError> {
         if let Some(length) = self.length.or_else(|| self.reader.length()) {
             return Ok(length);
         }
         let (mut reader, mut length) = (self.fresh_reader()?, 0);
-        while reader.next_row().map_err(|reason| self.failed(&reason))?.is_some() {
+        while reader.next_row().map_err(|error| self.failed(error))?.is_some() {
             length += 1;
         }
         self.length = Some(length);
         Ok(length)
     }
 
-    /// Makes an error message. It is shortened, because a reason may quote a cell of any length.
-    fn failed(&self, reason: &str) -> String {
-        shorten(format!("{}, {reason}", self.subject), SENTENCE)
+    fn failed(&self, cause: impl Into<DatasetCause>) -> DatasetError {
+        DatasetError::new(&self.subject, cause)
     }
 
-    fn fresh_reader(&self) -> Result<Box<dyn RowReader>, String> {
-        let reader = self.format.reader(&self.file);
-        let reader = reader.map_err(|reason| format!("{}: {reason}", self.subject))?;
+    fn fresh_reader(&self) -> Result<Box<dyn RowReader>, DatasetError> {
+        let reader = self.format.reader(&self.file).map_err(|error| self.failed(error))?;
         Ok(match &self.column {
             Some(column) => Box::new(TextColumn::new(reader, column)),
             None => reader,

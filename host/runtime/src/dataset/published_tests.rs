@@ -4,6 +4,7 @@ use super::{
     tests::{failure, fixtures, read, written},
     *,
 };
+use crate::error::Refusal;
 use serde_json::{Value as Json, json};
 use std::{collections::BTreeMap, fs};
 
@@ -45,7 +46,7 @@ fn files_are_read_as_python_reads_them() {
 fn texts(path: &Path, column: &str) -> (Vec<String>, Option<Refusal>) {
     let mut rows = match OpenDataset::open_column("d", column, path) {
         Ok(rows) => rows,
-        Err(refusal) => return (Vec::new(), Some(refusal)),
+        Err(error) => return (Vec::new(), Some(error.into())),
     };
     let mut texts = Vec::new();
     loop {
@@ -57,10 +58,10 @@ fn texts(path: &Path, column: &str) -> (Vec<String>, Option<Refusal>) {
                 texts.push(text.clone());
             }
             Ok(None) => {
-                assert_eq!(rows.length(), Ok(texts.len() as u64));
+                assert_eq!(rows.length().expect("counted"), texts.len() as u64);
                 return (texts, None);
             }
-            Err(sentence) => return (texts, Some(Refusal::InvalidArgument(sentence))),
+            Err(error) => return (texts, Some(error.into())),
         }
     }
 }

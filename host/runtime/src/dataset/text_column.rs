@@ -3,6 +3,7 @@
 use super::{
     RowReader,
     cell::{Cell, Cells},
+    row_error::{RowError, RowPlace},
 };
 use crate::input_value::InputValue;
 use serde::Deserialize;
@@ -29,29 +30,68 @@ struct Turn {
     value: Option<String>,
 }
 
+/// Rows lack the column that is read.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no column '{name}', but {}", list(.others, *.has_more))]
+pub(super) struct MissingColumn {
+    name: String,
+    /// The columns that the rows have, at most [`LISTED`] of them.
+    others: Vec<String>,
+    /// Whether the rows have more columns than are listed.
+    has_more: bool,
+}
+
+fn list(names: &[String], has_more: bool) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
+    let more = if has_more { ", ..." } else { "" };
+    let names = if names.is_empty() { "no columns".to_owned() } else { names.join(", ") };
+    format!("{names}{more}")
+}
+
+/// Why a row has no text in the column that is read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ColumnError {
+    #[error(transparent)]
+    Missing(#[from] MissingColumn),
+    /// The column of a ShareGPT file holds something else.
+    #[error("'{CONVERSATIONS}' is {what}, not a list of turns with a text 'value'")]
+    NoTurns {
+        /// What the cell is.
+        what: &'static str,
+    },
+    /// A cell is empty or is not text.
+    #[error("'{name}' is {what}, not text: write a text there, or remove the row")]
+    NoText {
+        /// The column, or the field within it.
+        name: String,
+        /// What the cell is.
+        what: &'static str,
+    },
+}
+
 impl TextColumn {
     pub(super) fn new(rows: Box<dyn RowReader>, name: &str) -> Self {
         Self { rows, name: name.to_owned() }
     }
 
-    /// Returns why rows with these cells lack the column, with the columns that they have. Returns `None` if they have
-    /// it.
-    pub(super) fn missing(name: &str, cells: &Cells) -> Option<String> {
+    /// Returns an error that lists the columns of rows with these cells if they lack the column. Returns `None` if they
+    /// have it.
+    pub(super) fn missing(name: &str, cells: &Cells) -> Option<MissingColumn> {
         let has = |name: &str| cells.iter().any(|(column, _)| column == name);
         if has(name) || (name == PROMPT && has(CONVERSATIONS)) {
             return None;
         }
-        let names: Vec<_> =
-            cells.iter().take(LISTED).map(|(name, _)| format!("'{name}'")).collect();
-        let more = if cells.len() > LISTED { ", ..." } else { "" };
-        let names = if names.is_empty() { "no columns".to_owned() } else { names.join(", ") };
-        Some(format!("there is no column '{name}', but {names}{more}"))
+        Some(MissingColumn {
+            name: name.to_owned(),
+            others: cells.iter().take(LISTED).map(|(name, _)| name.clone()).collect(),
+            has_more: cells.len() > LISTED,
+        })
     }
 
     /// The text of a row, or `None` if the row is to be skipped.
-    fn text(&self, cells: Cells) -> Result<Option<String>, String> {
-        if let Some(reason) = Self::missing(&self.name, &cells) {
-            return Err(reason);
+    fn text(&self, cells: Cells) -> Result<Option<String>, ColumnError> {
+        if let Some(missing) = Self::missing(&self.name, &cells) {
+            return Err(missing.into());
         }
         let mut conversation = None;
         for (column, cell) in cells {
@@ -65,15 +105,13 @@ impl TextColumn {
         conversation.map_or(Ok(None), |cell| self.first_turn(cell))
     }
 
-    fn first_turn(&self, cell: Cell) -> Result<Option<String>, String> {
+    fn first_turn(&self, cell: Cell) -> Result<Option<String>, ColumnError> {
         let what = cell.what();
         let turns: Vec<Turn> = match InputValue::from(cell) {
             InputValue::Text(text) => serde_json::from_str(&text).ok(),
             _ => None,
         }
-        .ok_or_else(|| {
-            format!("'{CONVERSATIONS}' is {what}, not a list of turns with a text 'value'")
-        })?;
+        .ok_or(ColumnError::NoTurns { what })?;
         let is_answered = turns.len() > 1;
         let Some(Turn { value }) = turns.into_iter().next().filter(|_| is_answered) else {
             return Ok(None);
@@ -82,25 +120,23 @@ impl TextColumn {
         self.filled("conversations[0].value", cell).map(Some)
     }
 
-    fn filled(&self, name: &str, cell: Cell) -> Result<String, String> {
+    fn filled(&self, name: &str, cell: Cell) -> Result<String, ColumnError> {
         let what = match &cell {
             Cell::Plain(InputValue::Text(text)) if text.is_empty() => "empty",
             cell => cell.what(),
         };
         match cell {
             Cell::Plain(InputValue::Text(text)) if !text.is_empty() => Ok(text),
-            _ => {
-                Err(format!("'{name}' is {what}, not text: write a text there, or remove the row"))
-            }
+            _ => Err(ColumnError::NoText { name: name.to_owned(), what }),
         }
     }
 }
 
 impl RowReader for TextColumn {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         while let Some(cells) = self.rows.next_row()? {
             let text = self.text(cells);
-            let text = text.map_err(|reason| format!("{}: {reason}", self.rows.place()))?;
+            let text = text.map_err(|error| RowError::new(self.rows.place(), error))?;
             if let Some(text) = text {
                 return Ok(Some(vec![(self.name.clone(), Cell::text(text))]));
             }
@@ -108,7 +144,7 @@ impl RowReader for TextColumn {
         Ok(None)
     }
 
-    fn place(&self) -> String {
+    fn place(&self) -> RowPlace {
         self.rows.place()
     }
 }

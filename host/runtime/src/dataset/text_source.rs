@@ -1,7 +1,7 @@
 //! Opens a dataset's file as UTF-8 text: decompresses gzip and Zstandard, skips a byte order mark, and names the format
 //! of a file that is something else.
 
-use super::bounded_reader::BoundedReader;
+use super::{bounded_reader::BoundedReader, file_error::FileError};
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use std::{
@@ -32,18 +32,18 @@ impl TextSource {
 
     /// Opens a bounded reader at the start of the text. Fails with the name of the file's format if it is not UTF-8
     /// text.
-    pub(super) fn text(&self) -> Result<BoundedReader, String> {
+    pub(super) fn text(&self) -> Result<BoundedReader, FileError> {
         self.unbounded().map(BoundedReader::new)
     }
 
     /// Opens a reader without a budget at the start of the text. Fails as [`Self::text`] does.
-    pub(super) fn unbounded(&self) -> Result<Box<dyn Read + Send>, String> {
-        let (mut head, rest) = self.head().map_err(|error| error.to_string())?;
+    pub(super) fn unbounded(&self) -> Result<Box<dyn Read + Send>, FileError> {
+        let (mut head, rest) = self.head()?;
         if head.starts_with(PARQUET) {
-            return Err("it is a Parquet file: name it .parquet".to_owned());
+            return Err(FileError::MisnamedParquet);
         }
-        if let Some(kind) = foreign(&head) {
-            return Err(kind.to_owned());
+        if let Some(format) = ForeignFormat::from_head(&head) {
+            return Err(format.into());
         }
         if head.starts_with(MARK) {
             head.drain(..MARK.len());
@@ -51,9 +51,9 @@ impl TextSource {
         Ok(Box::new(Cursor::new(head).chain(rest)))
     }
 
-    /// Returns what the file is if it is neither UTF-8 text nor another format that datasets may have.
-    pub(super) fn foreign(&self) -> Option<&'static str> {
-        self.head().ok().and_then(|(head, _)| foreign(&head))
+    /// Returns the file's format if it is neither UTF-8 text nor another format that datasets may have.
+    pub(super) fn foreign(&self) -> Option<ForeignFormat> {
+        self.head().ok().and_then(|(head, _)| ForeignFormat::from_head(&head))
     }
 
     /// The first bytes of the decompressed text, and a reader of the rest.
@@ -76,50 +76,80 @@ impl TextSource {
     }
 }
 
-/// Names the format of a file that begins with `head`, with the remedy, if no dataset may begin so.
-fn foreign(head: &[u8]) -> Option<&'static str> {
-    let text = head.trim_ascii_start();
-    let begins =
-        |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-    // ASCII letters have zero bytes around them in UTF-16 and UTF-32.
-    let is_zero: Vec<bool> = head.iter().take(4).map(|byte| *byte == 0).collect();
-    Some(match head {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
-            "it is UTF-32: write it as UTF-8 (iconv -f UTF-32 -t UTF-8 OLD > NEW)"
-        }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            "it is UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8 OLD > NEW)"
-        }
-        _ if is_zero == [false, true, true, true] || is_zero == [true, true, true, false] => {
-            "it is UTF-32 without a mark: write it as UTF-8 (iconv -f UTF-32LE, or UTF-32BE, -t UTF-8 OLD > NEW)"
-        }
-        _ if is_zero == [false, true, false, true] || is_zero == [true, false, true, false] => {
-            "it is UTF-16 without a mark: write it as UTF-8 (iconv -f UTF-16LE, or UTF-16BE, -t UTF-8 OLD > NEW)"
-        }
-        [b'P', b'K', 3, 4, ..] => {
-            "it is a ZIP archive or a spreadsheet: unpack it, or save it as CSV"
-        }
-        [b'B', b'Z', b'h', _, b'1', b'A', b'Y', b'&', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            "it is compressed with bzip2 or xz: decompress it, or use gzip or Zstandard"
-        }
-        _ if head.starts_with(b"version https://git-lfs.github.com/spec/") => {
-            "it is a Git LFS pointer, not the file: fetch the file with git lfs pull"
-        }
-        _ if begins(b"<!doctype html") || begins(b"<html") => {
-            "it is an HTML page, not the file: download the file itself (on the Hub, from /resolve/ rather than /blob/)"
-        }
-        _ => return None,
-    })
+/// A format that no dataset has. The sentence says what to do with the file.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum ForeignFormat {
+    #[error("it is UTF-32: write it as UTF-8 (iconv -f UTF-32 -t UTF-8 OLD > NEW)")]
+    Utf32,
+    #[error("it is UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8 OLD > NEW)")]
+    Utf16,
+    #[error(
+        "it is UTF-32 without a mark: write it as UTF-8 (iconv -f UTF-32LE, or UTF-32BE, -t UTF-8 OLD > NEW)"
+    )]
+    UnmarkedUtf32,
+    #[error(
+        "it is UTF-16 without a mark: write it as UTF-8 (iconv -f UTF-16LE, or UTF-16BE, -t UTF-8 OLD > NEW)"
+    )]
+    UnmarkedUtf16,
+    /// Spreadsheets are ZIP archives too.
+    #[error("it is a ZIP archive or a spreadsheet: unpack it, or save it as CSV")]
+    Zip,
+    #[error("it is compressed with bzip2 or xz: decompress it, or use gzip or Zstandard")]
+    Bzip2OrXz,
+    #[error("it is a Git LFS pointer, not the file: fetch the file with git lfs pull")]
+    GitLfsPointer,
+    #[error(
+        "it is an HTML page, not the file: download the file itself (on the Hub, from /resolve/ rather than /blob/)"
+    )]
+    Html,
 }
 
-/// Converts bytes to text. Fails with the position of the first byte that is not UTF-8, and the remedy.
-pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, String> {
+impl ForeignFormat {
+    /// The format of a file that begins with `head`, or `None` if a dataset may begin so.
+    fn from_head(head: &[u8]) -> Option<Self> {
+        let text = head.trim_ascii_start();
+        let begins = |word: &[u8]| {
+            text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        // ASCII letters have zero bytes around them in UTF-16 and UTF-32.
+        let is_zero: Vec<bool> = head.iter().take(4).map(|byte| *byte == 0).collect();
+        Some(match head {
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Self::Utf32,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Utf16,
+            _ if is_zero == [false, true, true, true] || is_zero == [true, true, true, false] => {
+                Self::UnmarkedUtf32
+            }
+            _ if is_zero == [false, true, false, true] || is_zero == [true, false, true, false] => {
+                Self::UnmarkedUtf16
+            }
+            [b'P', b'K', 3, 4, ..] => Self::Zip,
+            [b'B', b'Z', b'h', _, b'1', b'A', b'Y', b'&', ..]
+            | [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Bzip2OrXz,
+            _ if head.starts_with(b"version https://git-lfs.github.com/spec/") => {
+                Self::GitLfsPointer
+            }
+            _ if begins(b"<!doctype html") || begins(b"<html") => Self::Html,
+            _ => return None,
+        })
+    }
+}
+
+/// A byte that is not UTF-8.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the byte 0x{byte:02x} after {before} others is not UTF-8: if the file is Latin-1 or Windows-1252, write it as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW)"
+)]
+pub(super) struct InvalidUtf8 {
+    byte: u8,
+    /// The number of bytes before it.
+    before: usize,
+}
+
+/// Converts bytes to text. Fails at the first byte that is not UTF-8.
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, InvalidUtf8> {
     String::from_utf8(bytes).map_err(|error| {
-        let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
-        format!(
-            "the byte 0x{:02x} after {at} others is not UTF-8: if the file is Latin-1 or Windows-1252, write it as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW)",
-            bytes[at]
-        )
+        let before = error.utf8_error().valid_up_to();
+        InvalidUtf8 { byte: error.as_bytes()[before], before }
     })
 }
 

@@ -36,8 +36,10 @@ impl inputs::HostDataset for StoreData {
             None => (&*name, None),
         };
         let rows = match (self.inputs.datasets.get(name), column) {
-            (Some(path), Some(column)) => OpenDataset::open_column(name, column, path),
-            (Some(path), None) => OpenDataset::open(name, path).map_err(Refusal::InvalidArgument),
+            (Some(path), Some(column)) => {
+                OpenDataset::open_column(name, column, path).map_err(Refusal::from)
+            }
+            (Some(path), None) => OpenDataset::open(name, path).map_err(Refusal::from),
             (None, _) => Err(Refusal::NotGranted(format!(
                 "dataset '{name}' is not granted: add --dataset {name}=FILE"
             ))),
@@ -46,7 +48,7 @@ impl inputs::HostDataset for StoreData {
     }
 
     fn next(&mut self, dataset: Resource<OpenDataset>) -> HostResult<Option<inputs::Row>> {
-        let row = self.table.get_mut(&dataset)?.next_row().map_err(Refusal::InvalidArgument);
+        let row = self.table.get_mut(&dataset)?.next_row().map_err(Refusal::from);
         self.reply(row.map(|row| row.map(seen)))
     }
 
@@ -58,16 +60,16 @@ impl inputs::HostDataset for StoreData {
         let dataset = self.table.get_mut(&dataset)?;
         let rows = iter::from_fn(|| dataset.next_row().transpose()).take(most as usize);
         let rows: Result<Vec<_>, _> = rows.map(|row| row.map(seen)).collect();
-        self.reply(rows.map_err(Refusal::InvalidArgument))
+        self.reply(rows.map_err(Refusal::from))
     }
 
     fn length(&mut self, dataset: Resource<OpenDataset>) -> HostResult<u64> {
-        let length = self.table.get_mut(&dataset)?.length().map_err(Refusal::InvalidArgument);
+        let length = self.table.get_mut(&dataset)?.length().map_err(Refusal::from);
         self.reply(length)
     }
 
     fn rewind(&mut self, dataset: Resource<OpenDataset>) -> HostResult<()> {
-        let rewound = self.table.get_mut(&dataset)?.rewind().map_err(Refusal::InvalidArgument);
+        let rewound = self.table.get_mut(&dataset)?.rewind().map_err(Refusal::from);
         self.reply(rewound)
     }
 

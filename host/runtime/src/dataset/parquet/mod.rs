@@ -9,7 +9,9 @@ use super::{
     RowReader,
     bounded_reader::Budget,
     cell::{Cell, Cells},
+    file_error::FileError,
     json,
+    row_error::{RowError, RowPlace},
 };
 use crate::input_value::InputValue;
 use pages::{ParquetFile, RowGroup};
@@ -45,17 +47,17 @@ pub(super) struct Parquet {
 impl Parquet {
     /// Reads the footer of a file. `budget` limits, for each row, the bytes of compressed and decompressed pages and of
     /// the values of dictionaries and lists.
-    pub(super) fn new(file: &Arc<File>, budget: Budget) -> Result<Self, String> {
-        let chunk = Arc::new(ParquetFile::new(file, &budget).map_err(|error| error.to_string())?);
+    pub(super) fn new(file: &Arc<File>, budget: Budget) -> Result<Self, FileError> {
+        let chunk = Arc::new(ParquetFile::new(file, &budget)?);
         let metadata = catch_panic(|| ParquetMetaDataReader::new().parse_and_finish(&*chunk))?;
         if metadata.file_metadata().schema_descr().num_columns() == 0 {
-            return Err("the file has no columns".to_owned());
+            return Err(FileError::NoColumns);
         }
         Ok(Self { chunk, metadata, budget, group: 0, rows: None, count: 0 })
     }
 
     /// Opens the current row group, or returns `None` after the last one.
-    fn open_group(&self) -> Result<Option<ReaderIter>, String> {
+    fn open_group(&self) -> Result<Option<ReaderIter>, ParquetReadError> {
         if self.group == self.metadata.num_row_groups() {
             return Ok(None);
         }
@@ -68,7 +70,7 @@ impl Parquet {
         catch_panic(|| TreeBuilder::new().as_iter(schema, &group)).map(Some)
     }
 
-    fn read(&mut self) -> Result<Option<Cells>, String> {
+    fn read(&mut self) -> Result<Option<Cells>, ParquetReadError> {
         loop {
             if self.rows.is_none() {
                 self.rows = self.open_group()?;
@@ -92,15 +94,16 @@ impl Parquet {
 }
 
 impl RowReader for Parquet {
-    fn next_row(&mut self) -> Result<Option<Cells>, String> {
+    fn next_row(&mut self) -> Result<Option<Cells>, RowError> {
         self.budget.renew();
-        let row = self.read().map_err(|reason| format!("row {}: {reason}", self.count + 1))?;
+        let place = RowPlace::Row(self.count + 1);
+        let row = self.read().map_err(|error| RowError::new(place, error))?;
         self.count += u64::from(row.is_some());
         Ok(row)
     }
 
-    fn place(&self) -> String {
-        format!("row {}", self.count)
+    fn place(&self) -> RowPlace {
+        RowPlace::Row(self.count)
     }
 
     fn length(&self) -> Option<u64> {
@@ -135,12 +138,31 @@ fn cell(field: Field) -> Cell {
     }
 }
 
-/// Calls the crate `parquet`. An error or a panic becomes a message.
-fn catch_panic<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+/// Why the crate `parquet` cannot read a part of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ParquetReadError {
+    /// The crate, or our code that it calls, returned an error.
+    #[error("{}", sentence(.0))]
+    Library(ParquetError),
+    /// The crate panicked.
+    #[error(
+        "the file is damaged, or has a column of a type that is not read: write it again with plain types"
+    )]
+    Panicked,
+}
+
+/// The sentence of an error, without the words "Parquet error" where they would come before one of our own.
+fn sentence(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(reason) | ParquetError::EOF(reason) => reason.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// Calls the crate `parquet`. A panic becomes an error.
+fn catch_panic<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetReadError> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(ParquetError::General(reason) | ParquetError::EOF(reason))) => Err(reason),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the file is damaged, or has a column of a type that is not read: write it again with plain types".to_owned()),
+        Ok(done) => done.map_err(ParquetReadError::Library),
+        Err(_) => Err(ParquetReadError::Panicked),
     }
 }
