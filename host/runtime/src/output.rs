@@ -199,7 +199,7 @@ impl Output {
         &self,
         name: &str,
         content: &[u8],
-    ) -> wasmtime::Result<Result<String, String>> {
+    ) -> wasmtime::Result<Result<String, llem_record::Error>> {
         if content.len() as u64 > self.budget.load(Ordering::Relaxed) {
             return Err(self.budget_error());
         }
@@ -212,7 +212,7 @@ impl Output {
                 self.charge(bytes);
                 Ok(Ok(path))
             }
-            Err(error) if error.is_input() => Ok(Err(error.to_string())),
+            Err(error) if error.is_input() => Ok(Err(error)),
             Err(error) => Err(Halt::Record(error.to_string()).trap()),
         }
     }

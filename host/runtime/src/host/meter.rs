@@ -84,7 +84,7 @@ impl meter::HostWindow for StoreData {
         let window = self.table.delete(window)?;
         Ok(match window.close(&self.run).await? {
             Ok(record) => Ok(self.new_handle(Measurement(Arc::new(record)))?),
-            Err(failure) => Err(Refusal::Failed(failure).into()),
+            Err(failure) => Err(Refusal::Failed(failure.to_string()).into()),
         })
     }
 

@@ -2,13 +2,14 @@
 
 use super::{
     names::{check_label, check_name},
-    types::{HostResult, check_unit},
+    types::{HostResult, QuantityError, check_unit},
 };
 use crate::{
     bindings::report, error::Refusal, run::OpenPhase, sha256::sha256, store_data::StoreData,
 };
 use llem_quantity::{Quantity, Source};
 use llem_record::{Artifact, Event, Metric, Series, Table};
+use std::fmt::Display;
 use wasmtime::component::Resource;
 
 impl report::Host for StoreData {
@@ -35,9 +36,11 @@ impl report::Host for StoreData {
 
     fn write_artifact(&mut self, name: String, content: Vec<u8>) -> HostResult<()> {
         let written = match check_file_name(&name) {
-            Ok(()) => {
-                self.run.output.write_artifact(&name, &content)?.map_err(Refusal::InvalidArgument)
-            }
+            Ok(()) => self
+                .run
+                .output
+                .write_artifact(&name, &content)?
+                .map_err(|error| Refusal::InvalidArgument(error.to_string())),
             Err(refusal) => Err(refusal),
         };
         self.report(written.map(|path| {
@@ -101,7 +104,7 @@ fn checked_metric(metric: report::Metric) -> Result<Event, Refusal> {
         check_label("metric", text)?;
     }
     let quantity: Quantity =
-        quantity.try_into().map_err(|reason: String| refused("metric", &name, &reason))?;
+        quantity.try_into().map_err(|error: QuantityError| refused("metric", &name, error))?;
     Ok(Event::Metric(Metric {
         name,
         // The host cannot check the source of a number that a script reports.
@@ -119,7 +122,7 @@ fn checked_series(series: report::Series) -> Result<Event, Refusal> {
     }
     for (axis, unit) in [&x, &y] {
         check_name("axis", axis)?;
-        check_unit(unit).map_err(|reason| refused("series", &name, &reason))?;
+        check_unit(unit).map_err(|error| refused("series", &name, error))?;
     }
     Ok(Event::Series(Series { name, x, y, points, source: Source::Script }))
 }
@@ -133,7 +136,7 @@ fn checked_table(table: report::Table) -> Result<Event, Refusal> {
     if let Some(row) = rows.iter().position(|row| row.len() != columns.len()) {
         let (heads, cells) = (columns.len(), rows[row].len());
         let reason = format!("has {heads} columns, but row {row} has {cells} cells");
-        return Err(refused("table", &name, &reason));
+        return Err(refused("table", &name, reason));
     }
     Ok(Event::Table(Table { name, columns, rows, source: Source::Script }))
 }
@@ -151,7 +154,7 @@ fn check_file_name(name: &str) -> Result<(), Refusal> {
 }
 
 /// Refuses something that cannot be recorded.
-fn refused(what: &str, name: &str, reason: &str) -> Refusal {
+fn refused(what: &str, name: &str, reason: impl Display) -> Refusal {
     Refusal::InvalidArgument(format!("{what} '{name}' {reason}"))
 }
 

@@ -94,37 +94,59 @@ impl From<Quantity> for types::Quantity {
 /// The most bytes of a unit that a script may give. UCUM's own units are far shorter.
 const UNIT_LIMIT: usize = 64;
 
-impl TryFrom<types::Quantity> for Quantity {
-    /// What is wrong with the quantity and the remedy. The caller puts its name before: `has the uncertainty -3: ...`.
-    type Error = String;
+/// What is wrong with a quantity of a script. The caller puts its name before the sentence: `metric 'x' has ...`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(unreachable_pub, reason = "it is the error of a conversion between public types")]
+pub enum QuantityError {
+    /// The value is infinite or NaN.
+    #[error(
+        "has the value {0}, which is not a finite number: leave out what could not be measured"
+    )]
+    Value(f64),
+    /// The uncertainty is negative, infinite or NaN.
+    #[error("has the uncertainty {0}: give one standard deviation, a finite number of at least 0")]
+    Uncertainty(f64),
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    /// No source has this name.
+    #[error(
+        "has a source that this llem does not know: see the names of `source` in wit/types.wit, such as {}",
+        Source::Derived.name()
+    )]
+    Source,
+}
 
-    fn try_from(quantity: types::Quantity) -> Result<Self, String> {
+/// A unit is too long, or it has control characters, which would garble a terminal or a table. The caller puts the name
+/// of what has the unit before the sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("has a unit of {bytes} bytes: give at most {UNIT_LIMIT}, and no control characters")]
+#[allow(unreachable_pub, reason = "it is a part of `QuantityError`")]
+pub struct UnitError {
+    /// The length of the unit.
+    bytes: usize,
+}
+
+impl TryFrom<types::Quantity> for Quantity {
+    type Error = QuantityError;
+
+    fn try_from(quantity: types::Quantity) -> Result<Self, QuantityError> {
         let types::Quantity { value, uncertainty, unit, source } = quantity;
         if !value.is_finite() {
-            return Err(format!(
-                "has the value {value}, which is not a finite number: leave out what could not be measured"
-            ));
+            return Err(QuantityError::Value(value));
         }
         if !(uncertainty.is_finite() && uncertainty >= 0.0) {
-            return Err(format!(
-                "has the uncertainty {uncertainty}: give one standard deviation, a finite number of at least 0"
-            ));
+            return Err(QuantityError::Uncertainty(uncertainty));
         }
         check_unit(&unit)?;
-        let source = Source::from_name(&source).ok_or_else(|| {
-            format!("has a source that this llem does not know: see the names of `source` in wit/types.wit, such as {}", Source::Derived.name())
-        })?;
+        let source = Source::from_name(&source).ok_or(QuantityError::Source)?;
         Ok(Self::new(value, uncertainty, unit, source))
     }
 }
 
 /// Refuses a unit that is too long, or that would garble a terminal or a table.
-pub(super) fn check_unit(unit: &str) -> Result<(), String> {
+pub(super) fn check_unit(unit: &str) -> Result<(), UnitError> {
     if unit.len() > UNIT_LIMIT || unit.contains(char::is_control) {
-        return Err(format!(
-            "has a unit of {} bytes: give at most {UNIT_LIMIT}, and no control characters",
-            unit.len()
-        ));
+        return Err(UnitError { bytes: unit.len() });
     }
     Ok(())
 }
@@ -146,7 +168,7 @@ pub(super) fn recorded(record: &ReadingRecord) -> types::Reading {
 mod tests {
     use super::*;
 
-    fn given(value: f64, uncertainty: f64, unit: &str) -> Result<Quantity, String> {
+    fn given(value: f64, uncertainty: f64, unit: &str) -> Result<Quantity, QuantityError> {
         let (unit, source) = (unit.to_owned(), "rapl".to_owned());
         types::Quantity { value, uncertainty, unit, source }.try_into()
     }
@@ -162,7 +184,7 @@ mod tests {
             (1.0, f64::NAN, "the uncertainty NaN"),
             (1.0, f64::INFINITY, "the uncertainty inf"),
         ] {
-            let refused = given(value, uncertainty, "J").expect_err("refused");
+            let refused = given(value, uncertainty, "J").expect_err("refused").to_string();
             assert!(refused.contains(reason), "{refused}");
         }
     }
@@ -172,7 +194,7 @@ mod tests {
         assert!(given(1.0, 0.0, &"J".repeat(UNIT_LIMIT)).is_ok());
         assert!(given(1.0, 0.0, "µ{Ω}/°").is_ok());
         for unit in [&"J".repeat(UNIT_LIMIT + 1)[..], "\u{1b}[2J", "J\n", "\u{9b}J"] {
-            let refused = given(1.0, 0.0, unit).expect_err("refused");
+            let refused = given(1.0, 0.0, unit).expect_err("refused").to_string();
             assert!(refused.contains("has a unit of"), "{refused}");
         }
     }

@@ -28,6 +28,11 @@ struct SegmentStart {
     at: Instant,
 }
 
+/// A device failed while a window was open. The sentence is on one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.root_cause().to_string().replace('\n', " "))]
+pub(crate) struct DeviceFailure(wasmtime::Error);
+
 /// The most marks of a window.
 const MARKS: usize = 1_000;
 
@@ -58,11 +63,11 @@ impl OpenWindow {
     }
 
     /// Closes the window and records it, even if a device has failed. In that case the failure is one of the window's
-    /// warnings, and is also returned as a message.
+    /// warnings, and is also the inner error.
     pub(crate) async fn close(
         self,
         run: &RunContext,
-    ) -> wasmtime::Result<Result<WindowRecord, String>> {
+    ) -> wasmtime::Result<Result<WindowRecord, DeviceFailure>> {
         let idle = run.synchronise().await;
         let Self { label, window, before, communication, marks, following } = self;
         let span = run.meter().close(window);
@@ -73,7 +78,7 @@ impl OpenWindow {
         };
         let (ranks, failure) = match communicated {
             Ok(now) => (now.since(&communication), None),
-            Err(error) => (Vec::new(), Some(error.root_cause().to_string().replace('\n', " "))),
+            Err(error) => (Vec::new(), Some(DeviceFailure(error))),
         };
         let held = run.engines.usage_during(&span);
         let parts =
