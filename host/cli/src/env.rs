@@ -1,6 +1,7 @@
 //! The environment variables of llem. `llem --help` prints this table.
 
-use llem_engine::cpu::INSTRUCTION_SET_VARIABLE;
+use llem_engine::{COMMUNICATOR_VARIABLE, LIBRARY_FOLDERS_VARIABLE, cpu::INSTRUCTION_SET_VARIABLE};
+use llem_meter::{PROC_VARIABLE, SYS_VARIABLE};
 use std::{env, ffi::OsString, fmt::Write};
 use tracing_subscriber::EnvFilter;
 
@@ -22,7 +23,8 @@ const CACHE: &str = "LLEM_CACHE";
 /// rank.
 const LOG: &str = "LLEM_LOG";
 
-/// All variables that the host reads. Crates below this one read those that concern them.
+/// All variables that the host reads. Crates below this one read those that concern them, and have constants of their
+/// names.
 const VARIABLES: [Variable; 7] = [
     Variable {
         name: CACHE,
@@ -36,13 +38,16 @@ const VARIABLES: [Variable; 7] = [
         name: INSTRUCTION_SET_VARIABLE,
         help: "instruction set of kernels: portable, avx2, avx512, amx [default: the best]",
     },
-    Variable { name: "LLEM_CUDA_LIBS", help: "folders with CUDA's libraries, separated by colons" },
     Variable {
-        name: "LLEM_COMMUNICATOR",
+        name: LIBRARY_FOLDERS_VARIABLE,
+        help: "folders with CUDA's libraries, separated by colons",
+    },
+    Variable {
+        name: COMMUNICATOR_VARIABLE,
         help: "nccl: even a single rank uses NCCL, to try it with one GPU",
     },
-    Variable { name: "LLEM_PROC", help: "folder that is read in place of /proc" },
-    Variable { name: "LLEM_SYS", help: "folder that is read in place of /sys" },
+    Variable { name: PROC_VARIABLE, help: "folder that is read in place of /proc" },
+    Variable { name: SYS_VARIABLE, help: "folder that is read in place of /sys" },
 ];
 
 /// The variables with their meaning, for the help.

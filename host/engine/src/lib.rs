@@ -56,11 +56,13 @@ pub use error::{Error, ErrorKind, Result};
 pub use generate::{Control, Generation};
 pub use llem_checkpoint::{DigestOptions, FileDigest, ModelSource, chat, tokenizer};
 pub use llem_compute::cpu;
-pub use llem_compute::cuda::{CudaLibrary as GpuLibrary, load_libraries as gpu_libraries};
+pub use llem_compute::cuda::{
+    CudaLibrary as GpuLibrary, LIBRARY_FOLDERS_VARIABLE, load_libraries as gpu_libraries,
+};
 pub use load::{LoadOptions, RANK_TIMEOUT};
 pub use model::Model;
 pub use model_info::ModelInfo;
-pub use parallel::{Split, World, launcher_variables};
+pub use parallel::{COMMUNICATOR_VARIABLE, Split, World, launcher_variables};
 pub use peaks::{DevicePeaks, PeakRate, measure_peaks};
 pub use rank_info::RankInfo;
 pub use request::{PreparedRequest, Prompt, Request};

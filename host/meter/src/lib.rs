@@ -91,7 +91,7 @@ pub use history::{Condition, DeviceSummary, Sample, Summary};
 pub use memory::{MemoryKind, MemoryPeak, NoProcessMemory};
 pub use meter::{Meter, MeterOptions, SAMPLE_PERIOD};
 pub use peaks::{DatasheetPeaks, PeakMeasurement, PeakStore};
-pub use processor::{Processor, Roots};
+pub use processor::{PROC_VARIABLE, Processor, Roots, SYS_VARIABLE};
 pub use sampler::{SamplerCost, Sink, thread_busy_nanoseconds};
 pub use sources::{
     declared::{InvalidPowerModel, PowerModel},

@@ -12,8 +12,14 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// The folders of the kernel's files. A container may have the host's files elsewhere, and then `LLEM_PROC` and `LLEM_SYS`
-/// name the folders.
+/// Name of the environment variable with the folder that is read in place of `/proc`.
+pub const PROC_VARIABLE: &str = "LLEM_PROC";
+
+/// Name of the environment variable with the folder that is read in place of `/sys`.
+pub const SYS_VARIABLE: &str = "LLEM_SYS";
+
+/// The folders of the kernel's files. A container may have the host's files elsewhere, and then [`PROC_VARIABLE`] and
+/// [`SYS_VARIABLE`] name the folders.
 #[derive(Clone, Debug)]
 pub struct Roots {
     /// The folder to read in place of `/proc`.
@@ -23,13 +29,13 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Returns `/proc` and `/sys`, or the folders that `LLEM_PROC` and `LLEM_SYS` name.
+    /// Returns `/proc` and `/sys`, or the folders that [`PROC_VARIABLE`] and [`SYS_VARIABLE`] name.
     pub fn from_environment() -> Self {
         let path = |name: &str, usual: &str| {
             let given = std::env::var_os(name).filter(|path| !path.is_empty());
             given.map_or_else(|| PathBuf::from(usual), PathBuf::from)
         };
-        Self { proc: path("LLEM_PROC", "/proc"), sys: path("LLEM_SYS", "/sys") }
+        Self { proc: path(PROC_VARIABLE, "/proc"), sys: path(SYS_VARIABLE, "/sys") }
     }
 }
 

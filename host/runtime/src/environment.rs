@@ -9,7 +9,7 @@ use llem_engine::{
     cpu::{InstructionSet, threads},
     launcher_variables,
 };
-use llem_meter::{Processor, Roots};
+use llem_meter::{PROC_VARIABLE, Processor, Roots, SYS_VARIABLE};
 use llem_record::{Host, MeteringRecord, RunPlan};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -72,8 +72,8 @@ pub(crate) fn warnings(plan: &RunPlan) -> Vec<String> {
         .collect();
     let moved = |metering: &MeteringRecord| {
         [
-            ("LLEM_PROC", "/proc", metering.proc_root.clone()),
-            ("LLEM_SYS", "/sys", metering.sys_root.clone()),
+            (PROC_VARIABLE, "/proc", metering.proc_root.clone()),
+            (SYS_VARIABLE, "/sys", metering.sys_root.clone()),
         ]
     };
     for (name, usual, root) in plan.metering.iter().flat_map(moved) {

@@ -9,7 +9,7 @@ use std::{
 
 /// Name of the environment variable that lists folders with CUDA's libraries, separated by colons. They are searched
 /// before all others.
-pub(super) const FOLDERS_VARIABLE: &str = "LLEM_CUDA_LIBS";
+pub const LIBRARY_FOLDERS_VARIABLE: &str = "LLEM_CUDA_LIBS";
 
 /// Folders of the driver's library on machines whose loader does not know them: containers, WSL, NixOS.
 const DRIVER: [&str; 4] =
@@ -17,7 +17,7 @@ const DRIVER: [&str; 4] =
 
 /// Folders to search, in order. All of them exist.
 pub(super) struct Folders {
-    /// The folders of [`FOLDERS_VARIABLE`], which are searched before the system's loader.
+    /// The folders of [`LIBRARY_FOLDERS_VARIABLE`], which are searched before the system's loader.
     pub requested: Vec<PathBuf>,
     /// Folders of the driver, which are searched after the system's loader.
     pub driver: Vec<PathBuf>,
@@ -31,7 +31,7 @@ impl Folders {
         let all = |name: &str| -> Vec<PathBuf> {
             variable(name).iter().flat_map(std::env::split_paths).collect()
         };
-        let requested = existing(all(FOLDERS_VARIABLE));
+        let requested = existing(all(LIBRARY_FOLDERS_VARIABLE));
         let driver = existing(DRIVER.map(|folder| root.join(folder)));
 
         let mut toolkits = Vec::new();
@@ -150,7 +150,7 @@ mod tests {
     fn nothing_is_found_on_an_empty_machine() {
         let root = root(&[]);
         let folders =
-            find(&root, &[(FOLDERS_VARIABLE, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")]);
+            find(&root, &[(LIBRARY_FOLDERS_VARIABLE, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")]);
         assert!(folders.requested.is_empty() && folders.driver.is_empty());
         assert!(folders.toolkits.is_empty());
     }
@@ -169,7 +169,7 @@ mod tests {
         let variables = [
             ("CUDA_HOME", "opt/cuda"),
             ("VIRTUAL_ENV", "env"),
-            (FOLDERS_VARIABLE, "requested:gone:requested"),
+            (LIBRARY_FOLDERS_VARIABLE, "requested:gone:requested"),
         ];
         let folders = find(&root, &variables);
         assert_eq!(relative(&root, &folders.requested), ["requested"]);

@@ -38,6 +38,7 @@ mod nvrtc;
 mod peaks;
 mod staging;
 
+pub use folders::LIBRARY_FOLDERS_VARIABLE;
 pub use libraries::{CudaLibrary, load_libraries};
 pub use peaks::{measure_copy_rate, measure_product_rate};
 

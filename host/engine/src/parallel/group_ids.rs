@@ -11,8 +11,11 @@ pub(crate) struct GroupIds {
     pub pipeline: Option<Vec<u8>>,
 }
 
-/// Returns true if `LLEM_COMMUNICATOR=nccl` is set: then even a single rank uses NCCL, to try it on a machine with
-/// one GPU.
+/// Name of the environment variable that asks for NCCL if it is `nccl`. Then even a single rank uses NCCL, to try it on
+/// a machine with one GPU.
+pub const COMMUNICATOR_VARIABLE: &str = "LLEM_COMMUNICATOR";
+
+/// Returns true if [`COMMUNICATOR_VARIABLE`] asks for NCCL.
 pub(super) fn is_nccl_asked() -> bool {
-    std::env::var_os("LLEM_COMMUNICATOR").is_some_and(|value| value == "nccl")
+    std::env::var_os(COMMUNICATOR_VARIABLE).is_some_and(|value| value == "nccl")
 }

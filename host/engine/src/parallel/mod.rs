@@ -39,6 +39,7 @@ pub(crate) mod world;
 
 pub(crate) use communicator::{Communicator, Solo};
 pub(crate) use device_group::DeviceGroup;
+pub use group_ids::COMMUNICATOR_VARIABLE;
 pub use launch_environment::launcher_variables;
 pub(crate) use replica::{BatchMemory, Replica, ReplicaConfig};
 pub(crate) use shard::Shard;
