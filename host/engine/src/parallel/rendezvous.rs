@@ -57,17 +57,10 @@ impl LaunchEnvironment {
                 accept(&listener, until).map_err(|error| self.late(&missing(), &error))?;
             let Some(hello) = hello else { continue };
             if hello.size != self.size || hello.version != version() {
-                let refusal = format!(
-                    "rank {} is one of {} processes of llem {}, and rank 0 one of {} of llem {}: start all alike",
-                    hello.rank,
-                    hello.size,
-                    hello.version,
-                    self.size,
-                    version()
-                );
+                let refusal = LaunchRefusal::from(&LaunchMismatch { hello, size: self.size });
                 // The other process may be too old to read the message, so rank 0 reports it too.
                 let _ = write_message(&mut stream, &PeerAddresses::Err(refusal.clone()));
-                return Err(Error::Invalid(refusal));
+                return Err(refusal.into());
             }
             if hello.rank == 0 || arrived.iter().any(|(other, ..)| other.rank == hello.rank) {
                 return Err(Error::Invalid(format!(
@@ -103,7 +96,7 @@ impl LaunchEnvironment {
         first.set_read_timeout(Some(left(until))).map_err(|error| nobody(&error))?;
         // Rank 0 answers once all have come.
         let answer: PeerAddresses = read_message(&mut first).map_err(|error| nobody(&error))?;
-        let table = answer.map_err(Error::Invalid)?;
+        let table = answer?;
         // Only rank 0 needs to know the GPUs of the others.
         let arrived = |rank, stream| Arrived { rank, identity: None, stream };
         let mut streams = vec![arrived(0, first)];
@@ -146,7 +139,41 @@ struct Hello {
 }
 
 /// The answer of rank 0 once all have come: where the other ranks listen, from rank 1 on, or why rank 0 refuses.
-type PeerAddresses = std::result::Result<Vec<SocketAddr>, String>;
+type PeerAddresses = std::result::Result<Vec<SocketAddr>, LaunchRefusal>;
+
+/// Why rank 0 refuses a launch, as it tells the other rank. Its JSON is the sentence, because the other rank may have
+/// another version of llem, which knows other causes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{0}")]
+struct LaunchRefusal(String);
+
+impl From<&LaunchMismatch> for LaunchRefusal {
+    fn from(mismatch: &LaunchMismatch) -> Self {
+        Self(mismatch.to_string())
+    }
+}
+
+impl From<LaunchRefusal> for Error {
+    fn from(LaunchRefusal(sentence): LaunchRefusal) -> Self {
+        Self::Invalid(sentence)
+    }
+}
+
+/// A process has another version of llem than rank 0, or belongs to a launch of another size.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "rank {} is one of {} processes of llem {}, and rank 0 one of {size} of llem {}: start all alike",
+    .hello.rank,
+    .hello.size,
+    .hello.version,
+    version()
+)]
+struct LaunchMismatch {
+    /// What the process said of itself.
+    hello: Hello,
+    /// The number of processes, as rank 0 knows it.
+    size: usize,
+}
 
 /// A process that has connected.
 struct Arrived {
@@ -245,6 +272,15 @@ mod tests {
         assert_eq!(told.expect("all have come"), expected);
     }
 
+    /// Every version of llem reads this answer.
+    #[test]
+    fn the_answer_of_rank_0_is_addresses_or_a_sentence_in_json() {
+        let json = |answer: &PeerAddresses| serde_json::to_string(answer).expect("JSON");
+        let place = SocketAddr::from(([127, 0, 0, 1], 80));
+        assert_eq!(json(&Ok(vec![place])), r#"{"Ok":["127.0.0.1:80"]}"#);
+        assert_eq!(json(&Err(LaunchRefusal("no".to_owned()))), r#"{"Err":"no"}"#);
+    }
+
     #[test]
     fn another_version_is_refused_by_name_on_both_sides() {
         let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -268,7 +304,7 @@ mod tests {
             (other.join().expect("it ends"), refused)
         });
         let sentence = refused.err().expect("it is of another version").to_string();
-        assert_eq!(told, sentence);
+        assert_eq!(told.to_string(), sentence);
         let expected = format!("llem 0.0.9, and rank 0 one of 2 of llem {}", version());
         assert!(sentence.contains(&expected), "{sentence}");
     }
