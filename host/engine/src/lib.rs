@@ -62,7 +62,9 @@ pub use llem_compute::cuda::{
 pub use load::{LoadOptions, RANK_TIMEOUT};
 pub use model::Model;
 pub use model_info::ModelInfo;
-pub use parallel::{COMMUNICATOR_VARIABLE, Split, World, launcher_variables};
+pub use parallel::{
+    COMMUNICATOR_VARIABLE, CommunicationTimeError, Split, World, launcher_variables,
+};
 pub use peaks::{DevicePeaks, PeakRate, measure_peaks};
 pub use rank_info::RankInfo;
 pub use request::{PreparedRequest, Prompt, Request};

@@ -1,7 +1,8 @@
 //! A loaded model.
 
 use crate::{
-    Control, DeviceId, Error, LoadOptions, ModelInfo, Prompt, RankInfo, Result,
+    CommunicationTimeError, Control, DeviceId, Error, LoadOptions, ModelInfo, Prompt, RankInfo,
+    Result,
     adapters::AdapterRegistry,
     batch::ModelParts,
     cpu::{InstructionSet, threads::pool_threads},
@@ -302,10 +303,12 @@ impl Model {
 
     /// Returns for each rank the time that it has spent in communication since it was loaded, including waiting for
     /// others, or the reason why the time is not known.
-    pub fn communication_times(&mut self) -> Result<Vec<std::result::Result<Duration, String>>> {
+    pub fn communication_times(
+        &mut self,
+    ) -> Result<Vec<std::result::Result<Duration, CommunicationTimeError>>> {
         let time = |reply| match reply {
             Reply::Time(time) => time.map(Duration::from_nanos),
-            _ => Err("the rank did not tell".to_owned()),
+            _ => Err(CommunicationTimeError::NoTime),
         };
         Ok(self.all(&RankCommand::CommunicationTime)?.into_iter().map(time).collect())
     }

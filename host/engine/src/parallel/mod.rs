@@ -41,6 +41,7 @@ pub(crate) use communicator::{Communicator, Solo};
 pub(crate) use device_group::DeviceGroup;
 pub use group_ids::COMMUNICATOR_VARIABLE;
 pub use launch_environment::launcher_variables;
+pub use rank_command::CommunicationTimeError;
 pub(crate) use replica::{BatchMemory, Replica, ReplicaConfig};
 pub(crate) use shard::Shard;
 pub use split::Split;

@@ -4,7 +4,9 @@ use super::{
     Communicator, DeviceGroup, Shard,
     microbatches::{WORTH_CUTTING, microbatches},
     nccl_init::NcclInit,
-    rank_command::{Attach, AttachedPart, KvCopy, LoadedPart, RankCommand, Reply},
+    rank_command::{
+        Attach, AttachedPart, CommunicationTimeError, KvCopy, LoadedPart, RankCommand, Reply,
+    },
     rank_device::DevicePart,
 };
 use crate::{
@@ -163,7 +165,8 @@ impl Rank {
             RankCommand::Synchronize => self.synchronize()?,
             RankCommand::CommunicationTime => {
                 let time = self.communication_time().map(|time| time.as_nanos() as u64);
-                return Ok(Reply::Time(time.map_err(|error| error.to_string())));
+                let time = time.map_err(|error| CommunicationTimeError::Rank(error.to_string()));
+                return Ok(Reply::Time(time));
             }
         }
         Ok(Reply::Done)

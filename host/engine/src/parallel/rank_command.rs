@@ -103,7 +103,7 @@ pub(crate) enum Reply {
     Reserved(usize),
     Attached(AttachedPart),
     /// Time spent in communication so far, in ns, or the reason why it is not known.
-    Time(std::result::Result<u64, String>),
+    Time(std::result::Result<u64, CommunicationTimeError>),
     /// The command failed.
     Failed {
         /// The error's message.
@@ -111,6 +111,17 @@ pub(crate) enum Reply {
         /// Whether the user's input caused the failure.
         is_input: bool,
     },
+}
+
+/// Why the time that a rank has spent in communication is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum CommunicationTimeError {
+    /// The rank could not read the time from its device. The text is the cause, as the rank reports it.
+    #[error("{0}")]
+    Rank(String),
+    /// The rank replied with something else.
+    #[error("the rank did not tell")]
+    NoTime,
 }
 
 /// What a rank has loaded of a model.
