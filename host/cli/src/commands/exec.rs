@@ -142,10 +142,15 @@ impl ExecArgs {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// An option is not a name with a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write it as NAME=VALUE")]
+struct PairError;
+
+fn pair(text: &str) -> Result<(String, String), PairError> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE".to_owned()),
+        _ => Err(PairError),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The options of `llem exec` for the models that it grants.
 
-use super::{ModelArgs, parse, positive};
-use crate::untrusted::line;
+use super::{ModelArgs, ValueError, parse, positive};
 use llem_engine::{DType, DeviceId, ModelSource};
 use llem_runtime::{AdapterGrant, DEFAULT_MODEL, Error, ModelGrant, ModelGrants, split_name};
 use std::{fmt::Display, str::FromStr};
@@ -114,9 +113,9 @@ fn value_for<T: Copy>(given: &[NamedValue<T>], name: &str) -> Option<T> {
 }
 
 /// Parses `[NAME=]VALUE`.
-fn parse_named<T: FromStr<Err: Display>>(text: &str) -> Result<NamedValue<T>, String> {
+fn parse_named<T: FromStr<Err: Display>>(text: &str) -> Result<NamedValue<T>, ValueError<T::Err>> {
     let (name, rest) = split_name(text);
-    let value = rest.parse().map_err(|error: T::Err| line(&error.to_string()))?;
+    let value = parse(rest)?;
     Ok(NamedValue { name, value })
 }
 

@@ -26,7 +26,9 @@ use llem_engine::{
     cpu::InstructionSet,
 };
 use llem_meter::{PowerModel, SAMPLE_PERIOD};
-use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr, sync::Arc, time::Duration,
+};
 
 /// The allowed sample periods in milliseconds. A shorter one costs more than it tells, and with a longer one a counter
 /// may wrap unseen.
@@ -217,6 +219,11 @@ fn compiled_cache() -> Option<PathBuf> {
     cache().map(|folder| folder.join("compiled"))
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| line(&error.to_string()))
+/// An option's value cannot be parsed. The sentence is the cause's, made safe to print, because it may quote the option.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", line(&.0.to_string()))]
+struct ValueError<E: Display>(E);
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, ValueError<T::Err>> {
+    text.parse().map_err(ValueError)
 }

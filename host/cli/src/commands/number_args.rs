@@ -2,25 +2,33 @@
 
 use std::ops::RangeInclusive;
 
+/// An option is not a number within its range.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("give a number from {} to {} {unit}", .range.start(), .range.end())]
+pub(super) struct RangeError {
+    range: RangeInclusive<f64>,
+    unit: &'static str,
+}
+
+/// An option is not a whole number of at least 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give a whole number, at least 1")]
+pub(super) struct CountError;
+
 /// Makes a parser for numbers within a range.
 pub(super) fn within(
     range: RangeInclusive<f64>,
     unit: &'static str,
-) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+) -> impl Fn(&str) -> Result<f64, RangeError> + Clone + Send + Sync + 'static {
     move |text| {
         let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| {
-            format!("give a number from {} to {} {unit}", range.start(), range.end())
-        })
+        number.ok_or_else(|| RangeError { range: range.clone(), unit })
     }
 }
 
 /// Parses a whole number of at least 1.
-pub(super) fn positive(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|count| *count > 0)
-        .ok_or_else(|| "give a whole number, at least 1".to_owned())
+pub(super) fn positive(text: &str) -> Result<usize, CountError> {
+    text.parse().ok().filter(|count| *count > 0).ok_or(CountError)
 }
 
 #[cfg(test)]
@@ -32,7 +40,7 @@ mod tests {
         let seconds = within(1e-3..=1e9, "s");
         assert_eq!(seconds("1.5"), Ok(1.5));
         for text in ["0", "-1", "1e10", "NaN", "x", ""] {
-            let refused = seconds(text).expect_err("refused");
+            let refused = seconds(text).expect_err("refused").to_string();
             assert_eq!(refused, "give a number from 0.001 to 1000000000 s", "{text}");
         }
     }
