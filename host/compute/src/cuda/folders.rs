@@ -149,8 +149,10 @@ mod tests {
     #[test]
     fn nothing_is_found_on_an_empty_machine() {
         let root = root(&[]);
-        let folders =
-            find(&root, &[(LIBRARY_FOLDERS_VARIABLE, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")]);
+        let folders = find(
+            &root,
+            &[(LIBRARY_FOLDERS_VARIABLE, "gone"), ("CUDA_HOME", "gone"), ("PATH", "bin")],
+        );
         assert!(folders.requested.is_empty() && folders.driver.is_empty());
         assert!(folders.toolkits.is_empty());
     }
