@@ -72,4 +72,4 @@ pub use sampling::{LogitsRow, Sampling, TokenLogit};
 pub use score::{OnScore, Score, ScoreRequest, ScoreWork, Scoring};
 pub use shares::{SequenceRows, StepShare, sequence_operations, step_shares};
 pub use text_tools::TextTools;
-pub use tokenizer::{SpecialToken, SpecialTokens, TokenizerFacts};
+pub use tokenizer::{SpecialToken, TokenizerFacts};

@@ -98,7 +98,7 @@ pub use window::{DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentReco
 /// ```
 /// assert_eq!(llem_record::date(1_795_861_800), "2026-11-28T10:30:00Z");
 /// ```
-pub fn date(unix_seconds: u64) -> String {
-    let moment = jiff::Timestamp::from_second(unix_seconds as i64);
+pub fn date(unix_seconds: i64) -> String {
+    let moment = jiff::Timestamp::from_second(unix_seconds);
     moment.map_or_else(|_| unix_seconds.to_string(), |moment| moment.to_string())
 }

@@ -134,8 +134,7 @@ pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Erro
 
 /// Formats a moment, in nanoseconds since 1970-01-01 UTC, for the record: RFC 3339, UTC, in whole seconds.
 pub(crate) fn moment(unix_ns: i64) -> String {
-    let moment = jiff::Timestamp::from_nanosecond(i128::from(unix_ns)).unwrap_or_default();
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    crate::date(unix_ns.div_euclid(1_000_000_000))
 }
 
 fn given_folder(folder: &Path) -> Result<PathBuf, Error> {

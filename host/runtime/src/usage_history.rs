@@ -4,7 +4,7 @@
 //! devices, even if they hold nothing when the window closes.
 
 use llem_meter::{ClosedWindow, EnergyTotal};
-use llem_quantity::{Cause, Unavailable};
+use llem_quantity::Unavailable;
 use std::{collections::BTreeSet, time::Instant};
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct ModelUse {
     number: Option<u64>,
     devices: Vec<String>,
     /// Why not all of its devices can be measured from here.
-    unmeasured: Option<String>,
+    unmeasured: Option<Unavailable>,
 }
 
 /// What was in use at some time between two moments.
@@ -38,7 +38,7 @@ pub(crate) struct Usage {
     /// The numbers of the open batches.
     pub batches: Vec<u64>,
     /// Why not all devices can be measured from here.
-    pub unmeasured: Option<String>,
+    pub unmeasured: Option<Unavailable>,
     /// Whether a model was loaded or dropped between the two moments.
     pub has_changed: bool,
 }
@@ -49,7 +49,6 @@ impl Usage {
     pub(crate) fn total(&self, span: &ClosedWindow) -> EnergyTotal {
         let mut total = span.total(&self.devices);
         if let Some(reason) = &self.unmeasured {
-            let reason = Unavailable::new(Cause::NotVisible, reason.clone());
             total.energy = Err(reason.clone());
             total.covers.clear();
             total.cpu = Err(reason.clone());
@@ -102,7 +101,7 @@ impl UsageHistory {
         loading: usize,
         number: u64,
         devices: Vec<String>,
-        unmeasured: Option<String>,
+        unmeasured: Option<Unavailable>,
     ) {
         if let Some(held) = self.models.get_mut(loading) {
             held.what = ModelUse { number: Some(number), devices, unmeasured };

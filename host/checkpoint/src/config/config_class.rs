@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 /// A config class of transformers 5, as far as this crate needs it.
 #[derive(Debug)]
-pub struct ConfigClass {
+pub(crate) struct ConfigClass {
     /// The value of `model_type` in the class's files.
     pub model_type: &'static str,
     /// The name of the config class, such as `LlamaConfig`.
@@ -36,7 +36,10 @@ impl ConfigClass {
     ///
     /// # Errors
     /// Returns an error if a value has the wrong type, or requests what this version cannot compute.
-    pub fn read(&self, json: &Map<String, Value>) -> Result<Map<String, Value>, ConfigError> {
+    pub(crate) fn read(
+        &self,
+        json: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, ConfigError> {
         for refused in common_fields::REFUSED.iter().chain(self.refused) {
             refused.check(json)?;
         }
@@ -46,7 +49,7 @@ impl ConfigClass {
 
     /// Returns a warning for each field of a file that is unknown for this class and for the published files of its
     /// family.
-    pub fn warnings(&self, json: &Map<String, Value>) -> Vec<String> {
+    pub(crate) fn warnings(&self, json: &Map<String, Value>) -> Vec<String> {
         let unknown = json.keys().filter(|name| !self.knows(name));
         let sentence = |name: &String| {
             format!("config.json: {} has no field {name}, which has no effect here", self.name)
@@ -64,7 +67,7 @@ impl ConfigClass {
     }
 
     /// Returns the class's name of a field of [`super::Config`].
-    pub fn name_of(&self, target: &'static str) -> &'static str {
+    pub(crate) fn name_of(&self, target: &'static str) -> &'static str {
         self.fields.iter().find(|field| field.target == target).map_or(target, |field| field.name)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// A field that is read into [`super::Config`].
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub(crate) struct Field {
     /// The name in the class.
     pub name: &'static str,
     /// Other names of the field, from the class's `attribute_map`. If a file has several of them, the last one in this
@@ -21,7 +21,7 @@ pub struct Field {
 
 /// A field that must be true, or must be false, by Python's rules of truth.
 #[derive(Clone, Copy, Debug)]
-pub struct RefusedField {
+pub(crate) struct RefusedField {
     /// The name in the class.
     pub name: &'static str,
     /// The value that is accepted.
@@ -33,7 +33,7 @@ pub struct RefusedField {
 /// A field whose value has the wrong type.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} is {value} and must be {expected}{}", if *nullable { ", or null" } else { "" })]
-pub struct FieldTypeError {
+pub(crate) struct FieldTypeError {
     /// The name of the field in the file, with the names of the objects around it.
     name: String,
     /// The value, as messages show it.
@@ -59,7 +59,7 @@ impl FieldTypeError {
 /// A [`RefusedField`] whose value requests what this version cannot compute.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} is {value}: {meaning}")]
-pub struct RefusedValueError {
+pub(crate) struct RefusedValueError {
     /// The name of the field.
     name: &'static str,
     /// The value, as messages show it.
@@ -97,47 +97,47 @@ impl Field {
     }
 
     /// A field with a whole number from 0.
-    pub const fn whole(name: &'static str, default: u64) -> Self {
+    pub(crate) const fn whole(name: &'static str, default: u64) -> Self {
         Self::new(name, FieldType::Whole, DefaultValue::Whole(default))
     }
 
     /// A field with a whole number from 0. If it is absent, the class computes the value or needs none.
-    pub const fn optional_whole(name: &'static str) -> Self {
+    pub(crate) const fn optional_whole(name: &'static str) -> Self {
         Self::new(name, FieldType::Whole, DefaultValue::Null)
     }
 
     /// A field with a finite number.
-    pub const fn number(name: &'static str, default: f64) -> Self {
+    pub(crate) const fn number(name: &'static str, default: f64) -> Self {
         Self::new(name, FieldType::Number, DefaultValue::Number(default))
     }
 
     /// A field with a finite number. If it is absent, the model needs none.
-    pub const fn optional_number(name: &'static str) -> Self {
+    pub(crate) const fn optional_number(name: &'static str) -> Self {
         Self::new(name, FieldType::Number, DefaultValue::Null)
     }
 
     /// A field with `true` or `false`.
-    pub const fn flag(name: &'static str, default: bool) -> Self {
+    pub(crate) const fn flag(name: &'static str, default: bool) -> Self {
         Self::new(name, FieldType::Flag, DefaultValue::Flag(default))
     }
 
     /// A field with a string.
-    pub const fn text(name: &'static str, default: &'static str) -> Self {
+    pub(crate) const fn text(name: &'static str, default: &'static str) -> Self {
         Self::new(name, FieldType::Text, DefaultValue::Text(default))
     }
 
     /// A field with a list of whole numbers from 0. If it is absent, there are none.
-    pub const fn whole_list(name: &'static str) -> Self {
+    pub(crate) const fn whole_list(name: &'static str) -> Self {
         Self::new(name, FieldType::WholeList, DefaultValue::Null)
     }
 
     /// A field with a string for each layer. If it is absent, the class has a rule.
-    pub const fn text_list(name: &'static str) -> Self {
+    pub(crate) const fn text_list(name: &'static str) -> Self {
         Self::new(name, FieldType::TextList, DefaultValue::Null)
     }
 
     /// The field `eos_token_id`. `default` is the class's default.
-    pub const fn end_of_text(default: Option<u64>) -> Self {
+    pub(crate) const fn end_of_text(default: Option<u64>) -> Self {
         let default = match default {
             Some(id) => DefaultValue::Whole(id),
             None => DefaultValue::Null,
@@ -146,27 +146,27 @@ impl Field {
     }
 
     /// Allows `null` as the field's value, whatever its default is.
-    pub const fn or_null(self) -> Self {
+    pub(crate) const fn or_null(self) -> Self {
         Self { nullable: true, ..self }
     }
 
     /// Adds other names of the field. The last one wins over all others.
-    pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+    pub(crate) const fn aliases(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
 
     /// Sets the name that [`super::Config`] has for the field.
-    pub const fn target(self, target: &'static str) -> Self {
+    pub(crate) const fn target(self, target: &'static str) -> Self {
         Self { target, ..self }
     }
 
     /// Returns all names of the field. If a file has several, the last one wins.
-    pub fn spellings(&self) -> impl DoubleEndedIterator<Item = &'static str> {
+    pub(crate) fn spellings(&self) -> impl DoubleEndedIterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
     /// Reads the field's value in a file.
-    pub fn read(&self, json: &Map<String, Value>) -> Result<Value, FieldTypeError> {
+    pub(crate) fn read(&self, json: &Map<String, Value>) -> Result<Value, FieldTypeError> {
         let mut result = self.default.value();
         for name in self.spellings() {
             let Some(value) = json.get(name) else { continue };
@@ -182,17 +182,17 @@ impl Field {
 
 impl RefusedField {
     /// A field that must be absent, null, false, 0 or empty.
-    pub const fn unless_false(name: &'static str, meaning: &'static str) -> Self {
+    pub(crate) const fn unless_false(name: &'static str, meaning: &'static str) -> Self {
         Self { name, accepted: false, meaning }
     }
 
     /// A field that must be absent or true.
-    pub const fn unless_true(name: &'static str, meaning: &'static str) -> Self {
+    pub(crate) const fn unless_true(name: &'static str, meaning: &'static str) -> Self {
         Self { name, accepted: true, meaning }
     }
 
     /// Checks the field's value in a file.
-    pub fn check(&self, json: &Map<String, Value>) -> Result<(), RefusedValueError> {
+    pub(crate) fn check(&self, json: &Map<String, Value>) -> Result<(), RefusedValueError> {
         match json.get(self.name) {
             Some(value) if is_true(value) != self.accepted => Err(RefusedValueError {
                 name: self.name,

@@ -124,7 +124,7 @@ pub struct Config {
 
 /// Why the fields of a `config.json` cannot be read by their class.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A value has the wrong type.
     #[error(transparent)]
     FieldType(#[from] FieldTypeError),

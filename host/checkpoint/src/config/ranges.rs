@@ -18,7 +18,7 @@ const MAX_POSITIONS: usize = u32::MAX as usize;
 
 /// Why the numbers of a `config.json` are refused. Fields have the names of their class.
 #[derive(Debug, thiserror::Error)]
-pub enum RangeError {
+pub(crate) enum RangeError {
     /// A whole number is too small or too large.
     #[error("{name} is {value} and must be from {least} to {most}")]
     OutOfRange {
@@ -85,7 +85,7 @@ pub(crate) fn check_range(
 
 impl Config {
     /// Checks that the numbers are in range and consistent.
-    pub fn check(&self, class: &ConfigClass) -> Result<(), RangeError> {
+    pub(crate) fn check(&self, class: &ConfigClass) -> Result<(), RangeError> {
         let head_dim = match self.head_dim {
             Some(_) => "head_dim",
             None => "hidden_size / num_attention_heads",

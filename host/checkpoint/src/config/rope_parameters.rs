@@ -50,7 +50,7 @@ pub struct RopeParameters {
 
 /// Why the parameters of rotary embeddings cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum RopeParametersError {
+pub(crate) enum RopeParametersError {
     /// A value has the wrong type.
     #[error(transparent)]
     FieldType(#[from] FieldTypeError),
@@ -87,7 +87,7 @@ pub enum RopeParametersError {
 
 /// How a class describes the rotary embeddings of its layers.
 #[derive(Debug)]
-pub enum RopeRule {
+pub(crate) enum RopeRule {
     /// The model has learned positions and no rotary embedding.
     Learned,
     /// All layers have the same rotary embedding.
@@ -98,7 +98,7 @@ pub enum RopeRule {
 
 /// The fields by which a class describes the one rotary embedding of all its layers.
 #[derive(Debug)]
-pub struct RopeFields {
+pub(crate) struct RopeFields {
     /// The name of the base's field beside the object, and its default.
     pub theta: (&'static str, f64),
     /// The name of the rotated share's field beside the object, and its default. `None` if whole heads are rotated.
@@ -111,7 +111,7 @@ pub struct RopeFields {
 
 impl RopeFields {
     /// Describes the fields of most classes: the base is in `rope_theta`, and whole heads are rotated.
-    pub const fn new(default_theta: f64) -> Self {
+    pub(crate) const fn new(default_theta: f64) -> Self {
         let theta = ("rope_theta", default_theta);
         Self { theta, share: None, original: None, is_longrope: false }
     }
@@ -131,7 +131,7 @@ const SHARE: &str = "partial_rotary_factor";
 
 impl RopeRule {
     /// Returns the names of the fields that are read, or are known to have no effect.
-    pub fn names(&self) -> Vec<&'static str> {
+    pub(crate) fn names(&self) -> Vec<&'static str> {
         let mut names = match self {
             Self::Learned => return Vec::new(),
             Self::Shared(rope) => vec![rope.theta.0, rope.share.map_or(SHARE, |(name, _)| name)],
@@ -146,7 +146,7 @@ impl RopeRule {
     ///
     /// # Errors
     /// Returns an error if a field has the wrong type, or does not fit the family.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         json: &Map<String, Value>,
         positions: usize,

@@ -180,7 +180,7 @@ fn print_device(
             "{} TFLOP/s; copy {} GB/s (measured {})",
             products.join(", "),
             significant(measured.bandwidth.value / 1e9),
-            llem_record::date(measured.measured_at)
+            llem_record::date(measured.measured_at as i64)
         );
         print_field("reached", text)?;
     }

@@ -195,7 +195,7 @@ fn convert_measured(measured: PeakMeasurement) -> devices::Peaks {
         Some(devices::Peak { dtype: dtype.to_string(), rate: reading(Ok(rate)) })
     });
     devices::Peaks {
-        origin: format!("measured {}", llem_record::date(measured.measured_at)),
+        origin: format!("measured {}", llem_record::date(measured.measured_at as i64)),
         products: products.collect(),
         bandwidth: reading(Ok(measured.bandwidth)),
     }

@@ -6,6 +6,7 @@ use crate::{
     usage_history::{Usage, UsageHistory},
 };
 use llem_meter::ClosedWindow;
+use llem_quantity::Unavailable;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl Engines {
         loading: usize,
         thread: &mut EngineThread,
         devices: Vec<String>,
-        unmeasured: Option<String>,
+        unmeasured: Option<Unavailable>,
     ) {
         let mut all = self.all();
         thread.number = all.models;

@@ -28,6 +28,7 @@ use crate::{
 };
 use llem_engine::{ModelInfo, RankInfo};
 use llem_meter::{Clock, Meter};
+use llem_quantity::{Cause, Unavailable};
 use llem_record::{Build, Host};
 use std::{
     collections::BTreeSet,
@@ -167,9 +168,10 @@ impl RunContext {
 }
 
 /// Why not all devices of a model can be measured from here, if so.
-fn unmeasured(info: &ModelInfo) -> Option<String> {
+fn unmeasured(info: &ModelInfo) -> Option<Unavailable> {
     let elsewhere = info.other_machine();
     let elsewhere =
         elsewhere.map(|machine| format!("ranks on {machine} are not measured from here"));
-    elsewhere.or_else(|| info.explain_indistinct_gpus())
+    let reason = elsewhere.or_else(|| info.explain_indistinct_gpus());
+    reason.map(|reason| Unavailable::new(Cause::NotVisible, reason))
 }

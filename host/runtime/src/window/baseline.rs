@@ -159,7 +159,7 @@ impl RunContext {
             holds_model: Some(idle.holds_model),
         });
         self.output.write_host_event(Event::Baseline(BaselineRecord {
-            measured_at: llem_record::date(dated.measured_at),
+            measured_at: llem_record::date(dated.measured_at as i64),
             wall_ns: dated.length.as_nanos() as u64,
             from_earlier_run: dated.from_earlier_run,
             power: records.collect(),
