@@ -108,9 +108,9 @@ pub(crate) fn run(
         }
     };
     until_none_is_left(PassKind::Prefill);
-    let prefilled = Instant::now();
+    let prefilled = llem_clock::now();
     until_none_is_left(PassKind::Decode);
-    let finished = Instant::now();
+    let finished = llem_clock::now();
     let completions = sequences.into_iter().map(Sequence::into_completion).collect();
     Generation { completions, submitted, tokenized, prefilled, finished, failure }
 }

@@ -59,7 +59,7 @@ pub use llem_compute::cpu;
 pub use llem_compute::cuda::{
     CudaLibrary as GpuLibrary, LIBRARY_FOLDERS_VARIABLE, load_libraries as gpu_libraries,
 };
-pub use load::{LoadOptions, RANK_TIMEOUT};
+pub use load::{LoadOptions, RANK_TIMEOUT, SyntheticPasses};
 pub use model::Model;
 pub use model_info::ModelInfo;
 pub use parallel::{

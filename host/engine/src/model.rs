@@ -21,10 +21,7 @@ use llem_checkpoint::{
     chat::{ChatTemplate, Conversation, DateTime},
     tokenizer::Tokenizer,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// A loaded model that is ready to run.
 ///
@@ -70,7 +67,7 @@ impl Model {
     /// The model does not exist, one of its files is missing or malformed, the options do not fit the model or the
     /// machine, or a rank fails.
     pub fn load(options: &LoadOptions) -> Result<Self> {
-        let started = Instant::now();
+        let started = llem_clock::now();
         InstructionSet::check()?;
         let places = match &options.world {
             Some(world) => vec![world.device(options.device); options.ranks()?],
@@ -101,6 +98,10 @@ impl Model {
             local_ranks: on_cpu.max(1),
             threads: options.threads,
             latency: checkpoint.latency,
+            synthetic: options.synthetic.clone().map(|passes| {
+                let key = passes.model_key(options.seed, &checkpoint.identity.digest);
+                (passes, key)
+            }),
         };
         let replicas = match &options.world {
             Some(world) => vec![world.lead(&mut config, options)?],
@@ -127,6 +128,12 @@ impl Model {
                 weight_bytes: part.bytes,
             }
         });
+        let mut digest_time = checkpoint.identity.time;
+        if let Some(passes) = &options.synthetic {
+            // Hashing files takes real time, which is no part of a synthetic host.
+            digest_time = Duration::ZERO;
+            passes.clock.advance(passes.load);
+        }
         let counted = &loaded[..options.split.ranks_of_replica()];
         let info = ModelInfo {
             architecture: checkpoint.architecture,
@@ -137,8 +144,8 @@ impl Model {
             split: options.split,
             ranks: ranks.collect(),
             has_tokenizer: checkpoint.tokenizer.is_some(),
-            load_time: started.elapsed().saturating_sub(checkpoint.identity.time),
-            digest_time: checkpoint.identity.time,
+            load_time: llem_clock::elapsed(started).saturating_sub(digest_time),
+            digest_time,
             source: checkpoint.source,
             digest: checkpoint.identity.digest,
             files: checkpoint.identity.files,

@@ -25,7 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What a sequence starts from.
@@ -172,9 +172,9 @@ impl Model {
     /// far.
     pub fn run(&mut self, prepared: PreparedRequest, control: &Control<'_>) -> Result<Generation> {
         let PreparedRequest { request, adapters } = prepared;
-        let submitted = Instant::now();
+        let submitted = llem_clock::now();
         let prompts = self.tokens_of(&request.prompts)?;
-        let tokenized = Instant::now();
+        let tokenized = llem_clock::now();
         let (parts, replicas) = self.split();
         let count = replicas.len().min(prompts.len());
         let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
@@ -204,7 +204,7 @@ impl Model {
     ) -> Result<()> {
         let mut failed = None;
         for completion in completions {
-            let began = Instant::now();
+            let began = llem_clock::now();
             match self
                 .has_tokenizer()
                 .then(|| self.detokenize(&completion.tokens, false))
@@ -213,7 +213,7 @@ impl Model {
                 Ok(text) => completion.text = text,
                 Err(error) => failed = failed.or(Some(error)),
             }
-            completion.detokenize_time = began.elapsed();
+            completion.detokenize_time = llem_clock::elapsed(began);
         }
         failed.map_or(Ok(()), Err)
     }

@@ -42,7 +42,7 @@ fn open(model: &mut Model, prefill_chunk: usize) -> Batch {
 }
 
 fn submit(batch: &mut Batch, model: &Model, request: &Request) -> Vec<u64> {
-    let submitted = batch.submit(model, request, Instant::now(), None).unwrap();
+    let submitted = batch.submit(model, request, llem_clock::now(), None).unwrap();
     submitted.iter().map(|one| one.name).collect()
 }
 
@@ -367,7 +367,7 @@ fn what_contradicts_itself_is_refused() {
     }
     let both = Request { caller_chooses: true, given: vec![vec![1]], ..asked };
     let mut batch = open(&mut model, 5);
-    let error = batch.submit(&model, &both, Instant::now(), None).unwrap_err().to_string();
+    let error = batch.submit(&model, &both, llem_clock::now(), None).unwrap_err().to_string();
     assert!(error.starts_with("tokens are given, so that there is nothing"), "{error}");
 }
 

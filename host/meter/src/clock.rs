@@ -23,7 +23,7 @@ impl Clock {
     /// Starts a clock, which shows 0 now.
     pub fn start() -> Self {
         let read = || {
-            let (before, wall, after) = (Instant::now(), SystemTime::now(), Instant::now());
+            let (before, wall, after) = (llem_clock::now(), SystemTime::now(), llem_clock::now());
             let gap = after.duration_since(before);
             // The wall clock was read between the two monotonic readings.
             (gap, Self { epoch: before + gap / 2, unix_ns: unix_ns(wall) })
@@ -37,7 +37,7 @@ impl Clock {
 
     /// Returns the nanoseconds since the start.
     pub fn now(&self) -> u64 {
-        self.at(Instant::now())
+        self.at(llem_clock::now())
     }
 
     /// Returns the nanoseconds from the start to a moment; 0 for a moment before the start.

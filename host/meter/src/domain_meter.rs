@@ -9,6 +9,7 @@ use crate::{
     processor::CpuTime,
     sources::{
         Counter, CounterValue, Instrument, MeteredDomain, Sensor, declared::DeclaredPowerReader,
+        synthetic::SyntheticReader,
     },
     tick_counter::{CounterSnapshot, TickCounter},
     uncertain_value::UncertainValue,
@@ -31,6 +32,7 @@ pub(crate) struct DomainMeter {
     counter: Option<CounterReader>,
     sensor: Option<SensorReader>,
     declared: Option<DeclaredPowerReader>,
+    synthetic: Option<SyntheticReader>,
 }
 
 struct CounterReader {
@@ -53,6 +55,7 @@ pub(crate) struct DomainSnapshot {
     counter: Option<(CounterSnapshot, Faults)>,
     integral: Option<(IntegralSnapshot, Faults)>,
     processor: Option<Result<CpuTime, Unavailable>>,
+    given: Option<Knot>,
 }
 
 impl DomainMeter {
@@ -68,17 +71,21 @@ impl DomainMeter {
             sensor,
             faults: Faults::default(),
         };
-        let (counter, sensor, declared) = match metered.instrument {
-            Instrument::Counter(counter) => (Some(counter_reader(counter)), None, None),
+        let id = Arc::new(metered.id);
+        let mut meter = Self { id, counter: None, sensor: None, declared: None, synthetic: None };
+        match metered.instrument {
+            Instrument::Counter(counter) => meter.counter = Some(counter_reader(counter)),
             Instrument::Both(counter, sensor) => {
-                (Some(counter_reader(counter)), Some(sensor_reader(sensor)), None)
+                meter.counter = Some(counter_reader(counter));
+                meter.sensor = Some(sensor_reader(sensor));
             }
-            Instrument::Sensor(sensor) => (None, Some(sensor_reader(sensor)), None),
+            Instrument::Sensor(sensor) => meter.sensor = Some(sensor_reader(sensor)),
             Instrument::Declared(declared) => {
-                (None, None, Some(DeclaredPowerReader::new(declared)))
+                meter.declared = Some(DeclaredPowerReader::new(declared));
             }
-        };
-        Self { id: Arc::new(metered.id), counter, sensor, declared }
+            Instrument::Synthetic(synthetic) => meter.synthetic = Some(synthetic),
+        }
+        meter
     }
 
     /// Returns the source of the domain's energy.
@@ -86,6 +93,7 @@ impl DomainMeter {
         match (&self.counter, &self.sensor) {
             (Some(reader), _) => reader.counter.source(),
             (None, Some(_)) => Source::NvmlPower,
+            (None, None) if self.synthetic.is_some() => Source::Simulated,
             (None, None) => Source::Modelled,
         }
     }
@@ -101,6 +109,15 @@ impl DomainMeter {
         if let Some(declared) = &mut self.declared {
             declared.read_if_due(clock());
         }
+        if let Some(synthetic) = &mut self.synthetic {
+            synthetic.read(clock());
+        }
+    }
+
+    /// Returns the known points of a synthetic host's energy since the last call, each with the mean power since the point
+    /// before, W. Every other meter is sampled by the sampler's thread and returns nothing.
+    pub(crate) fn take_fresh(&mut self) -> Vec<(Knot, f64)> {
+        self.synthetic.as_mut().map_or_else(Vec::new, SyntheticReader::take_fresh)
     }
 
     /// Keeps all readings from `moment` on, for [`DomainMeter::curve`], until another moment is set. Older readings are
@@ -114,6 +131,9 @@ impl DomainMeter {
         if let Some(declared) = &mut self.declared {
             declared.retain_from(moment);
         }
+        if let Some(synthetic) = &mut self.synthetic {
+            synthetic.retain_from(moment);
+        }
     }
 
     /// Returns the state at `at`. The meter must have just been read.
@@ -126,6 +146,7 @@ impl DomainMeter {
                 .as_ref()
                 .and_then(|it| Some((it.integral.snapshot(at)?, it.faults.clone()))),
             processor: self.declared.as_ref().map(DeclaredPowerReader::read),
+            given: self.synthetic.as_ref().map(|it| it.position(at)),
         }
     }
 
@@ -140,6 +161,9 @@ impl DomainMeter {
 
     /// Returns the joules from the first reading to the last one. A declared model has no such total.
     pub(crate) fn total(&self) -> Option<f64> {
+        if let Some(synthetic) = &self.synthetic {
+            return Some(synthetic.total());
+        }
         match (&self.counter, &self.sensor) {
             (Some(reader), _) => Some(reader.ticks.total()),
             (None, sensor) => sensor.as_ref().map(|reader| reader.integral.total()),
@@ -160,7 +184,7 @@ impl DomainMeter {
     }
 
     /// Returns the time between two updates, s: observed if enough ticks were seen, otherwise nominal. A declared model
-    /// has no period.
+    /// and a synthetic host have no period.
     pub(crate) fn period(&self) -> Option<Quantity> {
         let nominal = |seconds: Seconds| {
             // A window's end may fall anywhere within the period: a rectangular distribution (GUM 4.3.7).
@@ -185,6 +209,10 @@ impl DomainMeter {
         let quantity = |energy: UncertainValue, source| {
             Quantity::new(energy.value, energy.uncertainty, "J", source)
         };
+        if let (Some(before), Some(after)) = (from.given, to.given) {
+            let energy = Quantity::exact(after.joules - before.joules, "J", Source::Simulated);
+            return (Ok(energy), None);
+        }
         let integrated = self.integrated(from, to);
         if let Some(reader) = &self.counter {
             let counted = reader.between(from, to);
@@ -209,6 +237,9 @@ impl DomainMeter {
 
     /// Returns the energy until a moment, counted from the first reading. Returns `None` if too little has been read.
     pub(crate) fn position(&self, at: Seconds) -> Option<Knot> {
+        if let Some(synthetic) = &self.synthetic {
+            return Some(synthetic.position(at));
+        }
         match (&self.counter, &self.declared, &self.sensor) {
             (Some(reader), ..) => reader.ticks.position(at),
             (None, Some(declared), _) => declared.position(at),
@@ -218,6 +249,9 @@ impl DomainMeter {
 
     /// Returns the last moment until which the energy is known rather than estimated.
     pub(crate) fn known_until(&self) -> Option<Seconds> {
+        if let Some(synthetic) = &self.synthetic {
+            return Some(synthetic.known_until());
+        }
         match (&self.counter, &self.declared, &self.sensor) {
             (Some(reader), ..) => reader.ticks.known_until(),
             (None, Some(declared), _) => declared.known_until(),
@@ -227,6 +261,9 @@ impl DomainMeter {
 
     /// Returns the known points of the energy curve after `from` and before `to`.
     pub(crate) fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
+        if let Some(synthetic) = &self.synthetic {
+            return synthetic.knots(from.at, to);
+        }
         match (&self.counter, &self.declared, &self.sensor) {
             (Some(reader), ..) => reader.ticks.knots(from, to),
             (None, Some(declared), _) => declared.knots(from, to),
@@ -267,6 +304,11 @@ impl DomainMeter {
         from: &DomainSnapshot,
         to: &DomainSnapshot,
     ) -> Result<Curve, Unavailable> {
+        if let (Some(synthetic), Some(before), Some(after)) =
+            (&self.synthetic, from.given, to.given)
+        {
+            return Ok(synthetic.curve(before, after));
+        }
         if let Some(reader) = &self.counter {
             let (Some((first, before)), Some((last, _))) = (&from.counter, &to.counter) else {
                 return Err(not_read());

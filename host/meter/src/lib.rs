@@ -20,6 +20,7 @@
 //! - [`ClosedWindow`]: what a window measured, with [`DeviceEnergy`] for each [`DomainId`]
 //! - [`EnergyTotal`]: a sum over devices that says what it covers
 //! - [`PowerModel`]: a declared model for a processor without a counter
+//! - [`SyntheticPower`]: the given energy of a synthetic host, in virtual time
 //! - [`ContinuousWindow`] and [`DomainCurves`]: energy of parts of a window
 //!
 //! # Example
@@ -96,6 +97,7 @@ pub use sampler::{SamplerCost, Sink, thread_busy_nanoseconds};
 pub use sources::{
     declared::{InvalidPowerModel, PowerModel},
     nvml::cuda_device_uuids,
+    synthetic::SyntheticPower,
 };
 pub use uncertain_value::UncertainValue;
 pub use warning::Warning;

@@ -156,6 +156,18 @@ impl ResidentSet {
         Self::with_reset(File::options().write(true).open("/proc/self/clear_refs").ok())
     }
 
+    /// Creates a resident set that is not known, for this reason.
+    pub(crate) fn unknown(reason: Unavailable) -> Self {
+        let open = OpenWindows { text: Vec::new(), windows: BTreeMap::new(), next: 0 };
+        Self {
+            status: Err(reason),
+            reset: None,
+            inherited: u64::MAX,
+            uncertainty: 0.0,
+            open: Mutex::new(open),
+        }
+    }
+
     fn with_reset(reset: Option<File>) -> Self {
         let text = vec![0; STATUS_BYTES];
         let is_reset = reset.as_ref().is_some_and(|mut file| file.write(b"5").is_ok());

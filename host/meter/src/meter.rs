@@ -9,7 +9,7 @@ use crate::{
     domain_meter::DomainMeter,
     history::{DeviceSummary, Sample},
     lock::lock,
-    memory::{MemoryKind, MemoryPeak},
+    memory::{MemoryKind, MemoryPeak, ResidentSet},
     processor::{Processor, Roots},
     sampler::{SamplerCost, SamplerThread, Sink},
     shared_state::SharedState,
@@ -18,6 +18,7 @@ use crate::{
         declared::{DeclaredPower, PowerModel},
         nvml::{self, Gpus},
         rapl,
+        synthetic::{self, SyntheticPower, SyntheticReader},
     },
     window::{ClosedWindow, DeviceEnergy, Window},
 };
@@ -52,6 +53,8 @@ pub struct MeterOptions {
     pub period: Duration,
     /// Whether windows open and close at ticks of the counters.
     pub align: bool,
+    /// The given power of a synthetic host. The machine's own devices are not looked for then.
+    pub synthetic: Option<SyntheticPower>,
     /// UUIDs of GPUs that other ranks on this machine use. CUDA may not show them to this process.
     pub more_gpus: Vec<String>,
 }
@@ -65,6 +68,7 @@ impl Default for MeterOptions {
             power_model: None,
             period: SAMPLE_PERIOD,
             align: false,
+            synthetic: None,
             more_gpus: Vec::new(),
         }
     }
@@ -80,12 +84,16 @@ pub struct Meter {
     /// Where each metered domain is read.
     locations: Vec<(DomainId, String)>,
     notes: Vec<String>,
-    _sampler: SamplerThread,
+    /// `None` on a synthetic host, which is read whenever its energy is asked for.
+    sampler: Option<SamplerThread>,
 }
 
 impl Meter {
     /// Finds all devices and their counters, and starts to sample them.
     pub fn discover(options: &MeterOptions) -> Self {
+        if let Some(power) = &options.synthetic {
+            return Self::synthetic(options, power.clone());
+        }
         let gpus = Gpus::open(&options.more_gpus);
         let mut found = rapl::discover(&options.roots.sys);
         let processor = Processor::new(&options.roots);
@@ -99,7 +107,8 @@ impl Meter {
         let location = |one: &MeteredDomain| Some((one.id.clone(), one.at.clone()?));
         let locations = found.metered.iter().filter_map(location).collect();
         let meters = found.metered.into_iter().map(DomainMeter::new).collect();
-        let shared = Arc::new(SharedState::new(meters));
+        let resident = ResidentSet::from_process();
+        let shared = Arc::new(SharedState::new(meters, llem_clock::now(), resident));
         shared.read_all();
         let sampler =
             SamplerThread::start(&shared, options.period, processor.clone(), gpus.clone().ok());
@@ -111,7 +120,37 @@ impl Meter {
             align: options.align,
             locations,
             notes: notes.into_iter().collect(),
-            _sampler: sampler,
+            sampler: Some(sampler),
+        }
+    }
+
+    /// Meters a synthetic host, whose energy is given.
+    fn synthetic(options: &MeterOptions, power: SyntheticPower) -> Self {
+        let epoch = llem_clock::now();
+        let instrument = Instrument::Synthetic(SyntheticReader::new(power, epoch));
+        let domain = MeteredDomain { id: synthetic::domain(), at: None, instrument };
+        let resident = ResidentSet::unknown(synthetic::not_given("resident set"));
+        let meters = vec![DomainMeter::new(domain)];
+        Self {
+            shared: Arc::new(SharedState::new(meters, epoch, resident)),
+            unmetered: Vec::new(),
+            processor: Processor::new(&options.roots),
+            gpus: Err(synthetic::not_given("GPUs")),
+            align: false,
+            locations: Vec::new(),
+            notes: Vec::new(),
+            sampler: None,
+        }
+    }
+
+    fn is_synthetic(&self) -> bool {
+        self.sampler.is_none()
+    }
+
+    /// Reads a synthetic host until now. On every other host, the sampler's thread reads.
+    fn catch_up(&self) {
+        if self.is_synthetic() {
+            self.shared.read_all();
         }
     }
 
@@ -136,7 +175,7 @@ impl Meter {
         let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
         let retention = has_curves.then(|| self.shared.retain(&mut meters, self.shared.now()));
         meters.iter_mut().for_each(|meter| meter.read(|| self.shared.now()));
-        let started = Instant::now();
+        let started = llem_clock::now();
         let at = self.shared.at(started);
         let snapshots = meters.iter().map(|meter| meter.snapshot(at)).collect();
         Window { started, snapshots, resident, retention }
@@ -147,7 +186,7 @@ impl Meter {
         let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
         let retention = self.shared.retain(&mut meters, self.shared.now());
         meters.iter_mut().for_each(|meter| meter.read(|| self.shared.now()));
-        let until = Instant::now();
+        let until = llem_clock::now();
         let at = self.shared.at(until);
         let cursors = meters.iter().map(|meter| DomainCursor::new(meter, at)).collect();
         ContinuousWindow { until, cursors, retention }
@@ -156,6 +195,7 @@ impl Meter {
     /// Returns the last moment until which all energy is known rather than estimated, because every counter has ticked
     /// since. A counter that has stood still for long is not waited for.
     pub fn known_until(&self) -> Instant {
+        self.catch_up();
         let now = self.shared.now();
         let known = self.shared.meters.iter().filter_map(|meter| lock(meter).known_until());
         self.moment(known.filter(|known| now - known < STANDSTILL).fold(now, f64::min))
@@ -164,6 +204,7 @@ impl Meter {
     /// Returns the part of a continuous window from the end of the last part until `until`. Nothing is read: the part is
     /// computed from what the sampler has read. It has no device summaries, no memory peaks and no warnings.
     pub fn next_part(&self, window: &mut ContinuousWindow, until: Instant) -> ClosedWindow {
+        self.catch_up();
         let mut meters: Vec<_> = self.shared.meters.iter().map(lock).collect();
         let started = mem::replace(&mut window.until, until);
         let at = self.shared.at(until);
@@ -184,7 +225,7 @@ impl Meter {
 
     /// Closes a window. The clock is read first, next to the work.
     pub fn close(&self, window: Window) -> ClosedWindow {
-        let wall = window.started.elapsed();
+        let wall = llem_clock::elapsed(window.started);
         let (from, to) = (self.shared.at(window.started), self.shared.at(window.started + wall));
         self.shared.read_all();
         let meters = &self.shared.meters;
@@ -228,8 +269,8 @@ impl Meter {
         let last_tick = |meter: &Mutex<DomainMeter>| lock(meter).last_tick();
         let before: Vec<_> = self.shared.meters.iter().map(last_tick).collect();
         let longest = self.longest_period();
-        let began = Instant::now();
-        while began.elapsed().as_secs_f64() < PATIENCE * longest {
+        let began = llem_clock::now();
+        while llem_clock::elapsed(began).as_secs_f64() < PATIENCE * longest {
             let mut after = self.shared.meters.iter().map(last_tick).zip(&before);
             if after.all(|(now, before)| before.is_none() || now != *before) {
                 return;
@@ -250,7 +291,8 @@ impl Meter {
 
     /// Returns the source and the update period of every domain, including domains that nothing meters.
     pub fn resolutions(&self) -> Vec<Resolution> {
-        let no_period = || Unavailable::new(Cause::NotSupported, "a declared power model has none");
+        let no_period =
+            || Unavailable::new(Cause::NotSupported, "only counters and sensors have one");
         let metered = self.shared.meters.iter().map(|meter| {
             let meter = lock(meter);
             Resolution {
@@ -269,6 +311,9 @@ impl Meter {
 
     /// Returns every device, the CPU first.
     pub fn devices(&self) -> Vec<Device> {
+        if self.is_synthetic() {
+            return vec![synthetic::device()];
+        }
         let mut devices = vec![self.processor.describe(self.energy_source("cpu"))];
         if let Ok(gpus) = &self.gpus {
             devices.extend(gpus.devices(|id| self.energy_source(id)));
@@ -312,6 +357,7 @@ impl Meter {
     /// Reads the state of a device now. Returns `None` if no device has this id.
     pub fn state(&self, id: &str) -> Option<DeviceState> {
         match id {
+            "cpu" if self.is_synthetic() => Some(synthetic::state()),
             "cpu" => Some(self.processor.state()),
             gpu => self.gpus.as_ref().ok()?.state(gpu),
         }
@@ -319,6 +365,7 @@ impl Meter {
 
     /// Returns the samples of power since a moment, each with the moment at which it was taken.
     pub fn samples_since(&self, moment: Instant) -> Vec<(Instant, Sample)> {
+        self.catch_up();
         let samples = lock(&self.shared.history).since(self.shared.at(moment));
         samples.into_iter().map(|sample| (self.moment(sample.at), sample)).collect()
     }
@@ -330,6 +377,7 @@ impl Meter {
 
     /// Hands every sample to `sink` from now on, or to nothing if it is `None`.
     pub fn hand_samples_to(&self, sink: Option<Box<dyn Sink>>) {
+        self.catch_up();
         self.shared.set_sink(sink);
     }
 

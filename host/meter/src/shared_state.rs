@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Seconds,
+    curve::Knot,
     domain_meter::DomainMeter,
     history::{History, Sample},
     lock::lock,
@@ -17,6 +18,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+/// The number of samples of a synthetic host after which they are handed to the sink: about as many as a sampling thread
+/// hands over at a time.
+const DELIVERY: usize = 1000;
 
 /// The state that the meter and its sampling thread share.
 pub(crate) struct SharedState {
@@ -41,12 +46,13 @@ pub(crate) struct SharedState {
 }
 
 impl SharedState {
-    pub(crate) fn new(meters: Vec<DomainMeter>) -> Self {
+    /// Creates the state. `epoch` is the moment at which the meter's clock is 0.
+    pub(crate) fn new(meters: Vec<DomainMeter>, epoch: Instant, resident: ResidentSet) -> Self {
         Self {
-            epoch: Instant::now(),
+            epoch,
             meters: meters.into_iter().map(Mutex::new).collect(),
             history: Mutex::default(),
-            resident: Arc::new(ResidentSet::from_process()),
+            resident: Arc::new(resident),
             retentions: Mutex::default(),
             next_retention: AtomicU64::new(0),
             sink: Mutex::default(),
@@ -59,7 +65,7 @@ impl SharedState {
 
     /// Returns the time now on the meter's clock.
     pub(crate) fn now(&self) -> Seconds {
-        self.at(Instant::now())
+        self.at(llem_clock::now())
     }
 
     /// Converts a moment to the meter's clock.
@@ -67,10 +73,22 @@ impl SharedState {
         moment.saturating_duration_since(self.epoch).as_secs_f64()
     }
 
-    /// Reads every meter.
+    /// Reads every meter. The readings of a synthetic host become samples at once, because no thread samples it.
     pub(crate) fn read_all(&self) {
         for meter in &self.meters {
-            lock(meter).read(|| self.now());
+            let mut meter = lock(meter);
+            meter.read(|| self.now());
+            let (id, fresh) = (Arc::clone(&meter.id), meter.take_fresh());
+            drop(meter);
+            for (Knot { at, joules, .. }, watts) in fresh {
+                let (id, power, energy) = (Arc::clone(&id), Some(watts), Some(joules));
+                let sample = Sample { at, id, power, energy, condition: None };
+                lock(&self.history).add(&sample);
+                self.push(sample);
+            }
+            if lock(&self.pending).len() >= DELIVERY {
+                self.flush();
+            }
         }
     }
 
@@ -123,7 +141,7 @@ impl SharedState {
     pub(crate) fn cost(&self) -> SamplerCost {
         SamplerCost {
             busy: Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed)),
-            wall: self.epoch.elapsed(),
+            wall: llem_clock::elapsed(self.epoch),
             rounds: self.rounds.load(Ordering::Relaxed),
         }
     }

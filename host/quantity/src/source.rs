@@ -28,7 +28,7 @@ pub enum Source {
     Modelled,
     /// Printed in a vendor's datasheet.
     Datasheet,
-    /// Read from files or a library that imitate the hardware's.
+    /// Given for a synthetic host, or read from files or a library that imitate the hardware's.
     Simulated,
     /// Reported by a script. The host does not know what the number was made of.
     Script,

@@ -3,10 +3,7 @@
 use super::{ActiveAdapter, Adapter, AdapterFlops, AdapterSource};
 use crate::{Error, Model, Result, parallel::rank_command::RankCommand};
 use llem_checkpoint::DigestOptions;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 impl Model {
     /// Attaches an adapter without merging it. Its name is `name`, or else the source's own name. If the name is
@@ -28,7 +25,7 @@ impl Model {
         }
         let mut opened = source.open(seed, &self.digests)?;
         let digest = std::mem::take(&mut opened.digest);
-        let started = Instant::now();
+        let started = llem_clock::now();
         let id = self.adapters.next_id();
         let mut taken = None;
         for index in 0..self.replicas.len() {
@@ -61,7 +58,7 @@ impl Model {
             parameters: total.parameters,
             bytes: total.bytes,
             flops,
-            attach_time: started.elapsed(),
+            attach_time: llem_clock::elapsed(started),
             warnings: opened.tensors.warnings(&taken.leftovers),
         }))
     }
@@ -81,13 +78,13 @@ impl Model {
                 merged.name
             )));
         }
-        let started = Instant::now();
+        let started = llem_clock::now();
         if let Err(error) = self.all(&RankCommand::Merge(adapter.id)) {
             self.all(&RankCommand::Unmerge)?;
             return Err(error);
         }
         self.adapters.set_merged(Some(adapter));
-        Ok(started.elapsed())
+        Ok(llem_clock::elapsed(started))
     }
 
     /// Restores the base model's weights bit by bit, and returns how long that took. The adapter stays attached.
@@ -100,10 +97,10 @@ impl Model {
         if self.adapters.merged().is_none_or(|merged| merged.id != adapter.id) {
             return Err(Error::Invalid(format!("'{name}' is attached, but not merged")));
         }
-        let started = Instant::now();
+        let started = llem_clock::now();
         self.all(&RankCommand::Unmerge)?;
         self.adapters.set_merged(None);
-        Ok(started.elapsed())
+        Ok(llem_clock::elapsed(started))
     }
 
     /// Detaches an adapter. If it is merged, it is unmerged first.

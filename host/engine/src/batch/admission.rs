@@ -59,7 +59,7 @@ impl Batch {
     ) -> Result<Vec<SubmittedSequence>> {
         let prompts = model.tokens_of(&request.prompts)?;
         let sequences =
-            self.make_sequences(model, request, prompts, [submitted, Instant::now()])?;
+            self.make_sequences(model, request, prompts, [submitted, llem_clock::now()])?;
         self.check_free_memory(sequences.len())?;
         Ok(self.accept(sequences, arrival))
     }
@@ -117,7 +117,7 @@ impl Batch {
         arrival: Option<Instant>,
     ) -> Vec<SubmittedSequence> {
         self.accept_due();
-        let now = Instant::now();
+        let now = llem_clock::now();
         let mut submitted = Vec::with_capacity(sequences.len());
         for mut sequence in sequences {
             sequence.name = self.next_name;
@@ -188,7 +188,7 @@ impl Batch {
 
     /// Admits the scheduled sequences that have arrived.
     pub(super) fn accept_due(&mut self) {
-        let now = Instant::now();
+        let now = llem_clock::now();
         while let Some(first) = self.scheduled.first_entry().filter(|one| one.key().0 <= now) {
             let sequence = first.remove();
             self.enter(sequence, now);

@@ -183,6 +183,19 @@ fn memory_that_a_scheduled_sequence_will_need_counts_as_taken() {
 }
 
 #[test]
+fn a_running_sequence_is_cancelled_once() {
+    let mut model = model("synthetic:tiny", Split::default());
+    let mut batch = open(&mut model, BatchOptions::default());
+    let endless = request(&[tokens(1, 3)], 50);
+    batch.submit(&model, &endless, Instant::now(), None).unwrap();
+    step(&mut batch, &mut model);
+    batch.cancel(0).unwrap();
+    assert!(matches!(batch.cancel(0), Err(Error::NotFound(_))));
+    let ended = step(&mut batch, &mut model).ended;
+    assert_eq!(ended[0].completion.finish, FinishReason::Cancelled);
+}
+
+#[test]
 fn a_step_has_no_more_rows_than_its_budget_and_no_decode_row_waits() {
     let mut model = model("synthetic:tiny", Split::default());
     let with = |max_rows| BatchOptions {

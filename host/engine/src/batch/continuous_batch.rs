@@ -112,7 +112,7 @@ impl Batch {
     pub fn step(&mut self, model: &mut Model, stop: &StopCheck<'_>) -> Result<BatchStep> {
         self.admit();
         let (parts, replicas) = model.split();
-        let started = Instant::now();
+        let started = llem_clock::now();
         let options = &self.options;
         let mut lanes: Vec<_> = self.lanes.iter_mut().zip(replicas).collect();
         // Without a running sequence it is not worthwhile to wake a replica's threads.
@@ -145,7 +145,7 @@ impl Batch {
                 .collect();
             Ok((pieces, tokens))
         })?;
-        let finished = Instant::now();
+        let finished = llem_clock::now();
         self.last_step = Some((started, finished));
         self.accept_due();
         let (scheduled, tokens): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
@@ -165,7 +165,8 @@ impl Batch {
     /// # Errors
     /// No such sequence runs, waits or is scheduled.
     pub fn cancel(&mut self, name: u64) -> Result<()> {
-        let is_named = |sequence: &Sequence| sequence.name == name;
+        // A sequence that was cancelled before stays among the running ones until the next step.
+        let is_named = |sequence: &Sequence| sequence.name == name && sequence.finish().is_none();
         if let Some(sequence) = self.running_mut().find(|sequence| is_named(sequence)) {
             sequence.end(FinishReason::Cancelled);
             return Ok(());

@@ -12,7 +12,7 @@ use crate::{
     layers::{PassSegment, cpu_tensor},
     parallel::{BatchMemory, Replica},
 };
-use std::{ops::Range, time::Instant};
+use std::ops::Range;
 
 /// Which sequences take part in a pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(crate) fn run_pass(
     if scheduled.is_empty() {
         return Ok(scheduled);
     }
-    let began = Instant::now();
+    let began = llem_clock::now();
     scheduled.iter().for_each(|tokens| sequences[tokens.sequence].record_start(began));
     let segments: Vec<PassSegment<'_>> = scheduled
         .iter()
@@ -79,7 +79,8 @@ pub(crate) fn run_pass(
             let sequence = &sequences[next.sequence];
             let (slot, tokens) = (sequence.slot, sequence.next_tokens(next.new));
             let length = sequence.prompt_tokens().max(next.past + tokens.len());
-            PassSegment { slot, past: next.past, tokens, length, adapter: next.attached() }
+            let (past, adapter, is_prompt) = (next.past, next.attached(), next.prompt);
+            PassSegment { slot, past, tokens, length, adapter, is_prompt }
         })
         .collect();
     let wanted = logits_rows(sequences, &scheduled);

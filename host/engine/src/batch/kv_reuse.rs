@@ -68,7 +68,7 @@ impl Batch {
             self.check_forks(name)?;
         }
         let new = model.tokens_of(std::slice::from_ref(prompt))?;
-        let tokenized = Instant::now();
+        let tokenized = llem_clock::now();
         let (whole, adapter) = ([&context[..], &new.concat()].concat(), adapter.clone());
         let mut sequences =
             self.make_sequences(model, request, vec![whole], [submitted, tokenized])?;

@@ -86,7 +86,7 @@ impl Batch {
             if (control.cancelled)() {
                 return Ok(RunOutcome::Cancelled);
             }
-            if end.is_some_and(|end| end <= Instant::now()) {
+            if end.is_some_and(|end| end <= llem_clock::now()) {
                 return Ok(RunOutcome::Reached);
             }
             self.admit();
@@ -125,10 +125,13 @@ impl Batch {
     }
 }
 
-/// Waits until a point in time, or until `stop` returns true.
+/// Waits until a point in time, or until `stop` returns true. A virtual clock jumps there.
 fn wait(until: Instant, stop: &StopCheck<'_>) {
+    if let Some(clock) = llem_clock::virtual_clock() {
+        return clock.advance_to(until);
+    }
     while !stop() {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(llem_clock::now());
         if left.is_zero() {
             return;
         }

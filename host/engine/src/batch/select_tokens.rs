@@ -17,10 +17,7 @@ use crate::{
     sampling,
 };
 use llem_compute::ops::logits::LogitSummary;
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::sync::{Mutex, PoisonError};
 
 /// Selects a token for each sequence whose last row was run, and records its time. `completed` are the indices of
 /// these sequences, each with its row of the logits.
@@ -63,7 +60,7 @@ pub(super) fn select_tokens(
         })??;
         tokens.extend(chosen.into_iter().zip(found));
     }
-    let now = Instant::now();
+    let now = llem_clock::now();
     let given: Vec<_> =
         left.into_iter().map(|(index, _)| (index, sequences[index].given())).collect();
     for (index, token) in tokens.into_iter().chain(given) {
@@ -162,7 +159,7 @@ mod tests {
             Sampling { temperature: 0.9, repetition_penalty: 1.2, ..Sampling::default() };
         let request =
             Request { max_new_tokens: 4, ignore_eos: true, sampling, ..Request::default() };
-        let began = Instant::now();
+        let began = llem_clock::now();
         let (_, shape) = Preset::Named("tiny").config().expect("a preset");
         let sequences = || {
             (0..7)

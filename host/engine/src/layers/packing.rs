@@ -24,6 +24,8 @@ pub(crate) struct PassSegment<'a> {
     pub length: usize,
     /// The adapter that the tokens run with. `None` means the base weights.
     pub adapter: Option<AdapterId>,
+    /// Whether the tokens are part of a prompt. The decoder computes both kinds alike.
+    pub is_prompt: bool,
 }
 
 /// The rows of one sequence within the packed batch.

@@ -5,9 +5,11 @@ mod gguf_weights;
 pub(crate) mod matrix;
 pub(crate) mod opened_model;
 pub(crate) mod size_check;
+pub(crate) mod synthetic_passes;
 pub(crate) mod synthetic_weights;
 pub(crate) mod weights;
 
+pub use synthetic_passes::SyntheticPasses;
 pub(crate) use weights::Weights;
 
 use crate::{DType, DeviceId, Error, Result, Split, parallel::World};
@@ -46,6 +48,8 @@ pub struct LoadOptions {
     pub digests: DigestOptions,
     /// The date and time that the chat template sees if it asks.
     pub date: DateTime,
+    /// The given passes of a synthetic host. `None` means that the model computes.
+    pub synthetic: Option<SyntheticPasses>,
 }
 
 /// The default of [`LoadOptions::rank_timeout`], which is longer than a slow pass takes.
@@ -71,6 +75,7 @@ impl LoadOptions {
             world: None,
             digests: DigestOptions::default(),
             date: chat::local_now(),
+            synthetic: None,
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn fill(key: u64, start: u64, values: &mut [f32]) {
 }
 
 /// The output function of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), applied to a counter.
-fn split_mix(counter: u64) -> u64 {
+pub(super) fn split_mix(counter: u64) -> u64 {
     let z = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

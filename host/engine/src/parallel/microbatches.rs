@@ -48,6 +48,7 @@ mod tests {
             length: past + range.len(),
             tokens: &tokens[range],
             adapter: None,
+            is_prompt: true,
         };
         let segments = [segment(0, 5, 0..6), segment(1, 0, 6..7), segment(2, 9, 7..10)];
         let cut: Vec<Vec<_>> = microbatches(&segments, 10, 3)

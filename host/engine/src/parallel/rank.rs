@@ -16,7 +16,7 @@ use crate::{
     gpu::{DecoderTables, Logits, Workspace},
     kv_cache::{CacheLayout, CachePool, KvCache},
     layers::{AdapterRows, ModuleUsage, Packing, PassSegment},
-    load::{Weights, fixed_latency::FixedLatency},
+    load::{SyntheticPasses, Weights, fixed_latency::FixedLatency},
 };
 use candle_core::Tensor;
 use llem_checkpoint::{DigestOptions, Shape};
@@ -47,6 +47,8 @@ pub(crate) struct RankConfig {
     pub local_ranks: usize,
     /// How long passes take, for a model with a fixed latency.
     pub latency: Option<FixedLatency>,
+    /// The given passes of a synthetic host, with the key of the model's logits.
+    pub synthetic: Option<(SyntheticPasses, u64)>,
 }
 
 /// A rank with its loaded part of a model.
@@ -56,6 +58,7 @@ pub(crate) struct Rank {
     pub(super) pipeline: Arc<dyn Communicator>,
     pub(super) microbatches: Option<usize>,
     latency: Option<FixedLatency>,
+    synthetic: Option<(SyntheticPasses, u64)>,
     /// The rank's state on its device, or `None` if the rank computes on the CPU.
     pub(super) device: Option<DevicePart>,
     /// The attached adapters in the order of their slots, each with the highest rank of its factors.
@@ -70,7 +73,7 @@ impl Rank {
     /// Loads the rank's part of the model. Waits for the other ranks if their groups form over NCCL.
     pub(crate) fn load(config: RankConfig) -> Result<Self> {
         let RankConfig { weights, shape, stage, shard, pipeline, .. } = config;
-        let RankConfig { device, microbatches, kv_dtype, local_ranks, latency, .. } = config;
+        let RankConfig { device, microbatches, kv_dtype, local_ranks, .. } = config;
         let dtype = weights.dtype();
         let place = device.open(dtype, kv_dtype.unwrap_or(dtype), shape.head_dim)?;
         let weights = weights.for_rank(shard.clone(), &place);
@@ -109,7 +112,8 @@ impl Rank {
             shard,
             pipeline,
             microbatches,
-            latency,
+            latency: config.latency,
+            synthetic: config.synthetic,
         })
     }
 
@@ -184,6 +188,10 @@ impl Rank {
         segments: &[PassSegment<'_>],
         wanted: &[u32],
     ) -> Result<Option<Logits>> {
+        if let Some((passes, key)) = &self.synthetic {
+            let vocab = self.decoder.shape().vocab;
+            return Ok(passes.pass(*key, segments, wanted, vocab)?.map(Logits::Cpu));
+        }
         let began = Instant::now();
         let logits = match self.device {
             Some(_) => self.run_on_device(batch, segments, wanted)?.map(Logits::Device),

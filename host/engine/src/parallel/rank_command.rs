@@ -67,20 +67,21 @@ pub(crate) struct OwnedSegment {
     tokens: Vec<u32>,
     length: usize,
     adapter: Option<AdapterId>,
+    is_prompt: bool,
 }
 
 impl From<&PassSegment<'_>> for OwnedSegment {
     fn from(segment: &PassSegment<'_>) -> Self {
-        let &PassSegment { slot, past, tokens, length, adapter } = segment;
-        Self { slot, past, tokens: tokens.to_vec(), length, adapter }
+        let &PassSegment { slot, past, tokens, length, adapter, is_prompt } = segment;
+        Self { slot, past, tokens: tokens.to_vec(), length, adapter, is_prompt }
     }
 }
 
 impl OwnedSegment {
     /// Returns the same segment with borrowed tokens.
     pub(crate) fn segment(&self) -> PassSegment<'_> {
-        let &Self { slot, past, ref tokens, length, adapter } = self;
-        PassSegment { slot, past, tokens, length, adapter }
+        let &Self { slot, past, ref tokens, length, adapter, is_prompt } = self;
+        PassSegment { slot, past, tokens, length, adapter, is_prompt }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     decoder::Stage,
     gpu::Logits,
     layers::PassSegment,
-    load::{Weights, fixed_latency::FixedLatency},
+    load::{SyntheticPasses, Weights, fixed_latency::FixedLatency},
 };
 use llem_checkpoint::Shape;
 use std::{
@@ -41,6 +41,8 @@ pub(crate) struct ReplicaConfig {
     pub threads: Option<usize>,
     /// How long passes take, for a model with a fixed latency.
     pub latency: Option<FixedLatency>,
+    /// The given passes of a synthetic host, with the key of the model's logits.
+    pub synthetic: Option<(SyntheticPasses, u64)>,
 }
 
 impl ReplicaConfig {
@@ -52,7 +54,7 @@ impl ReplicaConfig {
     ) -> impl FnOnce() -> Result<Rank> + Send + 'static {
         let (weights, shape, split) = (self.weights.clone(), self.shape.clone(), self.split);
         let (device, local_ranks, latency) = (self.devices[rank], self.local_ranks, self.latency);
-        let kv_dtype = self.kv_dtype;
+        let (kv_dtype, synthetic) = (self.kv_dtype, self.synthetic.clone());
         move || {
             let index = rank % split.ranks_of_replica();
             let JoinedGroups { shard, pipeline, nccl_init } = membership.join(&split, index);
@@ -72,6 +74,7 @@ impl ReplicaConfig {
                 kv_dtype,
                 local_ranks,
                 latency,
+                synthetic,
             })
         }
     }

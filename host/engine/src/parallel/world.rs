@@ -202,6 +202,7 @@ impl World {
             local_ranks: self.local_ranks,
             threads: options.threads,
             latency: opened.latency,
+            synthetic: None,
         };
         let membership = self.membership(&load.split, device, load.groups.clone())?;
         config.loader(self.launch.rank, membership)()

@@ -67,7 +67,7 @@ pub(crate) fn score_windows(
     control: &Control<'_>,
     completed: &OnScore<'_>,
 ) -> Scoring {
-    let started = Instant::now();
+    let started = llem_clock::now();
     let requests = &windows.requests;
     let count = replicas.len().min(requests.len());
     let assembly = Mutex::new(Assembly::new(windows, control, completed));
@@ -80,7 +80,7 @@ pub(crate) fn score_windows(
         }
         result
     });
-    let finished = Instant::now();
+    let finished = llem_clock::now();
     let assembly = assembly::into_inner(assembly);
     Scoring {
         context_tokens: requests.iter().map(|request| request.context.len()).sum(),

@@ -77,6 +77,7 @@ fn run_wave(
                 tokens: &joined[chunk.slot][chunk.from..chunk.to],
                 length: lengths[chunk.slot],
                 adapter,
+                is_prompt: true,
             })
             .collect();
         let (mut wanted, mut targets) = (Vec::new(), Vec::new());

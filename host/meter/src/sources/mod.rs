@@ -1,9 +1,11 @@
-//! The sources of energy readings, one file each: RAPL, NVML, and a declared power model.
+//! The sources of energy readings, one file each: RAPL, NVML, a declared power model, and the given energy of a synthetic
+//! host.
 
 pub(crate) mod cuda_driver;
 pub(crate) mod declared;
 pub(crate) mod nvml;
 pub(crate) mod rapl;
+pub(crate) mod synthetic;
 
 use crate::{clock::Seconds, domain::DomainId, tick_counter::Period};
 use llem_quantity::{Source, Unavailable};
@@ -43,12 +45,15 @@ pub(crate) enum Instrument {
     Sensor(Box<dyn Sensor>),
     /// No instrument, but a power model that a person declared.
     Declared(declared::DeclaredPower),
+    /// No instrument: the energy of a synthetic host is given.
+    Synthetic(synthetic::SyntheticReader),
 }
 
 /// A power domain that is metered.
 pub(crate) struct MeteredDomain {
     pub id: DomainId,
-    /// Where the domain is read: a folder of the kernel, or `nvml` and the card's UUID. `None` for a declared model.
+    /// Where the domain is read: a folder of the kernel, or `nvml` and the card's UUID. `None` for a declared model and a
+    /// synthetic host.
     pub at: Option<String>,
     pub instrument: Instrument,
 }

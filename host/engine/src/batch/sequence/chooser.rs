@@ -6,7 +6,7 @@ use crate::{
     sampling::{LogitsRow, Sampler, argmax},
 };
 use llem_compute::ops::sampling::Draw;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 pub(super) enum Chooser {
     /// The most likely token of the model's logits, if no token is forbidden. Otherwise the sampler chooses.
@@ -152,7 +152,7 @@ impl Sequence {
     /// # Errors
     /// The token would end the sequence too early.
     pub(crate) fn choose_by_caller(&mut self, token: u32, parts: ModelParts<'_>) -> Result<()> {
-        let (now, generated) = (Instant::now(), self.tokens.len());
+        let (now, generated) = (llem_clock::now(), self.tokens.len());
         let forbidden = self.end_tokens.forbidden(generated, parts.eos);
         if forbidden.iter().any(|ids| ids.contains(&token)) {
             return Err(Error::Invalid(format!(
