@@ -1,4 +1,5 @@
-//! Macros that turn a crate into a component, and the functions that they call.
+//! Macros that turn a crate into a component, and the functions that they call. The exports exist only in a component:
+//! linkers of other targets do not accept their names.
 
 use crate::{
     Result,
@@ -22,6 +23,10 @@ macro_rules! experiment {
     ($about:path, $run:path) => {
         struct LlemExperiment;
 
+        // Natively, where tests of the crate run, nothing else uses it.
+        #[cfg(not(target_family = "wasm"))]
+        const _: LlemExperiment = LlemExperiment;
+
         impl $crate::bindings::experiment::exports::llem::experiment::script::Guest for LlemExperiment {
             fn describe() -> $crate::bindings::description::About {
                 $crate::export::log_panics();
@@ -34,6 +39,7 @@ macro_rules! experiment {
             }
         }
 
+        #[cfg(target_family = "wasm")]
         $crate::bindings::experiment::export_experiment!(LlemExperiment with_types_in $crate::bindings::experiment);
     };
 }
@@ -54,6 +60,7 @@ macro_rules! warmup {
                 }
             }
         );
+        #[cfg(target_family = "wasm")]
         $crate::bindings::warmup::export_warmup!(LlemWarmup with_types_in $crate::bindings::warmup);
     };
 }
@@ -86,6 +93,7 @@ macro_rules! workload {
                 }
             }
         );
+        #[cfg(target_family = "wasm")]
         $crate::bindings::workload::export_workload!(LlemWorkload with_types_in $crate::bindings::workload);
     };
 }
@@ -118,6 +126,7 @@ macro_rules! metrics {
                 }
             }
         );
+        #[cfg(target_family = "wasm")]
         $crate::bindings::metrics::export_metrics!(LlemMetrics with_types_in $crate::bindings::metrics);
     };
 }
@@ -128,6 +137,10 @@ macro_rules! metrics {
 macro_rules! policy_component {
     ($component:ident, $policy:ty, $state:ty, $interface:path, { $($function:tt)* }) => {
         struct $component;
+
+        // Natively, where tests of the crate run, nothing else uses it.
+        #[cfg(not(target_family = "wasm"))]
+        const _: $component = $component;
 
         impl $component {
             fn policy<T>(

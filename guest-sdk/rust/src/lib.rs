@@ -67,13 +67,14 @@ mod fixtures;
 pub mod flops;
 mod goodput;
 pub mod inputs;
-mod interval;
 mod load_options;
 mod logits;
 mod measurement;
 pub mod meter;
 mod model;
 mod model_info;
+#[cfg(test)]
+mod numbers;
 mod open_enum;
 mod policy;
 mod quantity;
@@ -83,7 +84,10 @@ mod request;
 mod request_list;
 mod sampling;
 mod schedule;
+pub mod statistics;
 mod steady_state;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 mod tokenizer;
 mod trial;
 mod wait;
@@ -102,7 +106,6 @@ pub use electricity_supply::ElectricitySupply;
 pub use error::{Error, ErrorCode, Result};
 pub use experiment::Experiment;
 pub use goodput::{Goodput, ServiceLevels};
-pub use interval::{Interval, coefficient_of_variation};
 pub use load_options::{LoadOptions, Parallelism, Rank};
 pub use logits::{Logits, TokenLogit};
 pub use measurement::{
@@ -118,6 +121,7 @@ pub use request::{AdapterChoice, AdapterSelection, Chat, Message, Prompt, Reques
 pub use request_list::RequestList;
 pub use sampling::Sampling;
 pub use schedule::{Schedule, Session};
+pub use statistics::Interval;
 pub use steady_state::{
     SaturatedBatch, SteadyState, ThermalProtocol, ThermalSweep, ThermalTrial, joules_per_run,
 };
@@ -137,8 +141,8 @@ pub mod prelude {
         Generation, Goodput, Interval, LoadOptions, Measurement, MetricsFn, MetricsPolicy, Model,
         ModelInfo, Prompt, Quantity, Random, Request, RequestList, Result, Sampling,
         SaturatedBatch, Schedule, ServiceLevels, Session, Source, TemperaturePlateau,
-        ThermalProtocol, TimeFloor, Trial, WarmupPolicy, WarmupStep, Window, WorkloadPolicy,
-        group_by_label,
+        ThermalProtocol, TimeFloor, TimedWorkload, Trial, WarmupPolicy, WarmupStep, Window,
+        WorkloadPolicy, group_by_label,
         inputs::{parameter, rows, rows_if_granted, sizes, texts_if_granted},
         report::{self, Level, Metric, Phase},
     };

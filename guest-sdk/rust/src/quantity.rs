@@ -4,7 +4,7 @@
 //! model are different: its error is the same in each of them, so their uncertainties are fully correlated and add up
 //! linearly (GUM 5.2.2, note 1).
 
-use crate::{bindings::types, open_enum::open_enum, report::Metric};
+use crate::{bindings::types, open_enum::open_enum, report::Metric, statistics};
 
 open_enum! {
     /// The source of a number.
@@ -94,15 +94,9 @@ impl Quantity {
     /// Computes the mean of repeated values, with the standard deviation of the mean as its uncertainty (GUM 4.2.3).
     /// Returns `None` if there are no values. A single value has no known spread and gets an uncertainty of 0.
     pub fn mean(values: &[f64], unit: &str) -> Option<Self> {
-        let count = values.len() as f64;
-        if values.is_empty() {
-            return None;
-        }
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let uncertainty =
-            if values.len() > 1 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
-        Some(Self { value: mean, uncertainty, unit: unit.to_owned(), source: Source::Derived })
+        let value = statistics::mean(values)?;
+        let uncertainty = statistics::standard_error(values).unwrap_or(0.0);
+        Some(Self { value, uncertainty, unit: unit.to_owned(), source: Source::Derived })
     }
 
     /// Computes the mean of repeated quantities. The uncertainty is the standard deviation of the mean, or the mean's

@@ -100,8 +100,8 @@ impl ArrivalTimes {
         Ok(Self { process, drawn: 0, seconds: 0.0 })
     }
 
-    /// Draws the next time, counted from the beginning of the measurement. Returns `None` at the end of a trace, and
-    /// `Some(None)` if the process is a closed loop, which has no fixed times.
+    /// Draws the next time, counted from the beginning of the measurement and rounded to ns. Returns `None` at the end of
+    /// a trace, and `Some(None)` if the process is a closed loop, which has no fixed times.
     pub fn draw(&mut self, uniform: &mut dyn UniformSource) -> Option<Option<Duration>> {
         let index = self.drawn;
         self.drawn += 1;
@@ -111,10 +111,23 @@ impl ArrivalTimes {
             ArrivalProcess::Trace(offsets) => offsets.get(index as usize).copied().map(Some),
             ArrivalProcess::Drawn { rate, burstiness } => {
                 self.seconds += gap(rate.at_request(index), *burstiness, uniform);
-                // Each gap is finite, but the sum of many may exceed the range of `Duration`.
-                Some(Some(Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::MAX)))
+                Some(Some(in_nanoseconds(self.seconds)))
             }
         }
+    }
+}
+
+/// Rounds a time in seconds to ns, in steps that give the same integer in every language. Each gap is finite, but the sum
+/// of many may exceed 2^64 ns, and then becomes the longest time that the host takes.
+pub(crate) fn in_nanoseconds(seconds: f64) -> Duration {
+    Duration::from_nanos((seconds * 1e9 + 0.5).floor() as u64)
+}
+
+#[cfg(test)]
+impl ArrivalTimes {
+    /// Returns the last drawn time in seconds, before it was rounded.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
     }
 }
 

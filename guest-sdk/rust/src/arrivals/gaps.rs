@@ -28,7 +28,8 @@ fn gamma(shape: f64, uniform: &mut dyn UniformSource) -> f64 {
     let c = 1.0 / (9.0 * d).sqrt();
     loop {
         let x = normal(uniform);
-        let v = (1.0 + c * x).powi(3);
+        let y = 1.0 + c * x;
+        let v = y * y * y;
         if v <= 0.0 {
             continue;
         }

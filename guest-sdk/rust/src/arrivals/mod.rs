@@ -16,6 +16,8 @@ mod arrival_times;
 mod gaps;
 
 pub use arrival_times::ArrivalTimes;
+#[cfg(test)]
+pub(crate) use arrival_times::in_nanoseconds;
 
 use crate::{
     Error, Result, batch::BatchOptions, inputs::rows, model_info::ModelInfo,

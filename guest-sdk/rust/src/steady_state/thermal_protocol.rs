@@ -10,11 +10,10 @@
 //! shortest ones whose trials agree.
 
 use crate::{
-    Result,
-    interval::coefficient_of_variation,
-    meter,
+    Result, meter,
     quantity::{Quantity, Reading},
     report::{Metric, Phase},
+    statistics::coefficient_of_variation,
     wait::{nanoseconds, sleep_for},
     window::Window,
 };
@@ -164,12 +163,12 @@ pub fn joules_per_run(trials: &[ThermalTrial]) -> Result<Vec<Metric>> {
         .collect())
 }
 
-/// Returns the standard deviation of the trials' energies divided by their mean.
+/// Returns the standard deviation of the trials' energies divided by their mean, or infinity if it is not defined.
 fn relative_deviation(trials: &[ThermalTrial]) -> Result<f64> {
     let energies = trials.iter().map(|trial| Ok(trial.energy_per_run.clone()?.value));
     let energies: Vec<f64> = energies.collect::<Result<_, String>>()?;
     if energies.is_empty() {
         return Err("no trial was run".into());
     }
-    Ok(coefficient_of_variation(&energies))
+    Ok(coefficient_of_variation(&energies).unwrap_or(f64::INFINITY))
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
-    interval::coefficient_of_variation,
     policy::{WarmupPolicy, WarmupStep},
+    statistics::coefficient_of_variation,
     trial::Trial,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CvConvergence {
-    /// The number of last latencies that the coefficient is computed of.
+    /// The number of last latencies that the coefficient is computed of, at least 2: one latency has no spread.
     pub window: usize,
     /// The coefficient of variation (standard deviation divided by mean) below which latencies count as steady.
     pub threshold: f64,
@@ -48,7 +48,7 @@ impl WarmupPolicy for CvConvergence {
         if history.len() >= self.window {
             let latencies: Vec<f64> =
                 history[history.len() - self.window..].iter().map(Trial::seconds).collect();
-            let cv = coefficient_of_variation(&latencies);
+            let cv = coefficient_of_variation(&latencies).unwrap_or(f64::INFINITY);
             if cv < self.threshold {
                 return Ok(WarmupStep::Done(format!(
                     "CV of latency {cv:.4} after {} runs",
