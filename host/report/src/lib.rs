@@ -1,0 +1,34 @@
+//! Reports of runs: one self-contained HTML page, tables for a paper, and a view for a terminal.
+//!
+//! ```text
+//! run folders ──LoadedRun::open──► runs ──Report::new──► sections of tables and charts ──render──► HTML, CSV, LaTeX, ...
+//! ```
+//!
+//! A run's folder is only read. All text of a record is untrusted: a script chose it, so each format escapes it.
+//!
+//! # Start at
+//! - [`LoadedRun`]: the record, requests and samples of one run
+//! - [`Report`]: the sections of a report, the same for every format
+//! - [`Format`]: the formats, and [`render`], which writes one of them
+
+mod charts;
+mod configuration;
+mod document;
+mod error;
+mod export;
+mod number;
+mod peaks;
+mod prefix;
+mod quantiles;
+mod requests;
+mod rounding;
+mod run;
+mod samples;
+mod sections;
+mod visible;
+
+pub use document::Report;
+pub use error::Error;
+pub use export::{Format, render};
+pub use peaks::DevicePeaks;
+pub use run::LoadedRun;

@@ -1,0 +1,71 @@
+//! The sections of a report, in their order. Each file makes one section.
+
+mod energy;
+mod latency;
+mod method;
+mod numbers;
+mod pareto;
+mod reported;
+mod roofline;
+mod serving;
+mod shares;
+mod summary;
+mod timeline;
+mod warnings;
+
+use crate::{
+    configuration::configurations,
+    document::{Block, Report},
+    peaks::DevicePeaks,
+    run::LoadedRun,
+    visible::cut,
+};
+
+/// Makes the sections of a report.
+pub(crate) fn report(runs: &[LoadedRun], peaks: &[DevicePeaks]) -> Report {
+    let names = names(runs);
+    let configurations = configurations(runs, &names);
+    let sections = vec![
+        warnings::section(runs, &names),
+        summary::section(runs, &names, &configurations),
+        timeline::section(runs, &names),
+        latency::section(&configurations),
+        serving::section(&configurations),
+        roofline::section(&configurations, peaks),
+        energy::section(&configurations),
+        shares::section(runs, &names),
+        pareto::section(&configurations),
+        reported::section(runs, &names),
+        numbers::section(runs, &names),
+        method::section(runs, &names),
+        method::repeat(runs, &names),
+    ];
+    let title = match &names[..] {
+        [name] => name.clone(),
+        names => format!("{} runs side by side", names.len()),
+    };
+    Report {
+        title,
+        version: env!("CARGO_PKG_VERSION"),
+        runs: names,
+        sections: sections.into_iter().filter(|section| !section.blocks.is_empty()).collect(),
+    }
+}
+
+/// Returns a name for each run: its id, and a number if two runs have the same.
+fn names(runs: &[LoadedRun]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for run in runs {
+        let id = if run.record.id.is_empty() { "run" } else { &run.record.id };
+        let name = cut(id, 48);
+        let same = |name: &String| names.contains(name);
+        let numbered = (2..).map(|number| format!("{name} ({number})"));
+        let unique = std::iter::once(name.clone()).chain(numbered).find(|name| !same(name));
+        names.push(unique.unwrap_or(name));
+    }
+    names
+}
+
+fn text(text: impl Into<String>) -> Block {
+    Block::Text(text.into())
+}
