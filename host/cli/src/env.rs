@@ -19,13 +19,20 @@ const HOST_CALLS: &str = "llem_runtime::bindings=trace";
 
 /// The folder for what later runs reuse: compiled components, digests, baselines, peak rates.
 const CACHE: &str = "LLEM_CACHE";
+/// The Python interpreter of `llem build` and `llem test`, in whose folder componentize-py and pytest are looked for first.
+pub(crate) const PYTHON: &str = "LLEM_PYTHON";
+/// The folder whose `node_modules` has esbuild and componentize-qjs, where a project has none.
+pub(crate) const NODE_TOOLS: &str = "LLEM_NODE_TOOLS";
 /// What the program writes to its log, on standard error. `debug` shows a span for each host call, engine command and
 /// rank.
 const LOG: &str = "LLEM_LOG";
 
+/// The program that the SDKs' `testing` modules run. `llem test` sets it to itself.
+pub(crate) const PROGRAM: &str = "LLEM";
+
 /// All variables that the host reads. Crates below this one read those that concern them, and have constants of their
 /// names.
-const VARIABLES: [Variable; 7] = [
+const VARIABLES: [Variable; 10] = [
     Variable {
         name: CACHE,
         help: "folder for what later runs reuse [default: llem in the user's cache folder]",
@@ -33,6 +40,18 @@ const VARIABLES: [Variable; 7] = [
     Variable {
         name: LOG,
         help: "error, warn, info, debug (with a span for each host call), or MODULE=LEVEL,...",
+    },
+    Variable {
+        name: PYTHON,
+        help: "Python that builds and tests Python projects [default: the active environment's]",
+    },
+    Variable {
+        name: NODE_TOOLS,
+        help: "folder whose node_modules has the tools of JavaScript projects that have none",
+    },
+    Variable {
+        name: PROGRAM,
+        help: "the llem that tests of experiments run [default: on PATH; llem test sets it to itself]",
     },
     Variable {
         name: INSTRUCTION_SET_VARIABLE,
@@ -62,6 +81,16 @@ pub(crate) fn help() -> String {
 /// The folder in [`CACHE`], if it is set and not empty.
 pub(crate) fn cache() -> Option<OsString> {
     env::var_os(CACHE).filter(|folder| !folder.is_empty())
+}
+
+/// The interpreter in [`PYTHON`], if it is set and not empty.
+pub(crate) fn python() -> Option<OsString> {
+    env::var_os(PYTHON).filter(|python| !python.is_empty())
+}
+
+/// The folder in [`NODE_TOOLS`], if it is set and not empty.
+pub(crate) fn node_tools() -> Option<OsString> {
+    env::var_os(NODE_TOOLS).filter(|folder| !folder.is_empty())
 }
 
 /// The log filter in [`LOG`], or the default if it is not set or cannot be read.

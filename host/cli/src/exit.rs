@@ -1,6 +1,6 @@
 //! The exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted.
 
-use crate::untrusted::line;
+use crate::{project::ProjectError, untrusted::line};
 use clap::error::ContextValue;
 use llem_runtime::{Error, ErrorKind};
 use std::process::ExitCode;
@@ -27,6 +27,9 @@ fn code(error: &anyhow::Error) -> u8 {
             ErrorKind::Interrupted => INTERRUPTED,
             ErrorKind::Bug | ErrorKind::Limit | ErrorKind::Failed => FAILED,
         };
+    }
+    if let Some(error) = error.downcast_ref::<ProjectError>() {
+        return if error.is_input() { INPUT } else { FAILED };
     }
     if let Some(error) = error.downcast_ref::<llem_checkpoint::Error>() {
         return if error.is_input() { INPUT } else { FAILED };

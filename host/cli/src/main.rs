@@ -9,6 +9,7 @@ mod build_info;
 mod commands;
 mod env;
 mod exit;
+mod project;
 mod signals;
 mod summary;
 mod untrusted;

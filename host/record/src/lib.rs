@@ -56,6 +56,7 @@ mod request;
 mod schema;
 mod score;
 mod statistics;
+mod synthetic;
 mod timeline;
 mod window;
 
@@ -79,7 +80,7 @@ pub use hardware::{
 pub use model::{
     AdapterChange, AdapterRecord, FileDigest, ModelRecord, Parallelism, RankRecord, UsedAdapter,
 };
-pub use plan::{ComponentRecord, GrantedDataset, GrantedModel, Grants, RunPlan};
+pub use plan::{ComponentRecord, ComponentSource, GrantedDataset, GrantedModel, Grants, RunPlan};
 pub use recorder::Recorder;
 pub use recover::{RecoveredRun, recover};
 pub use report::{Artifact, Metric, Series, Table};
@@ -90,6 +91,7 @@ pub use request::{
 pub use schema::{PhaseRecord, Recovery, RunRecord, SCHEMA_VERSION};
 pub use score::{ScoreGroup, ScoreProgressRecord, ScoreRecord, ScoreResult};
 pub use statistics::RequestGroup;
+pub use synthetic::{FigureOrigin, FigureRecord, ReplayedRun, SyntheticHostRecord};
 pub use timeline::{TimelineRow, TimelineWriter, WrittenFiles};
 pub use window::{DeviceEnergyRecord, MemoryPeakRecord, RankActivity, SegmentRecord, WindowRecord};
 

@@ -1,6 +1,9 @@
 //! The plan of a run: everything that is known before it begins, and all that is needed to run it again.
 
-use crate::environment::{Build, Host, MeteringRecord};
+use crate::{
+    environment::{Build, Host, MeteringRecord},
+    synthetic::SyntheticHostRecord,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +42,10 @@ pub struct RunPlan {
     /// The settings of the meter. Absent in records before schema 3.0.
     #[serde(default)]
     pub metering: Option<MeteringRecord>,
+    /// The figures of the synthetic host that the experiment ran on. Absent if it ran on this machine. If it is there,
+    /// nothing of the run was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic_host: Option<SyntheticHostRecord>,
 }
 
 /// A component that took part in a run.
@@ -57,6 +64,29 @@ pub struct ComponentRecord {
     /// Whether llem added the component: the runner, and policies that the user did not give.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_shipped: bool,
+    /// What llem built the component from. Absent if the file on the command line was WebAssembly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ComponentSource>,
+}
+
+/// The source code of a component that llem built, and what built it. Equal sources and equal tools give the component
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentSource {
+    /// `python`, `javascript`, `typescript`, `c`, `rust`, or `wat` for WebAssembly text.
+    pub language: String,
+    /// The script's file, or the file in the project that the component begins with.
+    pub file: String,
+    /// SHA-256 of that file.
+    pub file_digest: String,
+    /// SHA-256 over the names and contents of all files that can be a part of the component, without installed
+    /// packages: those beside a script, or those of the project.
+    pub digest: String,
+    /// The programs that built the component, by name, with their versions.
+    pub tools: BTreeMap<String, String>,
+    /// SHA-256 over the files of the SDK that the component was built with. Absent for WebAssembly text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdk: Option<String>,
 }
 
 /// The models and files that the script may use.

@@ -12,7 +12,11 @@ use std::{path::Path, sync::Arc};
 use wasmtime::{Config, Engine, component::Component};
 
 /// The tools that make components of core modules and of other components. The cache key contains their versions.
-const MADE_BY: [(&str, &str); 2] = [("wit-component", "0.254.2"), ("wac-graph", "0.12.0")];
+const MADE_BY: [(&str, &str); 3] = [
+    ("wit-component", "0.254.2"),
+    ("wac-graph", "0.12.0"),
+    ("wasi-preview1-component-adapter-provider", "48.0.8"),
+];
 
 /// The most instances of components and core modules that a component may make. Compilers emit far fewer.
 const INSTANCES: u64 = 2_000;

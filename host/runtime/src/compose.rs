@@ -13,6 +13,7 @@ use crate::{
     package,
     sha256::sha256,
 };
+use llem_record::ComponentSource;
 use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 
@@ -69,6 +70,8 @@ pub struct Script {
     pub bytes: Vec<u8>,
     /// The role that it was given for. `None` means every role that it exports.
     pub role: Option<ComponentRole>,
+    /// What the bytes were built from, if `file` is source code.
+    pub source: Option<ComponentSource>,
 }
 
 /// A component that takes part in a run.
@@ -82,11 +85,14 @@ pub struct RunComponent {
     pub bytes: Cow<'static, [u8]>,
     /// Whether the component ships with llem and was not given by the user.
     pub is_shipped: bool,
+    /// What the bytes were built from, if `file` is source code.
+    pub source: Option<ComponentSource>,
 }
 
 impl RunComponent {
     fn shipped(roles: Vec<ComponentRole>, file: &str, bytes: &'static [u8]) -> Self {
-        Self { roles, file: file.to_owned(), bytes: bytes.into(), is_shipped: true }
+        let (file, bytes) = (file.to_owned(), bytes.into());
+        Self { roles, file, bytes, is_shipped: true, source: None }
     }
 
     fn is_runner(&self) -> bool {
@@ -120,9 +126,9 @@ pub(crate) fn is_composed(parts: &[RunComponent]) -> bool {
 pub(crate) fn resolve_parts(scripts: Vec<Script>) -> Result<Vec<RunComponent>> {
     let is_alone = scripts.len() == 1;
     let mut parts: Vec<RunComponent> = Vec::with_capacity(scripts.len() + 2);
-    for Script { file, bytes, role } in scripts {
+    for Script { file, bytes, role, source } in scripts {
         let roles = find_roles(&file, &bytes, role)?;
-        let part = RunComponent { roles, file, bytes: bytes.into(), is_shipped: false };
+        let part = RunComponent { roles, file, bytes: bytes.into(), is_shipped: false, source };
         match part.roles[..] {
             [ComponentRole::Experiment] if is_alone => return Ok(vec![part]),
             [ComponentRole::Experiment] => {
@@ -169,6 +175,7 @@ fn find_roles(
     bytes: &[u8],
     given: Option<ComponentRole>,
 ) -> Result<Vec<ComponentRole>> {
+    encode::require_component_type(file, bytes)?;
     let interface = ComponentInterface::new(file, bytes)?;
     package::refuse_incompatible(file, interface.imports.iter().chain(&interface.exports))?;
     let has = |role: &ComponentRole| interface.exported(role.interface()).is_some();
@@ -192,8 +199,12 @@ fn find_roles(
                 let wanted = [ComponentRole::Experiment].into_iter().chain(ComponentRole::POLICIES);
                 let wanted: Vec<_> =
                     wanted.map(|role| package::full_name(role.interface())).collect();
+                let is_what = match encode::is_core_module(bytes) {
+                    true => "core module",
+                    false => "component",
+                };
                 return Err(Error::Input(format!(
-                    "{file} is a component for another world: it exports {exports}, and none of {}",
+                    "{file} is a {is_what} for another world: it exports {exports}, and none of {}; `llem new` makes a project that does",
                     wanted.join(", ")
                 )));
             }

@@ -1,11 +1,15 @@
-//! Encodes WebAssembly files as components. A core module must carry its component type.
+//! Encodes WebAssembly files as components. A core module must carry its component type. If it imports WASI's preview 1, as
+//! modules of clang and of many other compilers do, it is linked with wasmtime's adapter to the WASI of components.
 
-use crate::{Error, Result, package_cycle};
+use crate::{ComponentInterface, Error, Result, package_cycle};
 use std::{
     borrow::Cow,
     cell::Cell,
     panic::{self, UnwindSafe},
     sync::Once,
+};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::Validator;
 
@@ -14,6 +18,59 @@ const MAGIC: &[u8] = b"\0asm";
 /// The version and layer of a core module (Component Model, Binary.md).
 const CORE_MODULE: [u8; 4] = [1, 0, 0, 0];
 
+/// Returns the binary form of a file: the text format (`.wat`) is parsed, and a binary is returned as it is.
+///
+/// ```
+/// use llem_runtime::parse_text;
+///
+/// assert_eq!(parse_text("empty.wat", b"(module)")?, b"\0asm\x01\0\0\0");
+/// let refused = parse_text("empty.wat", b"(module").expect_err("a parenthesis is missing");
+/// assert!(refused.to_string().starts_with("empty.wat:1:8: expected `)`"), "{refused}");
+/// # Ok::<(), llem_runtime::Error>(())
+/// ```
+///
+/// # Errors
+/// Fails if the text is not WebAssembly. The message names the line and column.
+pub fn parse_text(file: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    if bytes.starts_with(MAGIC) {
+        return Ok(bytes.to_vec());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Error::Input(format!("{file} is not WebAssembly text: {error}; save it in UTF-8"))
+    })?;
+    let parsed = without_panic(|| wat::parse_str(text).map_err(|error| error.to_string()));
+    match parsed {
+        Some(Ok(binary)) => Ok(binary),
+        Some(Err(message)) => Err(unparsable(file, &message)),
+        None => Err(unparsable(file, "the parser failed")),
+    }
+}
+
+/// The error for text that is not WebAssembly, of which the parser's message has the reason and, in the line after it, the
+/// place as `--> <anon>:LINE:COLUMN`.
+fn unparsable(file: &str, message: &str) -> Error {
+    let mut lines = message.lines();
+    let reason = lines.next().unwrap_or_default();
+    let place = lines.next().and_then(|line| line.trim().strip_prefix("--> <anon>"));
+    Error::Input(format!("{file}{}: {reason}; correct the text", place.unwrap_or_default()))
+}
+
+/// Refuses a core module of which no component can be made, because it does not say what it imports and exports.
+pub(crate) fn require_component_type(file: &str, bytes: &[u8]) -> Result<()> {
+    if !is_core_module(bytes) || package_cycle::has_component_type(bytes) {
+        return Ok(());
+    }
+    Err(no_component(file, "it carries no component type"))
+}
+
+/// The error for a core module of which no component can be made.
+fn no_component(file: &str, reason: &str) -> Error {
+    Error::Input(format!(
+        "{file} is a core module that cannot be made a component: {reason}; build it against wit/ with wit-bindgen, with an SDK \
+         (llem new), or for wasm32-wasip2"
+    ))
+}
+
 /// Returns a component's bytes: the file itself, or a component that is made from a core module.
 pub fn encode_component<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     require_wasm(file, bytes)?;
@@ -21,18 +78,19 @@ pub fn encode_component<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>
         return Ok(bytes.into());
     }
     Validator::new().validate_all(bytes).map_err(|error| damaged(file, error.message()))?;
-    let refuse = |reason: String| {
-        Error::Input(format!(
-            "{file} is a core module that cannot be made a component: {reason}; build it against \
-             wit/ with wit-bindgen, or for wasm32-wasip2"
-        ))
-    };
+    let refuse = |reason: String| no_component(file, &reason);
     if let Some([one, other]) = package_cycle::find_cycle(bytes) {
         return Err(refuse(format!("its packages {one} and {other} depend on one another")));
     }
+    let imports = ComponentInterface::new(file, bytes)?.imports;
+    let is_adapted = imports.iter().any(|name| name == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME);
     // The component type is in custom sections, which validation does not read.
     without_panic(|| {
-        let encoder = wit_component::ComponentEncoder::default().module(bytes)?;
+        let mut encoder = wit_component::ComponentEncoder::default().module(bytes)?;
+        if is_adapted {
+            let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+            encoder = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?;
+        }
         encoder.validate(true).encode()
     })
     .ok_or_else(|| refuse("its component type is damaged".to_owned()))?
@@ -62,7 +120,8 @@ pub(crate) fn without_panic<T>(encoder: impl FnOnce() -> T + UnwindSafe) -> Opti
     done.ok()
 }
 
-fn is_core_module(bytes: &[u8]) -> bool {
+/// Returns true for a core module, and false for a component.
+pub(crate) fn is_core_module(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(&CORE_MODULE)
 }
 

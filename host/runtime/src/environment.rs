@@ -62,14 +62,17 @@ pub(crate) fn variables(
         .collect()
 }
 
-/// Warnings that a reader of the record must see: the numbers may be from other hardware than this machine's.
+/// Warnings that a reader of the record must see: the numbers may be given, or from other hardware than this machine's.
 pub(crate) fn warnings(plan: &RunPlan) -> Vec<String> {
     let for_tests = plan.environment.keys().filter(|name| name.starts_with(FOR_TESTS));
-    let mut warnings: Vec<String> = for_tests
-        .map(|name| {
-            format!("{name} is set, which stands in for hardware in llem's own tests: unset it to measure this machine")
-        })
-        .collect();
+    let for_tests = for_tests.map(|name| {
+        format!("{name} is set, which stands in for hardware in llem's own tests: unset it to measure this machine")
+    });
+    let synthetic = plan.synthetic_host.is_some().then(|| {
+        "the run was on a synthetic host: its times and energies were given, and none was measured"
+            .to_owned()
+    });
+    let mut warnings: Vec<String> = synthetic.into_iter().chain(for_tests).collect();
     let moved = |metering: &MeteringRecord| {
         [
             (PROC_VARIABLE, "/proc", metering.proc_root.clone()),

@@ -61,7 +61,8 @@ pub struct ExecOutcome {
 /// use std::sync::Arc;
 ///
 /// let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/minimal.wat"));
-/// let script = Script { file: "minimal.wasm".to_owned(), bytes: wat::parse_str(text)?, role: None };
+/// let (file, bytes) = ("minimal.wasm".to_owned(), wat::parse_str(text)?);
+/// let script = Script { file, bytes, role: None, source: None };
 /// let models = ModelGrants::new(vec![ModelGrant::new("default", "synthetic:tiny".parse()?)])?;
 /// let folder = tempfile::tempdir()?;
 /// let options = ExecOptions::new(vec![script], RunSettings::new(models))
@@ -143,6 +144,7 @@ async fn execute(
         host: environment::host(&options.settings.meter.options.roots),
         environment: environment::variables(env::vars_os()),
         metering: Some(options.settings.meter.record()),
+        synthetic_host: options.settings.synthetic.as_ref().map(|(host, _)| host.record().clone()),
     };
     run.set_surroundings(plan.build.clone(), plan.host.clone());
     let warnings = environment::warnings(&plan);
@@ -228,6 +230,7 @@ fn component_record(member: &DescribedComponent) -> ComponentRecord {
         digest: part.digest(),
         file: part.file.clone(),
         is_shipped: part.is_shipped,
+        source: part.source.clone(),
     }
 }
 
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn each_host_call_is_a_span() {
         let bytes = wat::parse_str(include_str!("../examples/minimal.wat")).expect("a component");
-        let script = Script { file: "minimal.wasm".to_owned(), bytes, role: None };
+        let script = Script { file: "minimal.wasm".to_owned(), bytes, role: None, source: None };
         let source = "synthetic:tiny".parse().expect("a source");
         let models = ModelGrants::new(vec![ModelGrant::new("default", source)]).expect("models");
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,9 +1,10 @@
 //! The grants and settings of a run: the models and adapters that it may load, its limits, its seed, its meter and what
 //! it records.
 
-use crate::{Error, Limits, MeterSetup, about::is_kebab_case};
+use crate::{Error, Limits, MeterSetup, SyntheticHost, about::is_kebab_case};
 use llem_engine::{
-    AdapterSource, DType, DeviceId, DigestOptions, ModelSource, RANK_TIMEOUT, Split, World,
+    AdapterSource, DType, DeviceId, DigestOptions, ModelSource, RANK_TIMEOUT, Split,
+    SyntheticPasses, World,
     chat::{self, DateTime},
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -27,6 +28,8 @@ pub struct RunSettings {
     pub meter: MeterSetup,
     /// Whether the text of prompts is recorded. Otherwise only their digests are.
     pub keep_prompts: bool,
+    /// The synthetic host that the run is on, with its passes. `None` means this machine.
+    pub(crate) synthetic: Option<(SyntheticHost, SyntheticPasses)>,
 }
 
 impl RunSettings {
@@ -40,7 +43,41 @@ impl RunSettings {
             limits: Limits::default(),
             meter: MeterSetup::default(),
             keep_prompts: false,
+            synthetic: None,
         }
+    }
+
+    /// Puts the run on a synthetic host: its meter and its passes are replaced, and the process uses a virtual clock from
+    /// now on. It is called before the run's clock is started, after all other settings. The host is one CPU, and keeps
+    /// nothing for later runs.
+    ///
+    /// # Errors
+    /// Fails if a model is on another device or may be split over ranks, or if the meter is told to do what a synthetic
+    /// host cannot.
+    #[must_use = "the settings are returned"]
+    pub fn on_synthetic_host(mut self, host: SyntheticHost) -> crate::Result<Self> {
+        let refused = |flag: &str, why: &str| {
+            Err(Error::Input(format!("--synthetic-host {why}: leave out {flag}")))
+        };
+        for grant in self.models.all() {
+            if grant.device != DeviceId::Cpu {
+                return refused("--device", "has one device, the CPU");
+            }
+            if grant.world.is_some() || grant.split.ranks() > 1 || grant.max_ranks > 1 {
+                return refused("--tp, --pp, --dp, --max-ranks and the launcher", "has one rank");
+            }
+        }
+        if self.meter.options.power_model.is_some() {
+            return refused("--power-model", "has a power of its own, idle_watts");
+        }
+        if self.meter.options.align {
+            return refused("--align-windows", "has no counters that tick");
+        }
+        let (passes, power) = host.start();
+        self.meter.options.synthetic = Some(power);
+        self.meter.kept = None;
+        self.synthetic = Some((host, passes));
+        Ok(self)
     }
 }
 

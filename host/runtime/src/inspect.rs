@@ -15,7 +15,8 @@ use std::{path::Path, sync::Arc};
 /// use llem_runtime::{Observer, ComponentRole, Script, inspect};
 ///
 /// let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/minimal.wat"));
-/// let script = Script { file: "minimal.wasm".to_owned(), bytes: wat::parse_str(text)?, role: None };
+/// let (file, bytes) = ("minimal.wasm".to_owned(), wat::parse_str(text)?);
+/// let script = Script { file, bytes, role: None, source: None };
 /// let observers: Vec<Box<dyn Observer>> = Vec::new();
 /// let inspected = inspect(script, None, Box::new(observers));
 /// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

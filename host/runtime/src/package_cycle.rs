@@ -60,6 +60,12 @@ pub(crate) fn find_cycle(module: &[u8]) -> Option<[String; 2]> {
     circles.next().map(|(one, need)| [one.clone(), need.clone()])
 }
 
+/// Returns true if a core module carries a component type, from which a component can be made of it.
+pub(crate) fn has_component_type(module: &[u8]) -> bool {
+    let is_type = |payload: Payload<'_>| matches!(payload, Payload::CustomSection(section) if section.name().starts_with(SECTION));
+    Parser::new(0).parse_all(module).map_while(Result::ok).any(is_type)
+}
+
 fn read(bytes: &[u8], packages: &mut Packages) -> wasmparser::Result<()> {
     for payload in Parser::new(0).parse_all(bytes) {
         if let Payload::ComponentTypeSection(types) = payload? {

@@ -67,7 +67,7 @@ impl Usage {
 
 impl<T> UsageInterval<T> {
     fn from_now(what: T) -> Self {
-        Self { what, from: Instant::now(), until: None }
+        Self { what, from: llem_clock::now(), until: None }
     }
 
     fn is_in(&self, from: Instant, to: Instant) -> bool {
@@ -80,7 +80,7 @@ impl<T> UsageInterval<T> {
     }
 
     fn end(&mut self) {
-        self.until.get_or_insert_with(Instant::now);
+        self.until.get_or_insert_with(llem_clock::now);
     }
 }
 
@@ -144,7 +144,7 @@ impl UsageHistory {
 
     /// What is in use now.
     pub(crate) fn now(&self) -> Usage {
-        let now = Instant::now();
+        let now = llem_clock::now();
         self.during(now, now)
     }
 }

@@ -8,19 +8,22 @@ use crate::{build_info, signals::Signals, watch};
 use llem_checkpoint::chat;
 use llem_meter::Clock;
 use llem_runtime::{
-    ComponentRole, Error, ExecOptions, GivenInputs, MeterSetup, RunSettings, Script, StopSignal,
-    exec,
+    ComponentRole, Error, ExecOptions, GivenInputs, MeterSetup, RunSettings, StopSignal,
+    SyntheticHost, exec,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 /// How long an interrupted engine may take before the other processes are told that the run is over.
 const LEAVE: Duration = Duration::from_secs(10);
 
+/// The date that chat templates are told on a synthetic host, unless `--date` gives one.
+const SYNTHETIC_DATE: &str = "2026-01-01";
+
 /// Run an experiment, or policies through the standard runner.
 #[derive(clap::Args)]
 pub(crate) struct ExecArgs {
-    /// Components: one experiment (`quickstart` ships with llem), or policies; shipped ones stand in for those that are
-    /// not given
+    /// Components, or their source code (a script or a project's folder, which is built first): one experiment
+    /// (`quickstart` ships with llem), or policies; shipped ones stand in for those that are not given
     #[arg(required_unless_present_any = ["warmup", "workload", "metrics"])]
     components: Vec<String>,
     /// A component whose warm-up policy is used
@@ -39,6 +42,10 @@ pub(crate) struct ExecArgs {
     model_args: ModelArgs,
     #[command(flatten)]
     meter_args: MeterArgs,
+    /// Run without a model and without waiting: virtual time, seeded tokens, and given delays and energies, of which FILE
+    /// (JSON) may set some; the run.json of an earlier run gives its mean figures. Nothing is measured then
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Synthetic host")]
+    synthetic_host: Option<Option<PathBuf>>,
     /// Leave out the timeline of power, clocks and temperatures beside the record
     #[arg(long, help_heading = "Metering")]
     no_timeline: bool,
@@ -111,13 +118,18 @@ impl ExecArgs {
         let files = self.components.into_iter().map(|file| (None, Some(file))).chain(given);
         let scripts = files
             .filter_map(|(role, file)| Some((role, file?)))
-            .map(|(role, file)| Ok(Script { bytes: read_component(&file)?, file, role }))
-            .collect::<Result<Vec<_>, Error>>()?;
+            .map(|(role, file)| read_component(&file, role))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let datasets = unique("dataset", self.datasets)?;
         let models = self.grants.models(&self.model_args)?;
         let mut settings = RunSettings::new(models);
         settings.seed = self.model_args.seed;
-        settings.date = self.date.unwrap_or_else(chat::local_now);
+        settings.date = match self.date {
+            Some(date) => date,
+            // The date may reach prompts through a chat template, and a synthetic run is the same on every day.
+            None if self.synthetic_host.is_some() => SYNTHETIC_DATE.parse()?,
+            None => chat::local_now(),
+        };
         settings.limits = self.limits.limits();
         settings.meter = MeterSetup {
             options: self.meter_args.options(),
@@ -125,6 +137,13 @@ impl ExecArgs {
             kept: cache(),
         };
         settings.keep_prompts = self.keep_prompts;
+        if let Some(file) = self.synthetic_host {
+            let host = match file {
+                Some(file) => SyntheticHost::from_file(&file)?,
+                None => SyntheticHost::default(),
+            };
+            settings = settings.on_synthetic_host(host)?;
+        }
         let given = GivenInputs {
             parameters: unique("parameter", self.parameters)?,
             datasets: datasets

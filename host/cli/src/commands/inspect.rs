@@ -19,7 +19,7 @@ use std::io::{self, Write};
 /// Show what a component is: exports, imports, parameters, digest; and what a policy is composed with.
 #[derive(clap::Args)]
 pub(crate) struct InspectArgs {
-    /// A component, or `quickstart`
+    /// A component, its source code, or `quickstart`
     component: String,
     /// Print one JSON object
     #[arg(long)]
@@ -29,8 +29,7 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     /// Describes the component and prints it.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let bytes = read_component(&self.component)?;
-        let components = describe(Script { file: self.component.clone(), bytes, role: None })?;
+        let components = describe(read_component(&self.component, None)?)?;
         let (given, others): (Vec<_>, Vec<_>) =
             components.into_iter().partition(|component| !component.component.is_shipped);
         for member in given {

@@ -1,22 +1,27 @@
 //! The commands of the program.
 
+mod build;
 mod doctor;
 mod exec;
 mod flops;
 mod generate;
+mod given_component;
 mod grant_args;
 mod inspect;
 mod limit_args;
+mod new;
 mod number_args;
 mod output;
 mod recover;
+mod report;
 mod schema;
-mod shipped_components;
+mod sdk;
+mod test;
 mod tokenize;
 
 use self::{
+    given_component::read_component,
     number_args::{positive, within},
-    shipped_components::read_component,
 };
 use crate::{env, signals::Signals, untrusted::line};
 use etcetera::{BaseStrategy, choose_base_strategy};
@@ -41,11 +46,19 @@ const TIMES: RangeInclusive<f64> = 1e-3..=1e9;
 #[derive(clap::Subcommand)]
 pub(crate) enum CliCommand {
     /// Run an experiment, or policies through the standard runner
-    Exec(exec::ExecArgs),
+    Exec(Box<exec::ExecArgs>),
     /// Generate text or tokens with a model, without an experiment
     Generate(generate::GenerateArgs),
     /// Show the tokens of a text, or of a conversation rendered by the model's chat template
     Tokenize(tokenize::TokenizeArgs),
+    /// Make a project: an experiment or a policy in Rust, Python, JavaScript, TypeScript or C
+    New(new::NewArgs),
+    /// Build a component from a project or a script
+    Build(build::BuildArgs),
+    /// Run the unit tests of a project, without a model
+    Test(test::TestArgs),
+    /// Unpack the SDK of a language, and print its folder
+    Sdk(sdk::SdkArgs),
     /// Show what a component is: exports, imports, parameters, digest
     Inspect(inspect::InspectArgs),
     /// Count a model's floating-point operations, from its shape
@@ -54,6 +67,8 @@ pub(crate) enum CliCommand {
     Doctor(doctor::DoctorArgs),
     /// Rebuild the record of a run that was killed, from its journal
     Recover(recover::RecoverArgs),
+    /// Make a page, tables or a terminal view of one run, or of several side by side
+    Report(report::ReportArgs),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
     Schema(schema::SchemaArgs),
 }
@@ -70,10 +85,15 @@ impl CliCommand {
             Self::Exec(args) => args.run(),
             Self::Generate(args) => args.run(),
             Self::Tokenize(args) => args.run(),
+            Self::New(args) => args.run(),
+            Self::Build(args) => args.run(),
+            Self::Test(args) => args.run(),
+            Self::Sdk(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Flops(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Recover(args) => args.run(),
+            Self::Report(args) => args.run(),
             Self::Schema(args) => args.run(),
         }
     }
@@ -207,7 +227,7 @@ impl ModelArgs {
 
 /// The folder for what later runs reuse, such as compiled components: `LLEM_CACHE`, otherwise `llem` in the user's
 /// cache folder.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     match env::cache() {
         Some(folder) => Some(folder.into()),
         None => Some(choose_base_strategy().ok()?.cache_dir().join("llem")),

@@ -38,6 +38,10 @@ pub(crate) fn print(
     };
     let took = duration(record.wall_ns as f64 * 1e-9);
     writeln!(out, "{} {status} in {took}", bold(&cell(&record.id)))?;
+    if record.plan.synthetic_host.is_some() {
+        let head = console::style("synthetic host").yellow().bold();
+        writeln!(out, "{head} no number of this run was measured: times and energies are given")?;
+    }
     if let Some(recovery) = &record.recovered {
         writeln!(out, "{} from its journal: {}", bold("recovered"), recovered(recovery))?;
     }

@@ -58,6 +58,8 @@ struct JournalState {
     energies: BTreeMap<u64, ReadingRecord>,
     /// Whether a task will write the new tokens.
     is_scheduled: bool,
+    /// When the new tokens are to be written. Only on a virtual clock, where no task waits for that moment.
+    due: Option<Instant>,
     /// Whether the batch is closed.
     is_closed: bool,
 }
@@ -189,13 +191,13 @@ impl BatchJournal {
             name: ended.sequence,
             sequence: sequence.clone(),
         };
-        open.ended.push_back((Instant::now(), record));
+        open.ended.push_back((llem_clock::now(), record));
         self.schedule(&mut open);
         let is_full = open.ended.len() >= WAITING;
         drop(open);
         if is_full {
             // If the record cannot be written, the next write of the run reports it.
-            let _ = self.flush(Instant::now());
+            let _ = self.flush(llem_clock::now());
         }
         sequence
     }
@@ -205,14 +207,18 @@ impl BatchJournal {
         let mut open = self.open();
         open.is_closed = true;
         self.schedule(&mut open);
+        drop(open);
+        if llem_clock::virtual_clock().is_some() {
+            self.write_new_tokens();
+        }
     }
 
     /// Waits for the energy of a sequence that has ended. Returns `None` if no such sequence has ended.
     pub(super) async fn energy_of(&self, sequence: u64) -> wasmtime::Result<Option<ReadingRecord>> {
-        let until = Instant::now() + PATIENCE;
+        let until = llem_clock::now() + PATIENCE;
         loop {
-            let is_late = Instant::now() > until;
-            let by = if is_late { Instant::now() } else { self.run.meter().known_until() };
+            let is_late = llem_clock::now() > until;
+            let by = if is_late { llem_clock::now() } else { self.run.meter().known_until() };
             self.flush(by)?;
             {
                 let open = self.open();
@@ -227,6 +233,10 @@ impl BatchJournal {
 
     /// Schedules a write of the new tokens. If no runtime is left to do it, the end of the run does.
     fn schedule(self: &Arc<Self>, open: &mut JournalState) {
+        if llem_clock::virtual_clock().is_some() {
+            open.due.get_or_insert_with(|| llem_clock::now() + LATENCY);
+            return;
+        }
         if open.is_scheduled {
             return;
         }
@@ -240,6 +250,13 @@ impl BatchJournal {
         }
     }
 
+    /// Writes the new tokens if the virtual clock has come to their moment.
+    pub(super) fn write_if_due(self: &Arc<Self>) {
+        if self.open().due.is_some_and(|due| due <= llem_clock::now()) {
+            self.write_new_tokens();
+        }
+    }
+
     /// Writes the new tokens. If the record cannot be written, the next write of the run reports it.
     fn write_new_tokens(self: &Arc<Self>) {
         let _ = self.flush(self.run.meter().known_until());
@@ -247,6 +264,7 @@ impl BatchJournal {
         // journal.
         let mut open = self.open();
         open.is_scheduled = false;
+        open.due = None;
         let news = open.sequences.iter_mut().filter(|(_, sequence)| !sequence.tokens.is_empty());
         let sequences: Vec<_> = news.map(|(&name, sequence)| sequence.progress(name)).collect();
         if !sequences.is_empty() {

@@ -18,7 +18,7 @@ use llem_quantity::ReadingRecord;
 use llem_record::SequenceRecord;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        self, Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -62,7 +62,7 @@ pub(crate) struct StepSummary {
 
 impl StepSummary {
     fn new() -> Self {
-        let now = Instant::now();
+        let now = llem_clock::now();
         let (tokens, ended) = (Vec::new(), Vec::new());
         Self { steps: 0, tokens, ended, prompt_tokens: 0, started: now, finished: now }
     }
@@ -189,7 +189,7 @@ impl BatchHandle {
         + 'static,
     ) -> CallResult<Vec<u64>> {
         // The request's clock runs while its prompt is tokenized.
-        let handed_over = Instant::now();
+        let handed_over = llem_clock::now();
         let now = run.clock.at(handed_over);
         let most = run.settings.limits.call;
         if self.status().waiting_bytes > most {
@@ -236,6 +236,10 @@ impl BatchHandle {
     ) -> CallResult<StepSummary> {
         let _working = run.stop.begin_work();
         let (done, mut steps) = mpsc::channel(STEPS);
+        // On a virtual clock, the engine waits until each step is recorded. Otherwise the time of a line in the journal
+        // would depend on how far the engine has come meanwhile.
+        let (recorded, is_recorded) = sync::mpsc::channel::<()>();
+        let waits = llem_clock::virtual_clock().is_some();
         let abandoned = Arc::new(AtomicBool::new(false));
         let (batch, at_work, is_abandoned) =
             (Arc::clone(&self.batch), Arc::clone(run), Arc::clone(&abandoned));
@@ -244,7 +248,11 @@ impl BatchHandle {
             let control = Control { cancelled: &cancelled, progress: &|_| () };
             let mut batch = lock(&batch);
             // The receiver is dropped only with the run, so a failed send may be ignored.
-            let each = |step: BatchStep| drop(done.blocking_send(step));
+            let each = |step: BatchStep| {
+                if done.blocking_send(step).is_ok() && waits {
+                    let _ = is_recorded.recv();
+                }
+            };
             let result = match length {
                 StepLimit::Step => batch.step(model, &cancelled).map(each),
                 StepLimit::Until(until) => batch.run_until(model, &control, until, each).map(drop),
@@ -260,7 +268,12 @@ impl BatchHandle {
         let worked = loop {
             tokio::select! {
                 biased;
-                Some(step) = steps.recv() => take(step),
+                Some(step) = steps.recv() => {
+                    take(step);
+                    if waits {
+                        let _ = recorded.send(());
+                    }
+                }
                 worked = &mut worked => break worked,
             }
             // Once the record is full, no more is run, because the record could not hold it.
@@ -288,6 +301,7 @@ impl BatchHandle {
         summary.steps += u64::from(!step.scheduled.is_empty());
         summary.prompt_tokens += prompt_tokens(&step);
         summary.finished = step.finished;
+        self.journal.write_if_due();
         summary.tokens.append(&mut step.tokens);
     }
 

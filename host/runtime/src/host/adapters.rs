@@ -9,10 +9,7 @@ use crate::{
 };
 use llem_engine::{ActiveAdapter, Adapter, AdapterMode, AdapterSource, Model};
 use llem_record::{AdapterChange, AdapterRecord, Event};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use wasmtime::component::Resource;
 
 /// The most adapters that may be attached to a model at a time.
@@ -180,10 +177,10 @@ impl StoreData {
         name: String,
     ) -> CallResult<()> {
         let detach = move |model: &mut Model| {
-            let began = Instant::now();
+            let began = llem_clock::now();
             let adapter = model.adapter(&name)?;
             model.detach(&name)?;
-            Ok((adapter, began.elapsed().as_nanos() as u64))
+            Ok((adapter, llem_clock::elapsed(began).as_nanos() as u64))
         };
         let detached = self.change(model, "detach", AdapterChange::Detached, detach).await?;
         Ok(detached.map(|_| ()))

@@ -177,6 +177,7 @@ pub(super) fn granted_load(
         world: granted.world.clone(),
         digests: granted.digests.clone(),
         date: run.settings.date,
+        synthetic: run.settings.synthetic.as_ref().map(|(_, passes)| passes.clone()),
     };
     Ok(GrantedLoad { grant: Arc::clone(granted), load })
 }

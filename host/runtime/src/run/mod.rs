@@ -157,11 +157,14 @@ impl RunContext {
         }
     }
 
-    /// Sleeps, or ends the guest if the run is stopped.
+    /// Sleeps, or ends the guest if the run is stopped. A virtual clock jumps.
     pub(crate) async fn sleep(&self, length: Duration) -> wasmtime::Result<()> {
-        tokio::select! {
-            () = tokio::time::sleep(length) => {}
-            _ = self.stop.requested() => {}
+        match llem_clock::virtual_clock() {
+            Some(clock) => drop(clock.advance(length)),
+            None => tokio::select! {
+                () = tokio::time::sleep(length) => {}
+                _ = self.stop.requested() => {}
+            },
         }
         self.check_stop()
     }

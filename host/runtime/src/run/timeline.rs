@@ -86,14 +86,17 @@ impl Timeline {
         }
         let cost = meter.sampler_cost();
         let wall = cost.wall.as_secs_f64();
-        let share = |seconds: f64| Quantity::exact(seconds / wall, "1", Source::Clock);
+        // On a synthetic host no thread samples, and nothing is known of the cost.
+        let is_sampled = llem_clock::virtual_clock().is_none();
+        let share =
+            |seconds: f64| is_sampled.then(|| Quantity::exact(seconds / wall, "1", Source::Clock));
         let period = wall / cost.rounds.max(1) as f64;
         output.write_host_event(Event::Timeline(TimelineRecord {
             files: left.written.files,
             samples: left.written.rows,
-            period: Some(Quantity::exact(period, "s", Source::Clock)),
-            sampling: Some(share(cost.busy.as_secs_f64())),
-            writing: Some(share(left.busy as f64 * 1e-9)),
+            period: is_sampled.then(|| Quantity::exact(period, "s", Source::Clock)),
+            sampling: share(cost.busy.as_secs_f64()),
+            writing: share(left.busy as f64 * 1e-9),
         }))
     }
 }

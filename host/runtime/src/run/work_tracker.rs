@@ -71,7 +71,7 @@ impl WorkTracker {
 
     /// Computes the energy of all work until now. The energy since the counters' last ticks is estimated.
     pub(crate) fn settle(&self) {
-        let now = Instant::now();
+        let now = llem_clock::now();
         let all = self.pending().clone();
         all.iter().for_each(|work| work.settle(now));
     }
@@ -80,7 +80,7 @@ impl WorkTracker {
     pub(crate) fn finish(&self) -> wasmtime::Result<()> {
         let all = std::mem::take(&mut *self.pending());
         // All are written, even if one of them fails.
-        let written: Vec<_> = all.iter().map(|work| work.flush(Instant::now())).collect();
+        let written: Vec<_> = all.iter().map(|work| work.flush(llem_clock::now())).collect();
         written.into_iter().collect()
     }
 }

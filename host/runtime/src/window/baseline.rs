@@ -6,10 +6,7 @@ use llem_meter::{
 };
 use llem_quantity::Source;
 use llem_record::{BaselineRecord, Event, IdlePowerRecord};
-use std::{
-    ops::RangeInclusive,
-    time::{Duration, Instant},
-};
+use std::{ops::RangeInclusive, time::Duration};
 
 /// The allowed lengths. A shorter baseline is not meaningful, and a longer one is a mistake.
 const LENGTH: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
@@ -58,14 +55,14 @@ impl RunContext {
         &self,
         length: Duration,
     ) -> wasmtime::Result<DatedBaseline> {
-        let (measured_at, started) = (unix_seconds(), Instant::now());
+        let (measured_at, started) = (unix_seconds(), llem_clock::now());
         let mut parts = Vec::new();
         for _ in 0..BASELINE_PARTS {
             let window = self.meter().open();
             self.sleep(length / BASELINE_PARTS).await?;
             parts.push(self.meter().close(window));
         }
-        let length = started.elapsed();
+        let length = llem_clock::elapsed(started);
         let power = compute_idle_power(&parts, &self.engines.current_usage().devices);
         self.store_baseline(&power, measured_at, length)?;
         self.use_baseline(DatedBaseline { power, measured_at, length, from_earlier_run: false })

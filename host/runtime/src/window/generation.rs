@@ -18,10 +18,7 @@ use llem_engine::{
 use llem_meter::ClosedWindow;
 use llem_quantity::{Cause, Unavailable};
 use llem_record::{Activity, EstimatedFlops, RequestTimes, SequenceEnergy};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// A request that was served and measured.
 pub(crate) struct MeasuredGeneration {
@@ -42,7 +39,7 @@ pub(crate) fn generate(
     label: &str,
     request: Request,
 ) -> llem_engine::Result<MeasuredGeneration> {
-    let began = Instant::now();
+    let began = llem_clock::now();
     let most = request.prompts.len() as u64 * request.max_new_tokens as u64;
     let observer = run.output.observer();
     observer.request(label, most);
@@ -54,11 +51,11 @@ pub(crate) fn generate(
     let prepared = model.prepare(request)?;
     let before = CommunicationTimes::read(model)?;
     model.synchronize()?;
-    let ready = Instant::now();
+    let ready = llem_clock::now();
     let window = run.meter().open_with_curves();
-    let opened = Instant::now();
+    let opened = llem_clock::now();
     let generation = model.run(prepared, &control);
-    let ended = Instant::now();
+    let ended = llem_clock::now();
     if is_split {
         // The leading rank has its last token, but the others may still work, and their work belongs to the request. If
         // a rank has failed, nothing is waited for.
@@ -67,13 +64,13 @@ pub(crate) fn generate(
     let span = run.meter().close(window);
     // If a rank has failed, the times are not known any more.
     let after = CommunicationTimes::read(model).unwrap_or_default();
-    let closed = Instant::now();
+    let closed = llem_clock::now();
     let mut generation = generation?;
     let detokenized = model.detokenize_all(&mut generation.completions);
     generation.failure = generation.failure.take().or(detokenized.err());
     let ns = |time: Duration| time.as_nanos() as u64;
     let times = RequestTimes {
-        total_ns: ns(began.elapsed()),
+        total_ns: ns(llem_clock::elapsed(began)),
         prepare_ns: ns(ready - began),
         meter_ns: ns((opened - ready) + (closed - ended)),
         tokenize_ns: ns(generation.tokenize_time()),

@@ -57,7 +57,7 @@ impl OpenWindow {
             )));
         }
         let following = self.following.get_or_insert_with(|| run.meter().open_continuous());
-        let at = if self.marks.is_empty() { following.until() } else { Instant::now() };
+        let at = if self.marks.is_empty() { following.until() } else { llem_clock::now() };
         self.marks.push(SegmentStart { label, at });
         Ok(())
     }

@@ -280,7 +280,7 @@ impl ScoringProgress<'_> {
     /// Writes a line if the last one is long ago and there are new results.
     fn write_if_due(&self, scored_tokens: u64) {
         let mut lines = self.lines();
-        if lines.pending.is_empty() || lines.written.elapsed() < LINE_EVERY {
+        if lines.pending.is_empty() || llem_clock::elapsed(lines.written) < LINE_EVERY {
             return;
         }
         let event = Event::ScoreProgress(ScoreProgressRecord {
@@ -296,6 +296,6 @@ impl ScoringProgress<'_> {
         if let Err(error) = self.run.output.write_host_event(event) {
             lines.failure = Some(error);
         }
-        lines.written = Instant::now();
+        lines.written = llem_clock::now();
     }
 }

@@ -80,7 +80,7 @@ impl RunContext {
                 known.join(", ")
             ))));
         }
-        let started = Instant::now();
+        let started = llem_clock::now();
         let mut seen: Vec<(Instant, f64)> = Vec::new();
         loop {
             let value = match self.read_quantity(quantity, &device).await? {
@@ -89,7 +89,7 @@ impl RunContext {
                     return Ok(Err(Refusal::Unsupported(format!("{}: {reason}", quantity.name()))));
                 }
             };
-            let now = Instant::now();
+            let now = llem_clock::now();
             seen.retain(|(when, _)| now.duration_since(*when) <= span);
             seen.push((now, value));
             let values = seen.iter().map(|(_, value)| *value);
