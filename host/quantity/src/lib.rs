@@ -16,12 +16,14 @@
 //! - [`Reading`] and [`Unavailable`]: a number, or why there is none
 //! - [`ReadingRecord`]: a reading in JSON
 
+mod quantile;
 mod quantity;
 mod reading;
 mod source;
 mod unavailable;
 
-pub use quantity::{Quantity, significant};
+pub use quantile::quantile;
+pub use quantity::{Quantity, is_rounding_error, significant};
 pub use reading::{Reading, ReadingRecord};
 pub use source::Source;
 pub use unavailable::{Cause, Unavailable};

@@ -84,7 +84,7 @@ impl Quantity {
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", significant(self.value))?;
-        if self.uncertainty > 0.0 {
+        if !is_rounding_error(self.value, self.uncertainty) {
             write!(f, " ± {}", significant(self.uncertainty))?;
         }
         match &self.unit[..] {
@@ -92,6 +92,18 @@ impl fmt::Display for Quantity {
             unit => write!(f, " {}", unit.replace(['{', '}'], "")),
         }
     }
+}
+
+/// Returns true if an uncertainty is 0, or no more than what floating-point arithmetic leaves of equal numbers: below 1e-12 of the
+/// value. It is not shown then.
+///
+/// ```
+/// assert!(llem_quantity::is_rounding_error(0.7861, 5.9e-16));
+/// assert!(!llem_quantity::is_rounding_error(0.0, 5.9e-16));
+/// ```
+pub fn is_rounding_error(value: f64, uncertainty: f64) -> bool {
+    // The spread of a thousand equal numbers around a mean that is off by some units in the last place, 2.2e-16 of it.
+    uncertainty.abs() <= 1e-12 * value.abs()
 }
 
 /// Formats a number with four significant digits. It uses an exponent only below 0.0001 and from 10 million on.

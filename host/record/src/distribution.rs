@@ -3,6 +3,7 @@
 //! Count, mean, deviation and extremes are exact. Percentiles come from a histogram whose bucket width grows with the
 //! value, like that of HdrHistogram: a bucket holds the values whose first 11 binary digits are the same.
 
+use llem_quantity::quantile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,20 +97,18 @@ impl Samples {
         })
     }
 
-    /// Returns a percentile by linear interpolation between order statistics: Hyndman and Fan's type 7, numpy's default.
+    /// Returns a percentile of the values, or 0 if there are none.
     fn percentile(&self, share: f64) -> f64 {
-        let position = share * (self.count - 1) as f64;
-        let [below, above] = [position.floor(), position.ceil()].map(|place| self.at(place as u64));
-        below + (above - below) * (position - position.floor())
+        quantile(self.count as usize, share, |index| self.at(index as u64)).unwrap_or_default()
     }
 
     /// Returns the value at this index in ascending order, approximated by the mean of its bucket.
-    fn at(&self, place: u64) -> f64 {
+    fn at(&self, index: u64) -> f64 {
         let mut end = 0;
         let mut buckets = self.buckets.values();
         let found = buckets.find(|bucket| {
             end += bucket.count;
-            place < end
+            index < end
         });
         found.map_or(self.max, |bucket| bucket.mean)
     }

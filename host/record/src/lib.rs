@@ -82,7 +82,7 @@ pub use model::{
 };
 pub use plan::{ComponentRecord, ComponentSource, GrantedDataset, GrantedModel, Grants, RunPlan};
 pub use recorder::Recorder;
-pub use recover::{RecoveredRun, recover};
+pub use recover::{RecoveredRun, rebuild_from_journal, recover};
 pub use report::{Artifact, Metric, Series, Table};
 pub use request::{
     BatchRecord, BatchRequestRecord, ChosenBy, PromptForm, PromptRecord, RequestRecord,

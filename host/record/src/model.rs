@@ -36,6 +36,10 @@ pub struct ModelRecord {
     /// Number format of keys and values. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_dtype: Option<String>,
+    /// Cached keys and values of a token, bytes, over all layers and all ranks of the replica that runs it. Layers with a
+    /// sliding window count like others. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_bytes_per_token: Option<u64>,
     /// Number of CPU threads that the model's ranks on this machine share. Absent in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,

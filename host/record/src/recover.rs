@@ -46,6 +46,15 @@ pub fn recover(folder: &Path) -> Result<RecoveredRun, Error> {
     Ok(RecoveredRun { record, is_new: true })
 }
 
+/// Rebuilds the record of the run in `folder` from its journal alone, and writes nothing. `run.json` is not read, so that
+/// it can be compared with the result.
+///
+/// # Errors
+/// The folder does not belong to a run, the run still goes on, or a file cannot be read.
+pub fn rebuild_from_journal(folder: &Path) -> Result<RunRecord, Error> {
+    rebuild(folder, JournalReader::open(folder)?, None)
+}
+
 /// The content of `run.json`.
 enum RecordFile {
     /// The record of a run that has ended.

@@ -14,11 +14,15 @@ use crate::{
     sha256::sha256,
 };
 use llem_record::ComponentSource;
-use std::{borrow::Cow, iter, panic::AssertUnwindSafe};
+use std::{borrow::Cow, collections::BTreeMap, iter, panic::AssertUnwindSafe};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, types::Package};
 
 const RUNNER: &[u8] = include_bytes!("../../../guest-sdk/runner/runner.wasm");
 const DEFAULTS: &[u8] = include_bytes!("../../../guest-sdk/defaults/defaults.wasm");
+/// What the record calls the runner.
+const RUNNER_NAME: &str = "runner";
+/// What the record calls the shipped policies.
+const DEFAULTS_NAME: &str = "defaults";
 
 /// The role of a component in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +67,7 @@ impl ComponentRole {
 }
 
 /// A component as the user gave it.
+#[derive(Clone)]
 pub struct Script {
     /// The file name, for messages and the record.
     pub file: String,
@@ -89,10 +94,20 @@ pub struct RunComponent {
     pub source: Option<ComponentSource>,
 }
 
+/// Bytes that take the place of components that ship with llem, by name: `runner`, `defaults`. A replay has those of the llem
+/// that made the record.
+pub(crate) type ShippedComponents = BTreeMap<String, Vec<u8>>;
+
 impl RunComponent {
-    fn shipped(roles: Vec<ComponentRole>, file: &str, bytes: &'static [u8]) -> Self {
-        let (file, bytes) = (file.to_owned(), bytes.into());
-        Self { roles, file, bytes, is_shipped: true, source: None }
+    /// Creates a component that ships with llem, with other bytes if `replaced` has them.
+    fn shipped(
+        roles: Vec<ComponentRole>,
+        file: &str,
+        bytes: &'static [u8],
+        replaced: &ShippedComponents,
+    ) -> Self {
+        let bytes = replaced.get(file).map_or(bytes.into(), |bytes| bytes.clone().into());
+        Self { roles, file: file.to_owned(), bytes, is_shipped: true, source: None }
     }
 
     fn is_runner(&self) -> bool {
@@ -110,6 +125,14 @@ impl RunComponent {
     }
 }
 
+/// Returns the bytes of a component that ships with llem and joins the policies of a run, by its name in the record. Returns
+/// `None` if there is no such component.
+pub fn shipped_component(file: &str) -> Option<&'static [u8]> {
+    [(RUNNER_NAME, RUNNER), (DEFAULTS_NAME, DEFAULTS)]
+        .into_iter()
+        .find_map(|(name, bytes)| (name == file).then_some(bytes))
+}
+
 /// The files that the user gave, joined by ` + `, for messages.
 pub(crate) fn given_files(parts: &[RunComponent]) -> String {
     let given = parts.iter().filter(|part| !part.is_shipped);
@@ -122,8 +145,11 @@ pub(crate) fn is_composed(parts: &[RunComponent]) -> bool {
 }
 
 /// Returns the components of a run: one experiment, or the given policies, the runner, and shipped policies for the
-/// other roles.
-pub(crate) fn resolve_parts(scripts: Vec<Script>) -> Result<Vec<RunComponent>> {
+/// other roles. `replaced` has bytes that take the place of shipped ones.
+pub(crate) fn resolve_parts(
+    scripts: Vec<Script>,
+    replaced: &ShippedComponents,
+) -> Result<Vec<RunComponent>> {
     let is_alone = scripts.len() == 1;
     let mut parts: Vec<RunComponent> = Vec::with_capacity(scripts.len() + 2);
     for Script { file, bytes, role, source } in scripts {
@@ -162,9 +188,9 @@ pub(crate) fn resolve_parts(scripts: Vec<Script>) -> Result<Vec<RunComponent>> {
             }
         }
     }
-    parts.push(RunComponent::shipped(vec![ComponentRole::Runner], "runner", RUNNER));
+    parts.push(RunComponent::shipped(vec![ComponentRole::Runner], RUNNER_NAME, RUNNER, replaced));
     if !missing.is_empty() {
-        parts.push(RunComponent::shipped(missing, "defaults", DEFAULTS));
+        parts.push(RunComponent::shipped(missing, DEFAULTS_NAME, DEFAULTS, replaced));
     }
     Ok(parts)
 }

@@ -161,6 +161,9 @@ pub(crate) enum Halt {
     /// The record could not be written.
     #[error("{0}")]
     Record(String),
+    /// A model or adapter of a replay is not the one of the record. The message names both digests and the remedy.
+    #[error("{0}")]
+    Changed(String),
 }
 
 impl Halt {
@@ -184,6 +187,7 @@ pub(crate) fn explain(what: &str, error: &wasmtime::Error) -> Error {
             Halt::Stopped(StopReason::Deadline(_)) | Halt::Limit(_) => Error::Limit(sentence),
             Halt::InDescribe(_) => Error::Input(sentence),
             Halt::Record(_) => Error::Failed(sentence),
+            Halt::Changed(_) => Error::Input(halt.to_string()),
         };
     }
     if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref() {

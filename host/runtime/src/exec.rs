@@ -122,7 +122,7 @@ async fn execute(
     let compiler = ComponentCompiler::new(options.cache.as_deref())?;
     let _watchdog =
         Watchdog::start(compiler.engine(), Arc::clone(&run.stop), run.settings.limits.deadline);
-    let parts = compose::resolve_parts(std::mem::take(&mut options.scripts))?;
+    let parts = compose::resolve_parts(std::mem::take(&mut options.scripts), &options.shipped)?;
     let (output, limits) = (&run.output, &run.settings.limits);
     let prepared = PreparedRun::new(&compiler, parts, output, limits, &run.stop).await?;
     if let Some(length) = options.baseline {

@@ -1,12 +1,17 @@
 //! The options of [`exec`](crate::exec()).
 
-use crate::{GivenInputs, Script, grants::RunSettings};
+use crate::{
+    ExpectedDigests, GivenInputs, Result, RunComponent, Script,
+    compose::{self, ShippedComponents},
+    grants::RunSettings,
+};
 use llem_record::Build;
 use std::{path::PathBuf, time::Duration};
 
 /// All that decides a run.
 pub struct ExecOptions {
     pub(crate) scripts: Vec<Script>,
+    pub(crate) shipped: ShippedComponents,
     pub(crate) settings: RunSettings,
     pub(crate) given: GivenInputs,
     pub(crate) baseline: Option<Duration>,
@@ -25,11 +30,14 @@ impl ExecOptions {
     /// | [`baseline`](Self::baseline) | what the runner's parameter says |
     /// | [`folder`](Self::folder) | a new folder in `runs/` of the working directory |
     /// | [`cache`](Self::cache) | compiled code is not cached |
+    /// | [`shipped`](Self::shipped) | the components that ship with this llem |
+    /// | [`expect`](Self::expect) | models and adapters may be any |
     /// | [`command`](Self::command) | an empty command line |
     /// | [`build`](Self::build) | an unknown build |
     pub fn new(scripts: Vec<Script>, settings: RunSettings) -> Self {
         Self {
             scripts,
+            shipped: ShippedComponents::new(),
             settings,
             given: GivenInputs::default(),
             baseline: None,
@@ -68,6 +76,20 @@ impl ExecOptions {
         self
     }
 
+    /// Replaces the bytes of a component that ships with llem: `runner` or `defaults`.
+    #[must_use]
+    pub fn shipped(mut self, name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        self.shipped.insert(name.into(), bytes);
+        self
+    }
+
+    /// Sets the digests that models and adapters must have.
+    #[must_use]
+    pub fn expect(mut self, digests: ExpectedDigests) -> Self {
+        self.settings.expected = digests;
+        self
+    }
+
     /// Sets the command line for the record, which replaces the secrets in it.
     #[must_use]
     pub fn command(mut self, words: Vec<String>) -> Self {
@@ -80,6 +102,14 @@ impl ExecOptions {
     pub fn build(mut self, build: Build) -> Self {
         self.build = build;
         self
+    }
+
+    /// Returns the components that will take part, the shipped ones too. Nothing is compiled or run.
+    ///
+    /// # Errors
+    /// Fails if a file is not a component of this package, or if the components do not go together.
+    pub fn components(&self) -> Result<Vec<RunComponent>> {
+        compose::resolve_parts(self.scripts.clone(), &self.shipped)
     }
 
     /// The grants and settings of the run.

@@ -1,7 +1,7 @@
 //! The grants and settings of a run: the models and adapters that it may load, its limits, its seed, its meter and what
 //! it records.
 
-use crate::{Error, Limits, MeterSetup, SyntheticHost, about::is_kebab_case};
+use crate::{Error, ExpectedDigests, Limits, MeterSetup, SyntheticHost, about::is_kebab_case};
 use llem_engine::{
     AdapterSource, DType, DeviceId, DigestOptions, ModelSource, RANK_TIMEOUT, Split,
     SyntheticPasses, World,
@@ -28,6 +28,8 @@ pub struct RunSettings {
     pub meter: MeterSetup,
     /// Whether the text of prompts is recorded. Otherwise only their digests are.
     pub keep_prompts: bool,
+    /// The digests that models and adapters must have, in a replay.
+    pub expected: ExpectedDigests,
     /// The synthetic host that the run is on, with its passes. `None` means this machine.
     pub(crate) synthetic: Option<(SyntheticHost, SyntheticPasses)>,
 }
@@ -43,6 +45,7 @@ impl RunSettings {
             limits: Limits::default(),
             meter: MeterSetup::default(),
             keep_prompts: false,
+            expected: ExpectedDigests::default(),
             synthetic: None,
         }
     }

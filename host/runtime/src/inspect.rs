@@ -34,7 +34,7 @@ pub async fn inspect(
     cache: Option<&Path>,
     observer: Box<dyn Observer>,
 ) -> Result<Vec<DescribedComponent>> {
-    let parts = compose::resolve_parts(vec![script])?;
+    let parts = compose::resolve_parts(vec![script], &Default::default())?;
     let compiler = ComponentCompiler::new(cache)?;
     let (limits, stop) = (Limits::default(), Arc::new(StopSignal::default()));
     let output = Arc::new(Output::new(Clock::start(), observer, limits.output));

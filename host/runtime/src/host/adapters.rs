@@ -203,6 +203,14 @@ impl StoreData {
             let record = record(number, adapter, change, *wall_ns);
             self.run.output.write_host_event(Event::Adapter(record))?;
             if change == AdapterChange::Attached {
+                let attached = self.run.work.next_adapter();
+                let expected = &self.run.settings.expected;
+                expected.check_adapter(
+                    attached,
+                    &adapter.name,
+                    &adapter.source,
+                    &adapter.digest,
+                )?;
                 self.run.output.warn_of_files(&adapter.source, &adapter.warnings)?;
             }
         }

@@ -236,6 +236,7 @@ pub(super) fn model_record(info: &ModelInfo, number: u64) -> ModelRecord {
         decode_weight_bytes: Some(info.decode_weight_bytes),
         dtype: info.dtype.to_string(),
         kv_dtype: Some(info.kv_dtype.to_string()),
+        kv_bytes_per_token: Some(info.kv_bytes_per_token),
         threads: Some(info.threads as u32),
         quantization: info.quantization.clone(),
         device: info.device.to_string(),

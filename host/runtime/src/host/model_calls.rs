@@ -60,7 +60,7 @@ impl StoreData {
             }
         };
         self.run.add_model(loading, &mut thread);
-        self.record_model(thread.info(), thread.number, seed)?;
+        self.record_model(thread.info(), &grant.name, thread.number, seed)?;
         let model =
             self.new_handle(LoadedModel { thread, grant, adapters: AttachedAdapters::default() })?;
         if is_granted && let Err(refusal) = self.attach_granted(&model).await? {
@@ -70,16 +70,19 @@ impl StoreData {
         Ok(Ok(model))
     }
 
-    /// Records a model and the warnings about it.
+    /// Records a model that was loaded under the name of a grant, and the warnings about it.
     fn record_model(
         &self,
         info: &ModelInfo,
+        name: &str,
         number: u64,
         seed: Option<u64>,
     ) -> wasmtime::Result<()> {
         let mut record = load_options::model_record(info, number);
         record.seed = seed;
         self.run.output.write_host_event(Event::Model(record))?;
+        let expected = &self.run.settings.expected;
+        expected.check_model(number, name, &info.source, &info.digest)?;
         self.run.output.warn_of_files(&info.source, &info.warnings)?;
         if info.stands_in {
             let ModelInfo { source, device, .. } = info;

@@ -21,6 +21,8 @@ pub(crate) struct WorkTotals {
     pub energy: PhaseEnergy,
     /// The number of requests.
     pub requests: u64,
+    /// The number of adapters that were attached.
+    pub adapters: u64,
     /// The number of sequences, each of which has its own stream of random numbers.
     pub streams: u64,
 }
@@ -53,6 +55,13 @@ impl WorkTracker {
         let mut totals = self.totals();
         totals.requests += 1;
         totals.requests - 1
+    }
+
+    /// Returns the number of the next adapter that is attached, from 0.
+    pub(crate) fn next_adapter(&self) -> u64 {
+        let mut totals = self.totals();
+        totals.adapters += 1;
+        totals.adapters - 1
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<Arc<dyn PendingWork>>> {
