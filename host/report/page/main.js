@@ -1,30 +1,45 @@
 // Draws each chart when it comes into view, and again when the width or the colours change.
 
 import { barsOption } from "./bars.js";
+import { openFolds, watchFolds } from "./folds.js";
+import { addLegends } from "./legend.js";
 import { isDark } from "./look.js";
 import { plotOption } from "./plot.js";
 import { addFilters } from "./tables.js";
-import { timelineOption } from "./timeline.js";
+import { timelineOption, unpackTimeline } from "./timeline.js";
 import { watchNumbers } from "./tooltip.js";
 
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const live = document.getElementById("live");
 const drawn = new Map();
-const PRINTED = 680;
 
-async function draw(place, width = place.clientWidth) {
+// The width of a chart on paper, px: of one alone, and of one of two. Pixels of a canvas for each of these.
+const PRINTED = 680;
+const PRINTED_BESIDE = 328;
+const PRINTED_PIXELS = 3;
+
+// Draws a chart now. The samples of a timeline must be unpacked before.
+function drawNow(place, width, devicePixelRatio) {
   const chart = charts[place.dataset.chart];
   if (!chart || width === 0) return;
   const make = { plot: plotOption, bars: barsOption, timeline: timelineOption }[chart.kind];
-  const made = await make(chart, width);
+  const made = make(chart, width);
   drawn.get(place)?.instance.dispose();
   place.style.height = `${made.height}px`;
+  // Nobody zooms on paper.
+  if (devicePixelRatio) delete made.option.dataZoom;
   const renderer = made.renderer ?? "svg";
-  const instance = echarts.init(place, null, { renderer, width, height: made.height });
+  const instance = echarts.init(place, null, { renderer, width, height: made.height, devicePixelRatio });
   instance.setOption(made.option);
   drawn.set(place, { instance, made, width, series: 0, at: -1, time: chart.end / 2 });
   if (made.zoomed) watchZoom(place, instance, made, chart);
   place.dataset.drawn = "true";
+}
+
+async function draw(place) {
+  const chart = charts[place.dataset.chart];
+  if (chart?.kind === "timeline") await unpackTimeline(chart);
+  drawNow(place, place.clientWidth);
 }
 
 // Draws the samples of the view again, at most once a frame.
@@ -59,6 +74,7 @@ function step(place, event) {
   }
   const move = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
   const count = made.places.length;
+  if (count === 0) return;
   state.series = (state.series + move + count) % count;
   const points = made.places[state.series].count;
   const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0;
@@ -70,7 +86,16 @@ function step(place, event) {
 }
 
 function drawAllAgain() {
-  for (const place of drawn.keys()) draw(place);
+  paintLegends();
+  for (const [place, { instance }] of drawn) {
+    if (place.clientWidth > 0) {
+      draw(place);
+    } else {
+      // A folded chart is drawn when it comes into view.
+      instance.dispose();
+      drawn.delete(place);
+    }
+  }
 }
 
 function watchTheme() {
@@ -91,18 +116,39 @@ function watchTheme() {
   });
 }
 
-// Paper is light, and every chart of it is drawn.
-async function drawForPrint() {
+// Paper is light and has everything open and drawn. The browser lays the paper out when this returns, so nothing is awaited:
+// a timeline is there if it was unpacked, which happens soon after the page has opened.
+function drawForPrint() {
   const chosen = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
-  await Promise.all(places.map((place) => draw(place, PRINTED)));
+  paintLegends();
+  const fold = openFolds();
+  for (const place of places) {
+    const chart = charts[place.dataset.chart];
+    if (chart?.kind === "timeline" && !chart.unpacked) continue;
+    const isBeside = place.closest(".plots")?.querySelectorAll(".drawing").length > 1;
+    drawNow(place, isBeside ? PRINTED_BESIDE : PRINTED, PRINTED_PIXELS);
+  }
   return () => {
     if (chosen) document.documentElement.dataset.theme = chosen;
     else delete document.documentElement.dataset.theme;
+    fold();
     drawAllAgain();
   };
 }
 
+// Unpacks one timeline after the other, when the browser has nothing else to do.
+async function unpackAll() {
+  for (const chart of Object.values(charts).filter(({ kind }) => kind === "timeline")) {
+    await new Promise((resolve) => (window.requestIdleCallback ?? setTimeout)(resolve));
+    await unpackTimeline(chart);
+  }
+  document.documentElement.dataset.unpacked = "true";
+}
+
+const paintLegends = addLegends(charts, (changed) => {
+  for (const place of changed) if (drawn.has(place)) draw(place);
+});
 const places = [...document.querySelectorAll(".drawing")];
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -126,8 +172,13 @@ let afterPrint = null;
 addEventListener("beforeprint", () => {
   afterPrint = drawForPrint();
 });
-addEventListener("afterprint", async () => (await afterPrint)?.());
+addEventListener("afterprint", () => {
+  afterPrint?.();
+  afterPrint = null;
+});
 watchTheme();
 watchNumbers();
+watchFolds();
 addFilters();
+unpackAll();
 document.documentElement.dataset.ready = "true";

@@ -2,6 +2,9 @@
 
 import { axisName, axisStyle, digits, legendHeight, legendStyle, look, tipBox, tooltipStyle } from "./look.js";
 
+// The most curves in the tooltip of an ECDF.
+const TIP_ROWS = 14;
+
 // Draws the standard uncertainty of a point as a cross of two lines.
 function errorBar(style) {
   return (params, api) => {
@@ -19,6 +22,22 @@ function errorBar(style) {
   };
 }
 
+// Whether each point of a series has a marker, which takes the pointer. Markers of more points would hide the curve.
+export function hasMarkers(series) {
+  return series.style === "points" || series.points.length <= (series.style === "step" ? 31 : 60);
+}
+
+// What an ECDF says at a value: the share of each curve's values at or below it.
+function shares(all, value, chart) {
+  const rows = all.slice(0, TIP_ROWS).map(({ name, points }) => {
+    let share = 0;
+    for (const [x, y] of points) if (x <= value) share = y;
+    return `${name}: ${digits(share)}`;
+  });
+  if (all.length > TIP_ROWS) rows.push(`and ${all.length - TIP_ROWS} more`);
+  return { head: `Share at or below ${digits(value)} ${chart.x.unit}`, rows };
+}
+
 function seriesOf(series, chart) {
   const style = look(series.look);
   const isPoints = series.style === "points";
@@ -30,8 +49,7 @@ function seriesOf(series, chart) {
     step: isStep ? "end" : false,
     symbol: style.symbol,
     symbolSize: isPoints ? 10 : 8,
-    // Steps with few values show each of them.
-    showSymbol: !isStep || series.points.length <= 30,
+    showSymbol: hasMarkers(series),
     showAllSymbol: !isStep,
     itemStyle: { color: style.color },
     lineStyle: { color: style.color, type: style.dash, width: 2 },
@@ -76,15 +94,20 @@ function sentence(series, at, chart) {
 }
 
 export function plotOption(chart, width) {
-  const names = chart.series.map((series) => series.name);
+  // A legend beside the plot hides series; without one, the drawing has its own.
+  const all = chart.series.filter((series) => !chart.hidden?.has(series.name));
+  const names = chart.hasLegend ? [] : all.map((series) => series.name);
   const top = names.length > 1 ? legendHeight(names, width) + 6 : 14;
+  const plotHeight = width < 620 ? 240 : 300;
   const isShare = chart.y.name === "Share of values";
+  // Where points have no markers, the pointer's place along the axis counts.
+  const isAlong = isShare || !all.every(hasMarkers);
   const y = axisStyle(chart.y, "y");
   if (isShare) Object.assign(y, { min: 0, max: 1 });
   if (!isShare && !chart.y.is_log) y.scale = true;
   const x = { ...axisStyle(chart.x, "x"), scale: true };
   return {
-    height: 300 + top + 48,
+    height: plotHeight + top + 48,
     option: {
       animation: false,
       aria: { enabled: false },
@@ -92,21 +115,26 @@ export function plotOption(chart, width) {
       legend: names.length > 1 ? legendStyle(names) : undefined,
       tooltip: {
         ...tooltipStyle(),
-        trigger: "item",
+        trigger: isAlong ? "axis" : "item",
         formatter: (params) => {
-          const series = chart.series.find((one) => one.name === params.seriesName);
-          const { head, rows } = sentence(series, params.dataIndex, chart);
+          if (isShare) {
+            const { head, rows } = shares(all, params[0]?.axisValue ?? 0, chart);
+            return tipBox(head, rows);
+          }
+          const { seriesName, dataIndex } = isAlong ? params[0] : params;
+          const series = all.find((one) => one.name === seriesName);
+          const { head, rows } = sentence(series, dataIndex, chart);
           return tipBox(head, rows);
         },
       },
       xAxis: x,
       yAxis: y,
-      series: chart.series.flatMap((series) => seriesOf(series, chart)),
+      series: all.flatMap((series) => seriesOf(series, chart)),
     },
     // Which of ECharts' series holds the points of each series of the chart.
-    places: chart.series.map((series) => ({ name: series.name, count: series.points.length })),
+    places: all.map((series) => ({ name: series.name, count: series.points.length })),
     say: (place, at) => {
-      const { head, rows } = sentence(chart.series[place], at, chart);
+      const { head, rows } = sentence(all[place], at, chart);
       return [head, ...rows].join(", ");
     },
     about: `${axisName(chart.y)} against ${axisName(chart.x)}`,

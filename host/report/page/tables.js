@@ -1,4 +1,4 @@
-// A field above each long table, which shows only the rows that contain a text.
+// Above each long table, a field that shows only the rows that contain a text, and a button that shows the table whole.
 
 export function addFilters() {
   for (const scroll of document.querySelectorAll(".scroll.long")) {
@@ -27,6 +27,19 @@ export function addFilters() {
     });
     tell(rows.length);
     label.append(field, count);
-    scroll.before(label);
+    const button = document.createElement("button");
+    button.type = "button";
+    const name = () => {
+      button.textContent = scroll.classList.contains("whole") ? "Fewer rows" : "Show all rows";
+    };
+    button.addEventListener("click", () => {
+      scroll.classList.toggle("whole");
+      name();
+    });
+    name();
+    const bar = document.createElement("div");
+    bar.className = "bar";
+    bar.append(label, button);
+    scroll.before(bar);
   }
 }

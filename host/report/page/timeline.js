@@ -68,8 +68,16 @@ function phaseAreas(spans) {
   };
 }
 
-export async function timelineOption(chart, width) {
-  chart.unpacked ??= await Promise.all(chart.panels.map((panel) => Promise.all(panel.lines.map(unpack))));
+// Unpacks the samples of a timeline, once.
+export function unpackTimeline(chart) {
+  chart.unpacking ??= Promise.all(chart.panels.map((panel) => Promise.all(panel.lines.map(unpack)))).then((unpacked) => {
+    chart.unpacked = unpacked;
+  });
+  return chart.unpacking;
+}
+
+// The timeline's samples must be unpacked before.
+export function timelineOption(chart, width) {
   const names = [...new Set(chart.panels.flatMap((panel) => panel.lines.map((line) => line.name)))];
   const looks = new Map();
   for (const line of chart.panels.flatMap((panel) => panel.lines)) {

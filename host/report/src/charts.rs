@@ -11,8 +11,24 @@ pub(crate) struct Chart {
     pub title: String,
     /// What the chart shows and what it says, in words.
     pub caption: String,
+    /// The heading that the chart shares with those beside it, which have the same series. `None` for a chart of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub panel_of: Option<String>,
     #[serde(flatten)]
     pub drawing: Drawing,
+}
+
+impl Chart {
+    /// Creates a chart of its own.
+    pub(crate) fn new(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        drawing: Drawing,
+    ) -> Self {
+        let (id, title, caption) = (id.into(), title.into(), caption.into());
+        Self { id, title, caption, panel_of: None, drawing }
+    }
 }
 
 /// What a chart draws.

@@ -15,6 +15,7 @@ use crate::{
     sections,
 };
 use serde::Serialize;
+use std::path::Path;
 
 /// A report of one run, or of several side by side.
 #[derive(Debug, Serialize)]
@@ -25,6 +26,9 @@ pub struct Report {
     pub(crate) version: &'static str,
     /// Names by which the report calls its runs, in the order given.
     pub(crate) runs: Vec<String>,
+    /// Runs whose record the page links to: the name, and the URL of run.json from the page.
+    #[serde(skip)]
+    pub(crate) record_links: Vec<(String, String)>,
     pub(crate) sections: Vec<Section>,
 }
 
@@ -34,6 +38,35 @@ impl Report {
     pub fn new(runs: &[LoadedRun], peaks: &[DevicePeaks]) -> Self {
         sections::report(runs, peaks)
     }
+
+    /// Links a page that is written to `page` to the records of these runs, as far as they lie in the page's folder or below, so
+    /// that the links hold when that folder is moved. `runs` are those that the report was made of.
+    pub fn link_records(&mut self, runs: &[LoadedRun], page: &Path) {
+        let folder = page.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        let link = |(run, name): (&LoadedRun, &String)| {
+            let record = run.folder().join("run.json").canonicalize().ok()?;
+            let path = record.strip_prefix(folder.as_ref().ok()?).ok()?;
+            Some((name.clone(), relative_url(path)))
+        };
+        self.record_links = runs.iter().zip(&self.runs).filter_map(link).collect();
+    }
+}
+
+/// Returns a relative path as a URL (RFC 3986): all but its unreserved characters are written as their bytes.
+fn relative_url(path: &Path) -> String {
+    let mut url = String::from(".");
+    for part in path {
+        url.push('/');
+        for byte in part.to_string_lossy().bytes() {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+                byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+                byte => url += &format!("%{byte:02X}"),
+            }
+        }
+    }
+    url
 }
 
 /// A section, with a heading.
@@ -199,5 +232,16 @@ impl From<Number> for Cell {
 impl<T: Into<Cell>> From<Option<T>> for Cell {
     fn from(cell: Option<T>) -> Self {
         cell.map_or(Self::Empty, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_relative_url_whatever_its_characters() {
+        assert_eq!(relative_url(Path::new("runs/a b#?/run.json")), "./runs/a%20b%23%3F/run.json");
+        assert_eq!(relative_url(Path::new("javascript:x")), "./javascript%3Ax");
     }
 }

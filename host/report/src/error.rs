@@ -1,8 +1,8 @@
-//! The errors of reading runs.
+//! The errors of reading runs and of drawing their charts.
 
 use std::{io, path::PathBuf};
 
-/// Why a run could not be read.
+/// Why a run could not be read, or a chart not be drawn.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,5 +36,13 @@ pub enum Error {
         path: PathBuf,
         /// The schema version in the file.
         version: String,
+    },
+    /// A chart cannot be written as a drawing.
+    #[error("the chart {name} cannot be drawn: {cause}; draw it with --format svg")]
+    Figure {
+        /// The chart's id.
+        name: String,
+        /// Why it cannot be drawn.
+        cause: String,
     },
 }

@@ -1,7 +1,8 @@
-//! Reports of runs: one self-contained HTML page, tables for a paper, and a view for a terminal.
+//! Reports of runs: one self-contained HTML page, tables and drawings for a paper, and a view for a terminal.
 //!
 //! ```text
-//! run folders ──LoadedRun::open──► runs ──Report::new──► sections of tables and charts ──render──► HTML, CSV, LaTeX, ...
+//! run folders ──LoadedRun::open──► runs ──Report::new──► sections of tables and charts ─┬─render──────────► HTML, CSV, LaTeX, ...
+//!                                                                                              └─render_figures──► SVG, PDF
 //! ```
 //!
 //! A run's folder is only read. All text of a record is untrusted: a script chose it, so each format escapes it.
@@ -10,6 +11,7 @@
 //! - [`LoadedRun`]: the record, requests and samples of one run
 //! - [`Report`]: the sections of a report, the same for every format
 //! - [`Format`]: the formats, and [`render`], which writes one of them
+//! - [`FigureFormat`]: the formats of drawings, and [`render_figures`], which draws each chart
 
 mod charts;
 mod configuration;
@@ -29,6 +31,7 @@ mod visible;
 
 pub use document::Report;
 pub use error::Error;
-pub use export::{Format, render};
+pub use export::{Figure, FigureFormat, Format, render, render_figures};
 pub use peaks::DevicePeaks;
 pub use run::LoadedRun;
+pub use visible::{visible, visible_part};

@@ -7,24 +7,21 @@ pub(crate) struct Quantile {
     pub uncertainty: f64,
 }
 
-/// Returns a quantile of sorted samples: linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's
-/// default). Returns `None` if there are no samples.
+/// Returns a quantile of sorted samples, as [`llem_quantity::quantile`] does. Returns `None` if there are no samples.
 ///
 /// The number of samples below the quantile is binomial, so half the distance between the order statistics at one standard
 /// deviation, sqrt(n p (1 - p)), below and above is its standard uncertainty (Conover, Practical Nonparametric Statistics, 3.2).
 /// It is 0 for fewer than five samples, from which it cannot be known.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<Quantile> {
-    let last = sorted.len().checked_sub(1)? as f64;
-    let at = |place: f64| {
-        let place = place.clamp(0.0, last);
-        let [below, above] = [place.floor(), place.ceil()].map(|place| sorted[place as usize]);
-        below + (above - below) * (place - place.floor())
-    };
-    let (place, count) = (share * last, sorted.len() as f64);
-    let reach = (count * share * (1.0 - share)).sqrt();
-    let uncertainty =
-        if sorted.len() < 5 { 0.0 } else { (at(place + reach) - at(place - reach)) / 2.0 };
-    Some(Quantile { value: at(place), uncertainty })
+    let count = sorted.len();
+    let value_at = |share| llem_quantity::quantile(count, share, |index| sorted[index]);
+    let value = value_at(share)?;
+    if count < 5 {
+        return Some(Quantile { value, uncertainty: 0.0 });
+    }
+    let deviation = (count as f64 * share * (1.0 - share)).sqrt() / (count - 1) as f64;
+    let uncertainty = (value_at(share + deviation)? - value_at(share - deviation)?) / 2.0;
+    Some(Quantile { value, uncertainty })
 }
 
 /// The most points of a curve. An ECDF of more samples is shown at evenly spaced ranks, with both extremes.

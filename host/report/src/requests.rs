@@ -34,6 +34,9 @@ pub(crate) struct GroupSamples {
     pub arrivals: Vec<u64>,
     /// Number of decode passes of static requests: the tokens after the first of each request's longest sequence.
     pub decode_passes: u64,
+    /// Number of tokens whose keys and values the decode passes of static requests read, summed over passes and sequences: each
+    /// pass of a sequence reads those of all tokens before it.
+    pub decode_cached_tokens: u64,
     /// Number of static requests.
     pub static_requests: u64,
 }
@@ -91,6 +94,7 @@ impl Requests {
         generation.sequences.iter().for_each(|sequence| group.add(sequence));
         let longest = generation.sequences.iter().map(|sequence| sequence.tokens.len()).max();
         group.decode_passes += longest.unwrap_or(0).saturating_sub(1) as u64;
+        group.decode_cached_tokens += generation.sequences.iter().map(cached_tokens).sum::<u64>();
         group.static_requests += 1;
         let is_first = group.static_requests == 1;
         if is_first && generation.sequences.len() > 1 {
@@ -113,6 +117,13 @@ impl Requests {
         });
         self.batches[place].add(format!("{}", ended.name), &ended.sequence);
     }
+}
+
+/// Returns the tokens whose keys and values the decode passes of a sequence read. The first pass reads those of the prompt and
+/// of the first token, and each later pass those of one token more.
+fn cached_tokens(sequence: &SequenceRecord) -> u64 {
+    let passes = sequence.tokens.len().saturating_sub(1) as u64;
+    passes * u64::from(sequence.prompt_tokens) + passes * (passes + 1) / 2
 }
 
 impl GroupSamples {

@@ -1,7 +1,9 @@
 //! Rounds a value by its uncertainty: the uncertainty keeps two digits, and the value ends at the same place (GUM,
 //! JCGM 100:2008, 7.2.6).
 
-/// A value and its uncertainty as text. The uncertainty is empty if it is 0.
+use llem_quantity::is_rounding_error;
+
+/// A value and its uncertainty as text. The uncertainty is empty if it is 0, or a rounding error.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rounded {
     pub value: String,
@@ -11,7 +13,8 @@ pub(crate) struct Rounded {
 /// Rounds a value by its uncertainty, both in the same unit. A value without an uncertainty keeps four digits, and a whole
 /// number below 10 million keeps all.
 pub(crate) fn round(value: f64, uncertainty: f64) -> Rounded {
-    if !(value.is_finite() && uncertainty.is_finite() && uncertainty > 0.0) {
+    let is_known = value.is_finite() && uncertainty.is_finite() && uncertainty > 0.0;
+    if !is_known || is_rounding_error(value, uncertainty) {
         let is_count = value.fract() == 0.0 && value.abs() < 1e7;
         let value =
             if is_count { format!("{value:.0}") } else { llem_quantity::significant(value) };
@@ -68,6 +71,7 @@ mod tests {
     fn a_value_without_uncertainty_keeps_four_digits_and_a_count_all() {
         is_shown(0.012_345_6, 0.0, ["0.01235", ""]);
         is_shown(1_234_567.0, 0.0, ["1234567", ""]);
+        is_shown(12.7, 1.8e-15, ["12.70", ""]);
         is_shown(f64::NAN, 0.0, ["NaN", ""]);
         is_shown(1.0, f64::INFINITY, ["1", ""]);
     }

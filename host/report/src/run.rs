@@ -70,6 +70,11 @@ impl LoadedRun {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    /// Returns the record of the run: `run.json`, or what the journal has so far.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
 }
 
 /// What the journal holds.

@@ -3,7 +3,7 @@
 
 /// Returns the text with each control, format and bidirectional character written as `⟨U+202E⟩`. Line breaks and tabs become
 /// spaces.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -15,8 +15,8 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// Returns the visible text, cut after `most` characters with an ellipsis.
-pub(crate) fn cut(text: &str, most: usize) -> String {
+/// Returns the visible text, cut to `most` characters of which the last is an ellipsis.
+pub fn visible_part(text: &str, most: usize) -> String {
     let text = visible(text);
     match text.char_indices().nth(most) {
         Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
@@ -41,7 +41,7 @@ mod tests {
     fn characters_that_hide_or_reverse_text_are_shown() {
         assert_eq!(visible("a\u{202e}b\u{0}c\nd"), "a⟨U+202E⟩b⟨U+0000⟩c d");
         assert_eq!(visible("größe 名前 µs"), "größe 名前 µs");
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(visible_part("abcdef", 4), "abc…");
+        assert_eq!(visible_part("abcd", 4), "abcd");
     }
 }

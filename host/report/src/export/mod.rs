@@ -2,13 +2,21 @@
 
 mod chart_table;
 mod csv;
+mod figures;
 mod html;
 mod json;
 mod latex;
 mod markdown;
 mod pack;
 mod page;
+mod parquet;
+mod pdf;
+mod pdf_font;
+mod plot;
+mod svg;
 mod text;
+
+pub use figures::{Figure, FigureFormat, render_figures};
 
 use crate::{
     document::{Block, Cell, Column, Report, Table},
@@ -16,7 +24,7 @@ use crate::{
     prefix::ShownUnit,
 };
 
-/// A format of a report.
+/// A format of a report in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -24,6 +32,8 @@ pub enum Format {
     Html,
     /// All numbers in long form, one a row, not rounded.
     Csv,
+    /// The numbers of [`Format::Csv`] with typed columns, for data frames and databases.
+    Parquet,
     /// All sections as text with tables.
     Markdown,
     /// The tables for a paper.
@@ -36,14 +46,15 @@ pub enum Format {
 
 impl Format {
     /// Every format that a report can be written in.
-    pub const ALL: [Self; 6] =
-        [Self::Html, Self::Csv, Self::Markdown, Self::Latex, Self::Json, Self::Text];
+    pub const ALL: [Self; 7] =
+        [Self::Html, Self::Csv, Self::Parquet, Self::Markdown, Self::Latex, Self::Json, Self::Text];
 
     /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Html => "html",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
             Self::Markdown => "markdown",
             Self::Latex => "latex",
             Self::Json => "json",
@@ -62,11 +73,12 @@ impl Format {
     }
 }
 
-/// Writes a report in a format. The result is UTF-8.
+/// Writes a report in a format. The result is UTF-8, except that Parquet is binary.
 pub fn render(report: &Report, format: Format) -> Vec<u8> {
     match format {
         Format::Html => html::render(report).into_bytes(),
         Format::Csv => csv::render(report),
+        Format::Parquet => parquet::render(report),
         Format::Markdown => markdown::render(report).into_bytes(),
         Format::Latex => latex::render(report).into_bytes(),
         Format::Json => json::render(report).into_bytes(),

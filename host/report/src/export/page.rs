@@ -10,14 +10,16 @@ pub(super) const ECHARTS_NOTICE: &str = include_str!("../../page/vendor/echarts.
 pub(super) const STYLE: &str = include_str!("../../page/style.css");
 
 /// The page's modules, in an order in which each follows those that it imports.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 10] = [
     include_str!("../../page/look.js"),
     include_str!("../../page/tooltip.js"),
     include_str!("../../page/samples.js"),
     include_str!("../../page/plot.js"),
     include_str!("../../page/bars.js"),
     include_str!("../../page/timeline.js"),
+    include_str!("../../page/legend.js"),
     include_str!("../../page/tables.js"),
+    include_str!("../../page/folds.js"),
     include_str!("../../page/main.js"),
 ];
 

@@ -4,7 +4,7 @@ use super::{plain_cell, plain_head};
 use crate::{
     charts::{Chart, Drawing},
     document::{Block, Cell, Level, Report, Table},
-    visible::{cut, visible},
+    visible::{visible, visible_part},
 };
 use llem_quantity::significant;
 use unicode_width::UnicodeWidthStr;
@@ -58,11 +58,13 @@ fn table_text(table: &Table) -> String {
         .columns
         .iter()
         .zip(&units)
-        .map(|(column, unit)| cut(&plain_head(column, unit.as_ref()), CELL));
+        .map(|(column, unit)| visible_part(&plain_head(column, unit.as_ref()), CELL));
     lines.push(heads.collect());
     for row in table.rows.iter().take(ROWS) {
-        let cells =
-            row.iter().zip(&units).map(|(cell, unit)| cut(&plain_cell(cell, unit.as_ref()), CELL));
+        let cells = row
+            .iter()
+            .zip(&units)
+            .map(|(cell, unit)| visible_part(&plain_cell(cell, unit.as_ref()), CELL));
         lines.push(cells.collect());
     }
     let width = |place: usize| {
@@ -94,7 +96,7 @@ fn chart_text(chart: &Chart) -> String {
         Drawing::Bars { categories, x, series, totals } => {
             let longest = totals.iter().flatten().map(|(total, _)| *total).fold(0.0, f64::max);
             let names: Vec<String> =
-                categories.iter().take(ROWS).map(|name| cut(name, CELL)).collect();
+                categories.iter().take(ROWS).map(|name| visible_part(name, CELL)).collect();
             let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
             let parts =
                 series.iter().zip(FILLS).map(|(part, fill)| format!("{fill} {}", part.name));
@@ -126,7 +128,7 @@ fn chart_text(chart: &Chart) -> String {
                         .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
                             (low.min(*value), high.max(*value))
                         });
-                    let name = cut(&format!("{} of {}", panel.name, line.name), CELL);
+                    let name = visible_part(&format!("{} of {}", panel.name, line.name), CELL);
                     let [from, to] = [low, high].map(|value| significant(f64::from(value)));
                     text += &format!(
                         "    {name:<CELL$} {} {from} to {to} {}\n",

@@ -97,8 +97,8 @@ fn chart(known: &[&Configuration<'_>]) -> Block {
     let totals =
         totals.iter().map(|total| total.map(|(value, of)| (value * x.factor, of * x.factor)));
     let drawing = Drawing::Bars { categories, series, totals: totals.collect(), x };
-    let title = "Energy per output token by configuration and phase".to_owned();
-    Block::Chart(Box::new(Chart { id: "energy".to_owned(), title, caption, drawing }))
+    let title = "Energy per output token by configuration and phase";
+    Block::Chart(Box::new(Chart::new("energy", title, caption, drawing)))
 }
 
 /// A sentence for the caption of a chart that draws numbers which are no plain measurements.

@@ -1,5 +1,6 @@
 //! The sections of a report, in their order. Each file makes one section.
 
+mod ecdf;
 mod energy;
 mod latency;
 mod method;
@@ -14,11 +15,11 @@ mod timeline;
 mod warnings;
 
 use crate::{
-    configuration::configurations,
+    configuration::{UsedNames, configurations, unique},
     document::{Block, Report},
     peaks::DevicePeaks,
     run::LoadedRun,
-    visible::cut,
+    visible::visible_part,
 };
 
 /// Makes the sections of a report.
@@ -48,22 +49,19 @@ pub(crate) fn report(runs: &[LoadedRun], peaks: &[DevicePeaks]) -> Report {
         title,
         version: env!("CARGO_PKG_VERSION"),
         runs: names,
+        record_links: Vec::new(),
         sections: sections.into_iter().filter(|section| !section.blocks.is_empty()).collect(),
     }
 }
 
 /// Returns a name for each run: its id, and a number if two runs have the same.
 fn names(runs: &[LoadedRun]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for run in runs {
+    let mut used = UsedNames::new();
+    let name = |run: &LoadedRun| {
         let id = if run.record.id.is_empty() { "run" } else { &run.record.id };
-        let name = cut(id, 48);
-        let same = |name: &String| names.contains(name);
-        let numbered = (2..).map(|number| format!("{name} ({number})"));
-        let unique = std::iter::once(name.clone()).chain(numbered).find(|name| !same(name));
-        names.push(unique.unwrap_or(name));
-    }
-    names
+        unique(visible_part(id, 48), &mut used)
+    };
+    runs.iter().map(name).collect()
 }
 
 fn text(text: impl Into<String>) -> Block {

@@ -119,7 +119,7 @@ fn chart(id: &str, mut points: Vec<CostPoint>, name: &str, unit: &str) -> Block 
     let series = [best, rest].into_iter().filter(|series| !series.points.is_empty()).collect();
     let title = format!("{name} against decode rate");
     let drawing = Drawing::Plot { x, y, series };
-    Block::Chart(Box::new(Chart { id: id.to_owned(), title, caption, drawing }))
+    Block::Chart(Box::new(Chart::new(id, title, caption, drawing)))
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use crate::{
     document::{Block, Cell, Section, Table},
     number::{Mark, Number},
     run::LoadedRun,
-    visible::{cut, visible},
+    visible::{visible, visible_part},
 };
 use llem_record::Metric;
 
-/// The most curves that are drawn, points of a curve, and rows of a script's table. The rest is in run.json.
+/// The most curves that are drawn, points of a curve, tables, and rows of a script's table. The rest is in run.json.
 const CURVES: usize = 12;
 const POINTS: usize = 2_000;
-const ROWS: usize = 200;
+const TABLES: usize = 12;
+const ROWS: usize = 100;
 
 pub(super) fn section(runs: &[LoadedRun], names: &[String]) -> Section {
     let mut section = Section::new("reported", "Reported by the script");
@@ -29,7 +30,7 @@ pub(super) fn section(runs: &[LoadedRun], names: &[String]) -> Section {
         let points = curve.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
         let points: Vec<(f64, f64)> = points.copied().take(POINTS).collect();
         let of = if runs.len() > 1 { format!(" of {name}") } else { String::new() };
-        let title = format!("{}{of}", cut(&curve.name, 60));
+        let title = format!("{}{of}", visible_part(&curve.name, 60));
         let more = match curve.points.len() - points.len() {
             0 => String::new(),
             count => format!(" {count} further points are in run.json."),
@@ -40,7 +41,7 @@ pub(super) fn section(runs: &[LoadedRun], names: &[String]) -> Section {
         );
         let (uncertainties, labels) = (Vec::new(), Vec::new());
         let series = Series {
-            name: cut(&curve.name, 60),
+            name: visible_part(&curve.name, 60),
             style: Style::Line,
             look: 0,
             points,
@@ -49,36 +50,40 @@ pub(super) fn section(runs: &[LoadedRun], names: &[String]) -> Section {
         };
         let drawing = Drawing::Plot { x, y, series: vec![series] };
         let id = format!("reported-{}", place + 1);
-        section.blocks.push(Block::Chart(Box::new(Chart { id, title, caption, drawing })));
+        section.blocks.push(Block::Chart(Box::new(Chart::new(id, title, caption, drawing))));
     }
     if count > CURVES {
         section.blocks.push(text(format!("{} further curves are in the records.", count - CURVES)));
     }
-    for (run, name) in runs.iter().zip(names) {
-        for (place, table) in run.record.tables.iter().take(CURVES).enumerate() {
-            let of = if runs.len() > 1 { format!(" of {name}") } else { String::new() };
-            let more = match table.rows.len().saturating_sub(ROWS) {
-                0 => String::new(),
-                count => format!("; {count} further rows are in run.json"),
-            };
-            let caption = format!("{}{of}, a table of the script{more}", cut(&table.name, 60));
-            let mut shown = Table::new(&format!("reported-table-{}", place + 1), caption);
-            for column in &table.columns {
-                shown = shown.column(&visible(column));
-            }
-            let row =
-                |row: &Vec<String>| row.iter().map(|cell| Cell::Text(visible(cell))).collect();
-            shown.rows = table.rows.iter().take(ROWS).map(row).collect();
-            section.blocks.push(Block::Table(shown));
+    let tables = runs.iter().zip(names);
+    let tables =
+        tables.flat_map(|(run, name)| run.record.tables.iter().map(move |table| (table, name)));
+    let count = tables.clone().count();
+    for (place, (table, name)) in tables.take(TABLES).enumerate() {
+        let of = if runs.len() > 1 { format!(" of {name}") } else { String::new() };
+        let more = match table.rows.len().saturating_sub(ROWS) {
+            0 => String::new(),
+            count => format!("; {count} further rows are in run.json"),
+        };
+        let caption = format!("{}{of}, a table of the script{more}", visible_part(&table.name, 60));
+        let mut shown = Table::new(&format!("reported-table-{}", place + 1), caption);
+        for column in &table.columns {
+            shown = shown.column(&visible(column));
         }
+        let row = |row: &Vec<String>| row.iter().map(|cell| Cell::Text(visible(cell))).collect();
+        shown.rows = table.rows.iter().take(ROWS).map(row).collect();
+        section.blocks.push(Block::Table(shown));
+    }
+    if count > TABLES {
+        section.blocks.push(text(format!("{} further tables are in the records.", count - TABLES)));
     }
     section
 }
 
 fn axis((name, unit): &(String, String)) -> Axis {
     Axis {
-        name: cut(name, 40),
-        unit: cut(&unit.replace(['{', '}'], ""), 20),
+        name: visible_part(name, 40),
+        unit: visible_part(&unit.replace(['{', '}'], ""), 20),
         is_log: false,
         factor: 1.0,
     }
@@ -88,7 +93,7 @@ fn axis((name, unit): &(String, String)) -> Axis {
 pub(super) fn number(metric: &Metric) -> Number {
     let mut number = Number::from(&metric.quantity);
     number.source = metric.source();
-    number.unit = visible(&number.unit);
+    number.unit = visible_part(&number.unit, 40);
     // A record before schema 3.0 has the source that the script claims in place of `script`.
     number.mark = Some(Mark::Script);
     number

@@ -8,8 +8,9 @@
 //!        └─────────────── FLOP/B
 //! ```
 //!
-//! Operations are counted from the model's shape. Bytes are those of the weights that each pass reads; the record has no
-//! count of the KV cache's bytes, so the intensity is an upper bound and the MBU a lower one.
+//! Operations are counted from the model's shape. Bytes are those of the weights that each pass reads and, in decode, those of
+//! the keys and values of all tokens before it, as the SDK's MBU counts them. A record without the bytes of a token's keys and
+//! values gives the bytes of the weights only, which makes the intensity an upper bound and the MBU a lower one.
 
 use super::text;
 use crate::{
@@ -27,8 +28,10 @@ struct RooflinePoint<'a> {
     phase: &'static str,
     /// Operations per second, FLOP/s.
     rate: Quantity,
-    /// Bytes of weights read per second, By/s.
+    /// Bytes of weights and of the KV cache read per second, By/s.
     bandwidth: Quantity,
+    /// The part of `bandwidth` that is the KV cache's, By/s. `None` in prefill, and if the record does not tell.
+    cache_bandwidth: Option<Quantity>,
     peaks: Option<&'a DevicePeaks>,
 }
 
@@ -73,24 +76,28 @@ fn points<'a>(
         let peaks = find_peaks(peaks, &configuration.loaded.record, model);
         let activity = &configuration.group.activity;
         let flops = activity.flops_estimated;
+        let cache_bytes = model
+            .kv_bytes_per_token
+            .map(|bytes| bytes as f64 * samples.decode_cached_tokens as f64);
         let phases = [
-            ("prefill", flops.prefill, activity.prefill_ns, samples.static_requests),
-            ("decode", flops.decode, activity.decode_ns, samples.decode_passes),
+            ("prefill", flops.prefill, activity.prefill_ns, samples.static_requests, None),
+            ("decode", flops.decode, activity.decode_ns, samples.decode_passes, cache_bytes),
         ];
         // Sequences of continuous batches are in the group, but their passes are not.
         if samples.static_requests != configuration.group.requests {
             return None;
         }
-        let point = |(phase, flops, ns, passes): (&'static str, f64, u64, u64)| {
-            let seconds = ns as f64 * 1e-9;
-            let rate = Quantity::exact(flops / seconds, "FLOP/s", Source::Analytic);
-            let read = bytes * passes as f64 / seconds;
-            let bandwidth = Quantity::exact(read, "By/s", Source::Analytic);
-            (flops > 0.0 && ns > 0 && passes > 0).then_some(RooflinePoint {
+        let point = |(phase, flops, ns, passes, cache): (_, f64, u64, u64, Option<f64>)| {
+            let per_second = |count: f64, unit: &str| {
+                Quantity::exact(count / (ns as f64 * 1e-9), unit, Source::Analytic)
+            };
+            let read = bytes * passes as f64 + cache.unwrap_or(0.0);
+            (flops > 0.0 && ns > 0 && passes > 0).then(|| RooflinePoint {
                 configuration,
                 phase,
-                rate,
-                bandwidth,
+                rate: per_second(flops, "FLOP/s"),
+                bandwidth: per_second(read, "By/s"),
+                cache_bandwidth: cache.map(|cache| per_second(cache, "By/s")),
                 peaks,
             })
         };
@@ -135,11 +142,26 @@ fn chart(points: &[RooflinePoint<'_>]) -> Block {
         )
     });
     let caption = format!(
-        "Operations per second against operations per byte of weights read; both are counted from the model's shape. Bytes of the KV cache are not counted, so points lie too far right, the more so the longer the sequences.{fastest}"
+        "Operations per second against operations per byte read; both are counted from the model's shape. {}{fastest}",
+        counted_bytes(points)
     );
     let drawing = Drawing::Plot { x, y, series };
-    let (id, title) = ("roofline".to_owned(), "Roofline".to_owned());
-    Block::Chart(Box::new(Chart { id, title, caption, drawing }))
+    Block::Chart(Box::new(Chart::new("roofline", "Roofline", caption, drawing)))
+}
+
+/// Returns what the bytes of the points are, and which are left out.
+fn counted_bytes(points: &[RooflinePoint<'_>]) -> String {
+    let decode = points.iter().filter(|point| point.phase == "decode");
+    let lacking = decode.clone().filter(|point| point.cache_bandwidth.is_none()).count();
+    let lack = "the record lacks the bytes of a token's keys and values, so the KV cache is not counted and decode lies too far right, the more so the longer the sequences";
+    let counted = "A pass reads the weights (of a mixture of experts, all of them), and a decode pass also the keys and values of all tokens before it (of layers with a sliding window, too).";
+    match (lacking, decode.count()) {
+        (0, _) => counted.to_owned(),
+        (lacking, all) if lacking == all => {
+            format!("A pass reads the weights (of a mixture of experts, all of them); {lack}.")
+        }
+        (lacking, all) => format!("{counted} For {lacking} of {all} decode points, {lack}."),
+    }
 }
 
 /// Returns a roof for each pair of peaks: the bandwidth's slope up to the ridge, and the rate of products from there.
@@ -178,7 +200,8 @@ fn table(points: &[RooflinePoint<'_>]) -> Table {
         .column("configuration")
         .column("phase")
         .numbers("rate", "FLOP/s")
-        .numbers("weights read", "By/s")
+        .numbers("bytes read", "By/s")
+        .numbers("KV cache read", "By/s")
         .numbers("intensity", "FLOP/By")
         .numbers("MFU", "%")
         .numbers("MBU", "%");
@@ -201,6 +224,7 @@ fn table(points: &[RooflinePoint<'_>]) -> Table {
             point.phase.into(),
             number(&point.rate).into(),
             number(&point.bandwidth).into(),
+            point.cache_bandwidth.as_ref().map(number).into(),
             number(&intensity).into(),
             share(&point.rate, rate).into(),
             share(&point.bandwidth, bandwidth).into(),

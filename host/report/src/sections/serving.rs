@@ -75,13 +75,8 @@ pub(super) fn section(configurations: &[Configuration<'_>]) -> Section {
         ]);
     }
     let drawing = Drawing::Plot { x, y, series };
-    let title = "TTFT against the rate of arrivals".to_owned();
-    section.blocks.push(Block::Chart(Box::new(Chart {
-        id: "serving".to_owned(),
-        title,
-        caption,
-        drawing,
-    })));
+    let title = "TTFT against the rate of arrivals";
+    section.blocks.push(Block::Chart(Box::new(Chart::new("serving", title, caption, drawing))));
     section.blocks.push(Block::Table(table));
     section
 }

@@ -8,7 +8,7 @@ use crate::{
     number::Mark,
     requests::{Share, SharedBatch},
     run::LoadedRun,
-    visible::cut,
+    visible::visible_part,
 };
 use llem_quantity::ReadingRecord;
 
@@ -86,7 +86,7 @@ fn chart(batch: &SharedBatch, run: &str, place: usize, is_several: bool) -> Bloc
     });
     let what = match batch.number {
         Some(number) => format!("continuous batch {number}"),
-        None => format!("first request “{}”", cut(&batch.label, 40)),
+        None => format!("first request “{}”", visible_part(&batch.label, 40)),
     };
     let of = if is_several { format!(" of {run}") } else { String::new() };
     let first = batch.sequences.iter().find_map(|share| share.energy.as_ref());
@@ -109,5 +109,5 @@ fn chart(batch: &SharedBatch, run: &str, place: usize, is_several: bool) -> Bloc
     let drawing =
         Drawing::Bars { categories: categories.collect(), series, totals: totals.collect(), x };
     let title = format!("Sequences of the {what}{of}");
-    Block::Chart(Box::new(Chart { id: format!("shares-{}", place + 1), title, caption, drawing }))
+    Block::Chart(Box::new(Chart::new(format!("shares-{}", place + 1), title, caption, drawing)))
 }

@@ -6,25 +6,33 @@ use crate::{
     document::{Block, Section},
     run::LoadedRun,
     samples::{DomainSamples, SHOWN},
-    visible::visible,
+    visible::visible_part,
 };
 
 /// The most samples of a line. Of a longer one, the first, lowest, highest and last sample of each of a quarter as many spans
 /// are kept. A chart is about 1000 pixels wide.
 const SAMPLES: usize = 2_000_000;
 
+/// The most characters of the name of a line or a span.
+const NAME: usize = 80;
+
 /// The most spans of phases and windows that are marked.
 const SPANS: usize = 400;
 
 pub(super) fn section(runs: &[LoadedRun], names: &[String]) -> Section {
     let mut section = Section::new("timeline", "Timeline");
+    let mut lacking: Vec<&str> = Vec::new();
     for (place, (run, name)) in runs.iter().zip(names).enumerate() {
         match chart(run, name, place, runs.len()) {
             Some(chart) => section.blocks.push(Block::Chart(Box::new(chart))),
-            None => section.blocks.push(text(format!(
-                "{name} has no samples: the run was too short for its first file, ran with --no-timeline, or no device has a sensor."
-            ))),
+            None => lacking.push(name),
         }
+    }
+    if !lacking.is_empty() {
+        section.blocks.push(text(format!(
+            "No samples: {}. A run was too short for its first file, ran with --no-timeline, or no device had a sensor.",
+            lacking.join(", ")
+        )));
     }
     section
 }
@@ -56,7 +64,7 @@ fn chart(run: &LoadedRun, name: &str, place: usize, count: usize) -> Option<Char
     };
     let caption = caption(run, &panels);
     let id = format!("timeline-{}", place + 1);
-    Some(Chart { id, title, caption, drawing: Drawing::Timeline { panels, spans, end } })
+    Some(Chart::new(id, title, caption, Drawing::Timeline { panels, spans, end }))
 }
 
 fn panel(title: &str, unit: &str, mut lines: Vec<TimeLine>) -> Panel {
@@ -90,9 +98,9 @@ fn line(
         (times, values) = reduced(&times, &values, SAMPLES / 4);
     }
     let name = if domain == "all" || domain.is_empty() {
-        visible(device)
+        visible_part(device, NAME)
     } else {
-        visible(&format!("{device} {domain}"))
+        visible_part(&format!("{device} {domain}"), NAME)
     };
     let reduced_from = if is_reduced { all } else { 0 };
     Some(TimeLine { name, look, source: source.to_owned(), times, values, reduced_from })
@@ -120,7 +128,7 @@ fn spans(run: &LoadedRun) -> Vec<Span> {
     let seconds = |ns: u64| ns as f64 * 1e-9;
     let span = |kind, name: &str, from: u64, wall: u64| Span {
         kind,
-        name: visible(name),
+        name: visible_part(name, NAME),
         from: seconds(from),
         to: seconds(from + wall),
     };
@@ -134,7 +142,7 @@ fn spans(run: &LoadedRun) -> Vec<Span> {
     let throttled = run.timeline.domains.iter().flat_map(|((device, _), samples)| {
         samples.throttled.iter().map(move |(from, to, reason)| Span {
             kind: SpanKind::Throttled,
-            name: visible(&format!("{device} held back: {reason}")),
+            name: visible_part(&format!("{device} held back: {reason}"), NAME),
             from: *from,
             to: *to,
         })

@@ -7,16 +7,21 @@ use crate::{
 };
 use llem_quantity::ReadingRecord;
 use llem_record::RunStatus;
+use std::collections::BTreeMap;
 
 fn all_warnings(runs: &[LoadedRun], names: &[String]) -> Vec<Warning> {
     let mut all: Vec<Warning> = Vec::new();
+    let mut places: BTreeMap<(Level, String), usize> = BTreeMap::new();
     for (run, name) in runs.iter().zip(names) {
         for (level, text) in of_run(run) {
             let text = visible(&text);
-            match all.iter_mut().find(|warning| warning.level == level && warning.text == text) {
-                Some(warning) if warning.runs.contains(name) => {}
-                Some(warning) => warning.runs.push(name.clone()),
-                None => all.push(Warning { runs: vec![name.clone()], level, text }),
+            let place = *places.entry((level, text.clone())).or_insert_with(|| {
+                all.push(Warning { runs: Vec::new(), level, text });
+                all.len() - 1
+            });
+            let of = &mut all[place].runs;
+            if of.last() != Some(name) {
+                of.push(name.clone());
             }
         }
     }
