@@ -10,12 +10,14 @@ mod gpu_reading;
 mod hardware;
 mod launch;
 pub mod metering;
+mod python_compiler;
 
 pub use command_output::CommandOutput;
 pub use context::TestContext;
 pub use gpu_reading::{GPU_IS_LOST, GpuReading, NO_PERMISSION};
 pub use hardware::Hardware;
 pub use launch::{Launch, free_port};
+pub use python_compiler::PythonCompiler;
 use serde_json::Value;
 use std::{
     fs,

@@ -1,6 +1,6 @@
 //! The exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted.
 
-use crate::{project::ProjectError, untrusted::line};
+use crate::{project::ProjectError, replay::ReplayError, untrusted::line};
 use clap::error::ContextValue;
 use llem_runtime::{Error, ErrorKind};
 use std::process::ExitCode;
@@ -28,10 +28,16 @@ fn code(error: &anyhow::Error) -> u8 {
             ErrorKind::Bug | ErrorKind::Limit | ErrorKind::Failed => FAILED,
         };
     }
+    if error.is::<ReplayError>() {
+        return INPUT;
+    }
     if let Some(error) = error.downcast_ref::<ProjectError>() {
         return if error.is_input() { INPUT } else { FAILED };
     }
     if let Some(error) = error.downcast_ref::<llem_checkpoint::Error>() {
+        return if error.is_input() { INPUT } else { FAILED };
+    }
+    if let Some(error) = error.downcast_ref::<llem_bundle::Error>() {
         return if error.is_input() { INPUT } else { FAILED };
     }
     match error.downcast_ref::<llem_engine::Error>() {

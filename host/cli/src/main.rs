@@ -10,6 +10,7 @@ mod commands;
 mod env;
 mod exit;
 mod project;
+mod replay;
 mod signals;
 mod summary;
 mod untrusted;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(env::log_filter())
         .with_span_events(FmtSpan::CLOSE)
-        .with_writer(std::io::stderr)
+        .with_writer(watch::ProgramLog::default)
         .with_ansi(::console::user_attended_stderr())
         .with_target(false)
         .without_time()

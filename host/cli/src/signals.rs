@@ -1,7 +1,10 @@
 //! Handles Ctrl-C and termination signals. The first one stops the run in good order, and the second one ends the
 //! program. Once the run is over, the first one ends the program too.
 
-use crate::exit::INTERRUPTED;
+use crate::{
+    exit::INTERRUPTED,
+    watch::{ProgramLog, restore_terminal},
+};
 use llem_runtime::{StopReason, StopSignal};
 use std::{
     io,
@@ -40,13 +43,14 @@ impl Signals {
                     _ = terminate.recv() => {}
                 }
                 if is_second || program_ends.load(Ordering::Relaxed) {
+                    restore_terminal();
                     std::process::exit(INTERRUPTED.into());
                 }
                 stop.request(StopReason::Interrupted);
                 is_second = true;
                 // Printed on another thread, because a terminal that nobody reads must not block the handling of a
                 // second signal.
-                thread::spawn(|| eprintln!("stopping; once more to stop at once"));
+                thread::spawn(|| ProgramLog::say("stopping; once more to stop at once"));
             }
         };
         thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(watch))?;

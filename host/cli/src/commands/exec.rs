@@ -8,8 +8,8 @@ use crate::{build_info, signals::Signals, watch};
 use llem_checkpoint::chat;
 use llem_meter::Clock;
 use llem_runtime::{
-    ComponentRole, Error, ExecOptions, GivenInputs, MeterSetup, RunSettings, StopSignal,
-    SyntheticHost, exec,
+    ComponentRole, Error, ExecOptions, ExecOutcome, GivenInputs, MeterSetup, RunSettings,
+    StopSignal, SyntheticHost, exec,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "SECONDS", value_parser = within(TIMES, "s"), help_heading = "Metering")]
     baseline: Option<f64>,
     #[command(flatten)]
-    watchers: watch::WatchArgs,
+    pub(super) watchers: watch::ObserverArgs,
     /// Set a parameter that the experiment declares
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Parameters and datasets")]
     parameters: Vec<(String, String)>,
@@ -86,30 +86,16 @@ impl ExecArgs {
         let json = self.json;
         let watchers = self.watchers.clone();
         // If several processes form the run, only the leading one returns from here. Ports must not be bound before.
-        let options = self.options()?;
-        let world = options.settings().models.default_model().world.clone();
-        let clock = Clock::start();
-        let observers = watch::observers(&watchers, clock)?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let stop = Arc::new(StopSignal::default());
-        let signals = Signals::watch(Arc::clone(&stop))?;
-        let outcome = runtime.block_on(exec(options, clock, Box::new(observers), stop));
-        // The program does not wait for an engine that is still loading.
-        runtime.shutdown_background();
-        if let Some(world) = world {
-            world.leave(LEAVE);
-        }
-        // From here on, a closed pipe or a signal ends the program as usual. Before, it must not end a run.
-        sigpipe::reset();
-        signals.end_the_program();
+        let options = self.options(std::env::args().collect())?;
+        let outcome = execute(options, &watchers)?;
         if let Some(record) = &outcome.record {
             print_record(record, outcome.folder.as_deref(), json)?;
         }
         outcome.error.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn options(self) -> anyhow::Result<ExecOptions> {
+    /// Reads the components, and returns the options of the run. `command` is the command line for the record.
+    pub(super) fn options(self, command: Vec<String>) -> anyhow::Result<ExecOptions> {
         let given = [
             (Some(ComponentRole::Warmup), self.warmup),
             (Some(ComponentRole::Workload), self.workload),
@@ -156,24 +142,53 @@ impl ExecArgs {
             .baseline(self.baseline.map(Duration::from_secs_f64))
             .folder(self.out)
             .cache(compiled_cache())
-            .command(std::env::args().collect())
+            .command(command)
             .build(build_info::build()))
     }
+}
+
+/// Executes a run until it ends.
+pub(super) fn execute(
+    options: ExecOptions,
+    watchers: &watch::ObserverArgs,
+) -> anyhow::Result<ExecOutcome> {
+    let world = options.settings().models.default_model().world.clone();
+    let clock = Clock::start();
+    let stop = Arc::new(StopSignal::default());
+    let observers = watch::observers(watchers, clock, &stop)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let signals = Signals::watch(Arc::clone(&stop))?;
+    let outcome = runtime.block_on(exec(options, clock, Box::new(observers), stop));
+    // The program does not wait for an engine that is still loading.
+    runtime.shutdown_background();
+    if let Some(world) = world {
+        world.leave(LEAVE);
+    }
+    // From here on, a closed pipe or a signal ends the program as usual. Before, it must not end a run.
+    sigpipe::reset();
+    signals.end_the_program();
+    Ok(outcome)
 }
 
 /// An option is not a name with a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write it as NAME=VALUE")]
-struct PairError;
+pub(super) struct PairError;
 
-fn pair(text: &str) -> Result<(String, String), PairError> {
+/// Parses `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), PairError> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(PairError),
     }
 }
 
-fn unique(what: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Error> {
+/// Converts pairs into a map, and refuses a name that is given twice.
+pub(super) fn unique(
+    what: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, Error> {
     let mut map = BTreeMap::new();
     for (name, value) in pairs {
         if map.insert(name.clone(), value).is_some() {

@@ -1,8 +1,12 @@
 //! The commands of the program.
 
 mod build;
+mod bundle;
+mod bundle_inputs;
+mod compare;
 mod doctor;
 mod exec;
+mod export;
 mod flops;
 mod generate;
 mod given_component;
@@ -13,11 +17,14 @@ mod new;
 mod number_args;
 mod output;
 mod recover;
+mod replay;
 mod report;
 mod schema;
 mod sdk;
 mod test;
 mod tokenize;
+mod verify;
+mod watch;
 
 use self::{
     given_component::read_component,
@@ -47,6 +54,15 @@ const TIMES: RangeInclusive<f64> = 1e-3..=1e9;
 pub(crate) enum CliCommand {
     /// Run an experiment, or policies through the standard runner
     Exec(Box<exec::ExecArgs>),
+    /// Repeat a run from its record, and report what moved
+    ///
+    /// The exit code is 0 if method and tokens are those of the record, 1 if they are not, and 2 if the run cannot be
+    /// repeated, because a component, dataset, model or adapter is not the one of the record, for example.
+    Replay(Box<replay::ReplayArgs>),
+    /// Compare two runs: tokens, method, numbers and environment
+    ///
+    /// The exit code is 0 if method and tokens are the same, and 1 if they are not.
+    Compare(compare::CompareArgs),
     /// Generate text or tokens with a model, without an experiment
     Generate(generate::GenerateArgs),
     /// Show the tokens of a text, or of a conversation rendered by the model's chat template
@@ -69,13 +85,21 @@ pub(crate) enum CliCommand {
     Recover(recover::RecoverArgs),
     /// Make a page, tables or a terminal view of one run, or of several side by side
     Report(report::ReportArgs),
+    /// Pack a run and what took part in it into one file, which others verify and repeat
+    Bundle(bundle::BundleArgs),
+    /// Verify a bundle: each file, the record against its journal and its inputs, and the signature
+    Verify(verify::VerifyArgs),
+    /// Write runs in the format of MLflow, Weights & Biases, CodeCarbon or LLenergyMeasure
+    Export(export::ExportArgs),
+    /// Show a run of another process while it goes on, from its journal
+    Watch(watch::WatchArgs),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
     Schema(schema::SchemaArgs),
 }
 
 impl CliCommand {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        if !matches!(self, Self::Exec(_)) {
+        if !matches!(self, Self::Exec(_) | Self::Replay(_)) {
             // A closed pipe, as in `llem schema | head`, is not an error.
             sigpipe::reset();
         }
@@ -83,6 +107,8 @@ impl CliCommand {
         InstructionSet::check().map_err(llem_engine::Error::from)?;
         match self {
             Self::Exec(args) => args.run(),
+            Self::Replay(args) => args.run(),
+            Self::Compare(args) => args.run(),
             Self::Generate(args) => args.run(),
             Self::Tokenize(args) => args.run(),
             Self::New(args) => args.run(),
@@ -94,6 +120,10 @@ impl CliCommand {
             Self::Doctor(args) => args.run(),
             Self::Recover(args) => args.run(),
             Self::Report(args) => args.run(),
+            Self::Bundle(args) => args.run(),
+            Self::Verify(args) => args.run(),
+            Self::Export(args) => args.run(),
+            Self::Watch(args) => args.run(),
             Self::Schema(args) => args.run(),
         }
     }

@@ -43,8 +43,7 @@ impl JavaScriptTools {
         let modules: Vec<PathBuf> = modules.filter(|folder| folder.is_dir()).collect();
         let given = node_tools().map(|folder| PathBuf::from(folder).join("node_modules"));
         let own = modules.iter().chain(&given).map(|modules| modules.join(".bin")).collect();
-        let programs =
-            tool::search_folders(own, &["js/node_modules/.bin", "node/node_modules/.bin"]);
+        let programs = tool::search_folders(own, &["js/node_modules/.bin"]);
         let find = |name, remedy| {
             let missing = ProjectError::MissingTool { tool: name, language: NAMES, remedy };
             Tool::find(name, &programs).ok_or(missing)

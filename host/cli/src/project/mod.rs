@@ -29,6 +29,7 @@ pub(crate) use self::{
     error::ProjectError,
     language::{Kind, Language},
     manifest::Project,
+    sources::Sources,
     toolchain::{Toolchain, find_toolchain},
 };
 

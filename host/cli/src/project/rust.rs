@@ -163,7 +163,7 @@ fn require_target(folder: &Path, command: &mut Command) -> Result<()> {
 
 /// A message of cargo for programs, as far as it is needed.
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     reason: String,
     #[serde(default)]
     manifest_path: PathBuf,
@@ -173,7 +173,7 @@ struct Message {
 
 /// The module that a message says cargo has made of the package.
 fn artifact(line: &str, manifest: &Path) -> Option<PathBuf> {
-    let message: Message = serde_json::from_str(line).ok()?;
+    let message: CargoMessage = serde_json::from_str(line).ok()?;
     if message.reason != "compiler-artifact" || message.manifest_path != manifest {
         return None;
     }

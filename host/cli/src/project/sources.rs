@@ -39,6 +39,11 @@ impl Sources {
         Ok(Self { digest: digest_files(&project.folder, &files)?, files })
     }
 
+    /// All files, by their paths below the project's folder.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The files whose names end in `.ending`, by their paths below the project's folder.
     pub(crate) fn with_ending(&self, ending: &str) -> impl Iterator<Item = &Path> {
         let has_ending = move |file: &&Path| file.extension().is_some_and(|own| own == ending);

@@ -1,5 +1,6 @@
 //! The summary of a run. It fits on a screen or a few, even if the record is large.
 
+pub(crate) mod comparison;
 mod energy;
 mod group_row;
 mod requests;

@@ -8,7 +8,8 @@
 //!
 //! Only the drawing thread writes. So a terminal that is slow, or that nobody reads, does not delay the run.
 
-use crate::untrusted::{cell, line};
+use super::message::{MessageKind, RunMessage};
+use crate::untrusted::cell;
 use indicatif::{ProgressBar, ProgressStyle};
 use llem_record::Event;
 use llem_runtime::Observer;
@@ -76,35 +77,9 @@ impl CurrentWork {
     }
 }
 
-/// A message that stays on the terminal.
-struct ConsoleMessage {
-    kind: MessageKind,
-    /// The text, made safe and short, because many messages may wait.
-    message: String,
-}
-
-enum MessageKind {
-    Warning,
-    ScriptError,
-    ScriptWarning,
-    ScriptInfo,
-}
-
-impl MessageKind {
-    fn styled(&self) -> console::StyledObject<&'static str> {
-        let plain = match self {
-            Self::Warning => console::style("warning:").yellow(),
-            Self::ScriptError => console::style("script:").red(),
-            Self::ScriptWarning => console::style("script:").yellow(),
-            Self::ScriptInfo => console::style("script:").dim(),
-        };
-        plain.bold().for_stderr()
-    }
-}
-
 /// The thread that draws, and the queue to it.
 struct DrawingThread {
-    queue: SyncSender<ConsoleMessage>,
+    queue: SyncSender<RunMessage>,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
     _thread: JoinHandle<()>,
@@ -128,10 +103,10 @@ impl Console {
         Self { shown, drawing: Mutex::new(drawing), is_attended }
     }
 
-    fn show(&self, kind: MessageKind, message: &str) {
+    fn show(&self, message: RunMessage) {
         if let Some(drawing) = &*lock(&self.drawing) {
             // A message that does not fit into the queue is still in the record.
-            let _ = drawing.queue.try_send(ConsoleMessage { kind, message: line(message) });
+            let _ = drawing.queue.try_send(message);
         }
     }
 
@@ -146,22 +121,18 @@ impl Console {
 
 impl Observer for Console {
     fn event(&self, event: &Event) {
+        if let Some(message) = RunMessage::from_event(event) {
+            let is_shown = message.kind.is_urgent()
+                || self.is_attended && message.kind == MessageKind::ScriptInfo;
+            if is_shown {
+                self.show(message);
+            }
+        }
         match event {
             Event::PhaseBegan { phase } => {
                 *lock(&self.shown.line) =
                     StatusLine { phase: cell(phase), doing: CurrentWork::Nothing };
             }
-            Event::Warning { .. } | Event::ScriptWarning { .. } => {
-                if let Some(message) = event.warning() {
-                    self.show(MessageKind::Warning, &message);
-                }
-            }
-            Event::Log { level, message } => match level.as_str() {
-                "error" => self.show(MessageKind::ScriptError, message),
-                "warn" => self.show(MessageKind::ScriptWarning, message),
-                "info" if self.is_attended => self.show(MessageKind::ScriptInfo, message),
-                _ => {}
-            },
             Event::Ended { .. } => self.end(),
             _ => {}
         }
@@ -192,12 +163,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Writes the messages, and the status line if standard error is a terminal, until the console ends.
-fn draw(
-    bar: &ProgressBar,
-    shown: &DisplayState,
-    queue: &Receiver<ConsoleMessage>,
-    is_attended: bool,
-) {
+fn draw(bar: &ProgressBar, shown: &DisplayState, queue: &Receiver<RunMessage>, is_attended: bool) {
     let (mut due, mut last) = (Instant::now(), (String::new(), String::new()));
     loop {
         let said = match is_attended {
@@ -206,9 +172,9 @@ fn draw(
             false => queue.recv().map_err(RecvTimeoutError::from),
         };
         match said {
-            Ok(ConsoleMessage { kind, message }) => bar.suspend(|| {
+            Ok(RunMessage { kind, text }) => bar.suspend(|| {
                 // If standard error is closed, the message cannot be shown.
-                let _ = writeln!(io::stderr(), "{} {}", kind.styled(), message);
+                let _ = writeln!(io::stderr(), "{} {text}", kind.styled_head());
             }),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
