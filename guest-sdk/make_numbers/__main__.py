@@ -3,7 +3,7 @@
 import json
 import math
 
-from . import arrivals, quantities, statistics, students_t
+from . import arrivals, draws, quantities, readings, statistics, students_t
 
 ABOUT = [
     "Cases that the unit tests of every SDK run. guest-sdk/make-numbers writes this file.",
@@ -14,6 +14,8 @@ ABOUT = [
     "arrivals: the result is the offsets in seconds before they are rounded to nanoseconds, one for each request.",
     "arrivals: 'uniforms' are what the source of uniform numbers returns, in order. A case has as many as are taken.",
     "arrivals.nanoseconds: floor(seconds * 1e9 + 0.5).",
+    "reading: an object with 'unavailable' is a reading without a number, and its text the reason.",
+    "lengths, random: 'uniforms' as above. null is an error, for which no uniform number is taken.",
 ]
 
 
@@ -30,7 +32,7 @@ def spelled(value):
 
 cases = [
     case
-    for module in (statistics, students_t, arrivals, quantities)
+    for module in (statistics, students_t, arrivals, quantities, readings, draws)
     for case in module.cases()
 ]
 about = ",\n".join("    " + json.dumps(line) for line in ABOUT)

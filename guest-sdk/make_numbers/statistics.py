@@ -38,12 +38,45 @@ def cases():
             yield case("standard_deviation", {"values": values}, deviation)
             error = float(scipy.stats.sem(values)) if several else None
             yield case("standard_error", {"values": values}, error)
+            population = float(numpy.std(values)) if any_value else None
+            yield case("population_standard_deviation", {"values": values}, population)
             # Not defined if the mean is not above zero.
             is_defined = several and not numpy.mean(values) <= 0.0
             variation = float(scipy.stats.variation(values, ddof=1)) if is_defined else None
             yield case("coefficient_of_variation", {"values": values}, variation)
     yield from percentiles()
+    yield from weighted()
     yield from intervals()
+
+
+def weighted():
+    """Cases of weighted values. No case depends on how the weights of equal values are ordered."""
+    asked = [
+        ([1.0, 2.0, 3.0], [8.0, 1.0, 1.0]),
+        (LISTS["latencies in s"], [float(1 + index % 3) for index in range(11)]),
+        (LISTS["both signs"], [0.25, 0.5, 0.0, 1.25, 2.0]),
+        ([3.0, 1.0, 2.0], [1.0, 0.0, 1.0]),
+        ([1.0, 2.0], [1e-3, 1e3]),
+        ([2.5, 2.5, 7.0], [1.0, 2.0, 3.0]),
+        ([7.5], [0.1]),
+    ]
+    for values, weights in asked:
+        arguments = {"values": values, "weights": weights}
+        yield case("weighted_mean", arguments, float(numpy.average(values, weights=weights)))
+        for p in (0.0, 10.0, 33.3, 50.0, 80.0, 90.0, 99.0, 100.0):
+            result = float(numpy.percentile(values, p, weights=weights, method="inverted_cdf"))
+            yield case("weighted_percentile", {**arguments, "p": p}, result)
+    nan = {"values": [1.0, math.nan], "weights": [1.0, 2.0]}
+    yield case("weighted_mean", nan, math.nan)
+    yield case("weighted_percentile", {**nan, "p": 10.0}, float(numpy.percentile(
+        nan["values"], 10.0, weights=nan["weights"], method="inverted_cdf")))
+    # Not defined.
+    for values, weights in [([], []), ([1.0], [0.0]), ([1.0, 2.0], [1.0]), ([1.0, 2.0], [2.0, -1.0]),
+                            ([1.0, 2.0], [1.0, math.inf]), ([1.0, 2.0], [1.0, math.nan])]:
+        yield case("weighted_mean", {"values": values, "weights": weights}, None)
+        yield case("weighted_percentile", {"values": values, "weights": weights, "p": 50.0}, None)
+    for p in [-0.5, 100.5, math.nan]:
+        yield case("weighted_percentile", {"values": [1.0, 2.0], "weights": [1.0, 1.0], "p": p}, None)
 
 
 def percentiles():

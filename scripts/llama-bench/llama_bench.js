@@ -17,9 +17,10 @@ import {
   Window,
   experiment,
   facts,
-  known,
   meter,
   parameter,
+  parameterWithin,
+  reading,
   report,
   sleepFor,
 } from "@llem/sdk";
@@ -51,9 +52,9 @@ function run() {
     depths: list("n-depth", parseRange),
   });
   if (tests.length === 0) throw LlemError.invalidArgument("no test is left: set n-prompt, n-gen or pg above 0");
-  const repetitions = count("repetitions", 1);
-  const delay = count("delay", 0);
-  const [threads, cacheType] = [count("threads", 0), parameter("cache-type", String)];
+  const repetitions = parameterWithin("repetitions", 1);
+  const delay = parameterWithin("delay", 0);
+  const [threads, cacheType] = [parameterWithin("threads", 0), parameter("cache-type", String)];
   using model = Model.load({ ...(threads > 0 && { threads }), ...(cacheType !== "" && { kvDtype: cacheType }) });
   const described = describe(model);
   const results = tests.map((test, index) => {
@@ -128,7 +129,7 @@ class Bench {
       // The depth's sequence keeps its cache beside the copy that a repetition continues.
       maxSequences: depth > 0 ? 2 : 1,
       maxTokens: depth + prompt + generation + 2,
-      prefillChunk: count("ubatch-size", 1),
+      prefillChunk: parameterWithin("ubatch-size", 1),
     });
   }
 
@@ -169,8 +170,7 @@ class Bench {
 function beginOfText(model) {
   if (!model.info().hasTokenizer) return undefined;
   const tokenizer = model.tokenizer();
-  const [first] = tokenizer.encode("", true);
-  return first === tokenizer.bos() ? first : undefined;
+  return tokenizer.addsBos() ? tokenizer.bos() : undefined;
 }
 
 /** Returns the fields of all results that the model and the machine decide. */
@@ -186,7 +186,7 @@ function describe(model) {
     model_type: `${info.architecture} ${info.quantization ?? info.dtype}`,
     model_size: info.weightBytes,
     model_n_params: info.parameters,
-    n_ubatch: count("ubatch-size", 1),
+    n_ubatch: parameterWithin("ubatch-size", 1),
     n_threads: info.threads,
     type_k: info.kvDtype,
     type_v: info.kvDtype,
@@ -198,10 +198,9 @@ function addMetrics(test, result, energies) {
   const add = (metric, quantity) => report.addMetric(quantity.intoMetric(metric).label("test", name));
   add("avg_ts", Quantity.mean(result.samples_ts, "{token}/s"));
   add("stddev_ts", Quantity.exact(result.stddev_ts, "{token}/s", "derived"));
-  const measured = energies.flatMap((energy) => known(energy) ?? []);
   const tokens = test.prompt + test.generation;
-  const energy = Quantity.meanOf(measured)?.per(tokens, "J/{token}");
-  if (energy && measured.length === energies.length) add("joules_per_token", energy);
+  const energy = reading.per(reading.mean(energies, "nothing was repeated"), tokens, "J/{token}");
+  if (energy instanceof Quantity) add("joules_per_token", energy);
 }
 
 /** Reads a text parameter that holds a list. */
@@ -210,13 +209,6 @@ function list(name, parse) {
   const parsed = parse(text);
   if (parsed === undefined) throw LlemError.invalidArgument(`${name} is '${text}': llem inspect says what it holds`);
   return parsed;
-}
-
-/** Reads a parameter that is a whole number, and at least `least`. */
-function count(name, least) {
-  const value = parameter(name, Number);
-  if (value < least) throw LlemError.invalidArgument(`${name} is ${value}: set it to ${least} or more`);
-  return value;
 }
 
 /** Returns a date without fractions of a second: `2026-01-31T12:00:00Z`. */

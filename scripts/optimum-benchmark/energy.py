@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llem_sdk import Measurement, Quantity, Reading, Unavailable
+from llem_sdk import Measurement, Quantity, Reading, Unavailable, reading
 
 JOULES_PER_KWH = 3.6e6
 BYTES_PER_MB = 1e6
@@ -27,33 +26,29 @@ class Energy:
     @classmethod
     def of(cls, measurement: Measurement) -> Energy:
         """Takes the energies of a window."""
-        covered = {(domain.device, domain.domain) for domain in measurement.energy_covers}
-        parts: dict[str, list[Reading]] = {"cpu": [], "ram": [], "gpu": []}
-        for one in measurement.energy:
-            if (one.device, one.domain) in covered:
-                of_cpu = "ram" if one.domain.startswith("dram") else "cpu"
-                parts[of_cpu if one.device == "cpu" else "gpu"].append(one.energy)
+        # A declared power model has one domain for the whole processor.
+        is_declared = any(one.device == "cpu" and one.domain == "declared" for one in measurement.energy_covers)
         return cls(
-            cpu=_kwh(_sum(parts["cpu"], "no counter of the CPU's packages can be read")),
-            ram=_kwh(_sum(parts["ram"], "no counter of the CPU's memory can be read")),
-            gpu=_kwh(_sum(parts["gpu"], "no accelerator held the model")),
+            cpu=_kwh(measurement.energy_of("cpu", "declared" if is_declared else "package")),
+            ram=_kwh(measurement.energy_of("cpu", "dram")),
+            gpu=_kwh(measurement.energy_of("cuda")),
             total=_kwh(measurement.energy_total),
         )
 
     def __truediv__(self, count: int) -> Energy:
         """Divides every part."""
-        return Energy(*(_over(part, float(count), "kWh") for part in self._parts()))
+        return Energy(*(reading.per(part, float(count), "kWh") for part in self._parts()))
 
     def __sub__(self, other: Energy) -> Energy:
         """Subtracts part by part."""
-        return Energy(*(_minus(one, two) for one, two in zip(self._parts(), other._parts(), strict=True)))
+        return Energy(*(reading.minus(one, two) for one, two in zip(self._parts(), other._parts(), strict=True)))
 
     def _parts(self) -> tuple[Reading, Reading, Reading, Reading]:
         return (self.cpu, self.ram, self.gpu, self.total)
 
     def as_report(self) -> dict[str, object]:
         """Returns the energies as the tool's report has them. A part that is unavailable is null."""
-        return {"unit": "kWh"} | {name: _value(getattr(self, name)) for name in ("cpu", "ram", "gpu", "total")}
+        return {"unit": "kWh"} | {name: reading.value(getattr(self, name)) for name in ("cpu", "ram", "gpu", "total")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +65,11 @@ class Efficiency:
             return cls(unit, energy.total)
         if energy.total.value <= 0.0:
             return cls(unit, Unavailable("the energy is not above zero: it is the difference of two series"))
-        volume_quantity = Quantity.exact(volume, unit, energy.total.source)
-        return cls(unit, volume_quantity.over(energy.total, unit) or Unavailable("the energy is zero"))
+        return cls(unit, reading.over(Quantity.exact(volume, unit, energy.total.source), energy.total, unit))
 
     def as_report(self) -> dict[str, object]:
         """Returns the efficiency as the tool's report has it. It is null if it is unavailable, where the tool has 0."""
-        return {"unit": self.unit, "value": _value(self.quantity)}
+        return {"unit": self.unit, "value": reading.value(self.quantity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,49 +86,22 @@ class Memory:
     @classmethod
     def of(cls, measurement: Measurement) -> Memory:
         """Takes the peaks of a window."""
-
-        def peak(kind: str, *, is_accelerator: bool, otherwise: str) -> Reading:
-            peaks = measurement.memory_peaks
-            of_kind = [one.peak for one in peaks if one.kind == kind and (one.device != "cpu") == is_accelerator]
-            return _over(_sum(of_kind, otherwise), BYTES_PER_MB, "MB")
-
-        none = "no accelerator is in use"
         return cls(
-            max_ram=peak("process-resident", is_accelerator=False, otherwise="the process' memory is not read"),
-            max_global_vram=peak("device", is_accelerator=True, otherwise=none),
-            max_process_vram=peak("process-device", is_accelerator=True, otherwise=none),
+            max_ram=_megabytes(measurement.memory_peak("process-resident", "cpu")),
+            max_global_vram=_megabytes(measurement.memory_peak("device", "cuda")),
+            max_process_vram=_megabytes(measurement.memory_peak("process-device", "cuda")),
         )
 
     def as_report(self) -> dict[str, object]:
         """Returns the peaks as the tool's report has them. PyTorch's allocator is not there to be asked."""
         names = ("max_ram", "max_global_vram", "max_process_vram")
-        peaks: dict[str, object] = {name: _value(getattr(self, name)) for name in names}
+        peaks: dict[str, object] = {name: reading.value(getattr(self, name)) for name in names}
         return {"unit": "MB"} | peaks | {"max_reserved": None, "max_allocated": None}
 
 
-def _sum(readings: Iterable[Reading], otherwise: str) -> Reading:
-    """Adds readings. The first that is unavailable makes the sum unavailable; without readings `otherwise` says why."""
-    total: Reading = Unavailable(otherwise)
-    for reading in readings:
-        if not reading:
-            return reading
-        total = (total.plus(reading) if total else reading) or Unavailable("the units differ")
-    return total
-
-
-def _minus(one: Reading, other: Reading) -> Reading:
-    if not one:
-        return one
-    return (one.minus(other) or Unavailable("the units differ")) if other else other
-
-
-def _over(reading: Reading, divisor: float, unit: str) -> Reading:
-    return (reading.per(divisor, unit) or Unavailable("the divisor is zero")) if reading else reading
-
-
 def _kwh(joules: Reading) -> Reading:
-    return _over(joules, JOULES_PER_KWH, "kWh")
+    return reading.per(joules, JOULES_PER_KWH, "kWh")
 
 
-def _value(reading: Reading) -> float | None:
-    return reading.value if reading else None
+def _megabytes(peak: Reading) -> Reading:
+    return reading.per(peak, BYTES_PER_MB, "MB")

@@ -15,7 +15,7 @@ from benchmark_report import TargetMeasurements, write
 from energy import Efficiency, Energy, Memory
 from latency import GenerationTimes, Latency, Throughput, per_token
 from llem_sdk import About, Error, Metric, Model, Phase, Quantity, Random, Request, Source, TokensPrompt, Window
-from llem_sdk import facts, meter, parameter, report, seed
+from llem_sdk import facts, meter, parameter, parameter_within, report, seed
 from llem_sdk.statistics import percentile
 from llem_sdk.wait import NS, nanoseconds
 
@@ -56,22 +56,19 @@ class Scenario:
     @classmethod
     def from_parameters(cls) -> Scenario:
         """Reads and checks the parameters."""
-        duration = parameter("duration", float)
-        if duration < 0.0:
-            raise Error.invalid_argument(f"duration is {duration}: set it to 0 or more with -p duration=SECONDS")
         scenario = cls(
-            batch_size=_count("batch-size", least=1),
-            sequence_length=_count("sequence-length", least=1),
-            max_new_tokens=_count("max-new-tokens", least=1),
-            warmup_runs=_count("warmup-runs", least=0),
-            iterations=_count("iterations", least=0),
-            duration=duration,
+            batch_size=parameter_within("batch-size", int, 1),
+            sequence_length=parameter_within("sequence-length", int, 1),
+            max_new_tokens=parameter_within("max-new-tokens", int, 1),
+            warmup_runs=parameter_within("warmup-runs", int, 0),
+            iterations=parameter_within("iterations", int, 0),
+            duration=parameter_within("duration", float, 0.0),
             latency=parameter("latency", bool),
             memory=parameter("memory", bool),
             energy=parameter("energy", bool),
             per_token=parameter("per-token", bool),
         )
-        if scenario.iterations == 0 and duration == 0.0:
+        if scenario.iterations == 0 and scenario.duration == 0.0:
             raise Error.invalid_argument("iterations and duration are both 0: set one of them above 0")
         return scenario
 
@@ -107,14 +104,6 @@ class Scenario:
             },
             "environment": facts.list_facts(),
         }
-
-
-def _count(name: str, least: int) -> int:
-    """Returns a parameter that is a whole number. Fails if it is below the least."""
-    value = parameter(name, int)
-    if value < least:
-        raise Error.invalid_argument(f"{name} is {value}: set it to {least} or more with -p {name}=NUMBER")
-    return value
 
 
 class Inference:

@@ -123,11 +123,8 @@ class GenerationTimes:
     @classmethod
     def of(cls, generation: Generation) -> GenerationTimes:
         """Takes the times of a generation. A step is over when every sequence has its token."""
-        completions = generation.completions
-        return cls(
-            submitted=min(completion.submitted for completion in completions),
-            steps=tuple(map(max, zip(*(completion.token_times for completion in completions), strict=True))),
-        )
+        submitted, *steps = generation.step_times()
+        return cls(submitted, tuple(steps))
 
     @property
     def prefill(self) -> float:

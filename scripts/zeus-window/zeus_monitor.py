@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llem_sdk import Error, Reading, Unavailable, Window
+from llem_sdk import Error, Reading, Window, reading
 from llem_sdk import Measurement as HostMeasurement
 from llem_sdk.wait import NS
 
 ACCELERATOR = "cuda:"
 """What the ids of GPUs begin with. Their index follows: `cuda:0`."""
+
+NOT_COVERED = "no counter covers it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,25 @@ class Measurement:
         for one in measurement.energy:
             if one.device.startswith(ACCELERATOR):
                 index = int(one.device.removeprefix(ACCELERATOR))
-                gpu[index] = _sum([gpu[index], one.energy]) if index in gpu else one.energy
+                gpu[index] = reading.plus(gpu[index], one.energy) if index in gpu else one.energy
             elif one.device == "cpu":
                 kind, _, package = one.domain.rpartition("-")
                 if package.isdecimal():
                     (dram if kind == "dram" else cpu)[int(package)] = one.energy
         # A declared power model has one energy for the whole processor.
-        total = _sum(cpu.values()) if cpu else measurement.energy_cpu
+        total = reading.total(cpu.values(), NOT_COVERED) if cpu else measurement.energy_cpu
         return cls(measurement.started * NS, measurement.wall_time * NS, gpu, cpu, dram, total)
 
     @property
     def total_energy(self) -> Reading:
         """The energy of all GPUs, in J. As in Zeus, the CPU is not part of it."""
-        return _sum(self.gpu_energy.values())
+        return reading.total(self.gpu_energy.values(), NOT_COVERED)
 
     def as_report(self, name: str) -> dict[str, object]:
         """Returns the measurement with Zeus' fields. An energy that is not known is null."""
 
         def values(by_index: dict[int, Reading]) -> dict[int, float | None]:
-            return {index: value_of(energy) for index, energy in by_index.items()}
+            return {index: reading.value(energy) for index, energy in by_index.items()}
 
         return {
             "window_name": name,
@@ -67,7 +68,7 @@ class Measurement:
             "cpu_energy": values(self.cpu_energy) or None,
             "dram_energy": values(self.dram_energy) or None,
             "soc_energy": None,
-            "total_energy": value_of(self.total_energy),
+            "total_energy": reading.value(self.total_energy),
         }
 
 
@@ -101,22 +102,7 @@ class ZeusMonitor:
         gpus = sorted({index for _, one in self.measured for index in one.gpu_energy})
         lines = ["start_time,window_name,elapsed_time," + ",".join(f"gpu{index}_energy" for index in gpus)]
         for key, one in self.measured:
-            energies = [value_of(one.gpu_energy[index]) for index in gpus]
+            energies = [reading.value(one.gpu_energy[index]) for index in gpus]
             cells = ["" if energy is None else str(energy) for energy in energies]
             lines.append(",".join([str(one.start_time), key, str(one.time), *cells]))
         return "\n".join(lines) + "\n"
-
-
-def value_of(reading: Reading) -> float | None:
-    """Returns the value of a quantity, or `None` if it is not known."""
-    return reading.value if reading else None
-
-
-def _sum(readings: Iterable[Reading]) -> Reading:
-    """Adds readings. The first that is unavailable makes the sum unavailable, and so does the lack of any."""
-    total: Reading = Unavailable("no counter covers it")
-    for reading in readings:
-        if not reading:
-            return reading
-        total = (total.plus(reading) if total else reading) or Unavailable("the units differ")
-    return total

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
-from llem_sdk import Phase, Reading, Window, devices, meter, report, sleep_for
+from llem_sdk import Phase, Reading, Window, devices, meter, reading, report, sleep_for
 from llem_sdk.statistics import mean, standard_deviation
 from llem_sdk.wait import NS
-from zeus_monitor import ACCELERATOR, Measurement, value_of
+from zeus_monitor import ACCELERATOR, Measurement
 
 MEASUREMENT_DURATION = "measurement_duration"
 COOLDOWN_DURATION = "cooldown_duration"
@@ -35,7 +35,7 @@ class TrialResult:
     @property
     def total_energy(self) -> float | None:
         """The value of `energy`."""
-        return value_of(self.energy)
+        return reading.value(self.energy)
 
     @property
     def energy_per_iter(self) -> float | None:
@@ -212,7 +212,7 @@ def _mean_temperature() -> float | None:
     """Returns the mean temperature of all GPUs, or that of the CPU if there is none. `None` if it cannot be read."""
     ids = [device.id for device in devices.list_devices()]
     gpus = [id for id in ids if id.startswith(ACCELERATOR)]
-    return _mean([value_of(devices.read_state(id).temperature) for id in gpus or ids])
+    return _mean([reading.value(devices.read_state(id).temperature) for id in gpus or ids])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

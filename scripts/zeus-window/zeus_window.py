@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import llem_sdk
 from llem_sdk import About, Error, Metric, Model, Phase, Quantity, Random, Reading, Request, Source, TokensPrompt
-from llem_sdk import devices, parameter, report
-from zeus_monitor import Measurement, ZeusMonitor
+from llem_sdk import devices, parameter, parameter_within, reading, report
+from zeus_monitor import NOT_COVERED, Measurement, ZeusMonitor
 from zeus_profile import Profiler, SweepReport, TrialResult
 
 DURATIONS = "1,2,3,4,5,6,7,8,9,10"
@@ -135,13 +135,11 @@ def _window_metrics(key: str, measured: list[Measurement]) -> Iterator[Metric]:
 
 def _mean_metric(name: str, readings: list[Reading], **labels: str) -> Iterator[Metric]:
     """Returns the mean of energies as a metric. If one is not known, there is no metric but a warning."""
-    known = [reading for reading in readings if isinstance(reading, Quantity)]
-    if len(known) == len(readings):
-        if mean := Quantity.mean_of(known):
-            yield mean.into_metric(name, **labels)
-        return
-    [reason, *_] = [reading.reason for reading in readings if not reading]
-    report.warn(f"{name} of {labels['window']}: {reason}")
+    mean = reading.mean(readings, NOT_COVERED)
+    if mean:
+        yield mean.into_metric(name, **labels)
+    else:
+        report.warn(f"{name} of {labels['window']}: {mean.reason}")
 
 
 def _report_profile(results: Sequence[TrialResult | SweepReport]) -> None:
@@ -187,17 +185,12 @@ def _counts() -> dict[str, int]:
     least |= {"num-warmup-trials": 0, "num-warmup-iterations": 0, "num-calibration-iterations": 1}
     counts = {}
     for name, smallest in least.items():
-        value = counts[name.replace("-", "_")] = parameter(name, int)
-        if value < smallest:
-            raise Error.invalid_argument(f"{name} is {value}: set it to {smallest} or more with -p {name}=NUMBER")
+        counts[name.replace("-", "_")] = parameter_within(name, int, smallest)
     return counts
 
 
 def _seconds(what: str) -> float:
-    value = parameter(f"{what}-duration", float)
-    if value < 0.0:
-        raise Error.invalid_argument(f"{what}-duration is {value}: set it to 0 or more seconds")
-    return value
+    return parameter_within(f"{what}-duration", float, 0.0)
 
 
 def _durations(what: str) -> list[float]:

@@ -1,9 +1,7 @@
 #include "llem/arrivals.h"
+#include "variates.h"
 
 #include <math.h>
-
-/// 2 pi, rounded to the nearest double.
-static const double TAU = 6.283185307179586476925;
 
 static llem_arrivals from_rate(llem_ramp ramp, double from, double to, uint32_t requests, double burstiness) {
     return (llem_arrivals){
@@ -90,18 +88,6 @@ static double rate_at_request(const llem_arrivals *arrivals, uint64_t index) {
     }
 }
 
-/// Draws from the exponential distribution of mean 1 by inverting its distribution function. The logarithm is finite
-/// because uniform numbers are below 1.
-static double exponential(llem_uniform_source uniform) {
-    return -log1p(-uniform.next(uniform.self));
-}
-
-/// Draws from the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958).
-static double normal(llem_uniform_source uniform) {
-    double radius = sqrt(2.0 * exponential(uniform));
-    return radius * cos(TAU * uniform.next(uniform.self));
-}
-
 /// Draws from the gamma distribution of this shape and scale 1 (Marsaglia and Tsang, "A Simple Method for Generating
 /// Gamma Variables", ACM TOMS 26(3), 2000; section 6 for shapes below 1).
 static double gamma_variate(double shape, llem_uniform_source uniform) {
@@ -112,7 +98,7 @@ static double gamma_variate(double shape, llem_uniform_source uniform) {
     double d = shape - 1.0 / 3.0;
     double c = 1.0 / sqrt(9.0 * d);
     for (;;) {
-        double x = normal(uniform);
+        double x = llem_normal_variate(uniform);
         double root = 1.0 + c * x;
         double v = root * root * root;
         if (v <= 0.0) {
@@ -132,7 +118,7 @@ static double gap(double rate, double burstiness, llem_uniform_source uniform) {
         return 1.0 / rate;
     }
     if (burstiness == 1.0) {
-        return exponential(uniform) / rate;
+        return llem_exponential_variate(uniform) / rate;
     }
     return gamma_variate(burstiness, uniform) / (rate * burstiness);
 }

@@ -23,6 +23,15 @@ double llem_standard_deviation(const llem_numbers *values) {
     return sqrt(squares / (double)(values->count - 1));
 }
 
+double llem_population_standard_deviation(const llem_numbers *values) {
+    double mean = llem_mean(values), squares = 0.0;
+    for (size_t index = 0; index < values->count; index++) {
+        double difference = values->items[index] - mean;
+        squares += difference * difference;
+    }
+    return values->count > 0 ? sqrt(squares / (double)values->count) : NAN;
+}
+
 double llem_standard_error(const llem_numbers *values) {
     return llem_standard_deviation(values) / sqrt((double)values->count);
 }
@@ -63,6 +72,69 @@ double llem_percentile(const llem_numbers *values, double p) {
 
 double llem_median(const llem_numbers *values) {
     return llem_percentile(values, 50.0);
+}
+
+/// Returns the sum of the weights of `count` values, or NaN if they are no weights.
+static double sum_of_weights(const llem_numbers *weights, size_t count) {
+    double sum = 0.0;
+    for (size_t index = 0; index < weights->count; index++) {
+        double weight = weights->items[index];
+        if (!(weight >= 0.0 && isfinite(weight))) {
+            return NAN;
+        }
+        sum += weight;
+    }
+    return weights->count == count && sum > 0.0 ? sum : NAN;
+}
+
+double llem_weighted_mean(const llem_numbers *values, const llem_numbers *weights) {
+    double total = sum_of_weights(weights, values->count), sum = 0.0;
+    if (isnan(total)) {
+        return NAN;
+    }
+    for (size_t index = 0; index < values->count; index++) {
+        sum += values->items[index] * weights->items[index];
+    }
+    return sum / total;
+}
+
+typedef struct weighted {
+    double value;
+    double weight;
+} weighted;
+
+static int by_value(const void *one, const void *other) {
+    const weighted *first = one, *second = other;
+    int order = ascending(&first->value, &second->value);
+    return order != 0 ? order : ascending(&first->weight, &second->weight);
+}
+
+double llem_weighted_percentile(const llem_numbers *values, const llem_numbers *weights, double p) {
+    if (isnan(sum_of_weights(weights, values->count)) || !(p >= 0.0 && p <= 100.0)) {
+        return NAN;
+    }
+    weighted *ordered = llem_alloc(values->count * sizeof *ordered);
+    size_t count = 0;
+    for (size_t index = 0; index < values->count; index++) {
+        if (isnan(values->items[index])) {
+            return NAN;
+        }
+        if (weights->items[index] > 0.0) {
+            ordered[count++] = (weighted){values->items[index], weights->items[index]};
+        }
+    }
+    qsort(ordered, count, sizeof *ordered, by_value);
+    double total = 0.0, reached = 0.0;
+    for (size_t index = 0; index < count; index++) {
+        total += ordered[index].weight;
+    }
+    for (size_t index = 0; index < count; index++) {
+        reached += ordered[index].weight;
+        if (reached / total >= p / 100.0) {
+            return ordered[index].value;
+        }
+    }
+    return ordered[count - 1].value;
 }
 
 llem_interval llem_interval_of(const llem_numbers *values, double confidence) {

@@ -96,10 +96,61 @@ static void efficiency_is_a_share_of_the_peaks_of_all_ranks(void) {
     CHECK(!llem_trial_decode_mbu(&trial, &model, bandwidth).is_known);
 }
 
+static llem_reading joules(double value) {
+    return llem_known(llem_quantity_new(value, 0.5, "J", LLEM_RAPL));
+}
+
+static void energies_and_memory_peaks_are_summed_over_the_devices_and_domains_of_a_kind(void) {
+    llem_measurement measurement = {0};
+    const llem_device_energy energies[] = {
+        {"cpu", "package-0", joules(10.0)}, {"cpu", "package-1", joules(20.0)},
+        {"cpu", "dram-0", joules(3.0)},     {"cuda:0", "gpu", joules(100.0)},
+        {"cuda:1", "gpu", llem_unavailable("the window was too short")}, {"cuda:2", "gpu", joules(7.0)},
+    };
+    for (size_t index = 0; index < 6; index++) {
+        llem_push(&measurement.energy, energies[index]);
+        if (index < 5) {
+            llem_push(&measurement.energy_covers, (llem_domain){energies[index].device, energies[index].domain});
+        }
+    }
+    CHECK(llem_reading_value(llem_measurement_energy_of(&measurement, "cpu", "")) == 33.0);
+    CHECK(llem_reading_value(llem_measurement_energy_of(&measurement, "cpu", "package")) == 30.0);
+    CHECK(llem_reading_value(llem_measurement_energy_of(&measurement, "cpu", "package-1")) == 20.0);
+    CHECK(llem_reading_value(llem_measurement_energy_of(&measurement, "cuda:0", "")) == 100.0);
+    const char *reason = llem_measurement_energy_of(&measurement, "cuda", "").reason;
+    CHECK(strcmp(reason, "the window was too short") == 0);
+    reason = llem_measurement_energy_of(&measurement, "cuda:2", "").reason;
+    CHECK(strcmp(reason, "no energy of cuda:2 is part of the total") == 0);
+    reason = llem_measurement_energy_of(&measurement, "cpu", "pack").reason;
+    CHECK(strcmp(reason, "no energy of cpu pack is part of the total") == 0);
+
+    llem_reading megabyte = llem_known(llem_quantity_exact(1e6, "By", LLEM_COUNTED));
+    llem_push(&measurement.memory_peaks, (llem_memory_peak){"cpu", "device", megabyte});
+    llem_push(&measurement.memory_peaks, (llem_memory_peak){"cuda:0", "device", megabyte});
+    llem_push(&measurement.memory_peaks, (llem_memory_peak){"cuda:1", "device", megabyte});
+    CHECK(llem_reading_value(llem_measurement_memory_peak(&measurement, "device", "cuda")) == 2e6);
+    CHECK(llem_reading_value(llem_measurement_memory_peak(&measurement, "device", "")) == 3e6);
+    reason = llem_measurement_memory_peak(&measurement, "process-device", "cuda").reason;
+    CHECK(strcmp(reason, "no memory of the kind process-device cuda was read") == 0);
+}
+
+static void a_step_is_over_when_its_last_sequence_has_its_token(void) {
+    llem_generation generation = {.measurement.started = 5};
+    llem_times times = llem_generation_step_times(&generation);
+    CHECK(times.count == 1 && times.items[0] == 5);
+    llem_push(&generation.completions, served(10, (uint64_t[]){30, 45, 60, 0}));
+    llem_push(&generation.completions, served(11, (uint64_t[]){31, 44, 0}));
+    times = llem_generation_step_times(&generation);
+    CHECK(times.count == 4 && times.items[0] == 10 * MS && times.items[1] == 31 * MS);
+    CHECK(times.items[2] == 45 * MS && times.items[3] == 60 * MS);
+}
+
 int main(void) {
     a_sequence_must_meet_all_levels_inclusively();
     goodput_counts_sequences_that_meet_their_levels_over_the_whole_time();
     emissions_and_cost_follow_from_energy_pue_and_intensity();
     efficiency_is_a_share_of_the_peaks_of_all_ranks();
+    energies_and_memory_peaks_are_summed_over_the_devices_and_domains_of_a_kind();
+    a_step_is_over_when_its_last_sequence_has_its_token();
     return end_of_checks();
 }

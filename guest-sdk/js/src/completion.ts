@@ -139,6 +139,22 @@ export interface Generation {
   readonly measurement: Measurement;
 }
 
+/**
+ * Returns when the batch was submitted and when each step had all its tokens, in ns since the run began.
+ *
+ * A step gives one token to each sequence that has not ended. It is over when the last of them has its token. So the second
+ * time ends prefill, and differences of later ones are the times of decode steps.
+ */
+export function stepTimes(generation: Generation): Nanoseconds[] {
+  const { completions, measurement } = generation;
+  if (completions.length === 0) return [measurement.started];
+  const times = [completions.reduce((first, { submitted }) => Math.min(first, submitted), Infinity)];
+  for (const { tokenTimes } of completions) {
+    tokenTimes.forEach((time, step) => (times[step + 1] = Math.max(times[step + 1] ?? 0, time)));
+  }
+  return times;
+}
+
 /** A continuation whose likelihood is computed. */
 export interface ScoreRequest {
   /** The tokens before the continuation. At least one. */

@@ -6,8 +6,8 @@
  * experiment does goes through calls of the host, which this package wraps in plain types.
  *
  * Start at `Experiment` (runs the phases of an experiment in order), `Model`, `Request`, `Measurement` and `Arrivals`.
- * Functions that are read with their module's name are in `meter`, `report`, `devices`, `facts`, `flops` and
- * `statistics`.
+ * Functions that are read with their module's name are in `meter`, `report`, `devices`, `facts`, `flops`, `reading`
+ * and `statistics`.
  *
  * Instants and lengths of time from the host are numbers of nanoseconds. Lengths that an author gives are seconds.
  */
@@ -23,7 +23,7 @@ export { Arrivals } from "./arrivals/arrivals.js";
 export type { ArrivalOptions } from "./arrivals/arrivals.js";
 export { Batch } from "./batch.js";
 export type { BatchOptions, BatchStatus, Progress, StepToken } from "./batch.js";
-export { Completion } from "./completion.js";
+export { Completion, stepTimes } from "./completion.js";
 export type {
   CompletionFields,
   FinishReason,
@@ -48,12 +48,14 @@ export * as facts from "./facts.js";
 export * as flops from "./flops.js";
 export { Goodput, areMetBy } from "./goodput.js";
 export type { ServiceLevels } from "./goodput.js";
-export { Dataset, Row, parameter, rows, rowsIfGranted, seed, sizes, textsIfGranted } from "./inputs.js";
+export { Dataset, Row, parameter, parameterWithin, rows, rowsIfGranted, seed, sizes, textsIfGranted } from "./inputs.js";
 export type { Kind, Of } from "./inputs.js";
+export { Lengths } from "./lengths.js";
+export type { LengthShape } from "./lengths.js";
 export type { LoadOptions, Parallelism, Rank } from "./load-options.js";
 export { Logits } from "./logits.js";
 export type { TokenLogit } from "./logits.js";
-export { temperatures } from "./measurement.js";
+export { energyOf, memoryPeak, temperatures } from "./measurement.js";
 export type {
   Activity,
   Course,
@@ -77,6 +79,7 @@ export { Quantity, Unavailable, known } from "./quantity.js";
 export type { Reading, Source } from "./quantity.js";
 export { Random } from "./random.js";
 export type { UniformSource } from "./random.js";
+export * as reading from "./reading.js";
 export * as report from "./report.js";
 export { Phase } from "./report.js";
 export type { Level, Series, Table } from "./report.js";

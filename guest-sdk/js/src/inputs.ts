@@ -45,6 +45,29 @@ export function parameter<K extends Kind>(name: string, kind: K): Of<K> {
 }
 
 /**
+ * Returns the value of a declared parameter that is a number from `minimum` to `maximum`, both included. Throws like
+ * {@link parameter}, and `invalid-argument` if the number is out of the range.
+ *
+ * ```ts
+ * const batchSize = parameterWithin("batch-size", 1);
+ * ```
+ */
+export function parameterWithin(name: string, minimum: number, maximum = Infinity): number {
+  return within(name, parameter(name, Number), minimum, maximum);
+}
+
+/**
+ * Returns the value if it is from `minimum` to `maximum`. Otherwise throws with a sentence that names the range.
+ *
+ * @internal
+ */
+export function within(name: string, value: number, minimum: number, maximum: number): number {
+  if (value >= minimum && value <= maximum) return value;
+  const wanted = maximum === Infinity ? `${minimum} or more` : `a number from ${minimum} to ${maximum}`;
+  throw LlemError.invalidArgument(`${name} is ${value}: set it to ${wanted} with -p ${name}=NUMBER`);
+}
+
+/**
  * Returns the value of a text parameter that holds whole numbers above 0, separated by commas. Throws `invalid-argument`
  * if a part is anything else.
  */

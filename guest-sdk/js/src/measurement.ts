@@ -2,6 +2,7 @@
 
 import type { meter } from "#host";
 import { type Reading, readingFrom } from "./quantity.js";
+import { total } from "./reading.js";
 import { snapshot } from "./snapshot.js";
 import type { Nanoseconds } from "./time.js";
 
@@ -165,6 +166,37 @@ export interface Measurement {
 /** Returns the course of the temperature of each device that reports it, in Cel. */
 export function temperatures(measurement: Measurement): Course[] {
   return measurement.courses.filter((course) => course.reading === "temperature");
+}
+
+/** Returns whether a name is this one, or this one followed by a separator and a number. */
+function isOf(name: string, group: string, separator: string): boolean {
+  return group === "" || name === group || name.startsWith(group + separator);
+}
+
+/**
+ * Returns the part of `energyTotal` that some devices used, in J.
+ *
+ * `device` is an id (`cuda:0`) or a kind (`cpu`, `cuda`). `domain` is a power domain (`package-0`), or what several are
+ * called before their number (`package`, `dram`). Without it all domains of the devices count. The energy is unavailable
+ * if `energyTotal` has no such domain, or if one of them was not measured.
+ */
+export function energyOf(measurement: Measurement, device: string, domain = ""): Reading {
+  const isCovered = (one: Domain) =>
+    measurement.energyCovers.some((covered) => covered.device === one.device && covered.domain === one.domain);
+  const found = measurement.energy.filter(
+    (one) => isCovered(one) && isOf(one.device, device, ":") && isOf(one.domain, domain, "-"),
+  );
+  return total(found.map((one) => one.energy), `no energy of ${`${device} ${domain}`.trim()} is part of the total`);
+}
+
+/**
+ * Returns the peak memory use of a kind in By, summed over devices. `kind` is `process-resident`, `process-device` or
+ * `device` (see {@link MemoryPeak}). `device` is an id or a kind of device, as in {@link energyOf}. Without it all devices
+ * count.
+ */
+export function memoryPeak(measurement: Measurement, kind: string, device = ""): Reading {
+  const found = measurement.memoryPeaks.filter((one) => one.kind === kind && isOf(one.device, device, ":"));
+  return total(found.map((one) => one.peak), `no memory of the kind ${`${kind} ${device}`.trim()} was read`);
 }
 
 /** @internal */

@@ -7,7 +7,8 @@ import { type Generation, type ScoreRequest, type Scoring, generationFrom, scori
 import { LlemError, call, whole } from "./error.js";
 import { type LoadOptions, type Parallelism, loadOptionsToHost } from "./load-options.js";
 import { type ModelInfo, modelInfoFrom } from "./model-info.js";
-import { type Message, type Request, requestToHost } from "./request.js";
+import type { Random } from "./random.js";
+import { type Message, type Prompt, type Request, requestToHost } from "./request.js";
 import { consume } from "./snapshot.js";
 import { NS, type Seconds } from "./time.js";
 import { Tokenizer } from "./tokenizer.js";
@@ -63,6 +64,26 @@ export class Model implements Disposable {
     const tokenizer = this.model.tokenizer();
     if (tokenizer === null) throw new LlemError("unsupported", "the model has no tokenizer");
     return new Tokenizer(tokenizer);
+  }
+
+  /**
+   * Returns the tokens that stand for text: those of the tokenizer, without special ones, that the model has. Of a model
+   * without a tokenizer they are all tokens.
+   */
+  ordinaryTokens(): number[] {
+    const { vocabSize, hasTokenizer } = this.info();
+    if (!hasTokenizer) return Array.from({ length: vocabSize }, (_, token) => token);
+    return consume(this.tokenizer(), (tokenizer) => {
+      const special = new Set(tokenizer.specialTokens().map(({ id }) => id));
+      const count = Math.min(vocabSize, tokenizer.vocabSize());
+      return Array.from({ length: count }, (_, token) => token).filter((token) => !special.has(token));
+    });
+  }
+
+  /** Draws a prompt of random ordinary tokens for each length. Each of them has the same probability. */
+  randomPrompts(random: Random, lengths: Iterable<number>): Prompt[] {
+    const tokens = this.ordinaryTokens();
+    return Array.from(lengths, (length) => random.pick(length, tokens));
   }
 
   /** Encodes text as tokens, with the special tokens that the tokenizer adds. */

@@ -2,6 +2,7 @@
 
 import { inputs } from "#host";
 import { call, whole } from "./error.js";
+import { pick, sample, shuffle } from "./shuffle.js";
 
 /** A source of uniform random numbers: the host's {@link Random}, or another one in tests without a host. */
 export interface UniformSource {
@@ -39,8 +40,35 @@ export class Random implements UniformSource, Disposable {
     return call(() => this.stream.tokens(whole("count", count), whole("vocabulary", vocabulary)));
   }
 
+  /**
+   * Returns `count` of the items, each drawn from all of them with the same probability. Throws `invalid-argument` if
+   * there are no items.
+   */
+  pick<T>(count: number, items: readonly T[]): T[] {
+    return pick(count, items, given(this.manyF64(count)));
+  }
+
+  /**
+   * Returns `count` different whole numbers below `population`, in random order: drawn without replacement. Throws
+   * `invalid-argument` if `population` is smaller than `count`.
+   */
+  sample(count: number, population: number): number[] {
+    return sample(count, population, given(this.manyF64(count)));
+  }
+
+  /** Puts the items into random order. Each order has the same probability. */
+  shuffle(items: unknown[]): void {
+    shuffle(items, this);
+  }
+
   /** Closes the stream. */
   [Symbol.dispose](): void {
     this.stream[Symbol.dispose]();
   }
+}
+
+/** Returns a source of numbers that were drawn in one call of the host. */
+function given(numbers: readonly number[]): UniformSource {
+  const left = numbers.values();
+  return { nextF64: () => left.next().value as number };
 }

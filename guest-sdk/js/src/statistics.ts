@@ -41,6 +41,17 @@ export function standardDeviation(values: readonly number[]): number | undefined
 }
 
 /**
+ * Returns the population standard deviation (divided by n, numpy's default), in the unit of the values. It describes the
+ * values themselves, and {@link standardDeviation} the spread of what they were drawn from. Returns `undefined` if there
+ * are no values.
+ */
+export function populationStandardDeviation(values: readonly number[]): number | undefined {
+  const average = mean(values);
+  if (average === undefined) return undefined;
+  return Math.sqrt(sum(values.map((value) => (value - average) * (value - average))) / values.length);
+}
+
+/**
  * Returns the standard deviation of the mean: the sample standard deviation divided by sqrt(n) (GUM 4.2.3), in the unit
  * of the values. Returns `undefined` if there are fewer than two values.
  */
@@ -87,6 +98,48 @@ export function percentile(values: readonly number[], p: number): number | undef
 /** Returns the median, in the unit of the values: the 50th percentile. Returns `undefined` if there are no values. */
 export function median(values: readonly number[]): number | undefined {
   return percentile(values, 50);
+}
+
+/** Returns whether these are weights of `count` values, with a sum above zero. */
+function areWeights(weights: readonly number[], count: number): boolean {
+  return weights.length === count && weights.every((weight) => weight >= 0 && weight < Infinity) && sum(weights) > 0;
+}
+
+/**
+ * Returns the mean of values that count by their weights (numpy's `average`), in the unit of the values. Returns
+ * `undefined` if there are not as many weights as values, if a weight is negative or not finite, or if the weights add up
+ * to zero.
+ */
+export function weightedMean(values: readonly number[], weights: readonly number[]): number | undefined {
+  if (!areWeights(weights, values.length)) return undefined;
+  return sum(values.map((value, index) => value * (weights[index] as number))) / sum(weights);
+}
+
+/**
+ * Returns the smallest value such that the values up to it have `p` percent of the weight or more, in the unit of the
+ * values. This is numpy's `percentile` with `weights` and `method="inverted_cdf"`. The result is always one of the values.
+ * Values of weight zero are left out. Returns `undefined` if there are not as many weights as values, if a weight is
+ * negative or not finite, if the weights add up to zero, or if `p` is not within 0 and 100.
+ *
+ * ```ts
+ * weightedPercentile([1, 2, 3], [8, 1, 1], 90); // 2
+ * ```
+ */
+export function weightedPercentile(
+  values: readonly number[],
+  weights: readonly number[],
+  p: number,
+): number | undefined {
+  if (!(p >= 0 && p <= 100) || !areWeights(weights, values.length)) return undefined;
+  if (values.some(Number.isNaN)) return Number.NaN;
+  const ordered = values
+    .map((value, index) => ({ value, weight: weights[index] as number }))
+    .filter(({ weight }) => weight > 0)
+    .sort((one, other) => one.value - other.value || one.weight - other.weight);
+  const total = sum(ordered.map(({ weight }) => weight));
+  let reached = 0;
+  const found = ordered.find(({ weight }) => (reached += weight) / total >= p / 100);
+  return (found ?? ordered.at(-1))?.value;
 }
 
 /**

@@ -131,8 +131,6 @@ export class TestResult {
   readonly status: string;
   /** Why the run failed. `undefined` if it completed. */
   readonly error: string | undefined;
-  /** All metrics, in the order in which they were reported. */
-  readonly metrics: readonly MetricResult[];
   /** The sequences that were generated outside of the warm-up, in the order in which they ended. */
   readonly requests: readonly RequestResult[];
   /** The sequences that were generated in phases called `warmup`, in the order in which they ended. */
@@ -143,12 +141,13 @@ export class TestResult {
   readonly log: readonly LogLine[];
   /** The content of `run.json`. */
   readonly record: Readonly<Record<string, unknown>>;
+  private readonly reported: readonly MetricResult[];
 
   /** @internal */
   constructor(record: Run, events: readonly Event[]) {
     this.status = record.status;
     this.error = record.error ?? undefined;
-    this.metrics = record.metrics.map(({ name, quantity: { value, uncertainty = 0, unit }, labels = {} }) => {
+    this.reported = record.metrics.map(({ name, quantity: { value, uncertainty = 0, unit }, labels = {} }) => {
       return { name, value, uncertainty, unit, labels };
     });
     const sequences = events.flatMap((event) => {
@@ -165,9 +164,14 @@ export class TestResult {
     this.record = record as unknown as Record<string, unknown>;
   }
 
+  /** Returns the metrics of this name, or all of them, in the order in which they were reported. */
+  metrics(name?: string): MetricResult[] {
+    return this.reported.filter((metric) => name === undefined || metric.name === name);
+  }
+
   /** Returns the metric of this name. Throws if there is none, or more than one, which labels distinguish. */
   metric(name: string): MetricResult {
-    const [metric, ...others] = this.metrics.filter((metric) => metric.name === name);
+    const [metric, ...others] = this.metrics(name);
     if (metric !== undefined && others.length === 0) return metric;
     const count = metric === undefined ? 0 : 1 + others.length;
     throw new Error(`${count} metrics are called '${name}', not one`);

@@ -54,6 +54,12 @@ export class Tokenizer implements Disposable {
     return this.tokenizer.addedTokens();
   }
 
+  /** Returns whether encoding puts the token that begins a text before it. */
+  addsBos(): boolean {
+    const bos = this.bos();
+    return bos !== undefined && this.encode("")[0] === bos;
+  }
+
   /** Returns all special tokens. */
   specialTokens(): SpecialToken[] {
     return this.tokenizer.specialTokens();

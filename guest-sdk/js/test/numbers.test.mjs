@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Arrivals, Quantity, statistics } from "@llem/sdk";
+import { Arrivals, Lengths, LlemError, Quantity, Unavailable, reading, statistics } from "@llem/sdk";
+
+import { pick, sample, shuffle } from "../node_modules/@llem/sdk/dist/shuffle.js";
 
 /** How far a number may be from the expected one, relative to it. */
 const TOLERANCE = 1e-12;
@@ -16,6 +18,35 @@ const { cases } = JSON.parse(readFileSync(new URL("../numbers.json", import.meta
 const number = (value) => (typeof value === "string" ? Number(value) : value);
 const quantity = ({ value, uncertainty, unit, source }) => new Quantity(value, uncertainty, unit, source);
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+const readingOf = (given) => ("unavailable" in given ? new Unavailable(given.unavailable) : quantity(given));
+const spelled = (result) => (result instanceof Unavailable ? { unavailable: result.reason } : result);
+const onReadings = (name) => (given) =>
+  spelled(reading[name](readingOf(given.first), readingOf(given.second), given.unit));
+
+/** Calls `draw` with a source of the uniform numbers, which are all taken. Returns `undefined` if it throws. */
+function drawn(uniforms, draw) {
+  const left = [...uniforms];
+  const given = {
+    nextF64: () => {
+      assert.ok(left.length > 0, "a case has as many uniform numbers as are taken");
+      return left.shift();
+    },
+  };
+  let result;
+  try {
+    result = draw(given);
+  } catch (error) {
+    assert.ok(error instanceof LlemError, error);
+  }
+  assert.equal(left.length, 0, "all uniform numbers are taken");
+  return result;
+}
+
+const lengths = (name) => ({ uniforms, minimum, maximum, ...parameters }) => {
+  const whole = Lengths[name](...Object.values(parameters));
+  return drawn(uniforms, (given) => (minimum === undefined ? whole : whole.within(minimum, maximum)).draw(6, given));
+};
 
 /** Draws the offsets of a case until its uniform numbers are used up. Processes that take none are drawn six times. */
 function offsets(arrivals, uniforms) {
@@ -33,6 +64,8 @@ function offsets(arrivals, uniforms) {
 }
 
 const FUNCTIONS = {
+  weighted_mean: ({ values, weights }) => statistics.weightedMean(values, weights),
+  weighted_percentile: ({ values, weights, p }) => statistics.weightedPercentile(values, weights, p),
   percentile: ({ values, p }) => statistics.percentile(values, p),
   t_quantile: ({ probability, freedom }) => statistics.tQuantile(probability, freedom),
   interval: ({ values, confidence }) => statistics.interval(values, confidence),
@@ -53,6 +86,21 @@ const FUNCTIONS = {
   "quantity.times": ({ first, second, unit }) => quantity(first).times(quantity(second), unit),
   "quantity.over": ({ first, second, unit }) => quantity(first).over(quantity(second), unit),
   "quantity.per": ({ first, divisor, unit }) => quantity(first).per(divisor, unit),
+  ...Object.fromEntries(["plus", "minus", "times", "over"].map((name) => [`reading.${name}`, onReadings(name)])),
+  "reading.per": ({ first, divisor, unit }) => spelled(reading.per(readingOf(first), divisor, unit)),
+  "reading.scaled": ({ first, factor, unit }) => spelled(reading.scaled(readingOf(first), factor, unit)),
+  "reading.total": ({ readings, otherwise }) => spelled(reading.total(readings.map(readingOf), otherwise)),
+  "reading.mean": ({ readings, otherwise }) => spelled(reading.mean(readings.map(readingOf), otherwise)),
+  ...Object.fromEntries(
+    ["fixed", "uniform", "normal", "exponential", "pareto", "lognormal"].map((name) => [`lengths.${name}`, lengths(name)]),
+  ),
+  "random.shuffle": ({ items, uniforms }) => {
+    const shuffled = [...items];
+    drawn(uniforms, (given) => shuffle(shuffled, given));
+    return shuffled;
+  },
+  "random.sample": ({ count, population, uniforms }) => drawn(uniforms, (given) => sample(count, population, given)),
+  "random.pick": ({ count, items, uniforms }) => drawn(uniforms, (given) => pick(count, items, given)),
 };
 
 /** Functions of the values alone have one form. */
@@ -61,7 +109,7 @@ const call = (name, given) => (FUNCTIONS[name] ?? (({ values }) => statistics[ca
 function isEqual(result, expected) {
   if (expected === null) return result === undefined;
   if (Array.isArray(expected)) {
-    return result.length === expected.length && expected.every((one, index) => isEqual(result[index], one));
+    return result?.length === expected.length && expected.every((one, index) => isEqual(result[index], one));
   }
   if (typeof expected === "object") return Object.keys(expected).every((key) => isEqual(result?.[key], expected[key]));
   if (typeof expected === "string" && Number.isNaN(Number(expected)) && expected !== "NaN") return result === expected;
@@ -73,7 +121,7 @@ function isEqual(result, expected) {
 test("every case of the shared table agrees", async () => {
   const wrong = [];
   for (const { function: name, arguments: given, result: expected } of cases) {
-    const read = { ...given, ...(given.values && { values: given.values.map(number) }) };
+    const read = { ...given, ...(given.values && { values: given.values.map(number) }), ...(given.weights && { weights: given.weights.map(number) }) };
     for (const key of ["p", "probability", "freedom", "confidence", "burstiness", "rate"]) {
       if (key in read) read[key] = number(read[key]);
     }

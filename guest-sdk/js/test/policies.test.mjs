@@ -23,9 +23,15 @@ import {
   Unavailable,
   areMetBy,
   efficiency,
+  energyOf,
   groupByLabel,
   known,
+  memoryPeak,
+  reading,
+  stepTimes,
 } from "@llem/sdk";
+
+import { within } from "../node_modules/@llem/sdk/dist/inputs.js";
 
 const request = Request.fromTokens([0]);
 const unknown = new Unavailable("no meter in this test");
@@ -179,4 +185,48 @@ test("a cell is converted to the requested type, and an error names its row and 
 
 test("a call of the host fails where there is no host", () => {
   assert.throws(() => Model.loadGranted(), /there is no host outside of a component/);
+});
+
+test("energies and memory peaks are summed over the devices and domains of a kind", () => {
+  const joules = (value) => new Quantity(value, 0.5, "J", "rapl");
+  const bytes = (value) => Quantity.exact(value, "By", "counted");
+  const energy = [
+    { device: "cpu", domain: "package-0", energy: joules(10) },
+    { device: "cpu", domain: "package-1", energy: joules(20) },
+    { device: "cpu", domain: "dram-0", energy: joules(3) },
+    { device: "cuda:0", domain: "gpu", energy: joules(100) },
+    { device: "cuda:1", domain: "gpu", energy: new Unavailable("the window was too short") },
+    { device: "cuda:2", domain: "gpu", energy: joules(7) },
+  ];
+  const memoryPeaks = [
+    { device: "cpu", kind: "process-resident", peak: bytes(5e6) },
+    { device: "cpu", kind: "device", peak: bytes(9e6) },
+    { device: "cuda:0", kind: "device", peak: bytes(1e6) },
+    { device: "cuda:1", kind: "device", peak: bytes(2e6) },
+  ];
+  const measurement = { energy, energyCovers: energy.slice(0, 5), memoryPeaks };
+  assert.equal(reading.value(energyOf(measurement, "cpu")), 33);
+  assert.equal(reading.value(energyOf(measurement, "cpu", "package")), 30);
+  assert.equal(reading.value(energyOf(measurement, "cpu", "package-1")), 20);
+  assert.equal(reading.value(energyOf(measurement, "cuda:0")), 100);
+  assert.deepEqual(energyOf(measurement, "cuda"), new Unavailable("the window was too short"));
+  assert.deepEqual(energyOf(measurement, "cuda:2"), new Unavailable("no energy of cuda:2 is part of the total"));
+  assert.deepEqual(energyOf(measurement, "cpu", "pack"), new Unavailable("no energy of cpu pack is part of the total"));
+  assert.equal(reading.value(memoryPeak(measurement, "device", "cuda")), 3e6);
+  assert.equal(reading.value(memoryPeak(measurement, "device")), 12e6);
+  const reason = "no memory of the kind process-device cuda was read";
+  assert.deepEqual(memoryPeak(measurement, "process-device", "cuda"), new Unavailable(reason));
+});
+
+test("a step is over when its last sequence has its token", () => {
+  const completions = [Completion.fromTokenTimes(10, [30, 45, 60]), Completion.fromTokenTimes(11, [31, 44])];
+  assert.deepEqual(stepTimes({ ...generation(5, 100), completions }), [10, 31, 45, 60]);
+  assert.deepEqual(stepTimes({ ...generation(5, 100), completions: [] }), [5]);
+});
+
+test("a number out of its range is refused with the range", () => {
+  assert.equal(within("rounds", 3, 1, 3), 3);
+  assert.throws(() => within("rounds", 0, 1, Infinity), /^LlemError: rounds is 0: set it to 1 or more with -p rounds=NUMBER$/);
+  assert.throws(() => within("share", 1.5, 0, 1), /share is 1.5: set it to a number from 0 to 1 with -p share=NUMBER/);
+  assert.throws(() => within("rate", NaN, 0, Infinity), LlemError);
 });

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llem_sdk import Arrivals, Quantity, Source, statistics, wait
+from llem_sdk import Arrivals, Error, Lengths, Quantity, Reading, Source, Unavailable, reading, statistics, wait
+from llem_sdk import _shuffle as draws
 
 CASES = json.loads(Path(__file__).parents[2].joinpath("numbers.json").read_text())["cases"]
 ARRIVALS = 6
@@ -31,6 +32,44 @@ def quantity(given: dict[str, Any]) -> Quantity:
     return Quantity(given["value"], given["uncertainty"], given["unit"], Source(given["source"]))
 
 
+def reading_of(given: dict[str, Any]) -> Reading:
+    return Unavailable(given["unavailable"]) if "unavailable" in given else quantity(given)
+
+
+def of_readings(function: Callable[..., Reading], first: Any, second: Any, *unit: str) -> Reading:
+    return function(reading_of(first), reading_of(second), *unit)
+
+
+def drawn(draw: Callable[..., list[Any]], uniforms: list[float]) -> list[Any] | None:
+    """Calls `draw` with the uniform numbers, which are all taken. Returns `None` if it fails."""
+    remaining = iter(uniforms)
+    try:
+        result = draw(remaining.__next__)
+    except Error:
+        result = None
+    assert list(remaining) == [], "a case has as many uniform numbers as are taken"
+    return result
+
+
+def lengths(name: str) -> Callable[..., list[int] | None]:
+    def draw(uniforms: list[float], minimum: int = -1, maximum: int = -1, **parameters: float) -> list[int] | None:
+        distribution: Lengths = getattr(Lengths, name)(**parameters)
+        if minimum >= 0:
+            distribution = distribution.within(minimum, maximum)
+        return drawn(lambda uniform: distribution.draw(6, uniform), uniforms)
+
+    return draw
+
+
+def shuffled(items: list[int], uniforms: list[float]) -> list[int] | None:
+    def shuffle(uniform: Callable[[], float]) -> list[int]:
+        copy = list(items)
+        draws.shuffle(copy, uniform)
+        return copy
+
+    return drawn(shuffle, uniforms)
+
+
 def times(arrivals: Arrivals, uniforms: list[float]) -> list[float | None]:
     remaining = iter(uniforms)
     drawn = list(islice(arrivals.times(remaining.__next__), ARRIVALS))
@@ -44,7 +83,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "standard_deviation": statistics.standard_deviation,
     "standard_error": statistics.standard_error,
     "coefficient_of_variation": statistics.coefficient_of_variation,
+    "population_standard_deviation": statistics.population_standard_deviation,
     "percentile": statistics.percentile,
+    "weighted_mean": statistics.weighted_mean,
+    "weighted_percentile": statistics.weighted_percentile,
     "interval": statistics.interval,
     "t_quantile": statistics.t_quantile,
     "arrivals.poisson": lambda rate, uniforms: times(Arrivals.poisson(rate), uniforms),
@@ -60,6 +102,23 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "quantity.per": lambda first, divisor, unit: quantity(first).per(divisor, unit),
     "quantity.mean": Quantity.mean,
     "quantity.mean_of": lambda quantities: Quantity.mean_of(map(quantity, quantities)),
+    "reading.plus": lambda first, second: of_readings(reading.plus, first, second),
+    "reading.minus": lambda first, second: of_readings(reading.minus, first, second),
+    "reading.times": lambda first, second, unit: of_readings(reading.times, first, second, unit),
+    "reading.over": lambda first, second, unit: of_readings(reading.over, first, second, unit),
+    "reading.per": lambda first, divisor, unit: reading.per(reading_of(first), divisor, unit),
+    "reading.scaled": lambda first, factor, unit: reading.scaled(reading_of(first), factor, unit),
+    "reading.total": lambda readings, otherwise: reading.total(map(reading_of, readings), otherwise),
+    "reading.mean": lambda readings, otherwise: reading.mean(map(reading_of, readings), otherwise),
+    **{
+        f"lengths.{name}": lengths(name)
+        for name in ("fixed", "uniform", "normal", "exponential", "pareto", "lognormal")
+    },
+    "random.shuffle": shuffled,
+    "random.sample": lambda count, population, uniforms: drawn(
+        lambda uniform: draws.sample(count, population, uniform), uniforms
+    ),
+    "random.pick": lambda count, items, uniforms: drawn(lambda uniform: draws.pick(count, items, uniform), uniforms),
 }
 
 
@@ -71,7 +130,7 @@ def renamed(ramp: dict[str, Any]) -> dict[str, Any]:
 def assert_equal(found: Any, expected: Any) -> None:
     """Compares to 1e-12 of the value. Integers, texts and `None` must be equal."""
     if isinstance(expected, dict):
-        fields = asdict(found)
+        fields = {"unavailable": found.reason} if isinstance(found, Unavailable) else asdict(found)
         assert fields.keys() == expected.keys()
         for name, value in expected.items():
             assert_equal(fields[name], number(value))

@@ -141,6 +141,26 @@ impl Completion {
     }
 }
 
+impl Generation {
+    /// Returns when the batch was submitted and when each step had all its tokens, in ns since the run began.
+    ///
+    /// A step gives one token to each sequence that has not ended. It is over when the last of them has its token. So
+    /// the second time ends prefill, and differences of later ones are the times of decode steps.
+    pub fn step_times(&self) -> Vec<u64> {
+        let submitted = self.completions.iter().map(|completion| completion.submitted).min();
+        let mut times = vec![submitted.unwrap_or(self.measurement.started)];
+        for completion in &self.completions {
+            for (step, time) in completion.token_times.iter().enumerate() {
+                match times.get_mut(step + 1) {
+                    Some(latest) => *latest = (*latest).max(*time),
+                    None => times.push(*time),
+                }
+            }
+        }
+        times
+    }
+}
+
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 * 1e-9
 }
@@ -180,5 +200,23 @@ impl From<&generations::Generation> for Generation {
 impl From<&generations::Scoring> for Scoring {
     fn from(from: &generations::Scoring) -> Self {
         Self { scores: from.scores(), measurement: Measurement::from(&from.measurement()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::generation;
+
+    #[test]
+    fn a_step_is_over_when_its_last_sequence_has_its_token() {
+        let mut generation = generation(5, 100);
+        generation.completions = vec![
+            Completion::from_token_times(10, &[30, 45, 60]),
+            Completion::from_token_times(11, &[31, 44]),
+        ];
+        assert_eq!(generation.step_times(), [10, 31, 45, 60]);
+        generation.completions.clear();
+        assert_eq!(generation.step_times(), [5]);
     }
 }

@@ -1,6 +1,10 @@
 //! Parameters and datasets: what the user gives to the experiment on the command line.
 
 use crate::{Error, Result, bindings::inputs, error::ErrorCode};
+use std::{
+    fmt::Display,
+    ops::{Bound, RangeBounds},
+};
 
 pub use crate::bindings::types::Value;
 pub use inputs::{Row, seed};
@@ -12,6 +16,62 @@ pub fn parameter<T: FromValue>(name: &str) -> Result<T> {
     T::from_value(&value).ok_or_else(|| {
         Error::invalid_argument(format!("parameter '{name}' is out of range: {value:?}"))
     })
+}
+
+/// Returns the value of a declared parameter that is a number in a range. Fails like [`parameter`], and with
+/// `invalid-argument` if the number is out of the range.
+///
+/// ```no_run
+/// use llem_sdk::inputs::parameter_within;
+///
+/// let batch_size: u32 = parameter_within("batch-size", 1..)?;
+/// let share: f64 = parameter_within("share", 0.0..=1.0)?;
+/// # Ok::<(), llem_sdk::Error>(())
+/// ```
+pub fn parameter_within<T>(name: &str, range: impl RangeBounds<T>) -> Result<T>
+where
+    T: FromValue + PartialOrd + Display,
+{
+    // A whole number that does not fit its type is out of the range too, which the message then tells.
+    let value = inputs::parameter(name)?;
+    match T::from_value(&value) {
+        Some(value) => within(name, value, &range),
+        None => Err(out_of(name, &shown(&value), &range)),
+    }
+}
+
+/// Returns the value if it is in the range. Otherwise fails with a sentence that names the range.
+fn within<T: PartialOrd + Display>(name: &str, value: T, range: &impl RangeBounds<T>) -> Result<T> {
+    match range.contains(&value) {
+        true => Ok(value),
+        false => Err(out_of(name, &value.to_string(), range)),
+    }
+}
+
+fn out_of<T: Display>(name: &str, value: &str, range: &impl RangeBounds<T>) -> Error {
+    let low = match range.start_bound() {
+        Bound::Included(low) | Bound::Excluded(low) => Some(low),
+        Bound::Unbounded => None,
+    };
+    let wanted = match (low, range.end_bound()) {
+        (Some(low), Bound::Included(high)) => format!("a number from {low} to {high}"),
+        (Some(low), Bound::Excluded(high)) => format!("a number from {low} to below {high}"),
+        (Some(low), Bound::Unbounded) => format!("{low} or more"),
+        (None, Bound::Included(high)) => format!("{high} or less"),
+        (None, Bound::Excluded(high)) => format!("a number below {high}"),
+        (None, Bound::Unbounded) => "a number".to_owned(),
+    };
+    Error::invalid_argument(format!("{name} is {value}: set it to {wanted} with -p {name}=NUMBER"))
+}
+
+/// Returns a value as messages show it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Integer(integer) => integer.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Boolean(boolean) => boolean.to_string(),
+    }
 }
 
 /// Returns the value of a text parameter that holds whole numbers above 0, separated by commas. Fails with
@@ -140,12 +200,7 @@ impl Row {
             Value::Text(text) => T::from_text(text),
             value => T::from_value(value),
         };
-        let shown = match value {
-            Value::Text(text) => format!("{text:?}"),
-            Value::Integer(integer) => integer.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Boolean(boolean) => boolean.to_string(),
-        };
+        let shown = shown(value);
         parsed.ok_or_else(|| {
             Error::invalid_argument(format!(
                 "row {}: field '{name}' is {shown}, which is not {}",
@@ -255,6 +310,17 @@ mod tests {
 
     fn row(value: Value) -> Row {
         Row { index: 3, fields: vec![("cell".to_owned(), value)] }
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_refused_with_the_range() {
+        assert_eq!(within("rounds", 3, &(1..=3)), Ok(3));
+        let refused = |error: Error| error.message;
+        let few = "rounds is 0: set it to 1 or more with -p rounds=NUMBER";
+        assert_eq!(within("rounds", 0, &(1..)).map_err(refused), Err(few.to_owned()));
+        let much = "share is 1.5: set it to a number from 0 to 1 with -p share=NUMBER";
+        assert_eq!(within("share", 1.5, &(0.0..=1.0)).map_err(refused), Err(much.to_owned()));
+        assert!(within("rate", f64::NAN, &(0.0..)).is_err());
     }
 
     #[test]

@@ -67,6 +67,7 @@ mod fixtures;
 pub mod flops;
 mod goodput;
 pub mod inputs;
+mod lengths;
 mod load_options;
 mod logits;
 mod measurement;
@@ -79,11 +80,13 @@ mod open_enum;
 mod policy;
 mod quantity;
 mod random;
+pub mod reading;
 pub mod report;
 mod request;
 mod request_list;
 mod sampling;
 mod schedule;
+mod shuffle;
 pub mod statistics;
 mod steady_state;
 #[cfg(not(target_family = "wasm"))]
@@ -106,6 +109,7 @@ pub use electricity_supply::ElectricitySupply;
 pub use error::{Error, ErrorCode, Result};
 pub use experiment::Experiment;
 pub use goodput::{Goodput, ServiceLevels};
+pub use lengths::Lengths;
 pub use load_options::{LoadOptions, Parallelism, Rank};
 pub use logits::{Logits, TokenLogit};
 pub use measurement::{
@@ -138,12 +142,12 @@ pub mod prelude {
     pub use crate::{
         About, AdapterInfo, Arrivals, Batch, BatchOptions, ColdStart, Completion, CountThenFloor,
         CvConvergence, Describe, ElectricitySupply, Error, ErrorCode, Experiment, FixedCount,
-        Generation, Goodput, Interval, LoadOptions, Measurement, MetricsFn, MetricsPolicy, Model,
-        ModelInfo, Prompt, Quantity, Random, Request, RequestList, Result, Sampling,
+        Generation, Goodput, Interval, Lengths, LoadOptions, Measurement, MetricsFn, MetricsPolicy,
+        Model, ModelInfo, Prompt, Quantity, Random, Request, RequestList, Result, Sampling,
         SaturatedBatch, Schedule, ServiceLevels, Session, Source, TemperaturePlateau,
         ThermalProtocol, TimeFloor, TimedWorkload, Trial, WarmupPolicy, WarmupStep, Window,
         WorkloadPolicy, group_by_label,
-        inputs::{parameter, rows, rows_if_granted, sizes, texts_if_granted},
+        inputs::{parameter, parameter_within, rows, rows_if_granted, sizes, texts_if_granted},
         report::{self, Level, Metric, Phase},
     };
 }

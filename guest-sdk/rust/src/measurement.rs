@@ -3,6 +3,7 @@
 use crate::{
     bindings::meter,
     quantity::{Reading, reading_from},
+    reading,
 };
 
 pub use meter::{Course, Domain, Throttling};
@@ -69,6 +70,48 @@ impl Measurement {
     pub fn temperatures(&self) -> impl Iterator<Item = &Course> {
         self.courses.iter().filter(|course| course.reading == "temperature")
     }
+
+    /// Returns the part of `energy_total` that some devices used, in J.
+    ///
+    /// `device` is an id (`cuda:0`) or a kind (`cpu`, `cuda`). `domain` is a power domain (`package-0`), or what several
+    /// are called before their number (`package`, `dram`). `None` means all domains of the devices. The energy is
+    /// unavailable if `energy_total` has no such domain, or if one of them was not measured.
+    pub fn energy_of(&self, device: &str, domain: Option<&str>) -> Reading {
+        let is_covered = |one: &DeviceEnergy| {
+            let mut covers = self.energy_covers.iter();
+            covers.any(|covered| covered.device == one.device && covered.domain == one.domain)
+        };
+        let is_asked = |one: &DeviceEnergy| {
+            is_of(&one.device, device, ':')
+                && domain.is_none_or(|domain| is_of(&one.domain, domain, '-'))
+        };
+        let found = self.energy.iter().filter(|one| is_covered(one) && is_asked(one));
+        let asked = named(device, domain);
+        let otherwise = format!("no energy of {asked} is part of the total");
+        reading::total(found.map(|one| &one.energy), &otherwise)
+    }
+
+    /// Returns the peak memory use of a kind in By, summed over devices. `kind` is `process-resident`,
+    /// `process-device` or `device` (see [`MemoryPeak::kind`]). `device` is an id or a kind of device, as in
+    /// [`Self::energy_of`]. `None` means all devices.
+    pub fn memory_peak(&self, kind: &str, device: Option<&str>) -> Reading {
+        let is_asked = |one: &MemoryPeak| {
+            one.kind == kind && device.is_none_or(|device| is_of(&one.device, device, ':'))
+        };
+        let found = self.memory_peaks.iter().filter(|one| is_asked(one));
+        let otherwise = format!("no memory of the kind {} was read", named(kind, device));
+        reading::total(found.map(|one| &one.peak), &otherwise)
+    }
+}
+
+/// Returns whether a name is this one, or this one followed by a separator and a number.
+fn is_of(name: &str, group: &str, separator: char) -> bool {
+    name.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+}
+
+/// Returns two words, or only the first.
+fn named(one: &str, other: Option<&str>) -> String {
+    other.map_or_else(|| one.to_owned(), |other| format!("{one} {other}"))
 }
 
 /// The work of the engine while a window was open, summed over all models. A mixed step is a step of a continuous batch
@@ -208,5 +251,75 @@ impl From<&meter::Measurement> for Measurement {
             throttled: from.throttled(),
             memory_peaks: from.memory_peaks().into_iter().map(peak).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixtures::generation,
+        quantity::{Quantity, Source},
+    };
+
+    fn measurement() -> Measurement {
+        let energy = |device: &str, domain: &str, joules: f64| DeviceEnergy {
+            device: device.to_owned(),
+            domain: domain.to_owned(),
+            energy: Ok(Quantity::new(joules, 0.5, "J", Source::Rapl)),
+        };
+        let peak = |device: &str, kind: &str, bytes: f64| MemoryPeak {
+            device: device.to_owned(),
+            kind: kind.to_owned(),
+            peak: Ok(Quantity::exact(bytes, "By", Source::Counted)),
+        };
+        let mut measurement = generation(0, 1).measurement;
+        measurement.energy = vec![
+            energy("cpu", "package-0", 10.0),
+            energy("cpu", "package-1", 20.0),
+            energy("cpu", "dram-0", 3.0),
+            energy("cuda:0", "gpu", 100.0),
+            energy("cuda:1", "gpu", 0.0),
+            energy("cuda:2", "gpu", 7.0),
+        ];
+        measurement.energy[4].energy = Err("the window was too short".to_owned());
+        let domain =
+            |one: &DeviceEnergy| Domain { device: one.device.clone(), domain: one.domain.clone() };
+        measurement.energy_covers = measurement.energy[..5].iter().map(domain).collect();
+        measurement.memory_peaks = vec![
+            peak("cpu", "process-resident", 5e6),
+            peak("cpu", "device", 9e6),
+            peak("cuda:0", "device", 1e6),
+            peak("cuda:1", "device", 2e6),
+        ];
+        measurement
+    }
+
+    #[test]
+    fn energies_are_summed_over_the_domains_of_a_kind() {
+        let energy = |device, domain| reading::value(&measurement().energy_of(device, domain));
+        assert_eq!(energy("cpu", None), Some(33.0));
+        assert_eq!(energy("cpu", Some("package")), Some(30.0));
+        assert_eq!(energy("cpu", Some("package-1")), Some(20.0));
+        assert_eq!(energy("cpu", Some("dram")), Some(3.0));
+        assert_eq!(energy("cuda:0", None), Some(100.0));
+    }
+
+    #[test]
+    fn an_energy_that_the_total_lacks_or_that_was_not_measured_is_unavailable() {
+        let reason = |device, domain| measurement().energy_of(device, domain).expect_err("none");
+        assert_eq!(reason("cuda", None), "the window was too short");
+        assert_eq!(reason("cuda:2", None), "no energy of cuda:2 is part of the total");
+        assert_eq!(reason("cpu", Some("pack")), "no energy of cpu pack is part of the total");
+    }
+
+    #[test]
+    fn memory_peaks_are_summed_over_the_devices_of_a_kind() {
+        let peak = |kind, device| reading::value(&measurement().memory_peak(kind, device));
+        assert_eq!(peak("process-resident", None), Some(5e6));
+        assert_eq!(peak("device", Some("cuda")), Some(3e6));
+        assert_eq!(peak("device", None), Some(12e6));
+        let none = measurement().memory_peak("process-device", Some("cuda"));
+        assert_eq!(none, Err("no memory of the kind process-device cuda was read".to_owned()));
     }
 }

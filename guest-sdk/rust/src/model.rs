@@ -9,10 +9,11 @@ use crate::{
     error::ErrorCode,
     load_options::{LoadOptions, Parallelism},
     model_info::ModelInfo,
-    request::{Chat, Message, Request},
+    random::Random,
+    request::{Chat, Message, Prompt, Request},
     tokenizer::Tokenizer,
 };
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashSet, rc::Rc, time::Duration};
 
 /// A loaded model. Clones share one model. Its memory is free once the last clone has been dropped. An open batch keeps
 /// the model loaded until the batch is dropped too.
@@ -55,6 +56,29 @@ impl Model {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let none = || Error::new(ErrorCode::Unsupported, "the model has no tokenizer");
         self.0.tokenizer().map(Tokenizer).ok_or_else(none)
+    }
+
+    /// Returns the tokens that stand for text: those of the tokenizer, without special ones, that the model has. Of a
+    /// model without a tokenizer they are all tokens.
+    pub fn ordinary_tokens(&self) -> Vec<u32> {
+        let Some(tokenizer) = self.0.tokenizer().map(Tokenizer) else {
+            return (0..self.0.vocab_size()).collect();
+        };
+        let special: HashSet<u32> =
+            tokenizer.special_tokens().into_iter().map(|token| token.id).collect();
+        let count = self.0.vocab_size().min(tokenizer.vocab_size());
+        (0..count).filter(|token| !special.contains(token)).collect()
+    }
+
+    /// Draws a prompt of random ordinary tokens for each length. Each of them has the same probability.
+    pub fn random_prompts(
+        &self,
+        random: &Random,
+        lengths: impl IntoIterator<Item = u32>,
+    ) -> Result<Vec<Prompt>> {
+        let tokens = self.ordinary_tokens();
+        let prompt = |length| Ok(Prompt::Tokens(random.pick(length, &tokens)?));
+        lengths.into_iter().map(prompt).collect()
     }
 
     /// Encodes text as tokens, with the special tokens that the tokenizer adds.

@@ -2,10 +2,12 @@
 //! uncertainties.
 
 use crate::{
+    Result,
     arrivals::{Arrivals, in_nanoseconds},
-    quantity::{Quantity, Source},
+    lengths::Lengths,
+    quantity::{Quantity, Reading, Source},
     random::UniformSource,
-    statistics,
+    reading, shuffle, statistics,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -48,10 +50,95 @@ fn result_of(quantity: Option<Quantity>) -> Value {
     })
 }
 
+fn reading(value: &Value) -> Reading {
+    match value["unavailable"].as_str() {
+        Some(reason) => Err(reason.to_owned()),
+        None => Ok(quantity(value)),
+    }
+}
+
+fn result_of_reading(reading: Reading) -> Value {
+    match reading {
+        Ok(quantity) => result_of(Some(quantity)),
+        Err(reason) => json!({ "unavailable": reason }),
+    }
+}
+
+/// Calls a function of readings.
+fn call_of_readings(function: &str, arguments: &Value) -> Value {
+    let [first, second] = ["first", "second"].map(|key| move || reading(&arguments[key]));
+    let unit = || arguments["unit"].as_str().expect("a unit");
+    let otherwise = || arguments["otherwise"].as_str().expect("a reason");
+    let all = || -> Vec<Reading> {
+        arguments["readings"].as_array().expect("a list").iter().map(reading).collect()
+    };
+    result_of_reading(match function {
+        "plus" => reading::plus(&first(), &second()),
+        "minus" => reading::minus(&first(), &second()),
+        "times" => reading::times(&first(), &second(), unit()),
+        "over" => reading::over(&first(), &second(), unit()),
+        "per" => reading::per(&first(), number(&arguments["divisor"]), unit()),
+        "scaled" => reading::scaled(&first(), number(&arguments["factor"]), unit()),
+        "total" => reading::total(&all(), otherwise()),
+        "mean" => reading::mean(&all(), otherwise()),
+        _ => panic!("no function reading.{function}"),
+    })
+}
+
+/// Returns what a draw from the uniform numbers of a case gives, or null if it fails. They are all taken.
+fn drawn(
+    arguments: &Value,
+    draw: impl FnOnce(&mut dyn UniformSource) -> Result<Vec<u32>>,
+) -> Value {
+    let mut given = Given(numbers(&arguments["uniforms"]).into_iter());
+    let result = draw(&mut given);
+    assert_eq!(given.0.len(), 0, "all uniform numbers are taken");
+    result.map_or(Value::Null, |numbers| json!(numbers))
+}
+
+fn lengths(shape: &str, arguments: &Value) -> Value {
+    let at = |key: &str| number(&arguments[key]);
+    let whole = |key: &str| arguments[key].as_u64().expect("a whole number") as u32;
+    let mut lengths = match shape {
+        "fixed" => Lengths::fixed(whole("length")),
+        "uniform" => Lengths::uniform(whole("low"), whole("high")),
+        "normal" => Lengths::normal(at("mean"), at("deviation")),
+        "exponential" => Lengths::exponential(at("mean")),
+        "pareto" => Lengths::pareto(at("mean"), at("shape")),
+        "lognormal" => Lengths::lognormal(at("mean"), at("deviation")),
+        _ => panic!("no lengths {shape}"),
+    };
+    if arguments.get("minimum").is_some() {
+        lengths = lengths.within(whole("minimum"), whole("maximum"));
+    }
+    drawn(arguments, |uniform| lengths.draw(6, uniform))
+}
+
+/// Calls a function of random numbers.
+fn call_of_random(function: &str, arguments: &Value) -> Value {
+    let whole = |key: &str| arguments[key].as_u64().expect("a whole number") as u32;
+    let mut items: Vec<u32> = arguments["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| item.as_u64().expect("a whole number") as u32)
+        .collect();
+    drawn(arguments, |uniform| match function {
+        "shuffle" => {
+            shuffle::shuffle(&mut items, uniform);
+            Ok(items)
+        }
+        "sample" => shuffle::sample(whole("count"), whole("population"), uniform),
+        "pick" => shuffle::pick(whole("count"), &items, uniform),
+        _ => panic!("no function random.{function}"),
+    })
+}
+
 /// Calls the function of a case.
 fn call(function: &str, arguments: &Value) -> Value {
     let at = |key: &str| number(&arguments[key]);
     let values = || numbers(&arguments["values"]);
+    let weights = || numbers(&arguments["weights"]);
     let [first, second] = ["first", "second"].map(|key| move || quantity(&arguments[key]));
     let unit = || arguments["unit"].as_str().expect("a unit");
     let some = |number: Option<f64>| number.map_or(Value::Null, spelled);
@@ -61,6 +148,13 @@ fn call(function: &str, arguments: &Value) -> Value {
         "median" => some(statistics::median(&values())),
         "standard_deviation" => some(statistics::standard_deviation(&values())),
         "standard_error" => some(statistics::standard_error(&values())),
+        "population_standard_deviation" => {
+            some(statistics::population_standard_deviation(&values()))
+        }
+        "weighted_mean" => some(statistics::weighted_mean(&values(), &weights())),
+        "weighted_percentile" => {
+            some(statistics::weighted_percentile(&values(), &weights(), at("p")))
+        }
         "coefficient_of_variation" => some(statistics::coefficient_of_variation(&values())),
         "percentile" => some(statistics::percentile(&values(), at("p"))),
         "t_quantile" => some(statistics::t_quantile(at("probability"), at("freedom"))),
@@ -91,7 +185,12 @@ fn call(function: &str, arguments: &Value) -> Value {
         "quantity.times" => result_of(Some(first().times(&second(), unit()))),
         "quantity.over" => result_of(first().over(&second(), unit())),
         "quantity.per" => result_of(first().per(at("divisor"), unit())),
-        _ => panic!("no function {function}"),
+        _ => match function.split_once('.') {
+            Some(("reading", function)) => call_of_readings(function, arguments),
+            Some(("lengths", shape)) => lengths(shape, arguments),
+            Some(("random", function)) => call_of_random(function, arguments),
+            _ => panic!("no function {function}"),
+        },
     }
 }
 

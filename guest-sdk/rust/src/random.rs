@@ -1,6 +1,6 @@
 //! Seeded random numbers that are the same on every machine.
 
-use crate::{Result, bindings::inputs};
+use crate::{Result, bindings::inputs, shuffle};
 
 /// A named stream of random numbers (ChaCha8) from the run's seed. The same name and seed give the same numbers on
 /// every machine.
@@ -37,12 +37,44 @@ impl Random {
     pub fn tokens(&self, count: u32, vocabulary: u32) -> Result<Vec<u32>> {
         Ok(self.0.tokens(count, vocabulary)?)
     }
+
+    /// Returns `count` of the items, each drawn from all of them with the same probability. Fails with
+    /// `invalid-argument` if there are no items.
+    pub fn pick<T: Clone>(&self, count: u32, items: &[T]) -> Result<Vec<T>> {
+        shuffle::pick(count, items, &mut Drawn(self.many_f64(count)?.into_iter()))
+    }
+
+    /// Returns `count` different whole numbers below `population`, in random order: drawn without replacement. Fails
+    /// with `invalid-argument` if `population` is smaller than `count`.
+    pub fn sample(&self, count: u32, population: u32) -> Result<Vec<u32>> {
+        shuffle::sample(count, population, &mut Drawn(self.many_f64(count)?.into_iter()))
+    }
+
+    /// Puts the items into random order. Each order has the same probability.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        shuffle::shuffle(items, &mut &*self);
+    }
+}
+
+/// Numbers that were drawn in one call of the host.
+struct Drawn(std::vec::IntoIter<f64>);
+
+impl UniformSource for Drawn {
+    fn next_uniform(&mut self) -> f64 {
+        self.0.next().unwrap_or(0.0)
+    }
 }
 
 /// A source of uniform random numbers: the host's [`Random`], or another one in tests without a host.
 pub trait UniformSource {
     /// Returns the next number, uniform in [0, 1).
     fn next_uniform(&mut self) -> f64;
+}
+
+impl UniformSource for &Random {
+    fn next_uniform(&mut self) -> f64 {
+        self.next_f64()
+    }
 }
 
 impl UniformSource for Random {

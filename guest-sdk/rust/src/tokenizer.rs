@@ -36,6 +36,12 @@ impl Tokenizer {
         self.0.added_tokens()
     }
 
+    /// Returns whether encoding puts the token that begins a text before it.
+    pub fn adds_bos(&self) -> Result<bool> {
+        let bos = self.bos();
+        Ok(bos.is_some() && self.encode("", true)?.first().copied() == bos)
+    }
+
     /// Returns all special tokens.
     pub fn special_tokens(&self) -> Vec<SpecialToken> {
         self.0.special_tokens()

@@ -43,7 +43,10 @@ fn run() -> Result<()> {
                     case,
                 )?
             }
-            _ => continue,
+            name => match name.strip_prefix("lengths.") {
+                Some(shape) => has_lengths(shape, case),
+                None => continue,
+            },
         };
         if !is_right {
             return Err(format!("another result: {case:?}").into());
@@ -79,6 +82,32 @@ struct Given(std::vec::IntoIter<f64>);
 impl UniformSource for Given {
     fn next_uniform(&mut self) -> f64 {
         self.0.next().expect("a case has as many uniform numbers as are taken")
+    }
+}
+
+/// Returns whether drawn lengths are those of the case. A distribution that does not exist has none.
+fn has_lengths(shape: &str, case: &JsonValue) -> bool {
+    let (arguments, expected) = (at(case, "arguments"), at(case, "result"));
+    let argument = |name: &str| number(at(arguments, name));
+    let lengths = match shape {
+        "fixed" => Lengths::fixed(argument("length") as u32),
+        "uniform" => Lengths::uniform(argument("low") as u32, argument("high") as u32),
+        "normal" => Lengths::normal(argument("mean"), argument("deviation")),
+        "exponential" => Lengths::exponential(argument("mean")),
+        "pareto" => Lengths::pareto(argument("mean"), argument("shape")),
+        _ => Lengths::lognormal(argument("mean"), argument("deviation")),
+    };
+    let (minimum, maximum) = (argument("minimum"), argument("maximum"));
+    let bounded = match minimum.is_nan() {
+        true => lengths,
+        false => lengths.within(minimum as u32, maximum as u32),
+    };
+    let uniforms: Vec<f64> = items(at(arguments, "uniforms")).iter().map(number).collect();
+    match bounded.draw(6, &mut Given(uniforms.into_iter())) {
+        Ok(drawn) => {
+            drawn.iter().map(|length| f64::from(*length)).eq(items(expected).iter().map(number))
+        }
+        Err(_) => expected.is_null(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "arrivals.h"
 #include "error.h"
+#include "lengths.h"
 #include "request.h"
 
 /// Returns the value of a declared parameter. Fails with `LLEM_NOT_FOUND` if `about` did not declare it.
@@ -20,6 +21,14 @@ llem_result llem_parameter_f64(const char *name, double *value);
 llem_result llem_parameter_text(const char *name, const char **value);
 /// Returns the value of a parameter that is true or false.
 llem_result llem_parameter_bool(const char *name, bool *value);
+
+/// Returns the value of a parameter that holds a whole number from `minimum` to `maximum`, both included. `INT64_MAX` means
+/// that there is no maximum. Fails with `LLEM_INVALID_ARGUMENT` and the range if the number is out of it.
+llem_result llem_parameter_i64_within(const char *name, int64_t minimum, int64_t maximum, int64_t *value);
+/// Returns the value of a parameter that holds a whole number in a range. `UINT32_MAX` means that there is no maximum.
+llem_result llem_parameter_u32_within(const char *name, uint32_t minimum, uint32_t maximum, uint32_t *value);
+/// Returns the value of a parameter that holds a number in a range. `INFINITY` means that there is no maximum.
+llem_result llem_parameter_f64_within(const char *name, double minimum, double maximum, double *value);
 
 /// Returns the value of a text parameter that holds whole numbers above 0, separated by commas.
 llem_result llem_parameter_sizes(const char *name, llem_tokens *sizes);
@@ -112,6 +121,17 @@ llem_result llem_random_many_f64(llem_random random, uint32_t count, llem_number
 
 /// Returns `count` token ids below `vocabulary`, each with the same probability.
 llem_result llem_random_tokens(llem_random random, uint32_t count, uint32_t vocabulary, llem_tokens *tokens);
+
+/// Returns `count` of the items, each drawn from all of them with the same probability. Fails with `LLEM_INVALID_ARGUMENT`
+/// if there are no items.
+llem_result llem_random_pick(llem_random random, size_t count, const llem_tokens *items, llem_tokens *picked);
+
+/// Returns `count` different whole numbers below `population`, in random order: drawn without replacement. Fails with
+/// `LLEM_INVALID_ARGUMENT` if `population` is smaller than `count`.
+llem_result llem_random_sample(llem_random random, uint32_t count, uint32_t population, llem_tokens *numbers);
+
+/// Puts `count` items of `size` bytes into random order. Each order has the same probability.
+void llem_random_shuffle(llem_random random, void *items, size_t count, size_t size);
 
 /// Returns the stream as a source of uniform random numbers. The pointer must stay valid.
 llem_uniform_source llem_random_source(llem_random *random);

@@ -165,6 +165,17 @@ typedef struct llem_measurement {
     llem_memory_peaks memory_peaks;
 } llem_measurement;
 
+/// Returns the part of `energy_total` that some devices used, in J.
+///
+/// `device` is an id (`cuda:0`) or a kind (`cpu`, `cuda`). `domain` is a power domain (`package-0`), or what several are
+/// called before their number (`package`, `dram`); `""` means all domains of the devices. The energy is not available if
+/// `energy_total` has no such domain, or if one of them was not measured.
+llem_reading llem_measurement_energy_of(const llem_measurement *measurement, const char *device, const char *domain);
+
+/// Returns the peak memory use of a kind in By, summed over devices. `kind` is `process-resident`, `process-device` or
+/// `device` (see `llem_memory_peak`). `device` is an id or a kind of device, and `""` means all devices.
+llem_reading llem_measurement_memory_peak(const llem_measurement *measurement, const char *kind, const char *device);
+
 /// A token and the natural logarithm of its probability.
 typedef struct llem_token_log_probability {
     uint32_t token;
@@ -259,5 +270,11 @@ typedef struct llem_generation {
     /// The time and energy of exactly this request.
     llem_measurement measurement;
 } llem_generation;
+
+/// Returns when the batch was submitted and when each step had all its tokens.
+///
+/// A step gives one token to each sequence that has not ended. It is over when the last of them has its token. So the
+/// second time ends prefill, and differences of later ones are the times of decode steps.
+llem_times llem_generation_step_times(const llem_generation *generation);
 
 #endif

@@ -107,6 +107,36 @@ llem_reading llem_quantity_over(llem_quantity dividend, llem_quantity divisor, c
 /// Divides by an exact number. `unit` is the unit of the ratio. The ratio is not available if the divisor is zero.
 llem_reading llem_quantity_per(llem_quantity dividend, double divisor, const char *unit);
 
+/// Returns the value of a reading, or NaN if it is not available.
+///
+/// The functions of readings below compute with numbers any of which may be missing. A result is not available if an input
+/// is not, with the reason of the first such input. Otherwise it is that of the function of quantities.
+double llem_reading_value(llem_reading reading);
+
+/// Adds two readings. The sum is not available if their units differ.
+llem_reading llem_reading_plus(llem_reading one, llem_reading other);
+
+/// Subtracts a reading. The difference is not available if the units differ.
+llem_reading llem_reading_minus(llem_reading one, llem_reading other);
+
+/// Multiplies two readings. `unit` is the unit of the product.
+llem_reading llem_reading_times(llem_reading one, llem_reading other, const char *unit);
+
+/// Multiplies by an exact number. `unit` is the unit of the product.
+llem_reading llem_reading_scaled(llem_reading one, double factor, const char *unit);
+
+/// Divides by a reading. `unit` is the unit of the ratio. The ratio is not available if the divisor is zero.
+llem_reading llem_reading_over(llem_reading one, llem_reading divisor, const char *unit);
+
+/// Divides by an exact number. `unit` is the unit of the ratio. The ratio is not available if the divisor is zero.
+llem_reading llem_reading_per(llem_reading one, double divisor, const char *unit);
+
+/// Adds all readings. `otherwise` is the reason if there are none.
+llem_reading llem_reading_total(const llem_readings *readings, const char *otherwise);
+
+/// Computes the mean of repeated readings (`llem_quantity_mean_of`). `otherwise` is the reason if there are none.
+llem_reading llem_reading_mean(const llem_readings *readings, const char *otherwise);
+
 /// Formats the value and its uncertainty with two digits of the uncertainty: `12.34 ± 0.56`.
 const char *llem_quantity_in_two_digits(llem_quantity quantity);
 

@@ -2,6 +2,7 @@
 #ifndef LLEM_TOKENIZER_H
 #define LLEM_TOKENIZER_H
 
+#include "inputs.h"
 #include "model.h"
 
 /// The tokenizer of a model.
@@ -44,6 +45,9 @@ uint32_t llem_tokenizer_vocab_size(llem_tokenizer tokenizer);
 /// Returns the number of special tokens that `llem_tokenizer_encode` adds to a text.
 uint32_t llem_tokenizer_added_tokens(llem_tokenizer tokenizer);
 
+/// Returns whether encoding puts the token that begins a text before it.
+llem_result llem_tokenizer_adds_bos(llem_tokenizer tokenizer, bool *adds_bos);
+
 /// Returns the special tokens.
 llem_special_tokens llem_tokenizer_special_tokens(llem_tokenizer tokenizer);
 
@@ -61,6 +65,15 @@ const char *llem_tokenizer_token_text(llem_tokenizer tokenizer, uint32_t id);
 
 /// Returns the token with this text in the vocabulary, if there is one.
 llem_optional_u32 llem_tokenizer_token_of(llem_tokenizer tokenizer, const char *text);
+
+/// Returns the tokens that stand for text: those of the tokenizer, without special ones, that the model has. Of a model
+/// without a tokenizer they are all tokens.
+llem_result llem_model_ordinary_tokens(llem_model model, llem_tokens *tokens);
+
+/// Draws a prompt of random ordinary tokens for each length. Each of the tokens has the same
+/// probability.
+llem_result llem_model_random_prompts(llem_model model, llem_random random, const llem_tokens *lengths,
+                                      llem_token_lists *prompts);
 
 /// Encodes text as tokens, with the special tokens that the tokenizer adds.
 llem_result llem_model_tokenize(llem_model model, const char *text, llem_tokens *tokens);

@@ -74,6 +74,38 @@ llem_result llem_parameter_bool(const char *name, bool *value) {
     return LLEM_OK;
 }
 
+llem_result llem_parameter_i64_within(const char *name, int64_t minimum, int64_t maximum, int64_t *value) {
+    int64_t given;
+    LLEM_TRY(llem_parameter_i64(name, &given));
+    if (given < minimum || given > maximum) {
+        const char *wanted = maximum == INT64_MAX
+                                 ? llem_format("%lld or more", (long long)minimum)
+                                 : llem_format("a number from %lld to %lld", (long long)minimum, (long long)maximum);
+        return llem_fail(LLEM_INVALID_ARGUMENT, "%s is %lld: set it to %s with -p %s=NUMBER", name, (long long)given,
+                         wanted, name);
+    }
+    *value = given;
+    return LLEM_OK;
+}
+
+llem_result llem_parameter_u32_within(const char *name, uint32_t minimum, uint32_t maximum, uint32_t *value) {
+    int64_t given, most = maximum == UINT32_MAX ? INT64_MAX : maximum;
+    LLEM_TRY(llem_parameter_i64_within(name, minimum, most, &given));
+    return llem_parameter_u32(name, value);
+}
+
+llem_result llem_parameter_f64_within(const char *name, double minimum, double maximum, double *value) {
+    double given;
+    LLEM_TRY(llem_parameter_f64(name, &given));
+    if (!(given >= minimum && given <= maximum)) {
+        const char *wanted = isinf(maximum) ? llem_format("%g or more", minimum)
+                                            : llem_format("a number from %g to %g", minimum, maximum);
+        return llem_fail(LLEM_INVALID_ARGUMENT, "%s is %g: set it to %s with -p %s=NUMBER", name, given, wanted, name);
+    }
+    *value = given;
+    return LLEM_OK;
+}
+
 llem_result llem_parameter_sizes(const char *name, llem_tokens *sizes) {
     const char *text;
     LLEM_TRY(llem_parameter_text(name, &text));

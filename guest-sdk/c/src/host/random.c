@@ -1,5 +1,6 @@
 #include "convert.h"
 #include "llem/inputs.h"
+#include "llem/tokenizer.h"
 
 static WIT(inputs_borrow_random_t) borrow(llem_random random) {
     return (WIT(inputs_borrow_random_t)){random.handle};
@@ -48,4 +49,30 @@ static double next_uniform(void *self) {
 
 llem_uniform_source llem_random_source(llem_random *random) {
     return (llem_uniform_source){next_uniform, random};
+}
+
+llem_result llem_random_pick(llem_random random, size_t count, const llem_tokens *items, llem_tokens *picked) {
+    return llem_draw_pick(count, items, llem_random_source(&random), picked);
+}
+
+llem_result llem_random_sample(llem_random random, uint32_t count, uint32_t population, llem_tokens *numbers) {
+    return llem_draw_sample(count, population, llem_random_source(&random), numbers);
+}
+
+void llem_random_shuffle(llem_random random, void *items, size_t count, size_t size) {
+    llem_draw_shuffle(items, count, size, llem_random_source(&random));
+}
+
+llem_result llem_model_random_prompts(llem_model model, llem_random random, const llem_tokens *lengths,
+                                      llem_token_lists *prompts) {
+    llem_tokens tokens;
+    LLEM_TRY(llem_model_ordinary_tokens(model, &tokens));
+    llem_token_lists list = {0};
+    for (size_t index = 0; index < lengths->count; index++) {
+        llem_tokens prompt;
+        LLEM_TRY(llem_random_pick(random, lengths->items[index], &tokens, &prompt));
+        llem_push(&list, prompt);
+    }
+    *prompts = list;
+    return LLEM_OK;
 }

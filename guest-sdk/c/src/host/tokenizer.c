@@ -68,6 +68,14 @@ uint32_t llem_tokenizer_added_tokens(llem_tokenizer tokenizer) {
     return WIT(models_method_tokenizer_added_tokens)(borrow(tokenizer));
 }
 
+llem_result llem_tokenizer_adds_bos(llem_tokenizer tokenizer, bool *adds_bos) {
+    llem_optional_u32 bos = llem_tokenizer_bos(tokenizer);
+    llem_tokens tokens = {0};
+    LLEM_TRY(llem_tokenizer_encode(tokenizer, "", true, &tokens));
+    *adds_bos = bos.is_some && tokens.count > 0 && tokens.items[0] == bos.value;
+    return LLEM_OK;
+}
+
 llem_special_tokens llem_tokenizer_special_tokens(llem_tokenizer tokenizer) {
     WIT(models_list_special_token_t) list;
     WIT(models_method_tokenizer_special_tokens)(borrow(tokenizer), &list);
@@ -105,6 +113,32 @@ llem_optional_u32 llem_tokenizer_token_of(llem_tokenizer tokenizer, const char *
     llem_optional_u32 token = {0};
     token.is_some = WIT(models_method_tokenizer_token_of)(borrow(tokenizer), &given, &token.value);
     return token;
+}
+
+llem_result llem_model_ordinary_tokens(llem_model model, llem_tokens *tokens) {
+    uint32_t count = WIT(models_method_model_vocab_size)((WIT(models_borrow_model_t)){model.handle});
+    llem_special_tokens special = {0};
+    llem_tokenizer tokenizer;
+    if (llem_model_tokenizer(model, &tokenizer) == LLEM_OK) {
+        uint32_t of_tokenizer = llem_tokenizer_vocab_size(tokenizer);
+        count = of_tokenizer < count ? of_tokenizer : count;
+        special = llem_tokenizer_special_tokens(tokenizer);
+        llem_tokenizer_drop(tokenizer);
+    }
+    bool *is_special = llem_alloc(count * sizeof *is_special);
+    for (size_t index = 0; index < special.count; index++) {
+        if (special.items[index].id < count) {
+            is_special[special.items[index].id] = true;
+        }
+    }
+    llem_tokens list = {0};
+    for (uint32_t token = 0; token < count; token++) {
+        if (!is_special[token]) {
+            llem_push(&list, token);
+        }
+    }
+    *tokens = list;
+    return LLEM_OK;
 }
 
 llem_result llem_model_tokenize(llem_model model, const char *text, llem_tokens *tokens) {

@@ -42,6 +42,11 @@ static llem_result inputs(void) {
     llem_result refused = llem_parameter_f64("sizes", &wrong);
     llem_check(refused != LLEM_OK && refused->code == LLEM_INVALID_ARGUMENT && wrong == 1.0);
 
+    LLEM_TRY(llem_parameter_i64_within("whole", 1, INT64_MAX, &whole));
+    LLEM_TRY(llem_parameter_f64_within("number", 0.0, 0.5, &number));
+    refused = llem_parameter_u32_within("whole", 8, UINT32_MAX, &small);
+    llem_check(strcmp(refused->message, "whole is 7: set it to 8 or more with -p whole=NUMBER") == 0);
+
     llem_random one = llem_random_new("a"), same = llem_random_new("a");
     llem_times many;
     llem_numbers reals;
@@ -53,6 +58,18 @@ static llem_result inputs(void) {
     llem_check(reals.items[0] == llem_random_next_f64(same) && reals.items[1] >= 0.0 && reals.items[1] < 1.0);
     LLEM_TRY(llem_random_tokens(one, 5, 10, &tokens));
     llem_check(tokens.count == 5 && tokens.items[4] < 10);
+    llem_tokens drawn, picked;
+    LLEM_TRY(llem_random_sample(one, 5, 5, &drawn));
+    llem_random_shuffle(one, drawn.items, drawn.count, sizeof *drawn.items);
+    uint32_t sum = 0;
+    for (size_t index = 0; index < drawn.count; index++) {
+        sum += drawn.items[index];
+    }
+    LLEM_TRY(llem_random_pick(one, 3, &drawn, &picked));
+    llem_check(drawn.count == 5 && sum == 10 && picked.count == 3 && picked.items[2] < 5);
+    llem_lengths distribution = llem_lengths_within(llem_lengths_normal(8.0, 4.0), 2, 12);
+    LLEM_TRY(llem_lengths_draw(&distribution, 4, llem_random_source(&one), &drawn));
+    llem_check(drawn.count == 4 && drawn.items[3] >= 2 && drawn.items[3] <= 12);
     llem_log(LLEM_INFO, "seed %llu, first number %016llx", (unsigned long long)llem_seed(),
              (unsigned long long)many.items[0]);
 
@@ -83,6 +100,20 @@ static llem_result inputs(void) {
 static llem_result generate(llem_model model) {
     llem_model_info info = llem_model_get_info(model);
     llem_check(info.parameters > 1000000 && strcmp(info.device, "cpu") == 0 && info.ranks.count == 1);
+    llem_tokens ordinary;
+    llem_token_lists random_prompts;
+    LLEM_TRY(llem_model_ordinary_tokens(model, &ordinary));
+    llem_tokenizer tokenizer;
+    bool adds_bos;
+    LLEM_TRY(llem_model_tokenizer(model, &tokenizer));
+    LLEM_TRY(llem_tokenizer_adds_bos(tokenizer, &adds_bos));
+    llem_special_tokens special = llem_tokenizer_special_tokens(tokenizer);
+    llem_check(ordinary.count == llem_tokenizer_vocab_size(tokenizer) - special.count);
+    llem_check(!adds_bos || llem_tokenizer_added_tokens(tokenizer) > 0);
+    llem_tokenizer_drop(tokenizer);
+    LLEM_TRY(llem_model_random_prompts(model, llem_random_new("prompts"),
+                                       &(llem_tokens){.items = (uint32_t[]){3, 5}, .count = 2}, &random_prompts));
+    llem_check(random_prompts.count == 2 && random_prompts.items[1].count == 5);
     llem_request request = llem_request_from_tokens(tokens_of(5));
     request.label = "generate";
     request.max_new_tokens = 3;

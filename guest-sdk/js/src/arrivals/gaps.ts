@@ -15,7 +15,7 @@ export function gap(rate: number, burstiness: number, uniform: UniformSource): n
  * Draws from the exponential distribution of mean 1 by inverting its distribution function. The logarithm is finite
  * because uniform numbers are below 1.
  */
-function exponential(uniform: UniformSource): number {
+export function exponential(uniform: UniformSource): number {
   return -Math.log1p(-uniform.nextF64());
 }
 
@@ -41,7 +41,7 @@ function gamma(shape: number, uniform: UniformSource): number {
 }
 
 /** Draws from the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958). */
-function normal(uniform: UniformSource): number {
+export function normal(uniform: UniformSource): number {
   const radius = Math.sqrt(2 * exponential(uniform));
   return radius * Math.cos(2 * Math.PI * uniform.nextF64());
 }

@@ -22,13 +22,14 @@ Start at:
 - `testing.run`: runs an experiment on a host without a model, for unit tests.
 
 Functions that read better with their module's name are in `devices`, `efficiency`, `facts`, `flops`, `inputs`, `meter`,
-`report` and `statistics`. Instants and lengths from the host are whole numbers of nanoseconds. Lengths that a script
-chooses are seconds. A number that may be missing is a `Reading`: a `Quantity`, or `Unavailable` with the reason.
+`reading`, `report` and `statistics`. Instants and lengths from the host are whole numbers of nanoseconds. Lengths that
+a script chooses are seconds. A number that may be missing is a `Reading`: a `Quantity`, or `Unavailable` with the
+reason.
 
 Under an ordinary Python the package imports too, for tests of policies and metrics. Only calls of the host fail there.
 """
 
-from . import devices, efficiency, facts, flops, inputs, meter, report, statistics
+from . import devices, efficiency, facts, flops, inputs, meter, reading, report, statistics
 from .about import About, Clocks, DatasetInput, Parameter, Value
 from .adapter_info import AdapterInfo
 from .arrivals import Arrivals, TimedWorkload
@@ -48,7 +49,8 @@ from .error import Error, ErrorCode
 from .experiments import Experiment
 from .export import experiment, metrics, warmup, workload
 from .goodput import Goodput, ServiceLevels
-from .inputs import Dataset, Row, parameter, rows, rows_if_granted, seed, sizes, texts_if_granted
+from .inputs import Dataset, Row, parameter, parameter_within, rows, rows_if_granted, seed, sizes, texts_if_granted
+from .lengths import Lengths
 from .load_options import LoadOptions, Parallelism, Rank
 from .logits import Logits, TokenLogit
 from .measurement import (
@@ -62,6 +64,7 @@ from .measurement import (
     Segment,
     Throttling,
 )
+from .meter import Baseline
 from .model import Model
 from .model_info import ModelInfo
 from .policy import Done, MetricsFn, MetricsPolicy, Run, Wait, WarmupPolicy, WarmupStep, WorkloadPolicy
@@ -101,6 +104,7 @@ __all__ = [
     "AdapterSelection",
     "Arrivals",
     "BaseWeights",
+    "Baseline",
     "Batch",
     "BatchOptions",
     "BatchStatus",
@@ -125,6 +129,7 @@ __all__ = [
     "Generation",
     "Goodput",
     "Interval",
+    "Lengths",
     "Level",
     "LoadOptions",
     "Logits",
@@ -198,6 +203,8 @@ __all__ = [
     "meter",
     "metrics",
     "parameter",
+    "parameter_within",
+    "reading",
     "report",
     "rows",
     "rows_if_granted",

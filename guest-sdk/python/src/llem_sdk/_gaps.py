@@ -17,11 +17,11 @@ def gap(rate: float, burstiness: float, uniform: Uniform) -> float:
     if burstiness == math.inf:
         return 1.0 / rate
     if burstiness == 1.0:
-        return _exponential(uniform) / rate
+        return exponential(uniform) / rate
     return _gamma(burstiness, uniform) / (rate * burstiness)
 
 
-def _exponential(uniform: Uniform) -> float:
+def exponential(uniform: Uniform) -> float:
     """Draws from the exponential distribution of mean 1 by inverting its distribution function.
 
     The logarithm is finite because uniform numbers are below 1.
@@ -40,7 +40,7 @@ def _gamma(shape: float, uniform: Uniform) -> float:
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
     while True:
-        x = _normal(uniform)
+        x = normal(uniform)
         v = (1.0 + c * x) ** 3
         if v <= 0.0:
             continue
@@ -48,7 +48,7 @@ def _gamma(shape: float, uniform: Uniform) -> float:
             return d * v
 
 
-def _normal(uniform: Uniform) -> float:
+def normal(uniform: Uniform) -> float:
     """Draws from the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958)."""
-    radius = math.sqrt(2.0 * _exponential(uniform))
+    radius = math.sqrt(2.0 * exponential(uniform))
     return radius * math.cos(math.tau * uniform())

@@ -168,6 +168,17 @@ class Generation:
     measurement: Measurement
     """The time and energy of exactly this request."""
 
+    def step_times(self) -> list[int]:
+        """Returns when the batch was submitted and when each step had all its tokens, in ns since the run began.
+
+        A step gives one token to each sequence that has not ended. It is over when the last of them has its token. So
+        the second time ends prefill, and differences of later ones are the times of decode steps.
+        """
+        times = [completion.token_times for completion in self.completions]
+        steps = max(map(len, times), default=0)
+        submitted = min((completion.submitted for completion in self.completions), default=self.measurement.started)
+        return [submitted, *(max(one[step] for one in times if step < len(one)) for step in range(steps))]
+
     @classmethod
     def from_host(cls, host: Any) -> Generation:
         """Converts a generation of the bindings."""

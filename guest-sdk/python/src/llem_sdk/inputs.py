@@ -14,6 +14,8 @@ from .error import Error, ErrorCode
 
 T = TypeVar("T", str, int, float, bool)
 
+Number = TypeVar("Number", int, float)
+
 _KINDS = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
 
@@ -42,6 +44,25 @@ def parameter(name: str, kind: type[Any] | None = None) -> Any:
     if converted is None:
         raise Error.invalid_argument(f"parameter '{name}' is {value!r}, which is not {_KINDS[kind]}")
     return converted
+
+
+def parameter_within(name: str, kind: type[Number], minimum: Number, maximum: Number | None = None) -> Number:
+    """Returns the value of a declared parameter that is a number from `minimum` to `maximum`, both included.
+
+        batch_size = parameter_within("batch-size", int, 1)
+
+    `None` means that there is no maximum. Fails like `parameter`, and with `INVALID_ARGUMENT` if the number is out of
+    the range.
+    """
+    return within(name, parameter(name, kind), minimum, maximum)
+
+
+def within(name: str, value: Number, minimum: Number, maximum: Number | None) -> Number:
+    """Returns the value if it is from `minimum` to `maximum`. Otherwise fails with a sentence that names the range."""
+    if value >= minimum and (maximum is None or value <= maximum):
+        return value
+    wanted = f"{minimum} or more" if maximum is None else f"a number from {minimum} to {maximum}"
+    raise Error.invalid_argument(f"{name} is {value}: set it to {wanted} with -p {name}=NUMBER")
 
 
 def sizes(name: str) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from . import reading as readings
 from ._utilisation import mfu
 from .quantity import Quantity, Reading, Unavailable, reading_from_host
 
@@ -196,6 +197,34 @@ class Measurement:
         """Returns the course of the temperature of each device that reports it, in Cel."""
         return (course for course in self.courses if course.reading == "temperature")
 
+    def energy_of(self, device: str, domain: str = "") -> Reading:
+        """Returns the part of `energy_total` that some devices used, in J.
+
+        `device` is an id (`cuda:0`) or a kind (`cpu`, `cuda`). `domain` is a power domain (`package-0`), or what
+        several are called before their number (`package`, `dram`). Without it all domains of the devices count. The
+        energy is unavailable if `energy_total` has no such domain, or if one of them was not measured.
+        """
+        covered = {(one.device, one.domain) for one in self.energy_covers}
+        found = (
+            one.energy
+            for one in self.energy
+            if (one.device, one.domain) in covered
+            and is_of(one.device, device, ":")
+            and (not domain or is_of(one.domain, domain, "-"))
+        )
+        return readings.total(found, f"no energy of {f'{device} {domain}'.strip()} is part of the total")
+
+    def memory_peak(self, kind: str, device: str = "") -> Reading:
+        """Returns the peak memory use of a kind in By, summed over devices.
+
+        `kind` is `process-resident`, `process-device` or `device` (see `MemoryPeak`). `device` is an id or a kind of
+        device, as in `energy_of`; without it all devices count.
+        """
+        found = (
+            one.peak for one in self.memory_peaks if one.kind == kind and (not device or is_of(one.device, device, ":"))
+        )
+        return readings.total(found, f"no memory of the kind {f'{kind} {device}'.strip()} was read")
+
     def prefill_mfu(self, peak: Quantity, ranks: int) -> Quantity | None:
         """Returns the MFU of prefill: the share of the peak rate that steps with prompts only reached.
 
@@ -267,3 +296,8 @@ class Measurement:
             throttled=tuple(Throttling(one.device, tuple(one.reasons)) for one in host.throttled()),
             memory_peaks=tuple(MemoryPeak(one.device, one.kind, reading(one.peak)) for one in host.memory_peaks()),
         )
+
+
+def is_of(name: str, group: str, separator: str) -> bool:
+    """Returns whether a name is this one, or this one followed by a separator and a number."""
+    return name == group or name.startswith(group + separator)

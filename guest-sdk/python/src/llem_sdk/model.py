@@ -14,7 +14,8 @@ from .completion import Generation, ScoreRequest, Scoring
 from .error import Error, ErrorCode
 from .load_options import LoadOptions, Parallelism
 from .model_info import ModelInfo
-from .request import Chat, Message, Request
+from .random import Random
+from .request import Chat, Message, Request, TokensPrompt
 from .tokenizer import Tokenizer
 from .wait import NS
 
@@ -65,6 +66,23 @@ class Model:
         if tokenizer is None:
             raise Error(ErrorCode.UNSUPPORTED, "the model has no tokenizer")
         return Tokenizer(tokenizer)
+
+    def ordinary_tokens(self) -> list[int]:
+        """Returns the tokens that stand for text: those of the tokenizer, without special ones, that the model has.
+
+        Of a model without a tokenizer they are all tokens.
+        """
+        info = self.info()
+        if not info.has_tokenizer:
+            return list(range(info.vocab_size))
+        tokenizer = self.tokenizer()
+        special = {token.id for token in tokenizer.special_tokens()}
+        return [token for token in range(min(info.vocab_size, tokenizer.vocab_size())) if token not in special]
+
+    def random_prompts(self, random: Random, lengths: Iterable[int]) -> list[TokensPrompt]:
+        """Draws a prompt of random ordinary tokens for each length. Each of them has the same probability."""
+        tokens = self.ordinary_tokens()
+        return [TokensPrompt(tuple(random.pick(length, tokens))) for length in lengths]
 
     def tokenize(self, text: str) -> list[int]:
         """Encodes text as tokens, with the special tokens that the tokenizer adds."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import MutableSequence, Sequence
+from typing import Any, TypeVar
 
-from . import _host
+from . import _host, _shuffle
 from ._host import call
+
+Item = TypeVar("Item")
 
 
 class Random:
@@ -42,3 +45,21 @@ class Random:
         """Returns `count` token ids below `vocabulary`, each with the same probability."""
         tokens: list[int] = call(self._random.tokens, count, vocabulary)
         return tokens
+
+    def pick(self, count: int, items: Sequence[Item]) -> list[Item]:
+        """Returns `count` of the items, each drawn from all of them with the same probability.
+
+        Fails with `INVALID_ARGUMENT` if there are no items.
+        """
+        return _shuffle.pick(count, items, iter(self.many_f64(count)).__next__)
+
+    def sample(self, count: int, population: int) -> list[int]:
+        """Returns `count` different whole numbers below `population`, in random order: drawn without replacement.
+
+        Fails with `INVALID_ARGUMENT` if `population` is smaller than `count`.
+        """
+        return _shuffle.sample(count, population, iter(self.many_f64(count)).__next__)
+
+    def shuffle(self, items: MutableSequence[Any]) -> None:
+        """Puts the items into random order. Each order has the same probability."""
+        _shuffle.shuffle(items, self.next_f64)

@@ -15,9 +15,12 @@ __all__ = [
     "mean",
     "median",
     "percentile",
+    "population_standard_deviation",
     "standard_deviation",
     "standard_error",
     "t_quantile",
+    "weighted_mean",
+    "weighted_percentile",
 ]
 
 
@@ -44,6 +47,20 @@ def standard_deviation(values: Sequence[float]) -> float | None:
     if average is None or len(values) < 2:
         return None
     return math.sqrt(_sum([(value - average) ** 2 for value in values]) / (len(values) - 1))
+
+
+def population_standard_deviation(values: Sequence[float]) -> float | None:
+    """Returns the population standard deviation (divisor n, numpy's default), or `None` if there are no values.
+
+    It describes the values themselves. The spread of what they were drawn from is `standard_deviation`.
+
+    >>> population_standard_deviation([2.0, 4.0])
+    1.0
+    """
+    average = mean(values)
+    if average is None:
+        return None
+    return math.sqrt(_sum([(value - average) ** 2 for value in values]) / len(values))
 
 
 def standard_error(values: Sequence[float]) -> float | None:
@@ -90,6 +107,44 @@ def percentile(values: Sequence[float], p: float) -> float | None:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
+def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    """Returns the mean of values that count by their weights (numpy's `average`).
+
+    Returns `None` if there are not as many weights as values, if a weight is negative or not finite, or if the weights
+    add up to zero.
+
+    >>> weighted_mean([1.0, 4.0], [2.0, 1.0])
+    2.0
+    """
+    if not _are_weights(weights, len(values)):
+        return None
+    return _sum([value * weight for value, weight in zip(values, weights, strict=True)]) / _sum(weights)
+
+
+def weighted_percentile(values: Sequence[float], weights: Sequence[float], p: float) -> float | None:
+    """Returns the smallest value such that the values up to it have `p` percent of the weight or more.
+
+    This is numpy's `percentile` with `weights` and `method="inverted_cdf"`. The result is always one of the values.
+    Values of weight zero are left out. Returns `None` if there are not as many weights as values, if a weight is
+    negative or not finite, if the weights add up to zero, or if `p` is not between 0 and 100.
+
+    >>> weighted_percentile([1.0, 2.0, 3.0], [8.0, 1.0, 1.0], 90.0)
+    2.0
+    """
+    if not 0.0 <= p <= 100.0 or not _are_weights(weights, len(values)):
+        return None
+    if any(math.isnan(value) for value in values):
+        return math.nan
+    ordered = sorted((value, weight) for value, weight in zip(values, weights, strict=True) if weight > 0.0)
+    total = _sum([weight for _, weight in ordered])
+    share, reached = p / 100.0, 0.0
+    for value, weight in ordered:
+        reached += weight
+        if reached / total >= share:
+            return value
+    return ordered[-1][0]
+
+
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
     """Returns the mean of repeated, independent values with its confidence interval by Student's t distribution.
 
@@ -104,6 +159,11 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval | No
         return None
     half = quantile * error
     return Interval(average, average - half, average + half)
+
+
+def _are_weights(weights: Sequence[float], count: int) -> bool:
+    """Returns whether these are weights of `count` values, with a sum above zero."""
+    return len(weights) == count and all(0.0 <= weight < math.inf for weight in weights) and _sum(weights) > 0.0
 
 
 def _sum(values: Sequence[float]) -> float:

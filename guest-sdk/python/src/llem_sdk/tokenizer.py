@@ -60,6 +60,11 @@ class Tokenizer:
         count: int = self._host.added_tokens()
         return count
 
+    def adds_bos(self) -> bool:
+        """Returns whether encoding puts the token that begins a text before it."""
+        bos = self.bos()
+        return bos is not None and self.encode("")[:1] == [bos]
+
     def special_tokens(self) -> list[SpecialToken]:
         """Returns all special tokens: first the named ones in their order, then the others by id."""
         return [SpecialToken(one.id, one.text, one.is_named) for one in self._host.special_tokens()]

@@ -14,7 +14,7 @@ pub(super) fn gap(rate: f64, burstiness: f64, uniform: &mut dyn UniformSource) -
 
 /// Draws from the exponential distribution of mean 1 by inverting its distribution function. The logarithm is finite
 /// because uniform numbers are below 1.
-fn exponential(uniform: &mut dyn UniformSource) -> f64 {
+pub(crate) fn exponential(uniform: &mut dyn UniformSource) -> f64 {
     -(-uniform.next_uniform()).ln_1p()
 }
 
@@ -41,7 +41,7 @@ fn gamma(shape: f64, uniform: &mut dyn UniformSource) -> f64 {
 }
 
 /// Draws from the standard normal distribution (Box and Muller, Annals of Mathematical Statistics 29(2), 1958).
-fn normal(uniform: &mut dyn UniformSource) -> f64 {
+pub(crate) fn normal(uniform: &mut dyn UniformSource) -> f64 {
     let radius = (2.0 * exponential(uniform)).sqrt();
     radius * (std::f64::consts::TAU * uniform.next_uniform()).cos()
 }

@@ -18,6 +18,7 @@ mod gaps;
 pub use arrival_times::ArrivalTimes;
 #[cfg(test)]
 pub(crate) use arrival_times::in_nanoseconds;
+pub(crate) use gaps::{exponential, normal};
 
 use crate::{
     Error, Result, batch::BatchOptions, inputs::rows, model_info::ModelInfo,

@@ -6,9 +6,11 @@
 
 mod interval;
 mod students_t;
+mod weighted;
 
 pub use interval::{Interval, interval};
 pub use students_t::t_quantile;
+pub use weighted::{weighted_mean, weighted_percentile};
 
 /// Returns the arithmetic mean, in the unit of the values. Returns `None` if there are no values.
 ///
@@ -35,6 +37,22 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
     Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Returns the population standard deviation (divided by n, numpy's default), in the unit of the values. It describes the
+/// values themselves, and [`standard_deviation`] the spread of what they were drawn from. Returns `None` if there are no
+/// values.
+///
+/// ```
+/// use llem_sdk::statistics::population_standard_deviation;
+///
+/// assert_eq!(population_standard_deviation(&[2.0, 4.0]), Some(1.0));
+/// assert_eq!(population_standard_deviation(&[9.0]), Some(0.0));
+/// ```
+pub fn population_standard_deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    Some((squares / values.len() as f64).sqrt())
 }
 
 /// Returns the standard deviation of the mean: the sample standard deviation divided by sqrt(n) (GUM 4.2.3), in the unit

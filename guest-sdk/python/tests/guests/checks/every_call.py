@@ -12,6 +12,7 @@ from llem_sdk import (
     Chat,
     Error,
     ErrorCode,
+    Lengths,
     Level,
     LoadOptions,
     Message,
@@ -39,6 +40,7 @@ from llem_sdk import (
     joules_per_run,
     meter,
     parameter,
+    parameter_within,
     report,
     rows_if_granted,
     sizes,
@@ -69,6 +71,8 @@ def read_inputs() -> None:
     assert sizes("words") == [1, 2, 3]
     fails(ErrorCode.NOT_FOUND, lambda: parameter("another"))
     fails(ErrorCode.INVALID_ARGUMENT, lambda: parameter("real", int))
+    assert parameter_within("whole", int, 1, 3) == 3
+    fails(ErrorCode.INVALID_ARGUMENT, lambda: parameter_within("real", float, 3.0))
     assert inputs.seed() == 5
     assert rows_if_granted("absent") is None
     fails(ErrorCode.NOT_GRANTED, lambda: inputs.rows("absent"))
@@ -88,6 +92,13 @@ def read_inputs() -> None:
     assert [one.next_u64(), one.next_u64()] == other.many_u64(2)
     assert all(token < 10 for token in one.tokens(20, 10))
     fails(ErrorCode.INVALID_ARGUMENT, lambda: one.tokens(1, 0))
+    assert sorted(one.sample(5, 5)) == [0, 1, 2, 3, 4]
+    order = list(range(20))
+    one.shuffle(order)
+    assert order != sorted(order) == list(range(20))
+    assert set(one.pick(50, "ab")) == {"a", "b"}
+    assert all(2 <= length <= 12 for length in Lengths.normal(8.0, 4.0).within(2, 12).draw(20, one.next_f64))
+    fails(ErrorCode.INVALID_ARGUMENT, lambda: one.sample(2, 1))
 
 
 def read_machine() -> None:
@@ -143,8 +154,14 @@ def use_model(model: Model) -> None:
         log_probabilities=2,
     )
     assert Request.from_host(request.to_host()) == request
+    special = [token.id for token in tokenizer.special_tokens()]
+    assert sorted(model.ordinary_tokens() + special) == list(range(tokenizer.vocab_size()))
+    assert not tokenizer.adds_bos() or tokenizer.added_tokens() > 0
+    assert [len(prompt.tokens) for prompt in model.random_prompts(Random("prompts"), [3, 5])] == [3, 5]
     generation = model.generate(request)
     right(generation, llem_sdk.Generation)
+    right(generation.measurement.energy_of("cpu"), Quantity | llem_sdk.Unavailable)
+    assert generation.step_times() == sorted(generation.step_times())
     assert [one.sequence for one in generation.completions] == [0, 1, 2]
     assert all(len(one.log_probabilities) == len(one.tokens) for one in generation.completions)
     assert model.generate(request).completions[0].tokens == generation.completions[0].tokens
