@@ -54,6 +54,10 @@ struct Tally {
     /// The uncertainty of the sum from moments between its first and last, in joules.
     inner: f64,
     first: f64,
+    /// The energy until the sum's first moment, in joules.
+    began: f64,
+    /// The largest share of a step.
+    largest_share: f64,
     last: Option<StepEnd>,
 }
 
@@ -63,6 +67,7 @@ struct Tally {
 struct StepEnd {
     share: f64,
     at: Instant,
+    joules: f64,
     uncertainty: f64,
 }
 
@@ -71,19 +76,25 @@ impl Tally {
         self.joules += share * (to.1.value - from.1.value);
         let starts = share * from.1.uncertainty;
         match self.last {
-            None => self.first = starts,
+            None => (self.first, self.began) = (starts, from.1.value),
             Some(edge) => {
                 let ended = edge.share * edge.uncertainty;
                 let follows = from.0.saturating_duration_since(edge.at) < NEAR;
                 self.inner += if follows { (ended - starts).abs() } else { ended + starts };
             }
         }
-        self.last = Some(StepEnd { share, at: to.0, uncertainty: to.1.uncertainty });
+        self.largest_share = self.largest_share.max(share);
+        let UncertainValue { value: joules, uncertainty } = to.1;
+        self.last = Some(StepEnd { share, at: to.0, joules, uncertainty });
     }
 
+    /// Returns the variance of the sum, J². However many moments lie within it, the sum is at least 0 and at most the
+    /// largest share of all energy from its first moment to its last (GUM 4.3.7).
     fn variance(&self) -> f64 {
-        let last = self.last.map_or(0.0, |edge| edge.share * edge.uncertainty);
-        self.first.powi(2) + self.inner.powi(2) + last.powi(2)
+        let Some(edge) = self.last else { return 0.0 };
+        let anything = self.largest_share * (edge.joules - self.began) / 12f64.sqrt();
+        let (last, inner) = (edge.share * edge.uncertainty, self.inner.min(anything));
+        self.first.powi(2) + inner.powi(2) + last.powi(2)
     }
 }
 
@@ -315,4 +326,40 @@ pub(crate) fn share_out(
 fn shared_source(source: Source) -> Source {
     let energy = Quantity::exact(0.0, "J", source);
     energy.times(&Quantity::exact(1.0, "1", Source::Derived), "J").source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sum over steps of 1 s and 2 J, each after a pause, where the energy until each moment is uncertain by `uncertainty`.
+    fn tally(steps: u64, uncertainty: f64) -> Tally {
+        let began = Instant::now();
+        let mut tally = Tally::default();
+        for step in 0..steps {
+            let at = |seconds: u64| {
+                let value = 2.0 * seconds as f64;
+                (began + Duration::from_secs(seconds), UncertainValue { value, uncertainty })
+            };
+            tally.add(1.0, at(2 * step), at(2 * step + 1));
+        }
+        tally
+    }
+
+    #[test]
+    fn a_sum_over_many_steps_is_no_more_uncertain_than_all_energy_between_its_ends() {
+        for (steps, uncertainty) in [(500, 300.0), (5, 300.0), (500, 0.0)] {
+            let told = tally(steps, uncertainty).variance().sqrt();
+            let all = 2.0 * (2 * steps - 1) as f64;
+            let at_most = uncertainty.hypot(uncertainty).hypot(all / 12f64.sqrt());
+            assert!(told <= at_most, "{steps} steps: {told} J");
+        }
+    }
+
+    #[test]
+    fn uncertainties_of_few_steps_add_up_linearly() {
+        // Two ends, and two moments between.
+        let told = tally(2, 0.1).variance().sqrt();
+        assert!((told - 0.1f64.hypot(0.1).hypot(0.2)).abs() < 1e-12, "{told}");
+    }
 }
