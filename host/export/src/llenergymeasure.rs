@@ -93,7 +93,7 @@ fn result(run: &ExportedRun) -> Result<Value, Error> {
         "flops_per_second": (flops > 0.0).then(|| flops / seconds),
         "energy_adjusted_j": adjusted,
         "energy_per_device_j": devices,
-        "energy_breakdown": energy_breakdown(run, energy.value, adjusted),
+        "energy_breakdown": energy_breakdown(run, energy.value, adjusted, seconds),
         "multi_gpu": devices.as_ref().filter(|devices| devices.len() > 1).map(|devices| {
             let total: f64 = devices.iter().sum();
             json!({
@@ -148,7 +148,8 @@ fn model_name(run: &ExportedRun) -> String {
     if run.is_simulated() { format!("simulated: {names}") } else { names }
 }
 
-fn energy_breakdown(run: &ExportedRun, raw: f64, adjusted: Option<f64>) -> Value {
+/// Returns `energy_breakdown` of these joules over `seconds`.
+fn energy_breakdown(run: &ExportedRun, raw: f64, adjusted: Option<f64>, seconds: f64) -> Value {
     let baseline = run.record().baselines.last().filter(|_| adjusted.is_some());
     let method = match baseline {
         Some(baseline) if baseline.from_earlier_run => "cached",
@@ -158,7 +159,7 @@ fn energy_breakdown(run: &ExportedRun, raw: f64, adjusted: Option<f64>) -> Value
     json!({
         "raw_j": raw,
         "adjusted_j": adjusted,
-        "baseline_power_w": null,
+        "baseline_power_w": adjusted.map(|adjusted| (raw - adjusted) / seconds),
         "baseline_method": method,
         "baseline_timestamp": baseline.map(|baseline| &baseline.measured_at),
         "baseline_cache_age_sec": null,
@@ -192,7 +193,8 @@ fn notes(run: &ExportedRun, measured: &Measured, energy: &Quantity) -> String {
 }
 
 /// Returns `latency_stats`: of all sequences outside of load, baseline and warm-up. The ITL is trimmed as LLenergyMeasure does
-/// it: without the first and last gap of each sequence, and without sequences of fewer than three gaps.
+/// it: of at least three times, which begin with the submission, the first and the last interval are left out. The first is
+/// the TTFT, so all gaps between tokens but the last remain.
 fn latency(run: &ExportedRun) -> Option<Value> {
     let (mut ttft, mut trimmed, mut full) = (Vec::new(), Vec::new(), Vec::new());
     for sequence in run.journal.sequences.iter().filter(|of| !is_preparation(&of.phase)) {
@@ -201,9 +203,7 @@ fn latency(run: &ExportedRun) -> Option<Value> {
         ttft.push(ms(sequence.submitted_ns, first));
         let gaps: Vec<f64> =
             sequence.token_ns.windows(2).map(|pair| ms(pair[0], pair[1])).collect();
-        if let [_, inner @ .., _] = &gaps[..]
-            && !inner.is_empty()
-        {
+        if let [inner @ .., _] = &gaps[..] {
             trimmed.extend(inner);
         }
         full.extend(gaps);

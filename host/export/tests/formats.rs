@@ -199,14 +199,16 @@ fn llenergymeasure_gets_the_measured_windows_and_is_refused_a_run_without_energy
         serde_json::from_slice(&fs::read(run.join("result.json")).expect("written")).expect("JSON");
     assert_eq!(result["output_tokens"], 36);
     assert_eq!(result["input_tokens"], 2 * (127 + 511 + 2047));
-    // 5 ms from token to token; the first and last of five gaps are left out of each of six sequences.
-    assert_eq!(result["latency_stats"]["itl_samples"], 18);
+    // 5 ms from token to token; the last of five gaps is left out of each of six sequences.
+    assert_eq!(result["latency_stats"]["itl_samples"], 24);
     assert!((result["latency_stats"]["itl_mean_ms"].as_f64().expect("a time") - 5.0).abs() < 1e-6);
     // 50 W at rest.
     let [raw, adjusted, seconds] =
         ["total_energy_j", "energy_adjusted_j", "total_inference_time_sec"]
             .map(|field| result[field].as_f64().expect("a number"));
     assert!((raw - adjusted - 50.0 * seconds).abs() < 1e-9, "{result}");
+    let at_rest = result["energy_breakdown"]["baseline_power_w"].as_f64().expect("a power");
+    assert!((at_rest - 50.0).abs() < 1e-9, "{result}");
     assert!(result["model_name"].as_str().expect("a name").starts_with("simulated: "));
     assert!(result["reproducibility_notes"].as_str().expect("notes").contains("SIMULATED"));
     let refused =

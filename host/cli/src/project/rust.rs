@@ -49,8 +49,8 @@ impl RustTools {
         };
         let tools = [find("cargo")?, find("rustc")?];
         let mut folders = Vec::new();
-        for path in paths(&table) {
-            folders.push(sources::digest_folder(&project.folder.join(path), &["rs", "toml"])?);
+        for path in paths(&table, &project.folder) {
+            folders.push(sources::digest_folder(&path, &["rs", "toml"])?);
         }
         let has_own_sdk = dependencies(&table)
             .any(|(name, of)| name == "llem-sdk" && of.as_table().is_some_and(is_elsewhere));
@@ -191,9 +191,30 @@ fn is_elsewhere(of: &Table) -> bool {
     ["path", "git", "workspace"].iter().any(|key| of.contains_key(*key))
 }
 
-/// The folders of a package's dependencies.
-fn paths(manifest: &Table) -> impl Iterator<Item = &str> {
-    dependencies(manifest).filter_map(|(_, of)| of.as_table()?.get("path")?.as_str())
+/// The folders of the dependencies of a package in `folder`, also of those that its workspace gives it.
+fn paths(manifest: &Table, folder: &Path) -> Vec<PathBuf> {
+    let path = |of: &Value| Some(of.as_table()?.get("path")?.as_str()?.to_owned());
+    let of_workspace = |name: &str| {
+        let (root, table) = workspace(folder)?;
+        let shared = table.get("workspace")?.get("dependencies")?.get(name)?;
+        Some(root.join(path(shared)?))
+    };
+    let found = dependencies(manifest).filter_map(|(name, of)| {
+        if of.as_table()?.contains_key("workspace") {
+            return of_workspace(name);
+        }
+        Some(folder.join(path(of)?))
+    });
+    found.collect()
+}
+
+/// The folder and the manifest of the workspace around a package.
+fn workspace(folder: &Path) -> Option<(&Path, Table)> {
+    folder.ancestors().find_map(|folder| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let table: Table = toml::from_str(&text).ok()?;
+        table.contains_key("workspace").then_some((folder, table))
+    })
 }
 
 #[cfg(test)]
@@ -212,6 +233,17 @@ mod tests {
     fn a_dependency_by_path_is_a_source() {
         let text = "[dependencies]\nllem-sdk = { path = \"../sdk\" }\nserde = \"1\"\n";
         let table: Table = toml::from_str(text).expect("TOML");
-        assert_eq!(paths(&table).collect::<Vec<_>>(), ["../sdk"]);
+        assert_eq!(paths(&table, Path::new("/p")), [Path::new("/p/../sdk")]);
+    }
+
+    #[test]
+    fn a_dependency_that_the_workspace_gives_by_path_is_a_source() {
+        let root = tempfile::tempdir().expect("a folder");
+        let manifest = "[workspace]\ndependencies.llem-sdk = { path = \"sdk\" }\n";
+        fs::write(root.path().join("Cargo.toml"), manifest).expect("written");
+        let package = "[dependencies]\nllem-sdk = { workspace = true }\n";
+        let table: Table = toml::from_str(package).expect("TOML");
+        let folder = root.path().join("experiments/one");
+        assert_eq!(paths(&table, &folder), [root.path().join("sdk")]);
     }
 }
