@@ -47,6 +47,7 @@ mod interruption;
 mod live_view;
 mod memory;
 mod metrics_page;
+mod migrating;
 mod open_batches;
 mod overflow;
 mod pages;

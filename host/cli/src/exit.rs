@@ -28,7 +28,7 @@ fn code(error: &anyhow::Error) -> u8 {
             ErrorKind::Bug | ErrorKind::Limit | ErrorKind::Failed => FAILED,
         };
     }
-    if error.is::<ReplayError>() {
+    if error.is::<ReplayError>() || error.is::<llem_migrate::Error>() {
         return INPUT;
     }
     if let Some(error) = error.downcast_ref::<ProjectError>() {

@@ -13,6 +13,7 @@ mod given_component;
 mod grant_args;
 mod inspect;
 mod limit_args;
+mod migrate;
 mod new;
 mod number_args;
 mod output;
@@ -91,6 +92,10 @@ pub(crate) enum CliCommand {
     Verify(verify::VerifyArgs),
     /// Write runs in the format of MLflow, Weights & Biases, CodeCarbon or LLenergyMeasure
     Export(export::ExportArgs),
+    /// Print the command of llem for a command of vLLM, llama-bench, lm-eval, guidellm and other tools
+    ///
+    /// The exit code is 2 if the tool would not take the command either.
+    Migrate(migrate::MigrateArgs),
     /// Show a run of another process while it goes on, from its journal
     Watch(watch::WatchArgs),
     /// Print the JSON Schema of run.json, or of a line of events.jsonl
@@ -123,6 +128,7 @@ impl CliCommand {
             Self::Bundle(args) => args.run(),
             Self::Verify(args) => args.run(),
             Self::Export(args) => args.run(),
+            Self::Migrate(args) => args.run(),
             Self::Watch(args) => args.run(),
             Self::Schema(args) => args.run(),
         }
