@@ -24,6 +24,11 @@ fn the_shipped_lora_overhead_is_its_source() {
 }
 
 #[test]
+fn the_shipped_mlperf_loadgen_is_its_source() {
+    check_bytes("scripts/mlperf-loadgen");
+}
+
+#[test]
 fn the_shipped_parallel_grid_is_its_source() {
     let small = ["rounds=1", "passes=2", "new-tokens=3", "prompt-tokens=9", "batch=1,3"];
     let settings = [&["--max-ranks", "2"][..], &small.map(|setting| ["-p", setting]).concat()];
