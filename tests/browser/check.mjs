@@ -199,7 +199,7 @@ async function expectNoneWider(page, mode) {
 }
 
 async function picture(page, name) {
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, timeout: 120000 });
 }
 
 // Paper has everything unfolded and each chart drawn, although nobody scrolled to them.
