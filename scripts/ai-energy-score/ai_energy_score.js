@@ -12,6 +12,7 @@ import {
   known,
   meter,
   parameter,
+  parameterWithin,
   report,
 } from "@llem/sdk";
 
@@ -47,8 +48,8 @@ function run() {
   const scores = parseScores(parameter("scores", String));
   if (protocols[protocol] === undefined) throw LlemError.invalidArgument(`protocol is '${protocol}': set it to v1 or v2`);
   if (scores === undefined) throw LlemError.invalidArgument("scores: give numbers above 0, separated by commas");
-  const prompts = texts(count("num-samples", 1));
-  const runs = count("runs", 1);
+  const prompts = texts(parameterWithin("num-samples", 1));
+  const runs = parameterWithin("runs", 1);
   using window = Window.open("load_model");
   using model = Model.loadGranted();
   const loaded = energiesOf(window.close());
@@ -60,9 +61,9 @@ function run() {
 /** Runs version 1. Returns the mean energies of its phases, and the queries of a run. */
 function runEnergyStar(model, prompts, runs, loaded) {
   const options = {
-    maxNewTokens: count("max-new-tokens", 0) || 100,
-    batchSize: count("batch-size", 1),
-    warmupRuns: count("warmup-runs", 0),
+    maxNewTokens: parameterWithin("max-new-tokens", 0) || 100,
+    batchSize: parameterWithin("batch-size", 1),
+    warmupRuns: parameterWithin("warmup-runs", 0),
     loaded,
   };
   if (model.info().contextLength <= options.maxNewTokens) {
@@ -81,7 +82,7 @@ function runEnergyStar(model, prompts, runs, loaded) {
 function runSinglePrompts(model, prompts, runs) {
   const reasoning = chatArguments();
   const options = {
-    maxNewTokens: count("max-new-tokens", 0) || (isReasoning(reasoning) ? 8192 : 10),
+    maxNewTokens: parameterWithin("max-new-tokens", 0) || (isReasoning(reasoning) ? 8192 : 10),
     chatArguments: reasoning,
     isChat: parameter("chat-template", Boolean) && hasChatTemplate(model),
   };
@@ -205,11 +206,4 @@ function addSpeeds(summaries) {
     const name = field === "avg_latency_seconds" ? "avg_total_time" : field;
     if (values.length > 0) report.addMetric(Quantity.mean(values, unit).intoMetric(name));
   }
-}
-
-/** Reads a parameter that is a whole number, and at least `least`. */
-function count(name, least) {
-  const value = parameter(name, Number);
-  if (value < least) throw LlemError.invalidArgument(`${name} is ${value}: set it to ${least} or more`);
-  return value;
 }

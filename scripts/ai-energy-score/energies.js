@@ -1,6 +1,6 @@
 /** Energies in Wh, apart for GPUs, CPU and memory. The score is about the GPUs. */
 
-import { Quantity, Unavailable, known } from "@llem/sdk";
+import { Unavailable, reading } from "@llem/sdk";
 
 const JOULES_PER_WH = 3600;
 
@@ -27,34 +27,28 @@ export function energiesOf(measurement) {
 
 /** Subtracts energies part by part. A part that is missing in one of them is missing. */
 export function minus(one, other) {
-  return eachPart((part) => {
-    const [from, less] = [known(one[part]), known(other[part])];
-    return from && less ? from.minus(less) : from ? other[part] : one[part];
-  });
+  return eachPart((part) => reading.minus(one[part], other[part]));
 }
 
 /** Adds energies part by part. A part that is missing in one of them is missing. */
 export function plus(one, other) {
-  return eachPart((part) => addReadings(one[part], other[part]));
+  return eachPart((part) => reading.plus(one[part], other[part]));
 }
 
 /** Returns the mean of repeated energies, part by part. */
 export function meanOf(all) {
-  return eachPart((part) => {
-    const readings = all.map((one) => one[part]);
-    return readings.find((reading) => !known(reading)) ?? Quantity.meanOf(readings);
-  });
+  return eachPart((part) => reading.mean(all.map((one) => one[part]), "nothing was run"));
 }
 
 /** Scales a reading to 1,000 queries. */
-export function perThousand(reading, queries) {
-  return known(reading)?.per(queries / 1000, WH) ?? reading;
+export function perThousand(energy, queries) {
+  return reading.per(energy, queries / 1000, WH);
 }
 
 /** Returns the value of a reading, or null if it is missing. `factor` converts the unit. */
-export function valueOf(reading, factor = 1) {
-  const quantity = known(reading);
-  return quantity ? quantity.value * factor : null;
+export function valueOf(energy, factor = 1) {
+  const value = reading.value(energy);
+  return value === undefined ? null : value * factor;
 }
 
 /** Returns energies as optimum-benchmark's report has them, in kWh. */
@@ -62,18 +56,12 @@ export function inReport(energies) {
   return { unit: "kWh", ...Object.fromEntries(PARTS.map((part) => [part, valueOf(energies[part], 1e-3)])) };
 }
 
-function eachPart(reading) {
-  return Object.fromEntries(PARTS.map((part) => [part, reading(part)]));
+function eachPart(make) {
+  return Object.fromEntries(PARTS.map((part) => [part, make(part)]));
 }
 
 function sum(energies, otherwise) {
-  const readings = energies.map(({ energy }) => energy);
-  return inWh(readings.length > 0 ? readings.reduce(addReadings) : new Unavailable(otherwise));
-}
-
-function addReadings(one, other) {
-  const [first, second] = [known(one), known(other)];
-  return first && second ? first.plus(second) : first ? other : one;
+  return inWh(reading.total(energies.map(({ energy }) => energy), otherwise));
 }
 
 /** Returns why a reading is missing, or `undefined` if it is not. */
@@ -82,5 +70,5 @@ function reasonOf(reading) {
 }
 
 function inWh(joules) {
-  return known(joules)?.per(JOULES_PER_WH, WH) ?? joules;
+  return reading.per(joules, JOULES_PER_WH, WH);
 }

@@ -15,6 +15,7 @@ import {
   experiment,
   flops,
   parameter,
+  parameterWithin,
   report,
 } from "@llem/sdk";
 
@@ -47,16 +48,17 @@ function about(): About {
 
 function run(): void {
   const sizes: Sizes = {
-    batch: count("batch-size", 1),
-    prompt: count("seq-len", 1),
-    newTokens: count("new-tokens", 1),
+    batch: parameterWithin("batch-size", 1),
+    prompt: parameterWithin("seq-len", 1),
+    newTokens: parameterWithin("new-tokens", 1),
     allLogits: choice("logits", ["all", "last"]) === "all",
   };
   const how: Implementation = {
     attention: choice("attn-implementation", ["sdpa", "eager"]),
     experts: choice("experts-implementation", ["grouped_mm", "eager"]),
   };
-  const [warmUp, repetitions, threads] = [count("warm-up", 0), count("repetitions", 0), count("threads", 0)];
+  const [warmUp, repetitions] = [parameterWithin("warm-up", 0), parameterWithin("repetitions", 0)];
+  const threads = parameterWithin("threads", 0);
   using model = Model.load(threads > 0 ? { threads } : {});
   const info = model.info();
   const counted = countModules(model, info);
@@ -247,7 +249,7 @@ function writeText(
     "-------------------------- DeepSpeed Flops Profiler: the counts, by llem --------------------------",
     summaryText({ ...summary, latency, modelParallelSize: tensor * pipeline }),
     "\n----------------------------- Aggregated Profile per GPU -----------------------------",
-    aggregatedProfile(top, count("top-modules", 1), parameter("module-depth", Number)),
+    aggregatedProfile(top, parameterWithin("top-modules", 1), parameter("module-depth", Number)),
     "\n------------------------------ Detailed Profile per GPU ------------------------------",
     "Each module profile is listed after its name in the following order: \nparams, percentage of total params, " +
       "MACs, percentage of total MACs, flops, percentage of total flops\n",
@@ -255,13 +257,6 @@ function writeText(
     "------------------------------------------------------------------------------",
   ];
   report.writeArtifact("flops_profile.txt", `${text.join("\n")}\n`);
-}
-
-/** Reads a parameter that is a whole number, and at least `least`. */
-function count(name: string, least: number): number {
-  const value = parameter(name, Number);
-  if (value < least) throw LlemError.invalidArgument(`${name} is ${value}: set it to ${least} or more`);
-  return value;
 }
 
 /** Reads a parameter that is one of some words. */

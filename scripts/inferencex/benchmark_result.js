@@ -8,16 +8,10 @@
  * The standard deviation is the population's (numpy's `std`), and percentiles are interpolated (numpy's `percentile`).
  */
 
-import { mean, median, percentile } from "@llem/sdk/statistics";
+import { mean, median, percentile, populationStandardDeviation } from "@llem/sdk/statistics";
 
 /** The percentiles that the tool writes by default. */
 const PERCENTILES = [90, 99, 99.9];
-
-/** Returns the standard deviation of the population. Returns `undefined` if there are no values. */
-export function populationDeviation(values) {
-  const average = mean(values);
-  return average === undefined ? undefined : Math.sqrt(mean(values.map((value) => (value - average) ** 2)));
-}
 
 /** Returns the latencies of completions, in s. `tpot` leaves out sequences of one token, as the tool does. */
 export function latenciesOf(completions) {
@@ -40,7 +34,7 @@ export function statisticsOf(latencies) {
       const statistics = [
         [`mean_${name}_ms`, mean(values)],
         [`median_${name}_ms`, median(values)],
-        [`std_${name}_ms`, populationDeviation(values)],
+        [`std_${name}_ms`, populationStandardDeviation(values)],
         ...PERCENTILES.map((p) => [`p${p}_${name}_ms`, percentile(values, p)]),
       ];
       return statistics.map(([key, value]) => [key, value === undefined ? null : value * 1000]);

@@ -5,10 +5,11 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Quantity } from "@llem/sdk";
+import { populationStandardDeviation } from "@llem/sdk/statistics";
 import { run } from "@llem/sdk/testing";
 
 import { crossCheckAccumulator, integratePower, joulesPer } from "./aggregate_power.js";
-import { populationDeviation, statisticsOf } from "./benchmark_result.js";
+import { statisticsOf } from "./benchmark_result.js";
 import { drawLengths, parseSeqLens, rangeOf, seqLenName } from "./grid.js";
 import { aggregatePower, gpusOf, samplesByGpu, telemetryCsv } from "./power_files.js";
 import { paretoFront, processResult } from "./process_result.js";
@@ -48,7 +49,7 @@ test("statistics are numpy's", () => {
   close(statistics.p90_tpot_ms, 3.7);
   close(statistics.p99_tpot_ms, 3.9699999999999998);
   close(statistics["p99.9_tpot_ms"], 3.997);
-  assert.equal(populationDeviation([]), undefined);
+  assert.equal(populationStandardDeviation([]), undefined);
 });
 
 test("throughputs are per GPU, and interactivity is the reciprocal of each statistic", () => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llem_sdk import Course, Measurement, Quantity, Reading, Unavailable
+from llem_sdk import Course, Measurement, Quantity, Reading, Unavailable, reading
 from llem_sdk.wait import NS
 
 ACCELERATOR = "cuda:"
@@ -57,7 +57,7 @@ class WindowEnergy:
         """Returns the fields of Zeus' `Measurement`. An energy that is not known is null."""
 
         def values(by_index: dict[int, Reading]) -> dict[int, float | None]:
-            return {index: value_of(energy) for index, energy in by_index.items()}
+            return {index: reading.value(energy) for index, energy in by_index.items()}
 
         return {
             "time": self.time,
@@ -80,8 +80,3 @@ def of_tokens(energy_per_token: Reading, tokens: float) -> Reading:
     if not energy_per_token:
         return energy_per_token
     return energy_per_token.times(Quantity.exact(tokens, "{token}", energy_per_token.source), "J")
-
-
-def value_of(reading: Reading) -> float | None:
-    """Returns the value of a quantity, or `None` if it is not known."""
-    return reading.value if reading else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from llem_sdk import Completion
-from llem_sdk.statistics import mean, percentile
+from llem_sdk.statistics import mean, percentile, population_standard_deviation
 from llem_sdk.wait import NS
 
 NAMES = ("ttft", "tpot", "itl", "e2el")
@@ -57,14 +56,8 @@ def mean_gap_ms(requests: Iterable[RequestTimes]) -> float | None:
     return None if average is None else average * 1e3
 
 
-def population_deviation(values: Sequence[float]) -> float | None:
-    """Returns the standard deviation with the divisor n, numpy's default, or `None` without values."""
-    average = mean(values)
-    return None if average is None else math.sqrt(sum((value - average) ** 2 for value in values) / len(values))
-
-
 def _statistics(name: str, seconds: Sequence[float]) -> Iterator[tuple[str, float]]:
-    found = {"mean": mean(seconds), "median": percentile(seconds, 50.0), "std": population_deviation(seconds)}
+    found = {"mean": mean(seconds), "median": percentile(seconds, 50.0), "std": population_standard_deviation(seconds)}
     found |= {f"p{p}": percentile(seconds, float(p)) for p in PERCENTILES}
     for statistic, value in found.items():
         if value is not None:

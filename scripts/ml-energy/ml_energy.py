@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 
 import llem_sdk
-from llem_sdk import About, BatchOptions, Error, Model, Phase, parameter, report, seed
+from llem_sdk import About, BatchOptions, Model, Phase, parameter, parameter_within, report, seed
 from result_file import Results
 from steady_state import Load, RequestTracker
 from validation import Expectation, validate
-from workload import add_parameters, arrival_delays, positive, requests_to_host, sample_requests
+from workload import add_parameters, arrival_delays, requests_to_host, sample_requests
 
 
 def about() -> About:
@@ -33,8 +33,8 @@ def about() -> About:
 
 
 def run() -> None:
-    max_num_seqs, concurrency = positive("max-num-seqs"), not_negative("max-concurrency") or None
-    batched_tokens = not_negative("max-num-batched-tokens") or None
+    max_num_seqs, concurrency = parameter_within("max-num-seqs", int, 1), parameter_within("max-concurrency", int, 0) or None
+    batched_tokens = parameter_within("max-num-batched-tokens", int, 0) or None
     model = Model.load_granted()
     samples = sample_requests(model)
     requests, max_output_tokens = requests_to_host(samples)
@@ -53,9 +53,9 @@ def run() -> None:
     setup = {
         "endpoint_type": parameter("endpoint-type", str),
         "seed": seed(),
-        "num_unique_prompts": len(samples) // positive("num-request-repeats"),
+        "num_unique_prompts": len(samples) // parameter_within("num-request-repeats", int, 1),
         "num_prompts": len(samples),
-        "num_request_repeats": positive("num-request-repeats"),
+        "num_request_repeats": parameter_within("num-request-repeats", int, 1),
         "max_num_seqs": max_num_seqs,
         "max_num_batched_tokens": batched_tokens,
         "request_rate": rate,
@@ -99,14 +99,6 @@ def verdict_of(expectation: Expectation) -> str:
     if expectation.passed is None:
         return "not known"
     return "PASS" if expectation.passed else {"error": "ERROR", "warning": "WARN"}[expectation.severity]
-
-
-def not_negative(name: str) -> int:
-    """Reads a parameter that is a whole number from 0."""
-    value = parameter(name, int)
-    if value < 0:
-        raise Error.invalid_argument(f"{name} is {value}: set it to 0 or more with -p {name}=NUMBER")
-    return value
 
 
 llem_sdk.experiment(about, run)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from energies import WindowEnergy, of_tokens, per_token, value_of
+from energies import WindowEnergy, of_tokens, per_token
 from latencies import RequestTimes, latency_metrics, mean_gap_ms
 from llem_sdk import Completion, Metric, Model, Quantity, Reading, Source, Unavailable
-from llem_sdk import facts
+from llem_sdk import facts, reading
 from llem_sdk.statistics import mean
 from llem_sdk.wait import NS
 from steady_state import Served
@@ -100,8 +100,8 @@ class Results:
             "duration": self.entire.time,
             "completed": self.completed,
             "steady_state_duration": self.steady.time,
-            "steady_state_energy": value_of(self.gpu.steady),
-            "steady_state_energy_per_token": value_of(self.gpu.steady_per_token),
+            "steady_state_energy": reading.value(self.gpu.steady),
+            "steady_state_energy_per_token": reading.value(self.gpu.steady_per_token),
             "total_input_tokens": self._input_tokens(),
             "total_output_tokens": sum(self.lengths),
             **self.rates(),
@@ -154,8 +154,8 @@ class Results:
             "itl": times.itl if times else [],
             "success": times is not None,
             "error": "" if times else _failure(outcome),
-            "energy": value_of(of_tokens(self.gpu.steady_per_token, float(length))),
-            "cpu_energy": value_of(of_tokens(self.cpu.steady_per_token, float(length))),
+            "energy": reading.value(of_tokens(self.gpu.steady_per_token, float(length))),
+            "cpu_energy": reading.value(of_tokens(self.cpu.steady_per_token, float(length))),
         }
 
     def _timeline(self) -> dict[str, object]:
@@ -183,7 +183,7 @@ class Results:
         energies = {"steady_state": self.cpu.steady, "steady_state_per_token": self.cpu.steady_per_token}
         energies |= {"entire_benchmark": self.cpu.entire, "entire_benchmark_per_token": self.cpu.entire_per_token}
         return {
-            "cpu_energy": {name: value_of(reading) for name, reading in energies.items()},
+            "cpu_energy": {name: reading.value(energy) for name, energy in energies.items()},
             "cpu_energy_missing": None if self.cpu.steady else self.cpu.steady.reason,
             "gpu_energy_missing": self.no_energy,
             "steady_state_energy_uncertainty": self.gpu.steady.uncertainty if self.gpu.steady else None,

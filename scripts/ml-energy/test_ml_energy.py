@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from energies import WindowEnergy, value_of
+from energies import WindowEnergy
 from latencies import RequestTimes, latency_metrics, mean_gap_ms
-from llem_sdk import Completion, DeviceEnergy, Domain, Measurement, Quantity, Source, testing
+from llem_sdk import Completion, DeviceEnergy, Domain, Measurement, Quantity, Source, reading, testing
 from result_file import Energies
 from steady_state import RequestTracker
 from validation import validate
@@ -166,10 +166,10 @@ def test_energies_are_those_of_the_gpus_that_held_the_model() -> None:
     window = WindowEnergy.of(measurement)
     served = Tokens(steady_tokens=100, generated_tokens=400)
     found = Energies.of(window.gpu, joules(2000.0), served, mean_output=30.0)
-    assert [value_of(one) for one in (found.steady, found.steady_per_token, found.average_per_generation)] == [
+    assert [reading.value(one) for one in (found.steady, found.steady_per_token, found.average_per_generation)] == [
         pytest.approx(value) for value in (1000.0, 10.0, 300.0)
     ]
-    assert value_of(found.entire_per_token) == pytest.approx(5.0)
+    assert reading.value(found.entire_per_token) == pytest.approx(5.0)
     assert window.as_zeus() == {
         "time": 2.0,
         "gpu_energy": {0: 700.0, 1: 300.0},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from llem_sdk import About, Arrivals, Chat, Error, ErrorCode, Message, Model, Random, Request, Sampling, TextPrompt
-from llem_sdk import Tokenizer, TokensPrompt, inputs, parameter
+from llem_sdk import Tokenizer, TokensPrompt, inputs, parameter, parameter_within
 
 LONGEST = 32768
 """The longest prompt and output of `LengthControl`, in tokens."""
@@ -49,7 +49,7 @@ class SampleRequest:
 
 def sample_requests(model: Model) -> list[SampleRequest]:
     """Returns the requests that the parameters ask for."""
-    count, repeats = positive("num-requests"), positive("num-request-repeats")
+    count, repeats = parameter_within("num-requests", int, 1), parameter_within("num-request-repeats", int, 1)
     texts = inputs.texts_if_granted("prompts", "prompt-column")
     if texts is None:
         unique = _of_controlled_lengths(model, count)
@@ -130,14 +130,6 @@ def length_of(cumulative: Sequence[float], uniform: float) -> int:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if cumulative[middle] < uniform else (low, middle)
     return max(1, low)
-
-
-def positive(name: str) -> int:
-    """Reads a parameter that is a whole number above 0."""
-    value = parameter(name, int)
-    if value < 1:
-        raise Error.invalid_argument(f"{name} is {value}: set it to 1 or more with -p {name}=NUMBER")
-    return value
 
 
 def _of_controlled_lengths(model: Model, count: int) -> list[SampleRequest]:

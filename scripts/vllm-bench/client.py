@@ -23,10 +23,11 @@ from llem_sdk import (
     Unavailable,
     Window,
     meter,
+    parameter_within,
     report,
 )
 from llem_sdk.wait import NS, nanoseconds
-from options import caches_prefixes, count
+from options import caches_prefixes
 from serving_metrics import RequestOutput
 from workload import Workload
 
@@ -66,8 +67,8 @@ def open_batch(model: Model, workload: Workload, at_once: int, *, budget: int, c
         raise Error.invalid_argument(
             f"a request has {longest} tokens with its output, and the model's context {context}"
         )
-    rows = count("max-num-batched-tokens", least=0) or budget
-    sequences = min(count("max-num-seqs", least=1), at_once, len(workload.requests))
+    rows = parameter_within("max-num-batched-tokens", int, 0) or budget
+    sequences = min(parameter_within("max-num-seqs", int, 1), at_once, len(workload.requests))
     if rows < sequences:
         raise Error.invalid_argument(f"max-num-batched-tokens is {rows}, below max-num-seqs: raise it")
     options = BatchOptions(

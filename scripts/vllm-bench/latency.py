@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import results
-from llem_sdk import Generation, Model, Phase, Quantity, Random, Request, Sampling, TokensPrompt, Window, report
-from llem_sdk.statistics import percentile
+from llem_sdk import Generation, Model, Phase, Quantity, Random, Request, Sampling, TokensPrompt, Window
+from llem_sdk import parameter_within, report
+from llem_sdk.statistics import percentile, population_standard_deviation
 from llem_sdk.wait import NS
-from options import count, model_id
-from serving_metrics import population_deviation
+from options import model_id
 
 HIGHEST_TOKEN = 10_000
 """Token ids of prompts are below this, as in the tool, or below the vocabulary's size if that is smaller."""
@@ -33,7 +33,7 @@ class Latencies:
     @property
     def std(self) -> float:
         """The standard deviation of the population."""
-        return population_deviation(self.values)
+        return population_standard_deviation(self.values) or 0.0
 
     @property
     def percentiles(self) -> dict[str, float]:
@@ -55,9 +55,9 @@ def latency_of(generation: Generation) -> float:
 
 def run(model: Model) -> None:
     """Runs the benchmark, as the parameters say. Warm-up iterations are the same as measured ones."""
-    input_len, output_len = count("input-len", least=0) or 32, count("output-len", least=0) or 128
+    input_len, output_len = parameter_within("input-len", int, 0) or 32, parameter_within("output-len", int, 0) or 128
     batch, warmups, iterations = (
-        count(name, least) for name, least in (("batch-size", 1), ("num-iters-warmup", 0), ("num-iters", 1))
+        parameter_within(name, int, least) for name, least in (("batch-size", 1), ("num-iters-warmup", 0), ("num-iters", 1))
     )
     request = Request.from_prompts(
         _prompts(model, batch, input_len),

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 
-from llem_sdk import About, Error, Model, Sampling, parameter
+from llem_sdk import About, Error, Model, Sampling, parameter, parameter_within
 from prompts import RandomOptions
 from serving_metrics import HEADERS, parse_goodput
 
@@ -102,12 +102,12 @@ class ServeOptions:
         """Reads and checks the parameters."""
         rate, burstiness = _positive("request-rate"), _positive("burstiness")
         return cls(
-            num_prompts=count("num-prompts", least=1),
+            num_prompts=parameter_within("num-prompts", int, 1),
             request_rate=rate,
             burstiness=burstiness,
-            max_concurrency=count("max-concurrency", least=0) or None,
+            max_concurrency=parameter_within("max-concurrency", int, 0) or None,
             ramp_up=_ramp_up(rate),
-            num_warmups=count("num-warmups", least=0),
+            num_warmups=parameter_within("num-warmups", int, 0),
             goodput=_goodput(),
             percentile_metrics=_names("percentile-metrics", tuple(HEADERS)),
             metric_percentiles=_percentiles(),
@@ -137,9 +137,9 @@ def random_options() -> RandomOptions:
             f'random-range-ratio is \'{text}\': give a number, or {{"input": 0.3, "output": 0.5}}'
         ) from None
     return RandomOptions(
-        input_len=count("input-len", least=0) or count("random-input-len", least=0),
-        output_len=count("output-len", least=0) or count("random-output-len", least=1),
-        prefix_len=count("random-prefix-len", least=0),
+        input_len=parameter_within("input-len", int, 0) or parameter_within("random-input-len", int, 0),
+        output_len=parameter_within("output-len", int, 0) or parameter_within("random-output-len", int, 1),
+        prefix_len=parameter_within("random-prefix-len", int, 0),
         input_range_ratio=one,
         output_range_ratio=other,
     )
@@ -147,7 +147,7 @@ def random_options() -> RandomOptions:
 
 def sampling() -> Sampling:
     """Reads the sampling options of `serve`."""
-    top_p, top_k = parameter("top-p", float), count("top-k", least=0)
+    top_p, top_k = parameter("top-p", float), parameter_within("top-k", int, 0)
     return Sampling(parameter("temperature", float), top_k=top_k or None, top_p=None if top_p == 1.0 else top_p)
 
 
@@ -157,14 +157,6 @@ def caches_prefixes(otherwise: bool) -> bool:
     if word not in ("auto", "true", "false"):
         raise Error.invalid_argument(f"enable-prefix-caching is '{word}', which is none of auto, true, false")
     return otherwise if word == "auto" else word == "true"
-
-
-def count(name: str, least: int) -> int:
-    """Returns a parameter that is a whole number. Fails if it is below the least."""
-    value = parameter(name, int)
-    if value < least:
-        raise Error.invalid_argument(f"{name} is {value}: set it to {least} or more with -p {name}=NUMBER")
-    return value
 
 
 def choice(name: str, of: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from llem_sdk import Completion
-from llem_sdk.statistics import percentile
+from llem_sdk.statistics import percentile, population_standard_deviation
 from llem_sdk.wait import NS
 
 HEADERS = {
@@ -94,7 +94,7 @@ class LatencyStatistics:
             values=tuple(values),
             mean=1e3 * mean,
             median=1e3 * (percentile(known, 50.0) or 0.0),
-            std=1e3 * population_deviation(known),
+            std=1e3 * (population_standard_deviation(known) or 0.0),
             percentiles=tuple((percentile_name(p), 1e3 * (percentile(known, p) or 0.0)) for p in percentiles),
         )
 
@@ -105,12 +105,6 @@ class LatencyStatistics:
         yield f"std_{latency}_ms", self.std
         for name, value in self.percentiles:
             yield f"{name}_{latency}_ms", value
-
-
-def population_deviation(values: Sequence[float]) -> float:
-    """Returns the standard deviation with the number of values as its divisor (numpy's default)."""
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
 
 
 def percentile_name(p: float) -> str:

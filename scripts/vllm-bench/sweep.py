@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import results
 import serve
-from llem_sdk import Model, Phase, report
-from options import ServeOptions, choice, count
+from llem_sdk import Model, Phase, parameter_within, report
+from options import ServeOptions, choice
 from workload import Workload
 
 VARIABLES = ("request_rate", "max_concurrency")
@@ -77,8 +77,8 @@ class Sweep:
 def run(model: Model) -> None:
     """Runs the sweep, as the parameters say. End-to-end latencies are always reported."""
     options = replace(ServeOptions.from_parameters(), percentile_metrics=("ttft", "tpot", "itl", "e2el"))
-    variable, iterations = choice("workload-var", VARIABLES), count("workload-iters", least=2)
-    sweep = Sweep(model, options, variable, count("num-runs", least=1), count("warmup-num-prompts", least=0))
+    variable, iterations = choice("workload-var", VARIABLES), parameter_within("workload-iters", int, 2)
+    sweep = Sweep(model, options, variable, parameter_within("num-runs", int, 1), parameter_within("warmup-num-prompts", int, 0))
     # The serial run also has a value of 1 and the batch run one of N, as in the tool: a rate of one request per second.
     serial, batch = sweep.workload(1, 1), sweep.workload(options.num_prompts, options.num_prompts)
     first, last = math.ceil(average(serial, variable)), math.floor(average(batch, variable))

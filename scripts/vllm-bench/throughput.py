@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import results
 from client import open_batch
-from llem_sdk import Batch, Completion, Model, Phase, Request, Sampling, Window
+from llem_sdk import Batch, Completion, Model, Phase, Request, Sampling, Window, parameter_within
 from llem_sdk.wait import NS
-from options import count, model_id
+from options import model_id
 from workload import Workload, prompt_of
 
 BUDGET = 8192
@@ -66,7 +66,7 @@ class Throughput:
 
 def run(model: Model) -> None:
     """Runs the benchmark, as the parameters say. Warm-up requests are other ones, drawn beforehand."""
-    number, warmups = count("num-prompts", least=1), count("num-warmups", least=0)
+    number, warmups = parameter_within("num-prompts", int, 1), parameter_within("num-warmups", int, 0)
     warmup = Workload.draw(model, warmups, "warmup-") if warmups else None
     workload = Workload.draw(model, number)
     longest = max((workload, *([warmup] if warmup else [])), key=Workload.longest)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import prompts
-from llem_sdk import Dataset, Error, Model, Random, TextPrompt, TokensPrompt, parameter, rows, rows_if_granted
-from options import choice, count, random_options
+from llem_sdk import Dataset, Error, Model, Random, TextPrompt, TokensPrompt
+from llem_sdk import parameter, parameter_within, rows, rows_if_granted
+from options import choice, random_options
 from prompts import SampleRequest, Vocabulary
 
 DATASETS = ("random", "sharegpt", "prefix_repetition")
@@ -82,11 +83,11 @@ def prompt_length(vocabulary: Vocabulary, request: SampleRequest) -> int:
 def _prefix_repetition(vocabulary: Vocabulary, number: int, stream: str) -> list[SampleRequest]:
     option = "prefix-repetition-"
     lengths = (
-        count(f"{option}prefix-len", least=1),
-        count(f"{option}suffix-len", least=1),
-        count("output-len", least=0) or count(f"{option}output-len", least=1),
+        parameter_within(f"{option}prefix-len", int, 1),
+        parameter_within(f"{option}suffix-len", int, 1),
+        parameter_within("output-len", int, 0) or parameter_within(f"{option}output-len", int, 1),
     )
-    prefixes = count(f"{option}num-prefixes", least=1)
+    prefixes = parameter_within(f"{option}num-prefixes", int, 1)
     uniforms, shuffles = Random(f"{stream}prompts").many_f64, not parameter("disable-shuffle", bool)
     return prompts.prefix_repetition_requests(vocabulary, lengths, prefixes, number, uniforms, shuffles)
 
@@ -94,7 +95,7 @@ def _prefix_repetition(vocabulary: Vocabulary, number: int, stream: str) -> list
 def _sharegpt(vocabulary: Vocabulary, number: int, stream: str) -> list[SampleRequest]:
     if vocabulary.encoding is None:
         raise Error.invalid_argument("dataset-name=sharegpt needs a model with a tokenizer, to count tokens")
-    output_len = count("output-len", least=0) or count("sharegpt-output-len", least=0) or None
+    output_len = parameter_within("output-len", int, 0) or parameter_within("sharegpt-output-len", int, 0) or None
     order = None if parameter("disable-shuffle", bool) else Random(f"{stream}shuffle").many_f64
     turns = _first_turns(rows("prompts"))
     requests = prompts.sharegpt_requests(vocabulary.encoding, turns, output_len, number, order)
