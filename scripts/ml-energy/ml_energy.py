@@ -33,7 +33,8 @@ def about() -> About:
 
 
 def run() -> None:
-    max_num_seqs, concurrency = parameter_within("max-num-seqs", int, 1), parameter_within("max-concurrency", int, 0) or None
+    max_num_seqs = parameter_within("max-num-seqs", int, 1)
+    concurrency = parameter_within("max-concurrency", int, 0) or None
     batched_tokens = parameter_within("max-num-batched-tokens", int, 0) or None
     model = Model.load_granted()
     samples = sample_requests(model)

@@ -47,15 +47,15 @@ class Energies:
 
     def metrics(self, infix: str) -> Iterator[Metric]:
         """Returns the known energies as metrics. `infix` is empty for the GPUs, which the benchmark means."""
-        for name, reading in (
+        for name, energy in (
             (f"steady_state_{infix}energy", self.steady),
             (f"steady_state_{infix}energy_per_token", self.steady_per_token),
             (f"entire_benchmark_{infix}energy", self.entire),
             (f"entire_benchmark_{infix}energy_per_token", self.entire_per_token),
             (f"average_{infix}energy_per_generation", self.average_per_generation),
         ):
-            if reading:
-                yield reading.into_metric(name)
+            if energy:
+                yield energy.into_metric(name)
 
 
 class Results:

@@ -56,9 +56,8 @@ def latency_of(generation: Generation) -> float:
 def run(model: Model) -> None:
     """Runs the benchmark, as the parameters say. Warm-up iterations are the same as measured ones."""
     input_len, output_len = parameter_within("input-len", int, 0) or 32, parameter_within("output-len", int, 0) or 128
-    batch, warmups, iterations = (
-        parameter_within(name, int, least) for name, least in (("batch-size", 1), ("num-iters-warmup", 0), ("num-iters", 1))
-    )
+    batch = parameter_within("batch-size", int, 1)
+    warmups, iterations = parameter_within("num-iters-warmup", int, 0), parameter_within("num-iters", int, 1)
     request = Request.from_prompts(
         _prompts(model, batch, input_len),
         label="latency",

@@ -78,7 +78,8 @@ def run(model: Model) -> None:
     """Runs the sweep, as the parameters say. End-to-end latencies are always reported."""
     options = replace(ServeOptions.from_parameters(), percentile_metrics=("ttft", "tpot", "itl", "e2el"))
     variable, iterations = choice("workload-var", VARIABLES), parameter_within("workload-iters", int, 2)
-    sweep = Sweep(model, options, variable, parameter_within("num-runs", int, 1), parameter_within("warmup-num-prompts", int, 0))
+    runs, warmups = parameter_within("num-runs", int, 1), parameter_within("warmup-num-prompts", int, 0)
+    sweep = Sweep(model, options, variable, runs, warmups)
     # The serial run also has a value of 1 and the batch run one of N, as in the tool: a rate of one request per second.
     serial, batch = sweep.workload(1, 1), sweep.workload(options.num_prompts, options.num_prompts)
     first, last = math.ceil(average(serial, variable)), math.floor(average(batch, variable))
