@@ -3,14 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use llem_clock::{WorkLedger, start_virtual};
+use llem_clock::{VirtualClock, WorkLedger, start_virtual};
 use llem_engine::{
     Batch, BatchOptions, Completion, Control, LoadOptions, Model, Prompt, Request, SyntheticPasses,
 };
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-/// The tests share one clock, so they run one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Waits until no other test runs, and starts the clock that the tests share before a test reads the time.
+fn alone() -> (MutexGuard<'static, ()>, VirtualClock) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    (ALONE.lock().unwrap_or_else(PoisonError::into_inner), start_virtual())
+}
 
 fn load(seed: u64) -> (Model, WorkLedger) {
     let work = WorkLedger::default();
@@ -44,8 +50,8 @@ fn tokens(completions: &[Completion]) -> Vec<Vec<u32>> {
 
 #[test]
 fn passes_take_the_given_time_and_energy() {
-    let _alone = ALONE.lock().unwrap();
-    let began = llem_clock::now();
+    let (_alone, clock) = alone();
+    let began = clock.now();
     let (mut model, work) = load(1);
     assert_eq!(llem_clock::elapsed(began), Duration::from_secs(2));
     assert_eq!(model.info().load_time, Duration::from_secs(2));
@@ -58,7 +64,7 @@ fn passes_take_the_given_time_and_energy() {
 
 #[test]
 fn tokens_depend_on_the_seed_and_the_prompt_alone() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = alone();
     let (mut model, _) = load(1);
     let prompts: [&[u32]; 2] = [&[1, 2, 3], &[9; 40]];
     let mut generate = |prompts: &[&[u32]]| {
@@ -83,7 +89,7 @@ fn tokens_depend_on_the_seed_and_the_prompt_alone() {
 
 #[test]
 fn an_idle_batch_jumps_to_the_next_arrival() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = alone();
     let (mut model, _) = load(1);
     let mut batch =
         Batch::open(&mut model, BatchOptions { max_sequences: 2, ..BatchOptions::default() })
