@@ -13,6 +13,7 @@ use crate::{
     clock::Seconds,
     curve::{Curve, Knot},
     domain_meter::{DomainMeter, too_few_ticks},
+    energy_until::EnergyUncertainty,
     faults::Faults,
     shared_state::RetentionGuard,
 };
@@ -57,7 +58,8 @@ impl DomainCursor {
         let mut next = Self::new(meter, at);
         let curve = meter.faults().since(&self.faults).and_then(|()| {
             // If nothing was known at the old moment, the curve begins with the first reading after it.
-            let start = Knot { at: self.at, joules: 0.0, uncertainty: 0.0 };
+            let uncertainty = EnergyUncertainty::NONE;
+            let start = Knot { at: self.at, joules: 0.0, uncertainty };
             let first = || meter.knots(start, at).first().copied();
             let ends = self.knot.or_else(first).zip(next.knot);
             let (from, to) = ends.ok_or_else(too_few_ticks)?;

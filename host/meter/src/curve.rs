@@ -14,6 +14,7 @@
 
 use crate::{
     clock::Seconds,
+    energy_until::{EnergyUncertainty, EnergyUntil},
     uncertain_value::{RECENT, UncertainValue},
 };
 
@@ -24,8 +25,19 @@ pub(crate) struct Knot {
     pub at: Seconds,
     /// Joules until then, counted from where the meter's total is 0.
     pub joules: f64,
-    /// One standard deviation, J.
-    pub uncertainty: f64,
+    /// How well they are known.
+    pub uncertainty: EnergyUncertainty,
+}
+
+impl Knot {
+    pub(crate) fn new(at: Seconds, energy: EnergyUntil) -> Self {
+        Self { at, joules: energy.joules, uncertainty: energy.uncertainty }
+    }
+
+    /// Returns the energy until the moment.
+    pub(crate) fn energy(self) -> EnergyUntil {
+        EnergyUntil { joules: self.joules, uncertainty: self.uncertainty }
+    }
 }
 
 /// Energy over a window. Time and energy never decrease from one knot to the next.
@@ -65,7 +77,18 @@ impl Curve {
         let (length, total) = (self.end().at - self.start().at, self.total());
         let more = limit.map_or(total, |limit| (limit * length - total).max(total));
         if let Some(end) = self.knots.last_mut() {
-            end.uncertainty = end.uncertainty.hypot(more / 12f64.sqrt());
+            end.uncertainty = end.uncertainty.and_moment(more / 12f64.sqrt());
+        }
+        self
+    }
+
+    /// Widens the uncertainty at the end by a burst between two updates of a sensor, which may have reached `limit` watts.
+    pub(crate) fn with_unseen_burst(mut self, limit: f64) -> Self {
+        let length = self.end().at - self.start().at;
+        let mean = if length > 0.0 { self.total() / length } else { limit };
+        let burst = (limit - mean).max(0.0) * self.lag.min(length) / 12f64.sqrt();
+        if let Some(end) = self.knots.last_mut() {
+            end.uncertainty = end.uncertainty.and_moment(burst);
         }
         self
     }
@@ -83,19 +106,47 @@ impl Curve {
         self.knots[self.knots.len() - 1]
     }
 
-    /// Returns the energy until a moment, J. A moment outside the window is moved to its nearest end.
-    pub(crate) fn at(&self, moment: Seconds) -> UncertainValue {
+    /// Returns the energy until a moment. A moment outside the window is moved to its nearest end.
+    pub(crate) fn at(&self, moment: Seconds) -> EnergyUntil {
+        let (after, share) = self.place(moment);
+        let (left, right) = (self.knots[after - 1], self.knots[after]);
+        let gained = right.joules - left.joules;
+        // At a knot nothing is unknown. Half way between two knots, the error is how much power varies from one interval to
+        // the next, and at most anything between the two energies (GUM 4.3.7).
+        let length = right.at - left.at;
+        let unknown = (self.power_variation(after) * length).min(gained / 3f64.sqrt());
+        let unknown = unknown * (share * (1.0 - share)).sqrt();
+        let between = left.uncertainty.towards(right.uncertainty, share);
+        let uncertainty =
+            EnergyUncertainty { moment: between.moment.max(self.lagging(moment)), ..between };
+        let joules = left.joules + gained * share;
+        EnergyUntil { joules, uncertainty: uncertainty.and_moment(unknown) }
+    }
+
+    /// Returns the index of the first knot after a moment, and how far the moment is from the knot before to that knot, from
+    /// 0 to 1.
+    fn place(&self, moment: Seconds) -> (usize, f64) {
         let after = self.index_after(moment);
         let (left, right) = (self.knots[after - 1], self.knots[after]);
         let length = right.at - left.at;
         let share = if length > 0.0 { ((moment - left.at) / length).clamp(0.0, 1.0) } else { 1.0 };
-        let gained = right.joules - left.joules;
-        // At a knot nothing is unknown. Half way between two knots, the error is how much power varies from one interval to
-        // the next, and at most anything between the two energies (GUM 4.3.7).
-        let unknown = (self.power_variation(after) * length).min(gained / 3f64.sqrt());
-        let unknown = unknown * (share * (1.0 - share)).sqrt();
-        let ends = left.uncertainty * (1.0 - share) + right.uncertainty * share;
-        UncertainValue { value: left.joules + gained * share, uncertainty: ends.hypot(unknown) }
+        (after, share)
+    }
+
+    /// Returns the uncertainty from readings that lag behind, J: how much power changes at a moment, over a time that may
+    /// be anything up to the lag (GUM 4.3.7).
+    fn lagging(&self, at: Seconds) -> f64 {
+        if self.lag <= 0.0 {
+            return 0.0;
+        }
+        let joules = |moment: Seconds| {
+            let (after, share) = self.place(moment);
+            let (left, right) = (self.knots[after - 1].joules, self.knots[after].joules);
+            left + (right - left) * share
+        };
+        let mean = |from: Seconds, to: Seconds| (joules(to) - joules(from)) / self.lag;
+        let step = (mean(at, at + self.lag) - mean(at - self.lag, at)).abs();
+        step * self.lag / 12f64.sqrt()
     }
 
     /// Returns the index of the first knot after a moment.
@@ -159,13 +210,17 @@ impl Curve {
             (None, Some(joules), _, Some(power)) => (joules, varied(power, until).min(anything)),
             _ => (left.joules + gained * since / interval, anything),
         };
-        let ends = left.uncertainty.max(right.uncertainty);
+        let share =
+            if gained > 0.0 { ((joules - left.joules) / gained).clamp(0.0, 1.0) } else { 1.0 };
+        let ends = left.uncertainty.moment.max(right.uncertainty.moment);
         // A reading that lags does not see all of the energy. How much it may miss is part of the end's uncertainty.
         let lagging = match self.lag > 0.0 {
-            true => self.end().uncertainty.max(self.step_at(at) * self.lag / 12f64.sqrt()),
+            true => self.end().uncertainty.moment.max(self.lagging(at)),
             false => 0.0,
         };
-        Knot { at, joules, uncertainty: uncertainty.hypot(ends).hypot(lagging) }
+        let moment = uncertainty.hypot(ends).hypot(lagging);
+        let between = left.uncertainty.towards(right.uncertainty, share);
+        Knot { at, joules, uncertainty: EnergyUncertainty { moment, ..between } }
     }
 
     /// Returns the power of the work on one side of a boundary, W. It is taken from the intervals between knots that begin
@@ -186,13 +241,6 @@ impl Curve {
         };
         UncertainValue::from_powers(&powers)
     }
-
-    /// Returns how much power changes at a moment, W: between the means over one lag before and after it.
-    fn step_at(&self, at: Seconds) -> f64 {
-        let mean =
-            |from: Seconds, to: Seconds| (self.at(to).value - self.at(from).value) / self.lag;
-        (mean(at, at + self.lag) - mean(at - self.lag, at)).abs()
-    }
 }
 
 #[cfg(test)]
@@ -200,7 +248,7 @@ mod tests {
     use super::*;
 
     fn knot(at: Seconds, joules: f64) -> Knot {
-        Knot { at, joules, uncertainty: 0.0 }
+        Knot { at, joules, uncertainty: EnergyUncertainty::NONE }
     }
 
     /// A counter that ticks every 0.1 s beside work of 600 W until 0.45 s and of 200 W from there to 1 s.
@@ -219,11 +267,11 @@ mod tests {
             let ticks = ticks.map(|at| knot(at, joules(at)));
             let curve = Curve::new(knot(0.0, 0.0), ticks, knot(1.0, joules(1.0)), 0.0);
             let told = curve.with_boundaries(&[boundary]).at(boundary);
-            assert!((told.value - exact).abs() < 1e-9, "{told:?}");
-            assert!(told.uncertainty < 1e-9, "{told:?}");
+            assert!((told.joules - exact).abs() < 1e-9, "{told:?}");
+            assert!(told.uncertainty.moment < 1e-9, "{told:?}");
             // Power taken as even would say something else.
             if boundary != 0.45 {
-                assert!((curve.at(boundary).value - exact).abs() > 5.0);
+                assert!((curve.at(boundary).joules - exact).abs() > 5.0);
             }
         }
     }
@@ -233,7 +281,7 @@ mod tests {
         let curve = curve().with_boundaries(&[0.2, 0.45, 0.46]);
         let moments: Vec<f64> = (0..=1000).map(|place| f64::from(place) / 1000.0).collect();
         let parts =
-            moments.windows(2).map(|pair| curve.at(pair[1]).value - curve.at(pair[0]).value);
+            moments.windows(2).map(|pair| curve.at(pair[1]).joules - curve.at(pair[0]).joules);
         let parts: Vec<f64> = parts.collect();
         assert!(parts.iter().all(|&part| part >= 0.0));
         assert!((parts.iter().sum::<f64>() - curve.total()).abs() < 1e-9);
@@ -244,13 +292,13 @@ mod tests {
     fn where_no_tick_tells_it_anything_is_possible() {
         let curve = Curve::new(knot(0.0, 0.0), [], knot(0.08, 40.0), 0.0);
         let told = curve.with_boundaries(&[0.06]).at(0.06);
-        assert!((told.value - 30.0).abs() < 1e-9);
-        assert!((told.uncertainty - 40.0 / 12f64.sqrt()).abs() < 1e-9);
+        assert!((told.joules - 30.0).abs() < 1e-9);
+        assert!((told.uncertainty.moment - 40.0 / 12f64.sqrt()).abs() < 1e-9);
     }
 
     #[test]
     fn edges_that_said_too_much_do_not_make_energy_negative() {
         let curve = Curve::new(knot(0.0, 50.0), [knot(0.1, 40.0)], knot(0.2, 45.0), 0.0);
-        assert_eq!((curve.total(), curve.at(0.1).value), (0.0, 50.0));
+        assert_eq!((curve.total(), curve.at(0.1).joules), (0.0, 50.0));
     }
 }

@@ -1,7 +1,10 @@
 //! The energy of domains as functions of time over a window.
 
 use crate::{
-    curve::Curve, domain::DomainId, uncertain_value::UncertainValue, window::DeviceEnergy,
+    curve::Curve,
+    domain::DomainId,
+    energy_until::{EnergyUncertainty, EnergyUntil},
+    window::DeviceEnergy,
 };
 use llem_quantity::{Cause, Quantity, Source, Unavailable};
 use std::time::{Duration, Instant};
@@ -36,8 +39,8 @@ impl DomainCurves {
         self.all.iter().map(|DomainCurve { id, source, curve }| DeviceEnergy {
             id: id.clone(),
             energy: curve.as_ref().map_err(Clone::clone).map(|curve| {
-                let uncertainty = curve.start().uncertainty.hypot(curve.end().uncertainty);
-                Quantity::new(curve.total(), uncertainty, "J", *source)
+                let energy = curve.end().energy().since(curve.start().energy());
+                Quantity::new(energy.value, energy.uncertainty, "J", *source)
             }),
         })
     }
@@ -75,13 +78,11 @@ impl DomainCurves {
 
 impl SummedCurve {
     /// Returns the energy until a moment, J. It is counted from an arbitrary start, so only differences have a meaning.
-    pub fn at(&self, moment: Instant) -> UncertainValue {
+    pub fn at(&self, moment: Instant) -> EnergyUntil {
         let at = moment.saturating_duration_since(self.epoch).as_secs_f64();
         let parts = self.curves.iter().map(|curve| curve.at(at));
-        parts.fold(UncertainValue { value: 0.0, uncertainty: 0.0 }, |sum, part| UncertainValue {
-            value: sum.value + part.value,
-            uncertainty: sum.uncertainty.hypot(part.uncertainty),
-        })
+        let nothing = EnergyUntil { joules: 0.0, uncertainty: EnergyUncertainty::NONE };
+        parts.fold(nothing, EnergyUntil::plus)
     }
 
     /// Returns the first moment at which the energy of all domains is known.

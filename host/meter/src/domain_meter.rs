@@ -5,13 +5,13 @@ use crate::{
     curve::{Curve, Knot},
     domain::DomainId,
     faults::Faults,
-    integral::{Integral, IntegralSnapshot},
+    instrument_readers::{CounterReader, SensorReader},
+    integral::IntegralSnapshot,
     processor::CpuTime,
     sources::{
-        Counter, CounterValue, Instrument, MeteredDomain, Sensor, declared::DeclaredPowerReader,
-        synthetic::SyntheticReader,
+        Instrument, MeteredDomain, declared::DeclaredPowerReader, synthetic::SyntheticReader,
     },
-    tick_counter::{CounterSnapshot, TickCounter},
+    tick_counter::CounterSnapshot,
     uncertain_value::UncertainValue,
     warning::Warning,
 };
@@ -35,19 +35,6 @@ pub(crate) struct DomainMeter {
     synthetic: Option<SyntheticReader>,
 }
 
-struct CounterReader {
-    counter: Box<dyn Counter>,
-    ticks: TickCounter,
-    last: Option<CounterValue>,
-    faults: Faults,
-}
-
-struct SensorReader {
-    sensor: Box<dyn Sensor>,
-    integral: Integral,
-    faults: Faults,
-}
-
 /// The state of a domain's meter at one end of a window.
 #[derive(Clone, Debug)]
 pub(crate) struct DomainSnapshot {
@@ -60,26 +47,15 @@ pub(crate) struct DomainSnapshot {
 
 impl DomainMeter {
     pub(crate) fn new(metered: MeteredDomain) -> Self {
-        let counter_reader = |counter: Box<dyn Counter>| CounterReader {
-            ticks: TickCounter::new(counter.period()),
-            counter,
-            last: None,
-            faults: Faults::default(),
-        };
-        let sensor_reader = |sensor: Box<dyn Sensor>| SensorReader {
-            integral: Integral::new(sensor.period(), sensor.limit()),
-            sensor,
-            faults: Faults::default(),
-        };
         let id = Arc::new(metered.id);
         let mut meter = Self { id, counter: None, sensor: None, declared: None, synthetic: None };
         match metered.instrument {
-            Instrument::Counter(counter) => meter.counter = Some(counter_reader(counter)),
+            Instrument::Counter(counter) => meter.counter = Some(CounterReader::new(counter)),
             Instrument::Both(counter, sensor) => {
-                meter.counter = Some(counter_reader(counter));
-                meter.sensor = Some(sensor_reader(sensor));
+                meter.counter = Some(CounterReader::new(counter));
+                meter.sensor = Some(SensorReader::new(sensor));
             }
-            Instrument::Sensor(sensor) => meter.sensor = Some(sensor_reader(sensor)),
+            Instrument::Sensor(sensor) => meter.sensor = Some(SensorReader::new(sensor)),
             Instrument::Declared(declared) => {
                 meter.declared = Some(DeclaredPowerReader::new(declared));
             }
@@ -274,12 +250,16 @@ impl DomainMeter {
         }
     }
 
-    /// Widens the uncertainty of a counter's curve that has no tick in it, because such a curve cannot see a change of
-    /// power: it may have been anything up to the device's power limit.
+    /// Widens the uncertainty of a curve by what its instrument does not see. A counter without a tick in the curve cannot
+    /// see a change of power: it may have been anything up to the device's power limit. A sensor does not see a burst
+    /// between two updates.
     pub(crate) fn with_unseen_energy(&self, curve: Curve) -> Curve {
-        let Some(_) = &self.counter else { return curve };
         let limit = self.sensor.as_ref().and_then(|reader| reader.sensor.limit());
-        curve.with_unseen(limit)
+        match (&self.counter, limit) {
+            (Some(_), _) => curve.with_unseen(limit),
+            (None, Some(limit)) => curve.with_unseen_burst(limit),
+            (None, None) => curve,
+        }
     }
 
     /// Returns how far the readings may lag behind the device, s.
@@ -359,18 +339,6 @@ impl DomainMeter {
 }
 
 impl CounterReader {
-    fn read(&mut self, clock: &impl Fn() -> Seconds) {
-        let began = clock();
-        let value = self.counter.read();
-        let at = (began + clock()) / 2.0;
-        let gained = value.and_then(|value| match self.last.replace(value) {
-            Some(before) => self.counter.joules(before, value),
-            None => Ok(0.0),
-        });
-        let outcome = gained.map(|gained| self.ticks.observe(at, gained));
-        self.faults.note(outcome);
-    }
-
     fn between(
         &self,
         from: &DomainSnapshot,
@@ -388,21 +356,6 @@ impl CounterReader {
                 Unavailable::new(Cause::TooShort, format!("the window of {wall:.3} ms is too short for a counter that updates every {period:.0} ms"))
             }
         })
-    }
-}
-
-impl SensorReader {
-    fn read(&mut self, clock: &impl Fn() -> Seconds) {
-        let began = clock();
-        let watts = self.sensor.read().and_then(|watts| match watts.is_finite() && watts >= 0.0 {
-            true => Ok(watts),
-            false => {
-                Err(Unavailable::new(Cause::Unreadable, format!("the power sensor told {watts} W")))
-            }
-        });
-        let at = (began + clock()) / 2.0;
-        let outcome = watts.map(|watts| self.integral.observe(at, watts));
-        self.faults.note(outcome);
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::{
     clock::Seconds,
     curve::{Curve, Knot},
+    energy_until::EnergyUncertainty,
     uncertain_value::UncertainValue,
 };
 use std::collections::VecDeque;
@@ -108,7 +109,7 @@ impl Integral {
     /// kept.
     pub(crate) fn knots(&self, from: Knot, to: Seconds) -> Vec<Knot> {
         let inner = self.retained.iter().filter(|state| state.at > from.at && state.at < to);
-        inner.map(IntegralSnapshot::knot).collect()
+        inner.map(|state| self.knot(state)).collect()
     }
 
     /// Returns the time of the last reading, until which the energy is known rather than estimated.
@@ -123,12 +124,12 @@ impl Integral {
         let before = next.checked_sub(1).and_then(|before| self.retained.get(before));
         match (before, self.retained.get(next)) {
             (Some(before), Some(after)) => {
-                let energy = Curve::new(before.knot(), [], after.knot(), 0.0).at(at);
-                Some(Knot { at, joules: energy.value, uncertainty: energy.uncertainty })
+                Some(Knot::new(at, Curve::new(self.knot(before), [], self.knot(after), 0.0).at(at)))
             }
             _ => {
                 let since = power * (at - read).max(0.0);
-                Some(Knot { at, joules: self.total + since, uncertainty: self.variance.sqrt() })
+                let last = self.knot(&self.snapshot(at)?);
+                Some(Knot { joules: last.joules + since, ..last })
             }
         }
     }
@@ -136,14 +137,13 @@ impl Integral {
     /// Returns the energy between two moments as a curve through the readings between them, all of which must have been
     /// kept. Returns `None` if `to` is not after `from`.
     pub(crate) fn curve(&self, from: &IntegralSnapshot, to: &IntegralSnapshot) -> Option<Curve> {
-        let all = self.between(from, to)?;
-        let knot = |state: &IntegralSnapshot| Knot {
-            at: state.at,
-            joules: state.total,
-            uncertainty: (state.variance - from.variance).max(0.0).sqrt(),
-        };
+        if to.at <= from.at {
+            return None;
+        }
         let inner = self.retained.iter().filter(|state| state.at > from.at && state.at < to.at);
-        let end = Knot { uncertainty: all.uncertainty, ..knot(to) };
+        let knot = |state| self.knot(state);
+        let last = knot(to);
+        let end = Knot { uncertainty: last.uncertainty.and_moment(self.burst(from, to)), ..last };
         Some(Curve::new(knot(from), inner.map(knot), end, self.period))
     }
 
@@ -157,22 +157,59 @@ impl Integral {
         if to.at <= from.at {
             return None;
         }
-        // At an end of a window, the sensor's number may be up to a period old.
-        let edge = |state: &IntegralSnapshot| state.change * self.period / 12f64.sqrt();
-        // A burst that fits between two updates is not seen. It may have reached the power limit.
-        let mean = value / (to.at - from.at);
-        let unseen = self.limit.map_or(0.0, |limit| {
-            (limit - mean.max(from.power).max(to.power)).max(0.0) * self.period / 12f64.sqrt()
-        });
-        let variance = (to.variance - from.variance).max(0.0);
-        let uncertainty =
-            [variance.sqrt(), edge(from), edge(to), unseen].into_iter().fold(0.0, f64::hypot);
-        Some(UncertainValue { value, uncertainty })
+        let gathered = (to.variance - from.variance).max(0.0).sqrt();
+        let parts = [gathered, self.edge(from), self.edge(to), self.burst(from, to)];
+        Some(UncertainValue { value, uncertainty: parts.into_iter().fold(0.0, f64::hypot) })
+    }
+
+    /// Returns the uncertainty from the age of the sensor's number, which may be a period, J.
+    fn edge(&self, state: &IntegralSnapshot) -> f64 {
+        state.change.abs() * self.period / 12f64.sqrt()
+    }
+
+    /// Returns the uncertainty from a burst that fits between two updates and is not seen, J. It may have reached the
+    /// power limit.
+    fn burst(&self, from: &IntegralSnapshot, to: &IntegralSnapshot) -> f64 {
+        let mean = (to.total - from.total) / (to.at - from.at);
+        let seen = mean.max(from.power).max(to.power);
+        self.limit.map_or(0.0, |limit| (limit - seen).max(0.0) * self.period / 12f64.sqrt())
+    }
+
+    fn knot(&self, state: &IntegralSnapshot) -> Knot {
+        let uncertainty = EnergyUncertainty {
+            moment: self.edge(state),
+            readings: state.variance,
+            ..EnergyUncertainty::NONE
+        };
+        Knot { at: state.at, joules: state.total, uncertainty }
     }
 }
 
-impl IntegralSnapshot {
-    fn knot(&self) -> Knot {
-        Knot { at: self.at, joules: self.total, uncertainty: self.variance.sqrt() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sensor that is read and updated every 0.1 s, whose power goes up and down by 100 W, over `length` seconds.
+    fn integral(length: u32) -> Integral {
+        let mut integral = Integral::new(0.1, Some(700.0));
+        integral.retain_from(0.0);
+        for reading in 0..=10 * length {
+            integral.observe(f64::from(reading) / 10.0, 300.0 + 100.0 * f64::from(reading % 2));
+        }
+        integral
+    }
+
+    #[test]
+    fn a_part_has_the_uncertainty_of_its_own_readings_however_long_the_run() {
+        let parts = [4, 4000].map(|length| {
+            let integral = integral(length);
+            let until = |at: f64| integral.position(at).expect("it was read").energy();
+            until(f64::from(length) - 1.0).since(until(f64::from(length) - 3.0))
+        });
+        assert!((parts[0].value - 700.0).abs() < 1e-6, "{parts:?}");
+        assert!((parts[0].uncertainty - parts[1].uncertainty).abs() < 1e-6, "{parts:?}");
+        // 20 changes of 100 W over 0.1 s each between, and one at each end.
+        let changes = 100.0 * 0.1 * (20.0f64 / 2.0 + 2.0 / 12.0).sqrt();
+        assert!((parts[0].uncertainty - changes).abs() < 1e-6, "{parts:?} {changes}");
     }
 }

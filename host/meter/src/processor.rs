@@ -1,6 +1,7 @@
 //! The host's processor, as the files in `/proc` and `/sys` describe it.
 
 use crate::{
+    clock::Seconds,
     cpufreq,
     device::{Device, DeviceKind, DeviceState, sensor},
 };
@@ -54,7 +55,12 @@ pub(crate) struct CpuTime {
     pub busy: f64,
     /// All ticks: busy, idle, waiting for a disk, and given to another machine by a hypervisor.
     pub all: f64,
+    /// The number of hardware threads.
+    pub threads: u32,
 }
+
+/// One tick in which the kernel counts the time of a hardware thread, s: `USER_HZ` is 100 (proc_stat(5)).
+pub(crate) const TICK: Seconds = 0.01;
 
 impl CpuTime {
     /// Returns the share of hardware threads that were busy since `before`, from 0 to 1. Returns `None` if no tick has
@@ -140,7 +146,11 @@ impl Processor {
             return Err(Unavailable::new(Cause::Unreadable, detail));
         };
         let interrupts: f64 = more.iter().take(2).sum();
-        Ok(CpuTime { busy: user + nice + system + interrupts, all: ticks.iter().sum() })
+        let busy = user + nice + system + interrupts;
+        // A line for each thread follows the line of all.
+        let threads = text.lines().skip(1).take_while(|line| line.starts_with("cpu")).count();
+        let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+        Ok(CpuTime { busy, all: ticks.iter().sum(), threads })
     }
 
     /// Reads the first package sensor of the drivers coretemp (Intel) or k10temp (AMD), Cel.
@@ -215,7 +225,7 @@ mod tests {
     fn stolen_idle_and_waiting_time_is_not_busy_and_guests_count_once() {
         // user (30 of it guests'), nice (4 of it guests'), system, idle, iowait, irq, softirq, steal, guest, guest_nice
         let before = time("100 10 50 1000 200 5 6 300 30 4").unwrap();
-        assert_eq!(before, CpuTime { busy: 171.0, all: 1671.0 });
+        assert_eq!(before, CpuTime { busy: 171.0, all: 1671.0, threads: 1 });
         let stolen = time("100 10 50 1000 200 5 6 400 30 4").unwrap();
         assert_eq!(stolen.busy_share_since(before), Some(0.0));
         let waited = time("100 10 50 1050 250 5 6 300 30 4").unwrap();
@@ -228,7 +238,7 @@ mod tests {
 
     #[test]
     fn fewer_columns_are_read_and_too_few_refused() {
-        assert_eq!(time("7 1 2 80 10").unwrap(), CpuTime { busy: 10.0, all: 100.0 });
+        assert_eq!(time("7 1 2 80 10").unwrap(), CpuTime { busy: 10.0, all: 100.0, threads: 1 });
         assert!(
             time("7 1 2 80").unwrap_err().detail.contains("does not tell the processor's time")
         );

@@ -13,6 +13,7 @@
 use crate::{
     clock::Seconds,
     curve::{Curve, Knot},
+    energy_until::EnergyUncertainty,
     uncertain_value::{RECENT, UncertainValue},
 };
 use std::collections::VecDeque;
@@ -174,7 +175,8 @@ impl TickCounter {
         let end = |snapshot: &CounterSnapshot| {
             let since = snapshot.since_tick(snapshot.power.or(mean)?);
             let joules = snapshot.counted + since.value;
-            Some(Knot { at: snapshot.at, joules, uncertainty: since.uncertainty })
+            let uncertainty = EnergyUncertainty::of_moment(since.uncertainty);
+            Some(Knot { at: snapshot.at, joules, uncertainty })
         };
         let (start, end) = (end(from)?, end(to)?);
         Some(Curve::new(start, self.knots(start, to.at), end, 0.0))
@@ -190,7 +192,8 @@ impl TickCounter {
             let power = ((tick.total - last.1) / (at.value - last.0)).max(0.0);
             last = (at.value, tick.total);
             // If the time of a tick is off, its joules are counted at the wrong time.
-            let uncertainty = if power.is_finite() { power * at.uncertainty } else { 0.0 };
+            let moment = if power.is_finite() { power * at.uncertainty } else { 0.0 };
+            let uncertainty = EnergyUncertainty::of_moment(moment);
             Knot { at: at.value, joules: tick.total, uncertainty }
         });
         knots.collect()
@@ -209,12 +212,13 @@ impl TickCounter {
             let snapshot = self.snapshot(at);
             let since = snapshot.since_tick(snapshot.power?);
             let joules = snapshot.counted + since.value;
-            return Some(Knot { at, joules, uncertainty: since.uncertainty });
+            let uncertainty = EnergyUncertainty::of_moment(since.uncertainty);
+            return Some(Knot { at, joules, uncertainty });
         };
         let before = self.ticks.get(next.checked_sub(1)?)?;
-        let knot = |tick: &Tick| Knot { at: tick.at().value, joules: tick.total, uncertainty: 0.0 };
-        let energy = Curve::new(knot(before), [], knot(after), 0.0).at(at);
-        Some(Knot { at, joules: energy.value, uncertainty: energy.uncertainty })
+        let uncertainty = EnergyUncertainty::NONE;
+        let knot = |tick: &Tick| Knot { at: tick.at().value, joules: tick.total, uncertainty };
+        Some(Knot::new(at, Curve::new(knot(before), [], knot(after), 0.0).at(at)))
     }
 
     /// Returns the mean power of the last whole interval between two ticks, W. Its uncertainty is how much power changed

@@ -65,10 +65,10 @@ fn a_window_has_the_power_at_rest_and_what_work_drew() {
     assert_eq!(closed.wall, Duration::from_millis(350));
     near(joules(&closed), 50.0 * 0.35 + 9.0);
     let curve = closed.curves.sum(&[closed.energy[0].id.clone()], &[between]).unwrap();
-    let until = |moment| curve.at(moment).value - curve.at(closed.started).value;
+    let until = |moment| curve.at(moment).since(curve.at(closed.started)).value;
     near(until(between), 50.0 * 0.3 + 7.0);
     near(until(closed.started + Duration::from_millis(200)), 10.0);
-    assert_eq!(curve.at(between).uncertainty, 0.0);
+    assert_eq!(curve.at(between).since(curve.at(closed.started)).uncertainty, 0.0);
     assert!(closed.warnings.is_empty() && closed.devices.is_empty());
     assert!(closed.memory[0].peak.is_err(), "the memory of this machine is not the host's");
 }

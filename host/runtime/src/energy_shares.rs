@@ -6,23 +6,16 @@
 //! energy      E(t₁) − E(t₀)                             of the devices that the step ran on, from the meter's curve
 //! sequence    Σ share × energy                          the mean of its share of operations and its share of bytes
 //! ```
-//!
-//! The uncertainty of a sum over steps follows from E(t) at the moments at which the share changes. Between two
-//! adjacent steps with one share, the moment cancels out. If a counter ticks less often than the work changes, its
-//! errors have the same sign each time. So uncertainties within a sum add up linearly.
 
-use crate::usage_history::Usage;
+use crate::{
+    energy_tally::{NEAR, Tally},
+    usage_history::Usage,
+};
 use llem_engine::StepShare;
-use llem_meter::{ClosedWindow, DomainId, SummedCurve, UncertainValue};
+use llem_meter::{ClosedWindow, DomainId, EnergyUntil, SummedCurve};
 use llem_quantity::{Cause, Quantity, Reading, Source, Unavailable};
 use llem_record::{DomainRecord, OPERATIONS_AND_BYTES, SequenceEnergy};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
-
-/// Steps that are nearer to each other than this count as adjacent.
-const NEAR: Duration = Duration::from_millis(1);
+use std::{collections::BTreeMap, time::Instant};
 
 /// The kind of work that a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,64 +40,13 @@ pub(crate) struct SharedStep {
     pub sequences: Vec<(u64, bool, StepShare)>,
 }
 
-/// A sum of energy over steps, each times a share, in order of time.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    joules: f64,
-    /// The uncertainty of the sum from moments between its first and last, in joules.
-    inner: f64,
-    first: f64,
-    /// The energy until the sum's first moment, in joules.
-    began: f64,
-    /// The largest share of a step.
-    largest_share: f64,
-    last: Option<StepEnd>,
-}
-
-/// The end of the last step of a sum: the step's share, the moment, and the uncertainty of the energy until then, in
-/// joules.
-#[derive(Clone, Copy, Debug)]
-struct StepEnd {
-    share: f64,
-    at: Instant,
-    joules: f64,
-    uncertainty: f64,
-}
-
-impl Tally {
-    fn add(&mut self, share: f64, from: (Instant, UncertainValue), to: (Instant, UncertainValue)) {
-        self.joules += share * (to.1.value - from.1.value);
-        let starts = share * from.1.uncertainty;
-        match self.last {
-            None => (self.first, self.began) = (starts, from.1.value),
-            Some(edge) => {
-                let ended = edge.share * edge.uncertainty;
-                let follows = from.0.saturating_duration_since(edge.at) < NEAR;
-                self.inner += if follows { (ended - starts).abs() } else { ended + starts };
-            }
-        }
-        self.largest_share = self.largest_share.max(share);
-        let UncertainValue { value: joules, uncertainty } = to.1;
-        self.last = Some(StepEnd { share, at: to.0, joules, uncertainty });
-    }
-
-    /// Returns the variance of the sum, J². However many moments lie within it, the sum is at least 0 and at most the
-    /// largest share of all energy from its first moment to its last (GUM 4.3.7).
-    fn variance(&self) -> f64 {
-        let Some(edge) = self.last else { return 0.0 };
-        let anything = self.largest_share * (edge.joules - self.began) / 12f64.sqrt();
-        let (last, inner) = (edge.share * edge.uncertainty, self.inner.min(anything));
-        self.first.powi(2) + inner.powi(2) + last.powi(2)
-    }
-}
-
 /// The energy of each phase since the run began.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PhaseEnergy {
     /// The sums of the span that has not ended.
     open: [Tally; 3],
-    /// Joules and their variance of all spans that have ended.
-    ended: [(f64, f64); 3],
+    /// The sums of all spans that have ended.
+    ended: [EndedSum; 3],
     /// The number of steps of each phase.
     steps: [u64; 3],
     /// The number of steps whose energy is not known. `reason` says why for the last of them.
@@ -115,6 +57,16 @@ pub(crate) struct PhaseEnergy {
     changed: u64,
 }
 
+/// The energy of spans that have ended, in joules.
+#[derive(Clone, Copy, Debug, Default)]
+struct EndedSum {
+    joules: f64,
+    /// The variance without that of a model, J².
+    variance: f64,
+    /// The uncertainty from the model of a power, in joules.
+    model: f64,
+}
+
 /// The energy of a span in joules: prefill, decode, mixed. `None` for a phase without steps.
 pub(crate) type EnergyByPhase = [Option<Reading>; 3];
 
@@ -123,7 +75,9 @@ impl PhaseEnergy {
     pub(crate) fn end_span(&mut self) {
         for (open, ended) in self.open.iter_mut().zip(&mut self.ended) {
             let tally = std::mem::take(open);
-            *ended = (ended.0 + tally.joules, ended.1 + tally.variance());
+            ended.joules += tally.joules;
+            ended.variance += tally.variance();
+            ended.model += tally.model;
         }
     }
 
@@ -150,8 +104,9 @@ impl PhaseEnergy {
                     "its steps do not cover what the total covers: a counter failed meanwhile";
                 return Some(Err(reason.into()));
             }
-            let uncertainty = (now.1 - before.1).max(0.0).sqrt();
-            Some(Ok(Quantity::new(now.0 - before.0, uncertainty, "J", source)))
+            let variance = (now.variance - before.variance).max(0.0);
+            let uncertainty = variance.sqrt().hypot(now.model - before.model);
+            Some(Ok(Quantity::new(now.joules - before.joules, uncertainty, "J", source)))
         })
     }
 }
@@ -176,13 +131,8 @@ struct PhaseTally {
 }
 
 impl PhaseTally {
-    fn add(
-        &mut self,
-        share: StepShare,
-        from: (Instant, UncertainValue),
-        to: (Instant, UncertainValue),
-    ) {
-        let joules = to.1.value - from.1.value;
+    fn add(&mut self, share: StepShare, from: (Instant, EnergyUntil), to: (Instant, EnergyUntil)) {
+        let joules = to.1.joules - from.1.joules;
         self.by_operations += share.operations * joules;
         self.by_bytes += share.bytes * joules;
         self.tally.add(share.mean(), from, to);
@@ -208,7 +158,7 @@ impl SequenceTally {
             }
             // A sequence that never ran has used no energy.
             let source = self.source.unwrap_or(Source::Counted);
-            let uncertainty = tally.variance().sqrt().hypot(between_rules);
+            let uncertainty = tally.uncertainty().hypot(between_rules);
             Ok(Quantity::new(tally.joules, uncertainty, "J", source))
         };
         let [prefill, decode] = [&self.prefill, &self.decode];
@@ -331,35 +281,26 @@ fn shared_source(source: Source) -> Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llem_meter::EnergyUncertainty;
+    use std::time::Duration;
 
-    /// A sum over steps of 1 s and 2 J, each after a pause, where the energy until each moment is uncertain by `uncertainty`.
-    fn tally(steps: u64, uncertainty: f64) -> Tally {
+    #[test]
+    fn a_model_has_one_error_over_all_spans() {
+        let mut phases = PhaseEnergy::default();
         let began = Instant::now();
-        let mut tally = Tally::default();
-        for step in 0..steps {
+        for span in 0..4 {
             let at = |seconds: u64| {
-                let value = 2.0 * seconds as f64;
-                (began + Duration::from_secs(seconds), UncertainValue { value, uncertainty })
+                let joules = 2.0 * seconds as f64;
+                let uncertainty = EnergyUncertainty { model: 0.1 * joules, ..Default::default() };
+                (began + Duration::from_secs(seconds), EnergyUntil { joules, uncertainty })
             };
-            tally.add(1.0, at(2 * step), at(2 * step + 1));
+            phases.open[StepPhase::Prefill as usize].add(1.0, at(2 * span), at(2 * span + 1));
+            phases.steps[StepPhase::Prefill as usize] += 1;
+            phases.end_span();
         }
-        tally
-    }
-
-    #[test]
-    fn a_sum_over_many_steps_is_no_more_uncertain_than_all_energy_between_its_ends() {
-        for (steps, uncertainty) in [(500, 300.0), (5, 300.0), (500, 0.0)] {
-            let told = tally(steps, uncertainty).variance().sqrt();
-            let all = 2.0 * (2 * steps - 1) as f64;
-            let at_most = uncertainty.hypot(uncertainty).hypot(all / 12f64.sqrt());
-            assert!(told <= at_most, "{steps} steps: {told} J");
-        }
-    }
-
-    #[test]
-    fn uncertainties_of_few_steps_add_up_linearly() {
-        // Two ends, and two moments between.
-        let told = tally(2, 0.1).variance().sqrt();
-        assert!((told - 0.1f64.hypot(0.1).hypot(0.2)).abs() < 1e-12, "{told}");
+        let [prefill, ..] = phases.since(&PhaseEnergy::default(), &[], Source::Modelled);
+        let prefill = prefill.expect("it ran").expect("it is known");
+        assert_eq!(prefill.value, 8.0);
+        assert!((prefill.uncertainty - 0.8).abs() < 1e-9, "{prefill:?}");
     }
 }

@@ -28,6 +28,7 @@ mod dataset;
 mod describe;
 mod encode;
 mod energy_shares;
+mod energy_tally;
 mod engine_thread;
 mod environment;
 mod error;

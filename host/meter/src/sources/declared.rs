@@ -6,19 +6,21 @@
 //!
 //! It is linear in utilisation, as in Fan, Weber and Barroso, "Power provisioning for a warehouse-sized computer"
 //! (ISCA 2007), section 4.2. It is not a measurement, and its energy is marked `modelled`. Unless the
-//! declaration states an uncertainty, all that is known is that power is between idle and tdp.
+//! declaration states an uncertainty, all that is known is that power is between idle and tdp. The model's error is the
+//! same at all times. The kernel counts busy time in ticks, and that adds an error of its own at each end of a span.
 
 use crate::{
     clock::Seconds,
     curve::{Curve, Knot},
-    processor::{CpuTime, Processor},
+    energy_until::{EnergyUncertainty, EnergyUntil},
+    processor::{CpuTime, Processor, TICK},
     uncertain_value::UncertainValue,
 };
 use llem_quantity::Unavailable;
 use std::{collections::VecDeque, fmt, str::FromStr};
 
-/// Time between two readings of the processor's time for a curve, s. The kernel counts in ticks of 10 ms.
-const READ_EVERY: Seconds = 0.1;
+/// Time between two readings of the processor's time for a curve, s: several ticks.
+const READ_EVERY: Seconds = 10.0 * TICK;
 
 /// A declared power model of the processor.
 ///
@@ -139,7 +141,6 @@ pub(crate) struct DeclaredPowerReader {
 #[derive(Clone, Copy, Debug)]
 struct TimedCpuTime {
     time: CpuTime,
-    /// The error of a model is the same each time (GUM 5.2.2, note 1), so uncertainties add linearly from knot to knot.
     knot: Knot,
 }
 
@@ -175,11 +176,12 @@ impl DeclaredPowerReader {
             return;
         }
         let Ok(time) = self.declared.read() else { return };
-        let (joules, uncertainty) = last.map_or((0.0, 0.0), |last| {
-            let more = self.energy(last.time, time, now - last.knot.at);
-            (last.knot.joules + more.value, last.knot.uncertainty + more.uncertainty)
-        });
-        self.readings.push_back(TimedCpuTime { time, knot: Knot { at: now, joules, uncertainty } });
+        let model = self.declared.model;
+        let energy = last.map_or_else(
+            || model.start(time),
+            |last| model.energy_after(last.knot.energy(), last.time, time, now - last.knot.at),
+        );
+        self.readings.push_back(TimedCpuTime { time, knot: Knot::new(now, energy) });
     }
 
     /// Returns one point of the energy curve for each reading after `from` and before `to`, all of which must have been
@@ -199,60 +201,119 @@ impl DeclaredPowerReader {
         let next = self.readings.partition_point(|reading| reading.knot.at <= at);
         let before = self.readings.get(next.checked_sub(1)?)?;
         match self.readings.get(next) {
-            Some(after) => {
-                let energy = Curve::new(before.knot, [], after.knot, 0.0).at(at);
-                Some(Knot { at, joules: energy.value, uncertainty: energy.uncertainty })
-            }
+            Some(after) => Some(Knot::new(at, Curve::new(before.knot, [], after.knot, 0.0).at(at))),
             None => {
-                let more = self.energy(before.time, before.time, at - before.knot.at);
-                let joules = before.knot.joules + more.value;
-                Some(Knot { at, joules, uncertainty: before.knot.uncertainty + more.uncertainty })
+                let (model, since) = (self.declared.model, at - before.knot.at);
+                let energy =
+                    model.energy_after(before.knot.energy(), before.time, before.time, since);
+                Some(Knot::new(at, energy))
             }
         }
     }
 
     /// Returns the energy between two readings as a curve through the readings between them.
     pub(crate) fn curve(&self, from: (Seconds, CpuTime), to: (Seconds, CpuTime)) -> Curve {
+        let model = self.declared.model;
+        let start = model.start(from.1);
         let knot = |(at, time): (Seconds, CpuTime)| {
-            let energy = self.energy(from.1, time, at - from.0);
-            Knot { at, joules: energy.value, uncertainty: energy.uncertainty }
+            Knot::new(at, model.energy_after(start, from.1, time, at - from.0))
         };
-        let start = Knot { at: from.0, joules: 0.0, uncertainty: 0.0 };
         let inner = self.readings.iter().map(|reading| (reading.knot.at, reading.time));
         let inner = inner.filter(|(at, _)| *at > from.0 && *at < to.0);
-        Curve::new(start, inner.map(knot), knot(to), 0.0)
+        Curve::new(Knot::new(from.0, start), inner.map(knot), knot(to), 0.0)
     }
 }
 
 impl PowerModel {
     /// Returns the energy over `wall` seconds between two readings of the processor's time, J.
     pub(crate) fn energy(&self, from: CpuTime, to: CpuTime, wall: Seconds) -> UncertainValue {
-        // If no tick of the kernel's clock fell in between, nothing is known of the utilisation.
+        let start = self.start(from);
+        let energy = self.energy_after(start, from, to, wall).since(start);
+        let anything = self.range(wall) / 12f64.sqrt();
+        // In less than a few ticks, what is left to the model is smaller than an error of a tick.
+        UncertainValue { uncertainty: energy.uncertainty.min(anything), ..energy }
+    }
+
+    /// Returns an energy of 0 J at the first reading of the processor's time.
+    fn start(&self, time: CpuTime) -> EnergyUntil {
+        EnergyUntil { joules: 0.0, uncertainty: EnergyUncertainty::of_moment(self.of_tick(time)) }
+    }
+
+    /// Returns the energy until `wall` seconds after an earlier moment, from the readings of the processor's time at both.
+    fn energy_after(
+        &self,
+        earlier: EnergyUntil,
+        from: CpuTime,
+        to: CpuTime,
+        wall: Seconds,
+    ) -> EnergyUntil {
         let share = to.busy_share_since(from);
-        let range = (self.tdp - self.idle) * wall;
-        let value = self.idle * wall + range * share.unwrap_or(0.5);
-        let anything = range / 12f64.sqrt();
-        let uncertainty = match (self.uncertainty, share) {
-            (Some(relative), Some(_)) => relative * value,
-            _ => anything,
+        let more = self.idle * wall + self.range(wall) * share.unwrap_or(0.5);
+        let anything = self.range(wall) / 12f64.sqrt();
+        let model = earlier.uncertainty.model;
+        let uncertainty = match share {
+            Some(_) => EnergyUncertainty {
+                moment: self.of_tick(to),
+                model: model + self.uncertainty.map_or(anything, |relative| relative * more),
+                readings: 0.0,
+            },
+            // If no tick of the kernel's clock fell in between, nothing is known of the utilisation.
+            None => {
+                EnergyUncertainty { moment: anything.hypot(self.of_tick(to)), model, readings: 0.0 }
+            }
         };
-        UncertainValue { value, uncertainty }
+        EnergyUntil { joules: earlier.joules + more, uncertainty }
+    }
+
+    /// Returns the energy between no thread busy and all threads busy over `wall` seconds, J.
+    fn range(&self, wall: Seconds) -> f64 {
+        (self.tdp - self.idle) * wall
+    }
+
+    /// Returns the uncertainty from a moment's place between two ticks, J. Each thread's busy time is off by up to one
+    /// tick (GUM 4.3.7), and the threads' errors are independent.
+    fn of_tick(&self, time: CpuTime) -> f64 {
+        self.range(TICK) / (12.0 * f64::from(time.threads)).sqrt()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processor::Roots;
 
     #[test]
-    fn half_busy_is_half_way() {
+    fn half_busy_is_half_way_and_each_end_is_off_by_a_tick() {
         let model: PowerModel = "tdp=100,idle=20".parse().expect("a model");
-        let from = CpuTime { busy: 0.0, all: 0.0 };
-        let energy = model.energy(from, CpuTime { busy: 2.0, all: 4.0 }, 2.0);
+        let from = CpuTime { busy: 0.0, all: 0.0, threads: 2 };
+        let energy = model.energy(from, CpuTime { busy: 200.0, all: 400.0, threads: 2 }, 2.0);
         assert_eq!(energy.value, 120.0);
         assert!((energy.uncertainty - 160.0 / 12f64.sqrt()).abs() < 1e-12);
         let known: PowerModel = "tdp=100,idle=20,uncertainty=10".parse().expect("a model");
-        assert_eq!(known.energy(from, CpuTime { busy: 2.0, all: 4.0 }, 2.0).uncertainty, 12.0);
+        let energy = known.energy(from, CpuTime { busy: 200.0, all: 400.0, threads: 2 }, 2.0);
+        // 10 % of 120 J, and at both ends up to 10 ms of 80 W, averaged over two threads.
+        let ticks = 0.8 / 24f64.sqrt() * 2f64.sqrt();
+        assert!((energy.uncertainty - 12f64.hypot(ticks)).abs() < 1e-12, "{energy:?}");
+    }
+
+    #[test]
+    fn a_part_late_in_a_run_has_the_uncertainty_of_its_own_energy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let roots = Roots { proc: folder.path().to_owned(), sys: folder.path().to_owned() };
+        let model = "tdp=100,idle=20,uncertainty=10".parse().expect("a model");
+        let declared = DeclaredPower { model, processor: Processor::new(&roots) };
+        let mut reader = DeclaredPowerReader::new(declared);
+        reader.retain_from(0.0);
+        // Two threads, both busy: 100 W for a hundred seconds, read every second.
+        for second in 0..=100 {
+            let stat = format!("cpu  {} 0 0 0 0\ncpu0 0\ncpu1 0\nctxt 1\n", 200 * second);
+            std::fs::write(folder.path().join("stat"), stat).expect("written");
+            reader.read_if_due(f64::from(second));
+        }
+        let [from, to] = [98.0, 99.0].map(|at| reader.position(at).expect("it was read").energy());
+        let part = to.since(from);
+        assert!((part.value - 100.0).abs() < 1e-9, "{part:?}");
+        assert!((part.uncertainty - 10.0).abs() < 0.01, "{part:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     curve::{Curve, Knot},
     device::{Device, DeviceKind, DeviceState},
     domain::DomainId,
+    energy_until::EnergyUncertainty,
 };
 use llem_clock::WorkLedger;
 use llem_quantity::{Cause, Reading, Source, Unavailable};
@@ -89,7 +90,7 @@ pub(crate) struct SyntheticReader {
 
 impl SyntheticReader {
     pub(crate) fn new(power: SyntheticPower, epoch: Instant) -> Self {
-        let start = Knot { at: 0.0, joules: 0.0, uncertainty: 0.0 };
+        let start = Knot { at: 0.0, joules: 0.0, uncertainty: EnergyUncertainty::NONE };
         let (knots, retain_from) = (VecDeque::from([start]), f64::INFINITY);
         Self { power, epoch, drawn: 0.0, knots, retain_from, fresh: Vec::new() }
     }
@@ -111,7 +112,7 @@ impl SyntheticReader {
         let last = self.last();
         if at > last.at {
             let joules = self.power.idle_watts * at + self.drawn;
-            let knot = Knot { at, joules, uncertainty: 0.0 };
+            let knot = Knot { at, joules, uncertainty: EnergyUncertainty::NONE };
             self.knots.push_back(knot);
             self.fresh.push((knot, (joules - last.joules) / (at - last.at)));
         }
@@ -155,7 +156,7 @@ impl SyntheticReader {
             }
             _ => before.joules + self.power.idle_watts * (at - before.at).max(0.0),
         };
-        Knot { at, joules, uncertainty: 0.0 }
+        Knot { at, joules, uncertainty: EnergyUncertainty::NONE }
     }
 
     /// Returns the knots after `from` and before `to`.

@@ -5,6 +5,7 @@ use crate::{
     curve::Curve,
     integral::Integral,
     tick_counter::{Period, TickCounter},
+    uncertain_value::UncertainValue,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -113,16 +114,15 @@ fn check(name: &str, of: impl Fn(&Request, &mut ChaCha8Rng) -> Curve) {
         let spans = [(began, prefilled), (prefilled, ended), (from, to)];
         for (place, (from, to)) in spans.into_iter().enumerate() {
             let [first, last] = [from, to].map(|at| curve.at(at));
-            let energy = last.value - first.value;
-            let uncertainty = first.uncertainty.hypot(last.uncertainty);
+            let UncertainValue { value: energy, uncertainty } = last.since(first);
             let exact = request.joules(to) - request.joules(from);
             for (within, factor) in within[place].iter_mut().zip([1.0, 2.0]) {
                 *within += f64::from((energy - exact).abs() <= factor * uncertainty) / CASES as f64;
             }
             errors[place].push(((energy - exact).abs() / exact, uncertainty / exact));
         }
-        let parts = curve.at(prefilled).value - curve.start().joules
-            + (curve.end().joules - curve.at(prefilled).value);
+        let parts = curve.at(prefilled).joules - curve.start().joules
+            + (curve.end().joules - curve.at(prefilled).joules);
         assert!((parts - curve.total()).abs() < 1e-9, "phases make up the request");
     }
     for ((what, [one, two]), errors) in
