@@ -145,7 +145,7 @@ fn notes_of_requests(requests: &RequestComparison) -> Vec<String> {
     }
     let mut fields = requests.differences.iter().flat_map(|request| &request.fields);
     if fields.any(|field| field.name == "sampling.first_stream") {
-        notes.push("requests drew from other streams of random numbers, because the runs made other numbers of requests before them; a seed of its own in the script's sampling makes a request independent of them".to_owned());
+        notes.push("requests drew from other streams of random numbers, because the runs made other numbers of requests in a phase before them; a seed of its own in the script's sampling makes a request independent of them".to_owned());
     }
     notes
 }

@@ -116,7 +116,8 @@ pub struct SamplingRecord {
     /// The seed that the script gave. Absent if the run's seed is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The random stream of the first sequence. Each further sequence uses the next stream.
+    /// The random stream of the first sequence. Each further sequence uses the next stream. Each phase has streams of its
+    /// own.
     pub first_stream: u64,
 }
 

@@ -10,6 +10,7 @@ fn about() -> About {
         .integer("new-tokens", 12, "tokens to generate")
         .number("temperature", 0.0, "0 takes the most likely token")
         .integer("requests", 1, "how often the same is asked for")
+        .integer("warm-up", 0, "how often it is asked for before, in a phase of its own")
         .boolean("batch", false, "in a continuous batch")
 }
 
@@ -26,7 +27,7 @@ fn run() -> Result<()> {
         .ignore_eos()
         .sampling(sampling);
     let in_batch: bool = parameter("batch")?;
-    for _ in 0..parameter::<u32>("requests")? {
+    let generate = || -> Result<()> {
         if in_batch {
             let batch = model.open_batch(BatchOptions::new(2).max_tokens(most))?;
             batch.submit(&request, None)?;
@@ -34,6 +35,15 @@ fn run() -> Result<()> {
         } else {
             model.generate(&request)?;
         }
+        Ok(())
+    };
+    let warm_up = Phase::begin("warmup")?;
+    for _ in 0..parameter::<u32>("warm-up")? {
+        generate()?;
+    }
+    Phase::end(warm_up)?;
+    for _ in 0..parameter::<u32>("requests")? {
+        generate()?;
     }
     Ok(())
 }

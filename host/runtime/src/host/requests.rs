@@ -205,14 +205,14 @@ impl From<requests::Chat> for Conversation {
 }
 
 /// Converts a script's request. If it gives no seed, its sequences draw from random streams of their own, which are
-/// numbered in the order of the requests.
+/// numbered in the order of the phase's requests.
 pub(super) fn script_request(
     run: &RunContext,
     draft: &RequestDraft,
 ) -> Result<ScriptRequest, Refusal> {
     check_label("request", &draft.label)?;
     let prompts = &draft.prompts;
-    let first_stream = run.work.next_streams(prompts.len());
+    let first_stream = run.work.next_streams(&run.phases.path(), prompts.len());
     let keeps = run.settings.keep_prompts;
     let sampling = Sampling {
         temperature: draft.temperature,

@@ -13,6 +13,7 @@ mod engines;
 mod instruments;
 mod meter_setup;
 pub(crate) mod phase_stack;
+mod stream_numbers;
 mod timeline;
 mod work_tracker;
 

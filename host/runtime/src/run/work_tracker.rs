@@ -1,5 +1,6 @@
 //! Totals of the work that a run's engines have done, and the work whose energy is not known yet.
 
+use super::stream_numbers::StreamNumbers;
 use crate::energy_shares::PhaseEnergy;
 use llem_record::Activity;
 use std::{
@@ -23,8 +24,8 @@ pub(crate) struct WorkTotals {
     pub requests: u64,
     /// The number of adapters that were attached.
     pub adapters: u64,
-    /// The number of sequences, each of which has its own stream of random numbers.
-    pub streams: u64,
+    /// The streams of random numbers that sequences have used.
+    pub streams: StreamNumbers,
 }
 
 /// Work whose energy is known only after the counters have ticked, and which is written then.
@@ -41,13 +42,9 @@ impl WorkTracker {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves `count` streams of random numbers that no sequence of the run has used, and returns the number of the
-    /// first.
-    pub(crate) fn next_streams(&self, count: usize) -> u64 {
-        let mut totals = self.totals();
-        let first = totals.streams;
-        totals.streams += count as u64;
-        first
+    /// Reserves `count` streams of random numbers for sequences of a phase, and returns the number of the first.
+    pub(crate) fn next_streams(&self, phase: &str, count: usize) -> u64 {
+        self.totals().streams.reserve(phase, count)
     }
 
     /// Returns the number of the next request, from 0.
