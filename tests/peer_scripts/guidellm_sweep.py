@@ -1,4 +1,8 @@
-"""Computes the results of scripts/guidellm-sweep again, from the times of tokens in the record."""
+"""Computes the results of scripts/guidellm-sweep again, from the times of tokens in the record.
+
+All loads run on the synthetic host: on a busy machine a request may miss its planned start, or a time limit may fall between
+two requests, and the load is then a different one.
+"""
 
 import collections
 import json
@@ -40,8 +44,14 @@ def assert_summary(summary: dict, pairs: list[tuple[float, float]], what: str) -
     assert_close(summary["median"], summary["percentiles"]["p50"], what)
 
 
+SYNTHETIC = ["--synthetic-host"]
+# Its default figures, in ns.
+PROMPT_TOKEN, STEP = 100_000, 5_000_000
+
+
 def check(run_of) -> None:
     sweep(run_of)
+    late_requests(run_of)
     time_limit(run_of)
 
 
@@ -55,7 +65,7 @@ def sweep(run_of) -> None:
         "prompt-tokens": 12,
     }
     parameters |= {"output-tokens": 5, "output-tokens-stdev": 2, "warmup-mode": "requests"}
-    run = run_of("guidellm-sweep", parameters)
+    run = run_of("guidellm-sweep", parameters, SYNTHETIC)
     report = json.loads(run.artifacts["benchmarks.json"])
     benchmarks = report["benchmarks"]
     assert [one["config"]["strategy"]["type_"] for one in benchmarks] == [
@@ -137,18 +147,45 @@ def check_benchmark(one: dict, sequences: list[dict]) -> None:
     assert statistics.fmean(value for value, _ in latency) > 0
 
 
+def late_requests(run_of) -> None:
+    """A request that is due before a place is free starts when the place is. Its latencies count from there."""
+    rate, prompt, output, count = 100, 8, 6, 9
+    lengths = {"prompt-tokens": prompt, "output-tokens": output, "max-requests": count}
+    run = run_of("guidellm-sweep", lengths | {"profile": "constant", "rate": rate, "max-concurrency": 1}, SYNTHETIC)
+    [one] = json.loads(run.artifacts["benchmarks.json"])["benchmarks"]
+    sequences = [event["sequence"] for event in run.of_kind("batch-sequence")]
+    lasting, gap = prompt * PROMPT_TOKEN + (output - 1) * STEP, 10**9 // rate
+    assert lasting > 2 * gap, "requests are due faster than they end"
+    starts = [sequence["submitted_ns"] - sequences[0]["submitted_ns"] for sequence in sequences]
+    assert starts == [index * lasting for index in range(count)], starts
+    told = sorted(one["requests"]["successful"], key=lambda request: request["info"]["timings"]["request_start"])
+    assert len(told) == count
+    for index, request in enumerate(told):
+        assert_close(request["request_latency"], lasting * 1e-9, "request_latency")
+        late = index * (lasting - gap) * 1e-9
+        # Start and plan are seconds since the host began.
+        assert abs(request["request_dispatch_delay"] - late) < 1e-9, (request["request_dispatch_delay"], late)
+        assert_close(request["request_scheduled_latency"], late + lasting * 1e-9, "request_scheduled_latency", 1e-6)
+
+
 def time_limit(run_of) -> None:
-    parameters = {"profile": "concurrent", "streams": "3", "max-seconds": 1, "prompt-tokens": 8, "output-tokens": 40}
-    run = run_of("guidellm-sweep", parameters)
+    streams, prompt, output = 3, 8, 40
+    parameters = {"profile": "concurrent", "streams": streams, "max-seconds": 1, "prompt-tokens": prompt, "output-tokens": output}
+    run = run_of("guidellm-sweep", parameters, SYNTHETIC)
     [one] = json.loads(run.artifacts["benchmarks.json"])["benchmarks"]
     assert_close(one["duration"], 1.0, "duration", 1e-6)
     by_finish = lambda finish: [
         e["sequence"] for e in run.of_kind("batch-sequence") if e["sequence"]["finish"] == finish
     ]
     cancelled, whole = by_finish("cancelled"), by_finish("length")
-    assert len(cancelled) == 3 == len(one["requests"]["incomplete"])
+    # All streams run in the same steps. After five requests of each stream the limit falls within the sixth.
+    lasting = streams * prompt * PROMPT_TOKEN + (output - 1) * STEP
+    rounds, left = divmod(10**9, lasting)
+    assert left > 2 * STEP and len(whole) == streams * rounds
+    assert len(cancelled) == streams == len(one["requests"]["incomplete"])
+    assert all(0 < len(sequence["tokens"]) < output for sequence in cancelled)
     assert len(whole) == len(one["requests"]["successful"]) == one["scheduler_metrics"]["requests_made"]["successful"]
     for entry in one["requests"]["incomplete"]:
         assert entry["request_latency"] is None and entry["info"]["status"] == "cancelled"
     [peak] = [one["metrics"]["request_concurrency"]["total"]["max"]]
-    assert peak == 3
+    assert peak == streams
