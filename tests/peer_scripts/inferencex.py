@@ -1,11 +1,12 @@
 """What scripts/inferencex reports follows from the token times and windows in the record."""
 
 import json
+import math
 import statistics
 
 from .comparison import assert_close, percentile
 
-# No GPU holds the model, and none is monitored.
+# Models are on the CPU unless `--device` says otherwise, also on a machine with a GPU. So none is monitored.
 NO_GPU = ["invalid_expected_gpu_count", "telemetry_file_missing"]
 
 
@@ -14,6 +15,13 @@ def statistics_of(name: str, values: list[float]) -> dict[str, float]:
     found = {"mean": statistics.fmean(values), "median": statistics.median(values), "std": statistics.pstdev(values)}
     found |= {f"p{p:g}": percentile(values, p) for p in (90, 99, 99.9)}
     return {f"{statistic}_{name}_ms": 1e3 * value for statistic, value in found.items()}
+
+
+def cpu_energy(window: dict) -> float:
+    """The energy of the CPU's packages and memory in J. Domains within a package are not in the total a second time."""
+    covered = {one["domain"] for one in window["energy_covers"] if one["device"] == "cpu"}
+    parts = [one for one in window["energy"] if one["device"] == "cpu" and one["domain"] in covered]
+    return math.fsum(part["energy"]["value"] for part in parts)
 
 
 def check(run_of) -> None:
@@ -73,15 +81,15 @@ def check(run_of) -> None:
         totals = {"tput": sum(prompts) + sum(outputs), "output_tput": sum(outputs), "input_tput": sum(prompts)}
         labels = tuple(map(str, (conc, isl, osl)))
         for field, tokens in totals.items():
-            assert_close(agg[f"{field}_per_device"], tokens / seconds, field)
-            assert_close(run.metrics(f"{field}_per_device")[labels], tokens / seconds, field)
-            # The check runs without a GPU.
+            rate = tokens / seconds / window["devices_used"]
+            assert_close(agg[f"{field}_per_device"], rate, field)
+            assert_close(run.metrics(f"{field}_per_device")[labels], rate, field)
             assert agg[f"{field}_per_gpu"] is None and f"{field}_per_gpu" in agg["null_reasons"]
         assert set(agg["null_reasons"]) == {field for field, value in agg.items() if value is None}
         validation = json.loads(run.artifacts[f"power_validation_{name}.json"])
         assert agg["power_valid"] == 0 and validation["reasons"] == NO_GPU
         energies = run.metrics("total_cpu_energy_j")
         if energies:
-            [joules] = [part["energy"]["value"] for part in window["energy"] if part["device"] == "cpu"]
+            joules = cpu_energy(window)
             assert_close(energies[labels], joules, "total_cpu_energy_j")
             assert_close(run.metrics("cpu_joules_per_output_token")[labels], joules / sum(outputs), "J/token")
