@@ -5,6 +5,7 @@
 //   node tests/browser/check.mjs [--pictures FOLDER] PAGE...
 //
 // tests/browser/run makes the pages. scripts/tools/fetch-browser fetches Chromium, playwright-core and axe-core.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
@@ -20,6 +21,8 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const MOST = { bytes: 20e6, seconds: 3, height: 12000 };
 // A record of 60 MB that nobody wants to read may take longer, and is long.
 const MOST_OF = { hostile: { ...MOST, seconds: 5, height: 40000 } };
+// A page that shows nothing after this time, in ms, never will. A machine with much other work may take most of it.
+const WATCHDOG = 120000;
 // axe-core does not end on this page within minutes.
 const WITHOUT_AXE = ["hostile.html"];
 
@@ -41,15 +44,25 @@ const browser = await chromium.launch({
 });
 
 let failed = 0;
+// The lines of the page that is checked. They are printed together, because two pages are checked at a time.
+const reports = new AsyncLocalStorage();
+const say = (line) => reports.getStore().push(line);
+
 function expect(holds, what) {
   if (!holds) failed += 1;
-  console.log(`  ${holds ? "ok" : "FAILED"}  ${what}`);
+  say(`  ${holds ? "ok" : "FAILED"}  ${what}`);
+}
+
+// Waits until `predicate` holds in the page, and returns what it returned, or a false value if it never holds. The page draws
+// when it gets a processor, so nothing else may say how long that takes.
+async function once(page, predicate, argument) {
+  return page.waitForFunction(predicate, argument).then((held) => held.jsonValue(), () => false);
 }
 
 async function open(path, options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  page.setDefaultTimeout(30000);
+  page.setDefaultTimeout(WATCHDOG);
   const [errors, requests] = [[], []];
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(String(error)));
@@ -74,17 +87,17 @@ async function open(path, options) {
 // are empty.
 async function drawAll(page) {
   await page.evaluate(() => document.querySelectorAll(".fold").forEach((fold) => { fold.open = true; }));
-  return page.evaluate(async () => {
+  return page.evaluate(async (most) => {
     const places = [...document.querySelectorAll(".drawing")];
+    const began = performance.now();
     for (const place of places) {
       place.scrollIntoView({ block: "center" });
-      const began = performance.now();
-      while (!place.dataset.drawn && performance.now() - began < 10000) await new Promise(requestAnimationFrame);
+      while (!place.dataset.drawn && performance.now() - began < most) await new Promise(requestAnimationFrame);
     }
     scrollTo(0, 0);
     const empty = places.filter((place) => !place.querySelector("canvas, svg path"));
     return { count: places.length, empty: empty.length };
-  });
+  }, WATCHDOG);
 }
 
 // A pixel of a chart at which its tooltip has numbers.
@@ -98,7 +111,14 @@ function pixelOfNumbers(place) {
   return instance.convertToPixel({ seriesIndex: series.indexOf(first) }, point);
 }
 
+// The text of a chart's visible tooltips. Without one it is empty.
+function tooltipOf(place) {
+  const tips = [...place.children].filter((child) => !child.querySelector("canvas, svg"));
+  return tips.filter((tip) => getComputedStyle(tip).visibility === "visible").map((tip) => tip.textContent).join(" ");
+}
+
 async function checkCharts(page) {
+  await page.evaluate(`window.tooltipOf = ${tooltipOf}`);
   for (const kind of ["timeline", "plot", "bars"]) {
     const place = page.locator(`figure.${kind} .drawing`).first();
     if (!(await place.count())) continue;
@@ -109,16 +129,15 @@ async function checkCharts(page) {
     const said = await page.locator("#live").textContent();
     expect(said.length > 5, `the arrow keys walk through a ${kind}: ${said.slice(0, 70)}`);
     await place.blur();
+    // The keys have shown a tooltip, too. It is not taken for the mouse's.
+    const element = await place.elementHandle();
+    expect(await once(page, (of) => tooltipOf(of) === "", element), `a ${kind} without focus has no tooltip`);
     const [x, y] = await place.evaluate(pixelOfNumbers);
     const box = await place.boundingBox();
     await page.mouse.move(box.x + x - 3, box.y + y);
     await page.mouse.move(box.x + x, box.y + y);
-    await page.waitForTimeout(150);
-    const shown = await place.evaluate((element) => {
-      const tips = [...element.children].filter((child) => !child.querySelector("canvas, svg"));
-      return tips.filter((tip) => getComputedStyle(tip).visibility === "visible").map((tip) => tip.textContent).join(" ");
-    });
-    expect(/\d/.test(shown), `hovering over a ${kind} shows its numbers: ${shown.slice(0, 70)}`);
+    const shown = await once(page, (of) => /\d/.test(tooltipOf(of)) && tooltipOf(of), element);
+    expect(shown, `hovering over a ${kind} shows its numbers: ${String(shown).slice(0, 70)}`);
   }
 }
 
@@ -127,10 +146,12 @@ async function checkNumbers(page) {
   if (!(await number.count())) return;
   await number.scrollIntoViewIfNeeded();
   await number.hover();
-  expect((await page.locator("#tip").textContent()).length > 5, "hovering over a number shows what is known of it");
+  const isTold = await once(page, () => document.getElementById("tip").textContent.length > 5);
+  expect(isTold, "hovering over a number shows what is known of it");
   await page.keyboard.press("Escape");
   await number.focus();
-  expect(await page.locator("#tip").isVisible(), "focusing on a number shows it, too");
+  const isShown = await page.locator("#tip").waitFor().then(() => true, () => false);
+  expect(isShown, "focusing on a number shows it, too");
 }
 
 async function checkFolds(page) {
@@ -154,17 +175,17 @@ async function checkLegend(page) {
   const legend = page.locator(".legend").first();
   if (!(await legend.count())) return;
   const place = page.locator(".plots:has(.legend) .drawing").first();
-  const count = () => place.evaluate((element) => echarts.getInstanceByDom(element).getOption().series.length);
   await place.scrollIntoViewIfNeeded();
   await page.waitForFunction(() => document.querySelector(".plots:has(.legend) .drawing").dataset.drawn);
-  const all = await count();
+  const element = await place.elementHandle();
+  const all = await place.evaluate((of) => echarts.getInstanceByDom(of).getOption().series.length);
   await legend.locator("input[type=checkbox]").first().focus();
   await page.keyboard.press("Space");
-  await page.waitForTimeout(100);
-  expect((await count()) < all, "the legend hides a series by keyboard");
+  const isHidden = await once(page, ([of, all]) => echarts.getInstanceByDom(of).getOption().series.length < all, [element, all]);
+  expect(isHidden, "the legend hides a series by keyboard");
   await page.keyboard.press("Space");
-  await page.waitForTimeout(100);
-  expect((await count()) === all, "and shows it again");
+  const isBack = await once(page, ([of, all]) => echarts.getInstanceByDom(of).getOption().series.length === all, [element, all]);
+  expect(isBack, "and shows it again");
 }
 
 async function checkTables(page) {
@@ -189,7 +210,7 @@ async function checkAxe(page, rules, what) {
   await page.evaluate(() => document.querySelectorAll("tbody tr:nth-child(n + 40)").forEach((row) => row.remove()));
   const { violations } = await page.evaluate((chosen) => axe.run(document, chosen), options);
   const serious = violations.filter((fault) => ["serious", "critical"].includes(fault.impact));
-  for (const fault of violations) console.log(`        axe ${fault.impact}: ${fault.id}: ${fault.nodes.length} × ${fault.nodes[0].html.slice(0, 140)}`);
+  for (const fault of violations) say(`        axe ${fault.impact}: ${fault.id}: ${fault.nodes.length} × ${fault.nodes[0].html.slice(0, 140)}`);
   expect(serious.length === 0, what);
 }
 
@@ -233,7 +254,7 @@ async function checkPrint(path, name) {
 async function check(path) {
   const name = basename(path, ".html");
   const most = MOST_OF[name] ?? MOST;
-  console.log(path);
+  say(path);
   const bytes = statSync(path).size;
   const { context, page, errors, requests, waited, worked } = await open(path, WIDE);
   expect(bytes < most.bytes, `${(bytes / 1e6).toFixed(2)} MB`);
@@ -268,12 +289,20 @@ async function check(path) {
   await checkPrint(path, name);
 }
 
-for (const path of args) {
-  const began = performance.now();
+async function report(path) {
+  const [began, lines] = [performance.now(), []];
   // A page that hangs fails, and the next ones are checked.
-  await check(path).catch((error) => expect(false, `the check came to its end: ${error.message.split("\n")[0]}`));
-  console.log(`  in ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  const fail = (error) => expect(false, `the check came to its end: ${error.message.split("\n")[0]}`);
+  await reports.run(lines, () => check(path).catch(fail));
+  console.log([...lines, `  in ${((performance.now() - began) / 1000).toFixed(0)} s`].join("\n"));
 }
+
+// Two pages are checked at a time, the last ones first: they take longest.
+const left = [...args];
+const next = async () => {
+  while (left.length > 0) await report(left.pop());
+};
+await Promise.all([next(), next()]);
 await browser.close();
 console.log(failed ? `${failed} failed` : "all passed");
 process.exit(failed || args.length === 0 ? 1 : 0);
