@@ -6,18 +6,23 @@
 pub mod changed_folders;
 mod command_output;
 mod context;
+mod deadline;
 mod gpu_reading;
 mod hardware;
 mod launch;
 pub mod metering;
+pub mod processor_time;
 mod python_compiler;
+mod running;
 
 pub use command_output::CommandOutput;
 pub use context::TestContext;
+pub use deadline::ended_by_deadline;
 pub use gpu_reading::{GPU_IS_LOST, GpuReading, NO_PERMISSION};
 pub use hardware::Hardware;
 pub use launch::{Launch, free_port};
 pub use python_compiler::PythonCompiler;
+pub use running::Running;
 use serde_json::Value;
 use std::{
     fs,
