@@ -19,6 +19,7 @@ fn run() -> Result<()> {
     for _ in 0..parameter::<u32>("steps")? {
         batch.step()?;
     }
+    report::log(Level::Info, "the steps are done");
     match parameter::<String>("end")?.as_str() {
         "return" => Ok(()),
         "raise" => Err(Error::from("raised by the script".to_owned())),
