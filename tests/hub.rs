@@ -173,10 +173,9 @@ fn ctrl_c_keeps_what_was_fetched() {
         let mut child = command(&context, args, &home, &hub.endpoint);
         let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&part, FETCHED as u64);
-        let began = Instant::now();
+        // A program that does not end fetches the rest once the hub lets go, and then the part is gone.
         send(signal, &child);
         let ran = CommandOutput::from_output(child.wait_with_output().unwrap());
-        assert!(began.elapsed() < Duration::from_secs(5));
         match args[0] {
             "generate" => assert_eq!(ran.code, None),
             _ => ran.refused(130, &["interrupted"]),

@@ -51,7 +51,7 @@ fn an_experiment_over_processes() {
 /// Waits until the journal holds a measured request.
 fn wait_for_a_request(context: &TestContext) {
     let journal = context.folder.path().join("run/events.jsonl");
-    let patience = Instant::now() + Duration::from_secs(30);
+    let patience = Instant::now() + Duration::from_secs(120);
     while !fs::read_to_string(&journal).is_ok_and(|events| events.contains("\"generation\"")) {
         assert!(Instant::now() < patience, "nothing was measured");
         thread::sleep(Duration::from_millis(5));
@@ -61,18 +61,19 @@ fn wait_for_a_request(context: &TestContext) {
 /// A dead rank is named at once, a hanging one after `--rank-timeout`. All processes end, and earlier measurements are kept.
 #[test]
 fn a_rank_that_dies_or_hangs_ends_the_run_and_loses_nothing() {
-    for (signal, reason) in [("-KILL", "its process ended"), ("-STOP", "it hangs")] {
+    // A dead rank is named without any wait, so its timeout may be long.
+    for (signal, reason, timeout) in
+        [("-KILL", "its process ended", "600"), ("-STOP", "it hangs", "5")]
+    {
         let context = TestContext::new();
         let requests = guest("many_requests");
-        let args = ["exec", &requests, "--tp", "4", "--rank-timeout", "5"];
+        let args = ["exec", &requests, "--tp", "4", "--rank-timeout", timeout];
         let launched = Launch::start(&context, &args, 4);
         wait_for_a_request(&context);
-        let signalled = Instant::now();
         launched.signal(2, signal);
         let mut first = launched.0;
         let mut others = first.split_off(1);
         let ran = CommandOutput::from_output(first.remove(0).wait_with_output().unwrap());
-        assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
         ran.refused(1, &["rank 2 failed", reason]);
         let mut hung = others.remove(1);
         for other in others {
@@ -98,14 +99,12 @@ fn a_rank_that_dies_or_hangs_ends_the_run_and_loses_nothing() {
 fn a_rank_that_never_comes_is_named() {
     let context = TestContext::new();
     let args = ["generate", "synthetic:tiny", "a", "--tp", "4", "--rank-timeout", "5"];
-    let mut launched = Launch::start(&context, &args, 4);
-    let mut third = launched.0.remove(3);
-    third.kill().unwrap();
-    third.wait().unwrap();
-    // The rank may have joined and left, or never have joined.
-    let ran = launched.end().remove(0);
-    assert!(ran.code == Some(2) || ran.code == Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("rank 3"), "{}", ran.stderr);
+    let ran = Launch::start_some(&context, &args, 4, 0..3, &[]).end().remove(0);
+    ran.refused(2, &[" of 4 has not come", "start every rank"]);
+    // A busy machine may start others too late as well, so rank 3 is the last of those that are named.
+    let named = ran.stderr.split_once(" of 4 has not come").unwrap().0;
+    let named = named.rsplit_once("rank ").unwrap().1;
+    assert_eq!(named.split(", ").last(), Some("3"), "{}", ran.stderr);
 }
 
 /// A run of one process ignores variables that launchers and shells leave behind.
