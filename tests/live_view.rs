@@ -1,7 +1,7 @@
 //! `llem exec --live` and `llem watch`: on a terminal, whose bytes a terminal emulator reads, and as lines for a log.
 #![cfg(target_os = "linux")]
 
-use crate::support::{CommandOutput, TestContext};
+use crate::support::{Running, TestContext};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -23,7 +23,7 @@ const ENDLESS: [&str; 5] = ["exec", "quickstart", "--live", "-p", "rounds=100000
 
 /// The program on a terminal of its own, as a shell starts it.
 struct OnTerminal {
-    child: Child,
+    child: Running,
     keyboard: File,
     screen: Arc<Mutex<vt100::Parser>>,
     reader: JoinHandle<()>,
@@ -67,7 +67,7 @@ impl OnTerminal {
             }
         };
         // SAFETY: the closure only makes calls of the kernel.
-        let child = unsafe { command.pre_exec(control) }.spawn().unwrap();
+        let child = Running::start(unsafe { command.pre_exec(control) });
         drop(command);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(nonzero(lines), nonzero(columns), 0)));
         let (mut output, seen) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
@@ -264,9 +264,9 @@ fn without_a_terminal_lines_tell_the_phases_and_nothing_else_is_different() {
 }
 
 /// Starts a run without a view, and waits until it has generated something.
-fn start_run(context: &TestContext) -> Child {
+fn start_run(context: &TestContext) -> Running {
     let mut command = context.command(&["exec", "quickstart", "-p", "rounds=1000000"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     let journal = context.folder.path().join("run/events.jsonl");
     let began = Instant::now();
     while !std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"generation\"")) {
@@ -298,11 +298,11 @@ fn a_run_of_another_process_is_watched_and_does_not_notice() {
 
     // A view of the same run that lasts until its end, without a terminal.
     let mut watch = context.command(&["watch", "run"]);
-    let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let watch = Running::start(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
     thread::sleep(Duration::from_secs(1));
     interrupt(&run);
     assert_eq!(run.wait().unwrap().code(), Some(130));
-    let watched = CommandOutput::from_output(watch.wait_with_output().unwrap()).ok();
+    let watched = watch.end().ok();
     let last = watched.stderr.lines().rfind(|line| line.starts_with("live ")).unwrap();
     assert!(pairs(last).contains(&("status".to_owned(), "interrupted".to_owned())), "{last}");
     assert!(watched.stdout.contains("interrupted in"), "{}", watched.stdout);
@@ -327,12 +327,12 @@ fn a_run_that_is_killed_while_it_is_watched_is_told_from_a_silent_one() {
     };
     stop("-STOP");
     let mut watch = context.command(&["watch", "run"]);
-    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut watch = Running::start(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
     thread::sleep(Duration::from_secs(7));
     assert!(watch.try_wait().unwrap().is_none(), "the run is only silent");
     run.kill().unwrap();
     run.wait().unwrap();
-    let watched = CommandOutput::from_output(watch.wait_with_output().unwrap());
+    let watched = watch.end();
     watched.refused(1, &["killed", "llem recover run"]);
 }
 

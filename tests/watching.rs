@@ -1,6 +1,6 @@
 //! Observers of a run in progress: a Prometheus server that polls, and an OpenTelemetry collector that receives spans.
 
-use crate::support::{Hardware, Launch, TestContext, free_port, guest};
+use crate::support::{Hardware, Launch, Running, TestContext, free_port, guest};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -37,7 +37,7 @@ fn prometheus_is_answered_while_a_run_goes_on() {
     let (hardware, context) = (Hardware::new().gpu(300, 60, |_| {}), TestContext::new());
     let long = guest("many_requests");
     let args = ["exec", &long, "--serve-metrics", "127.0.0.1:0"];
-    let mut child = hardware.command(&context, &args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Running::start(hardware.command(&context, &args).stderr(Stdio::piped()));
     let mut first = String::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.read_line(&mut first).unwrap();
@@ -51,8 +51,6 @@ fn prometheus_is_answered_while_a_run_goes_on() {
     assert!(text.contains(r#"llem_device_temperature_celsius{device="cuda:0"} 60"#), "{text}");
     let text = asked(address, "llem_time_to_first_token_seconds_count{");
     assert!(text.contains("llem_output_tokens_total{") && text.contains("# EOF\n"), "{text}");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]
