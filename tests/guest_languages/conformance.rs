@@ -13,7 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, OnceLock},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 use wit_parser::{Resolve, WorldItem};
 
@@ -33,7 +33,7 @@ fn folder() -> PathBuf {
 /// Returns the path of a component, which is built if its sources or tools have changed.
 fn component(name: &str, language: &str) -> String {
     static BUILD: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = BUILD.lock().unwrap();
+    let _one_at_a_time = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let built =
         Path::new(env!("CARGO_BIN_EXE_llem")).ancestors().nth(2).unwrap().join("conformance");
     let mut build = Command::new(folder().join("build"));

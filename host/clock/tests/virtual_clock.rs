@@ -2,16 +2,16 @@
 
 use llem_clock::{VirtualClock, Work, WorkLedger, elapsed, now, start_virtual};
 use std::{
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-/// The tests share one clock, so they run one at a time.
+/// The tests share one clock, so they run one at a time. A test that fails does not make the next ones fail.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone(test: impl FnOnce(VirtualClock)) {
-    let _alone = ALONE.lock().expect("no test panicked");
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     test(start_virtual());
 }
 

@@ -7,11 +7,11 @@ use llem_clock::{Work, WorkLedger, start_virtual};
 use llem_meter::{ClosedWindow, Meter, MeterOptions, Sample, Sink, SyntheticPower};
 use llem_quantity::Source;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-/// The tests share one clock, so they run one at a time.
+/// The tests share one clock, so they run one at a time. A test that fails does not make the next ones fail.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// A host that draws 50 W at rest.
@@ -53,7 +53,7 @@ fn near(value: f64, expected: f64) {
 
 #[test]
 fn a_window_has_the_power_at_rest_and_what_work_drew() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::new();
     host.work(100, 3.0);
     let window = host.meter.open_with_curves();
@@ -75,7 +75,7 @@ fn a_window_has_the_power_at_rest_and_what_work_drew() {
 
 #[test]
 fn parts_of_a_continuous_window_add_up_and_end_anywhere() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::new();
     let mut parts = host.meter.open_continuous();
     host.work(100, 4.0);
@@ -97,7 +97,7 @@ fn samples_are_taken_where_the_power_changes() {
             self.0.lock().unwrap().extend(samples);
         }
     }
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::new();
     let taken = Arc::new(Mutex::new(Vec::new()));
     host.meter.hand_samples_to(Some(Box::new(Taken(Arc::clone(&taken)))));
@@ -116,7 +116,7 @@ fn samples_are_taken_where_the_power_changes() {
 
 #[test]
 fn nothing_of_this_machine_is_told() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::new();
     let devices = host.meter.devices();
     assert_eq!((devices.len(), &devices[0].name[..]), (1, "synthetic processor"));
