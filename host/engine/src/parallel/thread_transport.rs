@@ -196,14 +196,15 @@ mod tests {
     /// The error of the other ranks names the rank that did not come.
     #[test]
     fn a_rank_that_does_not_come_is_named() {
+        // The first missing rank is named, so rank 0 is named even if a busy machine starts another rank late.
         let mut groups = ranks(3, Duration::from_millis(100));
-        let _late = groups.remove(1);
+        let _late = groups.remove(0);
         thread::scope(|scope| {
             for group in groups {
                 scope.spawn(move || {
                     let error =
-                        group.all_gather(&number(0.0)).expect_err("rank 1 never comes").to_string();
-                    assert!(error.starts_with("rank 1 failed"), "{error}");
+                        group.all_gather(&number(0.0)).expect_err("rank 0 never comes").to_string();
+                    assert!(error.starts_with("rank 0 failed"), "{error}");
                 });
             }
         });

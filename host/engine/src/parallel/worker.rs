@@ -141,8 +141,8 @@ impl Drop for Worker {
 mod tests {
     use super::*;
 
-    fn failure(load: impl FnOnce() -> Result<Rank> + Send + 'static) -> String {
-        let failure = Arc::new(FailureState::new(Duration::from_millis(200)));
+    fn failure(deadline: Duration, load: impl FnOnce() -> Result<Rank> + Send + 'static) -> String {
+        let failure = Arc::new(FailureState::new(deadline));
         let mut worker = Worker::start(3, Team::Alone, &failure, load).expect("a thread");
         let error = worker.wait_for_reply(Duration::ZERO).expect_err("it failed");
         assert!(worker.send(&RankCommand::Synchronize).is_err(), "the model is lost");
@@ -151,11 +151,16 @@ mod tests {
 
     #[test]
     fn a_thread_that_panics_or_hangs_is_named() {
-        assert!(failure(|| panic!("as it should")).starts_with("rank 3 failed: it panicked"));
-        let hung = failure(|| {
-            thread::sleep(Duration::from_secs(2));
+        // A busy machine may start the thread late, so the deadline is no part of this.
+        let panicked = failure(Duration::from_secs(600), || panic!("as it should"));
+        assert!(panicked.starts_with("rank 3 failed: it panicked"), "{panicked}");
+        let (hold, held) = mpsc::channel::<()>();
+        let hung = failure(Duration::from_millis(200), move || {
+            // Hangs until the test is over.
+            let _ = held.recv();
             Err(Error::Unsupported("too late".to_owned()))
         });
+        drop(hold);
         assert!(hung.starts_with("rank 3 failed: others waited for it"), "{hung}");
     }
 
