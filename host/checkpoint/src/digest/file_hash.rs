@@ -64,17 +64,25 @@ pub(super) fn hash_files(paths: &[&Path]) -> Result<Vec<HashedFile>> {
 }
 
 fn hash_file(path: &Path) -> io::Result<HashedFile> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
+    hash_content(&file, &mut &file)
+}
+
+/// Hashes what `content` reads of a file, between two looks at its metadata.
+pub(super) fn hash_content(
+    file: &File,
+    content: &mut (impl Read + Send),
+) -> io::Result<HashedFile> {
     let before = file.metadata()?;
     let buffer = usize::try_from(before.len()).unwrap_or(BUFFER).clamp(1, BUFFER);
     let mut hasher = blake3::Hasher::new();
     let (mut full, mut empty) = (vec![0; buffer], vec![0; buffer]);
-    let mut filled = fill(&mut file, &mut full)?;
+    let mut filled = fill(content, &mut full)?;
     let mut bytes = 0;
     while filled > 0 {
         bytes += filled as u64;
         let (more, _) = rayon::join(
-            || fill(&mut file, &mut empty),
+            || fill(content, &mut empty),
             || hasher.update_rayon(&full[..filled]).count(),
         );
         filled = more?;
@@ -84,7 +92,7 @@ fn hash_file(path: &Path) -> io::Result<HashedFile> {
 }
 
 /// Reads until the buffer is full or the file ends. Returns the number of bytes that were read.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {

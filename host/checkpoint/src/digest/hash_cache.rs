@@ -94,11 +94,7 @@ pub(super) fn hash_files(paths: &[&Path], cache: Option<&Path>) -> Result<Vec<Fi
     }
     let hashed = file_hash::hash_files(&unknown)?;
     for (path, hashed) in unknown.iter().zip(&hashed) {
-        let [before, after] =
-            hashed.metadata.each_ref().map(|metadata| HashEntry::new("", metadata, String::new()));
-        if before != after || hashed.bytes != after.bytes {
-            return Err(changed_while_read(path));
-        }
+        check_unchanged(path, hashed)?;
     }
     if let Some(store) = store {
         let new: Vec<HashEntry> = (unknown.iter().zip(&hashed))
@@ -118,6 +114,19 @@ pub(super) fn hash_files(paths: &[&Path], cache: Option<&Path>) -> Result<Vec<Fi
         })
     });
     Ok(all.flatten().collect())
+}
+
+/// Compares the metadata of before and after a file was read.
+///
+/// # Errors
+/// They differ, or another number of bytes was read.
+pub(super) fn check_unchanged(path: &Path, hashed: &HashedFile) -> Result<()> {
+    let [before, after] =
+        hashed.metadata.each_ref().map(|metadata| HashEntry::new("", metadata, String::new()));
+    if before != after || hashed.bytes != after.bytes {
+        return Err(changed_while_read(path));
+    }
+    Ok(())
 }
 
 /// Builds the error of a file that changed while it was read. Its hash would belong to no version of the file.

@@ -1,14 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use super::*;
+use super::{file_hash::hash_content, hash_cache::check_unchanged, *};
 use crate::Checkpoint;
 
 use safetensors::tensor::{Dtype, TensorView};
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::FileExt,
-    sync::atomic::{AtomicBool, Ordering},
     time::SystemTime,
 };
 use tempfile::TempDir;
@@ -189,30 +188,38 @@ fn a_file_that_has_changed_is_hashed_again() {
     assert_ne!(longer.digest, first.digest);
 }
 
+/// A file that is written once while it is read.
+struct WrittenWhileRead {
+    file: File,
+    is_written: bool,
+}
+
+impl Read for WrittenWhileRead {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if !std::mem::replace(&mut self.is_written, true) {
+            // The write is within the file and replaces 0 by 0, so size and content stay the same, but the time changes.
+            let last = self.file.metadata()?.len() - 1;
+            self.file.write_all_at(&[0], last)?;
+        }
+        self.file.read(buffer)
+    }
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_hashed_is_refused() {
     let folder = Folder::new(&[LARGE]);
-    let shard = TensorFile::open(folder.weights(0)).unwrap();
-    let ended = AtomicBool::new(false);
-    let refused = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // The write is within the file and replaces 0 by 0, so size and content stay the same, but the time
-            // changes.
-            let file = File::options().write(true).open(folder.weights(0)).unwrap();
-            let last = file.metadata().unwrap().len() - 1;
-            while !ended.load(Ordering::Relaxed) {
-                file.write_all_at(&[0], last).unwrap();
-            }
-        });
-        let config = folder.0.path().join("config.json");
-        let weights = vec![WeightFile::from(&shard)];
-        let (config, beside) = (Some((config.as_path(), CONFIG)), Vec::new());
-        let parts = DigestInput { folder: folder.0.path(), config, weights, beside };
-        let refused = Identity::from_files(&folder.cached(), &parts);
-        ended.store(true, Ordering::Relaxed);
-        refused
-    });
-    let told = refused.unwrap_err().to_string();
+    // The last write was an hour ago, so a further one changes its time however coarse the file system's clock is.
+    let path = folder.weights(0);
+    let file = File::open(&path).unwrap();
+    let hash = |is_written| {
+        let written = File::options().read(true).write(true).open(&path).unwrap();
+        let mut content = WrittenWhileRead { file: written, is_written };
+        let hashed = hash_content(&file, &mut content).unwrap();
+        check_unchanged(&path, &hashed)
+    };
+    // A reader that writes nothing changes nothing.
+    hash(true).unwrap();
+    let told = hash(false).unwrap_err().to_string();
     assert!(told.contains("0.safetensors") && told.contains("changed while it was read"), "{told}");
 }
 
