@@ -2,7 +2,7 @@
 
 use crate::support::{
     GpuReading, Hardware, NO_PERMISSION, TestContext,
-    metering::{warnings, windows},
+    metering::{sample_distance, warnings, windows, windows_with_change},
 };
 use serde_json::Value;
 
@@ -23,19 +23,25 @@ fn a_window_tells_its_peaks_of_memory() {
     let record =
         windows(&Hardware::new().gpu(300, 60, grows), &["-p", "windows=2", "-p", "length=1500"]);
     let windows = record["windows"].as_array().unwrap();
+    let end = |window: &Value| {
+        window["started_ns"].as_u64().unwrap() + window["wall_ns"].as_u64().unwrap()
+    };
+    // 1 MB a millisecond is a byte a nanosecond.
+    let expected = (end(&windows[1]) - end(&windows[0])) as f64;
     let peak = |window: usize, kind| {
         let peak = memory(&windows[window], "cuda:0", kind);
         assert_eq!((&peak["unit"], &peak["source"]), (&"By".into(), &"sensor".into()));
         peak["value"].as_f64().unwrap()
     };
-    // A reading may come a tenth of a second late, and a busy machine may add as much.
+    // A reading may be a tenth of a second old, and a busy machine may take it late.
+    let late = sample_distance(&record, "longest_distance", f64::max) * 1e9;
     for kind in ["device", "process-device"] {
         let grown = peak(1, kind) - peak(0, kind);
-        assert!((grown - 1.5e9).abs() < 0.4e9, "{kind}: {grown}");
+        assert!((grown - expected).abs() < 0.2e9 + 2.0 * late, "{kind}: {grown}, not {expected}");
     }
     for window in [0, 1] {
         let others = peak(window, "device") - peak(window, "process-device");
-        assert!((others - 3e9).abs() <= 0.1e9, "{others}");
+        assert!((others - 3e9).abs() <= 0.1e9 + late, "{others}");
         let resident = memory(&windows[window], "cpu", "process-resident");
         let machine = memory(&windows[window], "cpu", "device");
         let (resident, machine) = (resident["value"].as_f64(), machine["value"].as_f64());
@@ -64,12 +70,9 @@ fn memory_that_nvml_does_not_tell_is_absent_with_the_reason() {
 fn what_happens_to_a_device_becomes_a_warning() {
     let trouble = |moment: &mut GpuReading| {
         // SW thermal slowdown (0x20) and an SM clock that falls, on a card that gets warmer.
-        if moment.ms >= 1200 {
-            (moment.clock, moment.throttle, moment.temperature) = (1200, 0x20, 84);
-        }
+        (moment.clock, moment.throttle, moment.temperature) = (1200, 0x20, 84);
     };
-    let hardware = Hardware::new().gpu(300, 60, trouble);
-    let record = windows(&hardware, &["-p", "length=1500"]);
+    let record = windows_with_change(trouble, &["-p", "length=1000"]);
     let told = warnings(&record);
     for sign in [
         "held below its clock: sw_thermal_slowdown",
@@ -78,7 +81,10 @@ fn what_happens_to_a_device_becomes_a_warning() {
     ] {
         assert!(told.contains(sign), "no '{sign}' in {told}");
     }
-    assert_eq!(record["windows"][0]["warnings"].as_array().unwrap().len(), 3);
+    // This machine may have a warning of its own, of its processor or of a gap in sampling.
+    let warnings = record["windows"][0]["warnings"].as_array().unwrap().iter();
+    let of_gpu = warnings.filter(|warning| warning.to_string().contains("cuda:0"));
+    assert_eq!(of_gpu.count(), 3, "{told}");
 }
 
 #[test]

@@ -3,11 +3,14 @@
 //! negative or not a number.
 
 use crate::support::{
-    GPU_IS_LOST, GpuReading, Hardware, NO_PERMISSION, TestContext, guest,
-    metering::{DOMAIN, RANGE, assert_joules, energy, no_nonsense, warnings, windows},
+    GPU_IS_LOST, GpuReading, Hardware, NO_PERMISSION, TestContext, guest, install_program,
+    metering::{
+        DOMAIN, RANGE, assert_joules, energy, no_nonsense, sample_distance, warnings, windows,
+        windows_with_change,
+    },
 };
 use serde_json::Value;
-use std::{fs, os::unix::process::CommandExt, process::Command, thread, time::Duration};
+use std::{os::unix::process::CommandExt, path::Path, process::Command, thread, time::Duration};
 
 #[test]
 fn a_gpu_and_a_processor_are_metered() {
@@ -16,12 +19,13 @@ fn a_gpu_and_a_processor_are_metered() {
     let drawing = hardware.drawing(DOMAIN, 80, RANGE);
     let record = windows(&hardware, &["-p", "windows=2", "-p", "length=1234"]);
     drop(drawing);
+    let longest = sample_distance(&record, "longest_distance", f64::max);
     for window in record["windows"].as_array().unwrap() {
         let gpu = energy(window, "cuda:0");
         assert_joules(gpu, 300.0, &window["wall_ns"]);
         assert_eq!(gpu["source"], "nvml-counter");
-        // The difference of two readings alone would be off by up to a tick of 30 J.
-        assert!(gpu["uncertainty"].as_f64().unwrap() < 8.0, "{gpu}");
+        // The difference of two readings alone would be off by up to a tick of 30 J. What is left is when ticks were seen.
+        assert!(gpu["uncertainty"].as_f64().unwrap() < 5.0 + 300.0 * longest, "{gpu}");
         assert_joules(energy(window, "cpu"), 80.0, &window["wall_ns"]);
         // The files are not the kernel's, so the source says so.
         assert_eq!(energy(window, "cpu")["source"], "simulated");
@@ -39,13 +43,14 @@ fn a_gpu_and_a_processor_are_metered() {
             |metric: &&Value| metric["name"] == name && metric["labels"]["device"] == device;
         metrics.iter().find(is_it).unwrap().clone()
     };
-    // The counter's period is measured, not assumed.
+    // The counter's period is measured, not assumed. A tick is seen at the next sample.
     let period = named("update_period", "cuda:0");
     assert_eq!(period["claimed_source"], "sensor");
     let period = &period["quantity"];
-    assert!((period["value"].as_f64().unwrap() - 0.1).abs() < 0.01, "{period}");
-    let samples = metrics.iter().find(|metric| metric["name"] == "samples").unwrap();
-    assert!(samples["quantity"]["value"].as_f64().unwrap() > 100.0, "{samples}");
+    assert!((period["value"].as_f64().unwrap() - 0.1).abs() < longest.max(0.01), "{period}");
+    // A busy machine takes many samples late, but not all: a tenth of them shows the period of 10 ms.
+    let tenth = sample_distance(&record, "tenth_distance", f64::min);
+    assert!(tenth < 0.03, "{tenth} s");
     assert_eq!(record["devices"][1]["name"], "NVIDIA H100 80GB HBM3");
     assert!(!warnings(&record).contains("cuda:0"), "{}", warnings(&record));
 }
@@ -56,16 +61,17 @@ fn windows_may_wait_for_ticks() {
     let record = windows(&hardware, &["--align-windows", "-p", "length=730"]);
     let gpu = energy(&record["windows"][0], "cuda:0");
     assert_joules(gpu, 300.0, &record["windows"][0]["wall_ns"]);
-    assert!(gpu["uncertainty"].as_f64().unwrap() < 3.0, "{gpu}");
+    let longest = sample_distance(&record, "longest_distance", f64::max);
+    assert!(gpu["uncertainty"].as_f64().unwrap() < 300.0 * longest, "{gpu}");
 }
 
 #[test]
 fn a_counter_that_wraps_again_and_again_is_followed() {
-    // At 80 W a range of 20 J is passed every quarter of a second.
-    let range = 20_000_000;
-    let hardware = Hardware::new().domain(DOMAIN, "package-0", 19_000_000, range);
+    // At 80 W a range of 120 J is passed every 1.5 s. A wrap can be followed if it is sampled within half of that.
+    let range = 120_000_000;
+    let hardware = Hardware::new().domain(DOMAIN, "package-0", 119_000_000, range);
     let drawing = hardware.drawing(DOMAIN, 80, range);
-    let record = windows(&hardware, &["-p", "length=1500"]);
+    let record = windows(&hardware, &["-p", "length=3500"]);
     drop(drawing);
     let window = &record["windows"][0];
     assert_joules(energy(window, "cpu"), 80.0, &window["wall_ns"]);
@@ -73,17 +79,12 @@ fn a_counter_that_wraps_again_and_again_is_followed() {
 
 #[test]
 fn a_counter_that_is_set_back_is_no_energy() {
-    let back = |moment: &mut GpuReading| {
-        if moment.ms >= 1200 {
-            moment.millijoules -= 4_000_000;
-        }
-    };
-    let hardware = Hardware::new().gpu(300, 60, back);
-    let record = windows(&hardware, &["-p", "windows=3", "-p", "length=600"]);
+    let back = |moment: &mut GpuReading| moment.millijoules -= 4_000_000;
+    let record = windows_with_change(back, &["-p", "windows=3", "-p", "length=600"]);
     let all = record["windows"].as_array().unwrap();
     let lost: Vec<bool> =
         all.iter().map(|window| energy(window, "cuda:0")["value"].is_null()).collect();
-    assert_eq!(lost.iter().filter(|lost| **lost).count(), 1, "{record}");
+    assert_eq!(lost, [true, false, false], "{record}");
     assert_joules(energy(&all[2], "cuda:0"), 300.0, &all[2]["wall_ns"]);
 }
 
@@ -138,13 +139,13 @@ fn a_counter_for_root_only_is_told_with_the_remedy() {
     }
     let (hardware, context) =
         (Hardware::new().domain(DOMAIN, "package-0", 1, RANGE), TestContext::new());
-    let set = |path: &std::path::Path, mode: &str| {
+    let set = |path: &Path, mode: &str| {
         assert!(Command::new("chmod").arg(mode).arg(path).status().unwrap().success());
     };
     set(&hardware.rapl(DOMAIN, "energy_uj"), "0400");
     // Temporary folders are closed to other users.
     let binary = context.folder.path().join("llem");
-    fs::copy(env!("CARGO_BIN_EXE_llem"), &binary).unwrap();
+    install_program(Path::new(env!("CARGO_BIN_EXE_llem")), &binary);
     for path in [hardware.folder(), context.folder.path()] {
         set(path, "0755");
     }
@@ -171,15 +172,17 @@ fn two_sources_that_disagree_become_a_warning() {
 fn a_gap_in_sampling_is_told_and_the_counter_bridges_it() {
     let (hardware, context) = (Hardware::new().gpu(300, 60, |_| {}), TestContext::new());
     let metering = guest("metering");
-    let mut command = hardware.command(&context, &["exec", &metering, "-p", "length=2500"]);
+    let args = ["exec", &metering, "-p", "length=500", "-p", "until-gap=1000"];
+    let mut command = hardware.command(&context, &args);
     let child = command.spawn().unwrap();
     let signal = |name: &str| {
         let id = child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     };
-    thread::sleep(Duration::from_millis(1800));
+    // The window lasts until the guest sees the gap, so that the process is stopped within it however late that is.
+    context.wait_for_journal("window 0 is open");
     signal("-STOP");
-    thread::sleep(Duration::from_millis(700));
+    thread::sleep(Duration::from_millis(1500));
     signal("-CONT");
     assert!(child.wait_with_output().unwrap().status.success());
     let record = context.record();

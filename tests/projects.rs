@@ -1,10 +1,9 @@
 //! Source code on the command line: building, caching, what a record says of it. The language's tools are doubles here, which
 //! count their calls; `guest_languages/` has the real ones.
 
-use crate::support::{CommandOutput, TestContext, guest};
+use crate::support::{CommandOutput, TestContext, guest, write_program};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
     thread,
@@ -39,8 +38,7 @@ impl Setting {
         let tools = setting.path("tools");
         fs::create_dir(&tools).unwrap();
         for (name, content) in [("componentize-py", COMPILER), ("python3", "#!/bin/sh\n")] {
-            setting.context.file(&format!("tools/{name}"), content);
-            fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            write_program(&tools.join(name), content);
         }
         fs::copy(guest("noop"), tools.join("component.wasm")).unwrap();
         setting.mode("good");

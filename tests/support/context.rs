@@ -2,7 +2,12 @@
 
 use super::CommandOutput;
 use serde_json::Value;
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 /// A temporary folder in which the binary runs.
@@ -40,6 +45,15 @@ impl TestContext {
     /// Reads `run.json`.
     pub fn record(&self) -> Value {
         serde_json::from_slice(&fs::read(self.folder.path().join("run/run.json")).unwrap()).unwrap()
+    }
+
+    /// Waits until the journal of a run that goes on contains `sign`. Only a run that hangs takes a minute.
+    pub fn wait_for_journal(&self, sign: &str) {
+        let (journal, began) = (self.folder.path().join("run/events.jsonl"), Instant::now());
+        while !fs::read_to_string(&journal).is_ok_and(|text| text.contains(sign)) {
+            assert!(began.elapsed() < Duration::from_secs(60), "no '{sign}' in the journal");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Reads the lines of `events.jsonl`, each of which must parse.

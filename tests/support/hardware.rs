@@ -2,16 +2,11 @@
 
 use super::{CommandOutput, GpuReading, TestContext, fixtures, gpu_reading::trace};
 use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    sync::OnceLock,
+    time::Instant,
 };
 use tempfile::TempDir;
 
@@ -40,6 +35,14 @@ impl Hardware {
     pub fn gpu(self, watts: u64, seconds: u64, change: impl Fn(&mut GpuReading)) -> Self {
         fs::write(self.path("nvml.csv"), trace(watts, seconds, change)).unwrap();
         self.with_libraries()
+    }
+
+    /// Gives a single GPU other readings from now on, also in a run that goes on. Their times count from its beginning.
+    pub fn gpu_from_now_on(&self, watts: u64, seconds: u64, change: impl Fn(&mut GpuReading)) {
+        // A reader sees all of the file or none of it.
+        let unfinished = self.path("unfinished.csv");
+        fs::write(&unfinished, trace(watts, seconds, change)).unwrap();
+        fs::rename(unfinished, self.path("nvml.csv.next")).unwrap();
     }
 
     /// Adds one of several cards, in NVML's order. `uuid` is `GPU-` and 32 digits in groups; words after the name set further
@@ -102,6 +105,12 @@ impl Hardware {
         self
     }
 
+    /// Removes NVML: a file that is not a library is found before the machine's own.
+    pub fn without_nvml(self) -> Self {
+        fs::write(self.path("libnvidia-ml.so.1"), "").unwrap();
+        self
+    }
+
     /// Adds a GPU that replays recorded readings.
     pub fn replaying(self, trace: &Path) -> Self {
         fs::copy(trace, self.path("nvml.csv")).unwrap();
@@ -134,18 +143,22 @@ impl Hardware {
         for (double, name, file) in
             [(&NVML, "nvml.rs", "libnvidia-ml.so.1"), (&CUDA, "cuda.rs", "libcuda.so.1")]
         {
-            let bytes = double.get_or_init(|| {
-                let source = fixtures().join("../doubles").join(name);
-                let built = self.path("built.so");
-                let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-                let mut command = Command::new(rustc);
-                command.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "-o"]);
-                assert!(command.arg(&built).arg(source).status().unwrap().success());
-                fs::read(built).unwrap()
-            });
-            fs::write(self.path(file), bytes).unwrap();
+            fs::write(self.path(file), self.library(double, name)).unwrap();
         }
         self
+    }
+
+    /// Returns the bytes of a double that is a library. They are compiled at the first call.
+    fn library<'a>(&self, double: &'a OnceLock<Vec<u8>>, name: &str) -> &'a [u8] {
+        double.get_or_init(|| {
+            let source = fixtures().join("../doubles").join(name);
+            let built = self.path("built.so");
+            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+            let mut command = Command::new(rustc);
+            command.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "-o"]);
+            assert!(command.arg(&built).arg(source).status().unwrap().success());
+            fs::read(built).unwrap()
+        })
     }
 
     /// Returns the path of a file of a RAPL domain.
@@ -162,22 +175,16 @@ impl Hardware {
         self
     }
 
-    /// Lets a domain draw `watts` until the guard is dropped.
+    /// Lets a domain draw `watts` until the guard is dropped. The counter is exact at each reading (`tests/doubles/rapl.rs`).
     pub fn drawing(&self, folder: &str, watts: u64, range: u64) -> Drawing {
-        let (ended, file) = (Arc::new(AtomicBool::new(false)), self.rapl(folder, "energy_uj"));
-        let (stop, began) = (Arc::clone(&ended), Instant::now());
-        let first: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-        let thread = thread::spawn(move || {
-            let file = File::options().write(true).open(file).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                let drawn = began.elapsed().as_micros() as u64 * watts;
-                // The file and the number of digits stay the same, so that a reader that has it open sees whole numbers.
-                let text = format!("{:020}", (first + drawn) % range);
-                file.write_all_at(text.as_bytes(), 0).unwrap();
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        Drawing { ended, thread: Some(thread) }
+        static RAPL: OnceLock<Vec<u8>> = OnceLock::new();
+        fs::write(self.path("rapl.so"), self.library(&RAPL, "rapl.rs")).unwrap();
+        let file = self.rapl(folder, "energy_uj");
+        let first = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        let began = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let began_ns = began.tv_sec as u64 * 1_000_000_000 + began.tv_nsec as u64;
+        fs::write(&file, format!("drawing {first} {began_ns} {watts} {range}\n")).unwrap();
+        Drawing { file, first, began: Instant::now(), watts, range }
     }
 
     /// Returns a command that runs the binary on this hardware.
@@ -192,6 +199,10 @@ impl Hardware {
         // Variables of the machine that runs the tests must not reach the double.
         command.env_remove("CUDA_VISIBLE_DEVICES").env_remove("CUDA_DEVICE_ORDER");
         command.env("LD_LIBRARY_PATH", self.folder.path()).env("LLEM_SYS", self.path("sys"));
+        let counters = self.path("rapl.so");
+        if counters.exists() {
+            command.env("LD_PRELOAD", counters);
+        }
         let trace = if self.cards > 0 { "nvml" } else { "nvml.csv" };
         command.env("LLEM_TEST_NVML", self.path(trace)).env("LLEM_TEST_CUDA", &self.fastest);
         command.env("LLEM_CACHE", self.path("cache"))
@@ -203,17 +214,20 @@ impl Hardware {
     }
 }
 
-/// A RAPL domain that draws power until this guard is dropped.
+/// A RAPL domain that draws power until this guard is dropped. Then the counter stands still.
 pub struct Drawing {
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    file: PathBuf,
+    /// The counter at the beginning, µJ.
+    first: u64,
+    began: Instant,
+    watts: u64,
+    /// The value at which the counter starts over, µJ.
+    range: u64,
 }
 
 impl Drop for Drawing {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
+        let drawn = self.began.elapsed().as_micros() as u64 * self.watts;
+        fs::write(&self.file, ((self.first + drawn) % self.range).to_string()).unwrap();
     }
 }

@@ -1,7 +1,8 @@
 //! Windows on doubles of hardware, and what is asserted of their energies.
 
-use super::{Hardware, TestContext, guest};
+use super::{CommandOutput, GpuReading, Hardware, TestContext, guest};
 use serde_json::Value;
+use std::process::Stdio;
 
 /// The RAPL domain of most tests, and the value at which its counter starts over, µJ.
 pub const DOMAIN: &str = "intel-rapl:0";
@@ -16,6 +17,32 @@ pub fn windows(hardware: &Hardware, args: &[&str]) -> Value {
     let record = context.record();
     no_nonsense(&record);
     record
+}
+
+/// Runs `metering` on a GPU that draws 300 W, and changes its readings within the first window, however late that is: the
+/// window lasts until the guest sees the changed readings, which tell 301 W.
+pub fn windows_with_change(change: fn(&mut GpuReading), args: &[&str]) -> Value {
+    let (hardware, context) = (Hardware::new().gpu(300, 60, |_| {}), TestContext::new());
+    let metering = guest("metering");
+    let args = [&["exec", &metering, "-p", "until-power=301"][..], args].concat();
+    let mut command = hardware.command(&context, &args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    context.wait_for_journal("window 0 is open");
+    hardware.gpu_from_now_on(300, 60, |moment| {
+        moment.milliwatts = 301_000;
+        change(moment);
+    });
+    CommandOutput::from_output(child.wait_with_output().unwrap()).ok();
+    let record = context.record();
+    no_nonsense(&record);
+    record
+}
+
+/// Returns the least or the greatest of what the guest `metering` reports of the times between samples in each window, s.
+pub fn sample_distance(record: &Value, name: &str, of: fn(f64, f64) -> f64) -> f64 {
+    let metrics = record["metrics"].as_array().unwrap().iter();
+    let distances = metrics.filter(|metric| metric["name"] == name);
+    distances.map(|metric| metric["quantity"]["value"].as_f64().unwrap()).reduce(of).unwrap()
 }
 
 /// Panics if an energy of the record is zero, negative or not a number, or is absent without a reason.
@@ -49,8 +76,7 @@ pub fn warnings(record: &Value) -> String {
     record["warnings"].to_string()
 }
 
-/// Panics unless the energy is that of `watts` over the time: within two standard uncertainties, or within 2 %
-/// because a busy machine may read a counter late.
+/// Panics unless the energy is that of `watts` over the time: within two standard uncertainties, or within 2 %.
 pub fn assert_joules(energy: &Value, watts: f64, wall_ns: &Value) {
     let expected = watts * wall_ns.as_f64().unwrap() * 1e-9;
     let (value, uncertainty) =

@@ -27,6 +27,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The devices on which claims about numbers are tested: the CPU, and the emulated device in place of a GPU.
@@ -50,6 +51,21 @@ pub fn guest(name: &str) -> String {
     let path = guests().join(format!("{name}.wasm"));
     assert!(path.is_file(), "no component {name}: run scripts/tools/build-guests");
     path.to_str().unwrap().to_owned()
+}
+
+/// Writes a file that can be run.
+pub fn write_program(path: &Path, content: &str) {
+    let source = path.with_extension("source");
+    fs::write(&source, content).unwrap();
+    install_program(&source, path);
+    fs::remove_file(source).unwrap();
+}
+
+/// Copies a file to one that can be run. Another process writes it: a file cannot be run while a process has it open for
+/// writing, and a process that another test starts meanwhile holds every file that this process has open.
+pub fn install_program(from: &Path, to: &Path) {
+    let mut command = Command::new("install");
+    assert!(command.args(["-m", "755"]).arg(from).arg(to).status().unwrap().success());
 }
 
 /// Returns the events of one kind.

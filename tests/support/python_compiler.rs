@@ -1,9 +1,8 @@
 //! A double of componentize-py.
 
-use super::TestContext;
+use super::{TestContext, write_program};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,8 +27,7 @@ impl PythonCompiler {
         let tools = context.folder.path().join("tools");
         fs::create_dir(&tools).unwrap();
         for (name, content) in [("componentize-py", COMPILER), ("python3", "#!/bin/sh\n")] {
-            fs::write(tools.join(name), content).unwrap();
-            fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            write_program(&tools.join(name), content);
         }
         Self { tools }
     }

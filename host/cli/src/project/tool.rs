@@ -151,7 +151,12 @@ mod tests {
     fn a_program_is_an_executable_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tool");
-        fs::write(&path, "#!/bin/sh\necho tool 1.2\n").expect("written");
+        // Another process writes the program. A program cannot be run while a process has it open for writing, and a process
+        // that another test starts meanwhile holds every file that this process has open.
+        let (source, text) = (folder.path().join("source"), "#!/bin/sh\necho tool 1.2\n");
+        fs::write(&source, text).expect("written");
+        let copied = Command::new("cp").arg(&source).arg(&path).status();
+        assert!(copied.expect("cp").success());
         let find = || Tool::find("tool", &[folder.path().join("none"), folder.path().to_owned()]);
         assert!(find().is_none(), "it is not executable");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
