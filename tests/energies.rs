@@ -313,34 +313,30 @@ fn without_a_processors_counter_the_total_says_what_it_is_of() {
 
 #[test]
 fn utilisation_of_each_phase_is_its_own_in_a_batch_with_chunked_prefill() {
-    let energies = guest("energies");
+    // On a synthetic host passes take exactly the given times.
+    let (context, energies) = (TestContext::new(), guest("energies"));
+    let figures = r#"{"prefill_s_per_token": 1e-3, "decode_s_per_step": 7e-3}"#;
+    let host = format!("--synthetic-host={}", context.file("host.json", figures));
+    let exec = ["exec", &energies, "--model", "synthetic:fixed-latency", &host];
     let args = ["-p", "case=utilisation", "-p", "new-tokens=20"];
-    let exec = ["exec", &energies, "--model", "synthetic:fixed-latency"];
-    let measure = || {
-        let context = TestContext::new();
-        context.llem(&[&exec[..], &args].concat()).ok();
-        context
-    };
-    // Passes take the configured time unless the machine is busy, and do about the same work. If decode counted the rows
-    // of mixed steps but not their time, its MFU would be half as large again.
-    let is_alike = |context: &TestContext| {
-        let record = context.record();
-        let metric = |name: &str| {
-            let found =
-                record["metrics"].as_array().unwrap().iter().find(|one| one["name"] == name);
-            number(&found.unwrap_or_else(|| panic!("no {name}"))["quantity"]["value"])
-        };
-        let alike = |one: f64, other: f64| (one / other - 1.0).abs() < 0.2;
-        alike(metric("decode"), metric("decode_alone"))
-            && alike(metric("prefill"), metric("prefill_alone"))
-    };
-    let context = (0..6).map(|_| measure()).find(is_alike).expect("each phase has its own time");
+    context.llem(&[&exec[..], &args].concat()).ok();
     let record = context.record();
+    let metric = |name: &str| {
+        let found = record["metrics"].as_array().unwrap().iter().find(|one| one["name"] == name);
+        number(&found.unwrap_or_else(|| panic!("no {name}"))["quantity"]["value"])
+    };
+    // The work of a phase is about the same in a batch and alone. If decode counted the rows of mixed steps but not their
+    // time, its MFU would be half as large again.
+    for (phase, alone) in [("decode", "decode_alone"), ("prefill", "prefill_alone")] {
+        let ratio = metric(phase) / metric(alone);
+        assert!((ratio - 1.0).abs() < 0.2, "{phase}: {ratio}");
+    }
     let activity = &record["windows"][0]["activity"];
     // The prompt of 500 takes nine steps of at most 61 rows, beside three rows of decode in each.
-    let ms = |phase: &str| number(&activity[phase]) * 1e-6;
-    assert!((50.0..200.0).contains(&ms("prefill_ns")), "{activity}");
-    assert!((450.0..900.0).contains(&ms("mixed_ns")), "{activity}");
+    assert_eq!(activity["prefill_ns"], 60 * 1_000_000);
+    assert_eq!(activity["mixed_ns"], 500 * 1_000_000 + 9 * 7_000_000);
+    // Four decode steps come before the prompt of 500, six until the others end, and thirteen after them.
+    assert_eq!(activity["decode_ns"], 23 * 7_000_000);
     assert_eq!(activity["mixed_output_tokens"], 28);
     assert_eq!(activity["mixed_prompt_tokens"], 500);
     let flops = &activity["flops_estimated"];
