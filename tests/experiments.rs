@@ -261,10 +261,10 @@ fn a_continuous_batch_gives_each_sequence_its_own_tokens() {
     context.llem(&["exec", &guest("continuous"), "--dtype", "f32"]).ok();
     let events = context.events();
     let ended = of_kind(&events, "batch-sequence");
-    assert_eq!(ended.len(), 10, "eight, one that was cancelled, and one of the second batch");
+    assert_eq!(ended.len(), 11, "seven, two that were cancelled, and two of the second batch");
     let finished =
         |reason: &str| ended.iter().filter(|event| event["sequence"]["finish"] == reason).count();
-    assert_eq!((finished("length"), finished("cancelled")), (9, 1));
+    assert_eq!((finished("length"), finished("cancelled")), (9, 2));
     let record = context.record();
     let group = record["groups"].as_array().unwrap().iter().find(|group| group["label"] == "batch");
     assert_eq!(group.unwrap()["ttft_s"]["count"], 16, "nine of batches, seven alone");

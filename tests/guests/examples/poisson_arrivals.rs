@@ -31,7 +31,10 @@ fn run() -> Result<()> {
         batch.submit(&request, Some(arrival))?;
         due.push(arrival);
     }
-    check(batch.status().scheduled == count, "all are scheduled")?;
+    // On a busy machine some arrivals lie behind by now. They run at once, and their latencies count from their times too.
+    let status = batch.status();
+    let taken = status.scheduled + status.waiting + status.running;
+    check(taken == count, "all are scheduled or have arrived")?;
     let mut ended = batch.drain()?;
     ended.sort_by_key(|completion| completion.sequence);
     check(ended.len() == due.len(), "all have ended")?;
