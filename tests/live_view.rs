@@ -1,7 +1,7 @@
 //! `llem exec --live` and `llem watch`: on a terminal, whose bytes a terminal emulator reads, and as lines for a log.
 #![cfg(target_os = "linux")]
 
-use crate::support::{Running, TestContext};
+use crate::support::{Hardware, Running, TestContext};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -244,9 +244,10 @@ fn pairs(line: &str) -> Vec<(String, String)> {
 #[test]
 fn without_a_terminal_lines_tell_the_phases_and_nothing_else_is_different() {
     let context = TestContext::new();
-    let args =
-        ["exec", "quickstart", "--live", "-p", "rounds=5", "--power-model", "tdp=65,idle=12"];
-    let ran = context.llem(&args).ok();
+    // Lines come once a second. This model waits in each pass, so that the phase takes longer on any machine.
+    let model = ["--model", "synthetic:fixed-latency", "--power-model", "tdp=65,idle=12"];
+    let args = [&["exec", "quickstart", "--live", "-p", "rounds=5"][..], &model].concat();
+    let ran = Hardware::new().without_nvml().llem(&context, &args).ok();
     assert!(!ran.stderr.contains(|c: char| c.is_control() && c != '\n'), "{}", ran.stderr);
     let lines: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("live ")).collect();
     let last = pairs(lines.last().unwrap());
