@@ -21,51 +21,6 @@ fn step(batch: &mut Batch, model: &mut Model) -> BatchStep {
     batch.step(model, &|| false).unwrap()
 }
 
-/// Orders sequences by the time of their admission.
-fn by_admission(mut ended: Vec<EndedSequence>) -> Vec<EndedSequence> {
-    ended.sort_by_key(|one| (one.admission.admitted, one.completion.started));
-    ended
-}
-
-#[test]
-fn scheduled_sequences_are_taken_in_at_their_times_and_in_their_order() {
-    let mut model = model("synthetic:tiny", Split::default());
-    let options = BatchOptions { max_sequences: 1, ..Default::default() };
-    let mut batch = open(&mut model, options);
-    let start = Instant::now() + 20 * MS;
-    // The arrivals are out of order, and three are at the same time.
-    let offsets = [60, 20, 40, 20, 0, 20];
-    let arrivals: Vec<Instant> = offsets.iter().map(|&ms| start + ms * MS).collect();
-    for (index, &arrival) in arrivals.iter().enumerate() {
-        let one = request(&[tokens(index as u64, 9)], 3);
-        batch.submit(&model, &one, Instant::now(), Some(arrival)).unwrap();
-    }
-    let status = batch.status();
-    assert_eq!((status.scheduled, status.waiting, status.running), (6, 0, 0));
-    assert!(status.waiting_bytes >= 6 * 9 * 4);
-    assert!(!batch.is_empty());
-    let early = step(&mut batch, &mut model);
-    assert!(early.scheduled.is_empty() && early.finished < start, "nothing has arrived");
-    batch.cancel(2).unwrap();
-    assert!(batch.cancel(2).is_err());
-    let ended = by_admission(ended(&mut drained(&mut batch, &mut model)));
-    let order: Vec<u64> = ended.iter().map(|one| one.sequence).collect();
-    assert_eq!(order, [2, 4, 1, 3, 5, 0], "and the cancelled one was never taken in");
-    assert_eq!(ended[0].completion.finish, FinishReason::Cancelled);
-    for one in &ended {
-        let index = one.sequence as usize;
-        assert_eq!(one.admission.arrival, arrivals[index]);
-        if let Some(admitted) = one.admission.admitted {
-            assert!(admitted >= arrivals[index]);
-            assert!(one.completion.started.unwrap() >= admitted);
-            let alone = alone(&mut model, request(&[tokens(index as u64, 9)], 3));
-            assert_eq!(one.completion.tokens, alone);
-        }
-    }
-    assert!(batch.is_empty());
-    assert_eq!(batch.status().waiting_bytes, 0);
-}
-
 #[test]
 fn an_arrival_that_lies_behind_is_taken_in_at_once() {
     let mut model = model("synthetic:tiny", Split::default());
@@ -108,39 +63,6 @@ fn an_arrival_says_whether_a_step_held_it_up() {
         }
     }
     assert!(held_up > 0, "nine times 33 ms are not all between passes of 50 ms");
-}
-
-#[test]
-fn running_until_something_ends_when_it_has_come() {
-    let mut model = model("synthetic:tiny", Split::default());
-    let mut batch = open(&mut model, BatchOptions { prefill_chunk: 4, ..Default::default() });
-    let mut steps = Vec::new();
-    let mut run = |batch: &mut Batch, model: &mut Model, until| {
-        steps.clear();
-        let none = Control::default();
-        let outcome = batch.run_until(model, &none, until, |step| steps.push(step)).unwrap();
-        let tokens: Vec<usize> = steps.iter().map(|step| step.tokens.len()).collect();
-        let ended: Vec<usize> = steps.iter().map(|step| step.ended.len()).collect();
-        (outcome, tokens, ended)
-    };
-    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, RunOutcome::Idle);
-    let far = Instant::now() + Duration::from_secs(600);
-    assert_eq!(run(&mut batch, &mut model, Until::Time(far)).0, RunOutcome::Idle);
-
-    // Ten prompt tokens in chunks of four, and three generated tokens.
-    batch.submit(&model, &request(&[tokens(1, 10)], 3), Instant::now(), None).unwrap();
-    let until_token = run(&mut batch, &mut model, Until::NextToken);
-    assert_eq!(until_token, (RunOutcome::Reached, vec![0, 0, 1], vec![0, 0, 0]));
-    let until_end = run(&mut batch, &mut model, Until::NextEnd);
-    assert_eq!(until_end, (RunOutcome::Reached, vec![1, 1], vec![0, 1]));
-
-    // Nothing runs before the time comes, and nothing runs after it.
-    let (at, after) = (Instant::now() + 15 * MS, Instant::now() + 40 * MS);
-    batch.submit(&model, &request(&[tokens(1, 3)], 1), Instant::now(), Some(after)).unwrap();
-    assert_eq!(run(&mut batch, &mut model, Until::Time(at)), (RunOutcome::Reached, vec![], vec![]));
-    assert!((at..after).contains(&Instant::now()), "it waited to the time and no longer");
-    assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, RunOutcome::Reached);
-    assert!(Instant::now() >= after);
 }
 
 #[test]
