@@ -8,6 +8,7 @@ use crate::support::{
         DOMAIN, RANGE, assert_joules, energy, no_nonsense, sample_distance, warnings, windows,
         windows_with_change,
     },
+    signal,
 };
 use serde_json::Value;
 use std::{os::unix::process::CommandExt, path::Path, process::Command, thread, time::Duration};
@@ -175,15 +176,11 @@ fn a_gap_in_sampling_is_told_and_the_counter_bridges_it() {
     let args = ["exec", &metering, "-p", "length=500", "-p", "until-gap=1000"];
     let mut command = hardware.command(&context, &args);
     let child = command.spawn().unwrap();
-    let signal = |name: &str| {
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    };
     // The window lasts until the guest sees the gap, so that the process is stopped within it however late that is.
-    context.wait_for_journal("window 0 is open");
-    signal("-STOP");
+    context.wait_for_journal("window 0 is open", 1, Duration::from_secs(60));
+    signal(&child, "-STOP");
     thread::sleep(Duration::from_millis(1500));
-    signal("-CONT");
+    signal(&child, "-CONT");
     assert!(child.wait_with_output().unwrap().status.success());
     let record = context.record();
     no_nonsense(&record);

@@ -2,12 +2,12 @@
 
 use crate::{
     hub_double::{Access, COMMIT, Fault, Hub, hex},
-    support::{CommandOutput, TestContext, fixtures},
+    support::{CommandOutput, TestContext, fixtures, signal},
 };
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -146,11 +146,6 @@ fn wait_for(path: &Path, length: u64) {
     }
 }
 
-fn send(signal: &str, child: &Child) {
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-}
-
 #[test]
 fn ctrl_c_keeps_what_was_fetched() {
     const FETCHED: usize = 10_000;
@@ -165,7 +160,7 @@ fn ctrl_c_keeps_what_was_fetched() {
     let exec = ["exec", "quickstart", "--model", ID, "--dtype", "f32"];
     // `generate` has no signal handler, so the signal itself ends it. It gets SIGTERM, because shells may make background
     // programs, such as these tests, ignore SIGINT.
-    for (args, signal) in [(&generate[..], "-TERM"), (&exec, "-INT")] {
+    for (args, name) in [(&generate[..], "-TERM"), (&exec, "-INT")] {
         let context = TestContext::new();
         let home = context.folder.path().join("home");
         let blob = home.join("hub/models--acme--small-llama/blobs").join(hex(&weights));
@@ -174,7 +169,7 @@ fn ctrl_c_keeps_what_was_fetched() {
         let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&part, FETCHED as u64);
         // A program that does not end fetches the rest once the hub lets go, and then the part is gone.
-        send(signal, &child);
+        signal(&child, name);
         let ran = CommandOutput::from_output(child.wait_with_output().unwrap());
         match args[0] {
             "generate" => assert_eq!(ran.code, None),

@@ -5,6 +5,7 @@
 use crate::support::{
     Running, TestContext, contract_version, ended_by_deadline, guest, of_kind,
     processor_time::{end_with_processor_time, processor_time},
+    signal,
 };
 use std::{
     fs,
@@ -23,23 +24,8 @@ fn start(context: &TestContext, component: &str) -> Running {
     Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
-}
-
 /// Time after which a child counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Waits until the journal holds `text`.
-fn wait_for(context: &TestContext, text: &str) {
-    let journal = context.folder.path().join("run/events.jsonl");
-    let patience = Instant::now() + PATIENCE;
-    while !fs::read_to_string(&journal).is_ok_and(|events| events.contains(text)) {
-        assert!(Instant::now() < patience, "the journal never held '{text}'");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Waits until a child has worked for a further `time`, which is processor time because a busy machine may let it wait.
 fn work(child: &Child, time: Duration) {
@@ -54,7 +40,7 @@ fn work(child: &Child, time: Duration) {
 fn ctrl_c_in_the_middle_of_decode() {
     let context = TestContext::new();
     let child = start(&context, "long_decode");
-    wait_for(&context, "\"event\":\"model\"");
+    context.wait_for_journal("\"event\":\"model\"", 1, PATIENCE);
     // The prompt of a few tokens takes a fraction of this, and the whole request several times as much.
     work(&child, DECODE_WORK);
     signal(&child, "-INT");
@@ -93,7 +79,7 @@ fn kill_9_at_a_random_moment_loses_no_complete_line() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let context = TestContext::new();
         let mut child = start(&context, "many_requests");
-        wait_for(&context, "\"event\":\"generation\"");
+        context.wait_for_journal("\"event\":\"generation\"", 1, PATIENCE);
         thread::sleep(Duration::from_micros((seed >> 33) % 1_000_000));
         signal(&child, "-KILL");
         child.wait().unwrap();
@@ -124,7 +110,7 @@ fn a_long_pass_ends_within_a_second_of_work() {
     let mut command = context.command(&args);
     let command = command.env("LLEM_SIMD", "portable").stdout(Stdio::piped());
     let child = Running::start(command.stderr(Stdio::piped()));
-    wait_for(&context, "\"event\":\"model\"");
+    context.wait_for_journal("\"event\":\"model\"", 1, PATIENCE);
     work(&child, PREFILL_WORK);
     let before = processor_time(child.id());
     signal(&child, "-TERM");

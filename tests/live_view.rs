@@ -1,7 +1,7 @@
 //! `llem exec --live` and `llem watch`: on a terminal, whose bytes a terminal emulator reads, and as lines for a log.
 #![cfg(target_os = "linux")]
 
-use crate::support::{Hardware, Running, TestContext};
+use crate::support::{Hardware, Running, TestContext, signal};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -268,18 +268,8 @@ fn without_a_terminal_lines_tell_the_phases_and_nothing_else_is_different() {
 fn start_run(context: &TestContext) -> Running {
     let mut command = context.command(&["exec", "quickstart", "-p", "rounds=1000000"]);
     let child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let journal = context.folder.path().join("run/events.jsonl");
-    let began = Instant::now();
-    while !std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"generation\"")) {
-        assert!(began.elapsed() < PATIENCE, "no request");
-        thread::sleep(Duration::from_millis(10));
-    }
+    context.wait_for_journal("\"generation\"", 1, PATIENCE);
     child
-}
-
-fn interrupt(child: &Child) {
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
 #[test]
@@ -301,7 +291,7 @@ fn a_run_of_another_process_is_watched_and_does_not_notice() {
     let mut watch = context.command(&["watch", "run"]);
     let watch = Running::start(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
     thread::sleep(Duration::from_secs(1));
-    interrupt(&run);
+    signal(&run, "-INT");
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let watched = watch.end().ok();
     let last = watched.stderr.lines().rfind(|line| line.starts_with("live ")).unwrap();
@@ -322,11 +312,7 @@ fn a_run_that_is_killed_while_it_is_watched_is_told_from_a_silent_one() {
     let context = TestContext::new();
     let mut run = start_run(&context);
     // While the run is stopped, its journal is silent, but it is not dead.
-    let stop = |signal: &str| {
-        let id = run.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    };
-    stop("-STOP");
+    signal(&run, "-STOP");
     let mut watch = context.command(&["watch", "run"]);
     let mut watch = Running::start(watch.stdout(Stdio::piped()).stderr(Stdio::piped()));
     thread::sleep(Duration::from_secs(7));

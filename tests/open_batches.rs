@@ -1,13 +1,11 @@
 //! The journal holds the sequences of a continuous batch as far as they ran, however the run or the batch ends.
 
-use crate::support::{Running, TestContext, ended_by_deadline, guest, of_kind};
+use crate::support::{Running, TestContext, ended_by_deadline, guest, of_kind, signal};
 use serde_json::Value;
-use std::{
-    fs,
-    process::{Child, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, thread, time::Duration};
+
+/// Time after which a run counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Steps before the end: the prefill, and one more token of each sequence for each further step.
 const STEPS: usize = 30;
@@ -72,30 +70,12 @@ fn start(context: &TestContext, end: &str) -> Running {
     Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
-}
-
-fn journal(context: &TestContext) -> String {
-    fs::read_to_string(context.folder.path().join("run/events.jsonl")).unwrap_or_default()
-}
-
-/// Waits until the journal holds `text` at least `times` times.
-fn wait_for(context: &TestContext, text: &str, times: usize) {
-    let patience = Instant::now() + Duration::from_secs(120);
-    while journal(context).matches(text).count() < times {
-        assert!(Instant::now() < patience, "the journal never held '{text}' {times} times");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn ctrl_c_in_the_middle() {
     for end in ["step", "drain"] {
         let context = TestContext::new();
         let child = start(&context, end);
-        wait_for(&context, STEPPED, 1);
+        context.wait_for_journal(STEPPED, 1, PATIENCE);
         signal(&child, "-INT");
         child.end().refused(130, &["interrupted"]);
         check_kept(&context, "interrupted");
@@ -147,12 +127,12 @@ fn kill_9_keeps_what_was_written_while_the_batch_ran() {
         let context = TestContext::new();
         let mut child = start(&context, if attempt % 2 == 0 { "step" } else { "drain" });
         // The batch never ends by itself, so a second line shows that writing goes on.
-        wait_for(&context, "\"event\":\"batch-progress\"", 2);
+        context.wait_for_journal("\"event\":\"batch-progress\"", 2, PATIENCE);
         thread::sleep(Duration::from_micros((seed >> 33) % 500_000));
         signal(&child, "-KILL");
         child.wait().unwrap();
 
-        let killed = journal(&context);
+        let killed = context.journal();
         let written = killed.matches("\"event\":\"batch-progress\"").count();
         context.llem(&["recover", "run"]).ok();
         let events = context.events();

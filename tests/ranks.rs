@@ -2,10 +2,7 @@
 
 use crate::support::{CommandOutput, Launch, TestContext, fixtures, guest, of_kind};
 use serde_json::{Value, json};
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 fn model() -> String {
     fixtures().join("llama/untied-llama3").to_str().unwrap().to_owned()
@@ -50,12 +47,7 @@ fn an_experiment_over_processes() {
 
 /// Waits until the journal holds a measured request.
 fn wait_for_a_request(context: &TestContext) {
-    let journal = context.folder.path().join("run/events.jsonl");
-    let patience = Instant::now() + Duration::from_secs(120);
-    while !fs::read_to_string(&journal).is_ok_and(|events| events.contains("\"generation\"")) {
-        assert!(Instant::now() < patience, "nothing was measured");
-        thread::sleep(Duration::from_millis(5));
-    }
+    context.wait_for_journal("\"generation\"", 1, Duration::from_secs(120));
 }
 
 /// A dead rank is named at once, a hanging one after `--rank-timeout`. All processes end, and earlier measurements are kept.

@@ -10,6 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Time after which a run counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn run_folder(context: &TestContext) -> PathBuf {
     context.folder.path().join("run")
 }
@@ -21,16 +24,6 @@ fn recover(context: &TestContext) -> CommandOutput {
 fn start(context: &TestContext, component: &str) -> Child {
     let mut command = context.command(&["exec", &guest(component)]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until the journal holds `text`.
-fn wait_for(context: &TestContext, text: &str) {
-    let journal = run_folder(context).join("events.jsonl");
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !fs::read_to_string(&journal).is_ok_and(|events| events.contains(text)) {
-        assert!(Instant::now() < patience, "the journal never held '{text}'");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Fails unless a record is as `llem schema` says.
@@ -64,7 +57,7 @@ fn a_run_that_is_killed_at_any_moment_is_recovered() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let context = TestContext::new();
         let mut child = start(&context, "many_requests");
-        wait_for(&context, "\"event\":\"generation\"");
+        context.wait_for_journal("\"event\":\"generation\"", 1, PATIENCE);
         thread::sleep(Duration::from_micros((seed >> 33) % 500_000));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -162,7 +155,7 @@ fn a_folder_that_is_no_run_is_refused() {
 fn a_run_that_goes_on_is_refused() {
     let context = TestContext::new();
     let mut child = start(&context, "many_requests");
-    wait_for(&context, "\"event\":\"generation\"");
+    context.wait_for_journal("\"event\":\"generation\"", 1, PATIENCE);
     recover(&context).refused(2, &["still going on"]);
     assert_eq!(context.record()["status"], "running");
     child.kill().unwrap();
@@ -186,7 +179,7 @@ fn a_window_whose_device_has_failed_is_closed() {
     let context = TestContext::new();
     let late = guest("lost_rank");
     let launched = Launch::start(&context, &["exec", &late, "--tp", "2", "--rank-timeout", "5"], 2);
-    wait_for(&context, "\"event\":\"generation\"");
+    context.wait_for_journal("\"event\":\"generation\"", 1, PATIENCE);
     launched.signal(1, "-KILL");
     let mut ended = launched.end();
     ended.remove(0);

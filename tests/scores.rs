@@ -1,13 +1,14 @@
 //! Scoring is measured work: the journal has each call with its time, energy and tokens, however it ends.
 
-use crate::support::{CommandOutput, Hardware, Launch, TestContext, fixtures, guest, of_kind};
+use crate::support::{
+    CommandOutput, Hardware, Launch, TestContext, fixtures, guest, of_kind, signal,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
     path::Path,
     process::{Child, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -22,20 +23,9 @@ fn start(context: &TestContext, more: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
-}
-
 /// Waits until the journal holds this many lines of progress.
 fn wait_for_progress(context: &TestContext, lines: usize) {
-    let journal = context.folder.path().join("run/events.jsonl");
-    let patience = Instant::now() + Duration::from_secs(120);
-    let told = || fs::read_to_string(&journal).unwrap_or_default();
-    while told().matches("\"event\":\"score-progress\"").count() < lines {
-        assert!(Instant::now() < patience, "{lines} lines of progress never came");
-        thread::sleep(Duration::from_millis(5));
-    }
+    context.wait_for_journal("\"event\":\"score-progress\"", lines, Duration::from_secs(120));
 }
 
 fn number(value: &Value) -> u64 {

@@ -1,7 +1,7 @@
 //! Output to a terminal, also to one that nobody reads, which must not delay a run.
 #![cfg(target_os = "linux")]
 
-use crate::support::{TestContext, guest};
+use crate::support::{TestContext, guest, signal};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -101,19 +101,9 @@ fn ctrl_c_ends_a_run_whose_terminal_nobody_reads() {
     fill(&mut write);
     let context = TestContext::new();
     let mut child = start(&mut context.command(&["exec", &guest("long_decode")]), write.into());
-    let journal = context.folder.path().join("run/events.jsonl");
-    let began = Instant::now();
-    while !std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"model\"")) {
-        assert!(began.elapsed() < Duration::from_secs(30), "no model");
-        thread::sleep(Duration::from_millis(5));
-    }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let began = Instant::now();
-    while !std::fs::read_to_string(&journal).unwrap().contains("\"ended\"") {
-        assert!(began.elapsed() < Duration::from_secs(20), "the run has not ended");
-        thread::sleep(Duration::from_millis(5));
-    }
+    context.wait_for_journal("\"model\"", 1, Duration::from_secs(30));
+    signal(&child, "-INT");
+    context.wait_for_journal("\"ended\"", 1, Duration::from_secs(20));
     // The last sentence waits for a reader, as with any program.
     child.kill().unwrap();
     child.wait().unwrap();

@@ -2,14 +2,14 @@
 #![cfg(target_os = "linux")]
 
 use crate::{
-    support::{CommandOutput, TestContext, fixtures, guest},
+    support::{CommandOutput, TestContext, fixtures, guest, signal},
     terminals::{fill, on_terminal, pipe},
 };
 use serde_json::Value;
 use std::{
     fs,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -224,10 +224,6 @@ fn the_summary_is_bounded_whatever_a_record_holds() {
     assert_eq!(whole, context.record(), "JSON is not cut");
 }
 
-fn signal(id: u32, name: &str) {
-    assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
-}
-
 /// The record is complete by then, so nothing is lost.
 #[test]
 fn a_signal_ends_a_program_that_cannot_print() {
@@ -246,7 +242,7 @@ fn a_signal_ends_a_program_that_cannot_print() {
         // The command prints now, or soon.
         let asked = Instant::now();
         let status = loop {
-            signal(child.id(), name);
+            signal(&child, name);
             thread::sleep(Duration::from_millis(100));
             if let Some(status) = child.try_wait().unwrap() {
                 break status;

@@ -2,7 +2,7 @@
 //! the power and integrates it. The exact energy is written beside the traces: rows of nanoseconds since 1970 and, for each
 //! card, millijoules, as 64-bit little-endian integers.
 
-use super::cards::cards;
+use super::{cards::cards, kernel_clock::time_of};
 use std::{
     fs::File,
     io::Write,
@@ -22,23 +22,9 @@ pub struct Shown {
     pub power: AtomicU64,
 }
 
-/// `struct timespec` on 64-bit Linux.
-#[repr(C)]
-struct Time {
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-unsafe extern "C" {
-    fn clock_gettime(clock: i32, time: *mut Time) -> i32;
-}
-
 /// Returns `CLOCK_PROCESS_CPUTIME_ID`, s.
 fn processor_time() -> f64 {
-    let mut time = Time { seconds: 0, nanoseconds: 0 };
-    // SAFETY: POSIX's contract: `time` is writable.
-    unsafe { clock_gettime(2, &mut time) };
-    time.seconds as f64 + time.nanoseconds as f64 * 1e-9
+    time_of(2).as_secs_f64()
 }
 
 /// Returns the readings of each card; the first call starts the thread.

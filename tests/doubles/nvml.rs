@@ -13,6 +13,8 @@
 mod cards;
 #[path = "draws.rs"]
 mod draws;
+#[path = "kernel_clock.rs"]
+mod kernel_clock;
 
 use cards::{Card, cards};
 use std::{

@@ -5,27 +5,20 @@
 //! A file that begins with `drawing` holds four numbers instead of the counter: the counter at the beginning, µJ; the
 //! beginning, ns of the monotonic clock; the power, W; and the value at which the counter starts over, µJ.
 
+#[path = "kernel_clock.rs"]
+mod kernel_clock;
+
+use kernel_clock::time_of;
 use std::ffi::{c_int, c_void};
 
-/// `struct timespec` on 64-bit Linux.
-#[repr(C)]
-struct Time {
-    seconds: i64,
-    nanoseconds: i64,
-}
-
 unsafe extern "C" {
-    fn clock_gettime(clock: i32, time: *mut Time) -> i32;
     /// The same function as `pread64` on 64-bit Linux, under a name that this library does not take.
     fn pread(file: c_int, to: *mut c_void, length: usize, offset: i64) -> isize;
 }
 
 /// Returns `CLOCK_MONOTONIC`, ns.
 fn now() -> u128 {
-    let mut time = Time { seconds: 0, nanoseconds: 0 };
-    // SAFETY: POSIX's contract: `time` is writable.
-    unsafe { clock_gettime(1, &mut time) };
-    time.seconds as u128 * 1_000_000_000 + time.nanoseconds as u128
+    time_of(1).as_nanos()
 }
 
 /// Returns the counter now, from the text of its file.

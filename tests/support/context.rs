@@ -47,12 +47,18 @@ impl TestContext {
         serde_json::from_slice(&fs::read(self.folder.path().join("run/run.json")).unwrap()).unwrap()
     }
 
-    /// Waits until the journal of a run that goes on contains `sign`. Only a run that hangs takes a minute.
-    pub fn wait_for_journal(&self, sign: &str) {
-        let (journal, began) = (self.folder.path().join("run/events.jsonl"), Instant::now());
-        while !fs::read_to_string(&journal).is_ok_and(|text| text.contains(sign)) {
-            assert!(began.elapsed() < Duration::from_secs(60), "no '{sign}' in the journal");
-            thread::sleep(Duration::from_millis(10));
+    /// Reads `events.jsonl` as far as it is written. It is empty before the run has begun.
+    pub fn journal(&self) -> String {
+        fs::read_to_string(self.folder.path().join("run/events.jsonl")).unwrap_or_default()
+    }
+
+    /// Waits until the journal of a run that goes on holds `sign` at least `times` times. A run that takes longer than
+    /// `patience` hangs.
+    pub fn wait_for_journal(&self, sign: &str, times: usize, patience: Duration) {
+        let began = Instant::now();
+        while self.journal().matches(sign).count() < times {
+            assert!(began.elapsed() < patience, "the journal never held '{sign}' {times} times");
+            thread::sleep(Duration::from_millis(5));
         }
     }
 

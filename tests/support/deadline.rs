@@ -1,7 +1,6 @@
 //! Runs that their deadline ends.
 
 use super::TestContext;
-use std::fs;
 
 /// The longest deadline that is tried, s.
 const LONGEST: u64 = 256;
@@ -17,8 +16,7 @@ pub fn ended_by_deadline(args: &[&str], sign: &str) -> TestContext {
         let (context, deadline) = (TestContext::new(), seconds.to_string());
         let ran = context.llem(&[args, &["--deadline", &deadline]].concat());
         ran.refused(1, &[&format!("deadline of {seconds} s"), "--deadline"]);
-        let journal = context.folder.path().join("run/events.jsonl");
-        if fs::read_to_string(journal).is_ok_and(|events| events.contains(sign)) {
+        if context.journal().contains(sign) {
             return context;
         }
         seconds *= 2;

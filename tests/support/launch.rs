@@ -1,10 +1,10 @@
 //! Several processes of the binary that run as the ranks of one launch.
 
-use super::{CommandOutput, TestContext};
+use super::{CommandOutput, TestContext, signal};
 use std::{
     net::TcpListener,
     ops::Range,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::atomic::{AtomicU16, Ordering},
 };
 
@@ -60,8 +60,7 @@ impl Launch {
 
     /// Sends a signal to a rank.
     pub fn signal(&self, rank: usize, name: &str) {
-        let id = self.0[rank].id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        signal(&self.0[rank], name);
     }
 
     /// Waits for all ranks.

@@ -2,7 +2,7 @@
 
 use super::{CommandOutput, GpuReading, Hardware, TestContext, guest};
 use serde_json::Value;
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 /// The RAPL domain of most tests, and the value at which its counter starts over, µJ.
 pub const DOMAIN: &str = "intel-rapl:0";
@@ -27,7 +27,7 @@ pub fn windows_with_change(change: fn(&mut GpuReading), args: &[&str]) -> Value 
     let args = [&["exec", &metering, "-p", "until-power=301"][..], args].concat();
     let mut command = hardware.command(&context, &args);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    context.wait_for_journal("window 0 is open");
+    context.wait_for_journal("window 0 is open", 1, Duration::from_secs(60));
     hardware.gpu_from_now_on(300, 60, |moment| {
         moment.milliwatts = 301_000;
         change(moment);

@@ -27,7 +27,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
 };
 
 /// The devices on which claims about numbers are tested: the CPU, and the emulated device in place of a GPU.
@@ -66,6 +66,12 @@ pub fn write_program(path: &Path, content: &str) {
 pub fn install_program(from: &Path, to: &Path) {
     let mut command = Command::new("install");
     assert!(command.args(["-m", "755"]).arg(from).arg(to).status().unwrap().success());
+}
+
+/// Sends a signal, such as `-INT`, to a child that has not been waited for.
+pub fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
 /// Returns the events of one kind.

@@ -1,42 +1,15 @@
-//! Arrivals at a batch of a synthetic host. Its clock moves only with passes and waits, so that no machine is too slow for a
-//! time that a test names. These tests have a process of their own, because the virtual clock holds for a whole process.
+//! Arrivals at a batch of a synthetic host, whose clock moves only with passes and waits, so that no machine is too slow for a
+//! time that a test names.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-use llem_clock::{VirtualClock, WorkLedger, now, start_virtual};
+use crate::{alone, load};
+use llem_clock::now;
 use llem_engine::{
-    Batch, BatchOptions, BatchStep, Control, EndedSequence, FinishReason, LoadOptions, Model,
-    Prompt, Request, RunOutcome, SyntheticPasses, Until,
+    Batch, BatchOptions, BatchStep, Control, EndedSequence, FinishReason, Model, Prompt, Request,
+    RunOutcome, Until,
 };
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
-
-/// Waits until no other test runs, and starts the clock that the tests share before a test reads the time.
-fn without_others() -> (MutexGuard<'static, ()>, VirtualClock) {
-    static OTHERS: Mutex<()> = Mutex::new(());
-    (OTHERS.lock().unwrap_or_else(PoisonError::into_inner), start_virtual())
-}
-
-/// Loads a model whose prompts take 1 ms a token, and whose other steps take 10 ms.
-fn load(clock: VirtualClock) -> Model {
-    let passes = SyntheticPasses {
-        clock,
-        work: WorkLedger::default(),
-        seed: 1,
-        load: Duration::from_secs(2),
-        prefill_s_per_token: 1e-3,
-        decode_s_per_step: 1e-2,
-        prefill_joules_per_token: 0.1,
-        decode_joules_per_token: 0.5,
-    };
-    let source = "synthetic:tiny".parse().unwrap();
-    let options = LoadOptions { synthetic: Some(passes), ..LoadOptions::new(source) };
-    Model::load(&options).unwrap()
-}
 
 fn open(model: &mut Model, options: BatchOptions) -> Batch {
     Batch::open(model, BatchOptions { max_tokens: Some(128), ..options }).unwrap()
@@ -58,8 +31,8 @@ fn prompt(index: usize) -> Vec<u32> {
 
 #[test]
 fn scheduled_sequences_are_taken_in_at_their_times_and_in_their_order() {
-    let (_guard, clock) = without_others();
-    let mut model = load(clock);
+    let _alone = alone();
+    let (mut model, _) = load(1);
     let options = BatchOptions { max_sequences: 1, ..Default::default() };
     let mut batch = open(&mut model, options);
     let start = now() + 20 * MS;
@@ -110,8 +83,8 @@ fn run(batch: &mut Batch, model: &mut Model, until: Until) -> (RunOutcome, Vec<u
 
 #[test]
 fn running_until_something_ends_when_it_has_come() {
-    let (_guard, clock) = without_others();
-    let mut model = load(clock);
+    let _alone = alone();
+    let (mut model, _) = load(1);
     let mut batch = open(&mut model, BatchOptions { prefill_chunk: 4, ..Default::default() });
     assert_eq!(run(&mut batch, &mut model, Until::NextEnd).0, RunOutcome::Idle);
     let far = now() + Duration::from_secs(600);
