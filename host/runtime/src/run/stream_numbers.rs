@@ -24,10 +24,8 @@ pub(crate) struct StreamNumbers {
 impl StreamNumbers {
     /// Reserves `count` streams that no sequence of the run has used, and returns the number of the first.
     pub(crate) fn reserve(&mut self, phase: &str, count: usize) -> u64 {
-        if !self.next.contains_key(phase) {
-            self.next.insert(phase.to_owned(), self.next.len() as u64 * PER_PHASE);
-        }
-        let next = self.next.entry(phase.to_owned()).or_default();
+        let phases = self.next.len() as u64;
+        let next = self.next.entry(phase.to_owned()).or_insert(phases * PER_PHASE);
         let first = *next;
         *next += count as u64;
         first
